@@ -1,0 +1,11 @@
+"""Specs: what the entries of a record are, read from JSON or built in Python."""
+
+from ._facts import BORDERS as BORDERS
+from ._facts import INTERPOLATIONS as INTERPOLATIONS
+from ._facts import ROLE_FACTS as ROLE_FACTS
+from ._facts import RoleFacts as RoleFacts
+from ._facts import register_role as register_role
+from ._model import CameraSpec as CameraSpec
+from ._model import ChannelGroup as ChannelGroup
+from ._model import Entries as Entries
+from ._model import EntrySpec as EntrySpec

@@ -1,0 +1,161 @@
+"""The spec as data: frozen, hashable, free of JAX."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+from ._facts import ROLE_FACTS, RoleFacts
+
+Invalid = float | Literal["nan"] | None
+Fill = tuple[float | Literal["nan"], ...] | Literal["invalid"]
+
+
+@dataclass(frozen=True)
+class ChannelGroup:
+    """Neighbouring channels of one array that share a role and its settings.
+
+    Every field is resolved: defaults of the role are filled in when the spec is built.
+
+    Args:
+        role: what the values mean; a name from `multiaug.roles`.
+        start: first channel of the group in its array.
+        count: number of channels; None means all channels, however many.
+        names: channel names, or ().
+        range: (lo, hi), the values that black and white stand for; None means the range of
+            an integer dtype and (0, 1) for floats.
+        invalid: the value that marks a pixel without data: ``"nan"``, a number, or None.
+        ignore: the label that losses skip; also the fill of labels.
+        mirror_pairs: pairs of label ids, or of keypoint indices, that swap under a mirror.
+        interpolation: one of `multiaug.spec.INTERPOLATIONS`; "" for roles not sampled.
+        border: one of `multiaug.spec.BORDERS`; "" for roles not sampled.
+        fill: one number for all channels or one per channel, or ``"invalid"``.
+        max_jump: taps further than this from the nearest tap are dropped, in value units.
+        under_elastic: ``refuse`` or ``resample``: what a dense displacement may do to values
+            that follow a camera.
+        unit: ``degrees`` or ``radians``, of an orientation.
+        period: 360 or 180, in degrees, of an orientation.
+        convention: ``edges``, ``coco`` or ``pascal``, of boxes.
+    """
+
+    role: str
+    start: int = 0
+    count: int | None = None
+    names: tuple[str, ...] = ()
+    range: tuple[float, float] | None = None
+    invalid: Invalid = None
+    ignore: int | None = None
+    mirror_pairs: tuple[tuple[int, int], ...] = ()
+    interpolation: str = ""
+    border: str = ""
+    fill: Fill = (0.0,)
+    max_jump: float | None = None
+    under_elastic: Literal["refuse", "resample"] = "refuse"
+    unit: Literal["degrees", "radians"] = "degrees"
+    period: Literal[360, 180] = 360
+    convention: Literal["edges", "coco", "pascal"] = "edges"
+
+    @property
+    def facts(self) -> RoleFacts:
+        """The static facts of the group's role."""
+        return ROLE_FACTS[self.role]
+
+    def channel_slice(self) -> slice:
+        """The group's channels, as a slice of the last axis."""
+        return slice(self.start, None if self.count is None else self.start + self.count)
+
+
+@dataclass(frozen=True)
+class EntrySpec:
+    """One named array of a record.
+
+    Args:
+        name: key in the record.
+        groups: the channel groups, in channel order; one for arrays of a single role.
+        dtype: NumPy name such as ``uint8`` or ``bfloat16``; None allows every supported one.
+        optional: the entry may be absent.
+        of: name of the spatial entry whose pixels keypoints, boxes or intrinsics are in; None
+            means the reference entry.
+        validity: also return ``<name>_valid``, a bool picture: at least half of the linear
+            weight fell on valid pixels inside the source picture.
+    """
+
+    name: str
+    groups: tuple[ChannelGroup, ...]
+    dtype: str | None = None
+    optional: bool = False
+    of: str | None = None
+    validity: bool = False
+
+    @property
+    def kind(self) -> str:
+        """``spatial``, ``points``, ``matrix`` or ``value``."""
+        return self.groups[0].facts.kind
+
+    @property
+    def role(self) -> str:
+        """The role of an entry with a single group; several are joined by ``+``."""
+        return "+".join(dict.fromkeys(group.role for group in self.groups))
+
+    @property
+    def channels(self) -> int | None:
+        """Total number of channels, None when any is allowed."""
+        last = self.groups[-1]
+        return None if last.count is None else last.start + last.count
+
+
+@dataclass(frozen=True)
+class CameraSpec:
+    """How the camera of a record behaves under the geometry.
+
+    Args:
+        policy: ``refit`` moves the camera and refits its intrinsics; ``fixed`` keeps the
+            intrinsics and deforms the coordinates; ``none`` leaves coordinate values alone.
+        frame: ``camera`` or ``world``: the frame that positions and directions are in.
+        mirror: ``refuse`` forbids maps that flip, which make extrinsics improper.
+        refit_intrinsics: under ``none``, return refitted intrinsics all the same.
+        fov_degrees: default camera: horizontal field of view over the reference picture.
+        intrinsics: default camera: (fx, fy, cx, cy) in pixels of the reference picture.
+    """
+
+    policy: Literal["refit", "fixed", "none"] = "refit"
+    frame: Literal["camera", "world"] = "camera"
+    mirror: Literal["allow", "refuse"] = "allow"
+    refit_intrinsics: bool = False
+    fov_degrees: float | None = None
+    intrinsics: tuple[float, float, float, float] | None = None
+
+    @property
+    def has_default(self) -> bool:
+        """True when records without intrinsics still have a camera."""
+        return self.fov_degrees is not None or self.intrinsics is not None
+
+
+class Entries(Mapping[str, EntrySpec]):
+    """An immutable, hashable mapping from entry name to `EntrySpec`, in document order."""
+
+    def __init__(self, entries: Iterable[EntrySpec]) -> None:
+        self._entries = {entry.name: entry for entry in entries}
+        self._hash = hash(tuple(self._entries.values()))
+
+    def __getitem__(self, name: str) -> EntrySpec:
+        return self._entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Entries):
+            return NotImplemented
+        return tuple(self._entries.values()) == tuple(other._entries.values())
+
+    def __repr__(self) -> str:
+        return f"Entries({list(self._entries.values())!r})"
