@@ -1,0 +1,45 @@
+"""SHA-256, by which a file or an array is recognised again."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from ..errors import StoreError
+
+
+def sha256_of(*parts: bytes | str) -> str:
+    """Return the SHA-256 of some parts, as 64 hex digits.
+
+    Every part is preceded by its length, so ("ab", "c") and ("a", "bc") differ.
+
+    Args:
+        parts: bytes, or text (taken as UTF-8).
+
+    Example:
+        >>> sha256_of("ab", "c") == sha256_of("a", "bc")
+        False
+    """
+    digest = hashlib.sha256()
+    for part in parts:
+        content = part.encode() if isinstance(part, str) else part
+        digest.update(len(content).to_bytes(8, "little"))
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def sha256_file(path: str | os.PathLike[str]) -> str:
+    """Return the SHA-256 of a file's content, as 64 hex digits (the same as ``sha256sum``).
+
+    Args:
+        path: the file.
+
+    Raises:
+        StoreError: the file cannot be read.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror or error}.") from error
