@@ -1,0 +1,81 @@
+# What people and CI run. Needs Python 3.11 to 3.13 with venv, make, git and a package index;
+# everything else goes into .venv. `make help` lists the targets.
+
+VENV ?= .venv
+WORKERS ?= 2
+PYTEST_ARGS ?=
+
+BIN := $(VENV)/bin
+# Further requirements of an installation; `make floors` pins the oldest releases with it.
+PINS ?=
+INSTALL := $(BIN)/python -m pip install --quiet --no-input --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test nightly lint types check floors format clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
+
+demo: $(VENV)/.installed-demo  ## install the library alone and run the stereo example
+	@$(BIN)/python examples/stereo/main.py --out out/demo
+
+test: $(VENV)/.installed-dev  ## run the whole suite
+	@$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+
+nightly: export HYPOTHESIS_PROFILE = nightly
+nightly: test  ## run the whole suite with many more drawn cases
+
+lint: $(VENV)/.installed-dev  ## check style and formatting
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --quiet --check
+	@echo "lint: clean"
+
+floors: $(BIN)/python  ## run the suite with the oldest releases that pyproject.toml allows
+	@$(MAKE) --no-print-directory test VENV=.venv-floors PINS="$$($(BIN)/python -c 'import tomllib; \
+		print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"])' | sed 's/>=/==/g')"
+
+format: $(VENV)/.installed-dev  ## format the code and sort its imports
+	@$(BIN)/ruff check --quiet --fix
+	@$(BIN)/ruff format --quiet
+
+types: $(VENV)/.installed-dev  ## check types, strictly
+	@$(BIN)/mypy
+
+check: lint types test  ## lint, types and test
+
+clean:  ## remove the environment and everything generated
+	rm -rf $(VENV) .venv-floors out dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The first interpreter that is new enough, not too new, and can make an environment. Debian
+# has a python3 without ensurepip, and pyenv has shims that only say "command not found": both
+# are passed over.
+define FIND_PYTHON
+for python in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
+	if $$python -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+		>/dev/null 2>&1; then break; fi; python=; \
+done; \
+if [ -z "$$python" ]; then \
+	echo "multiaug needs Python 3.11, 3.12 or 3.13 with the venv module, and none is on PATH." >&2; \
+	echo "Install one (Debian: apt-get install python3 python3-venv), or name it: make PYTHON=/path/to/python3.12" >&2; \
+	exit 1; \
+fi
+endef
+
+# An environment that lost its pip, or was interrupted while being made, is made again.
+$(BIN)/python:
+	@$(FIND_PYTHON); \
+	echo "Creating $(VENV) with $$($$python --version)"; \
+	$$python -m venv --clear $(VENV) || { rm -rf $(VENV); exit 1; }
+
+# Stamps live in the environment, so removing it removes them. Only a changed pyproject.toml
+# installs again: the install is editable.
+$(VENV)/.installed-demo: pyproject.toml | $(BIN)/python
+	@echo "Installing multiaug into $(VENV) (a minute or two, the first time)"
+	@$(INSTALL) --editable '.[preview]'
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
+	@echo "Installing multiaug and its tools into $(VENV) (a minute or two, the first time)"
+	@$(INSTALL) --editable '.[dev]' $(PINS)
+	@touch $@ $(VENV)/.installed-demo

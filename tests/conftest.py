@@ -1,0 +1,49 @@
+"""Settings of the whole suite, and a fresh interpreter for tests that need their own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import hypothesis
+import jax
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# A shape or dtype that only fits by accident is a bug here, where users' arrays of many kinds meet.
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+# No deadlines: the first case of a shape compiles. too_slow is about drawing, which may compile too.
+_COMMON = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
+hypothesis.settings.register_profile("dev", max_examples=10, **_COMMON)
+hypothesis.settings.register_profile("ci", max_examples=20, derandomize=True, **_COMMON)
+hypothesis.settings.register_profile("nightly", max_examples=500, print_blob=True, **_COMMON)
+hypothesis.settings.load_profile(
+    os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev")
+)
+
+
+@pytest.fixture(scope="session")
+def fresh_python() -> Callable[..., str]:
+    """Run code in an interpreter of its own and return what it printed.
+
+    For what a process can do only once: importing, choosing a platform, splitting the CPU into
+    several devices. `fresh_python(code, devices=4)` gives the code four CPU devices; further
+    keywords are environment variables.
+    """
+
+    def run(code: str, *, devices: int | None = None, **environment: str) -> str:
+        env = {**os.environ, **environment}
+        if devices is not None:
+            flags = f"{env.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}"
+            env |= {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags.strip()}
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
