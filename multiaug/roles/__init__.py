@@ -1,16 +1,34 @@
-"""What values mean, one file per role."""
+"""What values mean under a map, one file per role."""
 
-from . import _boxes as _boxes
-from . import _density as _density
-from . import _depth as _depth
-from . import _direction as _direction
-from . import _extrinsics as _extrinsics
-from . import _flow as _flow
-from . import _intensity as _intensity
-from . import _intrinsics as _intrinsics
-from . import _keypoints as _keypoints
-from . import _label as _label
-from . import _orientation as _orientation
-from . import _points3d as _points3d
-from . import _position as _position
-from . import _scalar as _scalar
+from ._base import PointSite as PointSite
+from ._base import SpatialRole as SpatialRole
+from ._base import TableRole as TableRole
+from ._base import View as View
+from ._boxes import Boxes as Boxes
+from ._density import Density as Density
+from ._depth import Depth as Depth
+from ._direction import Direction as Direction
+from ._extrinsics import Extrinsics as Extrinsics
+from ._flow import Flow as Flow
+from ._intensity import Intensity as Intensity
+from ._intrinsics import Intrinsics as Intrinsics
+from ._keypoints import Keypoints as Keypoints
+from ._label import Label as Label
+from ._orientation import Orientation as Orientation
+from ._points3d import Points3d as Points3d
+from ._position import Position as Position
+from ._scalar import Scalar as Scalar
+
+SPATIAL_ROLES: dict[str, SpatialRole] = {
+    role.facts.name: role
+    for role in (
+        Intensity(), Label(), Position(), Direction(), Depth(), Flow(), Orientation(), Density()
+    )
+}
+"""Roles of pictures, by name."""
+
+TABLE_ROLES: dict[str, TableRole] = {
+    role.facts.name: role
+    for role in (Keypoints(), Boxes(), Points3d(), Intrinsics(), Extrinsics(), Scalar())
+}
+"""Roles of everything else, by name."""

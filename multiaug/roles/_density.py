@@ -1,7 +1,35 @@
-"""The role `density`."""
+"""The role `density`: counts per pixel, whose sum over a region is a number of things."""
 
 from __future__ import annotations
 
-from ..spec import RoleFacts, register_role
+import jax.numpy as jnp
 
-FACTS = register_role(RoleFacts("density", kind="spatial", dtype_kinds="f", interpolations=("linear",), borders=("constant", "edge", "reflect", "mirror", "wrap"), settings=frozenset()))
+from ..sampling import Band, Site
+from ..spec import ChannelGroup, RoleFacts, register_role
+from ..typing import Array
+from ._base import View, band_of
+
+
+class Density:
+    """Divided by the area that a pixel grows to, so that the integral is kept."""
+
+    facts = register_role(
+        RoleFacts(
+            "density",
+            kind="spatial",
+            dtype_kinds="f",
+            interpolations=("linear",),
+            borders=("constant", "edge", "reflect", "mirror", "wrap"),
+        )
+    )
+
+    def band(self, group: ChannelGroup, view: View) -> Band:  # noqa: ARG002
+        """Linear, times ``|det J|^-1`` of the forward map."""
+        return band_of(group, lowpass=True, move=_spread, needs_jacobian=True)
+
+
+def _spread(values: Array, site: Site) -> Array:
+    a, b, c, d = site.jacobian  # type: ignore[misc]
+    (sx_in, sy_in), (sx, sy) = site.scale_in, site.scale_out
+    area = jnp.abs(a * d - b * c) * (sx_in * sy_in / (sx * sy))
+    return values * area[..., None]

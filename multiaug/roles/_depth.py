@@ -1,7 +1,65 @@
-"""The role `depth`."""
+"""The role `depth`: Z of the point seen at a pixel."""
 
 from __future__ import annotations
 
-from ..spec import RoleFacts, register_role
+from dataclasses import replace
 
-FACTS = register_role(RoleFacts("depth", kind="spatial", channels=1, dtype_kinds="uif", interpolations=("ray", "linear", "nearest"), borders=("constant", "edge"), default_fill="invalid", may_be_invalid=True, default_invalid="nan", needs_camera=True, settings=frozenset({"max_jump", "under_elastic"})))
+import jax.numpy as jnp
+
+from ..geometry import rays
+from ..sampling import Band, Site
+from ..spec import ChannelGroup, RoleFacts, register_role
+from ..typing import Array
+from ._base import View, band_of, column
+
+
+class Depth:
+    """Blended as 1/Z, which is affine in pixel coordinates on every plane."""
+
+    facts = register_role(
+        RoleFacts(
+            "depth",
+            kind="spatial",
+            channels=1,
+            dtype_kinds="uif",
+            interpolations=("ray", "linear", "nearest"),
+            borders=("constant", "edge"),
+            default_fill="invalid",
+            may_be_invalid=True,
+            default_invalid="nan",
+            needs_camera=True,
+            settings=frozenset({"max_jump", "under_elastic"}),
+        )
+    )
+
+    def band(self, group: ChannelGroup, view: View) -> Band:
+        """Inverse depth, linear or nearest; then the Z of the moved point.
+
+        Depth is along the camera's axis whatever frame positions are in, so it moves in the
+        world frame too.
+        """
+        moves = view.policy != "none" and view.k is not None
+        if moves and view.policy == "refit" and view.matrix.affine:
+            moves = False  # the last row of M is (0, 0, 1)
+        move = _move if moves else None
+        if group.interpolation == "ray" and view.k is not None and not view.chart.dense:
+            band = band_of(group, method="linear", encode=_invert, decode=_invert_back, move=move)
+            return replace(band, jump=lambda coded: 1 / coded)
+        method = "nearest" if group.interpolation == "nearest" else "linear"
+        return band_of(group, method=method, move=move)
+
+
+def _invert(z: Array, site: Site) -> Array:  # noqa: ARG001
+    return jnp.where(z > 0, 1 / z, jnp.nan)
+
+
+def _invert_back(coded: Array, site: Site) -> Array:  # noqa: ARG001
+    return 1 / coded
+
+
+def _move(z: Array, site: Site) -> Array:
+    """Z (M K^-1 p)_z, or H in the place of M when the intrinsics are fixed."""
+    view = site.view
+    row = (view.deformation if view.policy == "fixed" else view.motion)[2]
+    u, v = rays(view.k, site.x, site.y)
+    return z.astype(jnp.float32) * column(row[0] * u + row[1] * v + row[2])

@@ -1,7 +1,54 @@
-"""The role `direction`."""
+"""The role `direction`: a unit vector per pixel, such as a surface normal."""
 
 from __future__ import annotations
 
-from ..spec import RoleFacts, register_role
+import jax.numpy as jnp
 
-FACTS = register_role(RoleFacts("direction", kind="spatial", channels=3, dtype_kinds="f", interpolations=("linear", "nearest"), borders=("constant", "edge"), default_fill="invalid", may_be_invalid=True, default_invalid="nan", needs_camera=True, settings=frozenset({"max_jump", "under_elastic"})))
+from ..geometry import inverse, transform
+from ..sampling import Band, Site
+from ..spec import ChannelGroup, RoleFacts, register_role
+from ..typing import Array
+from ._base import View, band_of, unit
+
+
+class Direction:
+    """Blended and brought back to length 1, then turned with the camera."""
+
+    facts = register_role(
+        RoleFacts(
+            "direction",
+            kind="spatial",
+            channels=3,
+            dtype_kinds="f",
+            interpolations=("linear", "nearest"),
+            borders=("constant", "edge"),
+            default_fill="invalid",
+            may_be_invalid=True,
+            default_invalid="nan",
+            needs_camera=True,
+            settings=frozenset({"max_jump", "under_elastic"}),
+        )
+    )
+
+    def band(self, group: ChannelGroup, view: View) -> Band:
+        """Linear or nearest; then ``M n`` (refit) or ``unit(H^-T n)`` (fixed).
+
+        M keeps lengths, so a copied normal is only turned and stays what it was to the bit.
+        """
+        move = None
+        if view.linear_motion() is not None:
+            move = _deform if view.policy == "fixed" else _turn
+        return band_of(group, decode=_normalise, move=move)
+
+
+def _normalise(values: Array, site: Site) -> Array:  # noqa: ARG001
+    return unit(values)
+
+
+def _turn(values: Array, site: Site) -> Array:
+    return transform(site.view.motion, values.astype(jnp.float32))
+
+
+def _deform(values: Array, site: Site) -> Array:
+    matrix = inverse(site.view.deformation).T
+    return unit(transform(matrix, values.astype(jnp.float32)))

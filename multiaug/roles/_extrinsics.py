@@ -1,7 +1,30 @@
-"""The role `extrinsics`."""
+"""The role `extrinsics`: the 4x4 transform from the world to the camera."""
 
 from __future__ import annotations
 
-from ..spec import RoleFacts, register_role
+import jax.numpy as jnp
 
-FACTS = register_role(RoleFacts("extrinsics", kind="matrix", shape=(4, 4), dtype_kinds="f", settings=frozenset()))
+from ..geometry import product
+from ..spec import ChannelGroup, RoleFacts, register_role
+from ..typing import Array
+from ._base import PointSite
+
+
+class Extrinsics:
+    """Followed by the camera's motion; improper after a flip."""
+
+    facts = register_role(
+        RoleFacts("extrinsics", kind="matrix", shape=(4, 4), dtype_kinds="f")
+    )
+
+    def move(self, values: Array, group: ChannelGroup, site: PointSite) -> dict[str, Array]:  # noqa: ARG002
+        """``[[M, 0], [0, 1]] @ T``."""
+        motion = site.view.motion
+        if site.view.policy != "refit" or motion is None:
+            return {"": values}
+        pose = values.astype(jnp.float32)
+        top = jnp.concatenate(
+            [product(motion, pose[:3, :3]), (motion * pose[:3, 3][None, :]).sum(1, keepdims=True)],
+            axis=1,
+        )
+        return {"": jnp.concatenate([top, pose[3:]]).astype(values.dtype)}

@@ -1,7 +1,52 @@
-"""The role `flow`."""
+"""The role `flow`: where a pixel's content goes in a second picture, as (u, v) in pixels."""
 
 from __future__ import annotations
 
-from ..spec import RoleFacts, register_role
+import jax.numpy as jnp
 
-FACTS = register_role(RoleFacts("flow", kind="spatial", channels=2, dtype_kinds="f", interpolations=("linear", "nearest"), borders=("constant", "edge"), default_fill="invalid", may_be_invalid=True, default_invalid="nan", settings=frozenset({"max_jump"})))
+from ..sampling import Band, Site
+from ..spec import ChannelGroup, RoleFacts, register_role
+from ..typing import Array
+from ._base import View, band_of
+
+
+class Flow:
+    """Both pictures go through the same map F, so the vector becomes F(p + f) - F(p)."""
+
+    facts = register_role(
+        RoleFacts(
+            "flow",
+            kind="spatial",
+            channels=2,
+            dtype_kinds="f",
+            interpolations=("linear", "nearest"),
+            borders=("constant", "edge"),
+            default_fill="invalid",
+            may_be_invalid=True,
+            default_invalid="nan",
+            settings=frozenset({"max_jump"}),
+        )
+    )
+
+    def band(self, group: ChannelGroup, view: View) -> Band:
+        """Linear or nearest; then the difference of the moved ends."""
+        return band_of(group, move=_move_affine if view.chart.affine else _move)
+
+
+def _scaled(values: Array, scale: tuple[float, float]) -> tuple[Array, Array]:
+    values = values.astype(jnp.float32)
+    return values[..., 0] * scale[0], values[..., 1] * scale[1]
+
+
+def _move_affine(values: Array, site: Site) -> Array:
+    u, v = _scaled(values, (1 / site.scale_in[0], 1 / site.scale_in[1]))
+    a = site.view.matrix.forward
+    moved = jnp.stack([a[0, 0] * u + a[0, 1] * v, a[1, 0] * u + a[1, 1] * v], axis=-1)
+    return jnp.stack(_scaled(moved, site.scale_out), axis=-1)
+
+
+def _move(values: Array, site: Site) -> Array:
+    u, v = _scaled(values, (1 / site.scale_in[0], 1 / site.scale_in[1]))
+    end_x, end_y, _ = site.view.chart.push(site.x + u, site.y + v)
+    moved = jnp.stack([end_x - site.out_x, end_y - site.out_y], axis=-1)
+    return jnp.stack(_scaled(moved, site.scale_out), axis=-1)

@@ -1,7 +1,26 @@
-"""The role `intensity`."""
+"""The role `intensity`: how bright a pixel is; values do not change with the geometry."""
 
 from __future__ import annotations
 
-from ..spec import RoleFacts, register_role
+from ..sampling import Band
+from ..spec import ChannelGroup, RoleFacts, register_role
+from ._base import View, band_of
 
-FACTS = register_role(RoleFacts("intensity", kind="spatial", dtype_kinds="buif", interpolations=("linear", "nearest", "cubic", "spline3"), borders=("constant", "edge", "reflect", "mirror", "wrap"), may_be_invalid=True, settings=frozenset({"range", "max_jump"})))
+
+class Intensity:
+    """Colours, grey levels, spectral bands, reflectance, logits."""
+
+    facts = register_role(
+        RoleFacts(
+            "intensity",
+            kind="spatial",
+            interpolations=("linear", "nearest", "cubic", "spline3"),
+            borders=("constant", "edge", "reflect", "mirror", "wrap"),
+            may_be_invalid=True,
+            settings=frozenset({"range", "max_jump"}),
+        )
+    )
+
+    def band(self, group: ChannelGroup, view: View) -> Band:  # noqa: ARG002
+        """Blend; every channel is valid or not by itself, as dead pixels of one band are."""
+        return band_of(group, joint=False, lowpass=True)

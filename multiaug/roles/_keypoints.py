@@ -1,7 +1,51 @@
-"""The role `keypoints`."""
+"""The role `keypoints`: (x, y) positions in a picture, pixel centres at integers."""
 
 from __future__ import annotations
 
-from ..spec import RoleFacts, register_role
+import jax.numpy as jnp
 
-FACTS = register_role(RoleFacts("keypoints", kind="points", channels=2, dtype_kinds="f", settings=frozenset({"mirror_pairs"})))
+from ..geometry import centre
+from ..sampling import ratio
+from ..spec import ChannelGroup, RoleFacts, register_role
+from ..typing import Array
+from ._base import PointSite
+
+
+class Keypoints:
+    """Moved by the forward map; left and right ones change places under a mirror."""
+
+    facts = register_role(
+        RoleFacts(
+            "keypoints",
+            kind="points",
+            channels=2,
+            dtype_kinds="f",
+            settings=frozenset({"mirror_pairs"}),
+        )
+    )
+
+    def move(self, values: Array, group: ChannelGroup, site: PointSite) -> dict[str, Array]:
+        """The moved points (K, 2) and ``_visible`` (K,) bool: inside the picture's area."""
+        x, y = push_points(values[:, 0], values[:, 1], site)
+        moved = jnp.stack([x, y], axis=-1)
+        if group.mirror_pairs:
+            order = list(range(values.shape[0]))
+            for left, right in group.mirror_pairs:
+                order[left], order[right] = order[right], order[left]
+            moved = jnp.where(site.view.mirrored, moved[jnp.array(order)], moved)
+        height, width = site.size_out
+        inside = (moved >= -0.5) & (moved <= jnp.array([[width - 0.5, height - 0.5]]))
+        return {"": moved.astype(values.dtype), "_visible": inside.all(-1)}
+
+
+def push_points(x: Array, y: Array, site: PointSite) -> tuple[Array, Array]:
+    """Forward map of positions in pixels of an entry; NaN stays NaN."""
+    chart = site.view.chart
+    (sx, sy), (cx, cy) = ratio(site.size_in, chart.in_shape), centre(site.size_in)
+    (ox, oy), (dx, dy) = ratio(site.size_out, chart.out_shape), centre(site.size_out)
+    x = (x.astype(jnp.float32) - cx) / sx
+    y = (y.astype(jnp.float32) - cy) / sy
+    out_x, out_y, _ = chart.push(x, y)
+    lost = jnp.isnan(x) | jnp.isnan(y)
+    out_x, out_y = jnp.where(lost, jnp.nan, out_x), jnp.where(lost, jnp.nan, out_y)
+    return out_x * ox + dx, out_y * oy + dy

@@ -1,7 +1,39 @@
-"""The role `label`."""
+"""The role `label`: class ids of pixels."""
 
 from __future__ import annotations
 
-from ..spec import RoleFacts, register_role
+import jax.numpy as jnp
 
-FACTS = register_role(RoleFacts("label", kind="spatial", channels=1, dtype_kinds="bui", interpolations=("nearest", "majority"), borders=("constant", "edge", "reflect", "mirror", "wrap"), default_fill="ignore", settings=frozenset({"ignore", "mirror_pairs"})))
+from ..sampling import Band, Site
+from ..spec import ChannelGroup, RoleFacts, register_role
+from ..typing import Array
+from ._base import View, band_of
+
+
+class Label:
+    """Copied, never blended; under a mirror, ids of left and right parts swap."""
+
+    facts = register_role(
+        RoleFacts(
+            "label",
+            kind="spatial",
+            channels=1,
+            dtype_kinds="bui",
+            interpolations=("nearest", "majority"),
+            borders=("constant", "edge", "reflect", "mirror", "wrap"),
+            default_fill="ignore",
+            settings=frozenset({"ignore", "mirror_pairs"}),
+        )
+    )
+
+    def band(self, group: ChannelGroup, view: View) -> Band:  # noqa: ARG002
+        """Nearest or majority, and the swap of mirror pairs."""
+
+        def swap(ids: Array, site: Site) -> Array:
+            swapped = ids
+            for left, right in group.mirror_pairs:
+                swapped = jnp.where(ids == left, jnp.asarray(right).astype(ids.dtype), swapped)
+                swapped = jnp.where(ids == right, jnp.asarray(left).astype(ids.dtype), swapped)
+            return jnp.where(site.view.mirrored, swapped, ids)
+
+        return band_of(group, move=swap if group.mirror_pairs else None)

@@ -1,7 +1,55 @@
-"""The role `orientation`."""
+"""The role `orientation`: an angle in the picture, counter-clockwise as seen."""
 
 from __future__ import annotations
 
-from ..spec import RoleFacts, register_role
+import jax.numpy as jnp
 
-FACTS = register_role(RoleFacts("orientation", kind="spatial", channels=1, dtype_kinds="uif", interpolations=("linear", "nearest"), borders=("constant", "edge"), default_fill="invalid", may_be_invalid=True, default_invalid="nan", settings=frozenset({"unit", "period"})))
+from ..geometry import invert_jacobian
+from ..sampling import Band, Site
+from ..spec import ChannelGroup, RoleFacts, register_role
+from ..typing import Array
+from ._base import View, band_of
+
+
+class Orientation:
+    """Blended on the circle, then turned by the map's Jacobian."""
+
+    facts = register_role(
+        RoleFacts(
+            "orientation",
+            kind="spatial",
+            channels=1,
+            dtype_kinds="uif",
+            interpolations=("linear", "nearest"),
+            borders=("constant", "edge"),
+            default_fill="invalid",
+            may_be_invalid=True,
+            default_invalid="nan",
+            settings=frozenset({"unit", "period"}),
+        )
+    )
+
+    def band(self, group: ChannelGroup, view: View) -> Band:  # noqa: ARG002
+        """Linear on (cos, sin) of the angle, of twice the angle when the period is 180."""
+        full_turn = 360.0 if group.unit == "degrees" else 2 * jnp.pi
+        to_radians = 2 * jnp.pi / full_turn
+        fold = 360 // group.period
+
+        def encode(angle: Array, site: Site) -> Array:  # noqa: ARG001
+            turned = angle * (fold * to_radians)
+            return jnp.concatenate([jnp.cos(turned), jnp.sin(turned)], axis=-1)
+
+        def decode(vector: Array, site: Site) -> Array:  # noqa: ARG001
+            angle = jnp.arctan2(vector[..., 1:], vector[..., :1])
+            return angle / (fold * to_radians)
+
+        def move(angle: Array, site: Site) -> Array:
+            phi = angle[..., 0].astype(jnp.float32) * to_radians
+            dx, dy = jnp.cos(phi) / site.scale_in[0], -jnp.sin(phi) / site.scale_in[1]
+            a, b, c, d = invert_jacobian(site.jacobian)
+            x = (a * dx + b * dy) * site.scale_out[0]
+            y = (c * dx + d * dy) * site.scale_out[1]
+            turned = jnp.arctan2(-y, x) / to_radians
+            return jnp.mod(turned, full_turn / fold)[..., None]
+
+        return band_of(group, encode=encode, decode=decode, move=move, needs_jacobian=True)

@@ -1,7 +1,32 @@
-"""The role `points3d`."""
+"""The role `points3d`: a table of points in space, without pixels of their own."""
 
 from __future__ import annotations
 
-from ..spec import RoleFacts, register_role
+import jax.numpy as jnp
 
-FACTS = register_role(RoleFacts("points3d", kind="points", channels=3, dtype_kinds="f", needs_camera=True, settings=frozenset()))
+from ..geometry import transform
+from ..spec import ChannelGroup, RoleFacts, register_role
+from ..typing import Array
+from ._base import PointSite
+
+
+class Points3d:
+    """Moved as positions are."""
+
+    facts = register_role(
+        RoleFacts(
+            "points3d",
+            kind="points",
+            channels=3,
+            dtype_kinds="f",
+            needs_camera=True,
+            settings=frozenset({"under_elastic"}),
+        )
+    )
+
+    def move(self, values: Array, group: ChannelGroup, site: PointSite) -> dict[str, Array]:  # noqa: ARG002
+        """``M v`` (refit), ``H v`` (fixed) or as it is (none, world frame)."""
+        matrix = site.view.linear_motion()
+        if matrix is None:
+            return {"": values}
+        return {"": transform(matrix, values.astype(jnp.float32)).astype(values.dtype)}

@@ -1,7 +1,17 @@
-"""The role `scalar`."""
+"""The role `scalar`: a class, a weight, a name: anything the geometry does not touch."""
 
 from __future__ import annotations
 
-from ..spec import RoleFacts, register_role
+from ..spec import ChannelGroup, RoleFacts, register_role
+from ..typing import Array
+from ._base import PointSite
 
-FACTS = register_role(RoleFacts("scalar", kind="value", dtype_kinds="buif", settings=frozenset()))
+
+class Scalar:
+    """Handed through."""
+
+    facts = register_role(RoleFacts("scalar", kind="value"))
+
+    def move(self, values: Array, group: ChannelGroup, site: PointSite) -> dict[str, Array]:  # noqa: ARG002
+        """The value as it is."""
+        return {"": values}

@@ -1,0 +1,36 @@
+"""Matrices, cameras, displacement fields and the composed map. Knows no role and no disk."""
+
+from ._camera import EstimatedIntrinsics as EstimatedIntrinsics
+from ._camera import centre_intrinsics as centre_intrinsics
+from ._camera import deformation as deformation
+from ._camera import estimate_intrinsics as estimate_intrinsics
+from ._camera import intrinsics_from_fov as intrinsics_from_fov
+from ._camera import mirrors as mirrors
+from ._camera import rays as rays
+from ._camera import rq as rq
+from ._camera import uncentre_intrinsics as uncentre_intrinsics
+from ._displacement import control_shape as control_shape
+from ._displacement import slope_bound as slope_bound
+from ._map import FAR as FAR
+from ._map import Displacement as Displacement
+from ._map import Jacobian as Jacobian
+from ._map import Map as Map
+from ._map import Projective as Projective
+from ._map import affine_map as affine_map
+from ._map import displacement_map as displacement_map
+from ._map import identity as identity
+from ._map import identity_segment as identity_segment
+from ._map import invert_jacobian as invert_jacobian
+from ._map import pixel_matrix_map as pixel_matrix_map
+from ._map import projective_map as projective_map
+from ._matrix import centre as centre
+from ._matrix import cos_sin as cos_sin
+from ._matrix import homography as homography
+from ._matrix import inverse as inverse
+from ._matrix import linear as linear
+from ._matrix import product as product
+from ._matrix import rotation as rotation
+from ._matrix import shift as shift
+from ._matrix import to_centred as to_centred
+from ._matrix import to_pixels as to_pixels
+from ._matrix import transform as transform

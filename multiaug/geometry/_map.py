@@ -1,0 +1,252 @@
+"""The composed map of a run of geometric transforms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+import jax
+import jax.numpy as jnp
+
+from ..typing import Array, SpatialShape
+from ._displacement import displacement, undisplace
+from ._matrix import inverse, product, to_centred
+
+Jacobian = tuple[Array, Array, Array, Array]  # d(x', y')/d(x, y), row by row
+
+# Where a position has no preimage in view (behind the horizon), it is sent this far away.
+FAR = 1e6
+_HORIZON = 1e-3
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Projective:
+    """A matrix segment: ``p' ~ forward p`` and ``p ~ backward p'`` on centred coordinates.
+
+    Both directions are kept, because an exact forward matrix has an exact backward one (flips,
+    quarter turns, whole-pixel shifts), which a numerical inverse would blur.
+
+    Args:
+        forward: (3, 3) float32.
+        backward: (3, 3) float32, its inverse.
+        affine: the last rows are exactly (0, 0, 1).
+    """
+
+    forward: Array
+    backward: Array
+    affine: bool = field(default=True, metadata={"static": True})
+
+    def pull(self, x: Array, y: Array) -> tuple[Array, Array, Jacobian]:
+        """Output position to input position, with the Jacobian of that step."""
+        return _apply(self.backward, x, y, self.affine)
+
+    def push(self, x: Array, y: Array) -> tuple[Array, Array, Jacobian]:
+        """Input position to output position, with the Jacobian of that step."""
+        return _apply(self.forward, x, y, self.affine)
+
+    def inverted(self) -> Projective:
+        """The segment that undoes this one."""
+        return Projective(self.backward, self.forward, self.affine)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Displacement:
+    """A dense segment: the backward map is ``p' + d(p')`` in the segment's output frame.
+
+    Args:
+        control: (R, C, 2) float32, control values of d in pixels.
+        shape: the frame that the control grid spans.
+        undo: the segment runs the other way round (see `inverted`).
+    """
+
+    control: Array
+    shape: SpatialShape = field(metadata={"static": True})
+    undo: bool = field(default=False, metadata={"static": True})
+
+    def pull(self, x: Array, y: Array) -> tuple[Array, Array, Jacobian]:
+        """Output position to input position, with the Jacobian of that step."""
+        return self._solve(x, y) if self.undo else self._add(x, y)
+
+    def push(self, x: Array, y: Array) -> tuple[Array, Array, Jacobian]:
+        """Input position to output position, with the Jacobian of that step."""
+        return self._add(x, y) if self.undo else self._solve(x, y)
+
+    def inverted(self) -> Displacement:
+        """The segment that undoes this one."""
+        return replace(self, undo=not self.undo)
+
+    def _add(self, x: Array, y: Array) -> tuple[Array, Array, Jacobian]:
+        dx, dy, (a, b, c, d) = displacement(self.control, x, y, self.shape)
+        return x + dx, y + dy, (1 + a, b, c, 1 + d)
+
+    def _solve(self, x: Array, y: Array) -> tuple[Array, Array, Jacobian]:
+        qx, qy, (a, b, c, d) = undisplace(self.control, x, y, self.shape)
+        return qx, qy, invert_jacobian((1 + a, b, c, 1 + d))
+
+
+Segment = Projective | Displacement
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Map:
+    """A map from an input frame to an output frame: segments in the order they act.
+
+    Args:
+        segments: no two neighbouring `Projective` ones; they are multiplied on composing.
+        in_shape: (height, width) of the input frame.
+        out_shape: (height, width) of the output frame.
+    """
+
+    segments: tuple[Segment, ...]
+    in_shape: SpatialShape = field(metadata={"static": True})
+    out_shape: SpatialShape = field(metadata={"static": True})
+
+    @property
+    def dense(self) -> bool:
+        """True when a displacement field takes part."""
+        return any(isinstance(segment, Displacement) for segment in self.segments)
+
+    @property
+    def affine(self) -> bool:
+        """True when the map is affine whatever its parameters are."""
+        return all(isinstance(s, Projective) and s.affine for s in self.segments)
+
+    def pull(self, x: Array, y: Array) -> tuple[Array, Array, Jacobian]:
+        """The backward map B at centred output positions, and its Jacobian there."""
+        return _chain([segment.pull for segment in reversed(self.segments)], x, y)
+
+    def push(self, x: Array, y: Array) -> tuple[Array, Array, Jacobian]:
+        """The forward map F at centred input positions, and its Jacobian there."""
+        return _chain([segment.push for segment in self.segments], x, y)
+
+    def then(self, other: Map) -> Map:
+        """First this map, then the other; neighbouring matrices become one."""
+        segments = list(self.segments)
+        for segment in other.segments:
+            last = segments[-1] if segments else None
+            if isinstance(last, Projective) and isinstance(segment, Projective):
+                segments[-1] = _fuse(last, segment)
+            else:
+                segments.append(segment)
+        return Map(tuple(segments), self.in_shape, other.out_shape)
+
+    def inverted(self) -> Map:
+        """The map from the output frame back to the input frame."""
+        segments = tuple(segment.inverted() for segment in reversed(self.segments))
+        return Map(segments, self.out_shape, self.in_shape)
+
+    def gated(self, on: Array) -> Map:
+        """This map where ``on``, the identity (centre on centre) where not."""
+        return replace(self, segments=tuple(_gate(segment, on) for segment in self.segments))
+
+    def matrix(self) -> Projective:
+        """The product of the matrix segments; the whole map when it is not dense."""
+        total = identity_segment()
+        for segment in self.segments:
+            if isinstance(segment, Projective):
+                total = _fuse(total, segment)
+        return total
+
+
+def identity_segment() -> Projective:
+    """The matrix segment that does nothing."""
+    eye = jnp.eye(3, dtype=jnp.float32)
+    return Projective(eye, eye)
+
+
+def identity(shape: SpatialShape) -> Map:
+    """The map that does nothing to a frame."""
+    return Map((), shape, shape)
+
+
+def affine_map(
+    forward: Array, backward: Array, in_shape: SpatialShape, out_shape: SpatialShape | None = None
+) -> Map:
+    """A map from an affine matrix on centred coordinates and its inverse."""
+    return Map((Projective(forward, backward),), in_shape, out_shape or in_shape)
+
+
+def projective_map(
+    forward: Array, in_shape: SpatialShape, out_shape: SpatialShape | None = None
+) -> Map:
+    """A map from a homography on centred coordinates, scaled so that the centre has w = 1."""
+    forward = forward / forward[2, 2]
+    backward = inverse(forward)
+    return Map(
+        (Projective(forward, backward / backward[2, 2], affine=False),),
+        in_shape,
+        out_shape or in_shape,
+    )
+
+
+def pixel_matrix_map(matrix: Array, in_shape: SpatialShape, *, affine: bool) -> Map:
+    """A map from a forward matrix on pixel coordinates; the frame keeps its shape."""
+    forward = to_centred(matrix, in_shape, in_shape)
+    if affine:
+        return affine_map(forward, inverse(forward), in_shape)
+    return projective_map(forward, in_shape)
+
+
+def displacement_map(control: Array, shape: SpatialShape) -> Map:
+    """A map from a control grid of backward displacements, in pixels of the frame."""
+    return Map((Displacement(control, shape),), shape, shape)
+
+
+def invert_jacobian(jacobian: Jacobian) -> Jacobian:
+    """The inverse of a field of 2x2 matrices."""
+    a, b, c, d = jacobian
+    determinant = a * d - b * c
+    return d / determinant, -b / determinant, -c / determinant, a / determinant
+
+
+def _apply(m: Array, x: Array, y: Array, affine: bool) -> tuple[Array, Array, Jacobian]:
+    u = m[0, 0] * x + m[0, 1] * y + m[0, 2]
+    v = m[1, 0] * x + m[1, 1] * y + m[1, 2]
+    if affine:
+        one = jnp.ones_like(x)
+        return u, v, (m[0, 0] * one, m[0, 1] * one, m[1, 0] * one, m[1, 1] * one)
+    w = m[2, 0] * x + m[2, 1] * y + m[2, 2]
+    # w > 0 in front of the horizon, whatever the sign the matrix came with.
+    seen = w * jnp.sign(m[2, 2]) > _HORIZON * jnp.abs(m[2, 2])
+    w = jnp.where(seen, w, 1)
+    u, v = u / w, v / w
+    jacobian = (
+        (m[0, 0] - u * m[2, 0]) / w,
+        (m[0, 1] - u * m[2, 1]) / w,
+        (m[1, 0] - v * m[2, 0]) / w,
+        (m[1, 1] - v * m[2, 1]) / w,
+    )
+    return jnp.where(seen, u, FAR), jnp.where(seen, v, FAR), jacobian
+
+
+def _chain(steps: Iterable, x: Array, y: Array) -> tuple[Array, Array, Jacobian]:  # type: ignore[type-arg]
+    one, zero = jnp.ones_like(x), jnp.zeros_like(x)
+    total: Jacobian = (one, zero, zero, one)
+    for step in steps:
+        x, y, (a, b, c, d) = step(x, y)
+        e, f, g, h = total
+        total = (a * e + b * g, a * f + b * h, c * e + d * g, c * f + d * h)
+    return x, y, total
+
+
+def _fuse(first: Projective, second: Projective) -> Projective:
+    forward = product(second.forward, first.forward)
+    backward = product(first.backward, second.backward)
+    affine = first.affine and second.affine
+    if not affine:
+        forward, backward = forward / forward[2, 2], backward / backward[2, 2]
+    return Projective(forward, backward, affine)
+
+
+def _gate(segment: Segment, on: Array) -> Segment:
+    if isinstance(segment, Displacement):
+        return replace(segment, control=jnp.where(on, segment.control, 0))
+    eye = jnp.eye(3, dtype=jnp.float32)
+    return Projective(
+        jnp.where(on, segment.forward, eye),
+        jnp.where(on, segment.backward, eye),
+        segment.affine,
+    )

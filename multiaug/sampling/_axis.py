@@ -1,0 +1,78 @@
+"""One axis of a picture: where an index beyond the rim points, and interpolation weights."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+
+from ..typing import Array
+
+# Coordinates are held inside this range, in which float32 still counts whole pixels.
+LIMIT = float(2**22)
+
+
+def fold(index: Array, size: int, border: str) -> Array:
+    """Index of the pixel that stands for ``index`` under a border rule.
+
+    Args:
+        index: int32, any value.
+        size: number of pixels on the axis.
+        border: ``edge`` (a a | a b c d | d d), ``reflect`` (b a | a b c d | d c), ``mirror``
+            (c b | a b c d | c b), ``wrap`` (c d | a b c d | a b); ``constant`` clips, and the
+            caller replaces what lies outside.
+    """
+    if border in {"constant", "edge"}:
+        return jnp.clip(index, 0, size - 1)
+    if border == "wrap":
+        return jnp.mod(index, size)
+    if border == "reflect":
+        folded = jnp.mod(index, 2 * size)
+        return jnp.minimum(folded, 2 * size - 1 - folded)
+    if border == "mirror":
+        period = max(2 * size - 2, 1)
+        folded = jnp.mod(index, period)
+        return jnp.minimum(folded, period - folded) if size > 1 else folded * 0
+    raise AssertionError(border)
+
+
+def split(coordinate: Array) -> tuple[Array, Array]:
+    """Whole part (int32) and fraction in [0, 1) of a coordinate.
+
+    NaN counts as far outside.
+    """
+    held = jnp.clip(jnp.where(jnp.isnan(coordinate), LIMIT, coordinate), -LIMIT, LIMIT)
+    whole = jnp.floor(held)
+    return whole.astype(jnp.int32), held - whole
+
+
+def nearest(coordinate: Array) -> Array:
+    """Index of the nearest pixel centre; halves go up."""
+    whole, fraction = split(coordinate)
+    return whole + (fraction >= 0.5).astype(jnp.int32)
+
+
+def weights(fraction: Array, method: str) -> list[tuple[int, Array]]:
+    """Interpolation weights as (offset from the whole part, weight)."""
+    f = fraction
+    if method == "linear":
+        return [(0, 1 - f), (1, f)]
+    kernel = {"cubic": _keys, "spline3": _bspline}[method]
+    return [(-1, kernel(1 + f)), (0, kernel(f)), (1, kernel(1 - f)), (2, kernel(2 - f))]
+
+
+def _keys(t: Array) -> Array:
+    """Cubic convolution with a = -1/2 at distance t in [0, 2].
+
+    References:
+        R. G. Keys, Cubic convolution interpolation for digital image processing, IEEE
+        Transactions on Acoustics, Speech and Signal Processing 29(6), 1981.
+    """
+    near = (1.5 * t - 2.5) * t * t + 1
+    far = -0.5 * (((t - 5) * t + 8) * t - 4)
+    return jnp.where(t < 1, near, far)
+
+
+def _bspline(t: Array) -> Array:
+    """Cubic B-spline at distance t in [0, 2]; values must have gone through `prefilter`."""
+    near = 2 / 3 - t * t * (1 - t / 2)
+    far = (2 - t) ** 3 / 6
+    return jnp.where(t < 1, near, far)

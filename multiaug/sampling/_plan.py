@@ -1,0 +1,159 @@
+"""What the sampler is told about an array, and where its pixels are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jax import lax
+
+from ..geometry import Jacobian, Map, centre
+from ..typing import Array, SpatialShape
+
+
+class Site(NamedTuple):
+    """Where values are being encoded, decoded or moved; positions are centred, in pixels of the
+    reference frame.
+
+    Args:
+        x: (h, w) horizontal source position.
+        y: (h, w) vertical source position.
+        out_x: (h, w) output position; equals x while encoding.
+        out_y: (h, w).
+        jacobian: d(source)/d(output) of the backward map; None where no band asked for it.
+        scale_in: (x, y), pixels of this array per reference pixel, in the source.
+        scale_out: the same in the output.
+        view: whatever the caller passed for this record.
+    """
+
+    x: Array
+    y: Array
+    out_x: Array
+    out_y: Array
+    jacobian: Jacobian | None
+    scale_in: tuple[float, float]
+    scale_out: tuple[float, float]
+    view: Any
+
+
+Pointwise = Callable[[Array, Site], Array]
+
+
+@dataclass(frozen=True)
+class Band:
+    """Neighbouring channels of an array that are sampled by one rule.
+
+    Args:
+        channels: the slice of the last axis.
+        method: nearest, linear, cubic, spline3 or majority.
+        border: constant, edge, reflect, mirror or wrap.
+        fill: values beyond a constant border, one or one per channel; None means invalid.
+        invalid: ``"nan"``, a number, or None when every value is valid.
+        joint: a pixel is invalid when any channel is NaN or all equal the number; else each
+            channel is judged by itself.
+        max_jump: taps further than this from the heaviest valid tap are dropped.
+        lowpass: low-pass before shrinking when the run asks for it.
+        encode: source values (h, w, c) float32 -> values that may be blended; NaN where they
+            may not.
+        decode: blended values -> source values.
+        jump: blended values -> (h, w, k), what `max_jump` compares; the values themselves when
+            None.
+        move: source values -> output values, in the original dtype where the method is nearest
+            or majority, else float32.
+        needs_jacobian: `move` reads ``site.jacobian``.
+    """
+
+    channels: slice
+    method: str
+    border: str
+    fill: tuple[float, ...] | None
+    invalid: float | str | None = None
+    joint: bool = True
+    max_jump: float | None = None
+    lowpass: bool = False
+    encode: Pointwise | None = None
+    decode: Pointwise | None = None
+    jump: Callable[[Array], Array] | None = None
+    move: Pointwise | None = None
+    needs_jacobian: bool = False
+
+
+@dataclass(frozen=True)
+class Job:
+    """One array to resample.
+
+    Args:
+        name: its key.
+        size_in: (height, width) of the source.
+        size_out: (height, width) of the result.
+        bands: the channel groups, in order.
+        validity: also return ``<name>_valid``.
+    """
+
+    name: str
+    size_in: SpatialShape
+    size_out: SpatialShape
+    bands: tuple[Band, ...]
+    validity: bool = False
+
+
+@dataclass(frozen=True)
+class LowPass:
+    """Antialiasing of a run.
+
+    Args:
+        radius: (x, y) Gaussian taps on each side in reference pixels, from the smallest scale
+            that the run can draw.
+    """
+
+    radius: tuple[int, int]
+
+
+class Grid(NamedTuple):
+    """Where the pixels of one output size are read, in pixels of one input size."""
+
+    x: Array
+    y: Array
+    jacobian: Jacobian | None
+
+
+def ratio(size: SpatialShape, frame: SpatialShape) -> tuple[float, float]:
+    """(x, y) pixels of an array per reference pixel."""
+    return size[1] / frame[1], size[0] / frame[0]
+
+
+def positions(size: SpatialShape, frame: SpatialShape) -> tuple[Array, Array]:
+    """Centred reference positions (x as (1, w), y as (h, 1)) of an array's pixels."""
+    (sx, sy), (cx, cy) = ratio(size, frame), centre(size)
+    x = (jnp.arange(size[1], dtype=jnp.float32) - cx) / sx
+    y = (jnp.arange(size[0], dtype=jnp.float32) - cy) / sy
+    return x[None, :], y[:, None]
+
+
+def sampling_grid(
+    chart: Map, size_in: SpatialShape, size_out: SpatialShape, *, jacobian: bool
+) -> Grid:
+    """The one coordinate function: backward positions of all output pixels.
+
+    The rows go through a loop of two blocks, which makes XLA write the coordinates to memory.
+    Fused into their consumers they would be computed twice, rounded twice, and a coordinate
+    next to a whole number could get its index from one and its fraction from the other: a
+    wrong pixel.
+    """
+    height, width = size_out
+    half = -(-height // 2)
+    (sx_in, sy_in), (cx_in, cy_in) = ratio(size_in, chart.in_shape), centre(size_in)
+    (sx, sy), (cx, cy) = ratio(size_out, chart.out_shape), centre(size_out)
+    x = (jnp.arange(width, dtype=jnp.float32) - cx) / sx
+
+    def block(rows: Array) -> tuple[Array, ...]:
+        y = (rows - cy) / sy
+        grid_x, grid_y = jnp.broadcast_arrays(x[None, :], y[:, None])
+        px, py, slopes = chart.pull(grid_x, grid_y)
+        return (px * sx_in + cx_in, py * sy_in + cy_in, *(slopes if jacobian else ()))
+
+    blocks = lax.map(block, jnp.arange(2 * half, dtype=jnp.float32).reshape(2, half))
+    px, py, *slopes = (b.reshape(2 * half, width)[:height] for b in blocks)
+    return Grid(px, py, (slopes[0], slopes[1], slopes[2], slopes[3]) if jacobian else None)
