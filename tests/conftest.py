@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
-# No deadlines: the first case of a shape compiles. too_slow is about drawing, which may compile too.
+# The first case of a shape compiles, and drawing may compile too: time says nothing here.
 _COMMON = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
 hypothesis.settings.register_profile("dev", max_examples=10, **_COMMON)
 hypothesis.settings.register_profile("ci", max_examples=20, derandomize=True, **_COMMON)

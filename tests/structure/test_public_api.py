@@ -1,0 +1,99 @@
+"""What importing multiaug does, and that all it exports is documented."""
+
+import ast
+import importlib
+import inspect
+import typing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import multiaug
+
+PACKAGE = Path(multiaug.__file__).parent
+
+# What only some users need must not cost every import.
+LAZY = ("PIL", "dask", "jsonschema", "keras", "scipy", "skimage", "torch", "tqdm", "zarr")
+
+
+def exports() -> list[tuple[str, str]]:
+    """(module, name) of every `X as X` in an export list of the package."""
+    found = []
+    for path in sorted(PACKAGE.rglob("__init__.py")):
+        module = ".".join(("multiaug", *path.parent.relative_to(PACKAGE).parts))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                names = [alias.name for alias in node.names if alias.asname == alias.name]
+                found += [(module, name) for name in names if not name.startswith("_")]
+    return found
+
+
+def undocumented(name: str, value: object) -> list[str]:
+    """The parts of an exported value that lack a docstring of their own; data needs none."""
+    if not inspect.isclass(value):
+        is_data = not (inspect.ismodule(value) or callable(value)) or typing.get_origin(value)
+        return [] if is_data or value.__doc__ else [name]
+    members = [
+        f"{name}.{member}"
+        for member, definition in vars(value).items()
+        if not member.startswith("_")
+        and (inspect.isroutine(definition) or isinstance(definition, property))
+        # A method may keep the text of the one that it overrides.
+        and not any(vars(base)[member].__doc__ for base in value.__mro__ if member in vars(base))
+    ]
+    own = vars(value).get("__doc__") or ""
+    # A dataclass without a docstring gets its signature for one.
+    is_written = own and not own.startswith(f"{value.__name__}(")
+    return members if is_written else [name, *members]
+
+
+def test_all_exports_are_documented():
+    found = [
+        missing
+        for module, name in exports()
+        for missing in undocumented(
+            f"{module}.{name}", getattr(importlib.import_module(module), name)
+        )
+    ]
+    assert found == []
+
+
+def test_missing_docstrings_are_found():
+    @dataclass
+    class Bare:
+        x: int
+
+        def method(self): ...
+
+    class Documented:
+        """Has one."""
+
+        @property
+        def bare(self): ...
+
+    class Overriding(list):
+        """Inherits the text of append."""
+
+        def append(self, item): ...
+
+    assert undocumented("Bare", Bare) == ["Bare", "Bare.method"]
+    assert undocumented("Documented", Documented) == ["Documented.bare"]
+    assert undocumented("Overriding", Overriding) == []
+    assert undocumented("f", lambda: None) == ["f"]
+    assert undocumented("Pair", tuple[int, int]) == []
+    assert undocumented("SIZE", 3) == []
+
+
+def test_import_starts_no_backend(fresh_python):
+    # Any computation would look for this platform, and fail.
+    fresh_python("import multiaug", JAX_PLATFORMS="none_of_that_name")
+    with pytest.raises(AssertionError, match="none_of_that_name"):
+        fresh_python("import jax; jax.devices()", JAX_PLATFORMS="none_of_that_name")
+
+
+def test_import_is_lazy(fresh_python):
+    code = "import sys; before = set(sys.modules); import {}; print(*set(sys.modules) - before)"
+    loaded = set(fresh_python(code.format("jax, numpy, multiaug")).split())
+    by_jax = set(fresh_python(code.format("jax, numpy")).split())
+    assert sorted((loaded - by_jax) & set(LAZY)) == []
