@@ -30,7 +30,7 @@ lint: $(VENV)/.installed-dev  ## check style and formatting
 	@$(BIN)/ruff format --quiet --check
 	@echo "lint: clean"
 
-floors: $(BIN)/python  ## run the suite with the oldest releases that pyproject.toml allows
+floors: $(VENV)/.installed-dev  ## run the suite with the oldest releases that pyproject.toml allows
 	@$(MAKE) --no-print-directory test VENV=.venv-floors PINS="$$($(BIN)/python -c 'import tomllib; \
 		print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"])' | sed 's/>=/==/g')"
 
@@ -47,35 +47,35 @@ clean:  ## remove the environment and everything generated
 	rm -rf $(VENV) .venv-floors out dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The first interpreter that is new enough, not too new, and can make an environment. Debian
-# has a python3 without ensurepip, and pyenv has shims that only say "command not found": both
-# are passed over.
-define FIND_PYTHON
+# The first interpreter that is new enough, not too new, and can make an environment: Debian
+# has a python3 without ensurepip, and pyenv has shims that only say "command not found". An
+# environment whose pip does not run, such as one interrupted while it was made, is made again.
+define ENVIRONMENT
+$(BIN)/python -m pip --version >/dev/null 2>&1 && exit; \
 for python in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
-	if $$python -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
-		>/dev/null 2>&1; then break; fi; python=; \
+	$$python -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+		>/dev/null 2>&1 && break; python=; \
 done; \
 if [ -z "$$python" ]; then \
-	echo "multiaug needs Python 3.11, 3.12 or 3.13 with the venv module, and none is on PATH." >&2; \
-	echo "Install one (Debian: apt-get install python3 python3-venv), or name it: make PYTHON=/path/to/python3.12" >&2; \
+	echo "multiaug needs Python 3.11, 3.12 or 3.13 with the venv module; none is on the PATH." >&2; \
+	echo "Install one (Debian: apt-get install python3 python3-venv)," >&2; \
+	echo "or name one: make PYTHON=/path/to/python3.12" >&2; \
 	exit 1; \
-fi
+fi; \
+echo "Creating $(VENV) with $$($$python --version)"; \
+$$python -m venv --clear $(VENV)
 endef
 
-# An environment that lost its pip, or was interrupted while being made, is made again.
-$(BIN)/python:
-	@$(FIND_PYTHON); \
-	echo "Creating $(VENV) with $$($$python --version)"; \
-	$$python -m venv --clear $(VENV) || { rm -rf $(VENV); exit 1; }
-
-# Stamps live in the environment, so removing it removes them. Only a changed pyproject.toml
-# installs again: the install is editable.
-$(VENV)/.installed-demo: pyproject.toml | $(BIN)/python
-	@echo "Installing multiaug into $(VENV) (a minute or two, the first time)"
+# Stamps live in the environment and go with it. Only a changed pyproject.toml installs again:
+# the installation is editable.
+$(VENV)/.installed-demo: pyproject.toml
+	@$(ENVIRONMENT)
+	@echo "Installing multiaug into $(VENV) (about a minute, the first time)"
 	@$(INSTALL) --editable '.[preview]'
 	@touch $@
 
-$(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
-	@echo "Installing multiaug and its tools into $(VENV) (a minute or two, the first time)"
+$(VENV)/.installed-dev: pyproject.toml
+	@$(ENVIRONMENT)
+	@echo "Installing multiaug and its tools into $(VENV) (about a minute, the first time)"
 	@$(INSTALL) --editable '.[dev]' $(PINS)
 	@touch $@ $(VENV)/.installed-demo
