@@ -5,7 +5,11 @@ from ._facts import INTERPOLATIONS as INTERPOLATIONS
 from ._facts import ROLE_FACTS as ROLE_FACTS
 from ._facts import RoleFacts as RoleFacts
 from ._facts import register_role as register_role
+from ._files import load_spec as load_spec
+from ._files import shipped_specs as shipped_specs
 from ._model import CameraSpec as CameraSpec
 from ._model import ChannelGroup as ChannelGroup
 from ._model import Entries as Entries
 from ._model import EntrySpec as EntrySpec
+from ._records import check_structure as check_structure
+from ._spec import DataSpec as DataSpec

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
+from ._dtypes import ALL_DTYPES, DTYPES
 from ._facts import ROLE_FACTS, RoleFacts
 
 Invalid = float | Literal["nan"] | None
@@ -62,6 +63,23 @@ class ChannelGroup:
         """The static facts of the group's role."""
         return ROLE_FACTS[self.role]
 
+    def __post_init__(self) -> None:
+        for name in ("names", "range", "mirror_pairs", "fill"):
+            value = getattr(self, name)
+            if isinstance(value, list):  # a list would make the spec unhashable
+                object.__setattr__(self, name, _tuples(value))
+
+    def for_dtype(self, dtype: str) -> ChannelGroup:
+        """The group as it acts on an array of this dtype.
+
+        An entry that allows any dtype has NaN as its invalid value where its role says so; an
+        integer array cannot hold NaN, so there nothing is invalid and the fill becomes 0.
+        """
+        if self.invalid != "nan" or ALL_DTYPES[dtype].kind == "f":
+            return self
+        fill: Fill = (0.0,) if self.fill == "invalid" or "nan" in self.fill else self.fill
+        return replace(self, invalid=None, fill=fill)
+
     def channel_slice(self) -> slice:
         """The group's channels, as a slice of the last axis."""
         return slice(self.start, None if self.count is None else self.start + self.count)
@@ -89,7 +107,71 @@ class EntrySpec:
     of: str | None = None
     validity: bool = False
 
-    @property
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "groups", tuple(self.groups))
+
+    @classmethod
+    def of_role(
+        cls,
+        name: str,
+        role: str,
+        *,
+        channels: int | Iterable[str] | None = None,
+        dtype: str | None = None,
+        **settings: Any,
+    ) -> EntrySpec:
+        """An entry of a single role, with the defaults that the role chooses.
+
+        >>> EntrySpec.of_role("mask", "label", dtype="uint8", ignore=255).groups[0].fill
+        (255.0,)
+
+        Args:
+            name: key in the record.
+            role: what the values mean.
+            channels: the number of channels or their names; by default the role's own number,
+                or any.
+            dtype: NumPy name of the dtype; by default any that the role allows.
+            settings: further keys of an entry of a document: ``optional``, ``of``,
+                ``validity``, ``range``, ``invalid``, ``ignore``, ``fill`` ...
+
+        Raises:
+            SpecError: with every mistake at once.
+        """
+        if channels is not None and not isinstance(channels, int | str):
+            channels = list(channels)
+        document = {"role": role, "channels": channels, "dtype": dtype, **settings}
+        given = {key: v for key, v in document.items() if v is not None or key == "invalid"}
+        return cls.from_dict(name, given)
+
+    @classmethod
+    def from_dict(cls, name: str, document: Mapping[str, Any]) -> EntrySpec:
+        """An entry as written in a document, with one role or with groups of channels.
+
+        Raises:
+            SpecError: with every mistake at once.
+        """
+        # The reader builds this class, so it cannot be imported at the top.
+        from ._document import read_entry
+
+        return read_entry(name, document, f"entry {name!r}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The entry as JSON, without its name; the defaults of its roles are written out."""
+        from ._document import write_entry
+
+        return write_entry(self)
+
+    # Cached because records are checked against these on every call.
+    @cached_property
+    def dtypes(self) -> tuple[str, ...]:
+        """NumPy names of the dtypes that the array may have."""
+        if self.dtype is not None:
+            return (self.dtype,)
+        facts = [group.facts for group in self.groups]
+        table = ALL_DTYPES if self.kind == "value" else DTYPES
+        return tuple(n for n, d in table.items() if all(d.kind in f.dtype_kinds for f in facts))
+
+    @cached_property
     def kind(self) -> str:
         """``spatial``, ``points``, ``matrix`` or ``value``."""
         return self.groups[0].facts.kind
@@ -99,7 +181,7 @@ class EntrySpec:
         """The role of an entry with a single group; several are joined by ``+``."""
         return "+".join(dict.fromkeys(group.role for group in self.groups))
 
-    @property
+    @cached_property
     def channels(self) -> int | None:
         """Total number of channels, None when any is allowed."""
         last = self.groups[-1]
@@ -149,13 +231,23 @@ class Entries(Mapping[str, EntrySpec]):
     def __len__(self) -> int:
         return len(self._entries)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The hash of a string differs from one process to the next, so it must not travel.
+        return Entries, (tuple(self._entries.values()),)
+
     def __hash__(self) -> int:
         return self._hash
 
     def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
         if not isinstance(other, Entries):
             return NotImplemented
         return tuple(self._entries.values()) == tuple(other._entries.values())
 
     def __repr__(self) -> str:
         return f"Entries({list(self._entries.values())!r})"
+
+
+def _tuples(value: object) -> object:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value

@@ -1,0 +1,43 @@
+"""The dtypes that entries may have, without asking JAX or ml_dtypes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class DtypeFacts(NamedTuple):
+    """Kind and finite range of a dtype.
+
+    Args:
+        kind: NumPy kind ``b``, ``u``, ``i`` or ``f``; bfloat16 counts as ``f``, although NumPy
+            itself says ``V``.
+        lo: the smallest finite value.
+        hi: the largest finite value.
+    """
+
+    kind: str
+    lo: float
+    hi: float
+
+
+DTYPES: dict[str, DtypeFacts] = {
+    "bool": DtypeFacts("b", 0, 1),
+    "uint8": DtypeFacts("u", 0, 2**8 - 1),
+    "uint16": DtypeFacts("u", 0, 2**16 - 1),
+    "int16": DtypeFacts("i", -(2**15), 2**15 - 1),
+    "int32": DtypeFacts("i", -(2**31), 2**31 - 1),
+    "float16": DtypeFacts("f", -65504.0, 65504.0),
+    "bfloat16": DtypeFacts("f", -3.3895313892515355e38, 3.3895313892515355e38),
+    "float32": DtypeFacts("f", -3.4028234663852886e38, 3.4028234663852886e38),
+}
+"""Every dtype that any entry may have."""
+
+# Values that are carried along and never computed with may keep the widths that labels and
+# targets have on disk; everything else would lose them in JAX without saying so.
+WIDE_DTYPES: dict[str, DtypeFacts] = {
+    "int64": DtypeFacts("i", -(2**63), 2**63 - 1),
+    "float64": DtypeFacts("f", -1.7976931348623157e308, 1.7976931348623157e308),
+}
+"""Further dtypes, of entries whose role is of kind ``value``."""
+
+ALL_DTYPES = DTYPES | WIDE_DTYPES

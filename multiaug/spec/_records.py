@@ -1,0 +1,194 @@
+"""Does a record have the structure that its spec declares: names, ranks, shapes, dtypes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..errors import RecordError
+from ..typing import SpatialShape
+from ._mistakes import listed, suggest
+from ._model import EntrySpec
+from ._spec import DataSpec
+
+
+def check_structure(
+    spec: DataSpec,
+    record: Mapping[str, Any],
+    *,
+    batch: bool,
+    frame: SpatialShape | None = None,
+    dtypes: bool = True,
+    partial: bool = False,
+) -> SpatialShape:
+    """Refuse a record whose arrays are not the ones that the spec declares.
+
+    Only ``.shape`` and ``.dtype`` are looked at, so tracers and `jax.ShapeDtypeStruct` will do.
+    Pictures are (H, W, C), or (H, W) where the spec says one channel; tables of points are
+    (K, columns), and K may be 0. Pictures of different sizes must cover the same field of view:
+    their proportions agree to within one pixel.
+
+    Args:
+        spec: what the record should hold.
+        record: arrays by entry name.
+        batch: every array has a leading axis of records, of the same length.
+        frame: (H, W) of the reference picture, for records that need not hold it.
+        dtypes: check dtypes too.
+        partial: entries may be missing even when the spec does not call them optional.
+
+    Returns:
+        (H, W) of the reference picture.
+
+    Raises:
+        RecordError: with everything that is wrong, each with entry, found and expected.
+    """
+    mistakes = list(_names(spec, record, partial))
+    shapes: dict[str, tuple[int, ...]] = {}
+    lengths: dict[str, int] = {}
+    for name, array in record.items():
+        if name not in spec.entries:
+            continue
+        entry = spec.entries[name]
+        found = list(_array(entry, array, batch, dtypes))
+        mistakes += found
+        if not found:
+            shapes[name] = tuple(array.shape)[batch:]
+            if batch:
+                lengths[name] = array.shape[0]
+    mistakes += _batch_length(lengths)
+    sizes = {n: s[:2] for n, s in shapes.items() if spec.entries[n].kind == "spatial"}
+    reference, size = _reference(spec, sizes, frame)
+    if size is not None:
+        mistakes += _frames(sizes, reference, (size[0], size[1]), frame)
+    elif not mistakes:
+        mistakes.append("found no picture, expected at least one, or a frame (H, W) to refer to")
+    if mistakes or size is None:
+        raise RecordError(_message(spec, batch, mistakes))
+    return size[0], size[1]
+
+
+def _names(spec: DataSpec, record: Mapping[str, Any], partial: bool) -> Iterator[str]:
+    for name, entry in spec.entries.items():
+        if name not in record and not (partial or entry.optional):
+            remedy = 'add it, or declare it "optional": true'
+            yield f"{name}: found nothing, expected {_shape_text(entry, False)}; {remedy}"
+    for name in record:
+        if name not in spec.entries:
+            hint = suggest(name, spec.entries)
+            declared = listed(spec.entries)
+            yield (
+                f"{name}: found an entry that the spec does not declare, expected only "
+                f"{declared}{hint or '; drop it, or declare it in the spec'}"
+            )
+
+
+def _array(entry: EntrySpec, array: Any, batch: bool, dtypes: bool) -> Iterator[str]:
+    """What is wrong with one array by itself."""
+    shape = getattr(array, "shape", None)
+    dtype = getattr(array, "dtype", None)
+    if shape is None or dtype is None:
+        yield f"{entry.name}: found a Python {type(array).__name__}, expected an array"
+        return
+    yield from _shape(entry, tuple(shape), batch)
+    name = getattr(dtype, "name", str(dtype))
+    if dtypes and name not in entry.dtypes:
+        yield f"{entry.name}: found dtype {name}, expected {listed(entry.dtypes)}; convert it first"
+
+
+def _shape(entry: EntrySpec, shape: tuple[int, ...], batch: bool) -> Iterator[str]:
+    text = _shape_text(entry, batch)
+    if batch and not shape:
+        yield f"{entry.name}: found shape (), expected {text}"
+    elif entry.kind != "value" and not _matches(entry, shape[batch:]):
+        yield f"{entry.name}: found shape {shape}, expected {text}{_remedy(entry, shape, batch)}"
+    elif entry.kind == "spatial" and 0 in shape[batch : batch + 2]:
+        yield f"{entry.name}: found shape {shape}, expected at least one pixel"
+
+
+def _matches(entry: EntrySpec, shape: tuple[int, ...]) -> bool:
+    """Rank, channels, columns or the exact shape are right."""
+    count = entry.channels
+    if entry.kind == "matrix":
+        return shape == entry.groups[0].facts.shape
+    if entry.kind == "points":
+        return len(shape) == 2 and count in (None, shape[1])
+    if len(shape) == 2:
+        return count == 1
+    return len(shape) == 3 and (shape[2] > 0 if count is None else shape[2] == count)
+
+
+def _remedy(entry: EntrySpec, shape: tuple[int, ...], batch: bool) -> str:
+    """The mistake that was probably made."""
+    if not batch and _matches(entry, shape[1:]):
+        return "; it looks like a batch, but one record is expected here"
+    if batch and _matches(entry, shape):
+        return "; it looks like one record: add a leading axis of length 1"
+    channels = entry.channels
+    if entry.kind == "spatial":
+        own = shape[batch:]
+        if len(own) == 3 and own[0] == channels:
+            return "; channels go last"
+        if len(own) == 2 and channels is None:
+            return '; add a last axis, or declare "channels": 1'
+    return ""
+
+
+def _shape_text(entry: EntrySpec, batch: bool) -> str:
+    facts = entry.groups[0].facts
+    lead = "N, " if batch else ""
+    if entry.kind == "matrix":
+        return f"({lead}{', '.join(map(str, facts.shape or ()))})"
+    if entry.kind == "value":
+        return f"({lead}...)" if batch else "an array"
+    count = "C" if entry.channels is None else entry.channels
+    if entry.kind == "points":
+        return f"({lead}K, {count})"
+    plain = f" or ({lead}H, W)" if count == 1 else ""
+    return f"({lead}H, W, {count}){plain}"
+
+
+def _batch_length(lengths: dict[str, int]) -> list[str]:
+    if 0 in lengths.values():
+        names = listed((n for n, length in lengths.items() if length == 0), "and")
+        return [f"{names}: found 0 records, expected at least one"]
+    if len(set(lengths.values())) > 1:
+        counts = listed((f"{length} ({name})" for name, length in lengths.items()), "and")
+        return [f"found batches of {counts} records, expected one length for all entries"]
+    return []
+
+
+def _reference(
+    spec: DataSpec, sizes: dict[str, tuple[int, ...]], frame: SpatialShape | None
+) -> tuple[str | None, tuple[int, ...] | None]:
+    """The entry that all sizes refer to and its size; no name when it is not in the record."""
+    if frame is None:
+        name = spec.reference(sizes)
+        return name, None if name is None else sizes[name]
+    name = spec.reference()
+    return (name if name in sizes else None), frame
+
+
+def _frames(
+    sizes: dict[str, tuple[int, ...]],
+    reference: str | None,
+    size: SpatialShape,
+    frame: SpatialShape | None,
+) -> Iterator[str]:
+    """Pictures that do not show what the reference shows."""
+    height, width = size
+    for name, (h, w) in sizes.items():
+        if name == reference:
+            if (h, w) != size:
+                yield f"{name}: found {h} x {w} pixels, expected the frame {height} x {width}"
+        elif abs(w * height - h * width) > max(height, width):
+            against = "the frame" if frame is not None else reference
+            yield (
+                f"{name}: found {h} x {w} pixels, expected the proportions of {against} "
+                f"({height} x {width}): all pictures of a record show the same field of view"
+            )
+
+
+def _message(spec: DataSpec, batch: bool, mistakes: list[str]) -> str:
+    subject = "The batch" if batch else "The record"
+    lines = "".join(f"\n  {mistake}" for mistake in mistakes)
+    return f"{subject} is not what the spec {spec.name!r} declares:{lines}"

@@ -1,0 +1,157 @@
+"""What a channel group must obey beyond the structure: rules that read its settings together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ._draft import SETTINGS, GroupDraft, known_settings
+from ._dtypes import ALL_DTYPES
+from ._facts import ROLE_FACTS
+from ._mistakes import Finding, listed, one_of, show, suggest
+
+Findings = Iterator[Finding]
+
+
+def settings_are_known(group: GroupDraft) -> Findings:
+    """Every setting written in the group is one that the role understands."""
+    known = known_settings(group.facts)
+    for key in SETTINGS:
+        if key in group.group and key not in known:
+            yield Finding(
+                group.path_of(key),
+                f"a setting that {group.role} does not have",
+                f"{listed(known) or 'no such key'} for {group.role}; {key} is for {_users(key)}",
+            )
+
+
+def methods_suit_the_role(group: GroupDraft) -> Findings:
+    """Interpolation and border are among those the role allows."""
+    choices = {"interpolation": group.facts.interpolations, "border": group.facts.borders}
+    for key, allowed in choices.items():
+        value = group.get(key)
+        if allowed and value is not None and value not in allowed:
+            text = f"{one_of(allowed)} for {group.role}{suggest(value, allowed)}"
+            yield Finding(group.path_of(key), show(value), text)
+    if group.get("interpolation") == "spline3" and group.invalid is not None:
+        text = "another interpolation, or no invalid value: the spline's prefilter spreads it"
+        yield Finding(group.path_of("interpolation"), '"spline3"', text)
+
+
+def count_suits_the_role(group: GroupDraft) -> Findings:
+    """A group has as many channels, or a table as many columns, as the role says."""
+    needed = group.facts.channels
+    if group.facts.kind in ("matrix", "value"):
+        if "channels" in group.group:
+            shape = group.facts.shape
+            rule = f"its shape is {shape}" if shape else "its shape is free"
+            yield Finding(group.path_of("channels"), _channels(group), f"no channels: {rule}")
+    elif needed is not None and group.count != needed:
+        word = "channel" if group.facts.kind == "spatial" else "column"
+        text = f"{needed} {word}{'s' * (needed > 1)} for {group.role}"
+        yield Finding(group.path_of("channels"), _channels(group), text)
+
+
+def invalid_fits_the_dtype(group: GroupDraft) -> Findings:
+    """The invalid value is one that the array can hold."""
+    if group.facts.may_be_invalid:
+        yield from _fits(group, "invalid", group.get("invalid"))
+
+
+def fill_fits_the_dtype(group: GroupDraft) -> Findings:
+    """Every number of the fill is one that the array can hold."""
+    if group.facts.kind == "spatial":
+        fill = group.get("fill")
+        for value in fill if isinstance(fill, list) else [fill]:
+            if value != "invalid":
+                yield from _fits(group, "fill", value)
+
+
+def fill_is_complete(group: GroupDraft) -> Findings:
+    """A list of fills has one number per channel; ``invalid`` needs an invalid value."""
+    fill = group.get("fill")
+    if isinstance(fill, list) and len(fill) > 1 and len(fill) != group.count:
+        count = "a known number of channels" if group.count is None else f"{group.count}"
+        text = f"one number, or a list with one number per channel ({count})"
+        yield Finding(group.path_of("fill"), f"{len(fill)} numbers", text)
+    if fill == "invalid" and group.facts.may_be_invalid and group.invalid is None:
+        text = "a number, or an invalid value beside it"
+        yield Finding(group.path_of("fill"), '"invalid", without an invalid value', text)
+
+
+def ignore_fits_the_dtype(group: GroupDraft) -> Findings:
+    """The ignore label is one that the array can hold."""
+    if "ignore" in group.facts.settings:
+        yield from _fits(group, "ignore", group.get("ignore"))
+
+
+def mirror_pairs_are_disjoint(group: GroupDraft) -> Findings:
+    """A mirror swaps ids in pairs, so that doing it twice changes nothing."""
+    if "mirror_pairs" not in group.facts.settings:
+        return
+    path = group.path_of("mirror_pairs")
+    seen: set[int] = set()
+    for pair in group.get("mirror_pairs") or ():
+        if pair[0] == pair[1]:
+            yield Finding(path, show(pair), "two different numbers in a pair")
+        for number in sorted(set(pair) & seen):
+            yield Finding(path, f"{show(number)} in two pairs", "every number at most once")
+        seen.update(pair)
+    for number in sorted(seen):
+        if group.facts.kind == "points" and number < 0:
+            yield Finding(path, show(number), "indices of keypoints, counted from 0")
+        elif group.facts.kind == "spatial":
+            yield from _fits(group, "mirror_pairs", number)
+
+
+def range_is_ordered(group: GroupDraft) -> Findings:
+    """Black lies below white."""
+    bounds = group.get("range")
+    if bounds is not None and "range" in group.facts.settings and not bounds[0] < bounds[1]:
+        yield Finding(group.path_of("range"), show(bounds), "[lo, hi] with lo < hi")
+
+
+GROUP_RULES: tuple[Callable[[GroupDraft], Findings], ...] = (
+    settings_are_known,
+    methods_suit_the_role,
+    count_suits_the_role,
+    invalid_fits_the_dtype,
+    fill_fits_the_dtype,
+    fill_is_complete,
+    ignore_fits_the_dtype,
+    mirror_pairs_are_disjoint,
+    range_is_ordered,
+)
+
+
+def _fits(group: GroupDraft, key: str, value: Any) -> Findings:
+    """A finding unless some dtype that the array may have holds the value."""
+    suiting = [n for n in group.dtypes if ALL_DTYPES[n].kind in group.facts.dtype_kinds]
+    if value is None or not suiting or any(_holds(name, value) for name in suiting):
+        return
+    text = _values_of(suiting[0]) if len(suiting) == 1 else f"a value of {listed(suiting)}"
+    yield Finding(group.path_of(key), show(value), text)
+
+
+def _holds(name: str, value: float | str) -> bool:
+    dtype = ALL_DTYPES[name]
+    if isinstance(value, str):
+        return dtype.kind == "f"
+    return dtype.lo <= value <= dtype.hi and (dtype.kind == "f" or float(value).is_integer())
+
+
+def _values_of(name: str) -> str:
+    dtype = ALL_DTYPES[name]
+    if dtype.kind == "f":
+        return f"a value of {name}, at most {dtype.hi:g} in size"
+    return f"a whole number from {dtype.lo} to {dtype.hi}, which {name} can hold"
+
+
+def _channels(group: GroupDraft) -> str:
+    if group.names:
+        return f"{len(group.names)} ({', '.join(group.names)})"
+    return "any number" if group.count is None else f"{group.count}"
+
+
+def _users(key: str) -> str:
+    return listed(name for name, facts in ROLE_FACTS.items() if key in known_settings(facts))
