@@ -16,6 +16,9 @@ ROOT = Path(__file__).resolve().parents[1]
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
+# No persistent compilation cache: JAX does not write it atomically, so two workers would read
+# each other's halves, and CI starts without one.
+
 # The first case of a shape compiles, and drawing may compile too: time says nothing here.
 _COMMON = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
 hypothesis.settings.register_profile("dev", max_examples=10, **_COMMON)
