@@ -6,7 +6,10 @@ import hashlib
 import os
 from pathlib import Path
 
+import numpy as np
+
 from ..errors import StoreError
+from ..typing import NDArray
 
 
 def sha256_of(*parts: bytes | str) -> str:
@@ -27,6 +30,24 @@ def sha256_of(*parts: bytes | str) -> str:
         digest.update(len(content).to_bytes(8, "little"))
         digest.update(content)
     return digest.hexdigest()
+
+
+def array_bytes(array: NDArray) -> memoryview:
+    """Return the values of an array in C order as a flat view of bytes.
+
+    Args:
+        array: any shape; copied only when it is not contiguous.
+    """
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+
+
+def sha256_array(array: NDArray) -> str:
+    """Return the SHA-256 of an array's values in C order (not its shape), as 64 hex digits.
+
+    Args:
+        array: any shape; copied only when it is not contiguous.
+    """
+    return hashlib.sha256(array_bytes(array)).hexdigest()
 
 
 def sha256_file(path: str | os.PathLike[str]) -> str:

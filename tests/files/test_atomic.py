@@ -5,10 +5,17 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from multiaug.errors import StoreError
-from multiaug.files import replace_file, sha256_file, sha256_of, staged_directory
+from multiaug.files import (
+    replace_file,
+    sha256_array,
+    sha256_file,
+    sha256_of,
+    staged_directory,
+)
 
 
 def names(folder: Path) -> list[str]:
@@ -132,3 +139,10 @@ def test_sha256(tmp_path: Path) -> None:
     assert sha256_of("ab") == sha256_of(b"ab")
     with pytest.raises(StoreError, match="cannot be read"):
         sha256_file(tmp_path / "absent")
+
+
+def test_sha256_of_arrays_depends_on_values_alone() -> None:
+    array = np.arange(12, dtype=np.float32).reshape(3, 4)
+    assert sha256_array(array) == hashlib.sha256(array.tobytes()).hexdigest()
+    assert sha256_array(array.T) == sha256_array(np.ascontiguousarray(array.T))
+    assert sha256_array(array[:, :0]) == hashlib.sha256(b"").hexdigest()

@@ -1,0 +1,191 @@
+"""Pictures of values, each role in the way that shows what its values mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from ..errors import RecordError
+from ..typing import NDArray
+from ._colours import INVALID, colour_ramp, hue_circle, label_colours, to_uint8
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from ..spec import ChannelGroup, DataSpec, EntrySpec
+
+Limits: TypeAlias = tuple[NDArray | float, NDArray | float]
+"""What the darkest and the brightest colour stand for; per channel for positions."""
+
+
+def render(values: ArrayLike, group: ChannelGroup, limits: Limits | None = None) -> NDArray:
+    """Make a picture of one channel group.
+
+    intensity: as it is (1 or 2 channels: the first in gray; more: the first three); label: one
+    colour each, the ignore label gray; depth: near is bright, in even steps of 1/Z; direction:
+    (x, -y, -z) from [-1, 1] to RGB, so that surfaces facing the camera are bluish; position:
+    X, Y, Z to RGB; flow: direction to hue, length to saturation; orientation: angle to hue;
+    density: more is bright. Pixels without data are dark gray.
+
+    Args:
+        values: (H, W) or (H, W, C), the channels of the group alone.
+        group: what the values mean.
+        limits: (lo, hi) that the colours span; by default the declared range for intensities,
+            and the extent of the valid values for the others. Take them from `limits_of` to
+            compare several pictures.
+
+    Returns:
+        uint8 (H, W, 3).
+
+    Raises:
+        RecordError: the values are not a picture.
+    """
+    picture = _as_picture(values)
+    known = _known(picture, group)
+    if group.role == "label":
+        return label_colours(picture[..., 0], group.ignore)
+    shown = np.where(known[..., None], picture, np.nan).astype(np.float64)
+    if group.role == "direction":
+        colours = to_uint8(0.5 + 0.5 * np.nan_to_num(shown) * [1, -1, -1])
+    elif group.role == "flow":
+        colours = _render_flow(shown, limits or limits_of([values], group))
+    elif group.role == "orientation":
+        colours = _render_orientation(shown[..., 0], group)
+    else:
+        colours = _render_scaled(shown, limits or limits_of([values], group), group.role)
+    return np.where(known[..., None], colours, INVALID)
+
+
+def limits_of(pictures: Iterable[ArrayLike], group: ChannelGroup) -> Limits:
+    """Return the limits within which some pictures of one channel group can be compared.
+
+    Args:
+        pictures: arrays (H, W) or (H, W, C), the channels of the group alone.
+        group: what the values mean.
+
+    Returns:
+        The declared range of intensities (the dtype's range for integers, 0 to 1 for floats);
+        0 and the largest length of flows; else the 1st and 99th percentile of the valid values,
+        from 0 for densities and per channel for positions.
+    """
+    arrays = [_as_picture(picture) for picture in pictures]
+    if group.role == "intensity":
+        return group.range or _dtype_range(arrays[0].dtype)
+    valid = np.concatenate([array[_known(array, group)] for array in arrays]).astype(np.float64)
+    if not len(valid):
+        return 0.0, 1.0
+    if group.role == "flow":
+        return 0.0, float(np.linalg.norm(valid, axis=-1).max())
+    if group.role == "density":
+        return 0.0, float(valid.max())
+    lo, hi = np.percentile(valid, [1, 99], axis=0)
+    return (lo, hi) if group.role == "position" else (float(lo[0]), float(hi[0]))
+
+
+def render_record(
+    spec: DataSpec, record: Mapping[str, ArrayLike], limits: Mapping[str, Limits] | None = None
+) -> dict[str, NDArray]:
+    """Make a picture of every channel group of every spatial entry of a record.
+
+    Args:
+        spec: what the entries are.
+        record: entry name -> array, without a leading N. Entries that are absent are left out.
+        limits: panel name -> limits; see `record_limits`.
+
+    Returns:
+        Panel name -> uint8 (H, W, 3). A panel is named after its entry; where an entry has
+        several groups, ``<entry> <role>``.
+    """
+    limits = limits or {}
+    return {
+        name: render(_channels(record[entry.name], group), group, limits.get(name))
+        for name, entry, group in _panels(spec, record)
+    }
+
+
+def record_limits(spec: DataSpec, *records: Mapping[str, ArrayLike]) -> dict[str, Limits]:
+    """Return limits by which the pictures of some records can be compared.
+
+    Args:
+        spec: what the entries are.
+        records: entry name -> array; all with the same entries.
+
+    Returns:
+        Panel name -> limits, for `render_record`.
+    """
+    return {
+        name: limits_of([_channels(record[entry.name], group) for record in records], group)
+        for name, entry, group in _panels(spec, records[0])
+    }
+
+
+def _panels(
+    spec: DataSpec, record: Mapping[str, ArrayLike]
+) -> Iterator[tuple[str, EntrySpec, ChannelGroup]]:
+    for entry in spec.entries.values():
+        if entry.kind == "spatial" and entry.name in record:
+            several = len(entry.groups) > 1
+            for group in entry.groups:
+                yield f"{entry.name} {group.role}" if several else entry.name, entry, group
+
+
+def _channels(values: ArrayLike, group: ChannelGroup) -> NDArray:
+    array = np.asarray(values)
+    return array[..., group.channel_slice()] if array.ndim == 3 else array
+
+
+def _as_picture(values: ArrayLike) -> NDArray:
+    array = np.asarray(values)
+    if array.ndim == 2:
+        array = array[..., None]
+    if array.ndim != 3 or array.shape[-1] == 0:
+        raise RecordError(
+            f"render: found values of shape {array.shape}, expected (H, W) or (H, W, C). Take one "
+            "record out of a batch."
+        )
+    return array
+
+
+def _known(picture: NDArray, group: ChannelGroup) -> NDArray:
+    """Bool (H, W): pixels that hold data."""
+    known = np.ones(picture.shape[:2], bool)
+    if picture.dtype.kind not in "biu":
+        known &= np.isfinite(picture.astype(np.float32)).all(axis=-1)
+    if isinstance(group.invalid, int | float):
+        known &= (picture != group.invalid).any(axis=-1)
+    return known
+
+
+def _render_scaled(shown: NDArray, limits: Limits, role: str) -> NDArray:
+    lo, hi = limits
+    if role == "depth" and lo > 0:
+        # Even steps of 1/Z are even steps of disparity: detail nearby is not lost to the far end.
+        shown, lo, hi = -1 / np.maximum(shown, 1e-12), -1 / lo, -1 / hi
+    scaled = (shown - lo) / _positive(np.subtract(hi, lo))
+    if role in ("position", "intensity"):
+        first = scaled[..., :3] if scaled.shape[-1] >= 3 else scaled[..., :1]
+        return to_uint8(np.nan_to_num(np.broadcast_to(first, (*first.shape[:2], 3))))
+    return colour_ramp(1 - scaled[..., 0] if role == "depth" else scaled[..., 0])
+
+
+def _render_flow(flow: NDArray, limits: Limits) -> NDArray:
+    turn = np.arctan2(-flow[..., 1], flow[..., 0]) / (2 * np.pi)  # counter-clockwise as seen
+    return hue_circle(turn, np.linalg.norm(flow, axis=-1) / _positive(limits[1]))
+
+
+def _render_orientation(angle: NDArray, group: ChannelGroup) -> NDArray:
+    degrees = np.rad2deg(angle) if group.unit == "radians" else angle
+    return hue_circle(degrees / group.period, np.ones_like(degrees))
+
+
+def _dtype_range(dtype: np.dtype[Any]) -> Limits:
+    if dtype.kind in "iu":
+        return 0.0, float(2 ** (8 * dtype.itemsize - (dtype.kind == "i")) - 1)
+    return 0.0, 1.0
+
+
+def _positive(span: NDArray | float) -> NDArray:
+    """Keep a division by the span of constant values finite."""
+    return np.maximum(span, 1e-12)
