@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
-from importlib import import_module
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -108,10 +107,12 @@ def _plain(value: object, path: Path, findings: list[Finding]) -> object:
 
 @lru_cache(maxsize=4)
 def _validator(roles: tuple[str, ...]) -> Any:
-    """The compiled schema, knowing these roles; jsonschema is slow to import, hence here."""
+    """The compiled schema, knowing these roles."""
+    from jsonschema import Draft202012Validator  # slow to import, and few programs need it
+
     schema = json.loads((data_specs_folder() / "dataspec.schema.json").read_text("utf-8"))
     schema["$defs"]["role"]["enum"] = list(roles)
-    return import_module("jsonschema").Draft202012Validator(schema)
+    return Draft202012Validator(schema)
 
 
 def _mark(document: Checked, path: Path) -> None:
