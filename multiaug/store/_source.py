@@ -1,0 +1,108 @@
+"""What every source of records offers, whatever it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+
+from ..errors import ParameterError
+from ..typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from ..spec import DataSpec
+
+BlockId: TypeAlias = int | tuple[int, ...]
+
+
+class Block(Mapping[str, NDArray]):
+    """Neighbouring records that are read together: entry name -> array with leading n.
+
+    Args:
+        id: the block's place in the source; the same in every process and on every run.
+        index: int64 (n,), the positions of the records in the source.
+        arrays: name -> (n, ...), read-only where they are views of the user's own arrays.
+    """
+
+    def __init__(self, id: BlockId, index: NDArray, arrays: Mapping[str, NDArray]) -> None:
+        self.id = id
+        self.index = index
+        self._arrays = dict(arrays)
+
+    def __getitem__(self, name: str) -> NDArray:
+        return self._arrays[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    def __repr__(self) -> str:
+        return f"Block(id={self.id}, records={len(self.index)}, entries={list(self)})"
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Records that can be read in blocks, or one by one.
+
+    Statistics, loaders and exports are built on these members alone, so a new kind of source
+    (or a faster reader of an old one) changes nothing above.
+    """
+
+    @property
+    def spec(self) -> DataSpec:
+        """What the entries of the records are."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Differs when the data set differs; saved beside whatever was computed from it."""
+
+    @property
+    def blocks(self) -> Sequence[BlockId]:
+        """The id of every block, in the order of the records."""
+
+    def __len__(self) -> int:
+        """Return the number of records."""
+
+    def scan(self, blocks: Iterable[BlockId] | None = None) -> Iterator[Block]:
+        """Read blocks, all of them by default, in the order given."""
+
+    def read(self, indices: ArrayLike) -> dict[str, NDArray]:
+        """Read records by position, in any order, repeats allowed."""
+
+
+def check_indices(indices: ArrayLike, count: int) -> NDArray:
+    """Return record positions as int64 (n,); raises ParameterError for any that do not exist."""
+    asked = np.asarray(indices)
+    if asked.size == 0:
+        return np.zeros(0, np.int64)
+    if asked.ndim != 1 or asked.dtype.kind not in "iu":
+        raise ParameterError(
+            "Source.read: indices must be one-dimensional integers, got "
+            f"{asked.dtype} of shape {asked.shape}."
+        )
+    outside = (asked < 0) | (asked >= count)
+    if outside.any():
+        raise ParameterError(
+            f"Source.read: indices must be in [0, {count}), got {asked[outside][0]}. Negative "
+            "positions do not count from the end."
+        )
+    return asked.astype(np.int64)
+
+
+def check_blocks(blocks: Iterable[BlockId] | None, count: int) -> list[int]:
+    """Return ids of blocks numbered from 0; raises ParameterError for any that do not exist."""
+    if blocks is None:
+        return list(range(count))
+    asked = list(blocks)
+    for block in asked:
+        if not isinstance(block, int | np.integer) or not 0 <= block < count:
+            raise ParameterError(
+                f"Source.scan: blocks must be ids from source.blocks, 0 to {count - 1}, "
+                f"got {block!r}."
+            )
+    return [int(block) for block in asked]  # type: ignore[arg-type]

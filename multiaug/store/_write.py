@@ -1,0 +1,218 @@
+"""Writing records as a zarr store that is either whole or not there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import ParameterError, RecordError, StoreError
+from ..files import array_bytes, staged_directory
+from ..typing import NDArray
+from ._group import looks_like_zarr
+from ._layout import Layout
+from ._marker import Marker
+from ._structure import check_entries, common_length
+
+if TYPE_CHECKING:
+    import zarr
+    from numpy.typing import ArrayLike
+
+    from ..spec import DataSpec
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+
+
+def write_zarr(
+    dest: str | os.PathLike[str],
+    batches: Iterable[Mapping[str, ArrayLike]],
+    spec: DataSpec,
+    *,
+    chunk: int = 16,
+    overwrite: bool = False,
+) -> Path:
+    """Write batches of records as a zarr group (version 3), one array per entry.
+
+    The group is made under a temporary name and gets its own name when all of it is there, so
+    an interrupted write leaves nothing behind. Chunks hold whole records, are compressed with
+    zstd and carry a checksum; chunks of nothing but zeros are written too, so that a missing
+    chunk can be known as damage. The attribute ``multiaug`` says, last of all, that the store
+    is complete, how many records it holds, by which spec, and the SHA-256 of every array.
+
+    Args:
+        dest: the folder to make.
+        batches: mappings from entry name to (n, ...) array, of any number and any n. All
+            batches hold the same names, dtypes and shapes after the first axis. Arrays that the
+            spec does not declare (such as the ``<name>_valid`` that a pipeline adds) are written
+            as well; sources do not read them.
+        spec: what the entries are; it is stored with them.
+        chunk: records per chunk, at least 1. About 100 kB to 1 MB a chunk suits training.
+        overwrite: replace a zarr store at ``dest``, once the new one is complete. Anything
+            else that stands there is refused all the same.
+
+    Returns:
+        ``dest``.
+
+    Raises:
+        StoreError: ``dest`` exists, there are no records, or zarr cannot hold a dtype.
+        RecordError: a batch is not what the spec says, or not like the first one.
+        ParameterError: ``chunk`` is less than 1.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from multiaug.spec import DataSpec
+        >>> from multiaug.store import open_source
+        >>> spec = DataSpec.from_dict(
+        ...     {"name": "gray", "entries": {"image": {"role": "intensity", "channels": 1}}}
+        ... )
+        >>> batches = ({"image": np.full((5, 8, 8, 1), i, np.uint8)} for i in range(4))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = write_zarr(Path(folder, "gray.zarr"), batches, spec, chunk=8)
+        ...     len(open_source(path))
+        20
+    """
+    if chunk < 1:
+        raise ParameterError(f"write_zarr: chunk must be at least 1 record, got {chunk}.")
+    target = Path(dest)
+    if overwrite and target.exists() and not looks_like_zarr(target):
+        raise StoreError(
+            f"{target} is not a zarr store, so overwrite=True does not remove it. Choose another "
+            "name, or remove it yourself."
+        )
+    with staged_directory(target, replace=overwrite) as staged:
+        writer = _Writer(staged, spec, chunk)
+        for batch in batches:
+            writer.add({name: np.asarray(array) for name, array in batch.items()})
+        writer.close(target)
+    return target
+
+
+class _Writer:
+    """Arrays that grow by whole chunks; what is left over waits for the next batch."""
+
+    def __init__(self, folder: Path, spec: DataSpec, chunk: int) -> None:
+        import zarr
+
+        self.folder = folder
+        self.spec = spec
+        self.chunk = chunk
+        self.group = zarr.open_group(folder, mode="w", zarr_format=3)
+        Marker(0, spec, chunk, {}, complete=False).write(self.group)
+        self.arrays: dict[str, zarr.Array[Any]] = {}
+        self.digests: dict[str, Any] = {}
+        self.waiting: dict[str, list[NDArray]] = {}
+        self.records = 0  # accepted
+        self.written = 0
+        self.batches = 0
+
+    def add(self, batch: Mapping[str, NDArray]) -> None:
+        """Take a batch, and write the chunks that are full."""
+        where = f"batch {self.batches}"
+        self.batches += 1
+        if all(rows.shape[:1] == (0,) for rows in batch.values()):
+            return
+        self._check(batch, where)
+        count = len(next(iter(batch.values())))
+        if not self.arrays:
+            self._create(batch)
+        for name, rows in batch.items():
+            self.waiting[name].append(rows.copy())  # callers reuse their buffers
+        self.records += count
+        full = (self.records - self.written) // self.chunk * self.chunk
+        if full:
+            self._flush(full)
+
+    def close(self, target: Path) -> None:
+        """Write what is left, see that every chunk is there, and mark the store complete."""
+        if not self.records:
+            raise StoreError(
+                f"{target}: the batches hold no records, so there is nothing to write."
+            )
+        if self.records > self.written:
+            self._flush(self.records - self.written)
+        for name, array in self.arrays.items():
+            array.resize((self.records, *array.shape[1:]))
+            lost = next(Layout(array, self.folder / name).missing(0, self.records), None)
+            if lost is not None:
+                raise StoreError(f"{target}: chunk {lost.key} was written and is not there.")
+        sha256 = {name: digest.hexdigest() for name, digest in self.digests.items()}
+        Marker(self.records, self.spec, self.chunk, sha256).write(self.group)
+
+    def _check(self, batch: Mapping[str, NDArray], where: str) -> None:
+        for name, rows in batch.items():
+            _refuse_unwritable(name, rows, where)
+        declared = {name: rows for name, rows in batch.items() if name in self.spec.entries}
+        check_entries(self.spec, declared, where)
+        common_length(batch, where)
+        if self.arrays:
+            self._check_like_first(batch, where)
+
+    def _check_like_first(self, batch: Mapping[str, NDArray], where: str) -> None:
+        if set(batch) != set(self.arrays):
+            raise RecordError(
+                f"{where}: found the entries {sorted(batch)}, expected {sorted(self.arrays)} as "
+                "in the first batch. Write the same entries in every batch."
+            )
+        for name, rows in batch.items():
+            first = self.arrays[name]
+            if (rows.dtype.name, rows.shape[1:]) != (first.dtype.name, first.shape[1:]):
+                raise RecordError(
+                    f"{where}: {name!r} is {_text(rows)}, expected {_text(first)} as in the first "
+                    "batch. One array holds one dtype and shape."
+                )
+
+    def _create(self, batch: Mapping[str, NDArray]) -> None:
+        from zarr.codecs import ZstdCodec
+
+        for name, rows in batch.items():
+            self.arrays[name] = self.group.create_array(
+                name,
+                shape=(self.chunk, *rows.shape[1:]),
+                chunks=(self.chunk, *rows.shape[1:]),
+                dtype=rows.dtype.newbyteorder("="),
+                compressors=ZstdCodec(level=3, checksum=True),
+                config={"write_empty_chunks": True},
+            )
+            self.digests[name] = hashlib.sha256()
+            self.waiting[name] = []
+
+    def _flush(self, count: int) -> None:
+        """Write the first ``count`` waiting rows."""
+        stop = self.written + count
+        for name, array in self.arrays.items():
+            rows = np.concatenate(self.waiting[name])
+            rows = rows.astype(rows.dtype.newbyteorder("="), copy=False)
+            self.waiting[name] = [rows[count:]]
+            if stop > array.shape[0]:
+                # Doubling: zarr looks at every chunk each time an array is resized.
+                array.resize((max(stop, 2 * array.shape[0]), *array.shape[1:]))
+            array[self.written : stop] = rows[:count]
+            self.digests[name].update(array_bytes(rows[:count]))
+        self.written = stop
+
+
+def _refuse_unwritable(name: str, rows: NDArray, where: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise RecordError(
+            f"{where}: {name!r} cannot be the name of an array. Use letters, digits, '_', '-' "
+            "and '.', beginning with a letter."
+        )
+    if rows.dtype.kind not in "biuf":  # ml_dtypes' bfloat16 is of kind V
+        raise StoreError(
+            f"{where}: {name!r} is {rows.dtype.name}, which zarr cannot hold. Convert it first: "
+            "bfloat16 becomes float32 without loss."
+        )
+    if 0 in rows.shape[1:]:
+        raise RecordError(
+            f"{where}: {name!r} has shape {rows.shape}, expected no axis of length 0 in a record."
+        )
+
+
+def _text(array: NDArray | zarr.Array[Any]) -> str:
+    return f"{array.dtype.name} ({', '.join(['n', *map(str, array.shape[1:])])})"
