@@ -91,7 +91,7 @@ def deformation(
 
 
 def _determinant_at_centre(forward: Array) -> Array:
-    """det of the Jacobian at the centred origin of a matrix with w = 1 there."""
+    """Det of the Jacobian at the centred origin of a matrix with w = 1 there."""
     t, g = forward[:2, 2], forward[2, :2]
     j = forward[:2, :2] - t[:, None] * g[None, :]
     return j[0, 0] * j[1, 1] - j[0, 1] * j[1, 0]

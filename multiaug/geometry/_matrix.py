@@ -62,8 +62,10 @@ def linear(a: ArrayLike, b: ArrayLike, c: ArrayLike, d: ArrayLike) -> Array:
 
 def shift(x: ArrayLike, y: ArrayLike) -> Array:
     """The translation by (x, y) pixels."""
-    return jnp.eye(3, dtype=jnp.float32).at[:2, 2].set(
-        jnp.stack([jnp.asarray(x, jnp.float32), jnp.asarray(y, jnp.float32)])
+    return (
+        jnp.eye(3, dtype=jnp.float32)
+        .at[:2, 2]
+        .set(jnp.stack([jnp.asarray(x, jnp.float32), jnp.asarray(y, jnp.float32)]))
     )
 
 
@@ -111,5 +113,3 @@ def homography(source: Array, target: Array) -> Array:
     adjoint, _ = adjugate(frame(source))
     matrix = product(frame(target), adjoint)
     return matrix / matrix[2, 2]
-
-

@@ -22,7 +22,14 @@ from ._scalar import Scalar as Scalar
 SPATIAL_ROLES: dict[str, SpatialRole] = {
     role.facts.name: role
     for role in (
-        Intensity(), Label(), Position(), Direction(), Depth(), Flow(), Orientation(), Density()
+        Intensity(),
+        Label(),
+        Position(),
+        Direction(),
+        Depth(),
+        Flow(),
+        Orientation(),
+        Density(),
     )
 }
 """Roles of pictures, by name."""

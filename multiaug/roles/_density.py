@@ -23,7 +23,7 @@ class Density:
         )
     )
 
-    def band(self, group: ChannelGroup, view: View) -> Band:  # noqa: ARG002
+    def band(self, group: ChannelGroup, view: View) -> Band:
         """Linear, times ``|det J|^-1`` of the forward map."""
         return band_of(group, lowpass=True, move=_spread, needs_jacobian=True)
 

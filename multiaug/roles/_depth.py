@@ -49,11 +49,11 @@ class Depth:
         return band_of(group, method=method, move=move)
 
 
-def _invert(z: Array, site: Site) -> Array:  # noqa: ARG001
+def _invert(z: Array, site: Site) -> Array:
     return jnp.where(z > 0, 1 / z, jnp.nan)
 
 
-def _invert_back(coded: Array, site: Site) -> Array:  # noqa: ARG001
+def _invert_back(coded: Array, site: Site) -> Array:
     return 1 / coded
 
 

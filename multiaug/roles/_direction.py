@@ -41,7 +41,7 @@ class Direction:
         return band_of(group, decode=_normalise, move=move)
 
 
-def _normalise(values: Array, site: Site) -> Array:  # noqa: ARG001
+def _normalise(values: Array, site: Site) -> Array:
     return unit(values)
 
 

@@ -13,11 +13,9 @@ from ._base import PointSite
 class Extrinsics:
     """Followed by the camera's motion; improper after a flip."""
 
-    facts = register_role(
-        RoleFacts("extrinsics", kind="matrix", shape=(4, 4), dtype_kinds="f")
-    )
+    facts = register_role(RoleFacts("extrinsics", kind="matrix", shape=(4, 4), dtype_kinds="f"))
 
-    def move(self, values: Array, group: ChannelGroup, site: PointSite) -> dict[str, Array]:  # noqa: ARG002
+    def move(self, values: Array, group: ChannelGroup, site: PointSite) -> dict[str, Array]:
         """``[[M, 0], [0, 1]] @ T``."""
         motion = site.view.motion
         if site.view.policy != "refit" or motion is None:

@@ -21,6 +21,6 @@ class Intensity:
         )
     )
 
-    def band(self, group: ChannelGroup, view: View) -> Band:  # noqa: ARG002
+    def band(self, group: ChannelGroup, view: View) -> Band:
         """Blend; every channel is valid or not by itself, as dead pixels of one band are."""
         return band_of(group, joint=False, lowpass=True)

@@ -12,11 +12,9 @@ from ._base import PointSite
 class Intrinsics:
     """Refitted to the moved picture, unless the policy keeps them."""
 
-    facts = register_role(
-        RoleFacts("intrinsics", kind="matrix", shape=(3, 3), dtype_kinds="f")
-    )
+    facts = register_role(RoleFacts("intrinsics", kind="matrix", shape=(3, 3), dtype_kinds="f"))
 
-    def move(self, values: Array, group: ChannelGroup, site: PointSite) -> dict[str, Array]:  # noqa: ARG002
+    def move(self, values: Array, group: ChannelGroup, site: PointSite) -> dict[str, Array]:
         """K' of the RQ decomposition, in pixels of the output."""
         view = site.view
         refit = view.policy == "refit" or (view.policy == "none" and view.refit_intrinsics)

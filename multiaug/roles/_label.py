@@ -26,7 +26,7 @@ class Label:
         )
     )
 
-    def band(self, group: ChannelGroup, view: View) -> Band:  # noqa: ARG002
+    def band(self, group: ChannelGroup, view: View) -> Band:
         """Nearest or majority, and the swap of mirror pairs."""
 
         def swap(ids: Array, site: Site) -> Array:

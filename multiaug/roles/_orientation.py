@@ -29,17 +29,17 @@ class Orientation:
         )
     )
 
-    def band(self, group: ChannelGroup, view: View) -> Band:  # noqa: ARG002
+    def band(self, group: ChannelGroup, view: View) -> Band:
         """Linear on (cos, sin) of the angle, of twice the angle when the period is 180."""
         full_turn = 360.0 if group.unit == "degrees" else 2 * jnp.pi
         to_radians = 2 * jnp.pi / full_turn
         fold = 360 // group.period
 
-        def encode(angle: Array, site: Site) -> Array:  # noqa: ARG001
+        def encode(angle: Array, site: Site) -> Array:
             turned = angle * (fold * to_radians)
             return jnp.concatenate([jnp.cos(turned), jnp.sin(turned)], axis=-1)
 
-        def decode(vector: Array, site: Site) -> Array:  # noqa: ARG001
+        def decode(vector: Array, site: Site) -> Array:
             angle = jnp.arctan2(vector[..., 1:], vector[..., :1])
             return angle / (fold * to_radians)
 

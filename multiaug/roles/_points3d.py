@@ -24,7 +24,7 @@ class Points3d:
         )
     )
 
-    def move(self, values: Array, group: ChannelGroup, site: PointSite) -> dict[str, Array]:  # noqa: ARG002
+    def move(self, values: Array, group: ChannelGroup, site: PointSite) -> dict[str, Array]:
         """``M v`` (refit), ``H v`` (fixed) or as it is (none, world frame)."""
         matrix = site.view.linear_motion()
         if matrix is None:

@@ -12,6 +12,6 @@ class Scalar:
 
     facts = register_role(RoleFacts("scalar", kind="value"))
 
-    def move(self, values: Array, group: ChannelGroup, site: PointSite) -> dict[str, Array]:  # noqa: ARG002
+    def move(self, values: Array, group: ChannelGroup, site: PointSite) -> dict[str, Array]:
         """The value as it is."""
         return {"": values}

@@ -45,9 +45,7 @@ def resample(
     return result
 
 
-def over_records(
-    body: Callable[[Any], T], records: Any, count: Array | None, form: Form
-) -> T:
+def over_records(body: Callable[[Any], T], records: Any, count: Array | None, form: Form) -> T:
     """Run ``body`` on every record of a batch (all leaves have a leading N).
 
     Args:

@@ -67,9 +67,7 @@ def convolve(image: Array, kernel: list[float] | list[Array], axis: int) -> Arra
 def gaussian_kernel(sigma: Array, radius: int) -> list[Array]:
     """Normalised Gaussian taps at -radius .. radius; exactly a unit impulse where sigma is 0."""
     safe = jnp.where(sigma > 0, sigma, 1)
-    half = [
-        jnp.where(sigma > 0, jnp.exp(-0.5 * (k / safe) ** 2), 0) for k in range(1, radius + 1)
-    ]
+    half = [jnp.where(sigma > 0, jnp.exp(-0.5 * (k / safe) ** 2), 0) for k in range(1, radius + 1)]
     total = 1 + 2 * sum(half, start=jnp.zeros_like(safe))
     return [tap / total for tap in [*half[::-1], jnp.ones_like(safe), *half]]
 

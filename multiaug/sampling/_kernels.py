@@ -107,9 +107,7 @@ def _gather(rows: Array, index: Array) -> Array:
     return rows.at[index].get(mode="promise_in_bounds")
 
 
-def _pick(
-    image: Array, band: Band, grid: Grid
-) -> tuple[Array, Array | None, Array | None]:
+def _pick(image: Array, band: Band, grid: Grid) -> tuple[Array, Array | None, Array | None]:
     """Values copied from single pixels: (values, known, outside)."""
     height, width, channels = image.shape
     rows = image.reshape(height * width, channels)
@@ -129,9 +127,7 @@ def _pick(
     return values, known, outside
 
 
-def _majority(
-    rows: Array, band: Band, grid: Grid, size: tuple[int, int]
-) -> tuple[Array, Array]:
+def _majority(rows: Array, band: Band, grid: Grid, size: tuple[int, int]) -> tuple[Array, Array]:
     """The tap whose label gathers most of the linear weight; ties go to the nearer tap."""
     taps = _taps(grid, "linear", size, band.border)
     fill = 0 if band.fill is None else int(band.fill[0])
@@ -215,9 +211,7 @@ def _mask(source: Array, band: Band) -> Array:
     return jnp.where(_is_valid(source, band), source, jnp.nan)
 
 
-def _blend_all(
-    source: Array, band: Band, grid: Grid, size: tuple[int, int], fill: Array
-) -> Array:
+def _blend_all(source: Array, band: Band, grid: Grid, size: tuple[int, int], fill: Array) -> Array:
     if band.method == "spline3":
         margin = SPLINE_MARGIN
         source = prefilter(source, band.border, fill)
@@ -255,7 +249,9 @@ def _blend_valid(
 
     taps = _taps(grid, "linear", size, band.border)
     read_taps = [read(tap) for tap in taps]
-    weight = [jnp.where(ok, t.weight[..., None], 0) for t, (_, ok) in zip(taps, read_taps, strict=True)]
+    weight = [
+        jnp.where(ok, t.weight[..., None], 0) for t, (_, ok) in zip(taps, read_taps, strict=True)
+    ]
     known = sum(weight[1:], start=weight[0]) >= _HALF
     if band.max_jump is not None:
         weight = _drop_jumps([v for v, _ in read_taps], weight, band)

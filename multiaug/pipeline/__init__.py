@@ -1,0 +1,4 @@
+"""Pipelines: plan, resample, finish; keys, batches, devices."""
+
+from ._params import RecordParams as RecordParams
+from ._pipeline import Pipeline as Pipeline

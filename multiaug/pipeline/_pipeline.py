@@ -1,0 +1,299 @@
+"""`Pipeline`: transforms, a spec, and the calls that users make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import jax
+import numpy as np
+
+from ..errors import ParameterError
+from ..spec import DataSpec, EntrySpec, check_structure, check_values
+from ..transforms import Transform, from_config, to_config
+from ..typing import Key, Record, SpatialShape
+from ._execute import draw, execute, is_traced
+from ._params import RecordParams
+from ._run import Run
+from ._structure import check_frames, check_spec, gains_intrinsics, is_projective, refuse_dense
+from ._view import check_camera
+
+SCHEMA = "multiaug.pipeline/1"
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, eq=False)
+class Pipeline:
+    """Transforms that move every entry of a record together.
+
+    Neighbouring geometric transforms become one map, and each entry is resampled once, at its
+    own resolution; photometric transforms follow, in order, on intensity channels.
+
+    Args:
+        transforms: what to do, in order.
+        spec: what the entries of a record are.
+
+    Raises:
+        ParameterError: not transforms, or transforms that the spec rules out.
+
+    Example:
+        >>> import jax, numpy as np
+        >>> import multiaug as ma
+        >>> spec = ma.load_spec("rgb-segmentation")
+        >>> pipeline = ma.Pipeline([ma.Rotate(30), ma.Flip("x"), ma.Brightness(0.2)], spec)
+        >>> record = {"image": np.zeros((8, 8, 3), np.uint8), "mask": np.zeros((8, 8), np.uint8)}
+        >>> sorted(pipeline(jax.random.key(0), record))
+        ['image', 'mask']
+    """
+
+    transforms: tuple[Transform, ...]
+    spec: DataSpec = field(metadata={"static": True})
+
+    def __post_init__(self) -> None:
+        if isinstance(self.transforms, Transform) or not isinstance(self.transforms, Iterable):
+            raise ParameterError(
+                f"`Pipeline.transforms` must be a list of transforms, got {self.transforms!r}."
+            )
+        object.__setattr__(self, "transforms", tuple(self.transforms))
+        for position, transform in enumerate(self.transforms):
+            if not isinstance(transform, Transform):
+                raise ParameterError(
+                    f"`Pipeline.transforms[{position}]` must be a transform, got {transform!r}."
+                )
+        if not isinstance(self.spec, DataSpec):
+            raise ParameterError(
+                f"`Pipeline.spec` must be a DataSpec, got {type(self.spec).__name__}. "
+                "Load one with multiaug.load_spec."
+            )
+        check_spec(self.transforms, self.spec)
+
+    def sample(self, key: Key, shape: SpatialShape) -> RecordParams:
+        """Draw the params of one record, or of a batch of keys.
+
+        Transform i of the pipeline draws from ``fold_in(key, i)``: what a record draws does not
+        depend on what surrounds it.
+
+        Args:
+            key: a typed key () or a batch of them (N,).
+            shape: (height, width) of the reference entry: the first picture with role
+                intensity, else the first picture.
+
+        Raises:
+            ParameterError: a key of the old uint32 form; transforms that do not fit the frame.
+        """
+        _check_key(key, (0, 1))
+        frame = _frame(shape)
+        check_frames(self.transforms, self.spec, frame)
+        params = draw(
+            self.transforms, key[None] if key.ndim == 0 else key, spec=self.spec, shape=frame
+        )
+        return _first(params) if key.ndim == 0 else params
+
+    def __call__(self, key: Key, record: Mapping[str, Any], *, check: bool = True) -> Record:
+        """Augment one record; equal to a batch of one, and jit-, vmap- and grad-able.
+
+        Args:
+            key: a typed key ().
+            record: entry name -> array, without a batch axis.
+            check: refuse values that the spec gives no meaning to (a NaN without an invalid
+                value, singular intrinsics). Structure is checked always.
+
+        Returns:
+            The same entries; plus ``<name>_visible`` of keypoints and boxes, ``<name>_valid``
+            where the spec asks for it, and ``intrinsics`` where a default camera was refitted.
+
+        Raises:
+            RecordError: the record is not what the spec declares.
+            ParameterError: a key of the old uint32 form; transforms that do not fit.
+        """
+        _check_key(key, (0,))
+        shape = check_structure(self.spec, record, batch=False)
+        return self._apply(self.sample(key, shape), record, check=check)
+
+    def batch(self, keys: Key, batch: Mapping[str, Any], *, check: bool = True) -> Record:
+        """Augment a batch: the fast path, one compiled call.
+
+        Args:
+            keys: typed keys (N,), one per record.
+            batch: entry name -> array with a leading N.
+            check: as in `__call__`.
+
+        Returns:
+            As `__call__`, with a leading N.
+
+        Raises:
+            RecordError: the batch is not what the spec declares.
+            ParameterError: keys of the old uint32 form or another number of them.
+        """
+        _check_key(keys, (1,))
+        shape = check_structure(self.spec, batch, batch=True)
+        return self._apply(self.sample(keys, shape), batch, check=check)
+
+    def apply(
+        self, params: RecordParams, record: Mapping[str, Any], *, check: bool = True
+    ) -> Record:
+        """Apply drawn params to one record, or params with a leading N to a batch.
+
+        Raises:
+            RecordError: the record is not what the spec declares, or its frame is not the one
+                that the params were drawn for.
+        """
+        frame = params.in_shape
+        check_structure(self.spec, record, batch=params.batched, frame=frame)
+        return self._apply(params, record, check=check)
+
+    def invert(
+        self,
+        params: RecordParams,
+        record: Mapping[str, Any],
+        *,
+        roles: Mapping[str, str] | None = None,
+        check: bool = True,
+    ) -> Record:
+        """Bring entries from the augmented frame back to the source frame.
+
+        Photometric transforms are undone first, then the geometry; what was cropped away comes
+        back as the fill. Only what touches the given entries must be invertible.
+
+        Args:
+            params: what was drawn; a leading N makes a batch.
+            record: some entries, in the augmented frame; derived ones are ignored.
+            roles: entry name -> picture role that replaces the spec's, for predictions: logits
+                of a mask are ``{"mask": "intensity"}``, with any channels and dtype.
+            check: as in `__call__`.
+
+        Returns:
+            The given entries in the source frame.
+
+        Raises:
+            ParameterError: a transform that cannot be undone on an entry; an unknown role.
+            RecordError: the record does not fit the spec or the params.
+        """
+        spec = _override(self.spec, roles or {})
+        derived = {f"{n}{s}" for n in spec.entries for s in ("_visible", "_valid")}
+        if gains_intrinsics(spec.camera) and "intrinsics" not in spec.entries:
+            derived.add("intrinsics")
+        given = {n: v for n, v in record.items() if n in spec.entries or n not in derived}
+        self._check_count(params, given)
+        check_structure(
+            spec, given, batch=params.batched, frame=params.out_shape, dtypes=False, partial=True
+        )
+        run = Run(spec, params.in_shape, inverse=True, resample_only=tuple(sorted(roles or {})))
+        return self._execute(run, params, given, check=check)
+
+    def then(self, *transforms: Transform) -> Pipeline:
+        """A new pipeline with transforms appended; the draws of the others do not change."""
+        return Pipeline((*self.transforms, *transforms), self.spec)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The pipeline and its spec as JSON-ready data."""
+        return {
+            "schema": SCHEMA,
+            "transforms": [to_config(transform) for transform in self.transforms],
+            "spec": self.spec.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Pipeline:
+        """The inverse of `to_dict`.
+
+        Raises:
+            ParameterError: another schema, unknown transforms or settings, with the JSON path.
+            SpecError: the spec inside is wrong.
+        """
+        if not isinstance(document, Mapping) or document.get("schema") != SCHEMA:
+            found = document.get("schema") if isinstance(document, Mapping) else document
+            raise ParameterError(f"$.schema must be {SCHEMA!r}, got {found!r}.")
+        extra = sorted(set(document) - {"schema", "transforms", "spec"})
+        configs = document.get("transforms")
+        if extra or not isinstance(configs, list | tuple) or "spec" not in document:
+            raise ParameterError(
+                "A pipeline document must hold `schema`, `transforms` (a list) and `spec`, "
+                f"got {sorted(document)}."
+            )
+        transforms = [from_config(config, f"$.transforms[{i}]") for i, config in enumerate(configs)]
+        return cls(tuple(transforms), DataSpec.from_dict(document["spec"], "the pipeline's spec"))
+
+    def _apply(self, params: RecordParams, record: Mapping[str, Any], *, check: bool) -> Record:
+        self._check_count(params, record)
+        return self._execute(Run(self.spec, params.in_shape), params, record, check=check)
+
+    def _execute(
+        self, run: Run, params: RecordParams, record: Mapping[str, Any], *, check: bool
+    ) -> Record:
+        names = tuple(record)
+        for name in names:
+            refuse_dense(self.transforms, name, run.spec.entries[name])
+        projective = is_projective(self.transforms)
+        check_camera(run.spec, names, projective=projective)
+        if check and not is_traced(record):
+            check_values(run.spec, record, batch=params.batched)
+        if params.batched:
+            return execute(run, self.transforms, params, record)  # type: ignore[return-value]
+        many, one = jax.tree.map(_one_more_axis, (params, dict(record)))
+        done = execute(run, self.transforms, many, one)
+        return {name: array[0] for name, array in done.items()}
+
+    def _check_count(self, params: RecordParams, record: Mapping[str, Any]) -> None:
+        if not params.batched:
+            return
+        for name, array in record.items():
+            if np.ndim(array) and len(array) != len(params.key):
+                raise ParameterError(
+                    f"There must be one key per record, got {len(params.key)} keys and "
+                    f"{len(array)} records in {name!r}. Split the key with jax.random.split."
+                )
+
+
+def _one_more_axis(leaf: Any) -> Any:
+    return leaf[None] if hasattr(leaf, "ndim") else np.asarray(leaf)[None]
+
+
+def _first(params: RecordParams) -> RecordParams:
+    return jax.tree.map(lambda leaf: leaf[0], params)  # type: ignore[no-any-return]
+
+
+def _check_key(key: Any, ranks: tuple[int, ...]) -> None:
+    dtype = getattr(key, "dtype", None)
+    if dtype is None or not jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key):
+        found = type(key).__name__ if dtype is None else f"dtype {dtype}"
+        raise ParameterError(
+            f"`key` must be a typed key, got {found}. Make one with jax.random.key(seed), or "
+            "wrap old uint32 words with jax.random.wrap_key_data(words)."
+        )
+    if key.ndim not in ranks:
+        expected = " or ".join("()" if rank == 0 else "(N,)" for rank in ranks)
+        raise ParameterError(
+            f"`key` must have shape {expected}, got {key.shape}. "
+            "One record takes one key; a batch takes jax.random.split(key, N)."
+        )
+
+
+def _frame(shape: Any) -> SpatialShape:
+    values = tuple(shape) if isinstance(shape, tuple | list) else ()
+    if len(values) != 2 or any(not isinstance(v, int | np.integer) or v < 1 for v in values):
+        raise ParameterError(f"`shape` must be (height, width) in whole pixels, got {shape!r}.")
+    return int(values[0]), int(values[1])
+
+
+@lru_cache(maxsize=64)
+def _with_role(spec: DataSpec, name: str, role: str) -> DataSpec:
+    entries = [
+        EntrySpec.of_role(name, role) if entry.name == name else entry
+        for entry in spec.entries.values()
+    ]
+    return DataSpec(spec.name, entries, spec.camera, spec.description)
+
+
+def _override(spec: DataSpec, roles: Mapping[str, str]) -> DataSpec:
+    for name, role in roles.items():
+        entry = spec.entries.get(name)
+        if entry is None or entry.kind != "spatial":
+            raise ParameterError(
+                f"`roles` must name pictures of the spec, got {name!r}. "
+                f"It has {[n for n, e in spec.entries.items() if e.kind == 'spatial']}."
+            )
+        spec = _with_role(spec, name, role)
+    return spec

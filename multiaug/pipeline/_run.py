@@ -1,0 +1,301 @@
+"""Stages two and three for a batch: resample, then change values and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from ..errors import ParameterError
+from ..roles import SPATIAL_ROLES, TABLE_ROLES, PointSite, View
+from ..sampling import Form, Job, LowPass, cast, is_float, over_records, resample
+from ..spec import ChannelGroup, DataSpec, EntrySpec
+from ..transforms import Photometric, Range, Step, Target, Transform
+from ..typing import Array, SpatialShape
+from ._params import RecordParams
+from ._structure import antialiasing, entry_out_size, gains_intrinsics
+from ._view import build_view, compose, default_intrinsics, source_intrinsics, steps_of
+
+# Plans are made for this many records at a time, whatever the batch: the same compiled
+# arithmetic for a batch of one and of a thousand gives a record the same bits in both.
+_BLOCK = 8
+
+
+@dataclass(frozen=True)
+class Run:
+    """The static description of one pass over a batch; hashable, part of the jit key.
+
+    Args:
+        spec: what the entries are.
+        frame: (H, W) of the reference picture before the transforms.
+        inverse: run the pipeline backwards.
+        resample_only: entries whose role was overridden: photometry leaves them alone.
+    """
+
+    spec: DataSpec
+    frame: SpatialShape
+    inverse: bool = False
+    resample_only: tuple[str, ...] = ()
+
+
+def in_blocks(body: Any, xs: Any) -> Any:
+    """``vmap(body)`` over leading axes, in blocks of a fixed size."""
+    size = jax.tree.leaves(xs)[0].shape[0]
+    blocks = -(-size // _BLOCK)
+
+    def split(leaf: Array) -> Array:
+        # Padding repeats the last record: zeros could be no valid matrix.
+        index = np.minimum(np.arange(blocks * _BLOCK), size - 1)
+        return leaf[index].reshape(blocks, _BLOCK, *leaf.shape[1:])
+
+    done = lax.map(jax.vmap(body), jax.tree.map(split, xs))
+    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:size], done)
+
+
+def run_batch(
+    run: Run,
+    transforms: tuple[Transform, ...],
+    params: RecordParams,
+    batch: Mapping[str, Array],
+    count: Array | None,
+    form: Form,
+) -> dict[str, Array]:
+    """Apply drawn params to a batch. Pure and traceable.
+
+    Args:
+        run: the static side.
+        transforms: the pipeline's.
+        params: what they drew, leading N.
+        batch: the entries, leading N.
+        count: see `over_records`.
+        form: see `over_records`.
+    """
+    sizes = {
+        name: (array.shape[1], array.shape[2])
+        for name, array in batch.items()
+        if run.spec.entries[name].kind == "spatial"
+    }
+    matrices = {
+        name: array for name, array in batch.items() if run.spec.entries[name].kind == "matrix"
+    }
+
+    def plan(one: tuple[RecordParams, dict[str, Array]]) -> View:
+        return _plan(run, transforms, one[0].values, one[1], sizes)
+
+    views = in_blocks(plan, (params, matrices))
+    low = None if run.inverse else antialiasing(transforms, run.frame)
+
+    def body(one: tuple[View, RecordParams, dict[str, Array]]) -> dict[str, Array]:
+        view, own, record = one
+        return _run_record(run, transforms, low, view, own.values, record, sizes)
+
+    done = over_records(body, (views, params, dict(batch)), count, form)
+    return {name: done[name] for name in _order(run.spec, done)}
+
+
+def _order(spec: DataSpec, done: Mapping[str, Array]) -> list[str]:
+    """Entries in the spec's order, each followed by what was derived from it."""
+    order = [f"{name}{suffix}" for name in spec.entries for suffix in ("", "_visible", "_valid")]
+    return [n for n in order if n in done] + [n for n in done if n not in order]
+
+
+def _plan(
+    run: Run,
+    transforms: Sequence[Transform],
+    drawn: Any,
+    matrices: Mapping[str, Array],
+    sizes: Mapping[str, SpatialShape],
+) -> View:
+    chart = compose(transforms, drawn, run.frame)
+    camera = run.spec.camera
+    extrinsics = next(
+        (
+            m.astype(jnp.float32)
+            for n, m in matrices.items()
+            if run.spec.entries[n].role == "extrinsics"
+        ),
+        None,
+    )
+    if not run.inverse:
+        k = source_intrinsics(run.spec, matrices, sizes, chart.in_shape)
+        return build_view(chart, camera, k, extrinsics)
+    given = any(run.spec.entries[n].role == "intrinsics" for n in matrices)
+    k = source_intrinsics(run.spec, matrices, sizes, chart.out_shape)
+    if not given and gains_intrinsics(camera):
+        # The default camera is that of the source; here it has been refitted already.
+        forward = source_intrinsics(run.spec, {}, {}, chart.in_shape)
+        k = build_view(chart, camera, forward, None).k_out
+    return build_view(chart.inverted(), camera, k, extrinsics)
+
+
+def _run_record(
+    run: Run,
+    transforms: Sequence[Transform],
+    low: LowPass | None,
+    view: View,
+    drawn: Any,
+    record: dict[str, Array],
+    sizes: Mapping[str, SpatialShape],
+) -> dict[str, Array]:
+    steps = [step for step, _ in steps_of(transforms, drawn, run.frame)]
+    if run.inverse:
+        record = _photometry(run, steps, record)
+    result = _move_pictures(run, view, low, record, sizes)
+    result |= _move_tables(run, view, record, sizes)
+    return result if run.inverse else _photometry(run, steps, result)
+
+
+def _groups(entry: EntrySpec, array: Array) -> list[ChannelGroup]:
+    return [group.for_dtype(np.dtype(array.dtype).name) for group in entry.groups]
+
+
+def _move_pictures(
+    run: Run,
+    view: View,
+    low: LowPass | None,
+    record: Mapping[str, Array],
+    sizes: Mapping[str, SpatialShape],
+) -> dict[str, Array]:
+    jobs, arrays, flat = [], {}, set()
+    for name, size in sizes.items():
+        entry, array = run.spec.entries[name], record[name]
+        if array.ndim == 2:
+            flat.add(name)
+            array = array[..., None]
+        bands = tuple(SPATIAL_ROLES[g.role].band(g, view) for g in _groups(entry, array))
+        out = entry_out_size(size, view.chart.in_shape, view.chart.out_shape)
+        jobs.append(Job(name, size, out, bands, entry.validity))
+        arrays[name] = array
+    done = resample(arrays, jobs, view, low)
+    return {name: array[..., 0] if name in flat else array for name, array in done.items()}
+
+
+def _move_tables(
+    run: Run, view: View, record: Mapping[str, Array], sizes: Mapping[str, SpatialShape]
+) -> dict[str, Array]:
+    chart, result = view.chart, {}
+    values = {n: v for n, v in record.items() if n not in sizes}
+    if gains_intrinsics(run.spec.camera) and not run.inverse:
+        values = _default_camera(run, values, sizes) | values
+    for name, value in values.items():
+        entry = run.spec.entries.get(name)
+        of = entry.of if entry is not None else None
+        size = sizes.get(of or "", chart.in_shape)
+        site = PointSite(view, size, entry_out_size(size, chart.in_shape, chart.out_shape))
+        role = TABLE_ROLES["intrinsics" if entry is None else entry.role]
+        group = ChannelGroup("intrinsics") if entry is None else entry.groups[0]
+        for suffix, moved in role.move(value, group, site).items():
+            result[f"{name}{suffix}"] = moved
+    return result
+
+
+def _default_camera(
+    run: Run, values: Mapping[str, Array], sizes: Mapping[str, SpatialShape]
+) -> dict[str, Array]:
+    """The default intrinsics under the name that the spec gives them, where none were given."""
+    declared = [e for e in run.spec.entries.values() if e.role == "intrinsics"]
+    name = declared[0].name if declared else "intrinsics"
+    k = default_intrinsics(run.spec.camera, run.frame)
+    if name in values or name in sizes or k is None:
+        return {}
+    # Only its dtype and its frame matter: the role returns the refitted camera.
+    return {name: k}
+
+
+def _photometry(run: Run, steps: list[Step], record: Mapping[str, Array]) -> dict[str, Array]:
+    """Photometric steps on the intensity channels, in order; backwards when inverting."""
+    result = dict(record)
+    for name, entry in run.spec.entries.items():
+        touched = [
+            s for s in steps if isinstance(s.transform, Photometric) and s.transform.touches(name)
+        ]
+        if name not in record or name in run.resample_only or not touched:
+            continue
+        array = result[name]
+        if any(group.role == "intensity" for group in entry.groups):
+            flat = array.ndim == 2
+            changed = _change(run, entry, touched, array[..., None] if flat else array)
+            result[name] = changed[..., 0] if flat else changed
+    return result
+
+
+def _change(run: Run, entry: EntrySpec, steps: list[Step], array: Array) -> Array:
+    keeps = all(s.transform.keeps_dtype for s in steps if isinstance(s.transform, Photometric))
+    before = np.dtype(array.dtype)
+    if run.inverse:
+        before = _source_dtype(entry, steps, before, keeps=keeps)
+    dtype = before if keeps or run.inverse else np.dtype(np.float32)
+    parts = []
+    for group in _groups(entry, array):
+        part = array[..., group.channel_slice()]
+        if group.role == "intensity":
+            part = _change_group(run, entry.name, group, steps, part, before)
+        parts.append(cast(part, dtype))
+    return parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=-1)
+
+
+def _source_dtype(
+    entry: EntrySpec, steps: list[Step], found: np.dtype[Any], *, keeps: bool
+) -> np.dtype[Any]:
+    """The dtype that values had before the steps; refuses steps that cannot be undone."""
+    owners = ", ".join(dict.fromkeys(step.transform.owner for step in steps))
+    if keeps and not is_float(found):
+        raise ParameterError(
+            f"The entry {entry.name!r} cannot be inverted: {owners} rounded and clipped its "
+            f"{found.name} values. Leave the entry out of the call, or declare it as a float."
+        )
+    if keeps:
+        return found
+    if entry.dtype is None and any(g.range is None for g in entry.groups if g.role == "intensity"):
+        raise ParameterError(
+            f"The entry {entry.name!r} cannot be inverted: {owners} made it a float, and the spec "
+            "does not say from what. Declare its dtype or its range in the spec."
+        )
+    return found if entry.dtype is None else np.dtype(jnp.dtype(entry.dtype))
+
+
+def _change_group(
+    run: Run,
+    name: str,
+    group: ChannelGroup,
+    steps: list[Step],
+    part: Array,
+    dtype: np.dtype[Any],
+) -> Array:
+    limits = value_range(group, dtype)
+    valid = _valid(part, group)
+    values = part.astype(jnp.float32)
+    chain: list[tuple[Step, Target]] = []
+    for step in steps:
+        assert isinstance(step.transform, Photometric)
+        chain.append((step, Target(name, group.start, limits, valid)))
+        limits = step.transform.out_range(limits)
+    for step, target in reversed(chain) if run.inverse else chain:
+        assert isinstance(step.transform, Photometric)
+        act = step.transform.invert if run.inverse else step.transform.apply
+        changed = act(step.params, values, target)
+        values = changed if step.on is None else jnp.where(step.on, changed, values)
+    return values if valid is None else jnp.where(valid, values, part.astype(jnp.float32))
+
+
+def _valid(part: Array, group: ChannelGroup) -> Array | None:
+    if group.invalid is None:
+        return None
+    if group.invalid == "nan":
+        return ~jnp.isnan(part)
+    return part != jnp.asarray(group.invalid).astype(part.dtype)
+
+
+def value_range(group: ChannelGroup, dtype: np.dtype[Any]) -> Range:
+    """What black and white are: declared, or the dtype's range, or (0, 1) for floats."""
+    if group.range is not None:
+        return group.range
+    if is_float(dtype) or dtype == np.bool_:
+        return 0.0, 1.0
+    info = np.iinfo(dtype)
+    return float(info.min) if info.min else 0.0, float(info.max)

@@ -1,0 +1,121 @@
+"""The static side of a run: what the transforms are, whether they fit the frame and the spec."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from ..errors import ParameterError
+from ..sampling import LowPass
+from ..spec import CameraSpec, DataSpec, EntrySpec
+from ..transforms import Container, Frame, Geometric, OneOf, Transform
+from ..typing import SpatialShape
+
+
+def leaves(transforms: Sequence[Transform]) -> Iterator[Transform]:
+    """All transforms that are not containers, in order."""
+    for transform in transforms:
+        if isinstance(transform, Container):
+            yield from leaves(transform.children)
+        else:
+            yield transform
+
+
+def out_shape(transforms: Sequence[Transform], shape: SpatialShape) -> SpatialShape:
+    """The frame after a run of transforms."""
+    for transform in transforms:
+        shape = transform.out_shape(shape)
+    return shape
+
+
+def check_frames(transforms: Sequence[Transform], spec: DataSpec, shape: SpatialShape) -> None:
+    """Refuse transforms that cannot work on the frames where they stand."""
+    for transform in transforms:
+        transform.check(Frame(shape, spec))
+        shape = transform.out_shape(shape)
+
+
+def is_dense(transforms: Sequence[Transform]) -> bool:
+    """Some transform displaces pixels by a field."""
+    return any(isinstance(t, Geometric) and t.dense for t in leaves(transforms))
+
+
+def is_projective(transforms: Sequence[Transform]) -> bool:
+    """Some transform may have perspective."""
+    return any(isinstance(t, Geometric) and t.projective for t in leaves(transforms))
+
+
+def check_spec(transforms: Sequence[Transform], spec: DataSpec) -> None:
+    """Refuse, when the pipeline is built, what no record can make right.
+
+    Raises:
+        ParameterError: a camera entry under a dense displacement, or a mirroring transform on
+            a camera that refuses mirrors.
+    """
+    for name, entry in spec.entries.items():
+        if not entry.optional:
+            refuse_dense(transforms, name, entry)
+    if spec.camera.mirror == "refuse":
+        for transform in leaves(transforms):
+            if isinstance(transform, Geometric) and transform.mirrors:
+                raise ParameterError(
+                    f"`{transform.owner}` can mirror the picture, but the spec {spec.name!r} says "
+                    '"mirror": "refuse" for its camera. Leave the transform out, or allow mirrors.'
+                )
+
+
+def refuse_dense(transforms: Sequence[Transform], name: str, entry: EntrySpec) -> None:
+    """Coordinates follow a camera, and no camera explains a dense displacement."""
+    held = [g for g in entry.groups if g.facts.needs_camera and g.under_elastic == "refuse"]
+    if not held or not is_dense(transforms):
+        return
+    owner = next(t.owner for t in leaves(transforms) if isinstance(t, Geometric) and t.dense)  # type: ignore[attr-defined]
+    raise ParameterError(
+        f"`{owner}` cannot move the entry {name!r}: no camera explains its displacement of a "
+        f'{held[0].role}. Say "under_elastic": "resample" in the spec to resample the values and '
+        f"move them by the rest of the geometry only, or leave {owner} out."
+    )
+
+
+def antialiasing(transforms: Sequence[Transform], shape: SpatialShape) -> LowPass | None:
+    """Taps for the smallest scale that the run can draw; None when no transform asks."""
+    if not any(isinstance(t, Geometric) and t.lowpass for t in leaves(transforms)):
+        return None
+    x, y = _least_scale(transforms, shape)
+    return LowPass((_radius(x), _radius(y)))
+
+
+def _radius(scale: float) -> int:
+    deviation = max(0.0, (1 / scale - 1) / 2)
+    return math.ceil(4 * deviation) if deviation > 0 else 0
+
+
+def _least_scale(transforms: Sequence[Transform], shape: SpatialShape) -> tuple[float, float]:
+    x = y = 1.0
+    for transform in transforms:
+        sx, sy = _least_of(transform, shape)
+        x, y, shape = x * sx, y * sy, transform.out_shape(shape)
+    return x, y
+
+
+def _least_of(transform: Transform, shape: SpatialShape) -> tuple[float, float]:
+    if isinstance(transform, Geometric):
+        return transform.min_scale(shape)
+    if not isinstance(transform, Container):
+        return 1.0, 1.0
+    scales = [_least_of(child, shape) for child in transform.children]
+    if isinstance(transform, OneOf):
+        return min(x for x, _ in scales), min(y for _, y in scales)
+    # Any subset may run: only those that shrink count.
+    return math.prod(min(x, 1) for x, _ in scales), math.prod(min(y, 1) for _, y in scales)
+
+
+def entry_out_size(size: SpatialShape, frame: SpatialShape, out: SpatialShape) -> SpatialShape:
+    """Size of an entry after the run: it keeps its share of the frame's resolution."""
+    height = max(1, round(size[0] * out[0] / frame[0]))
+    return height, max(1, round(size[1] * out[1] / frame[1]))
+
+
+def gains_intrinsics(camera: CameraSpec) -> bool:
+    """A default camera that is refitted must be returned: nobody else knows what it became."""
+    return camera.has_default and camera.policy == "refit"

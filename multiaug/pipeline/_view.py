@@ -1,0 +1,148 @@
+"""Stage one, plan: from the params of one record to its map and its camera."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import jax.numpy as jnp
+
+from ..errors import RecordError
+from ..geometry import (
+    Map,
+    centre_intrinsics,
+    deformation,
+    identity,
+    intrinsics_from_fov,
+    mirrors,
+    product,
+    rq,
+)
+from ..roles import View
+from ..sampling import ratio
+from ..spec import CameraSpec, DataSpec
+from ..transforms import Container, Geometric, Photometric, Step, Transform
+from ..typing import Array, SpatialShape
+from ._structure import out_shape
+
+
+def steps_of(
+    transforms: Sequence[Transform], drawn: Sequence[Any], shape: SpatialShape
+) -> list[tuple[Step, SpatialShape]]:
+    """The leaf transforms as they run, each with the frame where it stands."""
+    steps = []
+    for transform, params in zip(transforms, drawn, strict=True):
+        steps += [(step, shape) for step in _expand(transform, params, None)]
+        shape = transform.out_shape(shape)
+    return steps
+
+
+def _expand(transform: Transform, params: Any, on: Array | None) -> list[Step]:
+    if isinstance(transform, Container):
+        inner = []
+        for child, drawn, condition in transform.expand(params):
+            both = condition if on is None or condition is None else on & condition
+            inner += _expand(child, drawn, both)
+        return inner
+    assert isinstance(transform, Geometric | Photometric)
+    return [Step(transform, params, on)]
+
+
+def compose(transforms: Sequence[Transform], drawn: Sequence[Any], shape: SpatialShape) -> Map:
+    """The map of a run.
+
+    A child of a container that is not chosen is the identity; on centred coordinates that is
+    the identity matrix whatever the two frames are.
+    """
+    chart = identity(shape)
+    for step, frame in steps_of(transforms, drawn, shape):
+        if isinstance(step.transform, Geometric):
+            one = step.transform.map(step.params, frame)
+            chart = chart.then(one if step.on is None else one.gated(step.on))
+    return replace(chart, out_shape=out_shape(transforms, shape))
+
+
+def source_intrinsics(
+    spec: DataSpec,
+    record: Mapping[str, Array],
+    sizes: Mapping[str, SpatialShape],
+    chart_in: SpatialShape,
+) -> Array | None:
+    """The camera of one record, centred on the reference frame; None when unknown."""
+    for name, entry in spec.entries.items():
+        if entry.role == "intrinsics" and name in record:
+            size = sizes.get(entry.of or "", chart_in)
+            k = record[name].astype(jnp.float32)
+            return centre_intrinsics(k, size, ratio(size, chart_in))
+    default = default_intrinsics(spec.camera, chart_in)
+    return None if default is None else centre_intrinsics(default, chart_in, (1.0, 1.0))
+
+
+def default_intrinsics(camera: CameraSpec, frame: SpatialShape) -> Array | None:
+    """The spec's own camera, in pixels of the reference frame; None when it has none."""
+    if camera.fov_degrees is not None:
+        return jnp.asarray(intrinsics_from_fov(camera.fov_degrees, frame))
+    if camera.intrinsics is None:
+        return None
+    fx, fy, cx, cy = camera.intrinsics
+    return jnp.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]], jnp.float32)
+
+
+def build_view(chart: Map, camera: CameraSpec, k: Array | None, extrinsics: Array | None) -> View:
+    """What the roles are told: the map, and how it moves the camera."""
+    matrix = chart.matrix()
+    k_out = motion = bent = None
+    if k is not None:
+        k_out, motion = rq(product(matrix.forward, k))
+        if camera.policy == "fixed":
+            bent = deformation(matrix, k, chart.in_shape, chart.out_shape)
+    elif matrix.affine:
+        # With square pixels the motion of an affine map is the same for every camera.
+        motion = rq(matrix.forward)[1]
+    return View(
+        chart=chart,
+        matrix=matrix,
+        mirrored=mirrors(matrix),
+        motion=motion,
+        k=k,
+        k_out=k_out,
+        deformation=bent,
+        extrinsics=extrinsics,
+        policy=camera.policy,
+        frame=camera.frame,
+        refit_intrinsics=camera.refit_intrinsics,
+    )
+
+
+def check_camera(spec: DataSpec, names: Sequence[str], *, projective: bool) -> None:
+    """Refuse a record without intrinsics where the geometry needs them.
+
+    Args:
+        spec: the record's spec.
+        names: entries that the record holds.
+        projective: the run has perspective.
+
+    Raises:
+        RecordError: naming the entry and the two remedies.
+    """
+    camera = spec.camera
+    known = camera.has_default or any(spec.entries[n].role == "intrinsics" for n in names)
+    if known or camera.policy == "none" or not (projective or camera.policy == "fixed"):
+        return
+    for name in names:
+        entry = spec.entries[name]
+        follows = any(group.facts.needs_camera for group in entry.groups)
+        if entry.role == "extrinsics" or (follows and not _stays(spec, name)):
+            reason = "Perspective" if projective else 'the camera policy "fixed"'
+            raise RecordError(
+                f"The entry {name!r} needs `intrinsics` under {reason}, but the record has none. "
+                "Add intrinsics to the record, or a default camera to the spec "
+                "(`camera.fov_degrees`, or fx, fy, cx and cy)."
+            )
+
+
+def _stays(spec: DataSpec, name: str) -> bool:
+    """World coordinates keep their values; depth is along the camera's axis all the same."""
+    roles = {group.role for group in spec.entries[name].groups}
+    return spec.camera.frame == "world" and "depth" not in roles

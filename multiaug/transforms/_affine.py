@@ -1,0 +1,315 @@
+"""Rotate, Translate, Scale, Shear, Flip and Affine: maps given by an affine matrix."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..errors import ParameterError
+from ..geometry import Map, affine_map, linear, pixel_matrix_map, product, rotation, shift
+from ..typing import Array, ArrayLike, Key, SpatialShape
+from ._base import (
+    Frame,
+    Geometric,
+    Params,
+    Range,
+    choice,
+    flag,
+    logarithmic,
+    probability,
+    required,
+    settle,
+    static,
+    symmetric,
+    transform,
+)
+
+
+def uniform(key: Key, limits: Range) -> Array:
+    """One float32 from U(lo, hi); exactly lo when the two are equal."""
+    lo, hi = (jnp.float32(v) for v in limits)
+    return lo + (hi - lo) * jax.random.uniform(key, dtype=jnp.float32)
+
+
+def log_uniform(key: Key, limits: Range) -> Array:
+    """One float32 whose logarithm is uniform; exactly lo when the two are equal."""
+    lo, hi = limits
+    grown = lo * jnp.exp(jax.random.uniform(key, dtype=jnp.float32) * math.log(hi / lo))
+    return jnp.clip(grown, lo, hi)
+
+
+@transform
+class Rotate(Geometric):
+    """Turn the picture about its centre by an angle drawn from U(lo, hi).
+
+    ``R(t) = [[cos t, sin t], [-sin t, cos t]]`` on (x, y), y down. Multiples of 90 degrees are
+    exact copies where the frame is square or the turn is a half.
+
+    Args:
+        degrees: (lo, hi) in degrees, counter-clockwise as seen; a number d means (-d, d).
+
+    Raises:
+        ParameterError: the range is not finite or lo > hi.
+
+    Example:
+        >>> Rotate(30).degrees
+        (-30.0, 30.0)
+    """
+
+    degrees: Any = required()
+
+    def __post_init__(self) -> None:
+        settle(self, degrees=symmetric(self.degrees, "Rotate.degrees"))
+
+    def sample(self, key: Key, frame: Frame) -> Params:
+        """Draw ``degrees``, float32."""
+        return {"degrees": uniform(key, self.degrees)}
+
+    def map(self, params: Params, shape: SpatialShape) -> Map:
+        """The rotation about the centre."""
+        degrees = params["degrees"]
+        return affine_map(rotation(degrees), rotation(-degrees), shape)
+
+
+@transform
+class Translate(Geometric):
+    """Shift the picture by an amount drawn for each axis; positive is right and down.
+
+    Args:
+        fraction: (lo, hi) as a fraction of the side; a number f means (-f, f); a pair of pairs
+            ((lo, hi), (lo, hi)) is x and y. Default 0.1 when ``px`` is not given either.
+        px: the same in pixels of the reference frame, in the place of ``fraction``.
+        whole: round to whole pixels, which makes the shift an exact copy.
+
+    Raises:
+        ParameterError: both or ill-formed ranges, or not finite.
+    """
+
+    fraction: Any = static()
+    px: Any = static()
+    whole: bool = static(False)
+
+    def __post_init__(self) -> None:
+        if self.fraction is not None and self.px is not None:
+            raise ParameterError(
+                "`Translate` takes `fraction` or `px`, got both. Leave one of them out."
+            )
+        if self.px is not None:
+            settle(self, px=_both_axes(self.px, "Translate.px"))
+        else:
+            given = 0.1 if self.fraction is None else self.fraction
+            settle(self, fraction=_both_axes(given, "Translate.fraction"))
+        settle(self, whole=flag(self.whole, "Translate.whole"))
+
+    def sample(self, key: Key, frame: Frame) -> Params:
+        """Draw ``px``, (2,) float32, x and y."""
+        kx, ky = jax.random.split(key)
+        height, width = frame.shape
+        (x, y), unit = (
+            (self.px, (1, 1)) if self.px is not None else (self.fraction, (width, height))
+        )
+        px = jnp.stack([uniform(kx, x) * unit[0], uniform(ky, y) * unit[1]])
+        return {"px": jnp.round(px) if self.whole else px}
+
+    def map(self, params: Params, shape: SpatialShape) -> Map:
+        """The shift."""
+        x, y = params["px"]
+        return affine_map(shift(x, y), shift(-x, -y), shape)
+
+
+def _both_axes(value: Any, field_name: str) -> tuple[Range, Range]:
+    nested = isinstance(value, tuple | list) and any(isinstance(v, tuple | list) for v in value)
+    if not nested:
+        limits = symmetric(value, field_name)
+        return limits, limits
+    if len(value) != 2:
+        raise ParameterError(f"`{field_name}` must be a range for x and one for y, got {value!r}.")
+    return symmetric(value[0], field_name), symmetric(value[1], field_name)
+
+
+# Beyond these, float32 no longer keeps the reprojection law (see `multiaug.geometry.rq`).
+MIN_SCALE, MAX_SCALE = 1 / 8, 8.0
+
+
+@transform
+class Scale(Geometric):
+    """Zoom about the centre by a factor drawn log-uniformly; above 1 enlarges.
+
+    Args:
+        factor: (lo, hi) within [1/8, 8]; a number v means (1/v, v).
+        per_axis: draw a factor for each axis, which changes the aspect ratio.
+        antialias: low-pass before shrinking.
+
+    Raises:
+        ParameterError: not finite, not positive, lo > hi, or outside [1/8, 8].
+    """
+
+    factor: Any = required()
+    per_axis: bool = static(False)
+    antialias: bool = static(False)
+
+    def __post_init__(self) -> None:
+        limits = logarithmic(self.factor, "Scale.factor", low=MIN_SCALE, high=MAX_SCALE)
+        settle(
+            self,
+            factor=limits,
+            per_axis=flag(self.per_axis, "Scale.per_axis"),
+            antialias=flag(self.antialias, "Scale.antialias"),
+        )
+
+    def min_scale(self, shape: SpatialShape) -> tuple[float, float]:
+        """The lower bound, on both axes."""
+        return self.factor[0], self.factor[0]
+
+    def sample(self, key: Key, frame: Frame) -> Params:
+        """Draw ``factor``, (2,) float32, x and y."""
+        kx, ky = jax.random.split(key)
+        x = log_uniform(kx, self.factor)
+        return {"factor": jnp.stack([x, log_uniform(ky, self.factor) if self.per_axis else x])}
+
+    def map(self, params: Params, shape: SpatialShape) -> Map:
+        """The zoom."""
+        x, y = params["factor"]
+        return affine_map(linear(x, 0, 0, y), linear(1 / x, 0, 0, 1 / y), shape)
+
+
+@transform
+class Shear(Geometric):
+    """Slant the picture about its centre: ``x' = x + tan(a) y``, then ``y' = y + tan(b) x'``.
+
+    Args:
+        degrees: (lo, hi) of a, within [-75, 75]; a number d means (-d, d); a pair of pairs
+            ((lo, hi), (lo, hi)) is a and b. With one range, b is 0.
+
+    Raises:
+        ParameterError: not finite, lo > hi, or beyond 75 degrees.
+    """
+
+    degrees: Any = required()
+
+    def __post_init__(self) -> None:
+        value = self.degrees
+        nested = isinstance(value, tuple | list) and any(isinstance(v, tuple | list) for v in value)
+        ranges = value if nested else (value, (0.0, 0.0))
+        if len(ranges) != 2:
+            raise ParameterError(f"`Shear.degrees` must be a range or two ranges, got {value!r}.")
+        settle(
+            self,
+            degrees=tuple(symmetric(r, "Shear.degrees", low=-75, high=75) for r in ranges),
+        )
+
+    def sample(self, key: Key, frame: Frame) -> Params:
+        """Draw ``degrees``, (2,) float32, along x and along y."""
+        kx, ky = jax.random.split(key)
+        x, y = self.degrees
+        return {"degrees": jnp.stack([uniform(kx, x), uniform(ky, y)])}
+
+    def map(self, params: Params, shape: SpatialShape) -> Map:
+        """The two shears, x first."""
+        a, b = jnp.tan(jnp.deg2rad(params["degrees"]))
+        forward = product(linear(1, 0, b, 1), linear(1, a, 0, 1))
+        backward = product(linear(1, -a, 0, 1), linear(1, 0, -b, 1))
+        return affine_map(forward, backward, shape)
+
+
+@transform
+class Flip(Geometric):
+    """Mirror the picture with probability p; an exact copy.
+
+    Args:
+        axis: ``x`` swaps left and right, ``y`` swaps top and bottom.
+        p: probability in [0, 1].
+
+    Raises:
+        ParameterError: another axis, or p outside [0, 1].
+    """
+
+    axis: str = static("x")
+    p: float = static(0.5)
+    mirrors = True
+
+    def __post_init__(self) -> None:
+        settle(
+            self,
+            axis=choice(self.axis, "Flip.axis", ("x", "y")),
+            p=probability(self.p, "Flip.p"),
+        )
+
+    def sample(self, key: Key, frame: Frame) -> Params:
+        """Draw ``on``, bool."""
+        return {"on": jax.random.bernoulli(key, self.p)}
+
+    def map(self, params: Params, shape: SpatialShape) -> Map:
+        """The mirror, or the identity."""
+        sign = jnp.where(params["on"], jnp.float32(-1), jnp.float32(1))
+        matrix = linear(sign, 0, 0, 1) if self.axis == "x" else linear(1, 0, 0, sign)
+        return affine_map(matrix, matrix, shape)
+
+
+@transform
+class Affine(Geometric):
+    """A given affine map, the same for every record unless the params are changed.
+
+    Args:
+        matrix: (2, 3) or (3, 3) forward matrix on pixel coordinates (x, y, 1) of the frame:
+            where an input position goes. An array, so that new values compile nothing anew.
+
+    Raises:
+        ParameterError: wrong shape, not finite, last row not (0, 0, 1), or singular.
+
+    Example:
+        >>> import numpy as np
+        >>> Affine(np.array([[1, 0, 5], [0, 1, 0]])).matrix[0, 2]  # 5 pixels to the right
+        np.float32(5.0)
+    """
+
+    matrix: ArrayLike
+    mirrors = True
+
+    def __post_init__(self) -> None:
+        settle(self, matrix=checked_matrix(self.matrix, "Affine.matrix", affine=True))
+
+    def sample(self, key: Key, frame: Frame) -> Params:
+        """``matrix``, (3, 3) float32, as given."""
+        return {"matrix": jnp.asarray(self.matrix, jnp.float32)}
+
+    def map(self, params: Params, shape: SpatialShape) -> Map:
+        """The matrix, about the frame's pixel coordinates."""
+        return pixel_matrix_map(params["matrix"], shape, affine=True)
+
+
+def checked_matrix(value: Any, field_name: str, *, affine: bool) -> Any:
+    """A (3, 3) float32 array; leaves that JAX puts in place of arrays pass untouched."""
+    if isinstance(value, jax.core.Tracer) or not isinstance(
+        value, np.ndarray | jax.Array | list | tuple
+    ):
+        return value
+    try:
+        matrix = np.asarray(value, np.float32)
+    except (TypeError, ValueError) as error:
+        raise ParameterError(
+            f"`{field_name}` must be a matrix of numbers, got {value!r}."
+        ) from error
+    if affine and matrix.shape == (2, 3):
+        matrix = np.concatenate([matrix, np.array([[0, 0, 1]], np.float32)])
+    if matrix.shape != (3, 3):
+        shapes = "(2, 3) or (3, 3)" if affine else "(3, 3)"
+        raise ParameterError(f"`{field_name}` must have shape {shapes}, got {matrix.shape}.")
+    if not np.isfinite(matrix).all():
+        raise ParameterError(f"`{field_name}` must be finite, got {matrix.tolist()}.")
+    if affine and not np.array_equal(matrix[2], [0, 0, 1]):
+        raise ParameterError(
+            f"`{field_name}` must have the last row (0, 0, 1), got {matrix[2].tolist()}. "
+            "Use `Perspective(matrix=...)` for a homography."
+        )
+    determinant = float(np.linalg.det(matrix.astype(np.float64)))
+    if abs(determinant) < 1e-9 * max(1.0, float(np.abs(matrix[:2, :2]).max()) ** 2):
+        raise ParameterError(
+            f"`{field_name}` must be invertible, got determinant {determinant:.3g}. "
+            "A map that flattens the picture cannot be sampled backwards."
+        )
+    return value if isinstance(value, jax.Array) and value.shape == (3, 3) else matrix

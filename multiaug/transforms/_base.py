@@ -1,0 +1,340 @@
+"""What a transform is, and how its settings are checked and written down."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple, TypeVar
+
+import jax
+import numpy as np
+
+from ..errors import ParameterError
+from ..geometry import Map
+from ..spec import DataSpec
+from ..typing import Array, Key, SpatialShape
+
+Params = Mapping[str, Any]
+"""What one transform drew: name -> array (or a tuple of the children's, in containers)."""
+
+Range = tuple[float, float]
+T = TypeVar("T", bound="Transform")
+
+REGISTRY: dict[str, type[Transform]] = {}
+"""Transforms by the name that JSON pipelines use."""
+
+
+class Frame(NamedTuple):
+    """What a transform may know when it draws.
+
+    Args:
+        shape: (height, width) of the reference frame where the transform stands.
+        spec: the pipeline's spec.
+    """
+
+    shape: SpatialShape
+    spec: DataSpec
+
+
+class Target(NamedTuple):
+    """What a photometric transform may know of the values it changes.
+
+    Args:
+        name: the entry.
+        start: first channel of the group in its entry.
+        range: (lo, hi), the values that black and white stand for.
+        valid: bool, broadcastable to the values; None when all are.
+    """
+
+    name: str
+    start: int
+    range: Range
+    valid: Array | None
+
+
+class Transform(ABC):
+    """A frozen description of one operation; draws its parameters, never stores them."""
+
+    @property
+    def owner(self) -> str:
+        """The name used in errors and JSON."""
+        return type(self).__name__
+
+    def check(self, frame: Frame) -> None:
+        """Refuse, eagerly, a frame or a spec that this transform cannot work on.
+
+        Raises:
+            ParameterError: the settings do not fit the frame.
+        """
+
+    def out_shape(self, shape: SpatialShape) -> SpatialShape:
+        """The frame after the transform."""
+        return shape
+
+    @abstractmethod
+    def sample(self, key: Key, frame: Frame) -> Params:
+        """Draw the parameters of one record."""
+
+
+class Geometric(Transform):
+    """A transform that moves pixels. Neighbouring ones fuse into one map."""
+
+    mirrors = False
+    """Some draw turns left into right."""
+    dense = False
+    """Displaces pixels by a field: no camera explains it."""
+    projective = False
+    """The matrix may have perspective: only known intrinsics explain it."""
+
+    @property
+    def lowpass(self) -> bool:
+        """Asks for antialiasing."""
+        return bool(getattr(self, "antialias", False))
+
+    def min_scale(self, shape: SpatialShape) -> tuple[float, float]:
+        """(x, y): the least magnification that can be drawn."""
+        return 1.0, 1.0
+
+    @abstractmethod
+    def map(self, params: Params, shape: SpatialShape) -> Map:
+        """The map that the parameters stand for, on a frame of this shape."""
+
+
+class Photometric(Transform):
+    """A transform of intensity values, pixel by pixel; runs after the geometry, in order.
+
+    Subclasses have a field ``entries``: names of the entries it touches, None for all that hold
+    intensity channels.
+    """
+
+    entries: tuple[str, ...] | None
+    keeps_dtype = True
+    """False when the result is float32 whatever came in."""
+
+    def check(self, frame: Frame) -> None:
+        """Refuse entries that the spec does not have, or that hold no intensity."""
+        for name in self.entries or ():
+            entry = frame.spec.entries.get(name)
+            if entry is None or all(group.role != "intensity" for group in entry.groups):
+                raise ParameterError(
+                    f"`{self.owner}.entries` must name entries with role intensity, got {name!r}. "
+                    f"The spec has {sorted(frame.spec.entries)}."
+                )
+
+    def touches(self, name: str) -> bool:
+        """True when an entry's intensity channels are changed."""
+        return self.entries is None or name in self.entries
+
+    def out_range(self, given: Range) -> Range:
+        """The value range after the transform."""
+        return given
+
+    @abstractmethod
+    def apply(self, params: Params, values: Array, target: Target) -> Array:
+        """Change the values (h, w, c) float32 of one channel group of one record."""
+
+    def invert(self, params: Params, values: Array, target: Target) -> Array:
+        """Undo `apply` on unclipped floats."""
+        raise ParameterError(
+            f"`{self.owner}` cannot be inverted on entry {target.name!r}. "
+            "Leave the entry out of the call, or the transform out of the pipeline."
+        )
+
+
+class Step(NamedTuple):
+    """A leaf transform inside containers: runs where ``on`` is True, always when it is None."""
+
+    transform: Geometric | Photometric
+    params: Params
+    on: Array | None
+
+
+class Container(Transform):
+    """A transform made of others."""
+
+    @property
+    @abstractmethod
+    def children(self) -> tuple[Transform, ...]:
+        """The transforms inside, in order."""
+
+    @abstractmethod
+    def expand(self, params: Params) -> list[tuple[Transform, Params, Array | None]]:
+        """The children as they run, each with its parameters and its condition."""
+
+
+def static(default: Any = None, **kwargs: Any) -> Any:
+    """A dataclass field that is part of the structure, not an array."""
+    return field(default=default, metadata={"static": True}, **kwargs)
+
+
+def required() -> Any:
+    """A static field without a default."""
+    return field(metadata={"static": True})
+
+
+def transform(cls: type[T]) -> type[T]:
+    """Class decorator: a frozen dataclass, a pytree, and known to JSON pipelines."""
+    made = jax.tree_util.register_dataclass(dataclass(frozen=True)(cls))
+    REGISTRY[cls.__name__] = made
+    return made
+
+
+def settle(instance: object, **values: Any) -> None:
+    """Store checked settings on a frozen dataclass, from its ``__post_init__``."""
+    for name, value in values.items():
+        object.__setattr__(instance, name, value)
+
+
+def number(value: Any, field_name: str, *, low: float = -math.inf, high: float = math.inf) -> float:
+    """A finite float within [low, high]; raises ParameterError otherwise."""
+    good = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not good or not math.isfinite(value) or not low <= value <= high:
+        bounds = "" if math.isinf(low) and math.isinf(high) else f" in [{low:g}, {high:g}]"
+        raise ParameterError(f"`{field_name}` must be a finite number{bounds}, got {value!r}.")
+    return float(value)
+
+
+def pair(value: Any, field_name: str, *, low: float = -math.inf, high: float = math.inf) -> Range:
+    """A pair (lo, hi) with lo <= hi, both within [low, high]."""
+    if not isinstance(value, Sequence | np.ndarray) or len(value) != 2 or isinstance(value, str):
+        raise ParameterError(f"`{field_name}` must be a pair (lo, hi), got {value!r}.")
+    lo, hi = (number(v, field_name, low=low, high=high) for v in value)
+    if lo > hi:
+        raise ParameterError(
+            f"`{field_name}` must be a pair (lo, hi) with lo <= hi, got {value!r}. Swap them."
+        )
+    return lo, hi
+
+
+def symmetric(
+    value: Any, field_name: str, *, low: float = -math.inf, high: float = math.inf
+) -> Range:
+    """A pair, or a number v >= 0 that stands for (-v, v)."""
+    if isinstance(value, int | float | np.number) and not isinstance(value, bool):
+        v = number(value, field_name)
+        if v < 0:
+            raise ParameterError(
+                f"`{field_name}` must be a number >= 0 or a pair (lo, hi), got {value!r}. "
+                f"Write ({value!r}, {-v!r}) for a symmetric range."
+            )
+        return pair((-v, v), field_name, low=low, high=high)
+    return pair(value, field_name, low=low, high=high)
+
+
+def logarithmic(value: Any, field_name: str, *, low: float, high: float) -> Range:
+    """A pair of positive numbers, or a number v >= 1 that stands for (1/v, v)."""
+    if isinstance(value, int | float | np.number) and not isinstance(value, bool):
+        v = number(value, field_name, low=1, high=high)
+        return pair((1 / v, v), field_name, low=low, high=high)
+    return pair(value, field_name, low=low, high=high)
+
+
+def probability(value: Any, field_name: str) -> float:
+    """A number in [0, 1]."""
+    return number(value, field_name, low=0, high=1)
+
+
+def flag(value: Any, field_name: str) -> bool:
+    """True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise ParameterError(f"`{field_name}` must be True or False, got {value!r}.")
+    return bool(value)
+
+
+def size(value: Any, field_name: str) -> SpatialShape:
+    """(height, width) of whole pixels >= 1; an int n stands for (n, n)."""
+    values = (value, value) if isinstance(value, int | np.integer) else value
+    if not isinstance(values, Sequence | np.ndarray) or isinstance(values, str) or len(values) != 2:
+        raise ParameterError(f"`{field_name}` must be (height, width) or one int, got {value!r}.")
+    return whole(values[0], field_name, low=1), whole(values[1], field_name, low=1)
+
+
+def whole(value: Any, field_name: str, *, low: int) -> int:
+    """An int >= low."""
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < low:
+        raise ParameterError(f"`{field_name}` must be a whole number >= {low}, got {value!r}.")
+    return int(value)
+
+
+def choice(value: Any, field_name: str, options: Sequence[str]) -> str:
+    """One of some words."""
+    if value not in options:
+        raise ParameterError(f"`{field_name}` must be one of {', '.join(options)}, got {value!r}.")
+    return str(value)
+
+
+def names(value: Any, field_name: str) -> tuple[str, ...] | None:
+    """None, or a tuple of entry names."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return (value,)
+    if not isinstance(value, Sequence) or not all(isinstance(v, str) for v in value):
+        raise ParameterError(f"`{field_name}` must be entry names or None, got {value!r}.")
+    return tuple(value)
+
+
+def to_config(transform_: Transform) -> dict[str, Any]:
+    """A transform as JSON-ready data; arrays become nested lists."""
+    config: dict[str, Any] = {"type": transform_.owner}
+    for item in fields(transform_):  # type: ignore[arg-type]
+        config[item.name] = _plain(getattr(transform_, item.name))
+    return config
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Transform):
+        return to_config(value)
+    if isinstance(value, tuple | list):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.ndarray | jax.Array):
+        return np.asarray(value).tolist()
+    return value
+
+
+def from_config(config: Any, path: str = "$") -> Transform:
+    """The inverse of `to_config`.
+
+    Raises:
+        ParameterError: the document names no known transform, or has wrong settings; the
+            message carries the JSON path.
+    """
+    if not isinstance(config, Mapping) or not isinstance(config.get("type"), str):
+        raise ParameterError(f'{path} must be an object with a "type", got {config!r}.')
+    cls = REGISTRY.get(config["type"])
+    if cls is None:
+        raise ParameterError(
+            f"{path}.type must name a transform, got {config['type']!r}.{_suggest(config['type'])} "
+            "A transform of your own must be imported before its pipeline is read."
+        )
+    known = {item.name for item in fields(cls)}  # type: ignore[arg-type]
+    unknown = sorted(set(config) - known - {"type"})
+    if unknown:
+        raise ParameterError(
+            f"{path} has the setting {unknown[0]!r}, which {config['type']} does not know; "
+            f"it has {', '.join(sorted(known))}."
+        )
+    settings = {
+        name: _build(value, f"{path}.{name}") for name, value in config.items() if name != "type"
+    }
+    try:
+        return cls(**settings)
+    except (ParameterError, TypeError) as error:
+        raise ParameterError(f"{path}: {error}") from error
+
+
+def _build(value: Any, path: str) -> Any:
+    if isinstance(value, Mapping):
+        return from_config(value, path)
+    if isinstance(value, list):
+        return tuple(_build(item, f"{path}[{i}]") for i, item in enumerate(value))
+    return value
+
+
+def _suggest(name: str) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, REGISTRY, n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,248 @@
+"""Maybe, OneOf, SomeOf and Shuffle: transforms that choose among others.
+
+A child that is not chosen contributes the identity; all children draw every time, so the draws
+of one never depend on the choice.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ..errors import ParameterError
+from ..typing import Array, Key, SpatialShape
+from ._base import (
+    Container,
+    Frame,
+    Params,
+    Transform,
+    number,
+    probability,
+    settle,
+    static,
+    transform,
+    whole,
+)
+
+Expanded = list[tuple[Transform, Params, Array | None]]
+
+
+def _children(value: Any, owner: str) -> tuple[Transform, ...]:
+    children = (value,) if isinstance(value, Transform) else value
+    if not isinstance(children, tuple | list) or not children:
+        raise ParameterError(
+            f"`{owner}.transforms` must be transforms, at least one, got {value!r}."
+        )
+    for child in children:
+        if not isinstance(child, Transform):
+            raise ParameterError(f"`{owner}.transforms` must be transforms, got {child!r}.")
+    return tuple(children)
+
+
+class _Holder(Container):
+    transforms: Any
+
+    @property
+    def children(self) -> tuple[Transform, ...]:
+        """The transforms inside, in order."""
+        return self.transforms  # type: ignore[no-any-return]
+
+    def _draw(self, key: Key, frame: Frame) -> tuple[Params, ...]:
+        """The children's params; child i draws from fold_in(key, i + 1)."""
+        return tuple(
+            child.sample(jax.random.fold_in(key, i), frame)
+            for i, child in enumerate(self.children, start=1)
+        )
+
+    def check(self, frame: Frame) -> None:
+        """The children must fit the frame and agree on the frame they leave."""
+        for child in self.children:
+            child.check(frame)
+        self._agree(frame.shape)
+
+    def _agree(self, shape: SpatialShape) -> None:
+        """By default every child must keep the shape: not all of them run."""
+        for child in self.children:
+            out = child.out_shape(shape)
+            if out != shape:
+                raise ParameterError(
+                    f"`{self.owner}` must leave one shape whatever is chosen, but "
+                    f"{child.owner} turns {shape[0]} x {shape[1]} into {out[0]} x {out[1]}. "
+                    "Move it out of the container."
+                )
+
+
+@transform
+class Maybe(_Holder):
+    """Run transforms, all of them or none, with probability p.
+
+    Args:
+        transforms: one transform or several, run in order.
+        p: probability in [0, 1].
+
+    Raises:
+        ParameterError: p outside [0, 1]; a child changes the frame's shape.
+    """
+
+    transforms: Any
+    p: float = static(0.5)
+
+    def __post_init__(self) -> None:
+        settle(
+            self,
+            transforms=_children(self.transforms, "Maybe"),
+            p=probability(self.p, "Maybe.p"),
+        )
+
+    def sample(self, key: Key, frame: Frame) -> Params:
+        """Draw ``on``, bool, and the ``children``."""
+        on = jax.random.bernoulli(jax.random.fold_in(key, 0), self.p)
+        return {"on": on, "children": self._draw(key, frame)}
+
+    def expand(self, params: Params) -> Expanded:
+        """All children, under one condition."""
+        return [
+            (child, drawn, params["on"])
+            for child, drawn in zip(self.children, params["children"], strict=True)
+        ]
+
+
+@transform
+class OneOf(_Holder):
+    """Run exactly one of several transforms.
+
+    Args:
+        transforms: what to choose from.
+        weights: how likely each is, in proportion; None for all alike.
+
+    Raises:
+        ParameterError: weights of another length, negative or all 0; children that leave
+            frames of different shapes.
+    """
+
+    transforms: Any
+    weights: Any = static()
+
+    def __post_init__(self) -> None:
+        children = _children(self.transforms, "OneOf")
+        settle(self, transforms=children)
+        if self.weights is None:
+            return
+        given = self.weights
+        if not isinstance(given, tuple | list) or len(given) != len(children):
+            raise ParameterError(
+                f"`OneOf.weights` must have one number for each of {len(children)} transforms, "
+                f"got {given!r}."
+            )
+        weights = tuple(number(w, "OneOf.weights", low=0) for w in given)
+        if sum(weights) <= 0:
+            raise ParameterError(f"`OneOf.weights` must have a positive sum, got {given!r}.")
+        settle(self, weights=weights)
+
+    def _agree(self, shape: SpatialShape) -> None:
+        shapes = {child.out_shape(shape) for child in self.children}
+        if len(shapes) > 1:
+            raise ParameterError(
+                f"`OneOf` must leave one shape whatever is chosen, got {sorted(shapes)} from "
+                f"{[child.owner for child in self.children]}. Give them all one output size."
+            )
+
+    def out_shape(self, shape: SpatialShape) -> SpatialShape:
+        """The shape that all children leave."""
+        return self.children[0].out_shape(shape)
+
+    def sample(self, key: Key, frame: Frame) -> Params:
+        """Draw ``choice``, int32, and the ``children``."""
+        weights = jnp.array(self.weights or [1.0] * len(self.children), jnp.float32)
+        edges = jnp.cumsum(weights / weights.sum())[:-1]
+        point = jax.random.uniform(jax.random.fold_in(key, 0), dtype=jnp.float32)
+        # An edge of a weight of 0 is passed even by a point that falls on it.
+        choice = jnp.sum((point >= edges).astype(jnp.int32))
+        return {"choice": choice, "children": self._draw(key, frame)}
+
+    def expand(self, params: Params) -> Expanded:
+        """Every child, where it is the chosen one."""
+        return [
+            (child, drawn, params["choice"] == i)
+            for i, (child, drawn) in enumerate(zip(self.children, params["children"], strict=True))
+        ]
+
+
+@transform
+class SomeOf(_Holder):
+    """Run k of several transforms, in the order they are listed.
+
+    Args:
+        transforms: what to choose from.
+        k: how many; a pair (lo, hi) draws the number.
+
+    Raises:
+        ParameterError: k out of range; a child changes the frame's shape.
+    """
+
+    transforms: Any
+    k: Any = static(1)
+
+    def __post_init__(self) -> None:
+        children = _children(self.transforms, "SomeOf")
+        given = self.k if isinstance(self.k, tuple | list) else (self.k, self.k)
+        if len(given) != 2:
+            raise ParameterError(f"`SomeOf.k` must be a number or a pair, got {self.k!r}.")
+        lo, hi = (whole(k, "SomeOf.k", low=0) for k in given)
+        if not lo <= hi <= len(children):
+            raise ParameterError(
+                f"`SomeOf.k` must be a pair lo <= hi <= {len(children)}, the number of "
+                f"transforms, got {self.k!r}."
+            )
+        settle(self, transforms=children, k=(lo, hi))
+
+    def sample(self, key: Key, frame: Frame) -> Params:
+        """Draw ``on``, (n,) bool, and the ``children``."""
+        k_count, k_order = jax.random.split(jax.random.fold_in(key, 0))
+        count = jax.random.randint(k_count, (), self.k[0], self.k[1] + 1)
+        rank = _permutation(k_order, len(self.children))
+        return {"on": rank < count, "children": self._draw(key, frame)}
+
+    def expand(self, params: Params) -> Expanded:
+        """Every child, where it is among the chosen."""
+        return [
+            (child, drawn, params["on"][i])
+            for i, (child, drawn) in enumerate(zip(self.children, params["children"], strict=True))
+        ]
+
+
+@transform
+class Shuffle(_Holder):
+    """Run all of several transforms, in random order.
+
+    Args:
+        transforms: what to run.
+
+    Raises:
+        ParameterError: a child changes the frame's shape.
+    """
+
+    transforms: Any
+
+    def __post_init__(self) -> None:
+        settle(self, transforms=_children(self.transforms, "Shuffle"))
+
+    def sample(self, key: Key, frame: Frame) -> Params:
+        """Draw ``order``, (n,) int32: which child runs first, second ..; and the ``children``."""
+        order = _permutation(jax.random.fold_in(key, 0), len(self.children))
+        return {"order": order, "children": self._draw(key, frame)}
+
+    def expand(self, params: Params) -> Expanded:
+        """Every child at every place, where the order has put it there."""
+        drawn = params["children"]
+        return [
+            (child, drawn[i], params["order"][place] == i)
+            for place in range(len(self.children))
+            for i, child in enumerate(self.children)
+        ]
+
+
+def _permutation(key: Key, n: int) -> Array:
+    return jax.random.permutation(key, n).astype(jnp.int32)

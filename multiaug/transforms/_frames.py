@@ -1,0 +1,274 @@
+"""Crop, Pad, Resize and RandomResizedCrop: transforms that choose the output frame."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ..errors import ParameterError
+from ..geometry import Map, affine_map, centre, linear, product, shift
+from ..typing import Key, SpatialShape
+from ._affine import log_uniform, uniform
+from ._base import (
+    Frame,
+    Geometric,
+    Params,
+    flag,
+    pair,
+    required,
+    settle,
+    size,
+    static,
+    transform,
+    whole,
+)
+
+
+def _window_map(offset: tuple[Any, Any], shape: SpatialShape, out_shape: SpatialShape) -> Map:
+    """The frame whose corner pixel lies at ``offset`` = (x, y) of the input."""
+    (cx, cy), (ox, oy) = centre(shape), centre(out_shape)
+    dx, dy = cx - offset[0] - ox, cy - offset[1] - oy
+    return affine_map(shift(dx, dy), shift(-dx, -dy), shape, out_shape)
+
+
+@transform
+class Crop(Geometric):
+    """Cut out a window; whole pixels, so an exact copy.
+
+    Args:
+        size: (height, width) of the window; an int n is (n, n).
+        position: ``random``, or ``centre`` (rounded towards the top left).
+        box: (x0, y0, x1, y1), a fixed window of pixels x0 <= x < x1, y0 <= y < y1, in the place
+            of ``size`` and ``position``.
+        pad: where the window is larger than the picture, fill by each entry's border rule; else
+            that is an error.
+
+    Raises:
+        ParameterError: a window of no size, size and box together, or (when the shape of the
+            picture is known) a window that does not fit without ``pad``.
+    """
+
+    size: Any = static()
+    position: str = static("random")
+    box: Any = static()
+    pad: bool = static(False)
+
+    def __post_init__(self) -> None:
+        if (self.size is None) == (self.box is None):
+            raise ParameterError(
+                f"`Crop` takes `size` or `box`, got size={self.size!r} and box={self.box!r}."
+            )
+        settle(self, pad=flag(self.pad, "Crop.pad"))
+        if self.position not in {"random", "centre"}:
+            raise ParameterError(
+                f"`Crop.position` must be random or centre, got {self.position!r}. "
+                "Use `box` for a fixed place."
+            )
+        if self.size is not None:
+            settle(self, size=size(self.size, "Crop.size"))
+            return
+        box = self.box
+        if not isinstance(box, tuple | list) or len(box) != 4:
+            raise ParameterError(f"`Crop.box` must be (x0, y0, x1, y1), got {box!r}.")
+        low = -(2**20) if self.pad else 0
+        x0, y0, x1, y1 = (whole(v, "Crop.box", low=low) for v in box)
+        if x0 >= x1 or y0 >= y1:
+            raise ParameterError(f"`Crop.box` must have x0 < x1 and y0 < y1, got {box!r}.")
+        settle(self, box=(x0, y0, x1, y1))
+
+    def check(self, frame: Frame) -> None:
+        """The window must fit, unless it may be padded."""
+        (height, width), (h, w) = frame.shape, self.out_shape(frame.shape)
+        beyond = self.box is not None and (self.box[2] > width or self.box[3] > height)
+        if not self.pad and (h > height or w > width or beyond):
+            what = f"box {self.box}" if self.box is not None else f"size {h} x {w}"
+            raise ParameterError(
+                f"`Crop` must fit into the picture of {height} x {width}, got {what}. "
+                "Pass pad=True to fill the rest by the entries' border rule."
+            )
+
+    def out_shape(self, shape: SpatialShape) -> SpatialShape:
+        """The window's size."""
+        if self.box is not None:
+            return self.box[3] - self.box[1], self.box[2] - self.box[0]
+        return self.size  # type: ignore[no-any-return]
+
+    def sample(self, key: Key, frame: Frame) -> Params:
+        """Draw ``offset``, (2,) int32: x and y of the window's first pixel."""
+        (height, width), (h, w) = frame.shape, self.out_shape(frame.shape)
+        if self.box is not None:
+            return {"offset": jnp.array(self.box[:2], jnp.int32)}
+        spare = (width - w, height - h)
+        if self.position == "centre":
+            return {"offset": jnp.array([s // 2 for s in spare], jnp.int32)}
+        drawn = [
+            jax.random.randint(k, (), min(s, 0), max(s, 0) + 1)
+            for k, s in zip(jax.random.split(key), spare, strict=True)
+        ]
+        return {"offset": jnp.stack(drawn)}
+
+    def map(self, params: Params, shape: SpatialShape) -> Map:
+        """The shift to the window."""
+        x, y = params["offset"].astype(jnp.float32)
+        return _window_map((x, y), shape, self.out_shape(shape))
+
+
+@transform
+class Pad(Geometric):
+    """Add pixels around the picture, filled by each entry's border rule; an exact copy inside.
+
+    Args:
+        pixels: (top, bottom, left, right); (y, x) on both sides; or one int for all four.
+
+    Raises:
+        ParameterError: negative or not whole.
+    """
+
+    pixels: Any = required()
+
+    def __post_init__(self) -> None:
+        given = self.pixels
+        values = tuple(given) if isinstance(given, tuple | list) else (given,)
+        spread = {1: (0, 0, 0, 0), 2: (0, 0, 1, 1), 4: (0, 1, 2, 3)}.get(len(values))
+        if spread is None:
+            raise ParameterError(
+                f"`Pad.pixels` must be one number, (y, x) or (top, bottom, left, right), "
+                f"got {given!r}."
+            )
+        settle(self, pixels=tuple(whole(values[i], "Pad.pixels", low=0) for i in spread))
+
+    def out_shape(self, shape: SpatialShape) -> SpatialShape:
+        """The grown frame."""
+        top, bottom, left, right = self.pixels
+        return shape[0] + top + bottom, shape[1] + left + right
+
+    def sample(self, key: Key, frame: Frame) -> Params:
+        """Nothing is drawn."""
+        return {}
+
+    def map(self, params: Params, shape: SpatialShape) -> Map:
+        """The shift to the grown frame."""
+        return _window_map((-self.pixels[2], -self.pixels[0]), shape, self.out_shape(shape))
+
+
+@transform
+class Resize(Geometric):
+    """Bring the picture to a size; its area is mapped edge to edge.
+
+    Args:
+        size: (height, width); an int n is (n, n).
+        antialias: low-pass before shrinking, with a Gaussian of deviation (factor - 1) / 2.
+
+    Raises:
+        ParameterError: a size below 1.
+    """
+
+    size: Any = required()
+    antialias: bool = static(True)
+
+    def __post_init__(self) -> None:
+        settle(
+            self,
+            size=size(self.size, "Resize.size"),
+            antialias=flag(self.antialias, "Resize.antialias"),
+        )
+
+    def out_shape(self, shape: SpatialShape) -> SpatialShape:
+        """The size."""
+        return self.size  # type: ignore[no-any-return]
+
+    def min_scale(self, shape: SpatialShape) -> tuple[float, float]:
+        """The factor itself."""
+        return self.size[1] / shape[1], self.size[0] / shape[0]
+
+    def sample(self, key: Key, frame: Frame) -> Params:
+        """Nothing is drawn."""
+        return {}
+
+    def map(self, params: Params, shape: SpatialShape) -> Map:
+        """The scaling."""
+        sx, sy = self.min_scale(shape)
+        return affine_map(linear(sx, 0, 0, sy), linear(1 / sx, 0, 0, 1 / sy), shape, self.size)
+
+
+# Like the peers: ten tries for a window that fits, then the largest central one.
+_TRIES = 10
+
+
+@transform
+class RandomResizedCrop(Geometric):
+    """Cut out a window of random area and aspect ratio and bring it to a size.
+
+    Args:
+        size: (height, width) of the result; an int n is (n, n).
+        scale: (lo, hi) of the window's area as a fraction of the picture's.
+        ratio: (lo, hi) of width / height, drawn log-uniformly.
+        antialias: low-pass before shrinking.
+
+    Raises:
+        ParameterError: ill-formed ranges or sizes.
+
+    References:
+        C. Szegedy et al., Going deeper with convolutions, CVPR 2015, section 6.
+    """
+
+    size: Any = required()
+    scale: Any = static((0.08, 1.0))
+    ratio: Any = static((3 / 4, 4 / 3))
+    antialias: bool = static(False)
+
+    def __post_init__(self) -> None:
+        settle(
+            self,
+            size=size(self.size, "RandomResizedCrop.size"),
+            scale=pair(self.scale, "RandomResizedCrop.scale", low=1e-4, high=1),
+            ratio=pair(self.ratio, "RandomResizedCrop.ratio", low=1e-2, high=1e2),
+            antialias=flag(self.antialias, "RandomResizedCrop.antialias"),
+        )
+
+    def out_shape(self, shape: SpatialShape) -> SpatialShape:
+        """The size."""
+        return self.size  # type: ignore[no-any-return]
+
+    def min_scale(self, shape: SpatialShape) -> tuple[float, float]:
+        """The window can be the whole picture."""
+        return min(1.0, self.size[1] / shape[1]), min(1.0, self.size[0] / shape[0])
+
+    def sample(self, key: Key, frame: Frame) -> Params:
+        """Draw ``window``, (4,) float32: left, top, width, height in pixels of area."""
+        height, width = frame.shape
+        k_area, k_ratio, k_x, k_y = jax.random.split(key, 4)
+        area = (
+            height
+            * width
+            * jax.vmap(lambda k: uniform(k, self.scale))(jax.random.split(k_area, _TRIES))
+        )
+        ratio = jax.vmap(lambda k: log_uniform(k, self.ratio))(jax.random.split(k_ratio, _TRIES))
+        w, h = jnp.sqrt(area * ratio), jnp.sqrt(area / ratio)
+        fits = (w <= width) & (h <= height)
+        first = jnp.argmax(fits)
+        fallback_w, fallback_h = self._largest(frame.shape)
+        found = fits.any()
+        w = jnp.where(found, w[first], fallback_w)
+        h = jnp.where(found, h[first], fallback_h)
+        x = jnp.where(found, jax.random.uniform(k_x, dtype=jnp.float32), 0.5) * (width - w)
+        y = jnp.where(found, jax.random.uniform(k_y, dtype=jnp.float32), 0.5) * (height - h)
+        return {"window": jnp.stack([x, y, w, h])}
+
+    def _largest(self, shape: SpatialShape) -> tuple[float, float]:
+        height, width = shape
+        lo, hi = self.ratio
+        ratio = min(max(width / height, lo), hi)
+        return min(width, height * ratio), min(height, width / ratio)
+
+    def map(self, params: Params, shape: SpatialShape) -> Map:
+        """The window, scaled to the size."""
+        x, y, w, h = params["window"]
+        sx, sy = self.size[1] / w, self.size[0] / h
+        # From the centre of the picture to the centre of the window.
+        cx, cy = x + w / 2 - shape[1] / 2, y + h / 2 - shape[0] / 2
+        forward = product(linear(sx, 0, 0, sy), shift(-cx, -cy))
+        backward = product(shift(cx, cy), linear(1 / sx, 0, 0, 1 / sy))
+        return affine_map(forward, backward, shape, self.size)

@@ -1,0 +1,128 @@
+"""Rot90, Transpose and D4: the exact symmetries of a square."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ..errors import ParameterError
+from ..geometry import Map, affine_map, linear, product, rotation
+from ..typing import Array, Key, SpatialShape
+from ._base import Frame, Geometric, Params, probability, settle, static, transform
+
+
+def _need_square(owner: str, shape: SpatialShape, remedy: str) -> None:
+    if shape[0] != shape[1]:
+        raise ParameterError(
+            f"`{owner}` needs a square frame where it stands, got {shape[0]} x {shape[1]}. {remedy}"
+        )
+
+
+@transform
+class Rot90(Geometric):
+    """Turn the picture by quarter turns; an exact copy.
+
+    Args:
+        turns: quarter turns to draw from, counter-clockwise as seen, each as likely as the
+            others; an int is a fixed turn. Odd and even ones together need a square frame.
+
+    Raises:
+        ParameterError: no turns, or not whole numbers.
+    """
+
+    turns: Any = static((0, 1, 2, 3))
+
+    def __post_init__(self) -> None:
+        turns = self.turns if isinstance(self.turns, tuple | list) else (self.turns,)
+        good = [isinstance(t, int) and not isinstance(t, bool) for t in turns]
+        if not turns or not all(good):
+            raise ParameterError(f"`Rot90.turns` must be whole numbers, got {self.turns!r}.")
+        settle(self, turns=tuple(t % 4 for t in turns))
+
+    def check(self, frame: Frame) -> None:
+        """Odd and even turns together need a square."""
+        if len({t % 2 for t in self.turns}) == 2:
+            _need_square("Rot90", frame.shape, "Crop or resize first, or use turns=(0, 2).")
+
+    def out_shape(self, shape: SpatialShape) -> SpatialShape:
+        """Height and width change places after an odd turn."""
+        return (shape[1], shape[0]) if self.turns[0] % 2 else shape
+
+    def sample(self, key: Key, frame: Frame) -> Params:
+        """Draw ``turns``, int32."""
+        index = jax.random.randint(key, (), 0, len(self.turns))
+        return {"turns": jnp.array(self.turns, jnp.int32)[index]}
+
+    def map(self, params: Params, shape: SpatialShape) -> Map:
+        """The turn; its cosines are exact."""
+        degrees = params["turns"].astype(jnp.float32) * 90
+        return affine_map(rotation(degrees), rotation(-degrees), shape, self.out_shape(shape))
+
+
+@transform
+class Transpose(Geometric):
+    """Swap x and y with probability p; an exact copy.
+
+    Args:
+        p: probability in [0, 1]; below 1 the frame must be square.
+
+    Raises:
+        ParameterError: p outside [0, 1].
+    """
+
+    p: float = static(0.5)
+    mirrors = True
+
+    def __post_init__(self) -> None:
+        settle(self, p=probability(self.p, "Transpose.p"))
+
+    def check(self, frame: Frame) -> None:
+        """A random transpose needs a square."""
+        if 0 < self.p < 1:
+            _need_square("Transpose", frame.shape, "Crop or resize first, or use p=1.")
+
+    def out_shape(self, shape: SpatialShape) -> SpatialShape:
+        """Height and width change places when p is 1."""
+        return (shape[1], shape[0]) if self.p == 1 else shape
+
+    def sample(self, key: Key, frame: Frame) -> Params:
+        """Draw ``on``, bool."""
+        return {"on": jax.random.bernoulli(key, self.p)}
+
+    def map(self, params: Params, shape: SpatialShape) -> Map:
+        """The transpose, or the identity."""
+        matrix = _swap(params["on"])
+        return affine_map(matrix, matrix, shape, self.out_shape(shape))
+
+
+def _swap(on: Array) -> Array:
+    one = on.astype(jnp.float32)
+    return linear(1 - one, one, one, 1 - one)
+
+
+@transform
+class D4(Geometric):
+    """One of the eight symmetries of the square, each as likely as the others; an exact copy.
+
+    The frame must be square.
+    """
+
+    mirrors = True
+
+    def check(self, frame: Frame) -> None:
+        """The symmetries of a rectangle are fewer."""
+        _need_square("D4", frame.shape, "Crop or resize first, or use Flip and Rot90((0, 2)).")
+
+    def sample(self, key: Key, frame: Frame) -> Params:
+        """Draw ``turns``, int32 in 0..3, and ``transpose``, bool."""
+        element = jax.random.randint(key, (), 0, 8)
+        return {"turns": element % 4, "transpose": element >= 4}
+
+    def map(self, params: Params, shape: SpatialShape) -> Map:
+        """A transpose or not, then the quarter turns."""
+        swap = _swap(params["transpose"])
+        degrees = params["turns"].astype(jnp.float32) * 90
+        forward = product(rotation(degrees), swap)
+        return affine_map(forward, product(swap, rotation(-degrees)), shape)

@@ -1,0 +1,171 @@
+"""Perspective and Elastic: maps that are not affine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..errors import ParameterError
+from ..geometry import (
+    Map,
+    centre,
+    control_shape,
+    displacement_map,
+    homography,
+    pixel_matrix_map,
+    projective_map,
+    slope_bound,
+)
+from ..typing import ArrayLike, Key, SpatialShape
+from ._affine import checked_matrix
+from ._base import Frame, Geometric, Params, number, settle, static, transform, whole
+
+# Corners that move by a quarter of the side can meet on a line.
+_MAX_CORNER_SHIFT = 0.24
+# Of (A p)_3 relative to the centre: beyond it float32 loses the reprojection law.
+_MIN_W, _MAX_W = 0.2, 5.0
+
+
+@transform
+class Perspective(Geometric):
+    """Tilt the picture: every corner moves by a random amount; or a given homography.
+
+    Args:
+        scale: each corner moves by U(-scale, scale) of the side along x and y, in [0, 0.24].
+            Default 0.1 when no matrix is given.
+        matrix: (3, 3) forward homography on pixel coordinates (x, y, 1) of the frame, in the
+            place of ``scale``. An array, so that new values compile nothing anew.
+
+    Raises:
+        ParameterError: both given, scale out of range, or a matrix that is singular, or whose
+            horizon comes near the picture: (A p)_3 must stay within [0.2, 5] times its value
+            at the centre.
+    """
+
+    scale: float | None = static()
+    matrix: ArrayLike | None = None
+    projective = True
+
+    def __post_init__(self) -> None:
+        if self.scale is not None and self.matrix is not None:
+            raise ParameterError("`Perspective` takes `scale` or `matrix`, got both.")
+        if self.matrix is not None:
+            matrix = checked_matrix(self.matrix, "Perspective.matrix", affine=False)
+            settle(self, matrix=matrix)
+            return
+        given = 0.1 if self.scale is None else self.scale
+        settle(self, scale=number(given, "Perspective.scale", low=0, high=_MAX_CORNER_SHIFT))
+
+    @property
+    def mirrors(self) -> bool:  # type: ignore[override]
+        """A given matrix may mirror; drawn ones do not."""
+        return self.scale is None
+
+    def check(self, frame: Frame) -> None:
+        """A given homography must keep its horizon away from the picture."""
+        if not isinstance(self.matrix, np.ndarray | jax.Array) or isinstance(
+            self.matrix, jax.core.Tracer
+        ):
+            return
+        height, width = frame.shape
+        matrix = np.asarray(self.matrix, np.float64)
+        cx, cy = centre(frame.shape)
+        corners = np.array(
+            [[cx, cy, 1], *[[x, y, 1] for x in (-0.5, width - 0.5) for y in (-0.5, height - 0.5)]]
+        )
+        w = corners @ matrix[2]
+        relative = w[1:] / w[0] if w[0] != 0 else np.array([np.inf])
+        if (
+            not (np.isfinite(relative).all() and (relative >= _MIN_W).all())
+            or (relative > _MAX_W).any()
+        ):
+            raise ParameterError(
+                f"`Perspective.matrix` must keep (A p)_3 within [{_MIN_W}, {_MAX_W}] times its "
+                f"value at the centre of a {height} x {width} picture, got "
+                f"{relative.min():.3g} to {relative.max():.3g} at the corners. "
+                "The homography is degenerate there: choose a weaker tilt."
+            )
+
+    def sample(self, key: Key, frame: Frame) -> Params:
+        """Draw ``corners``, (4, 2) float32 fractions of the side; or ``matrix`` as given."""
+        del frame
+        if self.scale is None:
+            return {"matrix": jnp.asarray(self.matrix, jnp.float32)}
+        s = self.scale
+        return {"corners": jax.random.uniform(key, (4, 2), jnp.float32, -s, s)}
+
+    def map(self, params: Params, shape: SpatialShape) -> Map:
+        """The homography that takes the corners to where they move."""
+        if self.scale is None:
+            return pixel_matrix_map(params["matrix"], shape, affine=False)
+        half = jnp.array([[shape[1] / 2, shape[0] / 2]], jnp.float32)
+        signs = jnp.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], jnp.float32)
+        corners = signs * half
+        return projective_map(homography(corners, corners + params["corners"] * (2 * half)), shape)
+
+
+_MAX_SLOPE = 0.8
+
+
+@transform
+class Elastic(Geometric):
+    """Bend the picture by a smooth random field: a cubic B-spline over a coarse control grid.
+
+    The control values are drawn from U(-amount, amount) along x and y; the field is the
+    *backward* displacement, in pixels.
+
+    Args:
+        amount: largest control value, as a fraction of the shorter side.
+        grid: control intervals along (y, x); an int n is (n, n). Few make long waves.
+
+    Raises:
+        ParameterError: negative or not finite, or so strong that the field could fold: the
+            slope ``2 amount (1/h_x + 1/h_y)``, h the spacing of the grid, must stay below 0.8.
+
+    References:
+        D. Rueckert et al., Nonrigid registration using free-form deformations, IEEE
+        Transactions on Medical Imaging 18(8), 1999.
+    """
+
+    amount: float = static(0.03)
+    grid: Any = static((5, 5))
+    dense = True
+
+    def __post_init__(self) -> None:
+        grid = self.grid if isinstance(self.grid, tuple | list) else (self.grid, self.grid)
+        if len(grid) != 2:
+            raise ParameterError(f"`Elastic.grid` must be (rows, columns), got {self.grid!r}.")
+        rows, columns = (whole(g, "Elastic.grid", low=1) for g in grid)
+        settle(
+            self,
+            amount=number(self.amount, "Elastic.amount", low=0),
+            grid=(rows, columns),
+        )
+        # A square frame is the mildest case: refuse at once what no frame can mend.
+        self._refuse_folds((1024, 1024))
+
+    def _refuse_folds(self, shape: SpatialShape) -> None:
+        slope = slope_bound(self.amount * min(shape), self.grid, shape)
+        if slope >= _MAX_SLOPE:
+            raise ParameterError(
+                f"`Elastic` must keep its slope below {_MAX_SLOPE}, got {slope:.3g} from "
+                f"amount={self.amount} on a {self.grid[0]} x {self.grid[1]} grid over "
+                f"{shape[0]} x {shape[1]} pixels. Lower the amount or use a coarser grid."
+            )
+
+    def check(self, frame: Frame) -> None:
+        """The field must not be able to fold on this frame."""
+        self._refuse_folds(frame.shape)
+
+    def sample(self, key: Key, frame: Frame) -> Params:
+        """Draw ``control``, (rows + 3, columns + 3, 2) float32 pixels, (dx, dy)."""
+        limit = self.amount * min(frame.shape)
+        unit = jax.random.uniform(key, control_shape(self.grid), jnp.float32, -1, 1)
+        return {"control": unit * limit}
+
+    def map(self, params: Params, shape: SpatialShape) -> Map:
+        """The displacement field."""
+        return displacement_map(params["control"], shape)
