@@ -135,8 +135,9 @@ def _drafts(checked: Checked) -> Iterator[tuple[str, EntryDraft]]:
     if entries is not WRONG:
         for name in entries:
             entry = dict.__getitem__(entries, name)
-            if entry is not WRONG:
-                yield name, EntryDraft(name, ("entries", name), entry)
+            # An entry that cannot be read keeps its name, because others may refer to it.
+            entry = Checked(channels=WRONG) if entry is WRONG else entry
+            yield name, EntryDraft(name, ("entries", name), entry)
 
 
 def _entry_findings(draft: EntryDraft) -> list[Finding]:
@@ -144,6 +145,8 @@ def _entry_findings(draft: EntryDraft) -> list[Finding]:
     for rule in ENTRY_RULES:
         _extend(findings, rule(draft))
     for group in draft.groups:
+        if group.misplaced:
+            continue
         for group_rule in GROUP_RULES:
             _extend(findings, group_rule(group))
     return findings

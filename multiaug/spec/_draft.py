@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ._dtypes import ALL_DTYPES, DTYPES
+from ._dtypes import ALL_DTYPES, dtypes_for
 from ._facts import ROLE_FACTS, RoleFacts
 from ._mistakes import Path
 from ._model import ChannelGroup, EntrySpec, Fill, Invalid
@@ -38,7 +38,7 @@ def known_settings(facts: RoleFacts) -> tuple[str, ...]:
         "fill": sampled,
         "invalid": facts.may_be_invalid,
     }
-    return tuple(key for key, name in SETTINGS.items() if special.get(key, name in facts.settings))
+    return tuple(key for key in SETTINGS if special.get(key, key in facts.settings))
 
 
 @dataclass
@@ -61,6 +61,12 @@ class GroupDraft:
     def single(self) -> bool:
         """True when the entry itself is the group."""
         return self.group is self.entry
+
+    @property
+    def misplaced(self) -> bool:
+        """True for a role that cannot share an array, put among groups all the same."""
+        role = dict.get(self.group, "role", dict.get(self.entry, "role"))
+        return not self.single and role in ROLE_FACTS and ROLE_FACTS[role].kind != "spatial"
 
     @property
     def role(self) -> str | None:
@@ -93,10 +99,7 @@ class GroupDraft:
     def dtypes(self) -> tuple[str, ...]:
         """The dtypes that the array may have, as far as this group's role is concerned."""
         dtype = self.entry.get("dtype")
-        if dtype is not None:
-            return (dtype,)
-        table = ALL_DTYPES if self.facts.kind == "value" else DTYPES
-        return tuple(name for name, d in table.items() if d.kind in self.facts.dtype_kinds)
+        return dtypes_for([self.facts]) if dtype is None else (dtype,)
 
     @property
     def invalid(self) -> Invalid:
@@ -184,7 +187,9 @@ class EntryDraft:
 
     @property
     def kinds(self) -> set[str]:
-        """The kinds of the roles in the entry."""
+        """The kinds of the roles in the entry; the rules that ask are skipped without any."""
+        if not self.groups:
+            raise WrongValueError
         return {group.facts.kind for group in self.groups}
 
     def build(self) -> EntrySpec:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
+
+from ._facts import RoleFacts
 
 
 class DtypeFacts(NamedTuple):
@@ -41,3 +44,13 @@ WIDE_DTYPES: dict[str, DtypeFacts] = {
 """Further dtypes, of entries whose role is of kind ``value``."""
 
 ALL_DTYPES = DTYPES | WIDE_DTYPES
+
+
+def dtypes_for(facts: Sequence[RoleFacts]) -> tuple[str, ...]:
+    """Names of the dtypes that suit all these roles, which share an array."""
+    table = ALL_DTYPES if all(fact.kind == "value" for fact in facts) else DTYPES
+    return tuple(
+        name
+        for name, dtype in table.items()
+        if all(dtype.kind in fact.dtype_kinds for fact in facts)
+    )

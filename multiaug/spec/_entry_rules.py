@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from ._draft import SETTINGS, EntryDraft, known_settings
-from ._dtypes import ALL_DTYPES, DTYPES
+from ._dtypes import dtypes_for
 from ._mistakes import Finding, listed, one_of, show, suggest
 from ._schema import Checked, WrongValueError
 
@@ -26,14 +26,14 @@ def roles_are_given(entry: EntryDraft) -> Findings:
 def only_pictures_have_groups(entry: EntryDraft) -> Findings:
     """Roles that are not pictures have an array of their own."""
     for group in entry.groups:
-        if not group.single and group.role and group.facts.kind != "spatial":
+        if group.misplaced:
             text = f"a role of pixels: {group.role} needs an entry of its own"
             yield Finding(group.path_of("role"), show(group.role), text)
 
 
 def shared_settings_are_known(entry: EntryDraft) -> Findings:
     """A setting that stands at the entry is understood by at least one of its groups."""
-    if any(group.single for group in entry.groups):
+    if not entry.groups or any(group.single for group in entry.groups):
         return
     known = {key for group in entry.groups for key in known_settings(group.facts)}
     roles = listed(dict.fromkeys(group.facts.name for group in entry.groups), "and")
@@ -46,8 +46,7 @@ def shared_settings_are_known(entry: EntryDraft) -> Findings:
 def dtype_suits_the_roles(entry: EntryDraft) -> Findings:
     """The one dtype of an array is allowed by the roles of all its groups."""
     facts = [group.facts for group in entry.groups]
-    table = ALL_DTYPES if all(fact.kind == "value" for fact in facts) else DTYPES
-    allowed = [n for n, d in table.items() if all(d.kind in f.dtype_kinds for f in facts)]
+    allowed = dtypes_for(facts)
     roles = listed(dict.fromkeys(fact.name for fact in facts), "and")
     dtype = entry.entry.get("dtype")
     if not allowed:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
-from ._dtypes import ALL_DTYPES, DTYPES
+from ._dtypes import ALL_DTYPES, dtypes_for
 from ._facts import ROLE_FACTS, RoleFacts
 
 Invalid = float | Literal["nan"] | None
@@ -167,9 +167,7 @@ class EntrySpec:
         """NumPy names of the dtypes that the array may have."""
         if self.dtype is not None:
             return (self.dtype,)
-        facts = [group.facts for group in self.groups]
-        table = ALL_DTYPES if self.kind == "value" else DTYPES
-        return tuple(n for n, d in table.items() if all(d.kind in f.dtype_kinds for f in facts))
+        return dtypes_for([group.facts for group in self.groups])
 
     @cached_property
     def kind(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ._draft import SETTINGS, GroupDraft, known_settings
-from ._dtypes import ALL_DTYPES
+from ._dtypes import ALL_DTYPES, dtypes_for
 from ._facts import ROLE_FACTS
 from ._mistakes import Finding, listed, one_of, show, suggest
 
@@ -126,7 +126,7 @@ GROUP_RULES: tuple[Callable[[GroupDraft], Findings], ...] = (
 
 def _fits(group: GroupDraft, key: str, value: Any) -> Findings:
     """A finding unless some dtype that the array may have holds the value."""
-    suiting = [n for n in group.dtypes if ALL_DTYPES[n].kind in group.facts.dtype_kinds]
+    suiting = [name for name in group.dtypes if name in dtypes_for([group.facts])]
     if value is None or not suiting or any(_holds(name, value) for name in suiting):
         return
     text = _values_of(suiting[0]) if len(suiting) == 1 else f"a value of {listed(suiting)}"
