@@ -18,7 +18,9 @@ from multiaug.spec import (
     ChannelGroup,
     DataSpec,
     EntrySpec,
+    RoleFacts,
     load_spec,
+    register_role,
     shipped_specs,
 )
 
@@ -314,3 +316,24 @@ def test_schema_is_itself_valid():
     for path in data_specs_folder().glob("*.json"):
         if path.name != "dataspec.schema.json":
             Draft202012Validator(schema).validate(json.loads(path.read_text("utf-8")))
+
+
+def test_entries_are_a_value():
+    entries = load_spec("rgbxyz").entries
+    again = pickle.loads(pickle.dumps(entries))
+    assert again == entries
+    assert hash(again) == hash(entries)
+    assert list(again) == ["rgbxyz", "mask", "intrinsics"]
+    assert repr(entries).startswith("Entries([EntrySpec(name='rgbxyz'")
+    assert "image" not in entries
+
+
+def test_a_new_role_is_understood_at_once(monkeypatch):
+    facts = RoleFacts(
+        "heat", "spatial", interpolations=("linear",), borders=("edge",), settings={"range"}
+    )
+    monkeypatch.setitem(ROLE_FACTS, "heat", facts)
+    made = group(role="heat", channels=2, range=[0, 40])
+    assert (made.count, made.interpolation, made.border) == (2, "linear", "edge")
+    with pytest.raises(ValueError, match="role 'heat' is already registered"):
+        register_role(facts)
