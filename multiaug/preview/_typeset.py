@@ -20,11 +20,11 @@ RULE: Colour = (206, 206, 202)
 
 # Size of the type and height of a line, in pixels.
 _STYLES = {
-    "title": (26, 50),
-    "group": (19, 34),
-    "column": (15, 27),
-    "label": (15, 22),
-    "note": (15, 22),
+    "title": (32, 62),
+    "group": (24, 40),
+    "column": (19, 32),
+    "label": (19, 27),
+    "note": (19, 27),
 }
 
 

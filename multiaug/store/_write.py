@@ -115,7 +115,7 @@ class _Writer:
         """Take a batch, and write the chunks that are full."""
         where = f"batch {self.batches}"
         self.batches += 1
-        if all(rows.shape[:1] == (0,) for rows in batch.values()):
+        if batch and all(rows.shape[:1] == (0,) for rows in batch.values()):
             return
         self._check(batch, where)
         count = len(next(iter(batch.values())))
