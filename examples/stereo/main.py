@@ -118,7 +118,8 @@ def step_check(
     )
     print(f"{unmoved.reprojection_mean:.1f} px on average")
     say(f"depth channel against Z of the cloud: differs by at most {report.depth_max:.1e} of Z")
-    say(f"normals: the length is 1 to within {report.normals_max:.1e}")
+    say(f"normals: of length 1 to within {report.normals_max:.1e}, and across the surface of")
+    say(f"the augmented cloud to within {report.normals_angle:.1f} degrees (median)")
     return report, unmoved
 
 

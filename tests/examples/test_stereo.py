@@ -55,6 +55,7 @@ def test_the_cloud_falls_on_its_pixels(done):
     assert summary["reprojection_max"] < 0.01
     assert summary["depth_max"] < 1e-4
     assert summary["normals_max"] < 1e-4
+    assert summary["normals_angle"] < 3
     assert summary["unmoved"]["reprojection_max"] > 1
     assert f"at most {summary['reprojection_max']:.5f} px" in printed
 
