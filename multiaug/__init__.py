@@ -3,8 +3,8 @@
 from . import roles as roles
 from ._version import __version__ as __version__
 from .errors import CorruptChunkError as CorruptChunkError
-from .errors import Mistake as Mistake
 from .errors import MissingChunkError as MissingChunkError
+from .errors import Mistake as Mistake
 from .errors import MultiaugError as MultiaugError
 from .errors import NotFittedError as NotFittedError
 from .errors import ParameterError as ParameterError
@@ -19,6 +19,12 @@ from .spec import DataSpec as DataSpec
 from .spec import EntrySpec as EntrySpec
 from .spec import load_spec as load_spec
 from .spec import shipped_specs as shipped_specs
+from .store import ArraySource as ArraySource
+from .store import Block as Block
+from .store import Source as Source
+from .store import ZarrSource as ZarrSource
+from .store import open_source as open_source
+from .store import write_zarr as write_zarr
 from .transforms import D4 as D4
 from .transforms import Affine as Affine
 from .transforms import Brightness as Brightness

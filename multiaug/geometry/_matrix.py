@@ -12,6 +12,8 @@ import jax.numpy as jnp
 
 from ..typing import Array, ArrayLike, SpatialShape
 
+Number = ArrayLike | float
+
 
 def product(a: Array, b: Array) -> Array:
     """Matrix product ``a @ b`` of (3, 3) arrays, in full float32 on every platform.
@@ -25,8 +27,9 @@ def product(a: Array, b: Array) -> Array:
 def transform(matrix: Array, vectors: Array) -> Array:
     """``matrix @ v`` for every (..., 3) vector, in full float32."""
     x, y, z = vectors[..., 0:1], vectors[..., 1:2], vectors[..., 2:3]
-    columns = [column.reshape((1,) * (vectors.ndim - 1) + (3,)) for column in matrix.T]
-    return columns[0] * x + columns[1] * y + columns[2] * z
+    first, second, third = (column.reshape((1,) * (vectors.ndim - 1) + (3,)) for column in matrix.T)
+    moved: Array = first * x + second * y + third * z
+    return moved
 
 
 def adjugate(m: Array) -> tuple[Array, Array]:
@@ -53,14 +56,14 @@ def cos_sin(degrees: Array) -> tuple[Array, Array]:
     return jnp.where(negative, -cos, cos), jnp.where(negative, -sin, sin)
 
 
-def linear(a: ArrayLike, b: ArrayLike, c: ArrayLike, d: ArrayLike) -> Array:
+def linear(a: Number, b: Number, c: Number, d: Number) -> Array:
     """The matrix ``[[a, b, 0], [c, d, 0], [0, 0, 1]]`` in float32."""
     zero, one = jnp.float32(0), jnp.float32(1)
     rows = [[a, b, zero], [c, d, zero], [zero, zero, one]]
     return jnp.stack([jnp.stack([jnp.asarray(v, jnp.float32) for v in row]) for row in rows])
 
 
-def shift(x: ArrayLike, y: ArrayLike) -> Array:
+def shift(x: Number, y: Number) -> Array:
     """The translation by (x, y) pixels."""
     return (
         jnp.eye(3, dtype=jnp.float32)

@@ -26,13 +26,39 @@ def is_traced(*trees: Any) -> bool:
     return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(trees))
 
 
-@partial(jax.jit, static_argnames=("spec", "shape"))
 def draw(
-    transforms: tuple[Transform, ...], keys: Key, *, spec: DataSpec, shape: SpatialShape
+    transforms: tuple[Transform, ...], keys: Key, spec: DataSpec, shape: SpatialShape
 ) -> RecordParams:
     """Draw the params of a batch of keys (N,)."""
+    form, count = _form_and_count(len(keys), transforms, keys)
+    return _draw(transforms, keys, count, spec=spec, shape=shape, form=form)
 
-    def one(key: Key) -> tuple[Any, ...]:
+
+def _form_and_count(size: int, *arguments: Any) -> tuple[Form, Any]:
+    if not _on_cpu():
+        return "vmap", None
+    # A loop of unknown length cannot be differentiated in reverse.
+    return ("map", None) if is_traced(*arguments) else ("loop", np.int32(size))
+
+
+def _on_cpu() -> bool:
+    return jax.default_backend() == "cpu"
+
+
+@partial(jax.jit, static_argnames=("spec", "shape", "form"))
+def _draw(
+    transforms: tuple[Transform, ...],
+    keys: Key,
+    count: Array | None,
+    *,
+    spec: DataSpec,
+    shape: SpatialShape,
+    form: Form,
+) -> RecordParams:
+    implementation = jax.random.key_impl(keys)
+
+    def one(words: Array) -> tuple[Any, ...]:
+        key = jax.random.wrap_key_data(words, impl=implementation)
         drawn, frame = [], shape
         for position, transform in enumerate(transforms):
             drawn.append(transform.sample(jax.random.fold_in(key, position), Frame(frame, spec)))
@@ -40,12 +66,7 @@ def draw(
         return tuple(drawn)
 
     key_data = jax.random.key_data(keys)
-    implementation = jax.random.key_impl(keys)
-
-    def from_words(words: Array) -> tuple[Any, ...]:
-        return one(jax.random.wrap_key_data(words, impl=implementation))
-
-    values = in_blocks(from_words, key_data)
+    values = in_blocks(one, key_data, count, form)
     return RecordParams(values, key_data, shape, out_shape(transforms, shape))
 
 
@@ -53,20 +74,13 @@ def execute(
     run: Run, transforms: tuple[Transform, ...], params: RecordParams, batch: Mapping[str, Any]
 ) -> dict[str, Array]:
     """Apply params to a batch, compiled; on all local devices when there are several."""
-    arrays = dict(batch)
-    if is_traced(transforms, params, arrays):
-        # A loop of unknown length cannot be differentiated in reverse.
-        form: Form = "map" if _on_cpu() else "vmap"
-        return _run_on_one(transforms, params, arrays, None, run=run, form=form)
-    form = "loop" if _on_cpu() else "vmap"
-    size, devices = len(params.key), jax.local_devices()
-    if min(size, len(devices)) == 1:
-        return _run_on_one(transforms, params, arrays, np.int32(size), run=run, form=form)
+    arrays, size = dict(batch), len(params.key)
+    traced = is_traced(transforms, params, arrays)
+    form, count = _form_and_count(size, transforms, params, arrays)
+    devices = jax.local_devices()
+    if traced or min(size, len(devices)) == 1:
+        return _run_on_one(transforms, params, arrays, count, run=run, form=form)
     return _spread(run, form, transforms, params, arrays, tuple(devices[:size]))
-
-
-def _on_cpu() -> bool:
-    return jax.default_backend() == "cpu"
 
 
 @partial(jax.jit, static_argnames=("run", "form"))

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from ..errors import ParameterError
@@ -86,9 +87,8 @@ class Pipeline:
         _check_key(key, (0, 1))
         frame = _frame(shape)
         check_frames(self.transforms, self.spec, frame)
-        params = draw(
-            self.transforms, key[None] if key.ndim == 0 else key, spec=self.spec, shape=frame
-        )
+        keys = key[None] if key.ndim == 0 else key
+        params = draw(self.transforms, keys, self.spec, frame)
         return _first(params) if key.ndim == 0 else params
 
     def __call__(self, key: Key, record: Mapping[str, Any], *, check: bool = True) -> Record:
@@ -257,7 +257,7 @@ def _first(params: RecordParams) -> RecordParams:
 
 def _check_key(key: Any, ranks: tuple[int, ...]) -> None:
     dtype = getattr(key, "dtype", None)
-    if dtype is None or not jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key):
+    if dtype is None or not jnp.issubdtype(dtype, jax.dtypes.prng_key):
         found = type(key).__name__ if dtype is None else f"dtype {dtype}"
         raise ParameterError(
             f"`key` must be a typed key, got {found}. Make one with jax.random.key(seed), or "

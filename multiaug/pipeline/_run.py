@@ -9,7 +9,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from ..errors import ParameterError
 from ..roles import SPATIAL_ROLES, TABLE_ROLES, PointSite, View
@@ -43,17 +42,31 @@ class Run:
     resample_only: tuple[str, ...] = ()
 
 
-def in_blocks(body: Any, xs: Any) -> Any:
-    """``vmap(body)`` over leading axes, in blocks of a fixed size."""
+def in_blocks(body: Any, xs: Any, count: Array | None, form: Form) -> Any:
+    """``vmap(body)`` over leading axes, in blocks of a fixed size.
+
+    Args:
+        body: one record -> a pytree of arrays.
+        xs: the batch, leading N.
+        count: how many records to run; see `over_records`.
+        form: see `over_records`.
+    """
     size = jax.tree.leaves(xs)[0].shape[0]
     blocks = -(-size // _BLOCK)
 
+    # Padding repeats the last record: zeros could be no valid matrix.
+    last = jnp.int32(size - 1) if count is None else jnp.minimum(count, size) - 1
+    index = jnp.minimum(jnp.arange(blocks * _BLOCK, dtype=jnp.int32), last)
+
     def split(leaf: Array) -> Array:
-        # Padding repeats the last record: zeros could be no valid matrix.
-        index = np.minimum(np.arange(blocks * _BLOCK), size - 1)
+        if size == 1 and count is not None:
+            # XLA would see that all rows of the block are the same and plan only one of them,
+            # in other instructions. It cannot know that no count is above the size.
+            leaf = jnp.concatenate([leaf, jnp.where(count > size, jnp.zeros_like(leaf), leaf)])
         return leaf[index].reshape(blocks, _BLOCK, *leaf.shape[1:])
 
-    done = lax.map(jax.vmap(body), jax.tree.map(split, xs))
+    used = None if count is None else (count + _BLOCK - 1) // _BLOCK
+    done = over_records(jax.vmap(body), jax.tree.map(split, xs), used, form)
     return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:size], done)
 
 
@@ -87,7 +100,7 @@ def run_batch(
     def plan(one: tuple[RecordParams, dict[str, Array]]) -> View:
         return _plan(run, transforms, one[0].values, one[1], sizes)
 
-    views = in_blocks(plan, (params, matrices))
+    views = in_blocks(plan, (params, matrices), count, form)
     low = None if run.inverse else antialiasing(transforms, run.frame)
 
     def body(one: tuple[View, RecordParams, dict[str, Array]]) -> dict[str, Array]:

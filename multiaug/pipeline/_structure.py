@@ -69,7 +69,7 @@ def refuse_dense(transforms: Sequence[Transform], name: str, entry: EntrySpec) -
     held = [g for g in entry.groups if g.facts.needs_camera and g.under_elastic == "refuse"]
     if not held or not is_dense(transforms):
         return
-    owner = next(t.owner for t in leaves(transforms) if isinstance(t, Geometric) and t.dense)  # type: ignore[attr-defined]
+    owner = next(t.owner for t in leaves(transforms) if isinstance(t, Geometric) and t.dense)
     raise ParameterError(
         f"`{owner}` cannot move the entry {name!r}: no camera explains its displacement of a "
         f'{held[0].role}. Say "under_elastic": "resample" in the spec to resample the values and '

@@ -67,16 +67,16 @@ def source_intrinsics(
     spec: DataSpec,
     record: Mapping[str, Array],
     sizes: Mapping[str, SpatialShape],
-    chart_in: SpatialShape,
+    frame: SpatialShape,
 ) -> Array | None:
     """The camera of one record, centred on the reference frame; None when unknown."""
     for name, entry in spec.entries.items():
         if entry.role == "intrinsics" and name in record:
-            size = sizes.get(entry.of or "", chart_in)
+            size = sizes.get(entry.of or "", frame)
             k = record[name].astype(jnp.float32)
-            return centre_intrinsics(k, size, ratio(size, chart_in))
-    default = default_intrinsics(spec.camera, chart_in)
-    return None if default is None else centre_intrinsics(default, chart_in, (1.0, 1.0))
+            return centre_intrinsics(k, size, ratio(size, frame))
+    default = default_intrinsics(spec.camera, frame)
+    return None if default is None else centre_intrinsics(default, frame, (1.0, 1.0))
 
 
 def default_intrinsics(camera: CameraSpec, frame: SpatialShape) -> Array | None:

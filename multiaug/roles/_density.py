@@ -29,7 +29,8 @@ class Density:
 
 
 def _spread(values: Array, site: Site) -> Array:
-    a, b, c, d = site.jacobian  # type: ignore[misc]
+    assert site.jacobian is not None
+    a, b, c, d = site.jacobian
     (sx_in, sy_in), (sx, sy) = site.scale_in, site.scale_out
     area = jnp.abs(a * d - b * c) * (sx_in * sy_in / (sx * sy))
     return values * area[..., None]

@@ -46,6 +46,7 @@ class Orientation:
         def move(angle: Array, site: Site) -> Array:
             phi = angle[..., 0].astype(jnp.float32) * to_radians
             dx, dy = jnp.cos(phi) / site.scale_in[0], -jnp.sin(phi) / site.scale_in[1]
+            assert site.jacobian is not None
             a, b, c, d = invert_jacobian(site.jacobian)
             x = (a * dx + b * dy) * site.scale_out[0]
             y = (c * dx + d * dy) * site.scale_out[1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import jax.numpy as jnp
 import numpy as np
 
@@ -51,16 +53,16 @@ def prefilter(image: Array, border: str, fill: Array) -> Array:
     return image
 
 
-def convolve(image: Array, kernel: list[float] | list[Array], axis: int) -> Array:
+def convolve(image: Array, kernel: Sequence[float | Array], axis: int) -> Array:
     """Correlate an axis with a kernel of 2 R + 1 taps; the axis loses R pixels on both sides."""
     size = image.shape[axis] - len(kernel) + 1
 
     def window(start: int) -> Array:
         return image[start : start + size] if axis == 0 else image[:, start : start + size]
 
-    total = kernel[0] * window(0)
+    total = window(0) * kernel[0]
     for start, tap in enumerate(kernel[1:], start=1):
-        total = total + tap * window(start)
+        total = total + window(start) * tap
     return total
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import jax.numpy as jnp
 import ml_dtypes
@@ -48,7 +49,7 @@ def resample_array(
     return result
 
 
-def cast(values: Array, dtype: np.dtype) -> Array:  # type: ignore[type-arg]
+def cast(values: Array, dtype: np.dtype[Any]) -> Array:
     """To ``dtype``; to integers by rounding half up and clipping to their range."""
     if values.dtype == dtype:
         return values
@@ -56,13 +57,13 @@ def cast(values: Array, dtype: np.dtype) -> Array:  # type: ignore[type-arg]
         return values >= 0.5 if is_float(values.dtype) else values.astype(dtype)
     if is_float(dtype) or not is_float(values.dtype):
         return values.astype(dtype)
-    info = jnp.iinfo(dtype)
+    info = np.iinfo(dtype)
     # float32 cannot hold the ends of int32: the largest float below converts without overflow.
     top = np.nextafter(np.float32(info.max), np.float32(0)) if info.bits == 32 else info.max
     return jnp.clip(jnp.floor(values + 0.5), info.min, top).astype(dtype)
 
 
-def is_float(dtype: np.dtype) -> bool:  # type: ignore[type-arg]
+def is_float(dtype: np.dtype[Any]) -> bool:
     """True for float16, float32, float64 and bfloat16."""
     return np.issubdtype(dtype, np.floating) or dtype == ml_dtypes.bfloat16
 
@@ -89,7 +90,7 @@ def _per_channel(fill: tuple[float, ...], channels: int) -> Array:
     return jnp.broadcast_to(jnp.asarray(fill, jnp.float32), (1, 1, channels))
 
 
-def _invalid_value(band: Band, dtype: np.dtype) -> Array:  # type: ignore[type-arg]
+def _invalid_value(band: Band, dtype: np.dtype[Any]) -> Array:
     invalid = band.invalid if isinstance(band.invalid, float) else float("nan")
     return jnp.asarray(invalid).astype(dtype)
 
@@ -254,7 +255,7 @@ def _blend_valid(
     ]
     known = sum(weight[1:], start=weight[0]) >= _HALF
     if band.max_jump is not None:
-        weight = _drop_jumps([v for v, _ in read_taps], weight, band)
+        weight = _drop_jumps([v for v, _ in read_taps], weight, band, band.max_jump)
     total = sum(weight[1:], start=weight[0])
     safe = jnp.where(total > 0, total, 1)
     blended = sum(
@@ -266,7 +267,7 @@ def _blend_valid(
     return blended, known
 
 
-def _drop_jumps(values: list[Array], weight: list[Array], band: Band) -> list[Array]:
+def _drop_jumps(values: list[Array], weight: list[Array], band: Band, limit: float) -> list[Array]:
     """Weight 0 for taps further than max_jump from the heaviest valid one."""
     measure = [band.jump(value) if band.jump is not None else value for value in values]
     heaviest, reference = weight[0], measure[0]
@@ -279,7 +280,7 @@ def _drop_jumps(values: list[Array], weight: list[Array], band: Band) -> list[Ar
         if band.joint:
             distance = distance.max(-1, keepdims=True)
         # The comparison is False for NaN, and such taps have weight 0 already.
-        kept.append(jnp.where(distance <= band.max_jump, w, 0))
+        kept.append(jnp.where(distance <= limit, w, 0))
     return kept
 
 
@@ -376,7 +377,7 @@ def _validity(image: Array, job: Job, grid: Grid) -> Array:
             valid = valid & _is_valid(image[..., band.channels], band).all(-1)
     flat = valid.reshape(-1)
     total = jnp.zeros_like(grid.x)
-    for tap in _taps(grid, "linear", image.shape[:2], "constant"):
+    for tap in _taps(grid, "linear", (image.shape[0], image.shape[1]), "constant"):
         total = total + jnp.where(tap.inside & _gather(flat, tap.index), tap.weight, 0)
     return total >= _HALF
 

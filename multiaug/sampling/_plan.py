@@ -14,8 +14,9 @@ from ..typing import Array, SpatialShape
 
 
 class Site(NamedTuple):
-    """Where values are being encoded, decoded or moved; positions are centred, in pixels of the
-    reference frame.
+    """Where values are being encoded, decoded or moved.
+
+    Positions are centred, in pixels of the reference frame.
 
     Args:
         x: (h, w) horizontal source position.

@@ -31,7 +31,7 @@ from ._base import (
 
 def uniform(key: Key, limits: Range) -> Array:
     """One float32 from U(lo, hi); exactly lo when the two are equal."""
-    lo, hi = (jnp.float32(v) for v in limits)
+    lo, hi = limits
     return lo + (hi - lo) * jax.random.uniform(key, dtype=jnp.float32)
 
 

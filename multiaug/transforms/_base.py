@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import jax
 import numpy as np
@@ -68,6 +68,7 @@ class Transform(ABC):
         Raises:
             ParameterError: the settings do not fit the frame.
         """
+        return
 
     def out_shape(self, shape: SpatialShape) -> SpatialShape:
         """The frame after the transform."""
@@ -136,7 +137,11 @@ class Photometric(Transform):
         """Change the values (h, w, c) float32 of one channel group of one record."""
 
     def invert(self, params: Params, values: Array, target: Target) -> Array:
-        """Undo `apply` on unclipped floats."""
+        """Undo `apply` on floats that were not clipped."""
+        self.refuse_invert(target)
+
+    def refuse_invert(self, target: Target) -> NoReturn:
+        """What `invert` raises where values were lost."""
         raise ParameterError(
             f"`{self.owner}` cannot be inverted on entry {target.name!r}. "
             "Leave the entry out of the call, or the transform out of the pipeline."

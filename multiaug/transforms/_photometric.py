@@ -33,7 +33,8 @@ from ._base import (
 
 
 def _clipped(values: Array, target: Target, clip: bool) -> Array:
-    return jnp.clip(values, *target.range) if clip else values
+    lo, hi = target.range
+    return jnp.clip(values, lo, hi) if clip else values
 
 
 def _extent(target: Target) -> float:
@@ -76,8 +77,9 @@ class Brightness(Photometric):
     def invert(self, params: Params, values: Array, target: Target) -> Array:
         """``v - a (hi - lo)``."""
         if self.clip:
-            return super().invert(params, values, target)
-        return values - params["amount"] * _extent(target)
+            self.refuse_invert(target)
+        shift: Array = params["amount"] * _extent(target)
+        return values - shift
 
 
 @transform
@@ -119,7 +121,7 @@ class Contrast(Photometric):
     def invert(self, params: Params, values: Array, target: Target) -> Array:
         """``m + (v - m) / (1 + a)``: the mean has not changed."""
         if self.clip:
-            return super().invert(params, values, target)
+            self.refuse_invert(target)
         mean = _mean(values, target)
         return mean + (values - mean) / (1 + params["amount"])
 
@@ -170,7 +172,7 @@ class Gamma(Photometric):
     def invert(self, params: Params, values: Array, target: Target) -> Array:
         """The power ``1 / g``."""
         if self.clip:
-            return super().invert(params, values, target)
+            self.refuse_invert(target)
         return _power(values, 1 / params["exponent"], target)
 
 
@@ -227,7 +229,7 @@ class GaussianNoise(Photometric):
     def invert(self, params: Params, values: Array, target: Target) -> Array:
         """The same noise, taken away."""
         if self.clip:
-            return super().invert(params, values, target)
+            self.refuse_invert(target)
         return values - self._noise(params, values, target)
 
     def _noise(self, params: Params, values: Array, target: Target) -> Array:
@@ -293,7 +295,7 @@ class ChannelShift(Photometric):
     def invert(self, params: Params, values: Array, target: Target) -> Array:
         """``v_c - a_c (hi - lo)``."""
         if self.clip:
-            return super().invert(params, values, target)
+            self.refuse_invert(target)
         return values - self._shift(params, values, target)
 
     def _shift(self, params: Params, values: Array, target: Target) -> Array:
