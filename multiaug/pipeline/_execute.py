@@ -31,7 +31,8 @@ def draw(
 ) -> RecordParams:
     """Draw the params of a batch of keys (N,)."""
     form, count = _form_and_count(len(keys), transforms, keys)
-    return _draw(transforms, keys, count, spec=spec, shape=shape, form=form)
+    params: RecordParams = _draw(transforms, keys, count, spec=spec, shape=shape, form=form)
+    return params
 
 
 def _form_and_count(size: int, *arguments: Any) -> tuple[Form, Any]:
@@ -79,7 +80,8 @@ def execute(
     form, count = _form_and_count(size, transforms, params, arrays)
     devices = jax.local_devices()
     if traced or min(size, len(devices)) == 1:
-        return _run_on_one(transforms, params, arrays, count, run=run, form=form)
+        done: dict[str, Array] = _run_on_one(transforms, params, arrays, count, run=run, form=form)
+        return done
     return _spread(run, form, transforms, params, arrays, tuple(devices[:size]))
 
 
@@ -120,7 +122,7 @@ def _run_on_mesh(
         out_specs=split,
         check_vma=False,
     )
-    return spread(transforms, params, batch, counts)  # type: ignore[no-any-return]
+    return spread(transforms, params, batch, counts)
 
 
 def _spread(

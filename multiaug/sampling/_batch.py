@@ -60,7 +60,7 @@ def over_records(body: Callable[[Any], T], records: Any, count: Array | None, fo
     if form == "vmap":
         return jax.vmap(body)(records)
     if form == "map":
-        return lax.map(body, records)
+        return lax.map(body, records)  # type: ignore[no-any-return]
 
     def take(i: Array) -> Any:
         return jax.tree.map(lambda leaf: lax.dynamic_index_in_dim(leaf, i, keepdims=False), records)

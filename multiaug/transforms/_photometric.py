@@ -123,7 +123,8 @@ class Contrast(Photometric):
         if self.clip:
             self.refuse_invert(target)
         mean = _mean(values, target)
-        return mean + (values - mean) / (1 + params["amount"])
+        spread: Array = (values - mean) / (1 + params["amount"])
+        return mean + spread
 
 
 def _mean(values: Array, target: Target) -> Array:
@@ -238,7 +239,8 @@ class GaussianNoise(Photometric):
         key = jax.random.fold_in(key, zlib.crc32(target.name.encode()))
         key = jax.random.fold_in(key, target.start)
         noise = jax.random.normal(key, values.shape, jnp.float32)
-        return noise * (params["std"] * _extent(target))
+        scaled: Array = noise * (params["std"] * _extent(target))
+        return scaled
 
 
 @transform
@@ -299,7 +301,7 @@ class ChannelShift(Photometric):
         return values - self._shift(params, values, target)
 
     def _shift(self, params: Params, values: Array, target: Target) -> Array:
-        amount = params[target.name][target.start : target.start + values.shape[-1]]
+        amount: Array = params[target.name][target.start : target.start + values.shape[-1]]
         return (amount * _extent(target)).reshape(1, 1, -1)
 
 
