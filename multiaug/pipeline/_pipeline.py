@@ -12,13 +12,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..errors import ParameterError
-from ..spec import DataSpec, EntrySpec, check_structure, check_values
+from ..spec import DataSpec, EntrySpec, check_structure
 from ..transforms import Transform, from_config, to_config
 from ..typing import Key, Record, SpatialShape
 from ._execute import draw, execute, is_traced
 from ._params import RecordParams
 from ._run import Run
 from ._structure import check_frames, check_spec, gains_intrinsics, is_projective, refuse_dense
+from ._values import check_record_values
 from ._view import check_camera
 
 SCHEMA = "multiaug.pipeline/1"
@@ -229,12 +230,18 @@ class Pipeline:
         projective = is_projective(self.transforms)
         check_camera(run.spec, names, projective=projective)
         if check and not is_traced(record):
-            check_values(run.spec, record, batch=params.batched)
+            check_record_values(run.spec, record, batch=params.batched)
+        # Scalars pass by: no 64-bit id may be cut down to JAX's default of 32 bits.
+        values = {n: v for n, v in record.items() if run.spec.entries[n].kind == "value"}
+        moved = {n: v for n, v in record.items() if n not in values}
+        if not moved:
+            return values
         if params.batched:
-            return execute(run, self.transforms, params, record)  # type: ignore[return-value]
-        many, one = jax.tree.map(_one_more_axis, (params, dict(record)))
-        done = execute(run, self.transforms, many, one)
-        return {name: array[0] for name, array in done.items()}
+            done = execute(run, self.transforms, params, moved)
+        else:
+            many, one = jax.tree.map(_one_more_axis, (params, moved))
+            done = {n: a[0] for n, a in execute(run, self.transforms, many, one).items()}
+        return _in_order(run.spec, done | values)
 
     def _check_count(self, params: RecordParams, record: Mapping[str, Any]) -> None:
         if not params.batched:
@@ -245,6 +252,12 @@ class Pipeline:
                     f"There must be one key per record, got {len(params.key)} keys and "
                     f"{len(array)} records in {name!r}. Split the key with jax.random.split."
                 )
+
+
+def _in_order(spec: DataSpec, done: Mapping[str, Any]) -> Record:
+    """Entries in the spec's order, each followed by what was derived from it."""
+    order = [f"{name}{suffix}" for name in spec.entries for suffix in ("", "_visible", "_valid")]
+    return {n: done[n] for n in dict.fromkeys([*order, *done]) if n in done}
 
 
 def _one_more_axis(leaf: Any) -> Any:

@@ -107,14 +107,7 @@ def run_batch(
         view, own, record = one
         return _run_record(run, transforms, low, view, own.values, record, sizes)
 
-    done = over_records(body, (views, params, dict(batch)), count, form)
-    return {name: done[name] for name in _order(run.spec, done)}
-
-
-def _order(spec: DataSpec, done: Mapping[str, Array]) -> list[str]:
-    """Entries in the spec's order, each followed by what was derived from it."""
-    order = [f"{name}{suffix}" for name in spec.entries for suffix in ("", "_visible", "_valid")]
-    return [n for n in order if n in done] + [n for n in done if n not in order]
+    return over_records(body, (views, params, dict(batch)), count, form)
 
 
 def _plan(

@@ -35,7 +35,6 @@ SPATIAL_ROLES: dict[str, SpatialRole] = {
 """Roles of pictures, by name."""
 
 TABLE_ROLES: dict[str, TableRole] = {
-    role.facts.name: role
-    for role in (Keypoints(), Boxes(), Points3d(), Intrinsics(), Extrinsics(), Scalar())
+    role.facts.name: role for role in (Keypoints(), Boxes(), Points3d(), Intrinsics(), Extrinsics())
 }
-"""Roles of everything else, by name."""
+"""Roles of tables and matrices, by name; scalars are handed through."""

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from ..spec import ChannelGroup, RoleFacts, register_role
-from ..typing import Array
-from ._base import PointSite
+from ..spec import RoleFacts, register_role
 
 
 class Scalar:
-    """Handed through."""
+    """Handed through: the pipeline returns the very array that it was given."""
 
     facts = register_role(RoleFacts("scalar", kind="value"))
-
-    def move(self, values: Array, group: ChannelGroup, site: PointSite) -> dict[str, Array]:
-        """The value as it is."""
-        return {"": values}
