@@ -1,0 +1,91 @@
+"""What accelerators run: the vectorised form, checked here as far as a CPU can."""
+
+import jax
+import numpy as np
+import pytest
+from jax import export
+
+import multiaug as ma
+from multiaug.pipeline._execute import _run_on_one
+from multiaug.pipeline._run import Run
+from multiaug.pipeline._values import suspicious
+
+SIZE = (24, 32)
+SPEC = ma.load_spec("stereo-normals")
+TRANSFORMS = (ma.Rotate(30), ma.Perspective(0.1), ma.Flip("x"), ma.Brightness(0.2))
+
+
+def batch_of(count):
+    rng = np.random.default_rng(0)
+    shape = (count, *SIZE)
+    z = rng.uniform(2, 3, shape).astype(np.float32)
+    normals = rng.normal(size=(*shape, 3))
+    return {
+        "rgbxyz": np.concatenate(
+            [rng.random((*shape, 5), dtype=np.float32), z[..., None]], axis=-1
+        ),
+        "normals": (normals / np.linalg.norm(normals, axis=-1, keepdims=True)).astype(np.float32),
+        "depth": z,
+        "mask": rng.integers(0, 4, shape, dtype=np.uint8),
+        "intrinsics": np.tile(
+            np.array([[40, 0, 15], [0, 40, 12], [0, 0, 1]], np.float32), (count, 1, 1)
+        ),
+    }
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    pipeline = ma.Pipeline(TRANSFORMS, SPEC)
+    keys = jax.random.split(jax.random.key(3), 5)
+    return pipeline, pipeline.sample(keys, SIZE), batch_of(5)
+
+
+def test_the_vectorised_form_agrees_with_the_loop(drawn):
+    pipeline, params, batch = drawn
+    loop = pipeline.apply(params, batch)
+    wide = _run_on_one(pipeline.transforms, params, batch, None, run=Run(SPEC, SIZE), form="vmap")
+    assert set(loop) == set(wide)
+    for name in loop:
+        found, expected = np.asarray(wide[name]), np.asarray(loop[name])
+        if name == "mask":  # a rounded coordinate may cross a tie
+            assert (found != expected).mean() < 1e-3
+        else:
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4, err_msg=name)
+
+
+@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+@pytest.mark.parametrize("name", ["stereo-normals", "rgb-segmentation"])
+def test_it_lowers_for_accelerators(name, platform):
+    spec, batch = ma.load_spec(name), batch_of(2)
+    transforms = TRANSFORMS
+    if name == "rgb-segmentation":
+        transforms = (ma.Elastic(), ma.Rotate(30), ma.Resize((12, 16)))
+        batch = {"image": np.zeros((2, *SIZE, 3), np.uint8), "mask": batch["mask"]}
+    params = ma.Pipeline(transforms, spec).sample(jax.random.split(jax.random.key(3), 2), SIZE)
+
+    def run(params, batch):
+        return _run_on_one(transforms, params, batch, None, run=Run(spec, SIZE), form="vmap")
+
+    lowered = export.export(jax.jit(run), platforms=[platform])(params, batch)
+    assert lowered.platforms == (platform,)
+    # Products in TF32 or bfloat16 would move pixels: nothing may be left to the default.
+    dots = [line for line in lowered.mlir_module().splitlines() if "dot_general" in line]
+    assert bool(dots) == (name == "rgb-segmentation")
+    assert all("HIGHEST" in line for line in dots)
+
+
+@pytest.mark.parametrize(
+    ("channel", "value", "expected"),
+    [(None, 0, False), (4, np.nan, False), (4, np.inf, True), (1, np.nan, True)],
+)
+def test_suspicious_values_are_found_on_the_device(channel, value, expected):
+    packed = np.ones((2, 3, 3, 6), np.float32)
+    if channel is not None:
+        packed[1, 0, 2, channel] = value
+    groups = ma.load_spec("rgbxyz").entries["rgbxyz"].groups
+    assert bool(suspicious(packed, groups)) is expected
+
+
+def test_integers_are_never_suspicious():
+    groups = ma.load_spec("rgb-segmentation").entries["image"].groups
+    assert not suspicious(np.zeros((1, 2, 2, 3), np.uint8), groups)
