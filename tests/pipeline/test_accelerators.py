@@ -69,7 +69,7 @@ def test_it_lowers_for_accelerators(name, platform):
     lowered = export.export(jax.jit(run), platforms=[platform])(params, batch)
     assert lowered.platforms == (platform,)
     # Products in TF32 or bfloat16 would move pixels: nothing may be left to the default.
-    dots = [line for line in lowered.mlir_module().splitlines() if "dot_general" in line]
+    dots = [line for line in lowered.mlir_module().splitlines() if "stablehlo.dot_general" in line]
     assert bool(dots) == (name == "rgb-segmentation")
     assert all("HIGHEST" in line for line in dots)
 
