@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from ..sampling import Form
+from ..sampling import Form, over_records
 from ..spec import DataSpec
 from ..transforms import Frame, Transform
 from ..typing import Array, Key, SpatialShape
@@ -67,7 +67,11 @@ def _draw(
         return tuple(drawn)
 
     key_data = jax.random.key_data(keys)
-    values = in_blocks(one, key_data, count, form)
+    if str(implementation) == "threefry2x32":
+        values = in_blocks(one, key_data, count, form)
+    else:
+        # Under vmap the generators of hardware draw for all keys from the first one.
+        values = over_records(one, key_data, count, "map" if form == "vmap" else form)
     return RecordParams(values, key_data, shape, out_shape(transforms, shape))
 
 

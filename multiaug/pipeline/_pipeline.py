@@ -229,7 +229,7 @@ class Pipeline:
             refuse_dense(self.transforms, name, run.spec.entries[name])
         projective = is_projective(self.transforms)
         check_camera(run.spec, names, projective=projective)
-        if check and not is_traced(record):
+        if check and not is_traced(*record.values()):
             check_record_values(run.spec, record, batch=params.batched)
         # Scalars pass by: no 64-bit id may be cut down to JAX's default of 32 bits.
         values = {n: v for n, v in record.items() if run.spec.entries[n].kind == "value"}
