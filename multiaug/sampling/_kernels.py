@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 
-from ..typing import Array
+from ..typing import Array, ArrayLike, NDArray
 from ._axis import fold, nearest, split, weights
 from ._filters import SPLINE_MARGIN, lowpass, prefilter
 from ._plan import Band, Grid, Job, LowPass, Site, positions, ratio
@@ -60,7 +61,20 @@ def cast(values: Array, dtype: np.dtype[Any]) -> Array:
     info = np.iinfo(dtype)
     # float32 cannot hold the ends of int32: the largest float below converts without overflow.
     top = np.nextafter(np.float32(info.max), np.float32(0)) if info.bits == 32 else info.max
-    return jnp.clip(jnp.floor(values + 0.5), info.min, top).astype(dtype)
+    # Not floor(values + 0.5): that sum rounds too, just below a half and beyond 2^23.
+    whole = jnp.floor(values)
+    rounded = whole + (values - whole >= 0.5).astype(values.dtype)
+    return jnp.clip(rounded, info.min, top).astype(dtype)
+
+
+def constant(value: float, dtype: np.dtype[Any]) -> NDArray:
+    """A number of the spec in ``dtype``, by way of float64, which holds every int32."""
+    if not is_float(dtype) and dtype != np.bool_:
+        info = np.iinfo(dtype)
+        # An integer has no NaN: nothing is 0.
+        rounded = 0.0 if math.isnan(value) else math.floor(value + 0.5)
+        value = min(max(rounded, info.min), info.max)
+    return np.asarray(value).astype(dtype)
 
 
 def is_float(dtype: np.dtype[Any]) -> bool:
@@ -80,9 +94,9 @@ def _resample_band(
         values = band.move(values, site)
     values = cast(values, image.dtype)
     if fill is not None and outside is not None:
-        values = jnp.where(outside, cast(fill, image.dtype), values)
+        values = jnp.where(outside, _native_fill(band, image), values)
     if known is not None:
-        values = jnp.where(known, values, _invalid_value(band, image.dtype))
+        values = jnp.where(known, values, _invalid_value(band, image))
     return values
 
 
@@ -90,9 +104,18 @@ def _per_channel(fill: tuple[float, ...], channels: int) -> Array:
     return jnp.broadcast_to(jnp.asarray(fill, jnp.float32), (1, 1, channels))
 
 
-def _invalid_value(band: Band, dtype: np.dtype[Any]) -> Array:
-    invalid = band.invalid if isinstance(band.invalid, float) else float("nan")
-    return jnp.asarray(invalid).astype(dtype)
+def _native_fill(band: Band, image: Array) -> Array:
+    """The fill in the dtype of the array: float32 would round the larger integers."""
+    assert band.fill is not None
+    fill = np.stack([constant(value, image.dtype) for value in band.fill])
+    return jnp.broadcast_to(fill, (1, 1, image.shape[-1]))
+
+
+def _invalid_value(band: Band, image: Array) -> ArrayLike:
+    """What stands where nothing is known: the fill, when no value means that."""
+    if band.invalid is None and band.fill is not None:
+        return _native_fill(band, image)
+    return constant(band.invalid if isinstance(band.invalid, float) else math.nan, image.dtype)
 
 
 def _is_valid(values: Array, band: Band) -> Array:
@@ -100,7 +123,8 @@ def _is_valid(values: Array, band: Band) -> Array:
     if isinstance(band.invalid, str):
         bad = jnp.isnan(values)
         return ~(bad.any(-1, keepdims=True) if band.joint else bad)
-    bad = values == jnp.asarray(band.invalid).astype(values.dtype)
+    assert band.invalid is not None
+    bad = values == constant(band.invalid, values.dtype)
     return ~(bad.all(-1, keepdims=True) if band.joint else bad)
 
 
@@ -178,18 +202,23 @@ def _blend(
     outside = None
     source = image.astype(jnp.float32)
     sigma = _sigma(low, job, grid, site) if low is not None and band.lowpass else None
+    if isinstance(band.invalid, float):
+        # Compared in the array's dtype: float32 holds other numbers than bfloat16 and int32.
+        source = jnp.where(_is_valid(image, band), source, jnp.nan)
+        if fill is not None:
+            fill = jnp.where(_is_valid(_native_fill(band, image), band), fill, jnp.nan)
+        band = replace(band, invalid="nan")
     if band.encode is not None:
         px, py = positions(size, site.view.chart.in_shape)
         px, py = jnp.broadcast_arrays(px, py)
         here = site._replace(x=px, y=py, out_x=px, out_y=py)
-        source = _mask(source, band)
         source = band.encode(source, here)
         band = replace(band, invalid="nan")
         if fill is not None and band.border == "constant":
             # A number cannot be blended with encoded values: it only replaces what lies outside.
             outside = ~_tap(nearest(grid.x), nearest(grid.y), grid.x, size, band.border).inside
             fill, outside = None, outside[..., None]
-    aware = band.invalid is not None or band.fill is None
+    aware = band.invalid is not None or band.fill is None or band.max_jump is not None
     if sigma is not None:
         source = _lowpass(source, band, fill, sigma, low)
     if aware:
@@ -203,13 +232,6 @@ def _blend(
     if outside is not None and known is not None:
         known = known | outside
     return values, known, outside
-
-
-def _mask(source: Array, band: Band) -> Array:
-    """NaN where the values are invalid by number, so that encoding them stays NaN."""
-    if band.invalid is None or isinstance(band.invalid, str):
-        return source
-    return jnp.where(_is_valid(source, band), source, jnp.nan)
 
 
 def _blend_all(source: Array, band: Band, grid: Grid, size: tuple[int, int], fill: Array) -> Array:
@@ -254,8 +276,13 @@ def _blend_valid(
         jnp.where(ok, t.weight[..., None], 0) for t, (_, ok) in zip(taps, read_taps, strict=True)
     ]
     known = sum(weight[1:], start=weight[0]) >= _HALF
+    reference = None
     if band.max_jump is not None:
-        weight = _drop_jumps([v for v, _ in read_taps], weight, band, band.max_jump)
+        reference = _heaviest([v for v, _ in read_taps], weight, band)
+        weight = [
+            jnp.where(_near(v, reference, band), w, 0)
+            for (v, _), w in zip(read_taps, weight, strict=True)
+        ]
     total = sum(weight[1:], start=weight[0])
     safe = jnp.where(total > 0, total, 1)
     blended = sum(
@@ -263,31 +290,40 @@ def _blend_valid(
         start=jnp.zeros((*grid.x.shape, source.shape[-1]), jnp.float32),
     )
     if band.method == "cubic":
-        blended = _cubic_where_whole(rows, band, grid, size, fill, blended)
+        blended = _cubic_where_whole(rows, band, grid, size, fill, blended, reference)
     return blended, known
 
 
-def _drop_jumps(values: list[Array], weight: list[Array], band: Band, limit: float) -> list[Array]:
-    """Weight 0 for taps further than max_jump from the heaviest valid one."""
-    measure = [band.jump(value) if band.jump is not None else value for value in values]
-    heaviest, reference = weight[0], measure[0]
-    for w, m in zip(weight[1:], measure[1:], strict=True):
-        reference = jnp.where(w > heaviest, m, reference)
+def _heaviest(values: list[Array], weight: list[Array], band: Band) -> Array:
+    """What max_jump measures, at the heaviest valid tap."""
+    heaviest, reference = weight[0], _measure(values[0], band)
+    for w, value in zip(weight[1:], values[1:], strict=True):
+        reference = jnp.where(w > heaviest, _measure(value, band), reference)
         heaviest = jnp.maximum(w, heaviest)
-    kept = []
-    for w, m in zip(weight, measure, strict=True):
-        distance = jnp.abs(m - reference)
-        if band.joint:
-            distance = distance.max(-1, keepdims=True)
-        # The comparison is False for NaN, and such taps have weight 0 already.
-        kept.append(jnp.where(distance <= limit, w, 0))
-    return kept
+    return reference
+
+
+def _measure(value: Array, band: Band) -> Array:
+    return value if band.jump is None else band.jump(value)
+
+
+def _near(value: Array, reference: Array, band: Band) -> Array:
+    """Within max_jump of the reference; False for NaN, which has no weight anyway."""
+    assert band.max_jump is not None
+    distance = jnp.abs(_measure(value, band) - reference)
+    return (distance.max(-1, keepdims=True) if band.joint else distance) <= band.max_jump
 
 
 def _cubic_where_whole(
-    rows: Array, band: Band, grid: Grid, size: tuple[int, int], fill: Array | None, linear: Array
+    rows: Array,
+    band: Band,
+    grid: Grid,
+    size: tuple[int, int],
+    fill: Array | None,
+    linear: Array,
+    reference: Array | None,
 ) -> Array:
-    """Cubic where all 16 taps are valid, else the linear value."""
+    """Cubic where all 16 taps are valid, and none beyond a jump; else the linear value."""
     total = jnp.zeros_like(linear)
     whole: Array | None = None
     for tap in _taps(grid, "cubic", size, band.border):
@@ -296,6 +332,8 @@ def _cubic_where_whole(
             value = jnp.where(inside, value, fill)
         valid = _is_valid(value, band) if band.invalid is not None else jnp.ones_like(inside)
         valid = valid if fill is not None else valid & inside
+        if reference is not None:
+            valid = valid & _near(value, reference, band)
         whole = valid if whole is None else whole & valid
         total = total + jnp.where(valid, value, 0) * tap.weight[..., None]
     assert whole is not None
@@ -325,7 +363,7 @@ def _keep_exact(
         # Integers beyond 2^24 survive only if they never pass through float32.
         inside = tap.inside[..., None]
         if fill is not None:
-            raw = jnp.where(inside, raw, cast(fill, image.dtype))
+            raw = jnp.where(inside, raw, _native_fill(band, image))
         return jnp.where(exact, raw, cast(values, image.dtype)), known
     raw = raw.astype(jnp.float32)
     if fill is not None:
