@@ -18,7 +18,7 @@ import numpy as np
 from ..errors import RecordError
 from ..typing import Array, ArrayLike, NDArray, SpatialShape
 from ._map import Projective
-from ._matrix import centre, inverse, product, shift, to_pixels
+from ._matrix import centre, determinant, inverse, product, shift
 
 
 def rq(matrix: Array) -> tuple[Array, Array]:
@@ -82,25 +82,20 @@ def deformation(
         in_shape: the input frame.
         out_shape: the output frame; K counts pixels from its corner as it did before.
     """
-    forward = segment.forward / segment.forward[2, 2]
-    zoom = jnp.sqrt(jnp.abs(_determinant_at_centre(forward)))
-    pixels = to_pixels(forward, in_shape, out_shape)
-    cx, cy = centre(in_shape)
-    k = product(shift(cx, cy), k)
-    return product(product(inverse(k), pixels), k) / zoom
-
-
-def _determinant_at_centre(forward: Array) -> Array:
-    """Det of the Jacobian at the centred origin of a matrix with w = 1 there."""
-    t, g = forward[:2, 2], forward[2, :2]
-    j = forward[:2, :2] - t[:, None] * g[None, :]
-    return j[0, 0] * j[1, 1] - j[0, 1] * j[1, 0]
+    # Positive where the picture is seen, and 1 or -1 at the centre, which a crop may have left
+    # behind the horizon.
+    forward = segment.forward / jnp.abs(segment.forward[2, 2])
+    (cx, cy), (ox, oy) = centre(in_shape), centre(out_shape)
+    k_out = product(shift(cx - ox, cy - oy), k)
+    # There |w| is 1, and the Jacobian has the determinant of the whole matrix.
+    zoom = jnp.sqrt(jnp.abs(determinant(forward)))
+    return product(product(inverse(k_out), forward), k) / zoom
 
 
 def mirrors(segment: Projective) -> Array:
     """True when the map turns left into right."""
-    forward = segment.forward / segment.forward[2, 2]
-    return _determinant_at_centre(forward) < 0
+    # det A = w^3 times the determinant of the Jacobian, and w > 0 where the picture is seen.
+    return determinant(segment.forward) < 0
 
 
 def rays(k: Array, x: Array, y: Array) -> tuple[Array, Array]:

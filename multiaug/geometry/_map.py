@@ -16,7 +16,8 @@ Jacobian = tuple[Array, Array, Array, Array]  # d(x', y')/d(x, y), row by row
 
 # Where a position has no preimage in view (behind the horizon), it is sent this far away.
 FAR = 1e6
-_HORIZON = 1e-3
+# Of the terms of w: nearer to the horizon, w is little more than their rounding.
+_HORIZON = 1e-5
 
 
 @jax.tree_util.register_dataclass
@@ -25,7 +26,9 @@ class Projective:
     """A matrix segment: ``p' ~ forward p`` and ``p ~ backward p'`` on centred coordinates.
 
     Both directions are kept, because an exact forward matrix has an exact backward one (flips,
-    quarter turns, whole-pixel shifts), which a numerical inverse would blur.
+    quarter turns, whole-pixel shifts), which a numerical inverse would blur. Both have w > 0 in
+    front of the horizon: the sign is kept when matrices are multiplied, because the centre of
+    the source or of the output may itself be behind it.
 
     Args:
         forward: (3, 3) float32.
@@ -174,12 +177,8 @@ def projective_map(
 ) -> Map:
     """A map from a homography on centred coordinates, scaled so that the centre has w = 1."""
     forward = forward / forward[2, 2]
-    backward = inverse(forward)
-    return Map(
-        (Projective(forward, backward / backward[2, 2], affine=False),),
-        in_shape,
-        out_shape or in_shape,
-    )
+    segment = Projective(forward, inverse(forward), affine=False)
+    return Map((segment,), in_shape, out_shape or in_shape)
 
 
 def pixel_matrix_map(matrix: Array, in_shape: SpatialShape, *, affine: bool) -> Map:
@@ -208,9 +207,10 @@ def _apply(m: Array, x: Array, y: Array, affine: bool) -> tuple[Array, Array, Ja
     if affine:
         one = jnp.ones_like(x)
         return u, v, (m[0, 0] * one, m[0, 1] * one, m[1, 0] * one, m[1, 1] * one)
-    w = m[2, 0] * x + m[2, 1] * y + m[2, 2]
-    # w > 0 in front of the horizon, whatever the sign the matrix came with.
-    seen = w * jnp.sign(m[2, 2]) > _HORIZON * jnp.abs(m[2, 2])
+    terms = m[2, 0] * x, m[2, 1] * y, m[2, 2]
+    w = terms[0] + terms[1] + terms[2]
+    size = jnp.abs(terms[0]) + jnp.abs(terms[1]) + jnp.abs(terms[2])
+    seen = w > _HORIZON * size
     w = jnp.where(seen, w, 1)
     u, v = u / w, v / w
     jacobian = (
@@ -235,10 +235,7 @@ def _chain(steps: Iterable, x: Array, y: Array) -> tuple[Array, Array, Jacobian]
 def _fuse(first: Projective, second: Projective) -> Projective:
     forward = product(second.forward, first.forward)
     backward = product(first.backward, second.backward)
-    affine = first.affine and second.affine
-    if not affine:
-        forward, backward = forward / forward[2, 2], backward / backward[2, 2]
-    return Projective(forward, backward, affine)
+    return Projective(forward, backward, first.affine and second.affine)
 
 
 def _gate(segment: Segment, on: Array) -> Segment:

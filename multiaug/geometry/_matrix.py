@@ -38,6 +38,11 @@ def adjugate(m: Array) -> tuple[Array, Array]:
     return jnp.stack(rows, axis=1), jnp.sum(m[0] * rows[0])
 
 
+def determinant(m: Array) -> Array:
+    """The determinant of a (3, 3) matrix."""
+    return adjugate(m)[1]
+
+
 def inverse(m: Array) -> Array:
     """The inverse of a (3, 3) matrix, in closed form."""
     adjoint, determinant = adjugate(m)
