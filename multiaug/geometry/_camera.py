@@ -69,27 +69,22 @@ def uncentre_intrinsics(k: Array, shape: SpatialShape, scale: tuple[float, float
     return product(shift(cx, cy), k * jnp.array([scale[0], scale[1], 1], jnp.float32)[:, None])
 
 
-def deformation(
-    segment: Projective, k: Array, in_shape: SpatialShape, out_shape: SpatialShape
-) -> Array:
-    """``H = K^-1 A K`` of a camera whose intrinsics must stay, in pixels of the reference.
+def deformation(segment: Projective, k: Array, kept: Array) -> Array:
+    """``H = K^-1 A K`` of a camera whose intrinsics must stay, as numbers in pixels.
 
     Scaled so that a zoom by s at the centre of the picture takes (X, Y, Z) to (X, Y, Z / s).
 
     Args:
         segment: the matrix of the map, centred.
         k: (3, 3) intrinsics, centred on the input frame.
-        in_shape: the input frame.
-        out_shape: the output frame; K counts pixels from its corner as it did before.
+        kept: (3, 3) the same numbers in pixels, centred on the output frame.
     """
     # Positive where the picture is seen, and 1 or -1 at the centre, which a crop may have left
     # behind the horizon.
     forward = segment.forward / jnp.abs(segment.forward[2, 2])
-    (cx, cy), (ox, oy) = centre(in_shape), centre(out_shape)
-    k_out = product(shift(cx - ox, cy - oy), k)
     # There |w| is 1, and the Jacobian has the determinant of the whole matrix.
     zoom = jnp.sqrt(jnp.abs(determinant(forward)))
-    return product(product(inverse(k_out), forward), k) / zoom
+    return product(product(inverse(kept), forward), k) / zoom
 
 
 def mirrors(segment: Projective) -> Array:

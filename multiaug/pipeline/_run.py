@@ -18,7 +18,7 @@ from ..transforms import Photometric, Range, Step, Target, Transform
 from ..typing import Array, SpatialShape
 from ._params import RecordParams
 from ._structure import antialiasing, entry_out_size, gains_intrinsics
-from ._view import build_view, compose, default_intrinsics, source_intrinsics, steps_of
+from ._view import build_view, camera_of, compose, default_intrinsics, steps_of
 
 # Plans are made for this many records at a time, whatever the batch: the same compiled
 # arithmetic for a batch of one and of a thousand gives a record the same bits in both.
@@ -118,25 +118,21 @@ def _plan(
     sizes: Mapping[str, SpatialShape],
 ) -> View:
     chart = compose(transforms, drawn, run.frame)
-    camera = run.spec.camera
-    extrinsics = next(
-        (
-            m.astype(jnp.float32)
-            for n, m in matrices.items()
-            if run.spec.entries[n].role == "extrinsics"
-        ),
-        None,
-    )
+    rules = run.spec.camera
+    poses = [m for n, m in matrices.items() if run.spec.entries[n].role == "extrinsics"]
+    extrinsics = poses[0].astype(jnp.float32) if poses else None
+    before, after = chart.in_shape, chart.out_shape
     if not run.inverse:
-        k = source_intrinsics(run.spec, matrices, sizes, chart.in_shape)
-        return build_view(chart, camera, k, extrinsics)
+        camera = camera_of(run.spec, matrices, sizes, before, after)
+        return build_view(chart, rules, camera, extrinsics)
+    camera = camera_of(run.spec, matrices, sizes, after, before)
     given = any(run.spec.entries[n].role == "intrinsics" for n in matrices)
-    k = source_intrinsics(run.spec, matrices, sizes, chart.out_shape)
-    if not given and gains_intrinsics(camera):
+    if camera is not None and not given and gains_intrinsics(rules):
         # The default camera is that of the source; here it has been refitted already.
-        forward = source_intrinsics(run.spec, {}, {}, chart.in_shape)
-        k = build_view(chart, camera, forward, None).k_out
-    return build_view(chart.inverted(), camera, k, extrinsics)
+        forward = build_view(chart, rules, camera_of(run.spec, {}, {}, before, after), None)
+        assert forward.k_out is not None
+        camera = camera._replace(k=forward.k_out)
+    return build_view(chart.inverted(), rules, camera, extrinsics)
 
 
 def _run_record(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
@@ -24,7 +24,7 @@ from ..sampling import ratio
 from ..spec import CameraSpec, DataSpec
 from ..transforms import Container, Geometric, Photometric, Step, Transform
 from ..typing import Array, SpatialShape
-from ._structure import out_shape
+from ._structure import entry_out_size, out_shape
 
 
 def steps_of(
@@ -63,20 +63,45 @@ def compose(transforms: Sequence[Transform], drawn: Sequence[Any], shape: Spatia
     return replace(chart, out_shape=out_shape(transforms, shape))
 
 
-def source_intrinsics(
+class Camera(NamedTuple):
+    """The intrinsics of one record, on centred coordinates per reference pixel.
+
+    Args:
+        k: (3, 3), centred on the frame before the map.
+        kept: (3, 3), the same numbers in pixels, centred on the frame after it.
+    """
+
+    k: Array
+    kept: Array
+
+
+def camera_of(
     spec: DataSpec,
     record: Mapping[str, Array],
     sizes: Mapping[str, SpatialShape],
-    frame: SpatialShape,
-) -> Array | None:
-    """The camera of one record, centred on the reference frame; None when unknown."""
+    before: SpatialShape,
+    after: SpatialShape,
+) -> Camera | None:
+    """The camera of one record, its own or the spec's; None when unknown.
+
+    Args:
+        spec: the record's spec.
+        record: its matrices.
+        sizes: (height, width) of its pictures before the map.
+        before: the reference frame before the map.
+        after: the reference frame after it.
+    """
+    k, size = default_intrinsics(spec.camera, before), before
     for name, entry in spec.entries.items():
         if entry.role == "intrinsics" and name in record:
-            size = sizes.get(entry.of or "", frame)
-            k = record[name].astype(jnp.float32)
-            return centre_intrinsics(k, size, ratio(size, frame))
-    default = default_intrinsics(spec.camera, frame)
-    return None if default is None else centre_intrinsics(default, frame, (1.0, 1.0))
+            k, size = record[name].astype(jnp.float32), sizes.get(entry.of or "", before)
+    if k is None:
+        return None
+    out = entry_out_size(size, before, after)
+    return Camera(
+        centre_intrinsics(k, size, ratio(size, before)),
+        centre_intrinsics(k, out, ratio(out, after)),
+    )
 
 
 def default_intrinsics(camera: CameraSpec, frame: SpatialShape) -> Array | None:
@@ -89,14 +114,17 @@ def default_intrinsics(camera: CameraSpec, frame: SpatialShape) -> Array | None:
     return jnp.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]], jnp.float32)
 
 
-def build_view(chart: Map, camera: CameraSpec, k: Array | None, extrinsics: Array | None) -> View:
+def build_view(
+    chart: Map, rules: CameraSpec, camera: Camera | None, extrinsics: Array | None
+) -> View:
     """What the roles are told: the map, and how it moves the camera."""
     matrix = chart.matrix()
-    k_out = motion = bent = None
-    if k is not None:
+    k = k_out = motion = bent = None
+    if camera is not None:
+        k = camera.k
         k_out, motion = rq(product(matrix.forward, k))
-        if camera.policy == "fixed":
-            bent = deformation(matrix, k, chart.in_shape, chart.out_shape)
+        if rules.policy == "fixed":
+            bent = deformation(matrix, k, camera.kept)
     elif matrix.affine:
         # With square pixels the motion of an affine map is the same for every camera.
         motion = rq(matrix.forward)[1]
@@ -109,9 +137,9 @@ def build_view(chart: Map, camera: CameraSpec, k: Array | None, extrinsics: Arra
         k_out=k_out,
         deformation=bent,
         extrinsics=extrinsics,
-        policy=camera.policy,
-        frame=camera.frame,
-        refit_intrinsics=camera.refit_intrinsics,
+        policy=rules.policy,
+        frame=rules.frame,
+        refit_intrinsics=rules.refit_intrinsics,
     )
 
 

@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar, dataclass_transform
 
 import jax
 import numpy as np
@@ -179,6 +179,7 @@ def required() -> Any:
     return field(metadata={"static": True})
 
 
+@dataclass_transform(frozen_default=True, field_specifiers=(static, required))
 def transform(cls: type[T]) -> type[T]:
     """Class decorator: a frozen dataclass, a pytree, and known to JSON pipelines."""
     made = jax.tree_util.register_dataclass(dataclass(frozen=True)(cls))
