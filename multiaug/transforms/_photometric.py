@@ -7,6 +7,7 @@ dtype, once, after the last one; float entries are clipped only by those with ``
 from __future__ import annotations
 
 import zlib
+from abc import abstractmethod
 from typing import Any
 
 import jax
@@ -32,9 +33,30 @@ from ._base import (
 )
 
 
-def _clipped(values: Array, target: Target, clip: bool) -> Array:
-    lo, hi = target.range
-    return jnp.clip(values, lo, hi) if clip else values
+class _Clipping(Photometric):
+    """A transform that clips floats to the value range on request; then it has no inverse."""
+
+    clip: bool
+
+    def apply(self, params: Params, values: Array, target: Target) -> Array:
+        """Change the values, then clip them where asked."""
+        changed = self._change(params, values, target)
+        lo, hi = target.range
+        return jnp.clip(changed, lo, hi) if self.clip else changed
+
+    def invert(self, params: Params, values: Array, target: Target) -> Array:
+        """Undo the change, unless values were clipped."""
+        if self.clip:
+            self.refuse_invert(target)
+        return self._restore(params, values, target)
+
+    @abstractmethod
+    def _change(self, params: Params, values: Array, target: Target) -> Array:
+        """The change itself."""
+
+    @abstractmethod
+    def _restore(self, params: Params, values: Array, target: Target) -> Array:
+        """Its inverse."""
 
 
 def _extent(target: Target) -> float:
@@ -42,7 +64,7 @@ def _extent(target: Target) -> float:
 
 
 @transform
-class Brightness(Photometric):
+class Brightness(_Clipping):
     """Add one number to all channels: ``v + a (hi - lo)``, a from U(lo, hi).
 
     Args:
@@ -70,20 +92,19 @@ class Brightness(Photometric):
         """Draw ``amount``, float32."""
         return {"amount": uniform(key, self.amount)}
 
-    def apply(self, params: Params, values: Array, target: Target) -> Array:
+    def _change(self, params: Params, values: Array, target: Target) -> Array:
         """``v + a (hi - lo)``."""
-        return _clipped(values + params["amount"] * _extent(target), target, self.clip)
+        shift: Array = params["amount"] * _extent(target)
+        return values + shift
 
-    def invert(self, params: Params, values: Array, target: Target) -> Array:
+    def _restore(self, params: Params, values: Array, target: Target) -> Array:
         """``v - a (hi - lo)``."""
-        if self.clip:
-            self.refuse_invert(target)
         shift: Array = params["amount"] * _extent(target)
         return values - shift
 
 
 @transform
-class Contrast(Photometric):
+class Contrast(_Clipping):
     """Spread values about the mean of the picture: ``m + (1 + a) (v - m)``, a from U(lo, hi).
 
     The mean is taken over all valid pixels and channels of a channel group.
@@ -113,15 +134,14 @@ class Contrast(Photometric):
         """Draw ``amount``, float32."""
         return {"amount": uniform(key, self.amount)}
 
-    def apply(self, params: Params, values: Array, target: Target) -> Array:
+    def _change(self, params: Params, values: Array, target: Target) -> Array:
         """``m + (1 + a) (v - m)``."""
         mean = _mean(values, target)
-        return _clipped(mean + (1 + params["amount"]) * (values - mean), target, self.clip)
+        spread: Array = (1 + params["amount"]) * (values - mean)
+        return mean + spread
 
-    def invert(self, params: Params, values: Array, target: Target) -> Array:
+    def _restore(self, params: Params, values: Array, target: Target) -> Array:
         """``m + (v - m) / (1 + a)``: the mean has not changed."""
-        if self.clip:
-            self.refuse_invert(target)
         mean = _mean(values, target)
         spread: Array = (values - mean) / (1 + params["amount"])
         return mean + spread
@@ -136,7 +156,7 @@ def _mean(values: Array, target: Target) -> Array:
 
 
 @transform
-class Gamma(Photometric):
+class Gamma(_Clipping):
     """Raise values, scaled to [0, 1], to a power drawn log-uniformly.
 
     Below black the curve continues as its mirror image, so that floats survive.
@@ -166,14 +186,12 @@ class Gamma(Photometric):
         """Draw ``exponent``, float32."""
         return {"exponent": log_uniform(key, self.exponent)}
 
-    def apply(self, params: Params, values: Array, target: Target) -> Array:
+    def _change(self, params: Params, values: Array, target: Target) -> Array:
         """``lo + (hi - lo) u^g`` with ``u = (v - lo) / (hi - lo)``."""
-        return _clipped(_power(values, params["exponent"], target), target, self.clip)
+        return _power(values, params["exponent"], target)
 
-    def invert(self, params: Params, values: Array, target: Target) -> Array:
+    def _restore(self, params: Params, values: Array, target: Target) -> Array:
         """The power ``1 / g``."""
-        if self.clip:
-            self.refuse_invert(target)
         return _power(values, 1 / params["exponent"], target)
 
 
@@ -187,7 +205,7 @@ def _power(values: Array, exponent: Array, target: Target) -> Array:
 
 
 @transform
-class GaussianNoise(Photometric):
+class GaussianNoise(_Clipping):
     """Add independent normal noise to every pixel and channel.
 
     Args:
@@ -223,14 +241,12 @@ class GaussianNoise(Photometric):
             "seed": jax.random.bits(k_seed, (2,), jnp.uint32),
         }
 
-    def apply(self, params: Params, values: Array, target: Target) -> Array:
+    def _change(self, params: Params, values: Array, target: Target) -> Array:
         """``v + std (hi - lo) n``, n from N(0, 1)."""
-        return _clipped(values + self._noise(params, values, target), target, self.clip)
+        return values + self._noise(params, values, target)
 
-    def invert(self, params: Params, values: Array, target: Target) -> Array:
+    def _restore(self, params: Params, values: Array, target: Target) -> Array:
         """The same noise, taken away."""
-        if self.clip:
-            self.refuse_invert(target)
         return values - self._noise(params, values, target)
 
     def _noise(self, params: Params, values: Array, target: Target) -> Array:
@@ -244,7 +260,7 @@ class GaussianNoise(Photometric):
 
 
 @transform
-class ChannelShift(Photometric):
+class ChannelShift(_Clipping):
     """Add a number of its own to every channel: ``v_c + a_c (hi - lo)``.
 
     Args:
@@ -290,14 +306,12 @@ class ChannelShift(Photometric):
                 drawn[name] = jax.vmap(lambda k: uniform(k, self.amount))(keys)
         return drawn
 
-    def apply(self, params: Params, values: Array, target: Target) -> Array:
+    def _change(self, params: Params, values: Array, target: Target) -> Array:
         """``v_c + a_c (hi - lo)``."""
-        return _clipped(values + self._shift(params, values, target), target, self.clip)
+        return values + self._shift(params, values, target)
 
-    def invert(self, params: Params, values: Array, target: Target) -> Array:
+    def _restore(self, params: Params, values: Array, target: Target) -> Array:
         """``v_c - a_c (hi - lo)``."""
-        if self.clip:
-            self.refuse_invert(target)
         return values - self._shift(params, values, target)
 
     def _shift(self, params: Params, values: Array, target: Target) -> Array:
