@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import jax.numpy as jnp
+import numpy as np
 
+from ..errors import RecordError
 from ..geometry import centre
 from ..sampling import ratio
 from ..spec import ChannelGroup, RoleFacts, register_role
-from ..typing import Array
+from ..typing import Array, NDArray
 from ._base import PointSite
 
 
@@ -28,14 +30,24 @@ class Keypoints:
         """The moved points (K, 2) and ``_visible`` (K,) bool: inside the picture's area."""
         x, y = push_points(values[:, 0], values[:, 1], site)
         moved = jnp.stack([x, y], axis=-1)
-        if group.mirror_pairs:
-            order = list(range(values.shape[0]))
-            for left, right in group.mirror_pairs:
-                order[left], order[right] = order[right], order[left]
-            moved = jnp.where(site.view.mirrored, moved[jnp.array(order)], moved)
+        if group.mirror_pairs and len(values):  # an empty table has nothing to swap
+            order = _mirrored_order(len(values), group.mirror_pairs)
+            moved = jnp.where(site.view.mirrored, moved[order], moved)
         height, width = site.size_out
         inside = (moved >= -0.5) & (moved <= jnp.array([[width - 0.5, height - 0.5]]))
         return {"": moved.astype(values.dtype), "_visible": inside.all(-1)}
+
+
+def _mirrored_order(count: int, pairs: tuple[tuple[int, int], ...]) -> NDArray:
+    order = np.arange(count)
+    for left, right in pairs:
+        if max(left, right) >= count:
+            raise RecordError(
+                f"Keypoints with `mirror_pairs` must hold every index of a pair, got {count} "
+                f"points and the pair [{left}, {right}]. Mark absent points by NaN."
+            )
+        order[left], order[right] = right, left
+    return order
 
 
 def push_points(x: Array, y: Array, site: PointSite) -> tuple[Array, Array]:
