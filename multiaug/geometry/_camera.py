@@ -72,19 +72,19 @@ def uncentre_intrinsics(k: Array, shape: SpatialShape, scale: tuple[float, float
 def deformation(segment: Projective, k: Array, kept: Array) -> Array:
     """``H = K^-1 A K`` of a camera whose intrinsics must stay, as numbers in pixels.
 
-    Scaled so that a zoom by s at the centre of the picture takes (X, Y, Z) to (X, Y, Z / s).
+    Scaled so that a zoom by s at the centre of a transform's frame takes (X, Y, Z) to
+    (X, Y, Z / s); the factors of several transforms multiply.
 
     Args:
-        segment: the matrix of the map, centred.
+        segment: the matrix of the map, centred; of every transform in it, w is 1 at the centre
+            of its frame.
         k: (3, 3) intrinsics, centred on the input frame.
         kept: (3, 3) the same numbers in pixels, centred on the output frame.
     """
-    # Positive where the picture is seen, and 1 or -1 at the centre, which a crop may have left
-    # behind the horizon.
-    forward = segment.forward / jnp.abs(segment.forward[2, 2])
-    # There |w| is 1, and the Jacobian has the determinant of the whole matrix.
-    zoom = jnp.sqrt(jnp.abs(determinant(forward)))
-    return product(product(inverse(kept), forward), k) / zoom
+    # Where w is 1, the Jacobian has the determinant of the whole matrix. The centre of the source
+    # would not do for the product: a crop may have left it far away, or behind the horizon.
+    zoom = jnp.sqrt(jnp.abs(determinant(segment.forward)))
+    return product(product(inverse(kept), segment.forward), k) / zoom
 
 
 def mirrors(segment: Projective) -> Array:
