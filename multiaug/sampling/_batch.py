@@ -66,6 +66,10 @@ def over_records(body: Callable[[Any], T], records: Any, count: Array | None, fo
         return jax.tree.map(lambda leaf: lax.dynamic_index_in_dim(leaf, i, keepdims=False), records)
 
     size = jax.tree.leaves(records)[0].shape[0]
+    if size == 1:
+        two = jax.tree.map(lambda leaf: _twice(leaf, count), records)
+        done = over_records(body, two, count, form)
+        return jax.tree.map(lambda leaf: leaf[:1], done)  # type: ignore[no-any-return]
     shapes = jax.eval_shape(lambda: body(take(jnp.int32(0))))
     buffers = jax.tree.map(lambda leaf: jnp.zeros((size, *leaf.shape), leaf.dtype), shapes)
 
@@ -77,3 +81,13 @@ def over_records(body: Callable[[Any], T], records: Any, count: Array | None, fo
         )
 
     return lax.fori_loop(0, count, step, buffers)  # type: ignore[no-any-return]
+
+
+def _twice(leaf: Array, count: Array | None) -> Array:
+    """A batch of one as a batch of two.
+
+    XLA would see that every turn takes the same record, and move parts of the body out of the
+    loop, where they round differently. It cannot know that no count is above the size.
+    """
+    assert count is not None
+    return jnp.concatenate([leaf, jnp.where(count > 1, jnp.zeros_like(leaf), leaf)])
