@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from ..errors import ParameterError
-from ..geometry import Map, affine_map, centre, linear, product, shift
+from ..geometry import Map, affine_map, centre, inverse, linear, product, shift
 from ..typing import Key, SpatialShape
 from ._affine import log_uniform, uniform
 from ._base import (
@@ -269,6 +269,8 @@ class RandomResizedCrop(Geometric):
         sx, sy = self.size[1] / w, self.size[0] / h
         # From the centre of the picture to the centre of the window.
         cx, cy = x + w / 2 - shape[1] / 2, y + h / 2 - shape[0] / 2
-        forward = product(linear(sx, 0, 0, sy), shift(-cx, -cy))
-        backward = product(shift(cx, cy), linear(1 / sx, 0, 0, 1 / sy))
+        zoom = linear(sx, 0, 0, sy)
+        forward = product(zoom, shift(-cx, -cy))
+        # Not 1 / sx: XLA makes w * (1 / 47) of it, and then 47 pixels to 47 are no copy.
+        backward = product(shift(cx, cy), inverse(zoom))
         return affine_map(forward, backward, shape, self.size)
