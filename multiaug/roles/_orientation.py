@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 
 from ..geometry import invert_jacobian
-from ..sampling import Band, Site
+from ..sampling import Band, Site, is_float
 from ..spec import ChannelGroup, RoleFacts, register_role
 from ..typing import Array
 from ._base import View, band_of
@@ -51,6 +51,10 @@ class Orientation:
             x = (a * dx + b * dy) * site.scale_out[0]
             y = (c * dx + d * dy) * site.scale_out[1]
             turned = jnp.arctan2(-y, x) / to_radians
-            return jnp.mod(turned, full_turn / fold)[..., None]
+            if not is_float(site.dtype):
+                turned = jnp.floor(turned + 0.5)  # first: 359.7 is 0, and not 360
+            wrapped = jnp.mod(turned, full_turn / fold)
+            # A hair below 0 is rounded to the whole period.
+            return jnp.where(wrapped < full_turn / fold, wrapped, 0)[..., None]
 
         return band_of(group, encode=encode, decode=decode, move=move, needs_jacobian=True)

@@ -39,9 +39,9 @@ def resample(
             sharing = [j for j in jobs if (j.size_in, j.size_out) == sizes]
             wanted = any(band.needs_jacobian for j in sharing for band in j.bands)
             grids[sizes] = sampling_grid(view.chart, *sizes, jacobian=wanted)
-        grid = grids[sizes]
-        site = site_of(job, grid, view)
-        result.update(resample_array(arrays[job.name], job, grid, low, site))
+        array, grid = arrays[job.name], grids[sizes]
+        site = site_of(job, grid, array.dtype, view)
+        result.update(resample_array(array, job, grid, low, site))
     return result
 
 
@@ -66,10 +66,10 @@ def over_records(body: Callable[[Any], T], records: Any, count: Array | None, fo
         return jax.tree.map(lambda leaf: lax.dynamic_index_in_dim(leaf, i, keepdims=False), records)
 
     size = jax.tree.leaves(records)[0].shape[0]
-    if size == 1:
-        two = jax.tree.map(lambda leaf: _twice(leaf, count), records)
-        done = over_records(body, two, count, form)
-        return jax.tree.map(lambda leaf: leaf[:1], done)  # type: ignore[no-any-return]
+    if size < _LEAST:
+        longer = jax.tree.map(_lengthen, records)
+        done = over_records(body, longer, count, form)
+        return jax.tree.map(lambda leaf: leaf[:size], done)  # type: ignore[no-any-return]
     shapes = jax.eval_shape(lambda: body(take(jnp.int32(0))))
     buffers = jax.tree.map(lambda leaf: jnp.zeros((size, *leaf.shape), leaf.dtype), shapes)
 
@@ -83,11 +83,13 @@ def over_records(body: Callable[[Any], T], records: Any, count: Array | None, fo
     return lax.fori_loop(0, count, step, buffers)  # type: ignore[no-any-return]
 
 
-def _twice(leaf: Array, count: Array | None) -> Array:
-    """A batch of one as a batch of two.
+# The compiler knows all that an index into one or two records can be, and rewrites the loop for
+# it: products move out and are rounded, sums pair up in another order. From three records on
+# the code is the same for every batch.
+_LEAST = 3
 
-    XLA would see that every turn takes the same record, and move parts of the body out of the
-    loop, where they round differently. It cannot know that no count is above the size.
-    """
-    assert count is not None
-    return jnp.concatenate([leaf, jnp.where(count > 1, jnp.zeros_like(leaf), leaf)])
+
+def _lengthen(leaf: Array) -> Array:
+    """Records that are never run, after the given ones."""
+    spare = jnp.zeros((_LEAST - leaf.shape[0], *leaf.shape[1:]), leaf.dtype)
+    return jnp.concatenate([leaf, spare])

@@ -420,7 +420,7 @@ def _validity(image: Array, job: Job, grid: Grid) -> Array:
     return total >= _HALF
 
 
-def site_of(job: Job, grid: Grid, view: object) -> Site:
+def site_of(job: Job, grid: Grid, dtype: np.dtype[Any], view: object) -> Site:
     """The output pixels of a job."""
     chart = view.chart  # type: ignore[attr-defined]
     scale_in, scale_out = ratio(job.size_in, chart.in_shape), ratio(job.size_out, chart.out_shape)
@@ -434,5 +434,6 @@ def site_of(job: Job, grid: Grid, view: object) -> Site:
         grid.jacobian,
         scale_in,
         scale_out,
+        dtype,
         view,
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from ..geometry import Jacobian, Map, centre
@@ -26,6 +27,7 @@ class Site(NamedTuple):
         jacobian: d(source)/d(output) of the backward map; None where no band asked for it.
         scale_in: (x, y), pixels of this array per reference pixel, in the source.
         scale_out: the same in the output.
+        dtype: of the array, to which what is moved will be cast.
         view: whatever the caller passed for this record.
     """
 
@@ -36,6 +38,7 @@ class Site(NamedTuple):
     jacobian: Jacobian | None
     scale_in: tuple[float, float]
     scale_out: tuple[float, float]
+    dtype: np.dtype[Any]
     view: Any
 
 
