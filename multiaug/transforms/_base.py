@@ -223,7 +223,7 @@ def symmetric(
         if v < 0:
             raise ParameterError(
                 f"`{field_name}` must be a number >= 0 or a pair (lo, hi), got {value!r}. "
-                f"Write ({value!r}, {-v!r}) for a symmetric range."
+                f"Write ({value!r}, {-value!r}) for a symmetric range."
             )
         return pair((-v, v), field_name, low=low, high=high)
     return pair(value, field_name, low=low, high=high)
