@@ -14,6 +14,7 @@ from tests.reference.banded import (
     grids,
     worst,
 )
+from tests.reference.moving import moved, random_matrices
 from tests.reference.sampling import BORDERS
 
 SMALL = (33, 47)
@@ -104,18 +105,10 @@ def test_pictures_smaller_than_a_kernel_agree_far_outside():
     # `reflect` is off by 2e-4.)
     shape, records = (4, 5), 16
     bands = [(method, border) for method in ("nearest", "spline3") for border in BORDERS]
-    pipeline = ma.Pipeline(
-        [ma.Affine(np.eye(3, dtype=np.float32))], ma.DataSpec("noise", [banded("x", bands)])
-    )
-    params = pipeline.sample(jax.random.split(jax.random.key(0), records), shape)
-    rng = np.random.default_rng(1)
-    matrix = np.tile(np.eye(3, dtype=np.float32), (records, 1, 1))
-    matrix[:, :2, :2] += rng.uniform(-0.4, 0.4, (records, 2, 2))
-    matrix[:, :2, 2] = rng.uniform(-30, 30, (records, 2))
-    params.values[0]["matrix"] = matrix
+    spec = ma.DataSpec("noise", [banded("x", bands)])
     source = noise(shape, len(bands), records)
-    result = np.asarray(pipeline.apply(params, {"x": source})["x"])
-    found = [errors(source[i], result[i], grid, bands) for i, grid in grids(pipeline, params)]
+    result, positions = moved(spec, {"x": source}, random_matrices(records, seed=1, reach=30))
+    found = [errors(source[i], result["x"][i], grid, bands) for i, grid in positions.items()]
     assert beyond(worst(found, bands), bar(shape[1])) == {}
 
 

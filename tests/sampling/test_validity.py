@@ -1,36 +1,18 @@
 """Pixels without data: never blended, never spread, never lost."""
 
-import jax
 import ml_dtypes
 import numpy as np
 import pytest
 
 import multiaug as ma
 from tests.reference import sampling
-from tests.reference.banded import bar, grids
+from tests.reference.banded import bar
+from tests.reference.moving import moved, random_matrices
 
 SHAPE = (33, 47)
 FILL = 0.25
 # Shares of the weight nearer to a half, or taps nearer in weight, may fall on either side.
 CLOSE = 1e-3
-
-
-def affine_batch(spec, batch, matrices):
-    """Results and float64 positions of a batch that moves by given matrices: one compilation."""
-    pipeline = ma.Pipeline([ma.Affine(np.eye(3, dtype=np.float32))], spec)
-    shape = next(iter(batch.values())).shape[1:3]
-    params = pipeline.sample(jax.random.split(jax.random.key(0), len(matrices)), shape)
-    params.values[0]["matrix"] = np.asarray(matrices, np.float32)
-    result = jax.tree.map(np.asarray, pipeline.apply(params, batch))
-    return result, dict(grids(pipeline, params))
-
-
-def random_matrices(count, seed=0):
-    rng = np.random.default_rng(seed)
-    matrices = np.tile(np.eye(3), (count, 1, 1))
-    matrices[:, :2, :2] += rng.uniform(-0.3, 0.3, (count, 2, 2))
-    matrices[:, :2, 2] = rng.uniform(-9, 9, (count, 2))
-    return matrices
 
 
 def whole_matrices():
@@ -114,14 +96,14 @@ def expected(image, method, border, fill, x, y):
 
 def test_holes_neither_spread_nor_blend():
     cases, spec = aware_cases()
-    matrices = [*random_matrices(6), *whole_matrices()]
+    matrices = [*random_matrices(6, seed=0), *whole_matrices()]
     rng = np.random.default_rng(0)
     source = rng.random((len(matrices), *SHAPE, 1), np.float32)
     source[holes(source.shape[:3], rng)] = np.nan
     # One hole alone stays one hole.
     source[7:] = rng.random(source[7:].shape, np.float32)
     source[7:, 16, 21] = np.nan
-    result, positions = affine_batch(spec, dict.fromkeys(cases, source), matrices)
+    result, positions = moved(spec, dict.fromkeys(cases, source), matrices)
     for name, (method, border, fill) in cases.items():
         for i, (x, y) in positions.items():
             want, share = expected(source[i, ..., 0], method, border, fill, x, y)
@@ -163,7 +145,7 @@ def test_invalid_numbers_are_never_blended():
             for name, (d, invalid) in DEPTHS.items()
         ],
     )
-    matrices = [*random_matrices(4), *whole_matrices()]
+    matrices = [*random_matrices(4, seed=1), *whole_matrices()]
     rng = np.random.default_rng(1)
     missing = holes((len(matrices), *SHAPE), rng)
     batch = {}
@@ -174,7 +156,7 @@ def test_invalid_numbers_are_never_blended():
             values = rng.integers(2**24 - 99, 2**24 + 1, missing.shape, np.int32)
         values[missing] = dtype(invalid)
         batch[name] = values
-    result, positions = affine_batch(spec, batch, matrices)
+    result, positions = moved(spec, batch, matrices)
     for name, (dtype, invalid) in DEPTHS.items():
         # What rounding to the dtype costs at 2000; at 2^24 the blend itself is coarse in float32.
         ulp = {"bfloat": 8, "half": 1, "wide": 3, "millimetres": 0.5}.get(name, 0)
@@ -226,7 +208,7 @@ def test_nothing_floats_between_foreground_and_background():
     batch = dict.fromkeys(("plain", "aware", "cubic"), floats) | {
         "grey": np.round(floats * 10).astype(np.uint8)
     }
-    result, positions = affine_batch(spec, batch, matrices)
+    result, positions = moved(spec, batch, matrices)
     for name, scale, slack in (
         ("plain", 1, 0),
         ("aware", 1, 0),
@@ -267,7 +249,7 @@ def test_cubic_is_cubic_within_a_plane():
     matrices = random_matrices(2, seed=3)
     source = np.random.default_rng(3).random((2, *SHAPE, 1), np.float32)
     source[:, :, 25:] += 10
-    result, positions = affine_batch(spec, {"x": source}, matrices)
+    result, positions = moved(spec, {"x": source}, matrices)
     for i, (x, y) in positions.items():
         one_plane = whole_neighbourhood(source[i, ..., 0] > 5, x, y, "mirror", filled=False)
         one_plane |= whole_neighbourhood(source[i, ..., 0] < 5, x, y, "mirror", filled=False)
@@ -289,13 +271,13 @@ def test_validity_is_half_of_the_weight_inside(border):
         ],
     )
     # Half a pixel to the right: the rim sees half of a pixel, and a half is enough.
-    matrices = [*random_matrices(3), [[1, 0, 0.5], [0, 1, 0], [0, 0, 1]], *whole_matrices()]
+    matrices = [*random_matrices(3, seed=4), [[1, 0, 0.5], [0, 1, 0], [0, 0, 1]], *whole_matrices()]
     rng = np.random.default_rng(4)
     bands = rng.random((len(matrices), *SHAPE, 2), np.float32)
     bands[holes(bands.shape[:3], rng), 0] = np.nan
     bands[holes(bands.shape[:3], rng, 0.05), 1] = np.nan
     full = np.ones(bands.shape, np.uint8)
-    result, positions = affine_batch(spec, {"full": full, "bands": bands}, matrices)
+    result, positions = moved(spec, {"full": full, "bands": bands}, matrices)
     assert set(result) == {"full", "full_valid", "bands", "bands_valid"}
     for name, known in (("full", full > 0), ("bands", ~np.isnan(bands))):
         found = result[f"{name}_valid"]
