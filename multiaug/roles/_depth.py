@@ -38,11 +38,11 @@ class Depth:
         Depth is along the camera's axis whatever frame positions are in, so it moves in the
         world frame too.
         """
-        moves = view.policy != "none" and view.k is not None
-        if moves and view.policy == "refit" and view.matrix.affine:
-            moves = False  # the last row of M is (0, 0, 1)
-        move = _move if moves else None
-        if group.interpolation == "ray" and view.k is not None and not view.chart.dense:
+        follows = view.policy != "none" and view.k is not None
+        # Under refit the last row of an affine map's M is (0, 0, 1).
+        stays = view.policy == "refit" and view.matrix.affine
+        move = _move if follows and not stays else None
+        if group.interpolation == "ray" and follows and not view.chart.dense:
             band = band_of(group, method="linear", encode=_invert, decode=_invert_back, move=move)
             return replace(band, jump=lambda coded: 1 / coded)
         method = "nearest" if group.interpolation == "nearest" else "linear"
