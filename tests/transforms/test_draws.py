@@ -1,0 +1,287 @@
+"""Every draw has the distribution that its docstring states, and depends on its own key alone."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+import multiaug as ma
+
+SPEC = ma.load_spec("rgb-segmentation")
+COUNT = 4000
+KEYS = jax.random.split(jax.random.key(5), COUNT)
+# Seeds are fixed: a test of a true hypothesis passes always or never.
+LEVEL = 1e-3
+
+
+def drawn(*transforms, shape=(40, 60), keys=KEYS):
+    values = ma.Pipeline(transforms, SPEC).sample(keys, shape).values
+    return jax.tree.map(np.asarray, values)
+
+
+def assert_uniform(values, lo, hi):
+    assert values.min() >= lo
+    assert values.max() <= hi
+    assert stats.kstest(values, stats.uniform(lo, hi - lo).cdf).pvalue > LEVEL
+
+
+def assert_share(hits, p):
+    assert stats.binomtest(int(hits.sum()), hits.size, p).pvalue > LEVEL
+
+
+def assert_independent(a, b):
+    assert abs(np.corrcoef(a, b)[0, 1]) < 4 / np.sqrt(len(a))
+
+
+def test_one_number_each():
+    rotate, scale, shear, bright, contrast, gamma, noise = drawn(
+        ma.Rotate((-10, 30)),
+        ma.Scale(2),
+        ma.Shear(((-5, 5), (0, 10))),
+        ma.Brightness(0.2),
+        ma.Contrast((-0.5, 0.1)),
+        ma.Gamma((0.5, 3)),
+        ma.GaussianNoise(0.1),
+    )
+    assert_uniform(rotate["degrees"], -10, 30)
+    assert_uniform(np.log2(scale["factor"][:, 0]), -1, 1)
+    np.testing.assert_array_equal(scale["factor"][:, 0], scale["factor"][:, 1])
+    assert_uniform(shear["degrees"][:, 0], -5, 5)
+    assert_uniform(shear["degrees"][:, 1], 0, 10)
+    assert_uniform(bright["amount"], -0.2, 0.2)
+    assert_uniform(contrast["amount"], -0.5, 0.1)
+    assert_uniform(np.log(gamma["exponent"]), np.log(0.5), np.log(3))
+    assert_uniform(noise["std"], 0, 0.1)
+    assert_independent(rotate["degrees"], bright["amount"])
+    assert_independent(bright["amount"], contrast["amount"])
+    assert len(np.unique(noise["seed"], axis=0)) == COUNT
+
+
+def test_per_axis():
+    scale, fraction, pixels, whole = drawn(
+        ma.Scale((0.5, 1), per_axis=True),
+        ma.Translate(0.1),
+        ma.Translate(px=((-3, 3), (0, 5))),
+        ma.Translate(px=2, whole=True),
+    )
+    assert_uniform(np.log2(scale["factor"][:, 1]), -1, 0)
+    assert_independent(*np.log(scale["factor"]).T)
+    assert_uniform(fraction["px"][:, 0], -6, 6)  # of 60 columns
+    assert_uniform(fraction["px"][:, 1], -4, 4)
+    assert_uniform(pixels["px"][:, 1], 0, 5)
+    assert_independent(*pixels["px"].T)
+    assert set(np.unique(whole["px"])) == {-2, -1, 0, 1, 2}
+
+
+def test_ranges_of_one_value_are_exact():
+    rotate, scale, gamma = drawn(ma.Rotate((17, 17)), ma.Scale((1.3, 1.3)), ma.Gamma((2, 2)))
+    assert (rotate["degrees"] == 17).all()
+    assert (scale["factor"] == np.float32(1.3)).all()
+    assert (gamma["exponent"] == 2).all()
+
+
+def test_symmetries():
+    flip, turn, swap, element = drawn(
+        ma.Flip("x", p=0.3), ma.Rot90((0, 1, 3)), ma.Transpose(0.5), ma.D4(), shape=(8, 8)
+    )
+    assert_share(flip["on"], 0.3)
+    assert_share(swap["on"], 0.5)
+    counts = [(turn["turns"] == k).sum() for k in (0, 1, 3)]
+    assert sum(counts) == COUNT
+    assert stats.chisquare(counts).pvalue > LEVEL
+    both = element["turns"] + 4 * element["transpose"]
+    assert stats.chisquare(np.bincount(both, minlength=8)).pvalue > LEVEL
+
+
+def test_crops():
+    crop, centre, box = drawn(
+        ma.Crop((31, 51)),
+        ma.Crop((10, 11), position="centre"),
+        ma.Crop(box=(1, 2, 5, 8)),
+    )
+    for axis in (0, 1):  # ten places along x and along y
+        counts = np.bincount(crop["offset"][:, axis], minlength=10)
+        assert len(counts) == 10
+        assert stats.chisquare(counts).pvalue > LEVEL
+    assert_independent(*crop["offset"].T)
+    assert (centre["offset"] == [20, 10]).all()
+    assert (box["offset"] == [1, 2]).all()
+
+
+def test_resized_crops_follow_the_peers_algorithm():
+    scale, ratio, (height, width) = (0.08, 1.0), (3 / 4, 4 / 3), (40, 60)
+    (crop,) = drawn(ma.RandomResizedCrop(32, scale, ratio))
+    x, y, w, h = crop["window"].T
+    assert (x >= 0).all()
+    assert (y >= 0).all()
+    assert (x + w <= width + 1e-3).all()
+    assert (y + h <= height + 1e-3).all()
+    rng = np.random.default_rng(0)
+    area, shape = [], []
+    while len(area) < COUNT:  # ten tries never fail here
+        a = height * width * rng.uniform(*scale)
+        r = np.exp(rng.uniform(*np.log(ratio)))
+        if np.sqrt(a * r) <= width and np.sqrt(a / r) <= height:
+            area.append(a)
+            shape.append(r)
+    assert stats.ks_2samp(w * h, area).pvalue > LEVEL
+    assert stats.ks_2samp(w / h, shape).pvalue > LEVEL
+    free = w < width - 1
+    assert_uniform(x[free] / (width - w[free]), 0, 1)
+
+
+def test_a_resized_crop_that_never_fits_takes_the_largest_central_window():
+    (crop,) = drawn(ma.RandomResizedCrop(8, scale=(1, 1), ratio=(4, 4)), keys=KEYS[:3])
+    np.testing.assert_allclose(crop["window"], [[0, 12.5, 60, 15]] * 3, rtol=1e-6)
+
+
+def test_warps():
+    tilt, bend = drawn(ma.Perspective(0.1), ma.Elastic(0.02, (3, 4)))
+    assert tilt["corners"].shape == (COUNT, 4, 2)
+    assert_uniform(tilt["corners"][:, 2, 1], -0.1, 0.1)
+    assert_independent(tilt["corners"][:, 0, 0], tilt["corners"][:, 1, 0])
+    assert bend["control"].shape == (COUNT, 6, 7, 2)
+    assert_uniform(bend["control"][:, 3, 2, 0], -0.8, 0.8)  # 0.02 of 40 rows
+
+
+def test_channel_shift_draws_for_every_channel():
+    (shift,) = drawn(ma.ChannelShift(0.1))
+    assert list(shift) == ["image"]
+    assert_uniform(shift["image"][:, 0], -0.1, 0.1)
+    assert_independent(shift["image"][:, 0], shift["image"][:, 1])
+
+
+def test_containers():
+    maybe, one, some, mixed = drawn(
+        ma.Maybe(ma.Rotate(10), p=0.2),
+        ma.OneOf([ma.Rotate(10), ma.Shear(3), ma.Flip()], weights=[1, 0, 3]),
+        ma.SomeOf([ma.Flip(), ma.Rotate(1), ma.Shear(1), ma.Scale(1.1)], k=(1, 3)),
+        ma.Shuffle([ma.Flip(), ma.Rotate(1), ma.Shear(1)]),
+    )
+    assert_share(maybe["on"], 0.2)
+    assert_uniform(maybe["children"][0]["degrees"], -10, 10)
+    assert_independent(maybe["on"], maybe["children"][0]["degrees"])
+    assert set(one["choice"]) == {0, 2}
+    assert_share(one["choice"] == 0, 0.25)
+    counts = some["on"].sum(1)
+    assert stats.chisquare([(counts == k).sum() for k in (1, 2, 3)]).pvalue > LEVEL
+    pairs = some["on"][counts == 2] @ (1 << np.arange(4))
+    assert stats.chisquare([(pairs == k).sum() for k in (3, 5, 6, 9, 10, 12)]).pvalue > LEVEL
+    assert (np.sort(mixed["order"], axis=1) == [0, 1, 2]).all()
+    words = mixed["order"] @ [9, 3, 1]
+    assert stats.chisquare(np.unique(words, return_counts=True)[1]).pvalue > LEVEL
+
+
+def test_noise_is_normal_and_independent():
+    spec = ma.DataSpec.from_dict(
+        {
+            "name": "n",
+            "entries": {
+                name: {"role": "intensity", "dtype": "float32", "channels": 2}
+                for name in ("first", "second")
+            },
+        }
+    )
+    pipeline = ma.Pipeline([ma.GaussianNoise((0.5, 0.5))], spec)
+    batch = {name: np.zeros((4, 64, 64, 2), np.float32) for name in ("first", "second")}
+    out = {n: np.asarray(a) for n, a in pipeline.batch(KEYS[:4], batch).items()}
+    for a in out.values():
+        assert stats.kstest(a.ravel() / 0.5, "norm").pvalue > LEVEL
+    first = out["first"]
+    assert_independent(first.ravel(), out["second"].ravel())  # entries
+    assert_independent(first[..., 0].ravel(), first[..., 1].ravel())  # channels
+    assert_independent(first[0].ravel(), first[1].ravel())  # records
+    assert_independent(first[:, :, 1:].ravel(), first[:, :, :-1].ravel())  # neighbours
+
+
+def test_the_key_rule():
+    """Transform i draws from fold_in(key, i); the first children of a container from 1."""
+    key = KEYS[7]
+    values = ma.Pipeline([ma.Flip(), ma.Rotate(30)], SPEC).sample(key, (8, 8)).values
+    expected = jax.random.uniform(jax.random.fold_in(key, 1), dtype=jnp.float32) * 60 - 30
+    np.testing.assert_allclose(values[1]["degrees"], expected, rtol=1e-6)
+    inside = ma.Pipeline([ma.Maybe([ma.Flip(), ma.Rotate(30)])], SPEC).sample(key, (8, 8)).values
+    own = jax.random.fold_in(jax.random.fold_in(key, 0), 2)
+    expected = jax.random.uniform(own, dtype=jnp.float32) * 60 - 30
+    np.testing.assert_allclose(inside[0]["children"][1]["degrees"], expected, rtol=1e-6)
+
+
+def test_then_leaves_earlier_draws_alone():
+    short = ma.Pipeline([ma.Rotate(30), ma.OneOf([ma.Shear(5), ma.Scale(1.2)])], SPEC)
+    longer = short.then(ma.GaussianNoise(0.1), ma.Flip())
+    a, b = short.sample(KEYS[:9], (8, 8)).values, longer.sample(KEYS[:9], (8, 8)).values
+    jax.tree.map(np.testing.assert_array_equal, a, b[:2])
+
+
+# The first draws of every transform. A change here changes what every user's seed means: it
+# needs an entry in the changelog.
+FROZEN = {
+    "Rotate": (ma.Rotate(30), "degrees"),
+    "Translate": (ma.Translate(0.1), "px"),
+    "Scale": (ma.Scale(1.5), "factor"),
+    "Shear": (ma.Shear(10), "degrees"),
+    "Flip": (ma.Flip(), "on"),
+    "Rot90": (ma.Rot90(), "turns"),
+    "Transpose": (ma.Transpose(), "on"),
+    "D4": (ma.D4(), "turns"),
+    "Perspective": (ma.Perspective(0.1), "corners"),
+    "Elastic": (ma.Elastic(0.02, 2), "control"),
+    "Crop": (ma.Crop(4), "offset"),
+    "RandomResizedCrop": (ma.RandomResizedCrop(4), "window"),
+    "Brightness": (ma.Brightness(0.2), "amount"),
+    "Contrast": (ma.Contrast(0.2), "amount"),
+    "Gamma": (ma.Gamma(1.5), "exponent"),
+    "GaussianNoise": (ma.GaussianNoise(0.1), "seed"),
+    "ChannelShift": (ma.ChannelShift(0.1), "image"),
+    "Maybe": (ma.Maybe(ma.Flip()), "on"),
+    "OneOf": (ma.OneOf([ma.Flip(), ma.Rotate(3)]), "choice"),
+    "SomeOf": (ma.SomeOf([ma.Flip(), ma.Rotate(3)]), "on"),
+    "Shuffle": (ma.Shuffle([ma.Flip(), ma.Rotate(3)]), "order"),
+}
+
+
+def first_draws():
+    pipeline = ma.Pipeline([transform for transform, _ in FROZEN.values()], SPEC)
+    values = pipeline.sample(jax.random.key(0), (16, 16)).values
+    return {
+        name: np.asarray(drawn[param], np.float64).ravel()[:2].tolist()
+        for drawn, (name, (_, param)) in zip(values, FROZEN.items(), strict=True)
+    }
+
+
+EXPECTED = {
+    "Rotate": [20.538847],
+    "Translate": [0.25226364, -1.3093251],
+    "Scale": [0.70494765, 0.70494765],
+    "Shear": [9.0739651, 0.0],
+    "Flip": [1.0],
+    "Rot90": [2.0],
+    "Transpose": [0.0],
+    "D4": [0.0],
+    "Perspective": [-0.048162844, -0.087323688],
+    "Elastic": [0.018392486, -0.074285887],
+    "Crop": [3.0, 4.0],
+    "RandomResizedCrop": [0.33965564, 0.246043],
+    "Brightness": [-0.078524783],
+    "Contrast": [-0.087063454],
+    "Gamma": [0.76786339],
+    "GaussianNoise": [2502708400.0, 253931710.0],
+    "ChannelShift": [-0.0069289207, -0.072863631],
+    "Maybe": [1.0],
+    "OneOf": [1.0],
+    "SomeOf": [0.0, 1.0],
+    "Shuffle": [0.0, 1.0],
+}
+
+
+def test_first_draws_are_frozen():
+    found = first_draws()
+    assert set(found) == set(EXPECTED)
+    for name, expected in EXPECTED.items():
+        np.testing.assert_allclose(found[name], expected, rtol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("transform", [ma.Resize(8), ma.Pad(2), ma.Normalize()])
+def test_nothing_to_draw(transform):
+    assert drawn(transform, keys=KEYS[:2]) == ({},)
