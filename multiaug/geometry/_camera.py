@@ -38,7 +38,8 @@ def rq(matrix: Array) -> tuple[Array, Array]:
     m1 = _reject(_reject(_reject(_reject(a1, m3), m2), m3), m2)
     m1 = m1 / _length(m1)
     motion = jnp.stack([m1, m2, m3])
-    return jnp.triu(product(matrix, motion.T)) / scale, motion
+    upper = jnp.triu(product(matrix, motion.T)) / scale
+    return upper.at[2, 2].set(1), motion
 
 
 def _length(v: Array) -> Array:

@@ -123,13 +123,14 @@ def _plan(
     extrinsics = poses[0].astype(jnp.float32) if poses else None
     before, after = chart.in_shape, chart.out_shape
     if not run.inverse:
-        camera = camera_of(run.spec, matrices, sizes, before, after)
+        camera = camera_of(run.spec, matrices, sizes, before, after, run.frame)
         return build_view(chart, rules, camera, extrinsics)
-    camera = camera_of(run.spec, matrices, sizes, after, before)
+    camera = camera_of(run.spec, matrices, sizes, after, before, run.frame)
     given = any(run.spec.entries[n].role == "intrinsics" for n in matrices)
     if camera is not None and not given and gains_intrinsics(rules):
         # The default camera is that of the source; here it has been refitted already.
-        forward = build_view(chart, rules, camera_of(run.spec, {}, {}, before, after), None)
+        own = camera_of(run.spec, {}, {}, before, after, run.frame)
+        forward = build_view(chart, rules, own, None)
         assert forward.k_out is not None
         camera = camera._replace(k=forward.k_out)
     return build_view(chart.inverted(), rules, camera, extrinsics)

@@ -81,6 +81,7 @@ def camera_of(
     sizes: Mapping[str, SpatialShape],
     before: SpatialShape,
     after: SpatialShape,
+    source: SpatialShape,
 ) -> Camera | None:
     """The camera of one record, its own or the spec's; None when unknown.
 
@@ -90,8 +91,9 @@ def camera_of(
         sizes: (height, width) of its pictures before the map.
         before: the reference frame before the map.
         after: the reference frame after it.
+        source: the reference frame that the spec's camera is for; ``after`` when inverting.
     """
-    k, size = default_intrinsics(spec.camera, before), before
+    k, size = default_intrinsics(spec.camera, source), before
     for name, entry in spec.entries.items():
         if entry.role == "intrinsics" and name in record:
             k, size = record[name].astype(jnp.float32), sizes.get(entry.of or "", before)
