@@ -28,18 +28,30 @@ from ._base import (
     transform,
 )
 
+# All numbers of a transform come from one call of the generator: its code, not its work, is
+# what compiling a pipeline's draws costs.
 
-def uniform(key: Key, limits: Range) -> Array:
-    """One float32 from U(lo, hi); exactly lo when the two are equal."""
+
+def unit_uniform(key: Key, count: int) -> list[Array]:
+    """Independent float32 numbers from U[0, 1)."""
+    return list(jax.random.uniform(key, (count,), jnp.float32))
+
+
+def uniform(u: Array, limits: Range) -> Array:
+    """U(lo, hi) from U[0, 1); exactly lo when the two are equal."""
     lo, hi = limits
-    return lo + (hi - lo) * jax.random.uniform(key, dtype=jnp.float32)
+    return lo + (hi - lo) * u
 
 
-def log_uniform(key: Key, limits: Range) -> Array:
-    """One float32 whose logarithm is uniform; exactly lo when the two are equal."""
+def log_uniform(u: Array, limits: Range) -> Array:
+    """A number whose logarithm is uniform, from U[0, 1); exactly lo when the two are equal."""
     lo, hi = limits
-    grown = lo * jnp.exp(jax.random.uniform(key, dtype=jnp.float32) * math.log(hi / lo))
-    return jnp.clip(grown, lo, hi)
+    return jnp.clip(lo * jnp.exp(u * math.log(hi / lo)), lo, hi)
+
+
+def uniform_index(u: Array, count: int) -> Array:
+    """0 .. count - 1, int32, from U[0, 1); even to within count / 2^23."""
+    return jnp.minimum((u * count).astype(jnp.int32), count - 1)
 
 
 @transform
@@ -67,7 +79,8 @@ class Rotate(Geometric):
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``degrees``, float32."""
-        return {"degrees": uniform(key, self.degrees)}
+        (u,) = unit_uniform(key, 1)
+        return {"degrees": uniform(u, self.degrees)}
 
     def map(self, params: Params, shape: SpatialShape) -> Map:
         """The rotation about the centre."""
@@ -107,12 +120,12 @@ class Translate(Geometric):
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``px``, (2,) float32, x and y."""
-        kx, ky = jax.random.split(key)
+        u, v = unit_uniform(key, 2)
         height, width = frame.shape
         (x, y), unit = (
             (self.px, (1, 1)) if self.px is not None else (self.fraction, (width, height))
         )
-        px = jnp.stack([uniform(kx, x) * unit[0], uniform(ky, y) * unit[1]])
+        px = jnp.stack([uniform(u, x) * unit[0], uniform(v, y) * unit[1]])
         return {"px": jnp.round(px) if self.whole else px}
 
     def map(self, params: Params, shape: SpatialShape) -> Map:
@@ -167,9 +180,9 @@ class Scale(Geometric):
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``factor``, (2,) float32, x and y."""
-        kx, ky = jax.random.split(key)
-        x = log_uniform(kx, self.factor)
-        return {"factor": jnp.stack([x, log_uniform(ky, self.factor) if self.per_axis else x])}
+        u, v = unit_uniform(key, 2)
+        both = (u, v if self.per_axis else u)
+        return {"factor": jnp.stack([log_uniform(w, self.factor) for w in both])}
 
     def map(self, params: Params, shape: SpatialShape) -> Map:
         """The zoom."""
@@ -204,9 +217,9 @@ class Shear(Geometric):
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``degrees``, (2,) float32, along x and along y."""
-        kx, ky = jax.random.split(key)
+        u, v = unit_uniform(key, 2)
         x, y = self.degrees
-        return {"degrees": jnp.stack([uniform(kx, x), uniform(ky, y)])}
+        return {"degrees": jnp.stack([uniform(u, x), uniform(v, y)])}
 
     def map(self, params: Params, shape: SpatialShape) -> Map:
         """The two shears, x first."""

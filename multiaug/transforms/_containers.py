@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from ..errors import ParameterError
 from ..typing import Array, Key, SpatialShape
+from ._affine import uniform_index, unit_uniform
 from ._base import (
     Container,
     Frame,
@@ -200,9 +201,9 @@ class SomeOf(_Holder):
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``on``, (n,) bool, and the ``children``."""
-        k_count, k_order = jax.random.split(jax.random.fold_in(key, 0))
-        count = jax.random.randint(k_count, (), self.k[0], self.k[1] + 1)
-        rank = _permutation(k_order, len(self.children))
+        u, *others = unit_uniform(jax.random.fold_in(key, 0), 1 + len(self.children))
+        count = self.k[0] + uniform_index(u, self.k[1] - self.k[0] + 1)
+        rank = _ranks(jnp.stack(others))
         return {"on": rank < count, "children": self._draw(key, frame)}
 
     def expand(self, params: Params) -> Expanded:
@@ -231,7 +232,10 @@ class Shuffle(_Holder):
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``order``, (n,) int32: which child runs first, second ..; and the ``children``."""
-        order = _permutation(jax.random.fold_in(key, 0), len(self.children))
+        n = len(self.children)
+        rank = _ranks(jnp.stack(unit_uniform(jax.random.fold_in(key, 0), n)))
+        place = jnp.arange(n, dtype=jnp.int32)[:, None]
+        order = jnp.argmax(rank[None, :] == place, axis=1).astype(jnp.int32)
         return {"order": order, "children": self._draw(key, frame)}
 
     def expand(self, params: Params) -> Expanded:
@@ -244,5 +248,9 @@ class Shuffle(_Holder):
         ]
 
 
-def _permutation(key: Key, n: int) -> Array:
-    return jax.random.permutation(key, n).astype(jnp.int32)
+def _ranks(u: Array) -> Array:
+    """A uniform permutation: how many of the numbers come before each; earlier ones win ties."""
+    n = u.shape[0]
+    earlier = jnp.tri(n, k=-1, dtype=bool)
+    before = (u[None, :] < u[:, None]) | ((u[None, :] == u[:, None]) & earlier)
+    return before.sum(1, dtype=jnp.int32)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from ..errors import ParameterError
 from ..geometry import Map, affine_map, centre, inverse, linear, product, shift
 from ..typing import Key, SpatialShape
-from ._affine import log_uniform, uniform
+from ._affine import log_uniform, uniform, uniform_index, unit_uniform
 from ._base import (
     Frame,
     Geometric,
@@ -104,8 +104,8 @@ class Crop(Geometric):
         if self.position == "centre":
             return {"offset": jnp.array([s // 2 for s in spare], jnp.int32)}
         drawn = [
-            jax.random.randint(k, (), min(s, 0), max(s, 0) + 1)
-            for k, s in zip(jax.random.split(key), spare, strict=True)
+            min(s, 0) + uniform_index(u, abs(s) + 1)
+            for u, s in zip(unit_uniform(key, 2), spare, strict=True)
         ]
         return {"offset": jnp.stack(drawn)}
 
@@ -239,13 +239,9 @@ class RandomResizedCrop(Geometric):
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``window``, (4,) float32: left, top, width, height in pixels of area."""
         height, width = frame.shape
-        k_area, k_ratio, k_x, k_y = jax.random.split(key, 4)
-        area = (
-            height
-            * width
-            * jax.vmap(lambda k: uniform(k, self.scale))(jax.random.split(k_area, _TRIES))
-        )
-        ratio = jax.vmap(lambda k: log_uniform(k, self.ratio))(jax.random.split(k_ratio, _TRIES))
+        numbers = jax.random.uniform(key, (2 * _TRIES + 2,), jnp.float32)
+        area = height * width * uniform(numbers[:_TRIES], self.scale)
+        ratio = log_uniform(numbers[_TRIES : 2 * _TRIES], self.ratio)
         w, h = jnp.sqrt(area * ratio), jnp.sqrt(area / ratio)
         fits = (w <= width) & (h <= height)
         first = jnp.argmax(fits)
@@ -253,8 +249,8 @@ class RandomResizedCrop(Geometric):
         found = fits.any()
         w = jnp.where(found, w[first], fallback_w)
         h = jnp.where(found, h[first], fallback_h)
-        x = jnp.where(found, jax.random.uniform(k_x, dtype=jnp.float32), 0.5) * (width - w)
-        y = jnp.where(found, jax.random.uniform(k_y, dtype=jnp.float32), 0.5) * (height - h)
+        x = jnp.where(found, numbers[-2], 0.5) * (width - w)
+        y = jnp.where(found, numbers[-1], 0.5) * (height - h)
         return {"window": jnp.stack([x, y, w, h])}
 
     def _largest(self, shape: SpatialShape) -> tuple[float, float]:

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from ..errors import ParameterError
 from ..typing import Array, Key
-from ._affine import log_uniform, uniform
+from ._affine import log_uniform, uniform, unit_uniform
 from ._base import (
     Frame,
     Params,
@@ -90,7 +90,8 @@ class Brightness(_Clipping):
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``amount``, float32."""
-        return {"amount": uniform(key, self.amount)}
+        (u,) = unit_uniform(key, 1)
+        return {"amount": uniform(u, self.amount)}
 
     def _change(self, params: Params, values: Array, target: Target) -> Array:
         """``v + a (hi - lo)``."""
@@ -132,7 +133,8 @@ class Contrast(_Clipping):
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``amount``, float32."""
-        return {"amount": uniform(key, self.amount)}
+        (u,) = unit_uniform(key, 1)
+        return {"amount": uniform(u, self.amount)}
 
     def _change(self, params: Params, values: Array, target: Target) -> Array:
         """``m + (1 + a) (v - m)``."""
@@ -184,7 +186,8 @@ class Gamma(_Clipping):
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``exponent``, float32."""
-        return {"exponent": log_uniform(key, self.exponent)}
+        (u,) = unit_uniform(key, 1)
+        return {"exponent": log_uniform(u, self.exponent)}
 
     def _change(self, params: Params, values: Array, target: Target) -> Array:
         """``lo + (hi - lo) u^g`` with ``u = (v - lo) / (hi - lo)``."""
@@ -235,11 +238,10 @@ class GaussianNoise(_Clipping):
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``std``, float32, and ``seed``, (2,) uint32, which fixes the noise."""
-        k_std, k_seed = jax.random.split(key)
-        return {
-            "std": uniform(k_std, self.std),
-            "seed": jax.random.bits(k_seed, (2,), jnp.uint32),
-        }
+        words = jax.random.bits(key, (3,), jnp.uint32)
+        # The upper 24 bits are all that float32 can tell apart.
+        u = (words[2] >> 8).astype(jnp.float32) * 2.0**-24
+        return {"std": uniform(u, self.std), "seed": words[:2]}
 
     def _change(self, params: Params, values: Array, target: Target) -> Array:
         """``v + std (hi - lo) n``, n from N(0, 1)."""
@@ -302,8 +304,8 @@ class ChannelShift(_Clipping):
             intensity = any(group.role == "intensity" for group in entry.groups)
             if intensity and self.touches(name) and entry.channels is not None:
                 k = jax.random.fold_in(key, zlib.crc32(name.encode()))
-                keys = jax.random.split(k, entry.channels)
-                drawn[name] = jax.vmap(lambda k: uniform(k, self.amount))(keys)
+                u = jax.random.uniform(k, (entry.channels,), jnp.float32)
+                drawn[name] = uniform(u, self.amount)
         return drawn
 
     def _change(self, params: Params, values: Array, target: Target) -> Array:

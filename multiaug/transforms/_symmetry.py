@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from ..errors import ParameterError
 from ..geometry import Map, affine_map, linear, product, rotation
 from ..typing import Array, Key, SpatialShape
+from ._affine import uniform_index, unit_uniform
 from ._base import Frame, Geometric, Params, probability, settle, static, transform
 
 
@@ -52,7 +53,8 @@ class Rot90(Geometric):
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``turns``, int32."""
-        index = jax.random.randint(key, (), 0, len(self.turns))
+        (u,) = unit_uniform(key, 1)
+        index = uniform_index(u, len(self.turns))
         return {"turns": jnp.array(self.turns, jnp.int32)[index]}
 
     def map(self, params: Params, shape: SpatialShape) -> Map:
@@ -117,7 +119,8 @@ class D4(Geometric):
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``turns``, int32 in 0..3, and ``transpose``, bool."""
-        element = jax.random.randint(key, (), 0, 8)
+        (u,) = unit_uniform(key, 1)
+        element = uniform_index(u, 8)
         return {"turns": element % 4, "transpose": element >= 4}
 
     def map(self, params: Params, shape: SpatialShape) -> Map:
