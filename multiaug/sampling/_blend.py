@@ -1,0 +1,241 @@
+"""Blending: weighted sums of taps in float32; positions on a pixel centre stay copies."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import jax.numpy as jnp
+
+from ..typing import Array
+from ._axis import nearest, split
+from ._dtype import cast, is_float
+from ._filters import SPLINE_MARGIN, lowpass, prefilter
+from ._plan import Band, Grid, Job, LowPass, Site, positions
+from ._taps import HALF, Tap, fill_row, gather, is_valid, native_fill, tap_at, taps_of
+
+
+def blend(
+    image: Array, band: Band, job: Job, grid: Grid, low: LowPass | None, site: Site
+) -> tuple[Array, Array | None, Array | None]:
+    """Weighted sums of taps in float32: (source values, known, outside)."""
+    height, width, channels = image.shape
+    size = (height, width)
+    fill = None if band.fill is None else fill_row(band.fill, channels)
+    outside = None
+    source = image.astype(jnp.float32)
+    sigma = _sigma(low, job, grid, site) if low is not None and band.lowpass else None
+    if isinstance(band.invalid, float):
+        # Compared in the array's dtype: float32 holds other numbers than bfloat16 and int32.
+        source = jnp.where(is_valid(image, band), source, jnp.nan)
+        if fill is not None:
+            fill = jnp.where(is_valid(native_fill(band, image), band), fill, jnp.nan)
+        band = replace(band, invalid="nan")
+    if band.encode is not None:
+        px, py = positions(size, site.view.chart.in_shape)
+        px, py = jnp.broadcast_arrays(px, py)
+        here = site._replace(x=px, y=py, out_x=px, out_y=py)
+        source = band.encode(source, here)
+        band = replace(band, invalid="nan")
+        if fill is not None and band.border == "constant":
+            # A number cannot be blended with encoded values: it only replaces what lies outside.
+            outside = ~tap_at(nearest(grid.x), nearest(grid.y), grid.x, size, band.border).inside
+            fill, outside = None, outside[..., None]
+    aware = band.invalid is not None or band.fill is None or band.max_jump is not None
+    if sigma is not None:
+        source = _lowpass(source, band, fill, sigma, low)
+    if aware:
+        values, known = _blend_valid(source, band, grid, size, fill)
+    else:
+        assert fill is not None
+        values, known = _blend_all(source, band, grid, size, fill), None
+    if band.decode is not None:
+        values = band.decode(values, site)
+    if not _copies_by_itself(image, band, aware=aware):
+        values, known = _keep_exact(image, band, grid, sigma, (values, known), fill)
+    if outside is not None and known is not None:
+        known = known | outside
+    return values, known, outside
+
+
+def _blend_all(source: Array, band: Band, grid: Grid, size: tuple[int, int], fill: Array) -> Array:
+    if band.method == "spline3":
+        margin = SPLINE_MARGIN
+        source = prefilter(source, band.border, fill)
+        size = (size[0] + 2 * margin, size[1] + 2 * margin)
+        # Coefficients repeat with the picture where its border does; a constant or an edge
+        # has settled at the end of the margin.
+        grid = grid._replace(x=grid.x + margin, y=grid.y + margin)
+        if band.border in {"reflect", "mirror", "wrap"}:
+            source = source[margin:-margin, margin:-margin]
+            size = (size[0] - 2 * margin, size[1] - 2 * margin)
+            grid = grid._replace(x=grid.x - margin, y=grid.y - margin)
+    rows = source.reshape(-1, source.shape[-1])
+    total = jnp.zeros((*grid.x.shape, source.shape[-1]), jnp.float32)
+    for tap in taps_of(grid, band.method, size, band.border):
+        value = gather(rows, tap.index)
+        if band.border == "constant":
+            value = jnp.where(tap.inside[..., None], value, fill)
+        total = total + value * tap.weight[..., None]
+    return total
+
+
+def _blend_valid(
+    source: Array, band: Band, grid: Grid, size: tuple[int, int], fill: Array | None
+) -> tuple[Array, Array]:
+    """Linear over the valid taps, renormalised; invalid where they carry less than half."""
+    rows = source.reshape(-1, source.shape[-1])
+
+    def read(tap: Tap) -> tuple[Array, Array]:
+        value = gather(rows, tap.index)
+        inside = tap.inside[..., None]
+        if fill is not None and band.border == "constant":
+            value = jnp.where(inside, value, fill)
+        valid = is_valid(value, band) if band.invalid is not None else jnp.ones_like(inside)
+        return value, valid if fill is not None else valid & inside
+
+    taps = taps_of(grid, "linear", size, band.border)
+    read_taps = [read(tap) for tap in taps]
+    weight = [
+        jnp.where(ok, t.weight[..., None], 0) for t, (_, ok) in zip(taps, read_taps, strict=True)
+    ]
+    known = sum(weight[1:], start=weight[0]) >= HALF
+    reference = None
+    if band.max_jump is not None:
+        reference = _heaviest([v for v, _ in read_taps], weight, band)
+        weight = [
+            jnp.where(_near(v, reference, band), w, 0)
+            for (v, _), w in zip(read_taps, weight, strict=True)
+        ]
+    total = sum(weight[1:], start=weight[0])
+    safe = jnp.where(total > 0, total, 1)
+    blended = sum(
+        (jnp.where(w > 0, v, 0) * (w / safe) for (v, _), w in zip(read_taps, weight, strict=True)),
+        start=jnp.zeros((*grid.x.shape, source.shape[-1]), jnp.float32),
+    )
+    if band.method == "cubic":
+        blended = _cubic_where_whole(rows, band, grid, size, fill, blended, reference)
+    return blended, known
+
+
+def _heaviest(values: list[Array], weight: list[Array], band: Band) -> Array:
+    """What max_jump measures, at the heaviest valid tap."""
+    heaviest, reference = weight[0], _measure(values[0], band)
+    for w, value in zip(weight[1:], values[1:], strict=True):
+        reference = jnp.where(w > heaviest, _measure(value, band), reference)
+        heaviest = jnp.maximum(w, heaviest)
+    return reference
+
+
+def _measure(value: Array, band: Band) -> Array:
+    return value if band.jump is None else band.jump(value)
+
+
+def _near(value: Array, reference: Array, band: Band) -> Array:
+    """Within max_jump of the reference; False for NaN, which has no weight anyway."""
+    assert band.max_jump is not None
+    distance = jnp.abs(_measure(value, band) - reference)
+    return (distance.max(-1, keepdims=True) if band.joint else distance) <= band.max_jump
+
+
+def _cubic_where_whole(
+    rows: Array,
+    band: Band,
+    grid: Grid,
+    size: tuple[int, int],
+    fill: Array | None,
+    linear: Array,
+    reference: Array | None,
+) -> Array:
+    """Cubic where all 16 taps are valid, and none beyond a jump; else the linear value."""
+    total = jnp.zeros_like(linear)
+    whole: Array | None = None
+    for tap in taps_of(grid, "cubic", size, band.border):
+        value, inside = gather(rows, tap.index), tap.inside[..., None]
+        if fill is not None and band.border == "constant":
+            value = jnp.where(inside, value, fill)
+        valid = is_valid(value, band) if band.invalid is not None else jnp.ones_like(inside)
+        valid = valid if fill is not None else valid & inside
+        if reference is not None:
+            valid = valid & _near(value, reference, band)
+        whole = valid if whole is None else whole & valid
+        total = total + jnp.where(valid, value, 0) * tap.weight[..., None]
+    assert whole is not None
+    return jnp.where(whole, total, linear)
+
+
+def _copies_by_itself(image: Array, band: Band, *, aware: bool) -> bool:
+    """A weight of 1 on one tap and of 0 on the others is a copy, to the bit.
+
+    Not so through a codec or spline coefficients, for integers beyond 2^24, or where a weight of
+    0 meets a NaN that nobody looks for.
+    """
+    coded = band.encode is not None or band.decode is not None or band.method == "spline3"
+    whole = not is_float(image.dtype)
+    return not coded and (image.dtype.itemsize < 4 if whole else aware)
+
+
+def _keep_exact(
+    image: Array,
+    band: Band,
+    grid: Grid,
+    sigma: tuple[Array, Array] | None,
+    blended: tuple[Array, Array | None],
+    fill: Array | None,
+) -> tuple[Array, Array | None]:
+    """Positions on a pixel centre copy that pixel, bit for bit."""
+    height, width, channels = image.shape
+    (ix, fx), (iy, fy) = split(grid.x), split(grid.y)
+    exact = (fx == 0) & (fy == 0)
+    if sigma is not None:
+        exact = exact & (sigma[0] == 0) & (sigma[1] == 0)
+    exact = exact[..., None]
+    tap = tap_at(ix, iy, fx, (height, width), band.border)
+    raw = gather(image.reshape(-1, channels), tap.index)
+    values, known = blended
+    native = band.encode is None and band.decode is None and band.move is None
+    if native and not is_float(image.dtype):
+        # Integers beyond 2^24 survive only if they never pass through float32.
+        inside = tap.inside[..., None]
+        if fill is not None:
+            raw = jnp.where(inside, raw, native_fill(band, image))
+        return jnp.where(exact, raw, cast(values, image.dtype)), known
+    raw = raw.astype(jnp.float32)
+    if fill is not None:
+        raw = jnp.where(tap.inside[..., None], raw, fill)
+    if known is not None:
+        raw = jnp.where(known, raw, 0)
+    return jnp.where(exact, raw, values), known
+
+
+def _sigma(low: LowPass, job: Job, grid: Grid, site: Site) -> tuple[Array, Array]:
+    """Gaussian deviations (x, y) in source pixels from the map's scale at the centre.
+
+    A map that shrinks by a factor s reads every s-th pixel; (s - 1) / 2 is scikit-image's rule.
+    """
+    zero = jnp.zeros((1, 1), jnp.float32)
+    _, _, (a, b, c, d) = site.view.chart.pull(zero, zero)
+    (sx_in, sy_in), (sx, sy) = site.scale_in, site.scale_out
+    step_x = jnp.hypot(a[0, 0] / sx, b[0, 0] / sy) * sx_in
+    step_y = jnp.hypot(c[0, 0] / sx, d[0, 0] / sy) * sy_in
+    return _deviation(step_x), _deviation(step_y)
+
+
+def _deviation(step: Array) -> Array:
+    # Rounding in a map that does not shrink must not turn a copy into a blur.
+    return jnp.where(step > 1 + 1e-5, (step - 1) / 2, 0)
+
+
+def _lowpass(
+    source: Array, band: Band, fill: Array | None, sigma: tuple[Array, Array], low: LowPass | None
+) -> Array:
+    """Low-pass; over valid pixels only, where some may be invalid."""
+    assert low is not None
+    if band.invalid is None and fill is not None:
+        return lowpass(source, sigma, low.radius, band.border, fill)
+    valid = is_valid(source, band) if band.invalid is not None else jnp.ones_like(source, bool)
+    valid = jnp.broadcast_to(valid, source.shape)
+    zero = jnp.zeros_like(source[:1, :1]) if fill is None else fill
+    one = jnp.zeros_like(zero) if fill is None else jnp.ones_like(zero)
+    mass = lowpass(valid.astype(jnp.float32), sigma, low.radius, band.border, one)
+    total = lowpass(jnp.where(valid, source, 0), sigma, low.radius, band.border, zero)
+    return jnp.where(valid, total / jnp.where(valid, mass, 1), source)

@@ -1,0 +1,54 @@
+"""Copying: nearest, and labels by majority. Values never leave their dtype."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+
+from ..typing import Array
+from ._axis import nearest
+from ._plan import Band, Grid
+from ._taps import gather, is_valid, tap_at, taps_of
+
+
+def pick(image: Array, band: Band, grid: Grid) -> tuple[Array, Array | None, Array | None]:
+    """Values copied from single pixels: (values, known, outside)."""
+    height, width, channels = image.shape
+    rows = image.reshape(height * width, channels)
+    ix, iy = nearest(grid.x), nearest(grid.y)
+    tap = tap_at(ix, iy, jnp.ones_like(grid.x), (height, width), band.border)
+    index, inside = tap.index, tap.inside
+    if band.method == "majority":
+        index, inside = _majority(rows, band, grid, (height, width))
+    values = gather(rows, index)
+    known = is_valid(values, band) if band.invalid is not None else None
+    outside = ~inside[..., None] if band.border == "constant" else None
+    if outside is not None and band.fill is None:
+        known = ~outside if known is None else known & ~outside
+        outside = None
+    elif outside is not None and known is not None:
+        known = known | outside
+    return values, known, outside
+
+
+def _majority(rows: Array, band: Band, grid: Grid, size: tuple[int, int]) -> tuple[Array, Array]:
+    """The tap whose label gathers most of the linear weight; ties go to the nearer tap."""
+    taps = taps_of(grid, "linear", size, band.border)
+    fill = 0 if band.fill is None else int(band.fill[0])
+    labels = [
+        jnp.where(tap.inside, gather(rows, tap.index)[..., 0].astype(jnp.int32), fill)
+        for tap in taps
+    ]
+    scores = [
+        sum((jnp.where(labels[j] == labels[k], taps[j].weight, 0) for j in range(4)), start=0.0)
+        for k in range(4)
+    ]
+    index, inside, best, own = taps[0].index, taps[0].inside, scores[0], taps[0].weight
+    for tap, score in zip(taps[1:], scores[1:], strict=True):
+        # Scores are sums of the same four weights in another order: equal ones differ by ulps.
+        tie = jnp.abs(score - best) < 1e-6
+        better = jnp.where(tie, tap.weight > own, score > best)
+        index = jnp.where(better, tap.index, index)
+        inside = jnp.where(better, tap.inside, inside)
+        own = jnp.where(better, tap.weight, own)
+        best = jnp.where(better, score, best)
+    return index, inside

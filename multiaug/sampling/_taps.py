@@ -1,0 +1,74 @@
+"""Taps: which source pixels an output pixel reads, and which of them are valid."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import numpy as np
+
+from ..typing import Array, ArrayLike
+from ._axis import fold, split, weights
+from ._dtype import constant
+from ._plan import Band, Grid
+
+# Weights are sums of rounded products; "less than half" must not depend on their last bits.
+HALF = 0.5 - 1e-6
+
+
+@dataclass(frozen=True)
+class Tap:
+    """One source pixel per output pixel."""
+
+    index: Array  # (h, w) row-major, always inside
+    inside: Array  # (h, w) bool, False beyond the rim of a constant border
+    weight: Array  # (h, w) float32
+
+
+def tap_at(ix: Array, iy: Array, weight: Array, size: tuple[int, int], border: str) -> Tap:
+    height, width = size
+    index = fold(iy, height, border) * width + fold(ix, width, border)
+    inside = (ix >= 0) & (ix < width) & (iy >= 0) & (iy < height)
+    return Tap(index, inside if border == "constant" else jnp.ones_like(inside), weight)
+
+
+def taps_of(grid: Grid, method: str, size: tuple[int, int], border: str) -> list[Tap]:
+    (ix, fx), (iy, fy) = split(grid.x), split(grid.y)
+    return [
+        tap_at(ix + dx, iy + dy, wy * wx, size, border)
+        for dy, wy in weights(fy, method)
+        for dx, wx in weights(fx, method)
+    ]
+
+
+def gather(rows: Array, index: Array) -> Array:
+    return rows.at[index].get(mode="promise_in_bounds")
+
+
+def is_valid(values: Array, band: Band) -> Array:
+    """(..., 1) for joint bands, else (..., C)."""
+    if isinstance(band.invalid, str):
+        bad = jnp.isnan(values)
+        return ~(bad.any(-1, keepdims=True) if band.joint else bad)
+    assert band.invalid is not None
+    bad = values == constant(band.invalid, values.dtype)
+    return ~(bad.all(-1, keepdims=True) if band.joint else bad)
+
+
+def fill_row(fill: tuple[float, ...], channels: int) -> Array:
+    return jnp.broadcast_to(jnp.asarray(fill, jnp.float32), (1, 1, channels))
+
+
+def native_fill(band: Band, image: Array) -> Array:
+    """The fill in the dtype of the array: float32 would round the larger integers."""
+    assert band.fill is not None
+    fill = np.stack([constant(value, image.dtype) for value in band.fill])
+    return jnp.broadcast_to(fill, (1, 1, image.shape[-1]))
+
+
+def invalid_value(band: Band, image: Array) -> ArrayLike:
+    """What stands where nothing is known: the fill, when no value means that."""
+    if band.invalid is None and band.fill is not None:
+        return native_fill(band, image)
+    return constant(band.invalid if isinstance(band.invalid, float) else math.nan, image.dtype)
