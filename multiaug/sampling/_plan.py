@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -148,16 +148,35 @@ def sampling_grid(
     """
     height, width = size_out
     half = -(-height // 2)
-    (sx_in, sy_in), (cx_in, cy_in) = ratio(size_in, chart.in_shape), centre(size_in)
-    (sx, sy), (cx, cy) = ratio(size_out, chart.out_shape), centre(size_out)
-    x = (jnp.arange(width, dtype=jnp.float32) - cx) / sx
+    scale_in, scale_out = ratio(size_in, chart.in_shape), ratio(size_out, chart.out_shape)
+    (cx_in, cy_in), (cx, cy) = centre(size_in), centre(size_out)
+    x = jnp.arange(width, dtype=jnp.float32) - cx
 
     def block(rows: Array) -> tuple[Array, ...]:
-        y = (rows - cy) / sy
-        grid_x, grid_y = jnp.broadcast_arrays(x[None, :], y[:, None])
-        px, py, slopes = chart.pull(grid_x, grid_y)
-        return (px * sx_in + cx_in, py * sy_in + cy_in, *(slopes if jacobian else ()))
+        grid_x, grid_y = jnp.broadcast_arrays(x[None, :], (rows - cy)[:, None])
+        px, py, slopes = _pull(chart, grid_x, grid_y, scale_in, scale_out)
+        return (px + cx_in, py + cy_in, *(slopes if jacobian else ()))
 
     blocks = lax.map(block, jnp.arange(2 * half, dtype=jnp.float32).reshape(2, half))
     px, py, *slopes = (b.reshape(2 * half, width)[:height] for b in blocks)
     return Grid(px, py, (slopes[0], slopes[1], slopes[2], slopes[3]) if jacobian else None)
+
+
+def _pull(
+    chart: Map,
+    x: Array,
+    y: Array,
+    scale_in: tuple[float, float],
+    scale_out: tuple[float, float],
+) -> tuple[Array, Array, Jacobian]:
+    """The backward map between centred pixels of arrays; its Jacobian between reference pixels."""
+    if chart.dense:
+        px, py, slopes = chart.pull(x / scale_out[0], y / scale_out[1])
+        return px * scale_in[0], py * scale_in[1], slopes
+    # One matrix takes the scales in, where they cancel: flips are copies at every resolution.
+    scales = np.divide.outer([*scale_in, 1], [*scale_out, 1])
+    matrix = chart.matrix()
+    backward = matrix.backward * scales.astype(np.float32)
+    px, py, (a, b, c, d) = replace(matrix, backward=backward).pull(x, y)
+    (sa, sb), (sc, sd) = scales[:2, :2].tolist()
+    return px, py, (a / sa, b / sb, c / sc, d / sd)
