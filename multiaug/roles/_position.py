@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import jax.numpy as jnp
 
-from ..geometry import rays, transform
+from ..geometry import inverse, rays, transform
 from ..sampling import Band, Site
 from ..spec import ChannelGroup, RoleFacts, register_role
 from ..typing import Array
@@ -89,4 +89,5 @@ def _encode_world(xyz: Array, site: Site) -> Array:
 def _decode_world(coded: Array, site: Site) -> Array:
     pose = site.view.extrinsics
     camera = _decode(coded, site) - pose[:3, 3].reshape(1, 1, 3)
-    return transform(pose[:3, :3].T, camera)
+    # Not the transpose: the world may be in other units than the camera.
+    return transform(inverse(pose[:3, :3]), camera)
