@@ -14,6 +14,7 @@ from functools import partial
 import jax
 import numpy as np
 import pytest
+from skimage import data
 
 import multiaug as ma
 from multiaug.spec import CameraSpec, DataSpec, EntrySpec
@@ -318,3 +319,76 @@ def plan(structure, pipeline, params, out, k):
     before, after = (np.stack([m @ one for one in k]) for m in (enter, np.linalg.inv(leave)))
     maps = np.stack([chart.matrix for chart in charts])
     return leave @ maps @ enter, k, np.stack([*map(oracle.deform, maps, before, after)]), k
+
+
+@dataclass(frozen=True)
+class Stereo:
+    """A real scene: the motorcycle of Middlebury Stereo 2014, as scikit-image ships it."""
+
+    colours: np.ndarray
+    cloud: np.ndarray
+    k: np.ndarray
+
+    @property
+    def shape(self) -> oracle.Shape:
+        return self.cloud.shape[:2]
+
+
+@pytest.fixture(scope="module")
+def stereo() -> Stereo:
+    colours, _, disparity = data.stereo_motorcycle()
+    k = np.array([[994.978, 0, 311.193], [0, 994.978, 254.877], [0, 0, 1]])
+    known = np.isfinite(disparity)
+    z = 193.001 * 994.978 / (np.where(known, disparity, 1).astype(np.float64) + 31.086)
+    depth = np.where(known, z, np.nan)
+    return Stereo(colours, oracle.lift(depth[None], k[None])[0].astype(np.float32), k)
+
+
+def on_an_edge(at: np.ndarray, cloud: np.ndarray) -> np.ndarray:
+    """Pixels whose four taps are all known and differ by a tenth of their depth or more."""
+    height, width = cloud.shape[:2]
+    base = np.floor(at)
+    inside = ((base >= 0) & (base < [width - 1, height - 1])).all(-1)
+    x, y = np.where(inside[..., None], base, 0).astype(int).transpose(2, 0, 1)
+    taps = np.stack([cloud[y + dy, x + dx, 2] for dy in (0, 1) for dx in (0, 1)])
+    return inside & (taps.max(0) > 1.1 * taps.min(0))  # False where a tap is NaN
+
+
+@pytest.mark.parametrize("policy", ["refit", "fixed"])
+def test_a_real_scene_and_its_depth_edges(policy, stereo):
+    count, repeats = 4, 60 if NIGHTLY else 4
+    spec = replace_camera(ma.load_spec("rgbxyz-separate"), policy)
+    pipeline = ma.Pipeline([ma.Perspective(matrix=EYE)], spec)
+    draw = np.random.default_rng(7)
+    batch = {
+        "image": np.broadcast_to(stereo.colours, (count, *stereo.colours.shape)),
+        "xyz": np.broadcast_to(stereo.cloud, (count, *stereo.cloud.shape)),
+        "intrinsics": np.broadcast_to(stereo.k.astype(np.float32), (count, 3, 3)),
+    }
+    params = pipeline.sample(jax.random.split(jax.random.key(0), count), stereo.shape)
+    points = edges = 0
+    worst = worst_edge = 0.0
+    grid = oracle.pixels(stereo.shape)
+    for repeat in range(repeats):
+        maps = scenes.projective_maps if repeat % 2 else scenes.affine_maps
+        matrices = maps(draw, count, stereo.shape).astype(np.float32)
+        out = pipeline.apply(replace(params, values=({"matrix": matrices},)), batch)
+        cloud = np.asarray(out["xyz"])
+        for i in range(count):
+            away = np.linalg.norm(oracle.project(out["intrinsics"][i], cloud[i]) - grid, axis=-1)
+            signed = matrices[i] / (matrices[i][2] @ [*oracle.centre(stereo.shape), 1])
+            edge = on_an_edge(oracle.sources(signed[None], stereo.shape)[0], stereo.cloud)
+            edge &= np.isfinite(away)
+            points += np.isfinite(away).sum()
+            edges += edge.sum()
+            worst = max(worst, np.nanmax(away, initial=0))
+            worst_edge = max(worst_edge, away[edge].max(initial=0))
+        assert (cloud[..., 2][np.isfinite(cloud[..., 2])] > 0).all()
+    print(policy, points, edges, f"{worst:.1e} {worst_edge:.1e}")
+    assert points > 1_000_000
+    assert edges > 5_000
+    assert max(worst, worst_edge) < LIMIT
+
+
+def replace_camera(spec: DataSpec, policy: str) -> DataSpec:
+    return DataSpec(spec.name, spec.entries, CameraSpec(policy))
