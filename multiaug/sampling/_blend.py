@@ -108,9 +108,13 @@ def _blend_valid(
         ]
     total = sum(weight[1:], start=weight[0])
     safe = jnp.where(total > 0, total, 1)
+    # Negative zeros, to which adding changes nothing: a copy keeps the sign of its zeros.
     blended = sum(
-        (jnp.where(w > 0, v, 0) * (w / safe) for (v, _), w in zip(read_taps, weight, strict=True)),
-        start=jnp.zeros((*grid.x.shape, source.shape[-1]), jnp.float32),
+        (
+            jnp.where(w > 0, v, -0.0) * (w / safe)
+            for (v, _), w in zip(read_taps, weight, strict=True)
+        ),
+        start=jnp.full((*grid.x.shape, source.shape[-1]), -0.0, jnp.float32),
     )
     if band.method == "cubic":
         blended = _cubic_where_whole(rows, band, grid, size, fill, blended, reference)
@@ -148,7 +152,8 @@ def _cubic_where_whole(
 ) -> Array:
     """Cubic where all 16 taps are valid, and none beyond a jump; else the linear value."""
     total = jnp.zeros_like(linear)
-    whole: Array | None = None
+    # On a pixel centre the linear value is a copy.
+    whole = ~((grid.x == jnp.floor(grid.x)) & (grid.y == jnp.floor(grid.y)))[..., None]
     for tap in taps_of(grid, "cubic", size, band.border):
         value, inside = gather(rows, tap.index), tap.inside[..., None]
         if fill is not None and band.border == "constant":
@@ -157,9 +162,8 @@ def _cubic_where_whole(
         valid = valid if fill is not None else valid & inside
         if reference is not None:
             valid = valid & _near(value, reference, band)
-        whole = valid if whole is None else whole & valid
+        whole = whole & valid
         total = total + jnp.where(valid, value, 0) * tap.weight[..., None]
-    assert whole is not None
     return jnp.where(whole, total, linear)
 
 
