@@ -1,0 +1,191 @@
+"""What every transform owes its users."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import FrozenInstanceError, fields
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..pipeline import Pipeline, RecordParams
+from ..spec import DataSpec, check_structure
+from ..transforms import Frame, Geometric, Photometric, Transform, to_config
+from ..typing import Batch, Key, SpatialShape
+from ._agreement import close, same
+from ._compilations import compilations
+from ._contents import make_record
+
+_COUNT = 3
+# A map and its inverse, in pixels.
+_ROUND_TRIP = 0.01
+
+
+def check_transform(
+    transform: Transform,
+    spec: DataSpec,
+    seed: int = 0,
+    *,
+    shape: SpatialShape = (16, 16),
+    batch: Batch | None = None,
+) -> None:
+    """Check a transform, one of your own as well, against the promises of the library.
+
+    The draws of a record depend on its key alone. The same params give the same bits: again,
+    after a round trip through NumPy or JSON, in a batch or one by one. Under jit and vmap the
+    results agree to rounding. Another key or another record of the same shapes compiles
+    nothing. Inputs stay as they were, and settings are frozen and documented. Maps agree with
+    their inverses and with the shape that they announce; photometric transforms leave all but
+    intensity channels alone.
+
+    Args:
+        transform: an instance; its class must be registered with `multiaug.transforms.transform`.
+        spec: of the records to try it on.
+        seed: fixes keys and records.
+        shape: (height, width) of the records; smaller ones compile as long.
+        batch: records to try it on, in the place of noise with holes.
+
+    Raises:
+        AssertionError: a promise is broken; the message says which one.
+    """
+    _documented(type(transform))
+    _frozen(transform)
+    if batch is None:
+        batch = make_record(spec, shape, seed, batch=_COUNT, holes=True)
+    shape = check_structure(spec, batch, batch=True)
+    pipeline = Pipeline((transform,), spec)
+    keys = jax.random.split(jax.random.key(seed), len(next(iter(batch.values()))))
+    before = {name: np.array(array) for name, array in batch.items()}
+    params = _draws(pipeline, keys, shape)
+    if isinstance(transform, Geometric):
+        _maps(transform, params, shape)
+    out = pipeline.apply(params, batch)
+    _same_again(pipeline, keys, params, batch, out)
+    _one_by_one(pipeline, keys, batch, out)
+    _under_jit_and_vmap(pipeline, keys, batch, out)
+    same({n: np.asarray(a) for n, a in batch.items()}, before, "the records that came in")
+    if isinstance(transform, Photometric):
+        _intensity_only(spec, batch, out)
+
+
+def _documented(cls: type[Transform]) -> None:
+    text = cls.__doc__ or ""
+    # A dataclass without a docstring gets its signature for one.
+    written = bool(text) and not text.startswith(f"{cls.__name__}(")
+    assert written, f"{cls.__name__} has no docstring"
+    missing = [item.name for item in fields(cls) if f"{item.name}:" not in text]  # type: ignore[arg-type]
+    assert not missing, f"the docstring of {cls.__name__} says nothing about {missing}"
+
+
+def _frozen(transform: Transform) -> None:
+    for item in fields(transform):  # type: ignore[arg-type]
+        try:
+            setattr(transform, item.name, getattr(transform, item.name))
+        except FrozenInstanceError:
+            continue
+        raise AssertionError(f"{transform.owner}.{item.name} can be changed in place")
+    hash(jax.tree.structure(transform))  # what jit does with the settings
+    rebuilt = jax.tree.map(lambda leaf: leaf, transform)
+    assert json.dumps(to_config(rebuilt)) == json.dumps(to_config(transform)), (
+        f"{transform.owner} has other settings when JAX has rebuilt it: "
+        "__post_init__ must leave settled ones as they are"
+    )
+
+
+def _draws(pipeline: Pipeline, keys: Key, shape: SpatialShape) -> RecordParams:
+    """The draws depend on the key alone, and compiling them changes nothing."""
+    params = pipeline.sample(keys, shape)
+    same(pipeline.sample(keys, shape), params, "params drawn again")
+    for i, key in enumerate(keys):
+        alone = pipeline.sample(key, shape)
+        same(alone, jax.tree.map(lambda leaf, i=i: leaf[i], params), "params drawn alone")
+    frame = Frame(shape, pipeline.spec)
+    eager = pipeline.transforms[0].sample(jax.random.fold_in(keys[0], 0), frame)
+    compiled = jax.tree.map(lambda leaf: leaf[0], params.values[0])
+    alike = str(jax.tree.structure(eager)) == str(jax.tree.structure(compiled))
+    assert alike, "sample gives other params when it is compiled"
+    for a, b in zip(jax.tree.leaves(eager), jax.tree.leaves(compiled), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6, err_msg="params, not compiled")
+    return params
+
+
+def _same_again(
+    pipeline: Pipeline, keys: Key, params: RecordParams, batch: Batch, out: Batch
+) -> None:
+    """The same params give the same bits; nothing is compiled for it."""
+    pipeline.batch(keys, batch)
+    document = json.dumps(pipeline.to_dict())
+    again = Pipeline.from_dict(json.loads(document))
+    assert json.dumps(again.to_dict()) == document, "the document changes when it is read"
+    others = jax.random.split(keys[0], len(keys))
+    with compilations() as found:
+        same(pipeline.batch(keys, batch), out, "batch, against apply of sample")
+        same(pipeline.apply(_through_numpy(params), batch), out, "params that were saved")
+        same(again.batch(keys, batch), out, "the pipeline, through JSON")
+        turned = {name: array[::-1] for name, array in batch.items()}
+        jax.block_until_ready(pipeline.batch(others, turned))
+    found = [line for line in found if "_draw" in line or "_run" in line]
+    assert not found, f"compiled anew for the same shapes: {found}"
+
+
+def _through_numpy(params: RecordParams) -> RecordParams:
+    leaves, structure = jax.tree.flatten(params)
+    file = io.BytesIO()
+    np.savez(file, *[np.asarray(leaf) for leaf in leaves])
+    file.seek(0)
+    with np.load(file, allow_pickle=False) as saved:
+        return jax.tree.unflatten(structure, list(saved.values()))  # type: ignore[no-any-return]
+
+
+def _one_by_one(pipeline: Pipeline, keys: Key, batch: Batch, out: Batch) -> None:
+    for i, key in enumerate(keys):
+        alone = pipeline(key, {name: array[i] for name, array in batch.items()})
+        same(alone, {name: array[i] for name, array in out.items()}, f"record {i} alone")
+
+
+def _under_jit_and_vmap(pipeline: Pipeline, keys: Key, batch: Batch, out: Batch) -> None:
+    traced = []
+
+    def run(key: Key, record: Any) -> Any:
+        traced.append(key)
+        return pipeline(key, record)
+
+    wide = jax.jit(jax.vmap(run))
+    close(wide(keys, batch), out, "under jit and vmap")
+    wide(keys[::-1], batch)
+    assert len(traced) == 1, "traced again for the same shapes"
+
+
+def _maps(transform: Geometric, params: RecordParams, shape: SpatialShape) -> None:
+    for i in range(len(params.key)):
+        drawn = jax.tree.map(lambda leaf, i=i: jnp.asarray(leaf[i]), params.values[0])
+        chart = transform.map(drawn, shape)
+        frames = (chart.in_shape, chart.out_shape)
+        assert frames == (shape, transform.out_shape(shape)), (
+            f"the map is from {frames[0]} to {frames[1]}; "
+            f"out_shape says {transform.out_shape(shape)}"
+        )
+        height, width = chart.out_shape
+        x = jnp.array([-0.4, 0.0, 0.1, 0.4], jnp.float32) * width
+        y = jnp.array([0.1, 0.0, -0.4, 0.4], jnp.float32) * height
+        there_x, there_y, _ = chart.pull(x, y)
+        back_x, back_y, _ = chart.push(there_x, there_y)
+        far = float(jnp.hypot(back_x - x, back_y - y).max())
+        assert far < _ROUND_TRIP, f"backward and forward map disagree by {far:.3g} pixels"
+
+
+def _intensity_only(spec: DataSpec, batch: Batch, out: Batch) -> None:
+    for name, entry in spec.entries.items():
+        if name not in batch or entry.kind != "spatial":
+            continue
+        for group in entry.groups:
+            if group.role != "intensity":
+                part = group.channel_slice() if len(entry.groups) > 1 else slice(None)
+                same(
+                    np.asarray(out[name])[..., part].astype(np.asarray(batch[name]).dtype),
+                    np.asarray(batch[name])[..., part],
+                    f"{name}, which is no intensity",
+                )
