@@ -35,7 +35,7 @@ def fold(index: Array, size: int, border: str) -> Array:
 
 
 def split(coordinate: Array) -> tuple[Array, Array]:
-    """Whole part (int32) and fraction in [0, 1) of a coordinate.
+    """Whole part (int32) and fraction in [0, 1] of a coordinate; 1 a hair below a whole number.
 
     NaN counts as far outside.
     """
