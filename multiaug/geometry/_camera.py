@@ -96,8 +96,11 @@ def mirrors(segment: Projective) -> Array:
 
 def rays(k: Array, x: Array, y: Array) -> tuple[Array, Array]:
     """(X/Z, Y/Z) of the points seen at centred positions (x, y) by centred intrinsics."""
-    v = (y - k[1, 2]) / k[1, 1]
-    return (x - k[0, 1] * v - k[0, 2]) / k[0, 0], v
+    # Left to itself XLA turns a division by a scalar into this product, or not, from one number
+    # of devices to the next.
+    fx, fy = 1 / k[0, 0], 1 / k[1, 1]
+    v = (y - k[1, 2]) * fy
+    return (x - k[0, 1] * v - k[0, 2]) * fx, v
 
 
 def intrinsics_from_fov(degrees: float, shape: SpatialShape) -> NDArray:

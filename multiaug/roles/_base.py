@@ -133,7 +133,7 @@ def band_of(
 def unit(vectors: Array) -> Array:
     """Scale (..., 3) vectors to length 1; the zero vector stays."""
     length = jnp.sqrt(jnp.sum(vectors * vectors, axis=-1, keepdims=True))
-    return vectors / jnp.where(length > 0, length, 1)
+    return vectors * (1 / jnp.where(length > 0, length, 1))
 
 
 def column(values: Array) -> Array:
