@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import ParameterError
 from ..roles import SPATIAL_ROLES, TABLE_ROLES, PointSite, View
-from ..sampling import Form, Job, LowPass, cast, is_float, over_records, resample
+from ..sampling import Form, Job, LowPass, cast, constant, is_float, over_records, resample
 from ..spec import ChannelGroup, DataSpec, EntrySpec
 from ..transforms import Photometric, Range, Step, Target, Transform
 from ..typing import Array, SpatialShape
@@ -237,7 +237,7 @@ def _change(run: Run, entry: EntrySpec, steps: list[Step], array: Array) -> Arra
     for group in _groups(entry, array):
         part = array[..., group.channel_slice()]
         if group.role == "intensity":
-            part = _change_group(run, entry.name, group, steps, part, before)
+            part = _change_group(run, entry.name, group, steps, part, (before, dtype))
         parts.append(cast(part, dtype))
     return parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=-1)
 
@@ -268,22 +268,46 @@ def _change_group(
     group: ChannelGroup,
     steps: list[Step],
     part: Array,
-    dtype: np.dtype[Any],
+    dtypes: tuple[np.dtype[Any], np.dtype[Any]],
 ) -> Array:
-    limits = value_range(group, dtype)
+    """Run the steps on values whose range is that of the first dtype; returns the second."""
+    before, after = dtypes
+    limits = value_range(group, before)
     valid = _valid(part, group)
     values = part.astype(jnp.float32)
     chain: list[tuple[Step, Target]] = []
     for step in steps:
         assert isinstance(step.transform, Photometric)
         chain.append((step, Target(name, group.start, limits, valid)))
-        limits = step.transform.out_range(limits)
+        limits = _limits_after(step, limits)
     for step, target in reversed(chain) if run.inverse else chain:
         assert isinstance(step.transform, Photometric)
         act = step.transform.invert if run.inverse else step.transform.apply
         changed = act(step.params, values, target)
         values = changed if step.on is None else jnp.where(step.on, changed, values)
-    return values if valid is None else jnp.where(valid, values, part.astype(jnp.float32))
+    changed = cast(values, after)
+    touched = _touched(steps, valid)
+    # Not by way of float32, which does not hold every integer.
+    return changed if touched is None else jnp.where(touched, changed, cast(part, after))
+
+
+def _limits_after(step: Step, limits: Range) -> Range:
+    """The value range after a step; where the step may not run, its ends are arrays."""
+    assert isinstance(step.transform, Photometric)
+    after = step.transform.out_range(limits)
+    if step.on is None or after is limits:
+        return after
+    lo, hi = (jnp.where(step.on, a, b) for a, b in zip(after, limits, strict=True))
+    return lo, hi  # type: ignore[return-value]
+
+
+def _touched(steps: list[Step], valid: Array | None) -> Array | None:
+    """Where values may change: valid pixels, if any step runs; None when that is everywhere."""
+    conditions = [step.on for step in steps if step.on is not None]
+    if len(conditions) < len(steps):
+        return valid
+    runs = jnp.stack(conditions).any()
+    return runs if valid is None else valid & runs
 
 
 def _valid(part: Array, group: ChannelGroup) -> Array | None:
@@ -291,7 +315,7 @@ def _valid(part: Array, group: ChannelGroup) -> Array | None:
         return None
     if group.invalid == "nan":
         return ~jnp.isnan(part)
-    return part != jnp.asarray(group.invalid).astype(part.dtype)
+    return part != constant(group.invalid, part.dtype)
 
 
 def value_range(group: ChannelGroup, dtype: np.dtype[Any]) -> Range:

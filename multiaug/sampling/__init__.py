@@ -4,6 +4,7 @@ from ._batch import Form as Form
 from ._batch import over_records as over_records
 from ._batch import resample as resample
 from ._dtype import cast as cast
+from ._dtype import constant as constant
 from ._dtype import is_float as is_float
 from ._plan import Band as Band
 from ._plan import Job as Job

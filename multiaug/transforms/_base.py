@@ -44,7 +44,8 @@ class Target(NamedTuple):
     Args:
         name: the entry.
         start: first channel of the group in its entry.
-        range: (lo, hi), the values that black and white stand for.
+        range: (lo, hi), the values that black and white stand for; numbers, or scalar arrays
+            after a transform that changes them and need not run.
         valid: bool, broadcastable to the values; None when all are.
     """
 
