@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ..errors import ParameterError
 from ..typing import Array, Key, SpatialShape
@@ -156,8 +157,9 @@ class OneOf(_Holder):
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``choice``, int32, and the ``children``."""
-        weights = jnp.array(self.weights or [1.0] * len(self.children), jnp.float32)
-        edges = jnp.cumsum(weights / weights.sum())[:-1]
+        weights = np.array(self.weights or [1.0] * len(self.children))
+        # In float64: a sum that fell short of 1 would leave room for a last weight of 0.
+        edges = jnp.asarray(weights.cumsum()[:-1] / weights.sum(), jnp.float32)
         point = jax.random.uniform(jax.random.fold_in(key, 0), dtype=jnp.float32)
         # An edge of a weight of 0 is passed even by a point that falls on it.
         choice = jnp.sum((point >= edges).astype(jnp.int32))

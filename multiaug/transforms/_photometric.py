@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ..errors import ParameterError
 from ..typing import Array, Key
@@ -145,7 +146,7 @@ class Contrast(_Clipping):
     def _restore(self, params: Params, values: Array, target: Target) -> Array:
         """``m + (v - m) / (1 + a)``: the mean has not changed."""
         mean = _mean(values, target)
-        spread: Array = (values - mean) / (1 + params["amount"])
+        spread: Array = (values - mean) * (1 / (1 + params["amount"]))
         return mean + spread
 
 
@@ -227,7 +228,7 @@ class GaussianNoise(_Clipping):
 
     def __post_init__(self) -> None:
         given = self.std
-        single = isinstance(given, int | float) and not isinstance(given, bool)
+        single = isinstance(given, int | float | np.number) and not isinstance(given, bool)
         limits = (0.0, number(given, "GaussianNoise.std", low=0)) if single else given
         settle(
             self,
@@ -291,7 +292,8 @@ class ChannelShift(_Clipping):
         """Every channel count must be known before drawing."""
         super().check(frame)
         for name, entry in frame.spec.entries.items():
-            if self.touches(name) and entry.kind == "spatial" and entry.channels is None:
+            intensity = any(group.role == "intensity" for group in entry.groups)
+            if intensity and self.touches(name) and entry.channels is None:
                 raise ParameterError(
                     f"`ChannelShift` must know how many channels {name!r} has, "
                     "got a spec that leaves it open. Declare `channels` in the spec."
