@@ -2,11 +2,14 @@
 
 import os
 
+import jax
 import pytest
 
 from multiaug.testing import check_transform
+from multiaug.transforms import Frame
 from multiaug.transforms._base import REGISTRY
 from tests.contract.cases import CASES, SPEC
+from tests.transforms.test_draws import FROZEN
 
 # A check compiles four programs, whatever the seed: the nights are for more of them.
 SEEDS = range(8) if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else (1,)
@@ -14,6 +17,16 @@ SEEDS = range(8) if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else (1,)
 
 def test_every_registered_transform_has_a_case():
     assert {type(case).__name__ for case in CASES.values()} == set(REGISTRY)
+
+
+def test_the_first_draws_of_every_transform_are_frozen():
+    frame = Frame((16, 16), SPEC)
+    drawing = {
+        type(case).__name__
+        for case in CASES.values()
+        if jax.tree.leaves(case.sample(jax.random.key(0), frame))
+    }
+    assert drawing - {"Affine"} == set(FROZEN)  # Affine hands its matrix on
 
 
 @pytest.mark.parametrize("name", CASES)
