@@ -275,6 +275,9 @@ def _change_group(
     limits = value_range(group, before)
     valid = _valid(part, group)
     values = part.astype(jnp.float32)
+    if valid is not None:
+        # A NaN that is dropped in the end still turns the gradients of the others into NaN.
+        values = jnp.where(valid, values, limits[0])
     chain: list[tuple[Step, Target]] = []
     for step in steps:
         assert isinstance(step.transform, Photometric)
