@@ -47,6 +47,7 @@ def run(
     *,
     seed: int = 0,
     matrices: Mapping[int, np.ndarray] | None = None,
+    padded: int | None = None,
 ) -> Done:
     """Draw, put given matrices in the place of some params, apply.
 
@@ -56,12 +57,20 @@ def run(
         shape: of the reference picture.
         seed: of the keys.
         matrices: position of a transform -> (n, 3, 3).
+        padded: repeat the last record up to this number, for batches of several sizes that
+            are to share one compilation.
     """
-    count = len(next(iter(batch.values())))
+    given = len(next(iter(batch.values())))
+    count = padded or given
+    if padded:
+        index = np.minimum(np.arange(padded), given - 1)
+        batch = {name: array[index] for name, array in batch.items()}
+        matrices = {i: matrix[index] for i, matrix in (matrices or {}).items()}
     params = pipeline.sample(jax.random.split(jax.random.key(seed), count), shape)
     values = list(params.values)
-    for position, given in (matrices or {}).items():
-        values[position] = {**values[position], "matrix": given.astype(np.float32)}
+    for position, matrix in (matrices or {}).items():
+        values[position] = {**values[position], "matrix": matrix.astype(np.float32)}
     params = replace(params, values=tuple(values))
     out = pipeline.apply(params, batch)
-    return Done({n: np.asarray(a) for n, a in out.items()}, oracle.charts(pipeline, params))
+    charts = oracle.charts(pipeline, params)[:given]
+    return Done({name: np.asarray(array)[:given] for name, array in out.items()}, charts)

@@ -137,7 +137,7 @@ def test_1_over_z_is_blended_and_rounded_half_up():
 
 
 def test_without_a_camera_depth_is_blended_itself():
-    out = run(HALF, steps(1000, 3000), SHAPE).out
+    out = run(HALF, steps(1000, 3000), SHAPE, padded=COUNT).out
     assert (out["millimetres"][0, :, 1:] == 2000).all()
     np.testing.assert_allclose(out["metres"][0, :, 1:], 2.0, 1e-6)
 

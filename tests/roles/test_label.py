@@ -53,7 +53,7 @@ def test_drawn_maps(line):
     draw = np.random.default_rng(0)
     count = 128
     batch, matrices = batch_of(draw, count), scenes.affine_maps(draw, count, SHAPE, strength=0.6)
-    done = run(line, batch, SHAPE, matrices={0: matrices})
+    done = run(line, batch, SHAPE, matrices={0: matrices}, padded=128)
     at = oracle.sources(done.matrices, SHAPE)
     mirrored = (np.linalg.det(done.matrices) < 0)[:, None, None]
     assert 40 < mirrored.sum() < 88
@@ -84,7 +84,7 @@ def test_majority(line):
     draw = np.random.default_rng(1)
     count = 64
     batch, matrices = batch_of(draw, count), scenes.affine_maps(draw, count, SHAPE, strength=0.5)
-    done = run(line, batch, SHAPE, matrices={0: matrices})
+    done = run(line, batch, SHAPE, matrices={0: matrices}, padded=128)
     ids, clear = majority(batch["most"], oracle.sources(done.matrices, SHAPE))
     mirrored = (np.linalg.det(done.matrices) < 0)[:, None, None]
     at = oracle.sources(done.matrices, SHAPE)
@@ -100,7 +100,7 @@ def test_two_flips_are_no_mirror(line):
     batch = batch_of(draw, 3)
     x, y = oracle.linear(-1, 0, 0, 1), oracle.linear(1, 0, 0, -1)
     flips = np.stack([oracle.about_centre(m, SHAPE) for m in (x, y, y @ x)])
-    out = run(line, batch, SHAPE, matrices={0: flips}).out
+    out = run(line, batch, SHAPE, matrices={0: flips}, padded=128).out
     np.testing.assert_array_equal(out["parts"][0], SWAP[batch["parts"][0, :, ::-1]])
     np.testing.assert_array_equal(out["parts"][1], SWAP[batch["parts"][1, ::-1]])
     np.testing.assert_array_equal(out["parts"][2], batch["parts"][2, ::-1, ::-1])

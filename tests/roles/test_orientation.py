@@ -99,7 +99,9 @@ def closed_forms() -> list[tuple[np.ndarray, float, float]]:
 def test_closed_forms(affine):
     maps, before, after = zip(*closed_forms(), strict=True)
     matrices = np.stack([oracle.about_centre(m, SHAPE) for m in maps])
-    out = run(affine, fields(np.array(before, float)), SHAPE, matrices={0: matrices}).out
+    out = run(
+        affine, fields(np.array(before, float)), SHAPE, matrices={0: matrices}, padded=200
+    ).out
     full = np.broadcast_to(np.array(after)[:, None, None], (len(maps), *SHAPE))
     assert_fields(out, full, np.broadcast_to(middle(), full.shape))
 
@@ -109,7 +111,7 @@ def test_drawn_affine_maps(affine):
     count = 200
     matrices = scenes.affine_maps(draw, count, SHAPE, strength=0.5)
     degrees = np.round(draw.uniform(0, 360, count))
-    done = run(affine, fields(degrees), SHAPE, matrices={0: matrices})
+    done = run(affine, fields(degrees), SHAPE, matrices={0: matrices}, padded=200)
     after = expected(degrees, done.matrices[:, :2, :2])
     at = oracle.sources(done.matrices, SHAPE)
     clear = ((at > 0) & (at < [SHAPE[1] - 1, SHAPE[0] - 1])).all(-1)
@@ -139,13 +141,15 @@ def test_the_mean_of_two_angles_lies_between_them(affine):
     columns = np.where(np.arange(SHAPE[1]) % 2, 356.0, 8.0)
     angles = np.broadcast_to(columns, (1, *SHAPE))
     half = oracle.shift(0.5, 0)[None]
-    out = run(affine, fields(angles), SHAPE, matrices={0: half}).out
+    out = run(affine, fields(angles), SHAPE, matrices={0: half}, padded=200).out
     for name in ("plain", "axis"):
         np.testing.assert_allclose(out[name][0, :, 1:], 2, atol=1e-3)
     np.testing.assert_allclose(out["radians"][0, :, 1:], np.deg2rad(2), atol=1e-5)
     # An axis of 178 and of 4 degrees; as directions they are far apart.
     columns = np.where(np.arange(SHAPE[1]) % 2, 178.0, 4.0)
-    out = run(affine, fields(np.broadcast_to(columns, (1, *SHAPE))), SHAPE, matrices={0: half}).out
+    out = run(
+        affine, fields(np.broadcast_to(columns, (1, *SHAPE))), SHAPE, matrices={0: half}, padded=200
+    ).out
     np.testing.assert_allclose(out["axis"][0, :, 1:], 1, atol=1e-3)
     np.testing.assert_allclose(out["plain"][0, :, 1:], 91, atol=1e-3)
 
@@ -155,7 +159,7 @@ def test_holes_stay_holes(affine):
     record = fields(angles)
     record["plain"][0, 4, 5] = record["copied"][0, 4, 5] = np.nan
     record["whole"][0, 4, 5] = 999
-    out = run(affine, record, SHAPE, matrices={0: oracle.shift(3, 0)[None]}).out
+    out = run(affine, record, SHAPE, matrices={0: oracle.shift(3, 0)[None]}, padded=200).out
     hole = np.zeros(SHAPE, bool)
     hole[4, 8] = hole[:, :3] = True
     for name in ("plain", "copied"):

@@ -10,9 +10,7 @@ def test_values_of_every_kind_are_handed_through():
     names = ("weight", "label", "vector", "words", "flag")
     line = pipeline(
         ma.Rotate(90),
-        ma.Perspective(0.1),
         ma.Flip("x"),
-        ma.Elastic(0.02),
         ma.Crop(6),
         entries=[picture(), *(entry(name, "scalar") for name in names)],
     )
