@@ -194,6 +194,11 @@ def settle(instance: object, **values: Any) -> None:
         object.__setattr__(instance, name, value)
 
 
+def plain(value: Any) -> Any:
+    """NumPy arrays and scalars as lists and Python numbers; anything else as it is."""
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+
+
 def number(value: Any, field_name: str, *, low: float = -math.inf, high: float = math.inf) -> float:
     """A finite float within [low, high]; raises ParameterError otherwise."""
     good = isinstance(value, int | float | np.number) and not isinstance(value, bool)
@@ -205,7 +210,8 @@ def number(value: Any, field_name: str, *, low: float = -math.inf, high: float =
 
 def pair(value: Any, field_name: str, *, low: float = -math.inf, high: float = math.inf) -> Range:
     """A pair (lo, hi) with lo <= hi, both within [low, high]."""
-    if not isinstance(value, Sequence | np.ndarray) or len(value) != 2 or isinstance(value, str):
+    value = plain(value)
+    if not isinstance(value, Sequence) or len(value) != 2 or isinstance(value, str):
         raise ParameterError(f"`{field_name}` must be a pair (lo, hi), got {value!r}.")
     lo, hi = (number(v, field_name, low=low, high=high) for v in value)
     if lo > hi:
@@ -252,8 +258,9 @@ def flag(value: Any, field_name: str) -> bool:
 
 def size(value: Any, field_name: str) -> SpatialShape:
     """(height, width) of whole pixels >= 1; an int n stands for (n, n)."""
-    values = (value, value) if isinstance(value, int | np.integer) else value
-    if not isinstance(values, Sequence | np.ndarray) or isinstance(values, str) or len(values) != 2:
+    value = plain(value)
+    values = (value, value) if isinstance(value, int) else value
+    if not isinstance(values, Sequence) or isinstance(values, str) or len(values) != 2:
         raise ParameterError(f"`{field_name}` must be (height, width) or one int, got {value!r}.")
     return whole(values[0], field_name, low=1), whole(values[1], field_name, low=1)
 

@@ -21,6 +21,7 @@ from ._base import (
     Params,
     Transform,
     number,
+    plain,
     probability,
     settle,
     static,
@@ -132,7 +133,7 @@ class OneOf(_Holder):
         settle(self, transforms=children)
         if self.weights is None:
             return
-        given = self.weights
+        given = plain(self.weights)
         if not isinstance(given, tuple | list) or len(given) != len(children):
             raise ParameterError(
                 f"`OneOf.weights` must have one number for each of {len(children)} transforms, "

@@ -27,6 +27,7 @@ from ._base import (
     logarithmic,
     names,
     number,
+    plain,
     settle,
     static,
     symmetric,
@@ -382,6 +383,7 @@ class Normalize(Photometric):
 
 
 def _numbers(value: Any, field_name: str, **limits: float) -> tuple[float, ...]:
+    value = plain(value)
     values = tuple(value) if isinstance(value, tuple | list) else (value,)
     return tuple(number(v, field_name, **limits) for v in values)
 

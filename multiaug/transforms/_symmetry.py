@@ -11,7 +11,7 @@ from ..errors import ParameterError
 from ..geometry import Map, affine_map, linear, product, rotation
 from ..typing import Array, Key, SpatialShape
 from ._affine import uniform_index, unit_uniform
-from ._base import Frame, Geometric, Params, probability, settle, static, transform
+from ._base import Frame, Geometric, Params, plain, probability, settle, static, transform
 
 
 def _need_square(owner: str, shape: SpatialShape, remedy: str) -> None:
@@ -36,7 +36,8 @@ class Rot90(Geometric):
     turns: Any = static((0, 1, 2, 3))
 
     def __post_init__(self) -> None:
-        turns = self.turns if isinstance(self.turns, tuple | list) else (self.turns,)
+        given = plain(self.turns)
+        turns = [plain(t) for t in (given if isinstance(given, tuple | list) else (given,))]
         good = [isinstance(t, int) and not isinstance(t, bool) for t in turns]
         if not turns or not all(good):
             raise ParameterError(f"`Rot90.turns` must be whole numbers, got {self.turns!r}.")
