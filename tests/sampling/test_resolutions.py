@@ -12,7 +12,7 @@ FRAME = (34, 46)
 ENTRIES = {
     "image": (FRAME, (("linear", "mirror"),)),
     "mask": ((17, 23), (("nearest", "constant"),)),
-    "twice": ((68, 92), (("linear", "constant"), ("cubic", "wrap"))),
+    "twice": ((68, 92), (("linear", "constant"),)),
     "odd": ((25, 33), (("linear", "edge"),)),
 }
 
