@@ -81,8 +81,9 @@ def antialiasing(transforms: Sequence[Transform], shape: SpatialShape) -> LowPas
     """Taps for the smallest scale that the run can draw; None when no transform asks."""
     if not any(isinstance(t, Geometric) and t.lowpass for t in leaves(transforms)):
         return None
-    x, y = _least_scale(transforms, shape)
-    return LowPass((_radius(x), _radius(y)))
+    # A turn may put the axis that shrinks most along the other one.
+    radius = _radius(min(_least_scale(transforms, shape)))
+    return LowPass((radius, radius))
 
 
 def _radius(scale: float) -> int:

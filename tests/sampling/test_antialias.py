@@ -147,9 +147,6 @@ def test_frequencies_above_nyquist_vanish():
     assert amplitude == pytest.approx(kept, abs=0.02)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the reach of the low-pass is planned per axis, as if nothing turned"
-)
 def test_a_turn_does_not_lose_the_axis_that_shrinks():
     # The rows that shrink are columns of the source.
     source = noise(1, 1)
