@@ -54,3 +54,14 @@ def dtypes_for(facts: Sequence[RoleFacts]) -> tuple[str, ...]:
         for name, dtype in table.items()
         if all(dtype.kind in fact.dtype_kinds for fact in facts)
     )
+
+
+def holds(name: str, value: float | str) -> bool:
+    """True when an array of this dtype can have the value: a number, or ``"nan"``.
+
+    Floats round what lies between their values; integers have neither NaN nor fractions.
+    """
+    dtype = ALL_DTYPES[name]
+    if isinstance(value, str):
+        return dtype.kind == "f"
+    return dtype.lo <= value <= dtype.hi and (dtype.kind == "f" or float(value).is_integer())

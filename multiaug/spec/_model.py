@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
-from ._dtypes import ALL_DTYPES, dtypes_for
+from ._dtypes import ALL_DTYPES, dtypes_for, holds
 from ._facts import ROLE_FACTS, RoleFacts
 
 Invalid = float | Literal["nan"] | None
@@ -72,13 +72,20 @@ class ChannelGroup:
     def for_dtype(self, dtype: str) -> ChannelGroup:
         """The group as it acts on an array of this dtype.
 
-        An entry that allows any dtype has NaN as its invalid value where its role says so; an
-        integer array cannot hold NaN, so there nothing is invalid and the fill becomes 0.
+        An entry that allows any dtype may name values that its integers cannot hold, NaN first
+        of all. Where the invalid value is one of them nothing is invalid; a fill of it, or of
+        NaN, becomes 0.
         """
-        if self.invalid != "nan" or ALL_DTYPES[dtype].kind == "f":
+        if ALL_DTYPES[dtype].kind == "f":
             return self
-        fill: Fill = (0.0,) if self.fill == "invalid" or "nan" in self.fill else self.fill
-        return replace(self, invalid=None, fill=fill)
+        invalid, fill = self.invalid, self.fill
+        if invalid is not None and not holds(dtype, invalid):
+            invalid, fill = None, (0.0,) if fill == "invalid" else fill
+        if fill != "invalid":
+            fill = tuple(0.0 if value == "nan" else value for value in fill)
+        if (invalid, fill) == (self.invalid, self.fill):
+            return self
+        return replace(self, invalid=invalid, fill=fill)
 
     def channel_slice(self) -> slice:
         """The group's channels, as a slice of the last axis."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ._draft import SETTINGS, GroupDraft, known_settings
-from ._dtypes import ALL_DTYPES, dtypes_for
+from ._dtypes import ALL_DTYPES, dtypes_for, holds
 from ._facts import ROLE_FACTS
 from ._mistakes import Finding, listed, one_of, show, suggest
 
@@ -33,9 +33,28 @@ def methods_suit_the_role(group: GroupDraft) -> Findings:
         if allowed and value is not None and value not in allowed:
             text = f"{one_of(allowed)} for {group.role}{suggest(value, allowed)}"
             yield Finding(group.path_of(key), show(value), text)
-    if group.get("interpolation") == "spline3" and group.invalid is not None:
-        text = "another interpolation, or no invalid value: the spline's prefilter spreads it"
-        yield Finding(group.path_of("interpolation"), '"spline3"', text)
+
+
+def spline_has_no_invalid_values(group: GroupDraft) -> Findings:
+    """Every coefficient of a spline depends on the whole picture, so on every invalid pixel."""
+    if _is_spline(group) and group.invalid is not None:
+        yield _no_spline(group, "no invalid value: the spline's prefilter spreads it")
+
+
+def spline_has_no_max_jump(group: GroupDraft) -> Findings:
+    """The taps of a spline are coefficients, not values that could be too far apart."""
+    known = "max_jump" in group.facts.settings
+    if _is_spline(group) and known and group.get("max_jump") is not None:
+        yield _no_spline(group, "no max_jump: the spline blends coefficients, not neighbours")
+
+
+def spline_has_no_fill_of_nan(group: GroupDraft) -> Findings:
+    """What is outside is filtered with the picture, where the border is a constant."""
+    if not _is_spline(group) or not any(ALL_DTYPES[name].kind == "f" for name in group.dtypes):
+        return
+    fill, border = group.get("fill"), group.get("border", group.facts.borders[0])
+    if border == "constant" and "nan" in (fill if isinstance(fill, list) else [fill]):
+        yield _no_spline(group, "a fill that is a number: the spline's prefilter spreads NaN")
 
 
 def count_suits_the_role(group: GroupDraft) -> Findings:
@@ -114,6 +133,9 @@ def range_is_ordered(group: GroupDraft) -> Findings:
 GROUP_RULES: tuple[Callable[[GroupDraft], Findings], ...] = (
     settings_are_known,
     methods_suit_the_role,
+    spline_has_no_invalid_values,
+    spline_has_no_max_jump,
+    spline_has_no_fill_of_nan,
     count_suits_the_role,
     invalid_fits_the_dtype,
     fill_fits_the_dtype,
@@ -124,20 +146,22 @@ GROUP_RULES: tuple[Callable[[GroupDraft], Findings], ...] = (
 )
 
 
+def _is_spline(group: GroupDraft) -> bool:
+    return group.get("interpolation") == "spline3" and "spline3" in group.facts.interpolations
+
+
+def _no_spline(group: GroupDraft, remedy: str) -> Finding:
+    text = f"another interpolation, or {remedy}"
+    return Finding(group.path_of("interpolation"), '"spline3"', text)
+
+
 def _fits(group: GroupDraft, key: str, value: Any) -> Findings:
     """A finding unless some dtype that the array may have holds the value."""
     suiting = [name for name in group.dtypes if name in dtypes_for([group.facts])]
-    if value is None or not suiting or any(_holds(name, value) for name in suiting):
+    if value is None or not suiting or any(holds(name, value) for name in suiting):
         return
     text = _values_of(suiting[0]) if len(suiting) == 1 else f"a value of {listed(suiting)}"
     yield Finding(group.path_of(key), show(value), text)
-
-
-def _holds(name: str, value: float | str) -> bool:
-    dtype = ALL_DTYPES[name]
-    if isinstance(value, str):
-        return dtype.kind == "f"
-    return dtype.lo <= value <= dtype.hi and (dtype.kind == "f" or float(value).is_integer())
 
 
 def _values_of(name: str) -> str:

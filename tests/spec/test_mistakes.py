@@ -396,11 +396,76 @@ def test_world_frame_needs_a_moving_camera():
     assert "world" in mistake.expected
 
 
-def test_spline_does_not_meet_invalid_values():
-    entry = {"role": "intensity", "dtype": "float32", "interpolation": "spline3"}
-    assert DataSpec.from_dict({"name": "n", "entries": {"a": entry}})
-    (mistake,) = mistakes_of({"name": "n", "entries": {"a": {**entry, "invalid": -1}}})
-    assert mistake.path == "$.entries.a.interpolation"
+SPLINE = {"role": "intensity", "dtype": "float32", "channels": 2, "interpolation": "spline3"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "remedies"),
+    [
+        ({"invalid": -1}, ["no invalid value"]),
+        ({"max_jump": 2}, ["no max_jump"]),
+        ({"fill": "nan"}, ["a fill that is a number"]),
+        ({"fill": [0, "nan"]}, ["a fill that is a number"]),
+        ({"invalid": "nan", "fill": "invalid"}, ["no invalid value"]),
+        (
+            {"invalid": "nan", "max_jump": 2, "fill": "nan"},
+            ["no invalid value", "no max_jump", "a fill that is a number"],
+        ),
+    ],
+    ids=str,
+)
+def test_splines_need_whole_pictures(settings, remedies):
+    mistakes = mistakes_of({"name": "n", "entries": {"a": {**SPLINE, **settings}}})
+    assert {m.path for m in mistakes} == {"$.entries.a.interpolation"}
+    assert {m.found for m in mistakes} == {'"spline3"'}
+    for mistake, remedy in zip(mistakes, remedies, strict=True):
+        assert mistake.expected.startswith(f"another interpolation, or {remedy}")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"invalid": None, "fill": [0, 1]},
+        {"fill": "nan", "border": "edge"},
+    ],
+    ids=str,
+)
+def test_splines_of_whole_pictures(settings):
+    """A border other than a constant never reads the fill."""
+    assert DataSpec.from_dict({"name": "n", "entries": {"a": {**SPLINE, **settings}}})
+
+
+def test_splines_among_groups():
+    """A setting of the entry counts where the group's role knows it, and at its own place."""
+    groups = [{"channels": 1, "interpolation": "spline3"}, {"role": "position"}]
+    entry = {"role": "intensity", "max_jump": 1, "channels": groups}
+    (mistake,) = mistakes_of({"name": "n", "entries": {"a": entry}})
+    assert mistake.path == "$.entries.a.channels[0].interpolation"
+
+
+def test_one_mistake_of_a_spline_hides_no_other():
+    settings = {"max_jump": -2, "invalid": 0, "fill": "nan"}
+    mistakes = mistakes_of({"name": "n", "entries": {"a": {**SPLINE, **settings}}})
+    assert [m.path.rpartition(".")[2] for m in mistakes] == [
+        "interpolation",
+        "interpolation",
+        "max_jump",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "path"),
+    [
+        ({"dtype": "uint8", "fill": "nan"}, "fill"),
+        ({"role": "position", "channels": 3, "max_jump": 2}, "interpolation"),
+        ({"fill": "invalid"}, "fill"),
+    ],
+    ids=str,
+)
+def test_splines_are_not_blamed_for_other_mistakes(settings, path):
+    (mistake,) = mistakes_of({"name": "n", "entries": {"a": {**SPLINE, **settings}}})
+    assert mistake.path == f"$.entries.a.{path}"
 
 
 def test_open_channels_stand_alone():

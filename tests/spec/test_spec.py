@@ -72,6 +72,30 @@ def test_a_group_for_any_dtype_adapts_to_one():
     assert marked.for_dtype("uint16") is marked
 
 
+@pytest.mark.parametrize(
+    ("settings", "dtype", "invalid", "fill"),
+    [
+        # No integer is NaN, whether NaN is the invalid value too or not.
+        ({"fill": "nan", "invalid": None}, "uint8", None, (0.0,)),
+        ({"fill": "nan", "invalid": -1}, "int16", -1.0, (0.0,)),
+        ({"fill": "nan"}, "bool", None, (0.0,)),
+        ({"fill": ["nan", 2], "channels": 2, "invalid": "nan"}, "uint8", None, (0.0, 2.0)),
+        ({"fill": 7, "invalid": "nan"}, "uint8", None, (7.0,)),
+        # Rounded or clipped, these would mark pixels that do hold something.
+        ({"fill": "invalid", "invalid": -1}, "uint8", None, (0.0,)),
+        ({"fill": "invalid", "invalid": -1}, "int16", -1.0, "invalid"),
+        ({"fill": 7, "invalid": 0.5}, "int32", None, (7.0,)),
+        ({"fill": "invalid", "invalid": 70000}, "uint16", None, (0.0,)),
+        # Floats hold them all.
+        ({"fill": "nan", "invalid": 0.5}, "float16", 0.5, ("nan",)),
+    ],
+)
+def test_integers_drop_what_they_cannot_hold(settings, dtype, invalid, fill):
+    adapted = group(role="intensity", **settings).for_dtype(dtype)
+    assert (adapted.invalid, adapted.fill) == (invalid, fill)
+    assert adapted.for_dtype(dtype) is adapted
+
+
 def test_groups_follow_one_another():
     packed = entry(
         channels=[
