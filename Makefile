@@ -11,7 +11,7 @@ PINS ?=
 INSTALL := $(BIN)/python -m pip install --quiet --no-input --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test nightly lint types check floors format clean
+.PHONY: help demo test nightly lint types check floors format bench clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
@@ -43,8 +43,15 @@ types: $(VENV)/.installed-dev  ## check types, strictly
 
 check: lint types test  ## lint, types and test
 
+# Other libraries by the dozen, so an environment of its own. ARGS="--quick", "--rows a-*-224",
+# "--list"; benchmarks/README.md has the rest.
+BENCH_VENV ?= .venv-bench
+bench:  ## measure speed and memory beside other libraries (hours; ARGS="--quick": minutes)
+	@$(MAKE) --no-print-directory $(BENCH_VENV)/.installed-bench VENV=$(BENCH_VENV)
+	@$(BENCH_VENV)/bin/python -m benchmarks.run $(ARGS)
+
 clean:  ## remove the environment and everything generated
-	rm -rf $(VENV) .venv-floors out dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-floors $(BENCH_VENV) benchmarks/results out dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The first interpreter that is new enough, not too new, and can make an environment: Debian
@@ -72,6 +79,13 @@ $(VENV)/.installed-demo: pyproject.toml
 	@$(ENVIRONMENT)
 	@echo "Installing multiaug into $(VENV) (about a minute, the first time)"
 	@$(INSTALL) --editable '.[preview]'
+	@touch $@
+
+$(VENV)/.installed-bench: pyproject.toml benchmarks/requirements.txt
+	@$(ENVIRONMENT)
+	@echo "Installing multiaug and its peers into $(VENV) (minutes, the first time)"
+	@$(INSTALL) --editable .
+	@$(BIN)/python benchmarks/install.py
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml

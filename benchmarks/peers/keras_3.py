@@ -1,0 +1,98 @@
+"""Keras 3: ops.image with given matrices, and the preprocessing layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import keras
+import numpy as np
+
+from ..contender import Cannot, Form, Outputs, Peer
+from ..work import Case
+from ._jax import host, spread
+
+if keras.backend.backend() != "jax":
+    raise ImportError(f"needs KERAS_BACKEND=jax, got {keras.backend.backend()}")
+
+
+def _ops(case: Case) -> list[Form]:
+    _refuse_large(case)
+    if case.row.work != "a":
+        raise Cannot("no call takes a displacement grid per picture, or slices")
+    eight = np.concatenate(
+        [case.geometry.backward.reshape(-1, 6), np.zeros((case.row.batch, 2))], axis=1
+    ).astype(np.float32)
+    image, mask = case.image.astype(np.float32), case.mask[..., None].astype(np.float32)
+    image, mask, matrices = spread(case, image, mask, eight)
+
+    @jax.jit
+    def run(image: Any, mask: Any, m: Any) -> Any:
+        warp = keras.ops.image.affine_transform
+        return (
+            warp(image, m, interpolation="bilinear", fill_mode="constant"),
+            warp(mask, m, interpolation="nearest", fill_mode="constant"),
+        )
+
+    return [
+        Form("affine_transform, jit", lambda: jax.block_until_ready(run(image, mask, matrices)))
+    ]
+
+
+def _refuse_large(case: Case) -> None:
+    if case.row.size > 224:
+        raise Cannot("the slow end of the scale: up to 224")
+
+
+def _layers(case: Case) -> list[Form]:
+    _refuse_large(case)
+    layers = _layers_of(case)
+    image, mask = case.image.astype(np.float32), case.mask[..., None].astype(np.float32)
+    image, mask = spread(case, image, mask)
+    batch = {"images": image, "segmentation_masks": mask}
+    for layer in layers:
+        layer.build(image.shape)
+    states = [[v.value for v in layer.non_trainable_variables] for layer in layers]
+
+    @jax.jit
+    def run(states: Any, batch: Any) -> Any:
+        kept = []
+        for layer, state in zip(layers, states, strict=True):
+            batch, state = layer.stateless_call([], state, batch, training=True)
+            kept.append(state)
+        return kept, (batch["images"], batch["segmentation_masks"])
+
+    def call() -> Outputs:
+        nonlocal states
+        states, done = run(states, batch)
+        return jax.block_until_ready(done)
+
+    return [Form("layers, jit", call)]
+
+
+def _layers_of(case: Case) -> list[Any]:
+    k = keras.layers
+    if case.row.work == "c":
+        raise Cannot("RandomCrop takes one window for a whole batch, and does not run under jit")
+    if case.row.work == "a":
+        return [
+            k.RandomRotation(30 / 360, fill_mode="constant"),
+            k.RandomZoom((-0.2, 0.25), fill_mode="constant"),
+            k.RandomTranslation(0.1, 0.1, fill_mode="constant"),
+            k.RandomFlip("horizontal"),
+        ]
+    raise Cannot("its elastic and colour layers work on 3 channels, or not on masks")
+
+
+_NOTE = "on the JAX backend under jit, float32 pictures split over the devices beforehand"
+PEERS = [
+    Peer("Keras ops", _ops, host, keras.__version__, f"ops.image.affine_transform {_NOTE}"),
+    Peer(
+        "Keras layers",
+        _layers,
+        host,
+        keras.__version__,
+        f"RandomRotation, RandomZoom, RandomTranslation, RandomFlip {_NOTE}; every layer resamples",
+        draws="own",
+    ),
+]
