@@ -50,6 +50,7 @@ class Peer:
         ours: it is multiaug.
         floor: it is no contender, only a lower bound.
         masked: it moves the mask too.
+        moves: it has a way to move the coordinates of a cloud.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Peer:
     ours: bool = False
     floor: bool = False
     masked: bool = True
+    moves: bool = False
 
 
 def as_is(outputs: Outputs) -> Mapping[str, NDArray[Any]]:

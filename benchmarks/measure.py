@@ -62,6 +62,9 @@ def enter(case: Case, peers: Iterable[Peer]) -> tuple[list[Entrant], dict[str, s
     entrants: list[Entrant] = []
     refused: dict[str, str] = {}
     for peer in peers:
+        if case.geometry.motion is not None and not (peer.moves or peer.ours or peer.floor):
+            refused[peer.name] = "cannot: does not move coordinates"
+            continue
         try:
             entrants += [_calibrated(case, peer, form) for form in peer.forms(case)]
         except Cannot as reason:

@@ -19,7 +19,7 @@ if keras.backend.backend() != "jax":
 def _ops(case: Case) -> list[Form]:
     _refuse_large(case)
     if case.row.work != "a":
-        raise Cannot("no call takes a displacement grid per picture, or slices")
+        raise Cannot("its batched call is an affine one")
     eight = np.concatenate(
         [case.geometry.backward.reshape(-1, 6), np.zeros((case.row.batch, 2))], axis=1
     ).astype(np.float32)

@@ -31,7 +31,7 @@ def _remap(case: Case) -> list[Form]:
     def run(s: slice) -> Outputs:
         x, y = maps[s, 0], maps[s, 1]
         out = remap(image[s], x, y, align_corners=True)
-        return out, remap(mask[s], x, y, "nearest", align_corners=True)
+        return moved(case, out, s), remap(mask[s], x, y, "nearest", align_corners=True)
 
     return batched(case, "remap", run)
 
@@ -50,5 +50,6 @@ PEERS = [
         host,
         kornia.__version__,
         "geometry.warp_affine and geometry.remap on float32 NCHW tensors made beforehand",
+        moves=True,
     )
 ]

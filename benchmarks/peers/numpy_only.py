@@ -19,6 +19,8 @@ def _forms(case: Case) -> list[Form]:
             x0, y0, x1, y1 = box[i]
             step = -1 if flip[i] else 1
             np.copyto(out["image"][i], case.image[i, y0:y1, x0:x1][:, ::step])
+            if step < 0 and case.geometry.motion is not None:
+                np.negative(out["image"][i, ..., 3], out=out["image"][i, ..., 3])
             np.copyto(out["mask"][i], case.mask[i, y0:y1, x0:x1][:, ::step])
 
         over(case.row.batch, one)
@@ -27,4 +29,13 @@ def _forms(case: Case) -> list[Form]:
     return [Form("slices", fresh), Form("slices", recycled, recycled=True)]
 
 
-PEERS = [Peer("numpy", _forms, as_is, np.__version__, "slices copied into the batch array")]
+PEERS = [
+    Peer(
+        "numpy",
+        _forms,
+        as_is,
+        np.__version__,
+        "slices copied into the batch array",
+        moves=True,
+    )
+]

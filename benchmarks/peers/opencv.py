@@ -87,6 +87,10 @@ def _moving(case: Case, one: One) -> One:
         one(i, image, mask)
         (a, b), (c, d) = motion[i, :2, :2]
         x, y = image[..., 3], image[..., 4]
+        if b == 0 and c == 0:
+            if a < 0:
+                np.negative(x, out=x)
+            return
         turned = a * x
         turned += b * y
         y *= d
@@ -110,8 +114,8 @@ def _remap(case: Case) -> list[Form]:
         cv2.remap(case.mask[i], rounded[i], None, _NEAREST, mask)
 
     return [
-        *_forms_of(case, "remap", floats),
-        *_forms_of(case, "remap, fixed-point maps", integers),
+        *_forms_of(case, "remap", _moving(case, floats)),
+        *_forms_of(case, "remap, fixed-point maps", _moving(case, integers)),
     ]
 
 
@@ -147,7 +151,7 @@ def _remap_made(case: Case) -> list[Form]:
         cv2.remap(_flat(case.image[i]), map_x, map_y, _LINEAR, _flat(image))
         cv2.remap(case.mask[i], map_x, map_y, _NEAREST, mask)
 
-    return _forms_of(case, "remap", one)
+    return _forms_of(case, "remap", _moving(case, one))
 
 
 def _exact(case: Case) -> list[Form]:
@@ -162,7 +166,7 @@ def _exact(case: Case) -> list[Form]:
             else:
                 np.copyto(out, window)
 
-    return _forms_of(case, "flip", one)
+    return _forms_of(case, "flip", _moving(case, one))
 
 
 def _recipe(case: Case) -> list[Form]:
@@ -179,9 +183,14 @@ def _recipe(case: Case) -> list[Form]:
         else:
             cv2.warpAffine(_flat(case.image[i]), matrices[i], size, warped, _LINEAR | _INVERSE)
             cv2.warpAffine(case.mask[i], matrices[i], size, mask, _NEAREST | _INVERSE)
-        change(warped, geometry.photometry[i], row.white)  # type: ignore[index]
+        if geometry.motion is None:
+            change(warped, geometry.photometry[i], row.white)  # type: ignore[index]
+            return
+        colours = np.ascontiguousarray(warped[..., :3])
+        change(colours, geometry.photometry[i], row.white)  # type: ignore[index]
+        warped[..., :3] = colours
 
-    return _forms_of(case, "warp + LUT or NumPy", one, even=False)
+    return _forms_of(case, "warp + LUT or NumPy", _moving(case, one), even=False)
 
 
 _LEVELS = np.arange(256, dtype=np.float32) / 255
@@ -240,6 +249,7 @@ PEERS = [
         as_is,
         cv2.__version__,
         "warpAffine(dst=), remap(dst=) with maps made beforehand, flip, LUT, randn; masks nearest",
+        moves=True,
     ),
     Peer(
         "opencv, maps made",
@@ -247,5 +257,6 @@ PEERS = [
         as_is,
         cv2.__version__,
         "remap whose maps are made from the control grid inside the clock, as a training loop must",
+        moves=True,
     ),
 ]

@@ -44,7 +44,7 @@ def _given(case: Case) -> list[Form]:
     # As a loop would have them: drawn ahead, already on the device.
     params = jax.device_put(params)
     if case.row.work not in "abe":
-        raise Cannot("timed for a, b and e only")
+        raise Cannot("timed for a, b and e")
 
     def fresh() -> Outputs:
         return jax.block_until_ready(pipeline.apply(params, record))

@@ -31,7 +31,12 @@ def _affine(case: Case) -> list[Form]:
 
 def _grid(case: Case) -> list[Form]:
     (image, mask), grid = tensors(case), grids(case)
-    return batched(case, "grid_sample", lambda s: _sample(image[s], mask[s], grid[s]))
+
+    def run(s: slice) -> Outputs:
+        out, labels = _sample(image[s], mask[s], grid[s])
+        return moved(case, out, s), labels
+
+    return batched(case, "grid_sample", run)
 
 
 def _exact(case: Case) -> list[Form]:
@@ -47,6 +52,8 @@ def _exact(case: Case) -> list[Form]:
             for t, o in zip(source, out, strict=True):
                 window = t[i, :, y0:y1, x0:x1]
                 o[i] = window.flip(-1) if flip else window
+        if case.geometry.motion is not None:
+            out[0][torch.tensor(geometry.flip[s]), 3] *= -1
         return out
 
     return batched(case, "slices", run)
@@ -58,12 +65,14 @@ def _recipe(case: Case) -> list[Form]:
     white = case.row.white
 
     def run(s: slice) -> Outputs:
-        out, labels = _sample(image[s], mask[s], grid[s])
+        whole, labels = _sample(image[s], mask[s], grid[s])
+        out = whole if case.geometry.motion is None else whole[:, :3]
         brightness, contrast, gamma, deviation = drawn[s].unbind(1)
         mean = out.mean((1, 2, 3), keepdim=True).div_(white).add_(brightness)
         out.mul_((1 + contrast) / white).add_(mean + (1 + contrast) * (brightness - mean))
         out.clamp_(0, 1).pow_(gamma).addcmul_(torch.randn_like(out), deviation)
-        return out.mul_(white).clamp_(0, white), labels
+        out.mul_(white).clamp_(0, white)
+        return moved(case, whole, s), labels
 
     return batched(case, "grid_sample + in-place", run)
 
@@ -78,5 +87,6 @@ PEERS = [
         torch.__version__,
         "affine_grid + grid_sample on float32 NCHW tensors made beforehand; in b and d the "
         "sampling grids are made beforehand too",
+        moves=True,
     )
 ]

@@ -19,7 +19,7 @@ def small_row(monkeypatch, work_name="c", kind="u8x1"):
 
 def test_names_of_rows_are_unique_and_chosen_by_pattern():
     names = [row.name for row in work.all_rows()]
-    assert len(set(names)) == len(names) == 4 * 7 * 4 + 4
+    assert len(set(names)) == len(names) == 4 * 8 * 4 + 4
     assert [row.name for row in work.choose(["a-u8x3-*"])] == [
         f"a-u8x3-{s}" for s in (32, 224, 512, 1024)
     ]
