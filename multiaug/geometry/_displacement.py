@@ -50,8 +50,8 @@ def displacement(
 
     Args:
         control: (R, C, 2), control values (dx, dy) in pixels of the frame ``shape``.
-        x: centred positions, any shape.
-        y: the same shape as x.
+        x: centred positions, any shape; or (1, w).
+        y: the same shape as x; or (h, 1), and the field on their grid is products of matrices.
         shape: (height, width) of the frame that the grid spans, edge to edge.
 
     Returns:
@@ -63,6 +63,10 @@ def displacement(
     bx, sx = _basis(_distances(tx, columns))
     by, sy = _basis(_distances(ty, rows))
 
+    if x.shape != y.shape:
+        slopes = sx[0] * (columns / shape[1]), sy[:, 0] * (rows / shape[0])
+        return _on_grid(control, (bx[0], slopes[0]), (by[:, 0], slopes[1]))
+
     def along_x(basis: Array) -> Array:  # (..., R, 2)
         return jnp.tensordot(basis, control, ((-1,), (1,)), precision=lax.Precision.HIGHEST)
 
@@ -71,6 +75,22 @@ def displacement(
     ddx = jnp.sum(by[..., None] * slope_across, axis=-2)
     ddy = jnp.sum(sy[..., None] * across, axis=-2) * (rows / shape[0])
     return d[..., 0], d[..., 1], (ddx[..., 0], ddy[..., 0], ddx[..., 1], ddy[..., 1])
+
+
+def _on_grid(
+    control: Array, along_x: tuple[Array, Array], along_y: tuple[Array, Array]
+) -> tuple[Array, Array, tuple[Array, Array, Array, Array]]:
+    """`displacement` on a grid, from the basis and its slope at its columns and at its rows."""
+
+    def product(across: Array, down: Array) -> tuple[Array, Array]:
+        both = jnp.einsum("wc,hr,rck->khw", across, down, control, precision=lax.Precision.HIGHEST)
+        return both[0], both[1]
+
+    (bx, sx), (by, sy) = along_x, along_y
+    dx, dy = product(bx, by)
+    dxdx, dydx = product(sx, by)
+    dxdy, dydy = product(bx, sy)
+    return dx, dy, (dxdx, dxdy, dydx, dydy)
 
 
 # Newton doubles the digits once near; three contraction steps (factor < 0.8) bring it there.

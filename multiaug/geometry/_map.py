@@ -14,8 +14,10 @@ from ._matrix import inverse, product, to_centred
 
 Jacobian = tuple[Array, Array, Array, Array]  # d(x', y')/d(x, y), row by row
 
-# Where a position has no preimage in view (behind the horizon), it is sent this far away.
-FAR = 1e6
+# A position without an image (behind the horizon) is sent to FAR. What is further than LOST is
+# nowhere: no map brings it back, and no border continues a picture to it. Not NaN, which would
+# spoil the gradients of every pixel.
+FAR, LOST = 1e12, 1e9
 # Of the terms of w: nearer to the horizon, w is little more than their rounding.
 _HORIZON = 1e-5
 
@@ -210,7 +212,7 @@ def _apply(m: Array, x: Array, y: Array, affine: bool) -> tuple[Array, Array, Ja
     terms = m[2, 0] * x, m[2, 1] * y, m[2, 2]
     w = terms[0] + terms[1] + terms[2]
     size = jnp.abs(terms[0]) + jnp.abs(terms[1]) + jnp.abs(terms[2])
-    seen = w > _HORIZON * size
+    seen = (w > _HORIZON * size) & (jnp.abs(x) < LOST)
     w = jnp.where(seen, w, 1)
     u, v = u / w, v / w
     jacobian = (

@@ -8,15 +8,18 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from ..sampling import Form, over_records
+from ..sampling import Form
 from ..spec import DataSpec
 from ..transforms import Frame, Transform
 from ..typing import Array, Key, SpatialShape
 from ._params import RecordParams
-from ._run import Run, in_blocks, run_batch
+from ._parts import BLOCK, run_in_parts
+from ._run import Run, run_batch
 from ._structure import out_shape
+from ._values import Looker, check_record_values
 
 _AXIS = "records"
 
@@ -26,38 +29,47 @@ def is_traced(*trees: Any) -> bool:
     return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(trees))
 
 
+def on_cpu() -> bool:
+    """True when batches run on CPUs, where one record after the other is fastest."""
+    return jax.default_backend() == "cpu"
+
+
 def draw(
     transforms: tuple[Transform, ...], keys: Key, spec: DataSpec, shape: SpatialShape
 ) -> RecordParams:
     """Draw the params of a batch of keys (N,)."""
-    form, count = _form_and_count(len(keys), transforms, keys)
-    params: RecordParams = _draw(transforms, keys, count, spec=spec, shape=shape, form=form)
-    return params
+    words, implementation = jax.random.key_data(keys), str(jax.random.key_impl(keys))
+    sample = partial(_draw, spec=spec, shape=shape, implementation=implementation)
+    if is_traced(transforms, words) or not on_cpu():
+        values = sample(transforms, words)
+    else:
+        # As many at a time whatever the batch: the same compiled arithmetic for a batch of one
+        # and of a thousand gives a record the same bits in both.
+        size, held = len(words), np.asarray(words)
+        index = np.minimum(np.arange(-(-size // BLOCK) * BLOCK), size - 1).reshape(-1, BLOCK)
+        blocks = [sample(transforms, held[i]) for i in index]
+        values = blocks[0] if size == BLOCK else _joined(blocks, size)
+    return RecordParams(values, words, shape, out_shape(transforms, shape))
 
 
-def _form_and_count(size: int, *arguments: Any) -> tuple[Form, Any]:
-    if not _on_cpu():
-        return "vmap", None
-    # A loop of unknown length cannot be differentiated in reverse.
-    return ("map", None) if is_traced(*arguments) else ("loop", np.int32(size))
+def _joined(blocks: list[Any], size: int) -> Any:
+    """The first records of some blocks, on the device."""
+
+    def join(*leaves: Array) -> Any:
+        return np.concatenate([np.asarray(leaf) for leaf in leaves])[:size]
+
+    return jax.device_put(jax.tree.map(join, *blocks))
 
 
-def _on_cpu() -> bool:
-    return jax.default_backend() == "cpu"
-
-
-@partial(jax.jit, static_argnames=("spec", "shape", "form"))
+@partial(jax.jit, static_argnames=("spec", "shape", "implementation"))
 def _draw(
     transforms: tuple[Transform, ...],
-    keys: Key,
-    count: Array | None,
+    words: Array,
     *,
     spec: DataSpec,
     shape: SpatialShape,
-    form: Form,
-) -> RecordParams:
-    implementation = jax.random.key_impl(keys)
-
+    implementation: str,
+) -> tuple[Any, ...]:
     def one(words: Array) -> tuple[Any, ...]:
         key = jax.random.wrap_key_data(words, impl=implementation)
         drawn, frame = [], shape
@@ -66,86 +78,98 @@ def _draw(
             frame = transform.out_shape(frame)
         return tuple(drawn)
 
-    key_data = jax.random.key_data(keys)
-    if str(implementation) == "threefry2x32":
-        values = in_blocks(one, key_data, count, form)
-    else:
-        # Under vmap the generators of hardware draw for all keys from the first one.
-        values = over_records(one, key_data, count, "map" if form == "vmap" else form)
-    return RecordParams(values, key_data, shape, out_shape(transforms, shape))
+    # Under vmap the generators of hardware draw for all keys from the first one.
+    over = jax.vmap(one) if implementation == "threefry2x32" else partial(lax.map, one)
+    values: tuple[Any, ...] = over(words)
+    return values
 
 
 def execute(
-    run: Run, transforms: tuple[Transform, ...], params: RecordParams, batch: Mapping[str, Any]
+    run: Run,
+    transforms: tuple[Transform, ...],
+    params: RecordParams,
+    batch: Mapping[str, Any],
+    *,
+    out: Mapping[str, Any] | None,
+    check: bool,
 ) -> dict[str, Array]:
-    """Apply params to a batch, compiled; on all local devices when there are several."""
-    arrays, size = dict(batch), len(params.key)
+    """Apply params to a batch, compiled; on all local devices when there are several.
+
+    Raises:
+        RecordError: values that the spec does not allow, where they are checked.
+    """
+    pictures = {n for n in batch if run.spec.entries[n].kind == "spatial"}
+    # One rank for all pictures: a mask is a picture of one channel.
+    flat = {n for n in pictures if np.ndim(batch[n]) == 3}
+    arrays = {n: a[..., None] if n in flat else a for n, a in batch.items()}
+    devices = jax.local_devices()[: len(params.key)]
     traced = is_traced(transforms, params, arrays)
-    form, count = _form_and_count(size, transforms, params, arrays)
-    devices = jax.local_devices()
-    if traced or min(size, len(devices)) == 1:
-        done: dict[str, Array] = _run_on_one(transforms, params, arrays, count, run=run, form=form)
+    if check and not traced and not on_cpu():
+        check_record_values(run.spec, batch, batch=True)
+    if traced:
+        form: Form = "map" if on_cpu() else "vmap"
+        done = _run_whole(transforms, params, arrays, run=run, form=form)
+    elif on_cpu():
+        looker = Looker(run.spec, batch) if check else None
+        done = run_in_parts(run, transforms, params, arrays, flat, out, looker)
+        if looker is not None:
+            looker.conclude()
         return done
-    return _spread(run, form, transforms, params, arrays, tuple(devices[:size]))
+    elif len(devices) == 1:
+        done = _run_whole(transforms, params, arrays, run=run, form="vmap")
+    else:
+        done = _spread(run, transforms, params, arrays, tuple(devices))
+    return {n: a[..., 0] if n in flat else a for n, a in done.items()}
 
 
 @partial(jax.jit, static_argnames=("run", "form"))
-def _run_on_one(
+def _run_whole(
     transforms: tuple[Transform, ...],
     params: RecordParams,
     batch: dict[str, Array],
-    count: Array | None,
     *,
     run: Run,
     form: Form,
 ) -> dict[str, Array]:
-    return run_batch(run, transforms, params, batch, count, form)
+    return run_batch(run, transforms, params, batch, form)  # type: ignore[return-value]
 
 
-@partial(jax.jit, static_argnames=("run", "form", "mesh"))
+@partial(jax.jit, static_argnames=("run", "mesh"))
 def _run_on_mesh(
     transforms: tuple[Transform, ...],
     params: RecordParams,
     batch: dict[str, Array],
-    counts: Array,
     *,
     run: Run,
-    form: Form,
     mesh: Mesh,
 ) -> dict[str, Array]:
     def part(
-        transforms: tuple[Transform, ...], params: RecordParams, batch: Any, count: Array
+        transforms: tuple[Transform, ...], params: RecordParams, batch: Any
     ) -> dict[str, Array]:
-        return run_batch(run, transforms, params, batch, count[0], form)
+        return run_batch(run, transforms, params, batch, "vmap")  # type: ignore[return-value]
 
     shared, split = PartitionSpec(), PartitionSpec(_AXIS)
     spread = jax.shard_map(
-        part,
-        mesh=mesh,
-        in_specs=(shared, split, split, split),
-        out_specs=split,
-        check_vma=False,
+        part, mesh=mesh, in_specs=(shared, split, split), out_specs=split, check_vma=False
     )
-    return spread(transforms, params, batch, counts)
+    return spread(transforms, params, batch)
 
 
 def _spread(
     run: Run,
-    form: Form,
     transforms: tuple[Transform, ...],
     params: RecordParams,
     batch: dict[str, Any],
     devices: tuple[jax.Device, ...],
 ) -> dict[str, Array]:
-    """One part per device, the last one padded; padding is not computed, only carried."""
+    """One part per accelerator; the last record is repeated until they are of one size."""
     size = len(params.key)
     part = -(-size // len(devices))
-    counts = np.clip(size - part * np.arange(len(devices)), 0, part).astype(np.int32)
     index = np.minimum(np.arange(part * len(devices)), size - 1)
     if len(index) > size:
         params, batch = jax.tree.map(lambda leaf: leaf[index], (params, batch))
     mesh = Mesh(np.array(devices), (_AXIS,))
     sharding = NamedSharding(mesh, PartitionSpec(_AXIS))
-    params, batch, counts = jax.device_put((params, batch, counts), sharding)
-    done = _run_on_mesh(transforms, params, batch, counts, run=run, form=form, mesh=mesh)
+    params, batch = jax.device_put((params, batch), sharding)
+    done = _run_on_mesh(transforms, params, batch, run=run, mesh=mesh)
     return {name: array[:size] for name, array in done.items()} if len(index) > size else done

@@ -4,25 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from ..errors import ParameterError
 from ..roles import SPATIAL_ROLES, TABLE_ROLES, PointSite, View
-from ..sampling import Form, Job, LowPass, cast, constant, is_float, over_records, resample
+from ..sampling import (
+    Carry,
+    Form,
+    Job,
+    Loop,
+    Task,
+    cast,
+    constant,
+    first_carry,
+    is_float,
+    resample,
+)
 from ..spec import ChannelGroup, DataSpec, EntrySpec
 from ..transforms import Photometric, Range, Step, Target, Transform
 from ..typing import Array, SpatialShape
 from ._params import RecordParams
-from ._structure import antialiasing, entry_out_size, gains_intrinsics
+from ._structure import antialiasing, entry_out_size, gains_intrinsics, leaves
 from ._view import build_view, camera_of, compose, default_intrinsics, steps_of
-
-# Plans are made for this many records at a time, whatever the batch: the same compiled
-# arithmetic for a batch of one and of a thousand gives a record the same bits in both.
-_BLOCK = 8
 
 
 @dataclass(frozen=True)
@@ -42,32 +51,8 @@ class Run:
     resample_only: tuple[str, ...] = ()
 
 
-def in_blocks(body: Any, xs: Any, count: Array | None, form: Form) -> Any:
-    """``vmap(body)`` over leading axes, in blocks of a fixed size.
-
-    Args:
-        body: one record -> a pytree of arrays.
-        xs: the batch, leading N.
-        count: how many records to run; see `over_records`.
-        form: see `over_records`.
-    """
-    size = jax.tree.leaves(xs)[0].shape[0]
-    blocks = -(-size // _BLOCK)
-
-    # Padding repeats the last record: zeros could be no valid matrix.
-    last = jnp.int32(size - 1) if count is None else jnp.minimum(count, size) - 1
-    index = jnp.minimum(jnp.arange(blocks * _BLOCK, dtype=jnp.int32), last)
-
-    def split(leaf: Array) -> Array:
-        if size == 1 and count is not None:
-            # XLA would see that all rows of the block are the same and plan only one of them,
-            # in other instructions. It cannot know that no count is above the size.
-            leaf = jnp.concatenate([leaf, jnp.where(count > size, jnp.zeros_like(leaf), leaf)])
-        return leaf[index].reshape(blocks, _BLOCK, *leaf.shape[1:])
-
-    used = None if count is None else (count + _BLOCK - 1) // _BLOCK
-    done = over_records(jax.vmap(body), jax.tree.map(split, xs), used, form)
-    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:size], done)
+# What a record needs besides its pictures: its geometry, what it drew, its other entries.
+_Own = tuple[View, RecordParams, dict[str, Array]]
 
 
 def run_batch(
@@ -75,39 +60,90 @@ def run_batch(
     transforms: tuple[Transform, ...],
     params: RecordParams,
     batch: Mapping[str, Array],
-    count: Array | None,
     form: Form,
-) -> dict[str, Array]:
+    loop: Loop | None = None,
+) -> dict[str, Array] | Carry:
     """Apply drawn params to a batch. Pure and traceable.
 
     Args:
         run: the static side.
         transforms: the pipeline's.
         params: what they drew, leading N.
-        batch: the entries, leading N.
-        count: see `over_records`.
-        form: see `over_records`.
+        batch: the entries, leading N; pictures as (N, H, W, C).
+        form: see `multiaug.sampling.resample`, also for what is returned.
+        loop: likewise.
     """
-    sizes = {
-        name: (array.shape[1], array.shape[2])
-        for name, array in batch.items()
-        if run.spec.entries[name].kind == "spatial"
-    }
-    matrices = {
-        name: array for name, array in batch.items() if run.spec.entries[name].kind == "matrix"
-    }
+    task, pictures, own = _prepare(run, transforms, params, batch, form)
+    return resample(task, pictures, own[0], own, form, loop)
+
+
+def carry_of(
+    run: Run, transforms: tuple[Transform, ...], params: RecordParams, batch: Mapping[str, Any]
+) -> Carry:
+    """What the form ``loop`` of `run_batch` begins with, for arguments of these shapes."""
+    found = []
+
+    def trace(transforms: Any, params: RecordParams, batch: dict[str, Array]) -> None:
+        task, pictures, own = _prepare(run, transforms, params, batch, "loop")
+        found.append(first_carry(task, pictures, own[0], own))
+
+    jax.eval_shape(trace, transforms, params, dict(batch))
+    return found[0]
+
+
+def _prepare(
+    run: Run,
+    transforms: tuple[Transform, ...],
+    params: RecordParams,
+    batch: Mapping[str, Array],
+    form: Form,
+) -> tuple[Task, dict[str, Array], _Own]:
+    entries = run.spec.entries
+    pictures = {n: array for n, array in batch.items() if entries[n].kind == "spatial"}
+    rest = {n: array for n, array in batch.items() if n not in pictures}
+    sizes = {name: (array.shape[1], array.shape[2]) for name, array in pictures.items()}
+    matrices = {n: array for n, array in rest.items() if entries[n].kind == "matrix"}
 
     def plan(one: tuple[RecordParams, dict[str, Array]]) -> View:
         return _plan(run, transforms, one[0].values, one[1], sizes)
 
-    views = in_blocks(plan, (params, matrices), count, form)
+    over = partial(lax.map, plan) if form == "map" else jax.vmap(plan)
+    views: View = over((params, matrices))
+    own = (views, params, rest)
+    return _task(run, transforms, own, pictures, sizes), pictures, own
+
+
+def _task(
+    run: Run,
+    transforms: tuple[Transform, ...],
+    batch: _Own,
+    pictures: dict[str, Array],
+    sizes: Mapping[str, SpatialShape],
+) -> Task:
+    """What the sampler is to do, and what is done to a record before and after."""
+
+    def steps(drawn: Any) -> list[Step]:
+        return [step for step, _ in steps_of(transforms, drawn, run.frame)]
+
+    def before(own: _Own, arrays: dict[str, Array]) -> dict[str, Array]:
+        return _photometry(run, steps(own[1].values), arrays) if run.inverse else arrays
+
+    def after(own: _Own, sampled: dict[str, Array]) -> dict[str, Array]:
+        view, params, rest = own
+        if not run.inverse:
+            sampled = _photometry(run, steps(params.values), sampled)
+        return sampled | _move_tables(run, view, rest, sizes)
+
+    views, jobs = batch[0], []
+    for name, array in jax.eval_shape(jax.vmap(before), batch, pictures).items():
+        entry = run.spec.entries[name]
+        # Only static parts of the views decide.
+        bands = tuple(SPATIAL_ROLES[g.role].band(g, views) for g in _groups(entry, array))
+        out = entry_out_size(sizes[name], views.chart.in_shape, views.chart.out_shape)
+        jobs.append(Job(name, sizes[name], out, bands, entry.validity))
+    changed = [n for n in pictures if not run.inverse and _is_touched(run, n, transforms)]
     low = None if run.inverse else antialiasing(transforms, run.frame)
-
-    def body(one: tuple[View, RecordParams, dict[str, Array]]) -> dict[str, Array]:
-        view, own, record = one
-        return _run_record(run, transforms, low, view, own.values, record, sizes)
-
-    return over_records(body, (views, params, dict(batch)), count, form)
+    return Task(tuple(jobs), low, before, after, frozenset(changed))
 
 
 def _plan(
@@ -136,53 +172,15 @@ def _plan(
     return build_view(chart.inverted(), rules, camera, extrinsics)
 
 
-def _run_record(
-    run: Run,
-    transforms: Sequence[Transform],
-    low: LowPass | None,
-    view: View,
-    drawn: Any,
-    record: dict[str, Array],
-    sizes: Mapping[str, SpatialShape],
-) -> dict[str, Array]:
-    steps = [step for step, _ in steps_of(transforms, drawn, run.frame)]
-    if run.inverse:
-        record = _photometry(run, steps, record)
-    result = _move_pictures(run, view, low, record, sizes)
-    result |= _move_tables(run, view, record, sizes)
-    return result if run.inverse else _photometry(run, steps, result)
-
-
 def _groups(entry: EntrySpec, array: Array) -> list[ChannelGroup]:
     return [group.for_dtype(np.dtype(array.dtype).name) for group in entry.groups]
-
-
-def _move_pictures(
-    run: Run,
-    view: View,
-    low: LowPass | None,
-    record: Mapping[str, Array],
-    sizes: Mapping[str, SpatialShape],
-) -> dict[str, Array]:
-    jobs, arrays, flat = [], {}, set()
-    for name, size in sizes.items():
-        entry, array = run.spec.entries[name], record[name]
-        if array.ndim == 2:
-            flat.add(name)
-            array = array[..., None]
-        bands = tuple(SPATIAL_ROLES[g.role].band(g, view) for g in _groups(entry, array))
-        out = entry_out_size(size, view.chart.in_shape, view.chart.out_shape)
-        jobs.append(Job(name, size, out, bands, entry.validity))
-        arrays[name] = array
-    done = resample(arrays, jobs, view, low)
-    return {name: array[..., 0] if name in flat else array for name, array in done.items()}
 
 
 def _move_tables(
     run: Run, view: View, record: Mapping[str, Array], sizes: Mapping[str, SpatialShape]
 ) -> dict[str, Array]:
     chart, result = view.chart, {}
-    values = {n: v for n, v in record.items() if n not in sizes}
+    values = dict(record)
     if gains_intrinsics(run.spec.camera) and not run.inverse:
         values = _default_camera(run, values, sizes) | values
     for name, value in values.items():
@@ -210,20 +208,25 @@ def _default_camera(
     return {name: k}
 
 
+def _is_touched(run: Run, name: str, transforms: Sequence[Transform]) -> bool:
+    """Some photometric transform changes the entry."""
+    entry = run.spec.entries[name]
+    if name in run.resample_only or all(g.role != "intensity" for g in entry.groups):
+        return False
+    return any(isinstance(t, Photometric) and t.touches(name) for t in leaves(transforms))
+
+
+def _changes(step: Step, name: str) -> bool:
+    return isinstance(step.transform, Photometric) and step.transform.touches(name)
+
+
 def _photometry(run: Run, steps: list[Step], record: Mapping[str, Array]) -> dict[str, Array]:
     """Photometric steps on the intensity channels, in order; backwards when inverting."""
     result = dict(record)
     for name, entry in run.spec.entries.items():
-        touched = [
-            s for s in steps if isinstance(s.transform, Photometric) and s.transform.touches(name)
-        ]
-        if name not in record or name in run.resample_only or not touched:
-            continue
-        array = result[name]
-        if any(group.role == "intensity" for group in entry.groups):
-            flat = array.ndim == 2
-            changed = _change(run, entry, touched, array[..., None] if flat else array)
-            result[name] = changed[..., 0] if flat else changed
+        if name in record and _is_touched(run, name, [s.transform for s in steps]):
+            touched = [s for s in steps if _changes(s, name)]
+            result[name] = _change(run, entry, touched, result[name])
     return result
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..spec import ChannelGroup, DataSpec, check_values
-from ..typing import Array
+from ..spec import ChannelGroup, DataSpec, check_values, is_sound
+from ..typing import Array, NDArray
 
 
 def check_record_values(spec: DataSpec, record: Mapping[str, Any], *, batch: bool) -> None:
@@ -29,6 +29,39 @@ def check_record_values(spec: DataSpec, record: Mapping[str, Any], *, batch: boo
         if not (away and entry.kind == "spatial") or bool(suspicious(array, entry.groups)):
             here[name] = array
     check_values(spec, here, batch=batch)
+
+
+class Looker:
+    """`check_values` for batches that run in parts: pictures are looked at part by part.
+
+    Each is in the cache then. Only a batch with something suspicious is checked as a whole, so
+    that the error can name every place.
+
+    Args:
+        spec: what the values mean.
+        batch: the whole of it.
+    """
+
+    def __init__(self, spec: DataSpec, batch: Mapping[str, Any]) -> None:
+        self._spec, self._batch = spec, batch
+        self._pictures = {n for n in batch if spec.entries[n].kind == "spatial"}
+        self._suspicious = False
+        check_values(spec, {n: a for n, a in batch.items() if n not in self._pictures}, batch=True)
+
+    def __call__(self, part: Mapping[str, NDArray]) -> None:
+        """Look at some records."""
+        for name in self._pictures:
+            if not is_sound(self._spec.entries[name], part[name]):
+                self._suspicious = True
+
+    def conclude(self) -> None:
+        """When all parts have been looked at.
+
+        Raises:
+            RecordError: as `check_values` does.
+        """
+        if self._suspicious:
+            check_values(self._spec, self._batch, batch=True)
 
 
 @partial(jax.jit, static_argnames=("groups",))

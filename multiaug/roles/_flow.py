@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
+from ..geometry import LOST
 from ..sampling import Band, Site
 from ..spec import ChannelGroup, RoleFacts, register_role
 from ..typing import Array
-from ._base import View, band_of
+from ._base import View, band_of, column
 
 
 class Flow:
@@ -49,4 +50,6 @@ def _move(values: Array, site: Site) -> Array:
     u, v = _scaled(values, (1 / site.scale_in[0], 1 / site.scale_in[1]))
     end_x, end_y, _ = site.view.chart.push(site.x + u, site.y + v)
     moved = jnp.stack([end_x - site.out_x, end_y - site.out_y], axis=-1)
+    # Behind the horizon of the map no vector ends.
+    moved = jnp.where(column(jnp.abs(end_x) < LOST), moved, jnp.nan)
     return jnp.stack(_scaled(moved, site.scale_out), axis=-1)

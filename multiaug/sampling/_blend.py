@@ -22,19 +22,13 @@ def blend(
     size = (height, width)
     fill = None if band.fill is None else fill_row(band.fill, channels)
     outside = None
-    source = image.astype(jnp.float32)
-    sigma = _sigma(low, job, grid, site) if low is not None and band.lowpass else None
+    sigma = _sigma(low, job, site) if low is not None and band.lowpass else None
+    source = prepared(image, band, source_site(site, size))
     if isinstance(band.invalid, float):
-        # Compared in the array's dtype: float32 holds other numbers than bfloat16 and int32.
-        source = jnp.where(is_valid(image, band), source, jnp.nan)
         if fill is not None:
             fill = jnp.where(is_valid(native_fill(band, image), band), fill, jnp.nan)
         band = replace(band, invalid="nan")
     if band.encode is not None:
-        px, py = positions(size, site.view.chart.in_shape)
-        px, py = jnp.broadcast_arrays(px, py)
-        here = site._replace(x=px, y=py, out_x=px, out_y=py)
-        source = band.encode(source, here)
         band = replace(band, invalid="nan")
         if fill is not None and band.border == "constant":
             # A number cannot be blended with encoded values: it only replaces what lies outside.
@@ -55,6 +49,30 @@ def blend(
     if outside is not None and known is not None:
         known = known | outside
     return values, known, outside
+
+
+def source_site(site: Site, size: tuple[int, int]) -> Site:
+    """The site of the source's own pixels."""
+    px, py = jnp.broadcast_arrays(*positions(size, site.view.chart.in_shape))
+    return site._replace(x=px, y=py, out_x=px, out_y=py)
+
+
+def prepared(image: Array, band: Band, here: Site) -> Array:
+    """Source values in float32, NaN where they are invalid numbers, encoded."""
+    source = image.astype(jnp.float32)
+    if isinstance(band.invalid, float):
+        # Compared in the array's dtype: float32 holds other numbers than bfloat16 and int32.
+        source = jnp.where(is_valid(image, band), source, jnp.nan)
+    return source if band.encode is None else band.encode(source, here)
+
+
+def lowpass_of(picture: Array, band: Band, job: Job, low: LowPass, site: Site) -> Array:
+    """A picture in float32, low-passed as much as the map shrinks it."""
+    source = picture.astype(jnp.float32)
+    sigma = _sigma(low, job, site)
+    fill = None if band.fill is None else fill_row(band.fill, source.shape[-1])
+    still = (sigma[0] == 0) & (sigma[1] == 0)
+    return jnp.where(still, source, _lowpass(source, band, fill, sigma, low))
 
 
 def _blend_all(source: Array, band: Band, grid: Grid, size: tuple[int, int], fill: Array) -> Array:
@@ -211,7 +229,7 @@ def _keep_exact(
     return jnp.where(exact, raw, values), known
 
 
-def _sigma(low: LowPass, job: Job, grid: Grid, site: Site) -> tuple[Array, Array]:
+def _sigma(low: LowPass, job: Job, site: Site) -> tuple[Array, Array]:
     """Gaussian deviations (x, y) in source pixels from the map's scale at the centre.
 
     A map that shrinks by a factor s reads every s-th pixel; (s - 1) / 2 is scikit-image's rule.

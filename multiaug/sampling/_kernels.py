@@ -6,7 +6,9 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
+from ..geometry import LOST
 from ..typing import Array
 from ._blend import blend
 from ._dtype import cast
@@ -30,14 +32,14 @@ def resample_array(
     Returns:
         ``{job.name: (h, w, C)}`` in the dtype of ``image``, and ``<name>_valid`` on request.
     """
-    parts = [_resample_band(image[..., b.channels], b, job, grid, low, site) for b in job.bands]
+    parts = [resample_band(image[..., b.channels], b, job, grid, low, site) for b in job.bands]
     result = {job.name: parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=-1)}
     if job.validity:
-        result[f"{job.name}_valid"] = _validity(image, job, grid)
+        result[f"{job.name}_valid"] = validity(image, job, grid)
     return result
 
 
-def _resample_band(
+def resample_band(
     image: Array, band: Band, job: Job, grid: Grid, low: LowPass | None, site: Site
 ) -> Array:
     if band.method in {"nearest", "majority"}:
@@ -49,12 +51,14 @@ def _resample_band(
     values = cast(values, image.dtype)
     if band.fill is not None and outside is not None:
         values = jnp.where(outside, native_fill(band, image), values)
+    if known is not None and band.border != "constant":
+        known = known & (jnp.abs(grid.x) < LOST)[..., None]
     if known is not None:
         values = jnp.where(known, values, invalid_value(band, image))
     return values
 
 
-def _validity(image: Array, job: Job, grid: Grid) -> Array:
+def validity(image: Array, job: Job, grid: Grid) -> Array:
     """(h, w) bool: at least half of the linear weight is valid and inside the picture."""
     valid = jnp.ones(image.shape[:2], bool)
     for band in job.bands:
@@ -67,12 +71,16 @@ def _validity(image: Array, job: Job, grid: Grid) -> Array:
     return total >= HALF
 
 
-def site_of(job: Job, grid: Grid, dtype: np.dtype[Any], view: object) -> Site:
-    """The output pixels of a job."""
+def site_of(
+    job: Job, grid: Grid, dtype: np.dtype[Any], view: object, first: Array | int = 0
+) -> Site:
+    """The output pixels of a job, or a block of its rows that begins at ``first``."""
     chart = view.chart  # type: ignore[attr-defined]
     scale_in, scale_out = ratio(job.size_in, chart.in_shape), ratio(job.size_out, chart.out_shape)
     cx, cy = (job.size_in[1] - 1) / 2, (job.size_in[0] - 1) / 2
     out_x, out_y = positions(job.size_out, chart.out_shape)
+    if grid.x.shape[0] != job.size_out[0]:
+        out_y = lax.dynamic_slice_in_dim(out_y, first, grid.x.shape[0])
     return Site(
         (grid.x - cx) / scale_in[0],
         (grid.y - cy) / scale_in[1],

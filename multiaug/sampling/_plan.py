@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
 from ..geometry import Jacobian, Map, centre
 from ..typing import Array, SpatialShape
+
+S = TypeVar("S")
+T = TypeVar("T")
 
 
 class Site(NamedTuple):
@@ -136,30 +140,88 @@ def positions(size: SpatialShape, frame: SpatialShape) -> tuple[Array, Array]:
     return x[None, :], y[:, None]
 
 
+@dataclass(frozen=True)
+class Task:
+    """What is to be done to every record of a batch; the same for all of them.
+
+    Args:
+        jobs: one per array.
+        low: antialiasing of the run.
+        before: (own, arrays of a record) -> the arrays that are to be resampled.
+        after: (own, resampled arrays of a record) -> further results. It gets and returns those
+            in ``touched``, and what else it has; the others are results as they are.
+        touched: names of resampled arrays that ``after`` changes.
+    """
+
+    jobs: tuple[Job, ...]
+    low: LowPass | None
+    before: Callable[[Any, dict[str, Array]], dict[str, Array]]
+    after: Callable[[Any, dict[str, Array]], dict[str, Array]]
+    touched: frozenset[str]
+
+
 def sampling_grid(
     chart: Map, size_in: SpatialShape, size_out: SpatialShape, *, jacobian: bool
 ) -> Grid:
-    """The one coordinate function: backward positions of all output pixels.
-
-    The rows go through a loop of two blocks, which makes XLA write the coordinates to memory.
-    Fused into their consumers they would be computed twice, rounded twice, and a coordinate
-    next to a whole number could get its index from one and its fraction from the other: a
-    wrong pixel.
-    """
-    height, width = size_out
-    half = -(-height // 2)
-    scale_in, scale_out = ratio(size_in, chart.in_shape), ratio(size_out, chart.out_shape)
-    (cx_in, cy_in), (cx, cy) = centre(size_in), centre(size_out)
-    x = jnp.arange(width, dtype=jnp.float32) - cx
+    """Backward positions of all output pixels, in memory (see `in_memory`)."""
 
     def block(rows: Array) -> tuple[Array, ...]:
-        grid_x, grid_y = jnp.broadcast_arrays(x[None, :], (rows - cy)[:, None])
-        px, py, slopes = _pull(chart, grid_x, grid_y, scale_in, scale_out)
-        return (px + cx_in, py + cy_in, *(slopes if jacobian else ()))
+        px, py, slopes = coordinates(chart, size_in, size_out, rows)
+        return (px, py, *(slopes if jacobian else ()))
 
-    blocks = lax.map(block, jnp.arange(2 * half, dtype=jnp.float32).reshape(2, half))
-    px, py, *slopes = (b.reshape(2 * half, width)[:height] for b in blocks)
+    px, py, *slopes = in_memory(block, jnp.arange(size_out[0], dtype=jnp.float32))
     return Grid(px, py, (slopes[0], slopes[1], slopes[2], slopes[3]) if jacobian else None)
+
+
+def in_memory(function: Callable[[S], T], rows: S) -> T:
+    """A function of rows of pixels, its results written to memory.
+
+    The rows go through a loop of two blocks, which makes XLA write the results down. Fused into
+    their consumers, coordinates would be computed twice, rounded twice, and one next to a whole
+    number could get its index from one and its fraction from the other: a wrong pixel.
+
+    Args:
+        function: a pytree of (k, ...) arrays -> another.
+        rows: all rows.
+    """
+    height = jax.tree.leaves(rows)[0].shape[0]
+    half = -(-height // 2)
+
+    def split(leaf: Array) -> Array:
+        if height % 2:
+            leaf = jnp.concatenate([leaf, leaf[-1:]])
+        return leaf.reshape(2, half, *leaf.shape[1:])
+
+    blocks = lax.map(function, jax.tree.map(split, rows))
+    return jax.tree.map(  # type: ignore[no-any-return]
+        lambda b: b.reshape(2 * half, *b.shape[2:])[:height], blocks
+    )
+
+
+def coordinates(
+    chart: Map, size_in: SpatialShape, size_out: SpatialShape, rows: Array
+) -> tuple[Array, Array, Jacobian]:
+    """The one coordinate function: what the pixels of some output rows read.
+
+    Args:
+        chart: the map.
+        size_in: (height, width) of the array that is read.
+        size_out: (height, width) of the result.
+        rows: (k,) float32 row numbers.
+
+    Returns:
+        (x, y) source positions in pixels, each (k, w), and the Jacobian of the backward map
+        between reference pixels.
+    """
+    scale_in, scale_out = ratio(size_in, chart.in_shape), ratio(size_out, chart.out_shape)
+    (cx_in, cy_in), (cx, cy) = centre(size_in), centre(size_out)
+    # A row and a column, not two planes: a field on a regular grid is a product of matrices.
+    x = (jnp.arange(size_out[1], dtype=jnp.float32) - cx)[None, :]
+    y = (rows - cy)[:, None]
+    px, py, (a, b, c, d) = _pull(chart, x, y, scale_in, scale_out)
+    full = (rows.shape[0], size_out[1])
+    spread = [jnp.broadcast_to(v, full) for v in (px + cx_in, py + cy_in, a, b, c, d)]
+    return spread[0], spread[1], (spread[2], spread[3], spread[4], spread[5])
 
 
 def _pull(

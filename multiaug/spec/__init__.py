@@ -14,3 +14,4 @@ from ._model import EntrySpec as EntrySpec
 from ._records import check_structure as check_structure
 from ._spec import DataSpec as DataSpec
 from ._values import check_values as check_values
+from ._values import is_sound as is_sound

@@ -71,8 +71,35 @@ def _all_finite(array: NDArray) -> bool:
         return bool(np.isfinite(np.add.reduce(array, axis=None, dtype=dtype)))
 
 
+def is_sound(entry: EntrySpec, array: NDArray) -> bool:
+    """No value of some pictures is one that the spec gives no meaning to; quick.
+
+    Args:
+        entry: what the values mean.
+        array: (..., C), or (H, W) where the only channel has no axis of its own.
+    """
+    if ALL_DTYPES[array.dtype.name].kind != "f" or _all_finite(array):
+        return True
+    parts = [array] if len(entry.groups) == 1 else _parts(entry, array)
+    return all(
+        _no_infinity(part) if group.invalid == "nan" else _all_finite(part)
+        for group, part in zip(entry.groups, parts, strict=True)
+    )
+
+
+def _parts(entry: EntrySpec, array: NDArray) -> list[NDArray]:
+    return [array[..., group.channel_slice()] for group in entry.groups]
+
+
+def _no_infinity(array: NDArray) -> bool:
+    """NaN left out, the largest and the smallest number tell."""
+    with np.errstate(all="ignore"):
+        ends = np.fmax.reduce(array, axis=None), np.fmin.reduce(array, axis=None)
+    return not np.isinf(np.asarray(ends, np.float32)).any()
+
+
 def _picture(entry: EntrySpec, array: NDArray, batch: bool) -> Iterator[str]:
-    if _all_finite(array):
+    if is_sound(entry, array):
         return
     flat = array.ndim == 2 + batch  # (H, W): the only channel has no axis of its own
     for group in entry.groups:

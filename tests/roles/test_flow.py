@@ -132,3 +132,29 @@ def test_vectors_are_in_pixels_of_their_own_picture():
     np.testing.assert_allclose(
         out["flow"], np.broadcast_to([1.4375, -4.3125], (1, 23, 23, 2)), 1e-5
     )
+
+
+def test_no_vector_ends_behind_the_horizon():
+    # w = 1 + (x - 31.5) / 40 is 0 at x = -8.5, out of view.
+    tilt = np.eye(3)
+    tilt[2, 0] = 1 / 40
+    about = oracle.shift(31.5, 23.5) @ tilt @ oracle.shift(-31.5, -23.5)
+    line = pipeline(ma.Perspective(matrix=EYE), entries=ENTRIES)
+    flow = np.zeros((COUNT, *SHAPE, 2), np.float32)
+    flow[..., 0] = -30
+    batch = {"first": np.zeros((COUNT, *SHAPE, 1), np.float32)} | dict.fromkeys(
+        ("flow", "copied"), flow
+    )
+    batch["second"] = batch["first"]
+    done = run(line, batch, SHAPE, matrices={0: np.broadcast_to(about, (COUNT, 3, 3))})
+    at = done.charts[0].sources()
+    beyond = at[..., 0] < 30 - 8.5
+    inside = ((at > 0) & (at < [SHAPE[1] - 1, SHAPE[0] - 1])).all(-1)
+    assert (inside & beyond).sum() > 100
+    assert np.isnan(done.out["flow"][0][beyond & inside]).all()
+    kept = inside & ~beyond
+    expected = done.charts[0].push(at[kept] - [30, 0]) - oracle.pixels(SHAPE)[kept]
+    near = np.abs(expected).max(-1) < 1000
+    np.testing.assert_allclose(
+        done.out["flow"][0][kept][near], expected[near], rtol=1e-3, atol=1e-3
+    )

@@ -39,3 +39,21 @@ def test_channels_without_data_are_judged_one_by_one():
     out = run(line, {"image": image}, (4, 6)).out["image"][0]
     assert np.argwhere(np.isnan(out)).tolist() == [[1, 3, 0]]
     assert (out[:, 0] == 0).all()
+
+
+def test_nothing_is_seen_behind_a_horizon_whatever_came_before():
+    """A first tilt would take the far away to its vanishing point, which is in the picture."""
+    first, last = np.eye(3), np.eye(3)
+    first[2, 0], last[2, 0] = 0.02, 1 / 8
+    about = [oracle.shift(15.5, 11.5) @ tilt @ oracle.shift(-15.5, -11.5) for tilt in (first, last)]
+    between = ma.Elastic(0.0, grid=2)
+    line = pipeline(
+        ma.Perspective(matrix=EYE), between, ma.Perspective(matrix=EYE), entries=[picture()]
+    )
+    batch = {"image": np.ones((1, *SHAPE, 1), np.float32)}
+    done = run(line, batch, SHAPE, matrices={0: about[0][None], 2: about[1][None]})
+    w = oracle.pixels(SHAPE)[..., 0] - 15.5
+    behind = 1 - w / 8 <= 0
+    assert behind.sum() > 100
+    assert (done.out["image"][0, behind] == 0).all()
+    assert (done.out["image"][0, ~behind] == 1).sum() > 50

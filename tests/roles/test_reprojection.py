@@ -116,7 +116,12 @@ STRUCTURES = {
     "affine, fixed": Structure((ma.Affine(EYE),), (24, 32), "fixed", False, maps=AFFINE),
     "tilt": Structure((ma.Perspective(matrix=EYE),), (40, 56), "refit", False, maps=PROJECTIVE),
     "tilt, fixed": Structure(
-        (ma.Perspective(matrix=EYE),), (40, 56), "fixed", True, maps=PROJECTIVE
+        (ma.Perspective(matrix=EYE),),
+        (40, 56),
+        "fixed",
+        True,
+        maps=PROJECTIVE,
+        settings={"border": "edge"},
     ),
     "chain": Structure(CHAIN, (24, 32), "refit", False),
     "chain, fixed": Structure(CHAIN, (24, 32), "fixed", True),
