@@ -6,15 +6,18 @@ import gc
 import random
 import statistics
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 
 from .check import WrongWork, check
 from .contender import Cannot, Form, Peer
 from .work import Case
+
+T = TypeVar("T")
 
 # Of a contender's turn: short calls are repeated within it until the clock is fine enough.
 _TURN_SECONDS, _MOST_CALLS = 0.01, 64
@@ -65,17 +68,31 @@ def enter(case: Case, peers: Iterable[Peer]) -> tuple[list[Entrant], dict[str, s
         if case.geometry.motion is not None and not (peer.moves or peer.ours or peer.floor):
             refused[peer.name] = "cannot: does not move coordinates"
             continue
-        try:
-            entrants += [_calibrated(case, peer, form) for form in peer.forms(case)]
-        except Cannot as reason:
-            refused[peer.name] = f"cannot: {reason}"
-        except WrongWork as reason:
-            refused[peer.name] = f"wrong result: {reason}"
-        # Whatever a library raises is its line in the table, not the end of the run.
-        except Exception as error:
-            text = (str(error).splitlines() or [""])[0][:120]
-            refused[peer.name] = f"failed: {type(error).__name__}: {text}"
+        forms, reason = _attempt(partial(peer.forms, case))
+        if reason:
+            refused[peer.name] = reason
+        # One form may fail where another does the work.
+        for form in forms or []:
+            entrant, reason = _attempt(partial(_calibrated, case, peer, form))
+            if entrant:
+                entrants.append(entrant)
+            else:
+                refused[f"{peer.name}: {form.name}"] = reason
     return entrants, refused
+
+
+def _attempt(make: Callable[[], T]) -> tuple[T | None, str]:
+    """A result, or the reason why there is none."""
+    try:
+        return make(), ""
+    except Cannot as reason:
+        return None, f"cannot: {reason}"
+    except WrongWork as reason:
+        return None, f"wrong result: {reason}"
+    # Whatever a library raises is its line in the table, not the end of the run.
+    except Exception as error:
+        text = (str(error).splitlines() or [""])[0][:120]
+        return None, f"failed: {type(error).__name__}: {text}"
 
 
 def _calibrated(case: Case, peer: Peer, form: Form) -> Entrant:

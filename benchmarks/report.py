@@ -78,7 +78,7 @@ def save(document: Document, folder: Path) -> list[Path]:
     written[1].write_text(markdown(document))
     try:
         written.append(chart(document, folder / "chart.png"))
-    except ImportError as error:
+    except (ImportError, LookupError) as error:
         print(f"no chart: {error}")
     return written
 
@@ -309,8 +309,10 @@ def chart(document: Document, path: Path) -> Path:
     from matplotlib import pyplot as plt
 
     names = [n for n, row in document["rows"].items() if row["modes"]["fresh"]]
-    works = [w for w in WORKS if any(n.startswith(w) for n in names)] or ["a"]
-    counts = [max(sum(n.startswith(w) for n in names), 1) for w in works]
+    if not names:
+        raise LookupError("no row was measured")
+    works = [w for w in WORKS if any(n.startswith(w) for n in names)]
+    counts = [sum(n.startswith(w) for n in names) for w in works]
     figure, panels = plt.subplots(
         len(works),
         1,

@@ -40,8 +40,8 @@ def _ops(case: Case) -> list[Form]:
 
 
 def _refuse_large(case: Case) -> None:
-    if case.row.size > 224:
-        raise Cannot("the slow end of the scale: up to 224")
+    if case.row.size > 224 or case.row.channels > 6:
+        raise Cannot("the slow end of the scale: up to 224 and 6 channels")
 
 
 def _layers(case: Case) -> list[Form]:

@@ -83,7 +83,7 @@ def test_wrong_work_is_not_timed(monkeypatch):
     entrants, refused = measure.enter(case, [cheat, lazy])
     assert entrants == []
     assert refused["lazy"] == "cannot: too lazy"
-    assert refused["cheat"].startswith("wrong result: record 0 is off by")
+    assert refused["cheat: blur"].startswith("wrong result: record 0 is off by")
 
 
 def test_ratios_are_of_the_same_turn():
