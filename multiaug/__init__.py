@@ -14,6 +14,8 @@ from .errors import StoreError as StoreError
 from .geometry import estimate_intrinsics as estimate_intrinsics
 from .pipeline import Pipeline as Pipeline
 from .pipeline import RecordParams as RecordParams
+from .pipeline import enable_compilation_cache as enable_compilation_cache
+from .pipeline import tune_malloc as tune_malloc
 from .spec import CameraSpec as CameraSpec
 from .spec import DataSpec as DataSpec
 from .spec import EntrySpec as EntrySpec

@@ -304,13 +304,19 @@ def _reclaimed(
         found: Any = out.get(name)
         same = isinstance(found, jax.Array) and not found.is_deleted()
         if not same or (found.shape, found.dtype) != (shape.shape, shape.dtype):
-            what = f"{found.dtype} {found.shape}" if hasattr(found, "dtype") else repr(found)
             raise RecordError(
                 f"`out` must be what an earlier call returned for a batch like this one: {name!r} "
-                f"must be an array {shape.dtype} {shape.shape} that is not in use elsewhere, got "
-                f"{what}. Leave `out` away for the first batch and for a shorter last one."
+                f"must be a jax.Array {shape.dtype} {shape.shape}, got {_describe(found)}. "
+                "Leave `out` away for the first batch and for a shorter last one."
             )
     return jax.block_until_ready(_take_over({n: out[n] for n in shapes}))  # type: ignore[no-any-return]
+
+
+def _describe(found: Any) -> str:
+    if not hasattr(found, "dtype"):
+        return repr(found)
+    spent = isinstance(found, jax.Array) and found.is_deleted()
+    return f"{'deleted ' if spent else ''}{type(found).__name__} {found.dtype} {found.shape}"
 
 
 def _view_of(array: Array) -> NDArray:

@@ -15,6 +15,7 @@ from ..errors import ParameterError
 from ..spec import DataSpec, EntrySpec, check_structure
 from ..transforms import Transform, from_config, to_config
 from ..typing import Key, Record, SpatialShape
+from ._blank import blank_record
 from ._execute import draw, execute, is_traced
 from ._params import RecordParams
 from ._run import Run
@@ -131,8 +132,8 @@ class Pipeline:
             keys: typed keys (N,), one per record.
             batch: entry name -> array with a leading N.
             out: what an earlier call returned for a batch like this one. On CPUs its memory is
-                used again, which saves much of the time of large results; its arrays are
-                deleted. On accelerators it is only deleted.
+                used again, which saves much of the time of large results, and its arrays are
+                deleted; memory that NumPy still looks at is left alone. Elsewhere it is not used.
             check: as in `__call__`.
 
         Returns:
@@ -197,6 +198,25 @@ class Pipeline:
         )
         run = Run(spec, params.in_shape, inverse=True, resample_only=tuple(sorted(roles or {})))
         return self._execute(run, params, given, check=check)
+
+    def warmup(
+        self, shape: SpatialShape, *, like: Mapping[str, Any] | None = None, size: int = 1
+    ) -> None:
+        """Compile `batch` for records of a shape, before the first of them arrives.
+
+        Args:
+            shape: (height, width) of the reference picture, and of all others without ``like``.
+            like: a record; of its arrays only shapes and dtypes are read. Without it the spec
+                must say what channels and dtypes the entries have.
+            size: records in a batch. It matters on accelerators only.
+
+        Raises:
+            ParameterError: the spec leaves open what an entry looks like, and ``like`` is not
+                given; or transforms that do not fit the shape.
+        """
+        record = blank_record(self.spec, _frame(shape)) if like is None else like
+        blank = {n: np.zeros((size, *np.shape(a)), a.dtype) for n, a in record.items()}
+        self.batch(jax.random.split(jax.random.key(0), size), blank, check=False)
 
     def then(self, *transforms: Transform) -> Pipeline:
         """A new pipeline with transforms appended; the draws of the others do not change."""

@@ -30,7 +30,7 @@ from ..spec import ChannelGroup, DataSpec, EntrySpec
 from ..transforms import Photometric, Range, Step, Target, Transform
 from ..typing import Array, SpatialShape
 from ._params import RecordParams
-from ._structure import antialiasing, entry_out_size, gains_intrinsics, leaves
+from ._structure import antialiasing, entry_out_size, gains_intrinsics, is_exact, leaves
 from ._view import build_view, camera_of, compose, default_intrinsics, steps_of
 
 
@@ -143,7 +143,7 @@ def _task(
         jobs.append(Job(name, sizes[name], out, bands, entry.validity))
     changed = [n for n in pictures if not run.inverse and _is_touched(run, n, transforms)]
     low = None if run.inverse else antialiasing(transforms, run.frame)
-    return Task(tuple(jobs), low, before, after, frozenset(changed))
+    return Task(tuple(jobs), low, before, after, frozenset(changed), exact=is_exact(transforms))
 
 
 def _plan(

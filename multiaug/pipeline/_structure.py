@@ -45,6 +45,11 @@ def is_projective(transforms: Sequence[Transform]) -> bool:
     return any(isinstance(t, Geometric) and t.projective for t in leaves(transforms))
 
 
+def is_exact(transforms: Sequence[Transform]) -> bool:
+    """Every draw is a copy: whole-pixel maps only."""
+    return all(t.exact for t in leaves(transforms) if isinstance(t, Geometric))
+
+
 def check_spec(transforms: Sequence[Transform], spec: DataSpec) -> None:
     """Refuse, when the pipeline is built, what no record can make right.
 

@@ -322,13 +322,13 @@ class Packed:
         linear = np.array([method == "linear" for method in methods])
         shift = jnp.uint32(8 * place)
         mask = jnp.uint32(255 << 8 * place)
-        copied = _nearest_of(taps, fx, fy) & mask
+        copied: Array = _nearest_of(taps, fx, fy) & mask
         if not linear.any():
             return copied
         # By way of int32: AVX2 has no conversion of unsigned words.
         bytes_ = [((t >> shift) & 255).astype(jnp.int32).astype(jnp.float32) for t in taps]
         mixed: Array = _round_half_up(_mix(bytes_, fx, fy)).astype(jnp.uint32) << shift
-        return mixed if linear.all() else jnp.where(linear, mixed, copied)  # type: ignore[no-any-return]
+        return mixed if linear.all() else jnp.where(linear, mixed, copied)
 
 
 def _round_half_up(values: Array) -> Array:
@@ -342,21 +342,21 @@ def _count(band: Band) -> int:
 
 
 def finish(
-    reading: Reading, part: Part, dtype: np.dtype[Any], site: Site | None, at: Located
+    reading: Reading, band: Band, dtype: np.dtype[Any], site: Site | None, at: Located | None
 ) -> Array:
     """From what a lane read to the values of the result, in the dtype of the array.
 
     Args:
         reading: what the lane read.
-        part: whose values they are.
+        band: whose values they are.
         dtype: of the array.
         site: the output pixels; None where the band has no use for them.
-        at: where they were read.
+        at: where they were read; None where that is of no use.
     """
-    _, band = part
     values = reading.values
     if band.decode is not None:
         assert site is not None
+        assert at is not None
         exact = ((at.fx == 0) & (at.fy == 0))[..., None]
         copied = values if reading.raw is None else reading.raw
         if reading.known is not None:

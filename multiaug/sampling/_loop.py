@@ -16,6 +16,7 @@ from jax import lax
 
 from ..typing import Array, SpatialShape
 from ._blend import source_site
+from ._exact import read_exactly
 from ._kernels import resample_band, site_of, validity
 from ._lanes import Lane, Part, finish, lanes_of, padded_rim, write
 from ._locate import locate
@@ -38,6 +39,7 @@ class _Group:
     jobs: tuple[Job, ...]
     lanes: tuple[tuple[str, tuple[Lane, ...]], ...]
     rest: tuple[Part, ...]
+    exact: bool
 
     def ordered(self) -> list[tuple[str, Lane]]:
         """Every lane with its border, in the order of their padded pictures."""
@@ -70,7 +72,7 @@ class _Layout:
 
 def first_carry(task: Task, arrays: Arrays, views: Any, own: Any) -> Carry:
     """The carry before the first call, as NumPy arrays: only shapes of the arguments are read."""
-    layout = _layout(task, arrays, own)
+    layout = _layout(task, arrays, views, own)
     size = jax.tree.leaves(own)[0].shape[0]
 
     def sources(own: Any, arrays: Arrays, view: Any) -> list[list[Array]]:
@@ -92,7 +94,7 @@ def resample_in_loop(
     task: Task, arrays: Arrays, views: Any, own: Any, count: Array, carry: Carry
 ) -> Carry:
     """`resample` for CPUs: the first ``count`` records, into ``carry.done``."""
-    layout = _layout(task, arrays, own)
+    layout = _layout(task, arrays, views, own)
 
     def step(i: Array, carry: Carry) -> Carry:
         mine, view = _take(own, i), _take(views, i)
@@ -124,7 +126,8 @@ def _first(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), tree)
 
 
-def _layout(task: Task, arrays: Arrays, own: Any) -> _Layout:
+def _layout(task: Task, arrays: Arrays, views: Any, own: Any) -> _Layout:
+    frames = (views.chart.in_shape, views.chart.out_shape)
     given: Shapes = jax.eval_shape(task.before, *_first((own, arrays)))
     jobs = [_settled(job, given[job.name].shape[-1]) for job in task.jobs]
     dtypes = {name: np.dtype(shape.dtype) for name, shape in given.items()}
@@ -137,7 +140,7 @@ def _layout(task: Task, arrays: Arrays, own: Any) -> _Layout:
     touched = {n: s for n, s in sampled.items() if n in task.touched}
     direct = {n: s for n, s in sampled.items() if n not in task.touched}
     results = direct | jax.eval_shape(task.after, _first(own), touched)
-    return _Layout(tuple(_groups(jobs, dtypes, task)), touched, direct, results)
+    return _Layout(tuple(_groups(jobs, dtypes, task, frames)), touched, direct, results)
 
 
 def _settled(job: Job, channels: int) -> Job:
@@ -145,18 +148,21 @@ def _settled(job: Job, channels: int) -> Job:
     return replace(job, bands=tuple(bands))
 
 
-def _groups(jobs: Sequence[Job], dtypes: Mapping[str, Any], task: Task) -> list[_Group]:
+def _groups(
+    jobs: Sequence[Job], dtypes: Mapping[str, Any], task: Task, frames: Sizes
+) -> list[_Group]:
     by_sizes: dict[Sizes, list[Job]] = {}
     for job in jobs:
         by_sizes.setdefault((job.size_in, job.size_out), []).append(job)
     groups = []
     for sizes, members in by_sizes.items():
-        lanes, rest = lanes_of(members, dtypes, task.low)
+        exact = task.exact and sizes == frames
+        lanes, rest = ([], []) if exact else lanes_of(members, dtypes, task.low)
         by_border: dict[str, list[Lane]] = {}
         for lane in lanes:
             by_border.setdefault(lane.parts[0][1].border, []).append(lane)
         ordered = tuple((border, tuple(found)) for border, found in by_border.items())
-        groups.append(_Group(sizes, tuple(members), ordered, tuple(rest)))
+        groups.append(_Group(sizes, tuple(members), ordered, tuple(rest), exact))
     return groups
 
 
@@ -183,6 +189,9 @@ def _sample(
     places: dict[str, tuple[Array, Array]],
 ) -> None:
     """Write the results of a group's jobs into their places."""
+    if group.exact:
+        for job in group.jobs:
+            _copy(job, record, view, places)
     if group.lanes:
         targets = {job.name: places[job.name] for job in group.jobs}
         places.update(_sample_rows(group, buffers, record, view, targets))
@@ -200,6 +209,22 @@ def _sample(
         if job.validity:
             name = f"{job.name}_valid"
             places[name] = _put(places[name], validity(record[job.name], job, grid), 0, None)
+
+
+def _copy(job: Job, record: Arrays, view: Any, places: dict[str, tuple[Array, Array]]) -> None:
+    """Whole-pixel maps: the values of the pixels, moved where the role moves them."""
+    image = record[job.name]
+    site = None
+    if any(band.move is not None or band.encode is not None for band in job.bands):
+        grid = sampling_grid(view.chart, job.size_in, job.size_out, jacobian=True)
+        site = site_of(job, grid, image.dtype, view)
+    for band in job.bands:
+        part = image[..., band.channels]
+        reading = read_exactly(part, band, view.chart, job.size_out, site)
+        if band.move is not None and band.method not in {"nearest", "majority"}:
+            reading = reading._replace(values=reading.values.astype(jnp.float32))
+        values = finish(reading, replace(band, decode=None), image.dtype, site, None)
+        places[job.name] = _put(places[job.name], values, 0, band.channels.start)
 
 
 def _put(
@@ -269,7 +294,7 @@ def _read(
                 if position is not None:
                     grid = Grid(position[0], position[1], jacobian)
                     site = site_of(part[0], grid, dtype, view, first)
-                result.append((part, finish(reading, part, dtype, site, at)))
+                result.append((part, finish(reading, part[1], dtype, site, at)))
     return result
 
 

@@ -151,6 +151,7 @@ class Task:
         after: (own, resampled arrays of a record) -> further results. It gets and returns those
             in ``touched``, and what else it has; the others are results as they are.
         touched: names of resampled arrays that ``after`` changes.
+        exact: all maps take pixel centres of the frame to pixel centres.
     """
 
     jobs: tuple[Job, ...]
@@ -158,6 +159,7 @@ class Task:
     before: Callable[[Any, dict[str, Array]], dict[str, Array]]
     after: Callable[[Any, dict[str, Array]], dict[str, Array]]
     touched: frozenset[str]
+    exact: bool = False
 
 
 def sampling_grid(

@@ -244,6 +244,7 @@ class Flip(Geometric):
     axis: str = static("x")
     p: float = static(0.5)
     mirrors = True
+    exact = True
 
     def __post_init__(self) -> None:
         settle(

@@ -89,6 +89,8 @@ class Geometric(Transform):
     """Displaces pixels by a field: no camera explains it."""
     projective = False
     """The matrix may have perspective: only known intrinsics explain it."""
+    exact = False
+    """Every draw takes pixel centres to pixel centres: the result is a copy."""
 
     @property
     def lowpass(self) -> bool:

@@ -54,6 +54,7 @@ class Crop(Geometric):
     position: str = static("random")
     box: Any = static()
     pad: bool = static(False)
+    exact = True
 
     def __post_init__(self) -> None:
         if (self.size is None) == (self.box is None):
@@ -127,6 +128,7 @@ class Pad(Geometric):
     """
 
     pixels: Any = required()
+    exact = True
 
     def __post_init__(self) -> None:
         given = self.pixels

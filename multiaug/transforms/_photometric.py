@@ -33,6 +33,7 @@ from ._base import (
     symmetric,
     transform,
 )
+from ._random import normal
 
 
 class _Clipping(Photometric):
@@ -254,13 +255,10 @@ class GaussianNoise(_Clipping):
         return values - self._noise(params, values, target)
 
     def _noise(self, params: Params, values: Array, target: Target) -> Array:
-        key = jax.random.wrap_key_data(params["seed"], impl="threefry2x32")
         # The name, not its place in the record: other entries must not change the noise.
-        key = jax.random.fold_in(key, zlib.crc32(target.name.encode()))
-        key = jax.random.fold_in(key, target.start)
-        noise = jax.random.normal(key, values.shape, jnp.float32)
-        scaled: Array = noise * (params["std"] * _extent(target))
-        return scaled
+        stream = zlib.crc32(f"{target.name}/{target.start}".encode())
+        scale: Array = params["std"] * _extent(target)
+        return normal(params["seed"], stream, values.shape) * scale
 
 
 @transform

@@ -34,6 +34,7 @@ class Rot90(Geometric):
     """
 
     turns: Any = static((0, 1, 2, 3))
+    exact = True
 
     def __post_init__(self) -> None:
         given = plain(self.turns)
@@ -77,6 +78,7 @@ class Transpose(Geometric):
 
     p: float = static(0.5)
     mirrors = True
+    exact = True
 
     def __post_init__(self) -> None:
         settle(self, p=probability(self.p, "Transpose.p"))
@@ -113,6 +115,7 @@ class D4(Geometric):
     """
 
     mirrors = True
+    exact = True
 
     def check(self, frame: Frame) -> None:
         """The symmetries of a rectangle are fewer."""

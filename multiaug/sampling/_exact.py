@@ -1,0 +1,66 @@
+"""Whole-pixel maps: flips, quarter turns, windows. Nothing is blended, so nothing is located."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+
+from ..geometry import Map, centre
+from ..typing import Array, SpatialShape
+from ._axis import fold
+from ._lanes import Reading
+from ._plan import Band, Site
+from ._taps import gather, is_valid, native_fill
+
+
+def read_exactly(
+    image: Array, band: Band, chart: Map, size_out: SpatialShape, site: Site | None
+) -> Reading:
+    """Copy the pixels of a picture that has the resolution of its frame.
+
+    Args:
+        image: (H, W, C) the channels of the band.
+        band: only its border, its fill and its invalid values matter.
+        chart: a map that takes pixel centres to pixel centres.
+        size_out: (h, w) of the result.
+        site: the output pixels, where the band encodes.
+    """
+    height, width, channels = image.shape
+    row, column, inside = _sources(chart, (height, width), size_out, band.border)
+    values = gather(image.reshape(height * width, channels), row * width + column)
+    known = is_valid(values, band) if band.invalid is not None else None
+    if band.encode is not None:
+        # Values that cannot be encoded, such as points behind the camera, are not seen.
+        assert site is not None
+        coded = band.encode(values.astype(jnp.float32), site)
+        known = ~jnp.isnan(coded).any(-1, keepdims=True)
+    if band.border == "constant":
+        if band.fill is not None:
+            values = jnp.where(inside, values, native_fill(band, image))
+            known = None if known is None else known | ~inside
+        else:
+            known = inside if known is None else known & inside
+    return Reading(values, known)
+
+
+def _sources(
+    chart: Map, size_in: SpatialShape, size_out: SpatialShape, border: str
+) -> tuple[Array, Array, Array]:
+    """(row, column, inside), the pixel that each output pixel shows: (h, w), (h, w), (h, w, 1)."""
+    backward = chart.matrix().backward
+    (cx_in, cy_in), (cx, cy) = centre(size_in), centre(size_out)
+    x = (jnp.arange(size_out[1], dtype=jnp.float32) - cx)[None, :]
+    y = (jnp.arange(size_out[0], dtype=jnp.float32) - cy)[:, None]
+    # Each source axis follows one output axis: folded along it, not pixel by pixel.
+    upright = jnp.abs(backward[0, 0]) > 0.5
+
+    def along(first: int, second: int, offset: float, size: int) -> tuple[Array, Array]:
+        shift = backward[first, 2] + offset
+        ahead = jnp.rint(backward[first, first] * (x, y)[first] + shift).astype(jnp.int32)
+        aside = jnp.rint(backward[first, second] * (x, y)[second] + shift).astype(jnp.int32)
+        inside = [(index >= 0) & (index < size) for index in (ahead, aside)]
+        folded = [fold(index, size, border) for index in (ahead, aside)]
+        return jnp.where(upright, folded[0], folded[1]), jnp.where(upright, inside[0], inside[1])
+
+    column, inside_x = along(0, 1, cx_in, size_in[1])
+    row, inside_y = along(1, 0, cy_in, size_in[0])
+    return row, column, (inside_x & inside_y)[..., None]

@@ -1,0 +1,76 @@
+"""The counter-based noise: its distribution, and that nothing in it is correlated."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import special, stats
+
+from multiaug.transforms._random import _erf_inv, bits, normal
+
+SHAPE = (512, 512, 4)
+SEEDS = [(0, 0), (0, 1), (1, 0), (2**32 - 1, 7), (0x9E3779B9, 0x7FEB352D)]
+
+
+def field(seed, stream=0, shape=SHAPE):
+    return np.asarray(normal(jnp.array(seed, jnp.uint32), stream, shape), np.float64)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_it_is_normal(seed):
+    values = field(seed).ravel()
+    n = values.size
+    assert abs(values.mean()) < 4.5 / n**0.5
+    assert abs(values.var() - 1) < 4.5 * (2 / n) ** 0.5
+    assert abs(stats.skew(values)) < 4.5 * (6 / n) ** 0.5
+    assert abs(stats.kurtosis(values)) < 4.5 * (24 / n) ** 0.5
+    assert stats.kstest(values, "norm").pvalue > 1e-4
+    # The tails, where a sum of few uniform numbers would fall short.
+    for limit in (3, 4, 4.5):
+        expected = 2 * stats.norm.sf(limit) * n
+        assert abs((abs(values) > limit).sum() - expected) < 5 * expected**0.5 + 1
+    assert abs(values).max() < 5.5
+
+
+def test_bits_are_uniform_and_independent():
+    words = np.asarray(bits(jnp.array([3, 4], jnp.uint32), 0, (2**20,)))
+    share = ((words[:, None] >> np.arange(32, dtype=np.uint32)) & 1).astype(np.float64)
+    n = len(words)
+    assert abs(share.mean(0) - 0.5).max() < 5 * 0.5 / n**0.5
+    correlation = np.corrcoef(share.T) - np.eye(32)
+    assert abs(correlation).max() < 5.5 / n**0.5
+    for part in (words >> 24, words & 255):
+        counts = np.bincount(part.astype(int), minlength=256)
+        assert stats.chisquare(counts).pvalue > 1e-4
+
+
+def correlation(a, b):
+    return np.corrcoef(a.ravel(), b.ravel())[0, 1] * a.size**0.5
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_neighbours_are_not_correlated(seed):
+    values = field(seed)
+    for axis in range(3):
+        for lag in (1, 2, 3):
+            a = np.take(values, range(values.shape[axis] - lag), axis)
+            b = np.take(values, range(lag, values.shape[axis]), axis)
+            assert abs(correlation(a, b)) < 5
+            assert abs(correlation(a**2, b**2)) < 5
+    spectrum = abs(np.fft.rfft2(values[..., 0])) ** 2 / values[..., 0].size
+    assert spectrum[1:, 1:].max() < 25  # exponential, mean 1: a line would stand out
+
+
+def test_seeds_and_streams_are_not_correlated():
+    fields = [field(seed, stream) for seed in SEEDS for stream in (0, 1, 2**31)]
+    for i, a in enumerate(fields):
+        for b in fields[:i]:
+            assert abs(correlation(a, b)) < 5
+            # Nor is one the other, moved along the counter.
+            assert abs(correlation(a.ravel()[1:], b.ravel()[:-1])) < 5
+
+
+def test_the_inverse_error_function_against_scipy():
+    x = np.linspace(-1 + 2**-24, 1 - 2**-24, 200_001).astype(np.float32)
+    found = np.asarray(jax.jit(_erf_inv)(x), np.float64)
+    np.testing.assert_allclose(found, special.erfinv(x.astype(np.float64)), rtol=2e-5, atol=1e-7)
