@@ -161,7 +161,11 @@ def _table(document: Document, mode: str) -> str:
         "take part as they are.",
     }[mode]
     if not rows:
-        return f"{title}\n\nThis release of multiaug cannot recycle." if mode == "recycled" else ""
+        return (
+            f"{title}\n\nNothing of multiaug was measured with recycled outputs."
+            if mode == "recycled"
+            else ""
+        )
     header = ["row", "multiaug", "geometry given", "fastest peer", "which", "ratio", "memcpy"]
     header += ["times memcpy", "first call, s"]
     works = ", ".join(f"{letter}: {what}" for letter, what in WORKS.items())

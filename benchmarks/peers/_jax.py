@@ -1,4 +1,4 @@
-"""What the peers on JAX share: a batch spread over the devices beforehand."""
+"""What the peers on JAX share: a batch placed on the devices beforehand."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from ..work import Case
 
 
-def spread(case: Case, *arrays: Any) -> tuple[Any, ...]:
-    """Arrays on all devices, split by record, where there are enough records."""
+def spreads(case: Case, *arrays: Any) -> dict[str, tuple[Any, ...]]:
+    """Name of a form -> arrays placed for it: on all devices, split by record; or on one."""
     devices = jax.local_devices()
-    if case.row.batch % len(devices):
-        return jax.device_put(arrays)
-    sharding = NamedSharding(Mesh(np.array(devices), ("records",)), PartitionSpec("records"))
-    return jax.device_put(arrays, sharding)
+    placed = {"one device": jax.device_put(arrays, devices[0])}
+    if len(devices) > 1 and case.row.batch % len(devices) == 0:
+        mesh = Mesh(np.array(devices), ("records",))
+        sharding = NamedSharding(mesh, PartitionSpec("records"))
+        placed["all devices"] = jax.device_put(arrays, sharding)
+    return placed
 
 
 def host(outputs: Any) -> dict[str, Any]:

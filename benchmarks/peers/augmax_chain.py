@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from ..contender import Cannot, Form, Outputs, Peer
 from ..work import ELASTIC, Case
-from ._jax import host, spread
+from ._jax import host, spreads
 
 
 def _steps(case: Case) -> list[Any]:
@@ -31,16 +32,16 @@ def _forms(case: Case) -> list[Form]:
         raise Cannot("no noise" if case.row.work == "d" else "does not move coordinates")
     chain = augmax.Chain(*_steps(case), input_types=["image", "mask"])
     image = case.image.astype(np.float32)
-    keys, image, mask = spread(case, case.keys, image, case.mask)
 
     @jax.jit
     def run(keys: Any, image: Any, mask: Any) -> Any:
         return jax.vmap(lambda key, x, y: tuple(chain(key, [x, y])))(keys, image, mask)
 
-    def call() -> Outputs:
-        return jax.block_until_ready(run(keys, image, mask))
+    def call(arrays: Any) -> Outputs:
+        return jax.block_until_ready(run(*arrays))
 
-    return [Form("jit + vmap, all devices", call)]
+    placed = spreads(case, case.keys, image, case.mask)
+    return [Form(f"jit + vmap, {name}", partial(call, arrays)) for name, arrays in placed.items()]
 
 
 PEERS = [
@@ -49,7 +50,7 @@ PEERS = [
         _forms,
         host,
         version("augmax"),
-        "Chain under jit(vmap) on float32 pictures, split over the devices beforehand",
+        "Chain under jit(vmap) on float32 pictures, on one device or split over all beforehand",
         draws="own",
     )
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -10,7 +11,7 @@ import numpy as np
 
 from ..contender import Cannot, Form, Outputs, Peer
 from ..work import Case
-from ._jax import host, spread
+from ._jax import host, spreads
 
 if keras.backend.backend() != "jax":
     raise ImportError(f"needs KERAS_BACKEND=jax, got {keras.backend.backend()}")
@@ -24,7 +25,6 @@ def _ops(case: Case) -> list[Form]:
         [case.geometry.backward.reshape(-1, 6), np.zeros((case.row.batch, 2))], axis=1
     ).astype(np.float32)
     image, mask = case.image.astype(np.float32), case.mask[..., None].astype(np.float32)
-    image, mask, matrices = spread(case, image, mask, eight)
 
     @jax.jit
     def run(image: Any, mask: Any, m: Any) -> Any:
@@ -34,9 +34,11 @@ def _ops(case: Case) -> list[Form]:
             warp(mask, m, interpolation="nearest", fill_mode="constant"),
         )
 
-    return [
-        Form("affine_transform, jit", lambda: jax.block_until_ready(run(image, mask, matrices)))
-    ]
+    def call(arrays: Any) -> Outputs:
+        return jax.block_until_ready(run(*arrays))
+
+    placed = spreads(case, image, mask, eight)
+    return [Form(f"affine_transform, {n}", partial(call, arrays)) for n, arrays in placed.items()]
 
 
 def _refuse_large(case: Case) -> None:
@@ -48,11 +50,9 @@ def _layers(case: Case) -> list[Form]:
     _refuse_large(case)
     layers = _layers_of(case)
     image, mask = case.image.astype(np.float32), case.mask[..., None].astype(np.float32)
-    image, mask = spread(case, image, mask)
-    batch = {"images": image, "segmentation_masks": mask}
     for layer in layers:
         layer.build(image.shape)
-    states = [[v.value for v in layer.non_trainable_variables] for layer in layers]
+    initial = [[v.value for v in layer.non_trainable_variables] for layer in layers]
 
     @jax.jit
     def run(states: Any, batch: Any) -> Any:
@@ -62,12 +62,18 @@ def _layers(case: Case) -> list[Form]:
             kept.append(state)
         return kept, (batch["images"], batch["segmentation_masks"])
 
-    def call() -> Outputs:
-        nonlocal states
-        states, done = run(states, batch)
-        return jax.block_until_ready(done)
+    def form(name: str, images: Any, masks: Any) -> Form:
+        batch = {"images": images, "segmentation_masks": masks}
+        states = initial
 
-    return [Form("layers, jit", call)]
+        def call() -> Outputs:
+            nonlocal states
+            states, done = run(states, batch)
+            return jax.block_until_ready(done)
+
+        return Form(f"layers, {name}", call)
+
+    return [form(name, *arrays) for name, arrays in spreads(case, image, mask).items()]
 
 
 def _layers_of(case: Case) -> list[Any]:
@@ -84,7 +90,7 @@ def _layers_of(case: Case) -> list[Any]:
     raise Cannot("its elastic and colour layers work on 3 channels, or not on masks")
 
 
-_NOTE = "on the JAX backend under jit, float32 pictures split over the devices beforehand"
+_NOTE = "on the JAX backend under jit, float32 pictures on one device or split over all beforehand"
 PEERS = [
     Peer("Keras ops", _ops, host, keras.__version__, f"ops.image.affine_transform {_NOTE}"),
     Peer(
