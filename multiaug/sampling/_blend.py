@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import jax.numpy as jnp
@@ -88,13 +89,29 @@ def _blend_all(source: Array, band: Band, grid: Grid, size: tuple[int, int], fil
             size = (size[0] - 2 * margin, size[1] - 2 * margin)
             grid = grid._replace(x=grid.x - margin, y=grid.y - margin)
     rows = source.reshape(-1, source.shape[-1])
-    total = jnp.zeros((*grid.x.shape, source.shape[-1]), jnp.float32)
-    for tap in taps_of(grid, band.method, size, band.border):
+
+    def read(tap: Tap) -> Array:
         value = gather(rows, tap.index)
-        if band.border == "constant":
-            value = jnp.where(tap.inside[..., None], value, fill)
-        total = total + value * tap.weight[..., None]
+        return jnp.where(tap.inside[..., None], value, fill) if band.border == "constant" else value
+
+    taps = taps_of(grid, band.method, size, band.border)
+    if band.method == "linear":
+        fraction = split(grid.x)[1][..., None], split(grid.y)[1][..., None]
+        return bilinear([read(tap) for tap in taps], *fraction)
+    total = jnp.zeros((*grid.x.shape, source.shape[-1]), jnp.float32)
+    for tap in taps:
+        total = total + read(tap) * tap.weight[..., None]
     return total
+
+
+def bilinear(taps: Sequence[Array], fx: Array, fy: Array) -> Array:
+    """Of upper left, upper right, lower left and lower right.
+
+    On a pixel centre it is the value there to the bit, whatever stands beside it.
+    """
+    upper = jnp.where(fx == 0, taps[0], taps[0] + (taps[1] - taps[0]) * fx)
+    lower = jnp.where(fx == 0, taps[2], taps[2] + (taps[3] - taps[2]) * fx)
+    return jnp.where(fy == 0, upper, upper + (lower - upper) * fy)
 
 
 def _blend_valid(
@@ -188,12 +205,12 @@ def _cubic_where_whole(
 def _copies_by_itself(image: Array, band: Band, *, aware: bool) -> bool:
     """A weight of 1 on one tap and of 0 on the others is a copy, to the bit.
 
-    Not so through a codec or spline coefficients, for integers beyond 2^24, or where a weight of
-    0 meets a NaN that nobody looks for.
+    Not so through a codec or spline coefficients, for integers beyond 2^24, or where a cubic
+    weight of 0 meets a NaN that nobody looks for.
     """
     coded = band.encode is not None or band.decode is not None or band.method == "spline3"
     whole = not is_float(image.dtype)
-    return not coded and (image.dtype.itemsize < 4 if whole else aware)
+    return not coded and (image.dtype.itemsize < 4 if whole else aware or band.method == "linear")
 
 
 def _keep_exact(

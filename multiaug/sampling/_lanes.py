@@ -17,7 +17,7 @@ import numpy as np
 from jax import lax
 
 from ..typing import Array, NDArray
-from ._blend import lowpass_of, prepared
+from ._blend import bilinear, lowpass_of, prepared
 from ._dtype import cast, constant, is_float
 from ._locate import Located, padded_shape
 from ._plan import Band, Job, LowPass, Site, in_memory
@@ -137,13 +137,6 @@ def _taps(padded: Array, index: Array) -> list[Array]:
     return [gather(flat[o : o + reach], index) for o in (0, 1, width, width + 1)]
 
 
-def _mix(taps: Sequence[Array], fx: Array, fy: Array) -> Array:
-    """Bilinear; on a pixel centre its value, whatever stands beside it."""
-    upper = jnp.where(fx == 0, taps[0], taps[0] + (taps[1] - taps[0]) * fx)
-    lower = jnp.where(fx == 0, taps[2], taps[2] + (taps[3] - taps[2]) * fx)
-    return jnp.where(fy == 0, upper, upper + (lower - upper) * fy)
-
-
 def _nearest_of(taps: Sequence[Array], fx: Array, fy: Array) -> Array:
     upper = jnp.where(fx < 0.5, taps[0], taps[1])
     lower = jnp.where(fx < 0.5, taps[2], taps[3])
@@ -186,7 +179,7 @@ class Linear:
 
     def read(self, padded: Array, at: Located) -> list[Reading]:
         taps = [tap.astype(jnp.float32) for tap in _taps(padded, at.first)]
-        return [Reading(_mix(taps, at.fx[..., None], at.fy[..., None]))]
+        return [Reading(bilinear(taps, at.fx[..., None], at.fy[..., None]))]
 
 
 @dataclass(frozen=True)
@@ -215,9 +208,16 @@ class Aware:
         return source
 
     def rim(self) -> NDArray:
-        coded = self.parts[0][1].encode is not None
-        blank = np.array([np.nan], np.float32)
-        return blank if coded else _rim_value(self._prepared_band(), np.dtype(np.float32))
+        band = self.parts[0][1]
+        if band.encode is not None:
+            return np.array([np.nan], np.float32)
+        fill = _rim_value(self._prepared_band(), np.dtype(np.float32))
+        if isinstance(band.invalid, float):
+            # Compared in the array's dtype, as its own values are.
+            missing = fill.astype(self.dtype) == constant(band.invalid, self.dtype)
+            missing = missing.all() if band.joint else missing
+            fill = np.where(missing, np.float32(np.nan), fill)
+        return fill
 
     def read(self, padded: Array, at: Located) -> list[Reading]:
         band = self.parts[0][1]
@@ -327,7 +327,7 @@ class Packed:
             return copied
         # By way of int32: AVX2 has no conversion of unsigned words.
         bytes_ = [((t >> shift) & 255).astype(jnp.int32).astype(jnp.float32) for t in taps]
-        mixed: Array = _round_half_up(_mix(bytes_, fx, fy)).astype(jnp.uint32) << shift
+        mixed: Array = _round_half_up(bilinear(bytes_, fx, fy)).astype(jnp.uint32) << shift
         return mixed if linear.all() else jnp.where(linear, mixed, copied)
 
 

@@ -59,9 +59,9 @@ def fold_position(c: Array, size: int, border: str) -> Array:
         c = c - size * jnp.floor(c / size)
         return jnp.clip(c, 0, size)
     if border == "reflect":
-        half = c + 0.5
-        half = half - 2 * size * jnp.floor(half / (2 * size))
-        c = jnp.minimum(half, 2 * size - half) - 0.5
+        # No half is added to what is kept: the fraction would be rounded.
+        c = c - 2 * size * jnp.floor((c + 0.5) / (2 * size))
+        c = jnp.where(c > size - 0.5, 2 * size - 1 - c, c)
     if border == "mirror":
         period = max(2 * size - 2, 1)
         c = c - period * jnp.floor(c / period)

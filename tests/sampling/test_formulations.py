@@ -1,0 +1,207 @@
+"""The formulation for CPUs against the reference: the same positions, the same values."""
+
+import jax
+import numpy as np
+import pytest
+
+import multiaug as ma
+from multiaug.pipeline._execute import _run_whole
+from multiaug.pipeline._run import Run
+from multiaug.testing import make_record
+
+BORDERS = ("constant", "edge", "reflect", "mirror", "wrap")
+COUNT = 4
+
+
+def picture(dtype="float32", channels=1, **settings):
+    return {"role": "intensity", "dtype": dtype, "channels": channels, **settings}
+
+
+def mask(**settings):
+    return {"role": "label", "dtype": "uint8", **settings}
+
+
+def entries_of(border):
+    """One entry for every kernel, and neighbours that share their words and indices."""
+    each = {"border": border}
+    fills = {"fill": [1, 2, 3, 4, 5]} if border == "constant" else {}
+    hole = {"invalid": "nan", **each}
+    return {
+        "rgb": picture("uint8", 3, **each),
+        "mask": mask(mirror_pairs=[[1, 2]], **each),
+        "more": picture("uint8", 5, **each, **fills),
+        "extra": mask(**each),
+        "copied": picture("uint8", 1, interpolation="nearest", **each),
+        "float": picture("float32", 6, **each),
+        "wide": picture("uint16", 13, **each),
+        "half": picture("float16", 2, **each),
+        "brain": picture("bfloat16", 2, **each),
+        "holes": picture("float32", 3, **hole),
+        "marked": picture("float32", 2, invalid=0, **each),
+        "cubic": picture("float32", 2, interpolation="cubic", **each),
+        "one": picture("float32", 1, **each),
+        "ids": {"role": "label", "dtype": "int32", **each},
+    }  # fmt: skip
+
+
+CAMERA = {
+    "image": picture("uint8", 3),
+    "rgbxyz": {
+        "dtype": "float32",
+        "channels": [
+            {"channels": ["r", "g", "b"], "role": "intensity"},
+            {"channels": ["x", "y", "z"], "role": "position"},
+        ],
+    },
+    "depth": {"role": "depth", "dtype": "float32"},
+    "normals": {"role": "direction", "dtype": "float32"},
+    "flow": {"role": "flow", "dtype": "float32"},
+    "angle": {"role": "orientation", "dtype": "float32", "period": 180},
+    "density": {"role": "density", "dtype": "float32", "channels": 1},
+    "intrinsics": {"role": "intrinsics", "dtype": "float32"},
+}
+RANDOM = [ma.Rotate(180), ma.Scale((0.5, 2)), ma.Shear(15), ma.Translate(0.3), ma.Flip("x")]
+TRANSFORMS = {
+    "affine": RANDOM,
+    "perspective": [ma.Rotate(40), ma.Perspective(0.15), ma.Flip("y")],
+    "elastic": [ma.Rotate(30), ma.Elastic(0.03)],
+    "elastic first": [ma.Elastic(0.03), ma.Rotate(30)],
+    "smaller": [ma.Rotate(10), ma.Resize((13, 17))],
+    "exact": [ma.Crop((14, 15), pad=True), ma.Flip("x"), ma.Pad((1, 2)), ma.Rot90((1, 3))],
+}
+# All kernels once; then what borders and kinds of maps treat differently.
+FEW = ("rgb", "mask", "float", "holes")
+CASES = [
+    ("affine", "constant", None),
+    *(("affine", border, FEW) for border in BORDERS[1:]),
+    ("exact", "constant", None),
+    *(("exact", border, FEW) for border in BORDERS[1:]),
+    ("perspective", "constant", FEW),
+    ("elastic", "reflect", FEW),
+    ("elastic first", "constant", FEW),
+    ("smaller", "mirror", FEW),
+]
+
+
+def spec_of(entries):
+    return ma.DataSpec.from_dict({"name": "kernels", "entries": entries})
+
+
+def both(pipeline, keys, batch, shape):
+    """(found, reference): eager on the CPU, and the formulation that traces get."""
+    params = pipeline.sample(keys, shape)
+    found = pipeline.apply(params, batch)
+    flat = {
+        n for n, a in batch.items() if a.ndim == 3 and pipeline.spec.entries[n].kind == "spatial"
+    }
+    whole = {n: a[..., None] if n in flat else a for n, a in batch.items()}
+    run = Run(pipeline.spec, shape)
+    expected = _run_whole(pipeline.transforms, params, whole, run=run, form="map")
+    shaped = {n: np.asarray(a).reshape(found[n].shape) for n, a in expected.items()}
+    return {n: np.asarray(a) for n, a in found.items()}, shaped
+
+
+INTEGERS = {"rgb", "more", "wide", "image"}
+COPIES = {"mask", "extra", "copied", "ids"}
+# Of the range: what the narrow floats can tell apart.
+BARS = {"half": 2**-10, "brain": 2**-7}
+
+
+class Tally:
+    """How many values are off, over all drawn cases."""
+
+    def __init__(self):
+        self._off, self._all = {}, {}
+
+    def add(self, name, wrong):
+        self._off[name] = self._off.get(name, 0) + int(wrong.sum())
+        self._all[name] = self._all.get(name, 0) + wrong.size
+
+    def beyond(self, bars):
+        """Names whose share is above its bar, by more than chance."""
+        found = {}
+        for name, off in self._off.items():
+            allowed = bars(name) * self._all[name]
+            if off > allowed + 5 * allowed**0.5:
+                found[name] = off / self._all[name]
+        return found
+
+
+def compare(found, expected, batch, tally):
+    assert set(found) == set(expected)
+    for name, a in expected.items():
+        b = found[name]
+        assert (a.dtype, a.shape) == (b.dtype, b.shape), name
+        if name in COPIES or a.dtype == bool:
+            tally.add(name, a != b)
+        elif name in INTEGERS:
+            off = np.abs(a.astype(np.int64) - b.astype(np.int64))
+            assert off.max() <= 1, name
+            tally.add(name, off > 0)
+        else:
+            a, b = a.astype(np.float64), b.astype(np.float64)
+            tally.add(f"{name}: holes", np.isnan(a) != np.isnan(b))
+            finite = batch[name][np.isfinite(batch[name])].astype(np.float64)
+            both = np.isfinite(a) & np.isfinite(b)
+            bar = BARS.get(name, 2e-4) * max(1.0, np.ptp(finite))
+            tally.add(name, both & (np.abs(np.where(both, a - b, 0)) > bar))
+
+
+def differences(pipeline, shapes, seeds, bars, **settings):
+    tally = Tally()
+    for shape in shapes:
+        for seed in range(seeds):
+            batch = make_record(pipeline.spec, shape, seed, batch=COUNT, holes=True, **settings)
+            keys = jax.random.split(jax.random.key(seed), COUNT)
+            compare(*both(pipeline, keys, batch, shape), batch, tally)
+    return tally.beyond(bars)
+
+
+def rounding(name):
+    """The share of values that may differ.
+
+    A blend that ends on a half of a level is rounded either way, as are positions on a tie and
+    weights on a half. A level of uint16 is 256 times finer than one of uint8.
+    """
+    if name in INTEGERS:
+        return 1e-2 if name == "wide" else 1e-5
+    return 1e-4
+
+
+@pytest.mark.parametrize(("kind", "border", "names"), CASES)
+def test_every_kernel(kind, border, names):
+    entries = entries_of(border)
+    if names is not None:
+        entries = {name: entries[name] for name in names}
+    pipeline = ma.Pipeline(TRANSFORMS[kind], spec_of(entries))
+    bars = (lambda name: 0) if kind == "exact" else rounding
+    assert differences(pipeline, [(40, 56)], 10, bars) == {}
+
+
+@pytest.mark.parametrize("kind", ["perspective", "exact"])
+def test_every_role(kind):
+    pipeline = ma.Pipeline(TRANSFORMS[kind], spec_of(CAMERA))
+    assert differences(pipeline, [(40, 56)], 5, rounding, content="smooth") == {}
+
+
+def test_blocks_of_rows_and_parts_of_every_size():
+    """Pictures of one row, of odd heights, of several blocks, of several parts in a batch."""
+    entries = {n: e for n, e in entries_of("edge").items() if n in {"rgb", "mask", "holes"}}
+    pipeline = ma.Pipeline(RANDOM, spec_of(entries))
+    shapes = [(1, 1), (7, 1), (131, 301)]
+    assert differences(pipeline, shapes, 2, rounding) == {}
+
+
+def test_whole_pixels_are_copies_whatever_stands_beside_them():
+    """Infinity beside a pixel, and signs of zeros, would show in a weighted sum."""
+    entries = {"x": picture("float32", 2), "y": picture("float32", 3, invalid="nan")}
+    pipeline = ma.Pipeline([ma.Affine(np.eye(3, dtype=np.float32))], spec_of(entries))
+    rng = np.random.default_rng(0)
+    batch = {
+        n: rng.choice(np.array([0.0, -0.0, 1.5, np.inf, -np.inf], np.float32), (3, 9, 11, c))
+        for n, c in (("x", 2), ("y", 3))
+    }
+    keys = jax.random.split(jax.random.key(0), 3)
+    out = pipeline.batch(keys, batch, check=False)
+    for name, array in batch.items():
+        assert np.asarray(out[name]).tobytes() == array.tobytes(), name
