@@ -24,7 +24,7 @@ _TURN_SECONDS, _MOST_CALLS = 0.01, 64
 # OpenMP threads spin for a while after their work; the next one shall not pay for it.
 _SETTLE_SECONDS = 0.002
 # A peer's forms this close to its best are all timed, and the best of them counts.
-_CLOSE, _MOST_FORMS = 1.3, 3
+_CLOSE, _MOST_FORMS = 2.0, 4
 
 
 @dataclass

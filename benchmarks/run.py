@@ -36,7 +36,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         help="peers slower than this times the fastest get no turns",
     )
     parser.add_argument("--cores", type=int, default=2, help="for everybody")
-    parser.add_argument("--devices", type=int, default=0, help="JAX CPU devices; 0 is one per core")
+    parser.add_argument("--devices", type=int, default=1, help="JAX CPU devices")
     parser.add_argument(
         "--malloc", choices=("default", "tuned"), default="default", help="for everybody"
     )
@@ -53,9 +53,8 @@ def configure(args: argparse.Namespace) -> None:
     from . import parallel
 
     parallel.use_cores(args.cores)
-    devices = args.devices or args.cores
     # In the environment: the processes of memory and start-up inherit it.
-    os.environ["JAX_NUM_CPU_DEVICES"] = str(devices)
+    os.environ["JAX_NUM_CPU_DEVICES"] = str(args.devices)
     if args.malloc == "tuned":
         _tune_malloc()
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..contender import Cannot, Form, Outputs, Peer
 from ..work import ELASTIC, Case
-from ._jax import host, spreads
+from ._jax import host, over_pictures, spreads
 
 
 def _steps(case: Case) -> list[Any]:
@@ -40,8 +40,9 @@ def _forms(case: Case) -> list[Form]:
     def call(arrays: Any) -> Outputs:
         return jax.block_until_ready(run(*arrays))
 
-    placed = spreads(case, case.keys, image, case.mask)
-    return [Form(f"jit + vmap, {name}", partial(call, arrays)) for name, arrays in placed.items()]
+    arrays = case.keys, image, case.mask
+    forms = [Form(f"jit, {n}", partial(call, a)) for n, a in spreads(case, *arrays).items()]
+    return [*forms, over_pictures(case, run, arrays)]
 
 
 PEERS = [

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..contender import Cannot, Form, Outputs, Peer
 from ..work import Case
-from ._jax import host, spreads
+from ._jax import host, over_pictures, spreads
 
 if keras.backend.backend() != "jax":
     raise ImportError(f"needs KERAS_BACKEND=jax, got {keras.backend.backend()}")
@@ -37,8 +37,9 @@ def _ops(case: Case) -> list[Form]:
     def call(arrays: Any) -> Outputs:
         return jax.block_until_ready(run(*arrays))
 
-    placed = spreads(case, image, mask, eight)
-    return [Form(f"affine_transform, {n}", partial(call, arrays)) for n, arrays in placed.items()]
+    arrays = image, mask, eight
+    forms = [Form(f"jit, {n}", partial(call, a)) for n, a in spreads(case, *arrays).items()]
+    return [*forms, over_pictures(case, run, arrays)]
 
 
 def _refuse_large(case: Case) -> None:
