@@ -28,11 +28,14 @@ from ..transforms import Transform
 from ..typing import Array, NDArray
 from ._params import RecordParams
 from ._run import Run, carry_of, run_batch
+from ._structure import exactness
 
 # Params are drawn, and travel, in blocks of this many records: a multiple of every part.
 BLOCK = 32
 _LARGEST_PART = 16
 _PART_BYTES = 512 * 1024
+_PAIR_BYTES = 1536 * 1024  # up to here two records are better than one
+_COPIED_BYTES = 4 * 1024 * 1024  # copying is over before a small part has been started
 _ALIGNMENT = 64  # what XLA asks of memory that it is to use in place
 _AXIS = "records"
 
@@ -67,7 +70,7 @@ def run_in_parts(
     # A result that cannot be divided equally stays on the first device.
     shares = len(devices) if size % len(devices) == 0 else 1
     held = {name: np.asarray(array) for name, array in batch.items()}
-    length = _part_length(held)
+    length = _part_length(held, copies=bool(exactness(transforms, inverse=run.inverse)))
     parts = [
         part
         for i, device in enumerate(devices[:shares])
@@ -75,8 +78,8 @@ def run_in_parts(
     ]
     jobs = _programs(run, transforms, parts)
     shapes = {
-        name: jax.ShapeDtypeStruct((size, *s.shape[1 : -1 if name in flat else None]), s.dtype)
-        for name, s in jobs[0][0].first.done.items()
+        name: jax.ShapeDtypeStruct((size, *s.shape[: -1 if name in flat else None]), s.dtype)
+        for name, s in jobs[0][0].results.items()
     }
     target = _Target(shapes, devices[:shares], out)
     # Threads that met a new program together would each compile it.
@@ -147,7 +150,7 @@ class _Program:
         params = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct((length, *leaf.shape[1:]), leaf.dtype), part.params
         )
-        self.first = carry_of(run, transforms, params, part.batch)
+        self._first, self.results = carry_of(run, transforms, params, part.batch)
         self.compiled = False
         self._idle: list[tuple[Carry, dict[str, NDArray]]] = []
 
@@ -158,7 +161,7 @@ class _Program:
         try:
             carry, staged = self._idle.pop()
         except IndexError:
-            carry, staged = jax.tree.map(np.copy, self.first), {}
+            carry, staged = jax.tree.map(np.copy, self._first), {}
         batch = {name: _in_place(array, name, staged) for name, array in part.batch.items()}
         span = np.array([part.first, part.count], np.int32)
         with nullcontext() if part.device is None else jax.default_device(part.device):
@@ -168,9 +171,10 @@ class _Program:
         self._idle.append((carry, staged))
 
 
-def _part_length(batch: Mapping[str, NDArray]) -> int:
+def _part_length(batch: Mapping[str, NDArray], *, copies: bool) -> int:
     one = sum(array.nbytes // max(1, len(array)) for array in batch.values())
-    fitting = min(_LARGEST_PART, max(1, _PART_BYTES // max(1, one)))
+    allowed = _COPIED_BYTES if copies else _PART_BYTES
+    fitting = min(_LARGEST_PART, max(2 if one <= _PAIR_BYTES else 1, allowed // max(1, one)))
     return 1 << (fitting.bit_length() - 1)
 
 
@@ -187,7 +191,8 @@ def _cut(
     for begin in range(start, start + size, BLOCK):
         end = min(begin + BLOCK, start + size)
         block = _padded(params, begin, end, BLOCK, len(params.key))
-        block = jax.device_put(block, only)
+        if block is not params or only is not None:
+            block = jax.device_put(block, only)
         for first in range(begin, end, length):
             last = min(first + length, end)
             records = _padded(dict(batch), first, last, length, len(params.key))

@@ -30,7 +30,7 @@ from ..spec import ChannelGroup, DataSpec, EntrySpec
 from ..transforms import Photometric, Range, Step, Target, Transform
 from ..typing import Array, SpatialShape
 from ._params import RecordParams
-from ._structure import antialiasing, entry_out_size, gains_intrinsics, is_exact, leaves
+from ._structure import antialiasing, entry_out_size, exactness, gains_intrinsics, leaves
 from ._view import build_view, camera_of, compose, default_intrinsics, steps_of
 
 
@@ -79,8 +79,12 @@ def run_batch(
 
 def carry_of(
     run: Run, transforms: tuple[Transform, ...], params: RecordParams, batch: Mapping[str, Any]
-) -> Carry:
-    """What the form ``loop`` of `run_batch` begins with, for arguments of these shapes."""
+) -> tuple[Carry, dict[str, jax.ShapeDtypeStruct]]:
+    """What the form ``loop`` of `run_batch` begins with, for arguments of these shapes.
+
+    Returns:
+        The carry, and the shapes of one record's results.
+    """
     found = []
 
     def trace(transforms: Any, params: RecordParams, batch: dict[str, Array]) -> None:
@@ -143,7 +147,14 @@ def _task(
         jobs.append(Job(name, sizes[name], out, bands, entry.validity))
     changed = [n for n in pictures if not run.inverse and _is_touched(run, n, transforms)]
     low = None if run.inverse else antialiasing(transforms, run.frame)
-    return Task(tuple(jobs), low, before, after, frozenset(changed), exact=is_exact(transforms))
+    return Task(
+        tuple(jobs),
+        low,
+        before,
+        after,
+        frozenset(changed),
+        exact=exactness(transforms, inverse=run.inverse),
+    )
 
 
 def _plan(
@@ -277,6 +288,11 @@ def _change_group(
     before, after = dtypes
     limits = value_range(group, before)
     valid = _valid(part, group)
+    shape = part.shape
+    if not any(isinstance(s.transform, Photometric) and s.transform.by_channel for s in steps):
+        # Loops over three channels are too short to be vectorised.
+        part = part.reshape(shape[0], -1, 1)
+        valid = None if valid is None else valid.reshape(part.shape)
     values = part.astype(jnp.float32)
     if valid is not None:
         # A NaN that is dropped in the end still turns the gradients of the others into NaN.
@@ -294,7 +310,9 @@ def _change_group(
     changed = cast(values, after)
     touched = _touched(steps, valid)
     # Not by way of float32, which does not hold every integer.
-    return changed if touched is None else jnp.where(touched, changed, cast(part, after))
+    if touched is not None:
+        changed = jnp.where(touched, changed, cast(part, after))
+    return changed.reshape(shape)
 
 
 def _limits_after(step: Step, limits: Range) -> Range:

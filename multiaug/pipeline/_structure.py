@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from ..errors import ParameterError
-from ..sampling import LowPass
+from ..sampling import Exact, LowPass
 from ..spec import CameraSpec, DataSpec, EntrySpec
 from ..transforms import Container, Frame, Geometric, OneOf, Transform
 from ..typing import SpatialShape
@@ -45,9 +45,12 @@ def is_projective(transforms: Sequence[Transform]) -> bool:
     return any(isinstance(t, Geometric) and t.projective for t in leaves(transforms))
 
 
-def is_exact(transforms: Sequence[Transform]) -> bool:
-    """Every draw is a copy: whole-pixel maps only."""
-    return all(t.exact for t in leaves(transforms) if isinstance(t, Geometric))
+def exactness(transforms: Sequence[Transform], *, inverse: bool) -> Exact:
+    """What is known of every map that can be drawn; see `multiaug.sampling.Task`."""
+    found = {t.exact for t in leaves(transforms) if isinstance(t, Geometric)}
+    if "" in found:
+        return ""
+    return "anywhere" if inverse or "anywhere" in found else "window"
 
 
 def check_spec(transforms: Sequence[Transform], spec: DataSpec) -> None:

@@ -9,6 +9,7 @@ from ._dtype import is_float as is_float
 from ._loop import Carry as Carry
 from ._loop import first_carry as first_carry
 from ._plan import Band as Band
+from ._plan import Exact as Exact
 from ._plan import Job as Job
 from ._plan import LowPass as LowPass
 from ._plan import Pointwise as Pointwise

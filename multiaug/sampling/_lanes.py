@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -31,14 +32,14 @@ class Reading(NamedTuple):
     """What a lane reads for one of its parts at some rows of the output.
 
     Args:
-        values: (k, w, c) blended or copied; encoded where the band encodes.
-        known: (k, w, 1 or c) bool, where there is something to see; None for everywhere.
-        raw: (k, w, c) the pixels at the upper left taps as they came, where the band encodes.
+        values: (k, w, c) blended or copied; or planes (k, w), encoded where the band encodes,
+            NaN where nothing is known.
+        known: (k, w, 1 or c) bool, where there is something to see; None for everywhere, and of
+            planes.
     """
 
-    values: Array
+    values: Array | list[Array]
     known: Array | None = None
-    raw: Array | None = None
 
 
 class Lane(Protocol):
@@ -48,13 +49,13 @@ class Lane(Protocol):
     def parts(self) -> tuple[Part, ...]:
         """What it reads."""
 
-    def source(self, arrays: Mapping[str, Array], sites: Mapping[str, Site]) -> Array:
-        """(H, W, ...) what is read of a record; sites are those of its source pixels."""
+    def source(self, arrays: Mapping[str, Array], sites: Mapping[str, Site]) -> Any:
+        """What is read of a record: (H, W, ...), or planes; sites are of its source pixels."""
 
     def rim(self) -> NDArray:
-        """One pixel of the rim, or what fills all its channels."""
+        """One pixel of the rim, or what stands in all its channels."""
 
-    def read(self, padded: Array, at: Located) -> list[Reading]:
+    def read(self, padded: Any, at: Located) -> list[Reading]:
         """What every part reads."""
 
 
@@ -110,15 +111,28 @@ def _is_aware(band: Band) -> bool:
     return band.max_jump is None and not (band.encode is not None and fill_is_number)
 
 
-def padded_rim(lane: Lane, source: jax.ShapeDtypeStruct) -> NDArray:
-    """The padded picture before the first record, for sources of a shape."""
+def padded_rim(lane: Lane, source: Any) -> Any:
+    """The padded picture, or planes, before the first record, for sources of these shapes."""
+    rim = lane.rim()
+    if isinstance(source, list):
+        rims = np.broadcast_to(rim, (len(source),))
+        return [_padded_rim(value, shape) for value, shape in zip(rims, source, strict=True)]
+    return _padded_rim(rim, source)
+
+
+def _padded_rim(rim: NDArray, source: jax.ShapeDtypeStruct) -> NDArray:
     height, width, *channels = source.shape
     shape = (*padded_shape((height, width)), *channels)
-    return np.broadcast_to(lane.rim().astype(source.dtype), shape).copy()
+    return np.broadcast_to(rim.astype(source.dtype), shape).copy()
 
 
-def write(padded: Array, picture: Array, border: str) -> Array:
-    """Put a picture inside its rim; where it repeats, its first rows and columns follow it."""
+def write(padded: Any, source: Any, border: str) -> Any:
+    """Put a picture, or planes, inside the rim."""
+    return jax.tree.map(lambda p, s: _write(p, s, border), padded, source)
+
+
+def _write(padded: Array, picture: Array, border: str) -> Array:
+    """Where the picture repeats, its first rows and columns follow it."""
     start = (1, 1) + (0,) * (picture.ndim - 2)
     padded = lax.dynamic_update_slice(padded, picture, start)
     if border == "wrap":
@@ -184,7 +198,11 @@ class Linear:
 
 @dataclass(frozen=True)
 class Aware:
-    """Linear over the valid taps, renormalised; unknown where they carry less than half."""
+    """Linear over the valid taps, renormalised; unknown where they carry less than half.
+
+    Channel by channel: roles mix channels afterwards, and loops over three of them are too short
+    to be vectorised.
+    """
 
     parts: tuple[Part, ...]
     dtype: np.dtype[Any]
@@ -193,19 +211,18 @@ class Aware:
     def _prepared_band(self) -> Band:
         return replace(self.parts[0][1], invalid="nan")
 
-    def source(self, arrays: Mapping[str, Array], sites: Mapping[str, Site]) -> Array:
+    def source(self, arrays: Mapping[str, Array], sites: Mapping[str, Site]) -> list[Array]:
         job, band = self.parts[0]
         picture = arrays[job.name][..., band.channels]
         source = prepared(picture, band, sites[job.name])
-        if band.joint and (band.invalid is not None or band.encode is not None):
-            # Invalid together: then every channel can judge for itself.
-            source = jnp.where(jnp.isnan(source).any(-1, keepdims=True), jnp.nan, source)
         if self.low is not None and band.lowpass:
             source = lowpass_of(source, self._prepared_band(), job, self.low, sites[job.name])
-        if band.encode is not None:
-            # In front of the encoded values: positions on pixel centres are copies.
-            source = jnp.concatenate([picture.astype(jnp.float32), source], axis=-1)
-        return source
+        planes = [source[..., c] for c in range(source.shape[-1])]
+        if band.joint and (band.invalid is not None or band.encode is not None):
+            # Invalid together: then every plane can judge for itself.
+            bad = reduce(jnp.logical_or, [jnp.isnan(plane) for plane in planes])
+            planes = [jnp.where(bad, jnp.nan, plane) for plane in planes]
+        return planes
 
     def rim(self) -> NDArray:
         band = self.parts[0][1]
@@ -219,27 +236,29 @@ class Aware:
             fill = np.where(missing, np.float32(np.nan), fill)
         return fill
 
-    def read(self, padded: Array, at: Located) -> list[Reading]:
+    def read(self, padded: list[Array], at: Located) -> list[Reading]:
         band = self.parts[0][1]
-        fx, fy = at.fx[..., None], at.fy[..., None]
-        weights = [(1 - fy) * (1 - fx), (1 - fy) * fx, fy * (1 - fx), fy * fx]
-        rows = _taps(padded, at.first)
-        behind = 0 if band.encode is None else _count(band)
-        taps = [row[..., behind:] for row in rows]
-        raw = rows[0][..., :behind] if behind else None
-        weights = [jnp.where(jnp.isnan(t), 0, w) for t, w in zip(taps, weights, strict=True)]
-        total = sum(weights[1:], start=weights[0])
-        scale = 1 / jnp.where(total > 0, total, 1)
-        # Negative zeros, to which adding changes nothing: a copy keeps the sign of its zeros.
-        values = sum(
-            (jnp.where(w > 0, t, -0.0) * w for t, w in zip(taps, weights, strict=True)),
-            start=jnp.float32(-0.0),
-        )
-        known = total >= HALF
-        if band.border != "constant":
-            known = known & ~at.lost[..., None]
-        # Channels that are invalid together have the same weights.
-        return [Reading(values * scale, known[..., :1] if band.joint else known, raw)]
+
+        def blend(at: Located) -> list[Array]:
+            return [_blend_known(plane, at, lost=band.border != "constant") for plane in padded]
+
+        return [Reading(in_memory(blend, at))]
+
+
+def _blend_known(plane: Array, at: Located, *, lost: bool) -> Array:
+    """The weighted mean of what is not NaN; NaN where that has less than half of the weight."""
+    fx, fy = at.fx, at.fy
+    weights = [(1 - fy) * (1 - fx), (1 - fy) * fx, fy * (1 - fx), fy * fx]
+    taps = _taps(plane, at.first)
+    weights = [jnp.where(jnp.isnan(t), 0, w) for t, w in zip(taps, weights, strict=True)]
+    total = sum(weights[1:], start=weights[0])
+    # Negative zeros, to which adding changes nothing: a copy keeps the sign of its zeros.
+    value = sum(
+        (jnp.where(w > 0, t, -0.0) * w for t, w in zip(taps, weights, strict=True)),
+        start=jnp.float32(-0.0),
+    )
+    known = (total >= HALF) & ~at.lost if lost else total >= HALF
+    return jnp.where(known, value * (1 / jnp.where(total > 0, total, 1)), jnp.nan)
 
 
 @dataclass(frozen=True)
@@ -342,31 +361,78 @@ def _count(band: Band) -> int:
 
 
 def finish(
-    reading: Reading, band: Band, dtype: np.dtype[Any], site: Site | None, at: Located | None
+    reading: Reading, image: Array, band: Band, site: Site | None, at: Located | None
 ) -> Array:
     """From what a lane read to the values of the result, in the dtype of the array.
 
     Args:
         reading: what the lane read.
+        image: (H, W, C) what it was read from, all bands of it.
         band: whose values they are.
-        dtype: of the array.
         site: the output pixels; None where the band has no use for them.
-        at: where they were read; None where that is of no use.
+        at: where they were read; None for whole pixels.
     """
-    values = reading.values
+    if not isinstance(reading.values, list):
+        return _finish(reading.values, reading.known, band, site, image.dtype)
+    if site is None:
+        values = jnp.stack(reading.values, axis=-1)
+        return _finish(values, _known(values, band), band, None, image.dtype)
+    assert at is not None
+    exact = (at.fx == 0) & (at.fy == 0)
+    copied = None
     if band.decode is not None:
-        assert site is not None
-        assert at is not None
-        exact = ((at.fx == 0) & (at.fy == 0))[..., None]
-        copied = values if reading.raw is None else reading.raw
-        if reading.known is not None:
-            copied = jnp.where(reading.known, copied, 0)
-        values = jnp.where(exact, copied, band.decode(values, site))
+        copied = _copied(reading.values, image, band, exact, at)
+    full = jnp.broadcast_to(site.out_x, site.x.shape), jnp.broadcast_to(site.out_y, site.x.shape)
+
+    def planes(rows: tuple[Any, ...]) -> list[Array]:
+        coded, copied, exact, x, y, out_x, out_y, jacobian = rows
+        here = site._replace(x=x, y=y, out_x=out_x, out_y=out_y, jacobian=jacobian)
+        values = jnp.stack(coded, axis=-1)
+        known = _known(values, band)
+        if band.decode is not None:
+            values = band.decode(values, here)
+            copies = jnp.where(known, jnp.stack(copied, axis=-1), 0)
+            values = jnp.where(exact[..., None], copies, values)
+        values = _finish(values, known, band, here, image.dtype)
+        return [values[..., c] for c in range(values.shape[-1])]
+
+    rows = (reading.values, copied, exact, site.x, site.y, *full, site.jacobian)
+    return jnp.stack(in_memory(planes, rows), axis=-1)
+
+
+def _known(values: Array, band: Band) -> Array:
+    """Channels that are invalid together are NaN together."""
+    return ~jnp.isnan(values[..., :1] if band.joint else values)
+
+
+def _copied(coded: list[Array], image: Array, band: Band, exact: Array, at: Located) -> list[Array]:
+    """The pixels that exact positions show; elsewhere anything."""
+    if band.encode is None:
+        return coded
+    height, width, channels = image.shape
+    row, column = at.first // (width + 2), at.first % (width + 2)
+    home = jnp.clip(row, 1, height) * width + jnp.clip(column, 1, width) - (width + 1)
+
+    def read() -> list[Array]:
+        pixels = gather(image.reshape(height * width, channels), home)[..., band.channels]
+        return [pixels[..., c].astype(jnp.float32) for c in range(_count(band))]
+
+    def nothing() -> list[Array]:
+        return [jnp.zeros(home.shape, jnp.float32) for _ in range(_count(band))]
+
+    # Hardly ever is a position exact in a map that blends.
+    return lax.cond(exact.any(), read, nothing)  # type: ignore[no-any-return]
+
+
+def _finish(
+    values: Array, known: Array | None, band: Band, site: Site | None, dtype: np.dtype[Any]
+) -> Array:
+    """Values move, and stand in their own dtype."""
     if band.move is not None:
         assert site is not None
         values = band.move(values, site)
     values = cast(values, dtype)
-    if reading.known is not None:
+    if known is not None:
         blank = jnp.zeros((1, 1, _count(band)), dtype)
-        values = jnp.where(reading.known, values, invalid_value(band, blank))
+        values = jnp.where(known, values, invalid_value(band, blank))
     return values

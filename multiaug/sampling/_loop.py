@@ -20,7 +20,7 @@ from ._exact import read_exactly
 from ._kernels import resample_band, site_of, validity
 from ._lanes import Lane, Part, finish, lanes_of, padded_rim, write
 from ._locate import locate
-from ._plan import Grid, Job, Site, Task, coordinates, in_memory, sampling_grid
+from ._plan import Exact, Grid, Job, Site, Task, coordinates, in_memory, sampling_grid
 
 # Coordinates of a block of rows: small enough for the second-level cache, large enough that
 # starting the block's kernels costs little.
@@ -52,7 +52,7 @@ class Carry(NamedTuple):
     Args:
         padded: the padded picture of every lane, by group.
         work: one resampled picture for each that is changed afterwards.
-        done: the results, name -> (N, ...).
+        done: the results, name -> (N, ...); pictures that were changed as (N, h, w * c).
     """
 
     padded: list[list[Any]]
@@ -70,8 +70,17 @@ class _Layout:
     results: Shapes
 
 
-def first_carry(task: Task, arrays: Arrays, views: Any, own: Any) -> Carry:
-    """The carry before the first call, as NumPy arrays: only shapes of the arguments are read."""
+def _stored(name: str, shape: jax.ShapeDtypeStruct, layout: _Layout) -> tuple[int, ...]:
+    if name in layout.direct or len(shape.shape) != 3:
+        return shape.shape  # type: ignore[no-any-return]
+    return shape.shape[0], shape.shape[1] * shape.shape[2]
+
+
+def first_carry(task: Task, arrays: Arrays, views: Any, own: Any) -> tuple[Carry, Shapes]:
+    """The carry before the first call, as NumPy arrays, and the shapes of one record's results.
+
+    Only shapes of the arguments are read.
+    """
     layout = _layout(task, arrays, views, own)
     size = jax.tree.leaves(own)[0].shape[0]
 
@@ -80,14 +89,15 @@ def first_carry(task: Task, arrays: Arrays, views: Any, own: Any) -> Carry:
         return [_sources(group, record, view) for group in layout.groups]
 
     shapes = jax.eval_shape(sources, *_first((own, arrays, views)))
-    return Carry(
+    carry = Carry(
         [
             [padded_rim(lane, s) for (_, lane), s in zip(group.ordered(), found, strict=True)]
             for group, found in zip(layout.groups, shapes, strict=True)
         ],
         {n: np.zeros(s.shape, s.dtype) for n, s in layout.touched.items()},
-        {n: np.zeros((size, *s.shape), s.dtype) for n, s in layout.results.items()},
+        {n: np.zeros((size, *_stored(n, s, layout)), s.dtype) for n, s in layout.results.items()},
     )
+    return carry, layout.results
 
 
 def resample_in_loop(
@@ -110,11 +120,16 @@ def resample_in_loop(
         work = {n: places[n][0][0] for n in layout.touched}
         done = carry.done | {n: places[n][0] for n in layout.direct}
         for n, value in task.after(mine, work).items():
-            done[n] = lax.dynamic_update_index_in_dim(done[n], value, i, 0)
+            done[n] = lax.dynamic_update_index_in_dim(done[n], _long(value), i, 0)
         return Carry(padded, work, done)
 
     done: Carry = lax.fori_loop(0, count, step, carry)
     return done
+
+
+def _long(value: Array) -> Array:
+    """Rows of all channels: loops over three of them are too short to be vectorised."""
+    return value.reshape(value.shape[0], -1) if value.ndim == 3 else value
 
 
 def _take(tree: Any, i: Array) -> Any:
@@ -156,7 +171,7 @@ def _groups(
         by_sizes.setdefault((job.size_in, job.size_out), []).append(job)
     groups = []
     for sizes, members in by_sizes.items():
-        exact = task.exact and sizes == frames
+        exact = task.exact != "" and sizes == frames
         lanes, rest = ([], []) if exact else lanes_of(members, dtypes, task.low)
         by_border: dict[str, list[Lane]] = {}
         for lane in lanes:
@@ -191,7 +206,7 @@ def _sample(
     """Write the results of a group's jobs into their places."""
     if group.exact:
         for job in group.jobs:
-            _copy(job, record, view, places)
+            _copy(job, record, view, task.exact, places)
     if group.lanes:
         targets = {job.name: places[job.name] for job in group.jobs}
         places.update(_sample_rows(group, buffers, record, view, targets))
@@ -211,7 +226,9 @@ def _sample(
             places[name] = _put(places[name], validity(record[job.name], job, grid), 0, None)
 
 
-def _copy(job: Job, record: Arrays, view: Any, places: dict[str, tuple[Array, Array]]) -> None:
+def _copy(
+    job: Job, record: Arrays, view: Any, exact: Exact, places: dict[str, tuple[Array, Array]]
+) -> None:
     """Whole-pixel maps: the values of the pixels, moved where the role moves them."""
     image = record[job.name]
     site = None
@@ -220,10 +237,10 @@ def _copy(job: Job, record: Arrays, view: Any, places: dict[str, tuple[Array, Ar
         site = site_of(job, grid, image.dtype, view)
     for band in job.bands:
         part = image[..., band.channels]
-        reading = read_exactly(part, band, view.chart, job.size_out, site)
+        reading = read_exactly(part, band, view.chart, job.size_out, exact, site)
         if band.move is not None and band.method not in {"nearest", "majority"}:
-            reading = reading._replace(values=reading.values.astype(jnp.float32))
-        values = finish(reading, replace(band, decode=None), image.dtype, site, None)
+            reading = reading._replace(values=jnp.asarray(reading.values).astype(jnp.float32))
+        values = finish(reading, image, band, site, None)
         places[job.name] = _put(places[job.name], values, 0, band.channels.start)
 
 
@@ -289,12 +306,13 @@ def _read(
     for (_, lanes), at in zip(group.lanes, located, strict=True):
         for lane in lanes:
             for part, reading in zip(lane.parts, lane.read(remaining.pop(0), at), strict=True):
-                dtype = record[part[0].name].dtype
+                job, band = part
+                image = record[job.name]
                 site = None
-                if position is not None:
+                if position is not None and (band.decode is not None or band.move is not None):
                     grid = Grid(position[0], position[1], jacobian)
-                    site = site_of(part[0], grid, dtype, view, first)
-                result.append((part, finish(reading, part[1], dtype, site, at)))
+                    site = site_of(job, grid, image.dtype, view, first)
+                result.append((part, finish(reading, image, band, site, at)))
     return result
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -140,6 +140,9 @@ def positions(size: SpatialShape, frame: SpatialShape) -> tuple[Array, Array]:
     return x[None, :], y[:, None]
 
 
+Exact = Literal["", "anywhere", "window"]
+
+
 @dataclass(frozen=True)
 class Task:
     """What is to be done to every record of a batch; the same for all of them.
@@ -151,7 +154,8 @@ class Task:
         after: (own, resampled arrays of a record) -> further results. It gets and returns those
             in ``touched``, and what else it has; the others are results as they are.
         touched: names of resampled arrays that ``after`` changes.
-        exact: all maps take pixel centres of the frame to pixel centres.
+        exact: ``anywhere`` when all maps take pixel centres of the frame to pixel centres;
+            ``window`` when they also stay inside the picture and transpose nothing.
     """
 
     jobs: tuple[Job, ...]
@@ -159,7 +163,7 @@ class Task:
     before: Callable[[Any, dict[str, Array]], dict[str, Array]]
     after: Callable[[Any, dict[str, Array]], dict[str, Array]]
     touched: frozenset[str]
-    exact: bool = False
+    exact: Exact = ""
 
 
 def sampling_grid(

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import ParameterError
 from ..geometry import Map, affine_map, linear, pixel_matrix_map, product, rotation, shift
+from ..sampling import Exact
 from ..typing import Array, ArrayLike, Key, SpatialShape
 from ._base import (
     Frame,
@@ -244,7 +245,6 @@ class Flip(Geometric):
     axis: str = static("x")
     p: float = static(0.5)
     mirrors = True
-    exact = True
 
     def __post_init__(self) -> None:
         settle(
@@ -252,6 +252,11 @@ class Flip(Geometric):
             axis=choice(self.axis, "Flip.axis", ("x", "y")),
             p=probability(self.p, "Flip.p"),
         )
+
+    @property
+    def exact(self) -> Exact:
+        """Always."""
+        return "window"
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``on``, bool."""

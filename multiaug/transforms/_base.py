@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import ParameterError
 from ..geometry import Map
+from ..sampling import Exact
 from ..spec import DataSpec
 from ..typing import Array, Key, SpatialShape
 
@@ -89,8 +90,11 @@ class Geometric(Transform):
     """Displaces pixels by a field: no camera explains it."""
     projective = False
     """The matrix may have perspective: only known intrinsics explain it."""
-    exact = False
-    """Every draw takes pixel centres to pixel centres: the result is a copy."""
+
+    @property
+    def exact(self) -> Exact:
+        """``anywhere`` if every draw is a copy of pixels; ``window`` if of an upright window."""
+        return ""
 
     @property
     def lowpass(self) -> bool:
@@ -114,6 +118,8 @@ class Photometric(Transform):
     """
 
     entries: tuple[str, ...] | None
+    by_channel = False
+    """True when channels are treated differently. Otherwise values may come as (h, w * c, 1)."""
     keeps_dtype = True
     """False when the result is float32 whatever came in."""
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from ..errors import ParameterError
 from ..geometry import Map, affine_map, centre, inverse, linear, product, shift
+from ..sampling import Exact
 from ..typing import Key, SpatialShape
 from ._affine import log_uniform, uniform, uniform_index, unit_uniform
 from ._base import (
@@ -54,7 +55,6 @@ class Crop(Geometric):
     position: str = static("random")
     box: Any = static()
     pad: bool = static(False)
-    exact = True
 
     def __post_init__(self) -> None:
         if (self.size is None) == (self.box is None):
@@ -96,6 +96,11 @@ class Crop(Geometric):
             return self.box[3] - self.box[1], self.box[2] - self.box[0]
         return self.size  # type: ignore[no-any-return]
 
+    @property
+    def exact(self) -> Exact:
+        """Always; outside of the picture only with ``pad``."""
+        return "anywhere" if self.pad else "window"
+
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``offset``, (2,) int32: x and y of the window's first pixel."""
         (height, width), (h, w) = frame.shape, self.out_shape(frame.shape)
@@ -112,8 +117,13 @@ class Crop(Geometric):
 
     def map(self, params: Params, shape: SpatialShape) -> Map:
         """The shift to the window."""
-        x, y = params["offset"].astype(jnp.float32)
-        return _window_map((x, y), shape, self.out_shape(shape))
+        out = self.out_shape(shape)
+        offset = params["offset"]
+        if not self.pad:
+            # As drawn; params that were edited cannot leave the picture either.
+            offset = jnp.clip(offset, 0, jnp.array([shape[1] - out[1], shape[0] - out[0]]))
+        x, y = offset.astype(jnp.float32)
+        return _window_map((x, y), shape, out)
 
 
 @transform
@@ -128,7 +138,6 @@ class Pad(Geometric):
     """
 
     pixels: Any = required()
-    exact = True
 
     def __post_init__(self) -> None:
         given = self.pixels
@@ -145,6 +154,11 @@ class Pad(Geometric):
         """The grown frame."""
         top, bottom, left, right = self.pixels
         return shape[0] + top + bottom, shape[1] + left + right
+
+    @property
+    def exact(self) -> Exact:
+        """Always."""
+        return "anywhere"
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Nothing is drawn."""

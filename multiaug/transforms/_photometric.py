@@ -206,7 +206,8 @@ def _power(values: Array, exponent: Array, target: Target) -> Array:
     u = (values - lo) / _extent(target)
     # 0 to a power below 1 has an infinite slope: keep it out of the gradient.
     safe = jnp.where(u == 0, 1, jnp.abs(u))
-    powered = jnp.where(u == 0, 0, jnp.sign(u) * safe**exponent)
+    # Not `**`: of the power, CPUs have no vectorised form.
+    powered = jnp.where(u == 0, 0, jnp.sign(u) * jnp.exp(exponent * jnp.log(safe)))
     return lo + _extent(target) * powered
 
 
@@ -278,6 +279,7 @@ class ChannelShift(_Clipping):
     amount: Any = static(0.1)
     clip: bool = static(False)
     entries: Any = static()
+    by_channel = True
 
     def __post_init__(self) -> None:
         settle(
@@ -338,6 +340,7 @@ class Normalize(Photometric):
     mean: Any = static(0.0)
     std: Any = static(1.0)
     entries: Any = static()
+    by_channel = True
     keeps_dtype = False
 
     def __post_init__(self) -> None:

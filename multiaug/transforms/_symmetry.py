@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from ..errors import ParameterError
 from ..geometry import Map, affine_map, linear, product, rotation
+from ..sampling import Exact
 from ..typing import Array, Key, SpatialShape
 from ._affine import uniform_index, unit_uniform
 from ._base import Frame, Geometric, Params, plain, probability, settle, static, transform
@@ -34,7 +35,6 @@ class Rot90(Geometric):
     """
 
     turns: Any = static((0, 1, 2, 3))
-    exact = True
 
     def __post_init__(self) -> None:
         given = plain(self.turns)
@@ -52,6 +52,11 @@ class Rot90(Geometric):
     def out_shape(self, shape: SpatialShape) -> SpatialShape:
         """Height and width change places after an odd turn."""
         return (shape[1], shape[0]) if self.turns[0] % 2 else shape
+
+    @property
+    def exact(self) -> Exact:
+        """Always."""
+        return "anywhere"
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``turns``, int32."""
@@ -78,7 +83,6 @@ class Transpose(Geometric):
 
     p: float = static(0.5)
     mirrors = True
-    exact = True
 
     def __post_init__(self) -> None:
         settle(self, p=probability(self.p, "Transpose.p"))
@@ -91,6 +95,11 @@ class Transpose(Geometric):
     def out_shape(self, shape: SpatialShape) -> SpatialShape:
         """Height and width change places when p is 1."""
         return (shape[1], shape[0]) if self.p == 1 else shape
+
+    @property
+    def exact(self) -> Exact:
+        """Always."""
+        return "anywhere"
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``on``, bool."""
@@ -115,11 +124,15 @@ class D4(Geometric):
     """
 
     mirrors = True
-    exact = True
 
     def check(self, frame: Frame) -> None:
         """The symmetries of a rectangle are fewer."""
         _need_square("D4", frame.shape, "Crop or resize first, or use Flip and Rot90((0, 2)).")
+
+    @property
+    def exact(self) -> Exact:
+        """Always."""
+        return "anywhere"
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``turns``, int32 in 0..3, and ``transpose``, bool."""
