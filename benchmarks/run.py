@@ -62,15 +62,7 @@ def configure(args: argparse.Namespace) -> None:
 def _tune_malloc() -> None:
     import multiaug as ma
 
-    if hasattr(ma, "tune_malloc"):
-        ma.tune_malloc()
-        return
-    # Remove once releases have the call above: no mmap, so no page faults for fresh arrays.
-    import ctypes
-
-    libc = ctypes.CDLL(None)
-    libc.mallopt(-4, 0)
-    libc.mallopt(-1, 2**31 - 1)
+    ma.tune_malloc()
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -23,22 +23,12 @@ def _multiaug(cache: str | None) -> None:
     import multiaug as ma
 
     if cache:
-        _use_cache(ma, jax, cache)
+        ma.enable_compilation_cache(cache)
     spec = ma.load_spec("rgb-segmentation")
     steps = [ma.Rotate(30), ma.Scale((0.8, 1.25)), ma.Translate(0.1), ma.Flip("x")]
     batch = {"image": np.zeros(_SHAPE, np.uint8), "mask": np.zeros(_SHAPE[:3], np.uint8)}
     keys = jax.random.split(jax.random.key(0), _SHAPE[0])
     jax.block_until_ready(ma.Pipeline(steps, spec).batch(keys, batch))
-
-
-def _use_cache(ma: Any, jax: Any, cache: str) -> None:
-    if hasattr(ma, "enable_compilation_cache"):
-        ma.enable_compilation_cache(cache)
-        return
-    # Remove once releases have the call above.
-    jax.config.update("jax_compilation_cache_dir", cache)
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
 
 
 def _opencv(_: str | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,10 +14,6 @@ import multiaug as ma
 from ..contender import Cannot, Form, Outputs, Peer
 from ..work import Case
 
-# Remove the checks (here, in run.py, startup.py and memory.py) once releases have these.
-HAS_OUT = "out" in inspect.signature(ma.Pipeline.batch).parameters
-HAS_OUT_APPLY = "out" in inspect.signature(ma.Pipeline.apply).parameters
-
 
 def _forms(case: Case) -> list[Form]:
     pipeline, keys, record = case.pipeline, case.keys, case.record
@@ -26,17 +21,13 @@ def _forms(case: Case) -> list[Form]:
     def fresh() -> Outputs:
         return jax.block_until_ready(pipeline.batch(keys, record))
 
-    forms = [Form("batch", fresh)]
-    if HAS_OUT:
-        kept: dict[str, Any] = {}
+    kept: dict[str, Any] = {}
 
-        def recycled() -> Outputs:
-            previous = kept.get("out")
-            kept["out"] = jax.block_until_ready(pipeline.batch(keys, record, out=previous))
-            return kept["out"]
+    def recycled() -> Outputs:
+        kept["out"] = jax.block_until_ready(pipeline.batch(keys, record, out=kept.get("out")))
+        return kept["out"]
 
-        forms.append(Form("batch, out=", recycled, recycled=True))
-    return forms
+    return [Form("batch", fresh), Form("batch, out=", recycled, recycled=True)]
 
 
 def _given(case: Case) -> list[Form]:
@@ -49,17 +40,7 @@ def _given(case: Case) -> list[Form]:
     def fresh() -> Outputs:
         return jax.block_until_ready(pipeline.apply(params, record))
 
-    forms = [Form("apply", fresh)]
-    if HAS_OUT_APPLY:
-        kept: dict[str, Any] = {}
-
-        def recycled() -> Outputs:
-            previous = kept.get("out")
-            kept["out"] = jax.block_until_ready(pipeline.apply(params, record, out=previous))
-            return kept["out"]
-
-        forms.append(Form("apply, out=", recycled, recycled=True))
-    return forms
+    return [Form("apply", fresh)]
 
 
 def _host(outputs: Outputs) -> Mapping[str, NDArray[Any]]:

@@ -154,6 +154,10 @@ class _Program:
         self.compiled = False
         self._idle: list[tuple[Carry, dict[str, NDArray]]] = []
 
+    def release(self) -> None:
+        """Give back the memory that no thread is using."""
+        self._idle.clear()
+
     def call(
         self, run: Run, transforms: tuple[Transform, ...], part: _Part, target: _Target
     ) -> None:
@@ -219,9 +223,9 @@ def _in_place(array: NDArray, name: str, staged: dict[str, NDArray]) -> NDArray:
     return staged[name]
 
 
-# The programs that ran last: each keeps some pictures in memory.
+# The programs that ran last. The latest keep their memory too, some pictures for each core.
 _PROGRAMS: OrderedDict[Any, _Program] = OrderedDict()
-_KEPT = 16
+_KEPT, _KEPT_WITH_MEMORY = 64, 3
 
 
 def _programs(
@@ -240,8 +244,10 @@ def _programs(
 def _program(key: Any, run: Run, transforms: tuple[Transform, ...], part: _Part) -> _Program:
     program = _PROGRAMS.pop(key, None) or _Program(run, transforms, part)
     _PROGRAMS[key] = program
-    if len(_PROGRAMS) > _KEPT:
+    while len(_PROGRAMS) > _KEPT:
         _PROGRAMS.popitem(last=False)
+    for older in list(_PROGRAMS.values())[:-_KEPT_WITH_MEMORY]:
+        older.release()
     return program
 
 
@@ -261,7 +267,7 @@ class _Target:
         out: Mapping[str, Any] | None,
     ) -> None:
         self._devices = devices
-        self._recycled = {} if out is None else _reclaimed(out, shapes)
+        self._recycled = {} if out is None else _reclaimed(out, shapes, devices)
         self._memory = {
             name: _view_of(self._recycled[name])
             if name in self._recycled
@@ -298,7 +304,9 @@ def _take_over(arrays: dict[str, Array]) -> dict[str, Array]:
 
 
 def _reclaimed(
-    out: Mapping[str, Any], shapes: Mapping[str, jax.ShapeDtypeStruct]
+    out: Mapping[str, Any],
+    shapes: Mapping[str, jax.ShapeDtypeStruct],
+    devices: Sequence[jax.Device],
 ) -> dict[str, Array]:
     """New arrays on the memory of old ones, once nobody reads those any more.
 
@@ -314,6 +322,8 @@ def _reclaimed(
                 f"must be a jax.Array {shape.dtype} {shape.shape}, got {_describe(found)}. "
                 "Leave `out` away for the first batch and for a shorter last one."
             )
+    if len(devices) > 1:
+        return {}  # each device holds a part of its own
     return jax.block_until_ready(_take_over({n: out[n] for n in shapes}))  # type: ignore[no-any-return]
 
 

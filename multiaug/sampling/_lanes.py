@@ -21,7 +21,7 @@ from ..typing import Array, NDArray
 from ._blend import bilinear, lowpass_of, prepared
 from ._dtype import cast, constant, is_float
 from ._locate import Located, padded_shape
-from ._plan import Band, Job, LowPass, Site, in_memory
+from ._plan import Band, Grid, Job, LowPass, Site, in_memory
 from ._taps import HALF, gather, invalid_value
 
 # One part of an array: its job, and a band of it.
@@ -361,7 +361,11 @@ def _count(band: Band) -> int:
 
 
 def finish(
-    reading: Reading, image: Array, band: Band, site: Site | None, at: Located | None
+    reading: Reading,
+    image: Array,
+    band: Band,
+    site: Site | None = None,
+    at: tuple[Located, Grid] | None = None,
 ) -> Array:
     """From what a lane read to the values of the result, in the dtype of the array.
 
@@ -370,7 +374,7 @@ def finish(
         image: (H, W, C) what it was read from, all bands of it.
         band: whose values they are.
         site: the output pixels; None where the band has no use for them.
-        at: where they were read; None for whole pixels.
+        at: where they were read, folded and as it was; None for whole pixels.
     """
     if not isinstance(reading.values, list):
         return _finish(reading.values, reading.known, band, site, image.dtype)
@@ -378,10 +382,11 @@ def finish(
         values = jnp.stack(reading.values, axis=-1)
         return _finish(values, _known(values, band), band, None, image.dtype)
     assert at is not None
-    exact = (at.fx == 0) & (at.fy == 0)
+    located, grid = at
+    exact = (grid.x == jnp.floor(grid.x)) & (grid.y == jnp.floor(grid.y))
     copied = None
     if band.decode is not None:
-        copied = _copied(reading.values, image, band, exact, at)
+        copied = _copied(reading.values, image, band, exact, located)
     full = jnp.broadcast_to(site.out_x, site.x.shape), jnp.broadcast_to(site.out_y, site.x.shape)
 
     def planes(rows: tuple[Any, ...]) -> list[Array]:

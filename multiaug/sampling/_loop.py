@@ -240,7 +240,7 @@ def _copy(
         reading = read_exactly(part, band, view.chart, job.size_out, exact, site)
         if band.move is not None and band.method not in {"nearest", "majority"}:
             reading = reading._replace(values=jnp.asarray(reading.values).astype(jnp.float32))
-        values = finish(reading, image, band, site, None)
+        values = finish(reading, image, band, site)
         places[job.name] = _put(places[job.name], values, 0, band.channels.start)
 
 
@@ -308,11 +308,12 @@ def _read(
             for part, reading in zip(lane.parts, lane.read(remaining.pop(0), at), strict=True):
                 job, band = part
                 image = record[job.name]
-                site = None
-                if position is not None and (band.decode is not None or band.move is not None):
-                    grid = Grid(position[0], position[1], jacobian)
-                    site = site_of(job, grid, image.dtype, view, first)
-                result.append((part, finish(reading, image, band, site, at)))
+                if position is None or (band.decode is None and band.move is None):
+                    result.append((part, finish(reading, image, band)))
+                    continue
+                grid = Grid(position[0], position[1], jacobian)
+                site = site_of(job, grid, image.dtype, view, first)
+                result.append((part, finish(reading, image, band, site, (at, grid))))
     return result
 
 

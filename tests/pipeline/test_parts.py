@@ -210,8 +210,28 @@ def test_arrays_that_are_not_contiguous_or_aligned():
     assert_same(PIPELINE.batch(keys_of(6), device), expected)
 
 
+def test_several_devices_take_and_give_results(fresh_python):
+    code = """
+import sys
+sys.path.insert(0, ".")
+import numpy as np
+from tests.pipeline.test_parts import PIPELINE, batch_of, keys_of
+out = None
+for count in (6, 7):
+    out = PIPELINE.batch(keys_of(count), batch_of(count))
+    again = PIPELINE.batch(keys_of(count), batch_of(count), out=out)
+    print(len(again["image"].sharding.device_set), np.asarray(again["image"], np.int64).sum())
+"""
+    sums = [np.asarray(PIPELINE.batch(keys_of(c), batch_of(c))["image"], int).sum() for c in (6, 7)]
+    assert fresh_python(code, devices=2).split() == ["2", str(sums[0]), "1", str(sums[1])]
+
+
 def test_memory_of_programs_that_are_not_used_is_given_back(monkeypatch):
+    monkeypatch.setattr(_parts, "_KEPT_WITH_MEMORY", 1)
+    before = PIPELINE.batch(keys_of(3), batch_of(3))
     monkeypatch.setattr(_parts, "_KEPT", 2)
-    for size in (8, 12, 16, 20):
+    for size in (8, 12):
         PIPELINE.batch(keys_of(1), batch_of(1, (size, size)))
-    assert len(_parts._PROGRAMS) <= 2
+    assert len(_parts._PROGRAMS) == 2
+    assert [bool(program._idle) for program in _parts._PROGRAMS.values()] == [False, True]
+    assert_same(PIPELINE.batch(keys_of(3), batch_of(3)), before)

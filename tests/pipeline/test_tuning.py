@@ -61,7 +61,7 @@ import multiaug as ma
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(5):
-        np.ones(4_000_000, np.float32)
+        np.ones(16_000_000, np.float32)
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 loose = faults()
 tuned = ma.tune_malloc()
@@ -71,7 +71,8 @@ print(loose, faults(), tuned)
     loose, kept, tuned = fresh_python(code).split()
     if tuned == "False":
         pytest.skip("this C library has no mallopt")
-    assert int(loose) > 1000
+    # Huge pages need few faults: only the ratio says something.
+    assert int(loose) > 100
     assert int(kept) < int(loose) / 10
 
 
