@@ -28,14 +28,14 @@ from ..transforms import Transform
 from ..typing import Array, NDArray
 from ._params import RecordParams
 from ._run import Run, carry_of, run_batch
-from ._structure import exactness
 
 # Params are drawn, and travel, in blocks of this many records: a multiple of every part.
 BLOCK = 32
 _LARGEST_PART = 16
-_PART_BYTES = 512 * 1024
-_PAIR_BYTES = 1536 * 1024  # up to here two records are better than one
-_COPIED_BYTES = 4 * 1024 * 1024  # copying is over before a small part has been started
+# Starting a part, and handing the interpreter from thread to thread, costs as much as warping a
+# small picture. A record above the limit is a part: several would leave the cache one by one.
+_SMALL_RECORD = 512 * 1024
+_PART_BYTES = 5 * 1024 * 1024
 _ALIGNMENT = 64  # what XLA asks of memory that it is to use in place
 _AXIS = "records"
 
@@ -70,7 +70,7 @@ def run_in_parts(
     # A result that cannot be divided equally stays on the first device.
     shares = len(devices) if size % len(devices) == 0 else 1
     held = {name: np.asarray(array) for name, array in batch.items()}
-    length = _part_length(held, copies=bool(exactness(transforms, inverse=run.inverse)))
+    length = _part_length(held)
     parts = [
         part
         for i, device in enumerate(devices[:shares])
@@ -121,10 +121,11 @@ class _Part:
 
     Args:
         params: the block of params that theirs are in.
-        batch: their entries, leading N; as many as a part holds.
+        batch: their entries, leading N.
         start: of the part in the whole batch.
         first: of the part in the block of params.
-        count: how many of them are wanted.
+        count: how many they are.
+        length: how many the program has room for.
         device: where they run; None for the only one.
     """
 
@@ -133,6 +134,7 @@ class _Part:
     start: int
     first: int
     count: int
+    length: int
     device: jax.Device | None
 
 
@@ -146,11 +148,11 @@ class _Program:
     """
 
     def __init__(self, run: Run, transforms: tuple[Transform, ...], part: _Part) -> None:
-        length = len(next(iter(part.batch.values())))
-        params = jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct((length, *leaf.shape[1:]), leaf.dtype), part.params
+        params, batch = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct((part.length, *leaf.shape[1:]), leaf.dtype),
+            (part.params, part.batch),
         )
-        self._first, self.results = carry_of(run, transforms, params, part.batch)
+        self._first, self.results = carry_of(run, transforms, params, batch)
         self.compiled = False
         self._idle: list[tuple[Carry, dict[str, NDArray]]] = []
 
@@ -166,7 +168,9 @@ class _Program:
             carry, staged = self._idle.pop()
         except IndexError:
             carry, staged = jax.tree.map(np.copy, self._first), {}
-        batch = {name: _in_place(array, name, staged) for name, array in part.batch.items()}
+        batch = {
+            name: _in_place(array, name, part.length, staged) for name, array in part.batch.items()
+        }
         span = np.array([part.first, part.count], np.int32)
         with nullcontext() if part.device is None else jax.default_device(part.device):
             carry = _run_part(transforms, part.params, span, batch, carry, run=run)
@@ -175,10 +179,11 @@ class _Program:
         self._idle.append((carry, staged))
 
 
-def _part_length(batch: Mapping[str, NDArray], *, copies: bool) -> int:
+def _part_length(batch: Mapping[str, NDArray]) -> int:
     one = sum(array.nbytes // max(1, len(array)) for array in batch.values())
-    allowed = _COPIED_BYTES if copies else _PART_BYTES
-    fitting = min(_LARGEST_PART, max(2 if one <= _PAIR_BYTES else 1, allowed // max(1, one)))
+    if one > _SMALL_RECORD:
+        return 1
+    fitting = min(_LARGEST_PART, _PART_BYTES // max(1, one))
     return 1 << (fitting.bit_length() - 1)
 
 
@@ -190,36 +195,41 @@ def _cut(
     length: int,
     device: jax.Device,
 ) -> Iterator[_Part]:
-    """The parts of a device's share of a batch."""
+    """The parts of a device's share of a batch, enough for all cores."""
     only = device if jax.local_device_count() > 1 else None
     for begin in range(start, start + size, BLOCK):
         end = min(begin + BLOCK, start + size)
-        block = _padded(params, begin, end, BLOCK, len(params.key))
+        block = _block(params, begin, end)
         if block is not params or only is not None:
             block = jax.device_put(block, only)
-        for first in range(begin, end, length):
-            last = min(first + length, end)
-            records = _padded(dict(batch), first, last, length, len(params.key))
-            yield _Part(block, records, first, first - begin, last - first, only)
+        count = max(-(-(end - begin) // length), min(worker_count(), end - begin))
+        step = -(-(end - begin) // count)
+        for first in range(begin, end, step):
+            last = min(first + step, end)
+            records = {name: array[first:last] for name, array in batch.items()}
+            yield _Part(block, records, first, first - begin, last - first, length, only)
 
 
-def _padded(tree: Any, begin: int, end: int, length: int, size: int) -> Any:
-    """Records begin .. end of all leaves; the last one is repeated up to ``length``."""
-    if end - begin == length:
-        if length == size:
-            return tree
-        return jax.tree.map(lambda leaf: np.asarray(leaf)[begin:end], tree)
-    index = np.minimum(np.arange(begin, begin + length), end - 1)
-    return jax.tree.map(lambda leaf: np.asarray(leaf)[index], tree)
+def _block(params: RecordParams, begin: int, end: int) -> RecordParams:
+    """Params of records begin .. end; the last one is repeated up to a whole block."""
+    if end - begin == len(params.key) == BLOCK:
+        return params
+    index = np.minimum(np.arange(begin, begin + BLOCK), end - 1)
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[index], params)  # type: ignore[no-any-return]
 
 
-def _in_place(array: NDArray, name: str, staged: dict[str, NDArray]) -> NDArray:
-    """The array, where XLA can read it; else a copy, in memory that is used again."""
-    if array.flags.c_contiguous and array.ctypes.data % _ALIGNMENT == 0:
+def _in_place(array: NDArray, name: str, length: int, staged: dict[str, NDArray]) -> NDArray:
+    """The records of a part where XLA can read them: as they are, or in memory of the thread.
+
+    Rows beyond the given records hold what was there before: nothing is computed of them.
+    """
+    aligned = array.flags.c_contiguous and array.ctypes.data % _ALIGNMENT == 0
+    if aligned and len(array) == length:
         return array
     if name not in staged:
-        staged[name] = _empty(array.shape, array.dtype)
-    staged[name][...] = array
+        staged[name] = _empty((length, *array.shape[1:]), array.dtype)
+        staged[name][...] = 0
+    staged[name][: len(array)] = array
     return staged[name]
 
 
@@ -232,8 +242,9 @@ def _programs(
     run: Run, transforms: tuple[Transform, ...], parts: Sequence[_Part]
 ) -> list[tuple[_Program, _Part]]:
     """Every part with the program that runs it; there is one for every device."""
-    leaves, structure = jax.tree.flatten((transforms, parts[0].params, parts[0].batch))
-    key = (run, structure, *((np.shape(leaf), leaf.dtype) for leaf in leaves))
+    leaves, structure = jax.tree.flatten((transforms, parts[0].params))
+    records = tuple((n, a.shape[1:], a.dtype) for n, a in parts[0].batch.items())
+    key = (run, structure, records, *((np.shape(leaf), leaf.dtype) for leaf in leaves))
     found = {}
     for part in parts:
         if part.device not in found:
