@@ -20,7 +20,7 @@ demo: $(VENV)/.installed-demo  ## install the library alone and run the stereo e
 	@$(BIN)/python examples/stereo/main.py --out out/demo
 
 test: $(VENV)/.installed-dev  ## run the whole suite
-	@$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 nightly: export HYPOTHESIS_PROFILE = nightly
 nightly: test  ## run the whole suite with many more drawn cases

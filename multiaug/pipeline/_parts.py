@@ -370,12 +370,16 @@ def _pool(process: int) -> ThreadPoolExecutor:
 
 
 def _in_threads(jobs: list[Any]) -> None:
-    """Run all jobs, this thread helping; the first error is raised when all have stopped."""
+    """Run all jobs, this thread helping; after an error no new ones begin, and it is raised."""
     pending = iter(jobs)
 
     def work() -> None:
-        for job in pending:
-            job()
+        try:
+            for job in pending:
+                job()
+        except BaseException:
+            list(pending)  # nothing is left for the others
+            raise
 
     helpers = min(worker_count(), len(jobs)) - 1
     others = [_pool(os.getpid()).submit(work) for _ in range(helpers)]

@@ -9,7 +9,6 @@ from multiaug.pipeline._execute import _run_whole
 from multiaug.pipeline._run import Run
 from multiaug.testing import make_record
 
-BORDERS = ("constant", "edge", "reflect", "mirror", "wrap")
 COUNT = 4
 
 
@@ -69,13 +68,15 @@ TRANSFORMS = {
     "smaller": [ma.Rotate(10), ma.Resize((13, 17))],
     "exact": [ma.Crop((14, 15), pad=True), ma.Flip("x"), ma.Pad((1, 2)), ma.Rot90((1, 3))],
 }
-# All kernels once; then what borders and kinds of maps treat differently.
+# All kernels once; then what borders and kinds of maps treat differently. The other borders are
+# held to float64 references in test_references.py.
 FEW = ("rgb", "mask", "float", "holes")
 CASES = [
     ("affine", "constant", None),
-    *(("affine", border, FEW) for border in BORDERS[1:]),
+    ("affine", "wrap", FEW),
+    ("affine", "mirror", FEW),
     ("exact", "constant", None),
-    *(("exact", border, FEW) for border in BORDERS[1:]),
+    ("exact", "reflect", FEW),
     ("perspective", "constant", FEW),
     ("elastic", "reflect", FEW),
     ("elastic first", "constant", FEW),
