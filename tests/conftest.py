@@ -22,7 +22,7 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 # The first case of a shape compiles, and drawing may compile too: time says nothing here.
 _COMMON = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
 hypothesis.settings.register_profile("dev", max_examples=10, **_COMMON)
-hypothesis.settings.register_profile("ci", max_examples=20, derandomize=True, **_COMMON)
+hypothesis.settings.register_profile("ci", max_examples=12, derandomize=True, **_COMMON)
 hypothesis.settings.register_profile("nightly", max_examples=500, print_blob=True, **_COMMON)
 hypothesis.settings.load_profile(
     os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev")
