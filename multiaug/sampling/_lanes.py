@@ -19,10 +19,10 @@ from jax import lax
 
 from ..typing import Array, NDArray
 from ._blend import bilinear, lowpass_of, prepared
-from ._dtype import cast, constant, is_float
+from ._dtype import constant, is_float
 from ._locate import Located, padded_shape
-from ._plan import Band, Grid, Job, LowPass, Site, in_memory
-from ._taps import HALF, gather, invalid_value
+from ._plan import Band, Job, LowPass, Site, in_memory
+from ._taps import HALF, gather
 
 # One part of an array: its job, and a band of it.
 Part = tuple[Job, Band]
@@ -160,9 +160,9 @@ def _nearest_of(taps: Sequence[Array], fx: Array, fy: Array) -> Array:
 def _rim_value(band: Band, dtype: np.dtype[Any]) -> NDArray:
     """(C,) what stands beyond the picture; NaN where nothing does."""
     if band.border != "constant" or band.fill is None:
-        return np.full((_count(band),), np.nan if is_float(dtype) else 0, dtype)
+        return np.full((count_of(band),), np.nan if is_float(dtype) else 0, dtype)
     fill = np.stack([constant(value, dtype) for value in band.fill])
-    return np.broadcast_to(fill, (_count(band),))
+    return np.broadcast_to(fill, (count_of(band),))
 
 
 @dataclass(frozen=True)
@@ -290,7 +290,7 @@ class Packed:
 
     def _bytes(self) -> list[tuple[Job, Band]]:
         """The part of every byte in a pixel."""
-        return [part for part in self.parts for _ in range(_count(part[1]))]
+        return [part for part in self.parts for _ in range(count_of(part[1]))]
 
     def _words(self) -> int:
         return -(-len(self._bytes()) // 4)
@@ -319,8 +319,8 @@ class Packed:
         result = []
         start = 0
         for _, band in self.parts:
-            result.append(Reading(held[..., start : start + _count(band)]))
-            start += _count(band)
+            result.append(Reading(held[..., start : start + count_of(band)]))
+            start += count_of(band)
         return result
 
     def _mixed(self, padded: Array, at: Located) -> Array:
@@ -356,88 +356,6 @@ def _round_half_up(values: Array) -> Array:
     return whole + (values - whole.astype(jnp.float32) >= 0.5).astype(jnp.int32)
 
 
-def _count(band: Band) -> int:
+def count_of(band: Band) -> int:
+    """Channels of a band whose slice has been settled."""
     return int(band.channels.stop) - int(band.channels.start)
-
-
-def finish(
-    reading: Reading,
-    image: Array,
-    band: Band,
-    site: Site | None = None,
-    at: tuple[Located, Grid] | None = None,
-) -> Array:
-    """From what a lane read to the values of the result, in the dtype of the array.
-
-    Args:
-        reading: what the lane read.
-        image: (H, W, C) what it was read from, all bands of it.
-        band: whose values they are.
-        site: the output pixels; None where the band has no use for them.
-        at: where they were read, folded and as it was; None for whole pixels.
-    """
-    if not isinstance(reading.values, list):
-        return _finish(reading.values, reading.known, band, site, image.dtype)
-    if site is None:
-        values = jnp.stack(reading.values, axis=-1)
-        return _finish(values, _known(values, band), band, None, image.dtype)
-    assert at is not None
-    located, grid = at
-    exact = (grid.x == jnp.floor(grid.x)) & (grid.y == jnp.floor(grid.y))
-    copied = None
-    if band.decode is not None:
-        copied = _copied(reading.values, image, band, exact, located)
-    full = jnp.broadcast_to(site.out_x, site.x.shape), jnp.broadcast_to(site.out_y, site.x.shape)
-
-    def planes(rows: tuple[Any, ...]) -> list[Array]:
-        coded, copied, exact, x, y, out_x, out_y, jacobian = rows
-        here = site._replace(x=x, y=y, out_x=out_x, out_y=out_y, jacobian=jacobian)
-        values = jnp.stack(coded, axis=-1)
-        known = _known(values, band)
-        if band.decode is not None:
-            values = band.decode(values, here)
-            copies = jnp.where(known, jnp.stack(copied, axis=-1), 0)
-            values = jnp.where(exact[..., None], copies, values)
-        values = _finish(values, known, band, here, image.dtype)
-        return [values[..., c] for c in range(values.shape[-1])]
-
-    rows = (reading.values, copied, exact, site.x, site.y, *full, site.jacobian)
-    return jnp.stack(in_memory(planes, rows), axis=-1)
-
-
-def _known(values: Array, band: Band) -> Array:
-    """Channels that are invalid together are NaN together."""
-    return ~jnp.isnan(values[..., :1] if band.joint else values)
-
-
-def _copied(coded: list[Array], image: Array, band: Band, exact: Array, at: Located) -> list[Array]:
-    """The pixels that exact positions show; elsewhere anything."""
-    if band.encode is None:
-        return coded
-    height, width, channels = image.shape
-    row, column = at.first // (width + 2), at.first % (width + 2)
-    home = jnp.clip(row, 1, height) * width + jnp.clip(column, 1, width) - (width + 1)
-
-    def read() -> list[Array]:
-        pixels = gather(image.reshape(height * width, channels), home)[..., band.channels]
-        return [pixels[..., c].astype(jnp.float32) for c in range(_count(band))]
-
-    def nothing() -> list[Array]:
-        return [jnp.zeros(home.shape, jnp.float32) for _ in range(_count(band))]
-
-    # Hardly ever is a position exact in a map that blends.
-    return lax.cond(exact.any(), read, nothing)  # type: ignore[no-any-return]
-
-
-def _finish(
-    values: Array, known: Array | None, band: Band, site: Site | None, dtype: np.dtype[Any]
-) -> Array:
-    """Values move, and stand in their own dtype."""
-    if band.move is not None:
-        assert site is not None
-        values = band.move(values, site)
-    values = cast(values, dtype)
-    if known is not None:
-        blank = jnp.zeros((1, 1, _count(band)), dtype)
-        values = jnp.where(known, values, invalid_value(band, blank))
-    return values

@@ -17,8 +17,9 @@ from jax import lax
 from ..typing import Array, SpatialShape
 from ._blend import source_site
 from ._exact import read_exactly
+from ._finish import finish
 from ._kernels import resample_band, site_of, validity
-from ._lanes import Lane, Part, finish, lanes_of, padded_rim, write
+from ._lanes import Lane, Part, lanes_of, padded_rim, write
 from ._locate import locate
 from ._plan import Exact, Grid, Job, Site, Task, coordinates, in_memory, sampling_grid
 
