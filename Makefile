@@ -73,22 +73,23 @@ echo "Creating $(VENV) with $$($$python --version)"; \
 $$python -m venv --clear $(VENV)
 endef
 
-# Stamps live in the environment and go with it. Only a changed pyproject.toml installs again:
-# the installation is editable.
-$(VENV)/.installed-demo: pyproject.toml
+# Stamps live in the environment and go with it. The installation is editable: only what the build
+# reads installs again.
+BUILD := pyproject.toml hatch_build.py $(wildcard multiaug/sampling/_native/*.[ch])
+$(VENV)/.installed-demo: $(BUILD)
 	@$(ENVIRONMENT)
 	@echo "Installing multiaug into $(VENV) (about a minute, the first time)"
 	@$(INSTALL) --editable '.[preview]'
 	@touch $@
 
-$(VENV)/.installed-bench: pyproject.toml benchmarks/requirements.txt
+$(VENV)/.installed-bench: $(BUILD) benchmarks/requirements.txt
 	@$(ENVIRONMENT)
 	@echo "Installing multiaug and its peers into $(VENV) (minutes, the first time)"
 	@$(INSTALL) --editable .
 	@$(BIN)/python benchmarks/install.py
 	@touch $@
 
-$(VENV)/.installed-dev: pyproject.toml
+$(VENV)/.installed-dev: $(BUILD)
 	@$(ENVIRONMENT)
 	@echo "Installing multiaug and its tools into $(VENV) (about a minute, the first time)"
 	@$(INSTALL) --editable '.[dev]' $(PINS)

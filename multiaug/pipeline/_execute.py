@@ -15,6 +15,7 @@ from ..sampling import Form
 from ..spec import DataSpec
 from ..transforms import Frame, Transform
 from ..typing import Array, Key, SpatialShape
+from ._compiled import run_compiled
 from ._params import RecordParams
 from ._parts import BLOCK, run_in_parts
 from ._run import Run, run_batch
@@ -111,7 +112,9 @@ def execute(
         done = _run_whole(transforms, params, arrays, run=run, form=form)
     elif on_cpu():
         looker = Looker(run.spec, batch) if check else None
-        done = run_in_parts(run, transforms, params, arrays, flat, out, looker)
+        done = run_compiled(run, transforms, params, arrays, flat, out, looker)
+        if done is None:
+            done = run_in_parts(run, transforms, params, arrays, flat, out, looker)
         if looker is not None:
             looker.conclude()
         return done

@@ -73,7 +73,8 @@ def run_batch(
         form: see `multiaug.sampling.resample`, also for what is returned.
         loop: likewise.
     """
-    task, pictures, own = _prepare(run, transforms, params, batch, form)
+    pictures, rest = _split(run, batch)
+    task, own = prepare(run, transforms, params, rest, pictures, one_by_one=form == "map")
     return resample(task, pictures, own[0], own, form, loop)
 
 
@@ -88,40 +89,57 @@ def carry_of(
     found = []
 
     def trace(transforms: Any, params: RecordParams, batch: dict[str, Array]) -> None:
-        task, pictures, own = _prepare(run, transforms, params, batch, "loop")
+        pictures, rest = _split(run, batch)
+        task, own = prepare(run, transforms, params, rest, pictures)
         found.append(first_carry(task, pictures, own[0], own))
 
     jax.eval_shape(trace, transforms, params, dict(batch))
     return found[0]
 
 
-def _prepare(
+def _split(run: Run, batch: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
+    entries = run.spec.entries
+    pictures = {n: array for n, array in batch.items() if entries[n].kind == "spatial"}
+    return pictures, {n: array for n, array in batch.items() if n not in pictures}
+
+
+def prepare(
     run: Run,
     transforms: tuple[Transform, ...],
     params: RecordParams,
-    batch: Mapping[str, Array],
-    form: Form,
-) -> tuple[Task, dict[str, Array], _Own]:
+    rest: dict[str, Array],
+    pictures: Mapping[str, Array | jax.ShapeDtypeStruct],
+    *,
+    one_by_one: bool = False,
+) -> tuple[Task, _Own]:
+    """Stage one: the task for the sampler, and what it needs of every record. Traceable.
+
+    Args:
+        run: the static side.
+        transforms: the pipeline's.
+        params: what they drew, leading N.
+        rest: the entries that are no pictures, leading N.
+        pictures: the others, of which only shapes and dtypes are read.
+        one_by_one: not vectorised over records.
+    """
     entries = run.spec.entries
-    pictures = {n: array for n, array in batch.items() if entries[n].kind == "spatial"}
-    rest = {n: array for n, array in batch.items() if n not in pictures}
     sizes = {name: (array.shape[1], array.shape[2]) for name, array in pictures.items()}
     matrices = {n: array for n, array in rest.items() if entries[n].kind == "matrix"}
 
     def plan(one: tuple[RecordParams, dict[str, Array]]) -> View:
         return _plan(run, transforms, one[0].values, one[1], sizes)
 
-    over = partial(lax.map, plan) if form == "map" else jax.vmap(plan)
+    over = partial(lax.map, plan) if one_by_one else jax.vmap(plan)
     views: View = over((params, matrices))
     own = (views, params, rest)
-    return _task(run, transforms, own, pictures, sizes), pictures, own
+    return _task(run, transforms, own, pictures, sizes), own
 
 
 def _task(
     run: Run,
     transforms: tuple[Transform, ...],
     batch: _Own,
-    pictures: dict[str, Array],
+    pictures: Mapping[str, Array | jax.ShapeDtypeStruct],
     sizes: Mapping[str, SpatialShape],
 ) -> Task:
     """What the sampler is to do, and what is done to a record before and after."""
@@ -130,7 +148,7 @@ def _task(
         return [step for step, _ in steps_of(transforms, drawn, run.frame)]
 
     def before(own: _Own, arrays: dict[str, Array]) -> dict[str, Array]:
-        return _photometry(run, steps(own[1].values), arrays) if run.inverse else arrays
+        return _photometry(run, steps(own[1].values), arrays)
 
     def after(own: _Own, sampled: dict[str, Array]) -> dict[str, Array]:
         view, params, rest = own
@@ -139,20 +157,22 @@ def _task(
         return sampled | _move_tables(run, view, rest, sizes)
 
     views, jobs = batch[0], []
-    for name, array in jax.eval_shape(jax.vmap(before), batch, pictures).items():
+    changed = {n for n in pictures if _is_touched(run, n, transforms)}
+    undone = run.inverse and bool(changed)
+    given = jax.eval_shape(jax.vmap(before), batch, pictures) if undone else pictures
+    for name, array in given.items():
         entry = run.spec.entries[name]
         # Only static parts of the views decide.
         bands = tuple(SPATIAL_ROLES[g.role].band(g, views) for g in _groups(entry, array))
         out = entry_out_size(sizes[name], views.chart.in_shape, views.chart.out_shape)
         jobs.append(Job(name, sizes[name], out, bands, entry.validity))
-    changed = [n for n in pictures if not run.inverse and _is_touched(run, n, transforms)]
     low = None if run.inverse else antialiasing(transforms, run.frame)
     return Task(
         tuple(jobs),
         low,
-        before,
+        before if undone else None,
         after,
-        frozenset(changed),
+        frozenset() if run.inverse else frozenset(changed),
         exact=exactness(transforms, inverse=run.inverse),
     )
 
@@ -183,7 +203,7 @@ def _plan(
     return build_view(chart.inverted(), rules, camera, extrinsics)
 
 
-def _groups(entry: EntrySpec, array: Array) -> list[ChannelGroup]:
+def _groups(entry: EntrySpec, array: Array | jax.ShapeDtypeStruct) -> list[ChannelGroup]:
     return [group.for_dtype(np.dtype(array.dtype).name) for group in entry.groups]
 
 

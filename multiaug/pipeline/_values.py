@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ..spec import ChannelGroup, DataSpec, check_values, is_sound
 from ..typing import Array, NDArray
@@ -50,9 +51,20 @@ class Looker:
 
     def __call__(self, part: Mapping[str, NDArray]) -> None:
         """Look at some records."""
-        for name in self._pictures:
+        for name in self._pictures & part.keys():
             if not is_sound(self._spec.entries[name], part[name]):
                 self._suspicious = True
+
+    def nan_is_fine(self, name: str, channels: int) -> NDArray:
+        """(C,) bool, where NaN means no data: for who looks himself, and calls `suspect`."""
+        fine = np.zeros(channels, bool)
+        for group in self._spec.entries[name].groups:
+            fine[group.channel_slice()] = group.invalid == "nan"
+        return fine
+
+    def suspect(self) -> None:
+        """Somebody saw a number that is not finite where it must be."""
+        self._suspicious = True
 
     def conclude(self) -> None:
         """When all parts have been looked at.

@@ -7,7 +7,7 @@ from dataclasses import replace
 import jax.numpy as jnp
 
 from ..geometry import inverse, rays, transform
-from ..sampling import Band, Site
+from ..sampling import Band, Coded, Site
 from ..spec import ChannelGroup, RoleFacts, register_role
 from ..typing import Array
 from ._base import View, band_of, column
@@ -41,6 +41,7 @@ class Position:
     def band(self, group: ChannelGroup, view: View) -> Band:
         """On the ray, linear or nearest; then ``M v`` (refit), ``H v`` (fixed) or as it is."""
         move = None if view.linear_motion() is None else _move
+        matrix = None if move is None else _matrix
         if group.interpolation == "ray" and view.on_rays:
             world = view.frame == "world"
             band = band_of(
@@ -50,14 +51,25 @@ class Position:
                 decode=_decode_world if world else _decode,
                 move=move,
             )
-            return replace(band, jump=_depth)
+            coded = None if world else Coded(rays=_camera, matrix=matrix)
+            return replace(band, jump=_depth, coded=coded)
         method = "nearest" if group.interpolation == "nearest" else "linear"
-        return band_of(group, method=method, move=move)
+        return replace(band_of(group, method=method, move=move), coded=Coded(matrix=matrix))
+
+
+def _camera(view: View) -> Array:
+    assert view.k is not None
+    return view.k
+
+
+def _matrix(view: View) -> Array:
+    matrix = view.linear_motion()
+    assert matrix is not None
+    return matrix.astype(jnp.float32)
 
 
 def _move(xyz: Array, site: Site) -> Array:
-    matrix = site.view.linear_motion()
-    return transform(matrix.astype(jnp.float32), xyz.astype(jnp.float32))
+    return transform(_matrix(site.view), xyz.astype(jnp.float32))
 
 
 def _depth(coded: Array) -> Array:

@@ -11,7 +11,7 @@ from jax import lax
 from ..typing import Array, SpatialShape
 from ._kernels import resample_array, site_of
 from ._loop import Carry, resample_in_loop
-from ._plan import Grid, Task, sampling_grid
+from ._plan import Grid, Task, prepared_record, sampling_grid
 
 Form = Literal["loop", "map", "vmap"]
 Loop = tuple[Array, Carry]
@@ -43,7 +43,7 @@ def resample(
 
     def body(record: tuple[dict[str, Array], Any, Any]) -> dict[str, Array]:
         given, view, mine = record
-        sampled = resample_record(task.before(mine, given), task, view)
+        sampled = resample_record(prepared_record(task, mine, given), task, view)
         return sampled | task.after(mine, {n: sampled[n] for n in task.touched})
 
     records = (dict(arrays), views, own)

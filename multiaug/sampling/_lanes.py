@@ -73,7 +73,7 @@ def lanes_of(
                 bytes_.setdefault(band.border, []).append(part)
             elif band.method == "nearest" and band.invalid is None and band.fill is not None:
                 lanes.append(Nearest((part,), dtype))
-            elif band.method == "linear" and _is_plain(band):
+            elif band.method == "linear" and is_plain(band):
                 if dtype.itemsize < 4 or dtype == np.float32:
                     lanes.append(Linear((part,), dtype, low))
                 else:
@@ -96,10 +96,10 @@ def _is_packable(band: Band, dtype: np.dtype[Any], low: LowPass | None) -> bool:
     if band.method == "nearest":
         return True
     filtered = low is not None and band.lowpass
-    return band.method == "linear" and _is_plain(band) and not filtered
+    return band.method == "linear" and is_plain(band) and not filtered
 
 
-def _is_plain(band: Band) -> bool:
+def is_plain(band: Band) -> bool:
     """Nothing can be invalid."""
     known = band.invalid is None and band.fill is not None and band.encode is None
     return known and band.max_jump is None
@@ -157,7 +157,7 @@ def _nearest_of(taps: Sequence[Array], fx: Array, fy: Array) -> Array:
     return jnp.where(fy < 0.5, upper, lower)
 
 
-def _rim_value(band: Band, dtype: np.dtype[Any]) -> NDArray:
+def rim_value(band: Band, dtype: np.dtype[Any]) -> NDArray:
     """(C,) what stands beyond the picture; NaN where nothing does."""
     if band.border != "constant" or band.fill is None:
         return np.full((count_of(band),), np.nan if is_float(dtype) else 0, dtype)
@@ -189,7 +189,7 @@ class Linear:
         return picture.astype(self._stored())
 
     def rim(self) -> NDArray:
-        return _rim_value(self.parts[0][1], self.dtype)
+        return rim_value(self.parts[0][1], self.dtype)
 
     def read(self, padded: Array, at: Located) -> list[Reading]:
         taps = [tap.astype(jnp.float32) for tap in _taps(padded, at.first)]
@@ -228,7 +228,7 @@ class Aware:
         band = self.parts[0][1]
         if band.encode is not None:
             return np.array([np.nan], np.float32)
-        fill = _rim_value(self._prepared_band(), np.dtype(np.float32))
+        fill = rim_value(self._prepared_band(), np.dtype(np.float32))
         if isinstance(band.invalid, float):
             # Compared in the array's dtype, as its own values are.
             missing = fill.astype(self.dtype) == constant(band.invalid, self.dtype)
@@ -273,7 +273,7 @@ class Nearest:
         return arrays[job.name][..., band.channels]
 
     def rim(self) -> NDArray:
-        return _rim_value(self.parts[0][1], self.dtype)
+        return rim_value(self.parts[0][1], self.dtype)
 
     def read(self, padded: Array, at: Located) -> list[Reading]:
         height, width = padded.shape[:2]
@@ -308,7 +308,7 @@ class Packed:
         return self._pack([arrays[job.name][..., band.channels] for job, band in self.parts])
 
     def rim(self) -> NDArray:
-        row = np.concatenate([_rim_value(band, np.dtype(np.uint8)) for _, band in self.parts])
+        row = np.concatenate([rim_value(band, np.dtype(np.uint8)) for _, band in self.parts])
         words = np.pad(row, (0, 4 * self._words() - len(row))).view(np.uint32)
         return words[0] if self._words() == 1 else words
 
@@ -354,6 +354,12 @@ def _round_half_up(values: Array) -> Array:
     """int32 of floats in [0, 255]; `cast` for those that cannot overflow."""
     whole = values.astype(jnp.int32)
     return whole + (values - whole.astype(jnp.float32) >= 0.5).astype(jnp.int32)
+
+
+def settled(job: Job, channels: int) -> Job:
+    """The job with bands whose slices have both ends."""
+    bands = [replace(b, channels=slice(*b.channels.indices(channels)[:2])) for b in job.bands]
+    return replace(job, bands=tuple(bands))
 
 
 def count_of(band: Band) -> int:

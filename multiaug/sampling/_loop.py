@@ -6,7 +6,8 @@ Vectorised over records, XLA's gathers are 1.7 to 5 times slower on a CPU.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -19,9 +20,19 @@ from ._blend import source_site
 from ._exact import read_exactly
 from ._finish import finish
 from ._kernels import resample_band, site_of, validity
-from ._lanes import Lane, Part, lanes_of, padded_rim, write
+from ._lanes import Lane, Part, lanes_of, padded_rim, settled, write
 from ._locate import locate
-from ._plan import Exact, Grid, Job, Site, Task, coordinates, in_memory, sampling_grid
+from ._plan import (
+    Exact,
+    Grid,
+    Job,
+    Site,
+    Task,
+    coordinates,
+    in_memory,
+    prepared_record,
+    sampling_grid,
+)
 
 # Coordinates of a block of rows: small enough for the second-level cache, large enough that
 # starting the block's kernels costs little.
@@ -86,7 +97,7 @@ def first_carry(task: Task, arrays: Arrays, views: Any, own: Any) -> tuple[Carry
     size = jax.tree.leaves(own)[0].shape[0]
 
     def sources(own: Any, arrays: Arrays, view: Any) -> list[list[Array]]:
-        record = task.before(own, arrays)
+        record = prepared_record(task, own, arrays)
         return [_sources(group, record, view) for group in layout.groups]
 
     shapes = jax.eval_shape(sources, *_first((own, arrays, views)))
@@ -109,7 +120,7 @@ def resample_in_loop(
 
     def step(i: Array, carry: Carry) -> Carry:
         mine, view = _take(own, i), _take(views, i)
-        record = task.before(mine, _take(arrays, i))
+        record = prepared_record(task, mine, _take(arrays, i))
         # What `after` changes is put down for it as one picture, everything else in its place.
         places = {n: (carry.work[n][None], jnp.int32(0)) for n in layout.touched}
         places |= {n: (carry.done[n], i) for n in layout.direct}
@@ -144,8 +155,8 @@ def _first(tree: Any) -> Any:
 
 def _layout(task: Task, arrays: Arrays, views: Any, own: Any) -> _Layout:
     frames = (views.chart.in_shape, views.chart.out_shape)
-    given: Shapes = jax.eval_shape(task.before, *_first((own, arrays)))
-    jobs = [_settled(job, given[job.name].shape[-1]) for job in task.jobs]
+    given: Shapes = jax.eval_shape(partial(prepared_record, task), *_first((own, arrays)))
+    jobs = [settled(job, given[job.name].shape[-1]) for job in task.jobs]
     dtypes = {name: np.dtype(shape.dtype) for name, shape in given.items()}
     sampled = {}
     for job in jobs:
@@ -157,11 +168,6 @@ def _layout(task: Task, arrays: Arrays, views: Any, own: Any) -> _Layout:
     direct = {n: s for n, s in sampled.items() if n not in task.touched}
     results = direct | jax.eval_shape(task.after, _first(own), touched)
     return _Layout(tuple(_groups(jobs, dtypes, task, frames)), touched, direct, results)
-
-
-def _settled(job: Job, channels: int) -> Job:
-    bands = [replace(b, channels=slice(*b.channels.indices(channels)[:2])) for b in job.bands]
-    return replace(job, bands=tuple(bands))
 
 
 def _groups(

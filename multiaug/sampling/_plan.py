@@ -12,7 +12,7 @@ import numpy as np
 from jax import lax
 
 from ..geometry import Jacobian, Map, centre
-from ..typing import Array, SpatialShape
+from ..typing import Array, NDArray, SpatialShape
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -50,6 +50,20 @@ Pointwise = Callable[[Array, Site], Array]
 
 
 @dataclass(frozen=True)
+class Coded:
+    """What `encode`, `decode` and `move` of a band are, for the sampler that cannot call them.
+
+    Args:
+        rays: view -> (3, 3) intrinsics, centred, per reference pixel: `encode` and `decode` put
+            positions on their rays. None when the band has neither.
+        matrix: view -> (3, 3): `move` multiplies vectors by it. None when the band has no move.
+    """
+
+    rays: Callable[[Any], Array] | None = None
+    matrix: Callable[[Any], Array] | None = None
+
+
+@dataclass(frozen=True)
 class Band:
     """Neighbouring channels of an array that are sampled by one rule.
 
@@ -71,6 +85,7 @@ class Band:
         move: source values -> output values, in the original dtype where the method is nearest
             or majority, else float32.
         needs_jacobian: `move` reads ``site.jacobian``.
+        coded: the three functions in a form for compiled code; None where there is none.
     """
 
     channels: slice
@@ -86,6 +101,7 @@ class Band:
     jump: Callable[[Array], Array] | None = None
     move: Pointwise | None = None
     needs_jacobian: bool = False
+    coded: Coded | None = None
 
 
 @dataclass(frozen=True)
@@ -150,7 +166,8 @@ class Task:
     Args:
         jobs: one per array.
         low: antialiasing of the run.
-        before: (own, arrays of a record) -> the arrays that are to be resampled.
+        before: (own, arrays of a record) -> the arrays that are to be resampled; None when they
+            are those.
         after: (own, resampled arrays of a record) -> further results. It gets and returns those
             in ``touched``, and what else it has; the others are results as they are.
         touched: names of resampled arrays that ``after`` changes.
@@ -160,10 +177,15 @@ class Task:
 
     jobs: tuple[Job, ...]
     low: LowPass | None
-    before: Callable[[Any, dict[str, Array]], dict[str, Array]]
+    before: Callable[[Any, dict[str, Array]], dict[str, Array]] | None
     after: Callable[[Any, dict[str, Array]], dict[str, Array]]
     touched: frozenset[str]
     exact: Exact = ""
+
+
+def prepared_record(task: Task, own: Any, arrays: dict[str, Array]) -> dict[str, Array]:
+    """The arrays of a record that are to be resampled."""
+    return arrays if task.before is None else task.before(own, arrays)
 
 
 def sampling_grid(
@@ -242,9 +264,21 @@ def _pull(
         px, py, slopes = chart.pull(x / scale_out[0], y / scale_out[1])
         return px * scale_in[0], py * scale_in[1], slopes
     # One matrix takes the scales in, where they cancel: flips are copies at every resolution.
-    scales = np.divide.outer([*scale_in, 1], [*scale_out, 1])
+    scales = _scales(scale_in, scale_out)
     matrix = chart.matrix()
     backward = matrix.backward * scales.astype(np.float32)
     px, py, (a, b, c, d) = replace(matrix, backward=backward).pull(x, y)
     (sa, sb), (sc, sd) = scales[:2, :2].tolist()
     return px, py, (a / sa, b / sb, c / sc, d / sd)
+
+
+def pixel_matrix(chart: Map, size_in: SpatialShape, size_out: SpatialShape) -> Array:
+    """(3, 3) backward map between centred pixels of arrays, of a chart that is not dense."""
+    scale_in, scale_out = ratio(size_in, chart.in_shape), ratio(size_out, chart.out_shape)
+    return chart.matrix().backward * _scales(scale_in, scale_out).astype(np.float32)
+
+
+def _scales(scale_in: tuple[float, float], scale_out: tuple[float, float]) -> NDArray:
+    """(3, 3), what every number of a matrix between reference pixels is multiplied by."""
+    scales: NDArray = np.divide.outer([*scale_in, 1], [*scale_out, 1])
+    return scales

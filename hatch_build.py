@@ -1,0 +1,105 @@
+"""Compiles the CPU sampler when the package is built or installed from source.
+
+Without a compiler on the machine, the build asks for `ziglang`, which brings one from the package
+index. Where nothing compiles, the package is complete all the same: JAX does the work, slower.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+FOLDER = Path("multiaug", "sampling", "_native")
+LIBRARY = FOLDER / "libmultiaug.so"
+FLAGS = [
+    *("-O3", "-fPIC", "-std=gnu11", "-Wall", "-Wextra", "-Wno-psabi"),
+    # No errno, no traps: square roots and comparisons are then single instructions.
+    *("-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"),
+]
+
+
+class CompileHook(BuildHookInterface):  # type: ignore[type-arg]
+    """Adds the compiled sampler to wheels and editable installations."""
+
+    def dependencies(self) -> list[str]:
+        """What the build needs besides hatchling: a compiler, if the machine has none."""
+        return [] if self.target_name != "wheel" or system_compiler() else ["ziglang>=0.13"]
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Compile, and mark the wheel as one for this platform."""
+        if self.target_name != "wheel":
+            return
+        if not compile_library(Path(self.root)):
+            self.app.display_warning("multiaug: not compiled; batches will run in JAX, slower.")
+            return
+        build_data["artifacts"].append(f"/{LIBRARY.as_posix()}")
+        build_data["pure_python"] = False
+        build_data["tag"] = "py3-none-" + sysconfig.get_platform().translate(
+            str.maketrans("-.", "__")
+        )
+
+
+def system_compiler() -> list[str] | None:
+    """The compiler that ``CC`` names, or the first one found that can make a shared library."""
+    named = os.environ.get("CC")
+    for command in [shlex.split(named)] if named else [["cc"], ["gcc"], ["clang"]]:
+        if shutil.which(command[0]) and _works(command):
+            return command
+    return None
+
+
+def _works(command: list[str]) -> bool:
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "try.c")
+        source.write_text("#include <math.h>\nfloat f(float x) { return floorf(x); }\n")
+        arguments = ["-shared", "-fPIC", str(source), "-o", str(Path(folder, "try.so"))]
+        return _run([*command, *arguments])
+
+
+def compile_library(root: Path) -> bool:
+    """Compile into the source tree; True when the library is there."""
+    commands = [system_compiler()]
+    if importlib.util.find_spec("ziglang") is not None:
+        commands.append([sys.executable, "-m", "ziglang", "cc"])
+    return any(command is not None and _compile(command, root) for command in commands)
+
+
+def _compile(command: list[str], root: Path) -> bool:
+    folder = root / FOLDER
+    levels: dict[str, list[str]] = {"base": []}
+    if platform.machine() in {"x86_64", "AMD64"}:
+        levels["v3"] = ["-mavx2", "-mfma"]
+    with tempfile.TemporaryDirectory() as made:
+        objects = []
+        for level, flags in levels.items():
+            objects.append(str(Path(made, f"{level}.o")))
+            source = ["-c", str(folder / "warp.c"), "-o", objects[-1]]
+            if not _run([*command, *FLAGS, *flags, f"-DLEVEL={level}", *source]):
+                return False
+        library = Path(made, "lib.so")
+        dispatch = [str(folder / "dispatch.c"), *(["-DWITH_V3"] if "v3" in levels else [])]
+        if not _run([*command, *FLAGS, "-shared", *dispatch, *objects, "-o", str(library)]):
+            return False
+        # Moved in one step: a process that has the old library open keeps it.
+        new = root / LIBRARY.with_suffix(".new")
+        shutil.copyfile(library, new)
+        new.replace(root / LIBRARY)
+    return True
+
+
+def _run(command: list[str]) -> bool:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        print(" ".join(command), done.stderr, sep="\n", file=sys.stderr)
+    return done.returncode == 0

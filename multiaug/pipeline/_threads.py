@@ -1,0 +1,43 @@
+"""One thread for every core."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+
+def worker_count() -> int:
+    """How many threads share a batch: one for every core that the process may use."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
+
+
+@cache
+def _pool(process: int) -> ThreadPoolExecutor:
+    """Threads do not survive a fork: every process has its own."""
+    return ThreadPoolExecutor(worker_count(), thread_name_prefix="multiaug")
+
+
+def in_threads(jobs: Sequence[Callable[[], object]]) -> None:
+    """Run all jobs, this thread helping; after an error no new ones begin, and it is raised."""
+    pending = iter(jobs)
+
+    def work() -> None:
+        try:
+            for job in pending:
+                job()
+        except BaseException:
+            list(pending)  # nothing is left for the others
+            raise
+
+    helpers = min(worker_count(), len(jobs)) - 1
+    others = [_pool(os.getpid()).submit(work) for _ in range(helpers)]
+    try:
+        work()
+    finally:
+        errors = [other.exception() for other in others]
+    for error in errors:
+        if error is not None:
+            raise error

@@ -1,0 +1,333 @@
+"""The formulation in C: reads pictures where the caller has them, writes results in their place.
+
+Optional: it is compiled when the package is installed, and whatever it does not cover is left to
+the formulations in JAX.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from ..typing import Array, NDArray, SpatialShape
+from ._dtype import constant
+from ._lanes import Part, count_of, is_plain, rim_value, settled
+from ._plan import Band, Job, Task, coordinates, in_memory, pixel_matrix, ratio
+
+_ABI = 1
+_LIBRARY = Path(__file__).parent / "_native" / "libmultiaug.so"
+
+# As in warp.h.
+_BORDERS = ("constant", "edge", "reflect", "mirror", "wrap")
+_NEAREST, _LINEAR, _AWARE = 0, 1, 2
+_TYPES = {"uint8": 0, "uint16": 1, "float32": 2}
+_OTHER = 3
+_MOST_AWARE, _MOST_PERIOD = 8, 2048
+
+
+class _Lane(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in ("source", "out", "fill", "rays", "matrix")),
+        *((name, ctypes.c_int64) for name in ("in_bytes", "out_bytes")),
+        *((name, ctypes.c_int32) for name in ("method", "type", "border", "size", "channels")),
+        *((name, ctypes.c_int32) for name in ("stride", "joint", "numbered")),
+        ("invalid", ctypes.c_float),
+    ]
+
+
+class _Group(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in ("lanes", "maps", "field")),
+        *((name, ctypes.c_int32) for name in ("n_lanes", "affine")),
+        *((name, ctypes.c_int32) for name in ("h_in", "w_in", "h_out", "w_out")),
+        *((name, ctypes.c_float) for name in ("scale_x", "scale_y")),
+    ]
+
+
+class _Check(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in ("source", "nan_is_fine")),
+        *((name, ctypes.c_int64) for name in ("in_bytes", "length")),
+        ("period", ctypes.c_int32),
+    ]
+
+
+class _Batch(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in ("groups", "checks", "next", "suspicious")),
+        ("n_records", ctypes.c_int64),
+        *((name, ctypes.c_int32) for name in ("n_groups", "n_checks", "blocks")),
+    ]
+
+
+@cache
+def _library() -> ctypes.CDLL | None:
+    """The compiled code; None where it could not be compiled, or is switched off."""
+    if os.environ.get("MULTIAUG_COMPILED", "1") == "0" or not _LIBRARY.exists():
+        return None
+    try:
+        library = ctypes.CDLL(str(_LIBRARY))
+    except OSError:  # made for another machine
+        return None
+    library.multiaug_warp.argtypes = [ctypes.c_void_p]
+    library.multiaug_warp.restype = None
+    return library if library.multiaug_abi() == _ABI else None
+
+
+def compiled_is_available() -> bool:
+    """Whether batches on CPUs run in C where they can.
+
+    Not where no compiler was found when the package was installed, nor with the environment
+    variable ``MULTIAUG_COMPILED=0``.
+    """
+    return _library() is not None
+
+
+# Per group: maps (N, 3, 3) or a field (N, 2, h, w); per lane intrinsics and matrices, or None.
+Geometry = list[tuple[Array, list[tuple[Array | None, Array | None]]]]
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """Jobs of the same sizes, and the parts of all of them."""
+
+    sizes: tuple[SpatialShape, SpatialShape]
+    jobs: tuple[Job, ...]
+    parts: tuple[Part, ...]
+
+
+class Compiled:
+    """A task for the compiled sampler.
+
+    Args:
+        task: what to do.
+        groups: its jobs by their sizes.
+        dtypes: of the arrays.
+        dense: positions are a field and not a matrix.
+        affine: the matrix has no perspective.
+        scales: per group, (x, y) pixels of the source per reference pixel.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        groups: Sequence[_Shared],
+        dtypes: Mapping[str, np.dtype[Any]],
+        *,
+        dense: bool,
+        affine: bool,
+        scales: Sequence[tuple[float, float]],
+    ) -> None:
+        self.dense = dense
+        self._groups = tuple(groups)
+        self._kept: list[NDArray] = []
+        self._lanes = [self._lane_array(group, dtypes) for group in groups]
+        self._structs = (_Group * len(groups))()
+        for struct, group, lanes, scale in zip(
+            self._structs, groups, self._lanes, scales, strict=True
+        ):
+            (struct.h_in, struct.w_in), (struct.h_out, struct.w_out) = group.sizes
+            struct.lanes, struct.n_lanes = ctypes.addressof(lanes), len(lanes)
+            struct.affine = affine
+            struct.scale_x, struct.scale_y = scale
+        # Of one record: pixels of its largest picture, and numbers of all results.
+        self.pixels = max(g.sizes[1][0] * g.sizes[1][1] for g in groups)
+        self.values = sum(
+            job.size_out[0] * job.size_out[1] * int(job.bands[-1].channels.stop)
+            for g in groups
+            for job in g.jobs
+        )
+
+    def _lane_array(self, group: _Shared, dtypes: Mapping[str, Any]) -> Any:
+        lanes = (_Lane * len(group.parts))()
+        for lane, (job, band) in zip(lanes, group.parts, strict=True):
+            dtype = dtypes[job.name]
+            fill = np.ascontiguousarray(rim_value(band, dtype))
+            self._kept.append(fill)
+            lane.fill = fill.ctypes.data
+            lane.border = _BORDERS.index(band.border)
+            lane.type = _TYPES.get(dtype.name, _OTHER)
+            lane.size, lane.channels = dtype.itemsize, count_of(band)
+            lane.stride = int(job.bands[-1].channels.stop)
+            lane.method = _method(band, dtype)
+            lane.joint = band.joint and (band.invalid is not None or band.encode is not None)
+            lane.numbered = isinstance(band.invalid, float)
+            lane.invalid = (
+                float(constant(band.invalid, dtype)) if isinstance(band.invalid, float) else np.nan
+            )
+        return lanes
+
+    def geometry(self, views: Any) -> Geometry:
+        """What `bind` has to be told of some records. Traceable.
+
+        Args:
+            views: as for `resample`.
+        """
+        return [self._geometry_of(group, views) for group in self._groups]
+
+    def _geometry_of(
+        self, group: _Shared, views: Any
+    ) -> tuple[Array, list[tuple[Array | None, Array | None]]]:
+        def field(view: Any) -> Array:
+            def rows(numbers: Array) -> tuple[Array, Array]:
+                return coordinates(view.chart, *group.sizes, numbers)[:2]
+
+            return jnp.stack(in_memory(rows, jnp.arange(group.sizes[1][0], dtype=jnp.float32)))
+
+        if self.dense:
+            places = lax.map(field, views)
+        else:
+            places = jax.vmap(lambda view: pixel_matrix(view.chart, *group.sizes))(views)
+        coded = []
+        for _, band in group.parts:
+            given = (None, None) if band.coded is None else (band.coded.rays, band.coded.matrix)
+            coded.append(tuple(None if of is None else jax.vmap(of)(views) for of in given))
+        return places, coded  # type: ignore[return-value]
+
+    def bind(
+        self,
+        arrays: Mapping[str, NDArray],
+        results: Mapping[str, NDArray],
+        geometry: Geometry,
+        checks: Mapping[str, NDArray] | None = None,
+        blocks: int = 1,
+    ) -> Bound:
+        """Everything of one batch; the arrays must stay until it has run.
+
+        Args:
+            arrays: name -> (N, H, W, C), C-contiguous.
+            results: name -> (N, h, w, C), C-contiguous, of the same dtypes; written to.
+            geometry: of these records, or of more.
+            checks: float32 entry -> (C,) bool, the channels in which NaN means no data.
+            blocks: how many pieces a record is cut into for threads to share.
+        """
+        return Bound(self._groups, self._structs, self._lanes, arrays, results, geometry,
+                     checks or {}, blocks)  # fmt: skip
+
+
+class Bound:
+    """A batch that is ready to run; see `Compiled.bind`."""
+
+    def __init__(
+        self,
+        groups: Sequence[_Shared],
+        structs: Any,
+        lanes: Sequence[Any],
+        arrays: Mapping[str, NDArray],
+        results: Mapping[str, NDArray],
+        geometry: Geometry,
+        checks: Mapping[str, NDArray],
+        blocks: int,
+    ) -> None:
+        self._flags = np.zeros(2, np.int64)  # the next piece of work; something suspicious
+        self._held: list[Any] = [arrays, results]
+        own = (_Group * len(groups)).from_buffer_copy(structs)
+        for struct, group, template, (places, coded) in zip(
+            own, groups, lanes, geometry, strict=True
+        ):
+            bound = (_Lane * len(template)).from_buffer_copy(template)
+            struct.lanes = ctypes.addressof(bound)
+            pointer = self._pointer(places)
+            struct.field, struct.maps = (pointer, None) if places.ndim == 4 else (None, pointer)
+            for lane, (job, band), (rays, matrix) in zip(bound, group.parts, coded, strict=True):
+                source, target = arrays[job.name], results[job.name]
+                skipped = int(band.channels.start) * lane.size
+                lane.source = source.ctypes.data + skipped
+                lane.out = target.ctypes.data + skipped
+                lane.in_bytes, lane.out_bytes = source.strides[0], target.strides[0]
+                lane.rays = None if rays is None else self._pointer(rays)
+                lane.matrix = None if matrix is None else self._pointer(matrix)
+            self._held.append(bound)
+        looked_at = (_Check * len(checks))()
+        for check, (name, nan_is_fine) in zip(looked_at, checks.items(), strict=True):
+            source = arrays[name]
+            fine = np.tile(nan_is_fine.astype(np.int32), 8)
+            self._held.append(fine)
+            check.source, check.nan_is_fine = source.ctypes.data, fine.ctypes.data
+            check.in_bytes, check.period = source.strides[0], len(fine)
+            check.length = source[0].size
+        self._held += [own, looked_at]
+        count = len(next(iter(results.values())))
+        flags = self._flags.ctypes.data
+        self._batch = _Batch(
+            ctypes.addressof(own), ctypes.addressof(looked_at), flags, flags + 8,
+            count, len(own), len(looked_at), blocks,
+        )  # fmt: skip
+
+    def _pointer(self, array: Any) -> int:
+        held = np.ascontiguousarray(array, np.float32)
+        self._held.append(held)
+        return held.ctypes.data
+
+    def work(self) -> None:
+        """Do pieces of work until none is left; any number of threads at once."""
+        library = _library()
+        assert library is not None
+        library.multiaug_warp(ctypes.addressof(self._batch))
+
+    @property
+    def suspicious(self) -> bool:
+        """Some checked number is not finite where it must be."""
+        return bool(self._flags[1])
+
+
+def can_check(channels: int) -> bool:
+    """Whether `Compiled.bind` can check pictures of so many channels."""
+    return 8 * channels <= _MOST_PERIOD
+
+
+def compiled(task: Task, shapes: Mapping[str, jax.ShapeDtypeStruct], views: Any) -> Compiled | None:
+    """The task for the compiled sampler; None where it does not cover it.
+
+    Args:
+        task: what to do.
+        shapes: of the arrays, with or without a leading N.
+        views: only static parts are read.
+    """
+    if _library() is None or task.before is not None or task.low is not None:
+        return None
+    dtypes = {name: np.dtype(shape.dtype) for name, shape in shapes.items()}
+    jobs = [settled(job, shapes[job.name].shape[-1]) for job in task.jobs]
+    by_sizes: dict[tuple[SpatialShape, SpatialShape], list[Job]] = {}
+    for job in jobs:
+        if job.validity or any(_method(band, dtypes[job.name]) is None for band in job.bands):
+            return None
+        if max(*job.size_in, *job.size_out) >= 1 << 24 or np.prod(job.size_in) >= 1 << 31:
+            return None
+        by_sizes.setdefault((job.size_in, job.size_out), []).append(job)
+    groups = [
+        _Shared(sizes, tuple(members), tuple((j, band) for j in members for band in j.bands))
+        for sizes, members in by_sizes.items()
+    ]
+    chart = views.chart
+    scales = [ratio(group.sizes[0], chart.in_shape) for group in groups]
+    return Compiled(task, groups, dtypes, dense=chart.dense, affine=chart.affine, scales=scales)
+
+
+def _method(band: Band, dtype: np.dtype[Any]) -> int | None:
+    """How the compiled sampler reads a band; None where it cannot."""
+    changes = band.encode is not None or band.decode is not None or band.move is not None
+    if changes and band.coded is None:
+        return None
+    if band.method == "nearest":
+        plain = band.invalid is None and band.fill is not None and not changes
+        return _NEAREST if plain else None
+    if band.method != "linear":
+        return None
+    if is_plain(band) and not changes:
+        return _LINEAR if dtype.name in _TYPES else None
+    known = band.invalid is not None or band.fill is None
+    coded_fill = band.encode is not None and band.border == "constant" and band.fill is not None
+    if dtype != np.float32 or band.max_jump is not None or not known or coded_fill:
+        return None
+    return _AWARE if count_of(band) <= _MOST_AWARE else None

@@ -1,0 +1,21 @@
+/* The formulation for the instruction set of this machine. */
+#include "warp.h"
+
+/* Changes whenever a structure of warp.h does. */
+int multiaug_abi(void) { return 1; }
+
+void multiaug_warp_base(const Batch *);
+#ifdef WITH_V3
+void multiaug_warp_v3(const Batch *);
+#endif
+
+void multiaug_warp(const Batch *batch)
+{
+#ifdef WITH_V3
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+        multiaug_warp_v3(batch);
+        return;
+    }
+#endif
+    multiaug_warp_base(batch);
+}

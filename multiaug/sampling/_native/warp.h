@@ -1,0 +1,59 @@
+/* What `_compiled.py` hands to the compiled sampler; the same structures stand there. */
+#ifndef MULTIAUG_WARP_H
+#define MULTIAUG_WARP_H
+
+#include <stdint.h>
+
+enum { CONSTANT, EDGE, REFLECT, MIRROR, WRAP };
+enum { NEAREST, LINEAR, AWARE };
+enum { U8, U16, F32, OTHER };
+
+/* The channels of an AWARE lane, and eight pixels of a checked picture, at most. */
+enum { MOST_AWARE = 8, MOST_PERIOD = 2048 };
+
+/* Neighbouring channels that are read by one rule. Pointers are to the first record. */
+typedef struct {
+    const char *in;  /* first channel of the first pixel */
+    char *out;
+    const char *fill; /* one pixel beyond a constant border, in the dtype */
+    const float *rays;   /* (N, 3, 3) intrinsics: positions are blended on their rays; or null */
+    const float *matrix; /* (N, 3, 3) that multiplies what was read; or null */
+    int64_t in_bytes, out_bytes; /* from record to record */
+    int32_t method, type, border;
+    int32_t size;     /* bytes of a number */
+    int32_t channels; /* of the lane */
+    int32_t stride;   /* numbers from pixel to pixel */
+    int32_t joint;    /* channels are invalid together */
+    int32_t numbered; /* `invalid` is a number that marks pixels without data */
+    float invalid;    /* what stands where nothing is known */
+} Lane;
+
+/* Lanes of the same two sizes, which share positions. */
+typedef struct {
+    const Lane *lanes;
+    const float *maps;  /* (N, 3, 3) backward, between centred pixels */
+    const float *field; /* (N, 2, h_out, w_out) positions in pixels; or null: from `maps` */
+    int32_t n_lanes, affine;
+    int32_t h_in, w_in, h_out, w_out;
+    float scale_x, scale_y; /* pixels of the source per reference pixel */
+} Group;
+
+/* A float32 picture whose numbers are to be looked at. */
+typedef struct {
+    const char *in;
+    const int32_t *nan_is_fine; /* (period,) */
+    int64_t in_bytes, length;   /* from record to record; numbers of a record */
+    int32_t period;             /* numbers of eight pixels */
+} Check;
+
+typedef struct {
+    const Group *groups;
+    const Check *checks;
+    int64_t *next;       /* the next item of work, shared between threads */
+    int32_t *suspicious; /* set where a check fails */
+    int64_t n_records;
+    int32_t n_groups, n_checks;
+    int32_t blocks; /* of rows, in which a record is shared between threads */
+} Batch;
+
+#endif
