@@ -24,8 +24,9 @@ FOLDER = Path("multiaug", "sampling", "_native")
 LIBRARY = FOLDER / "libmultiaug.so"
 FLAGS = [
     *("-O3", "-fPIC", "-std=gnu11", "-Wall", "-Wextra", "-Wno-psabi"),
-    # No errno, no traps: square roots and comparisons are then single instructions.
-    *("-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"),
+    # No errno, no traps: square roots and comparisons are then single instructions. No fused
+    # multiplications: the same bits with and without them.
+    *("-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off"),
 ]
 
 
@@ -79,7 +80,7 @@ def _compile(command: list[str], root: Path) -> bool:
     folder = root / FOLDER
     levels: dict[str, list[str]] = {"base": []}
     if platform.machine() in {"x86_64", "AMD64"}:
-        levels["v3"] = ["-mavx2", "-mfma"]
+        levels["avx2"] = ["-mavx2"]
     with tempfile.TemporaryDirectory() as made:
         objects = []
         for level, flags in levels.items():
@@ -88,7 +89,7 @@ def _compile(command: list[str], root: Path) -> bool:
             if not _run([*command, *FLAGS, *flags, f"-DLEVEL={level}", *source]):
                 return False
         library = Path(made, "lib.so")
-        dispatch = [str(folder / "dispatch.c"), *(["-DWITH_V3"] if "v3" in levels else [])]
+        dispatch = [str(folder / "dispatch.c"), *(["-DWITH_AVX2"] if "avx2" in levels else [])]
         if not _run([*command, *FLAGS, "-shared", *dispatch, *objects, "-o", str(library)]):
             return False
         # Moved in one step: a process that has the old library open keeps it.

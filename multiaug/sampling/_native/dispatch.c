@@ -5,15 +5,15 @@
 int multiaug_abi(void) { return 1; }
 
 void multiaug_warp_base(const Batch *);
-#ifdef WITH_V3
-void multiaug_warp_v3(const Batch *);
+#ifdef WITH_AVX2
+void multiaug_warp_avx2(const Batch *);
 #endif
 
 void multiaug_warp(const Batch *batch)
 {
-#ifdef WITH_V3
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-        multiaug_warp_v3(batch);
+#ifdef WITH_AVX2
+    if (__builtin_cpu_supports("avx2")) {
+        multiaug_warp_avx2(batch);
         return;
     }
 #endif

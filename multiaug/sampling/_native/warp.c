@@ -4,7 +4,8 @@
  * copy, no packed words. Positions, folding and blending follow `_plan.coordinates`, `_locate` and
  * `_blend`, in the same float32 arithmetic; tests/sampling/test_formulations.py holds them together.
  *
- * Compiled once per instruction set (LEVEL), see `dispatch.c`. A record is independent of all
+ * Compiled once per instruction set (LEVEL), see `dispatch.c`, without fused multiplications, as XLA
+ * computes: linear blends have the bits of the reference, on every machine. A record is independent of all
  * others, and a row of all other rows: results do not depend on threads or on batch sizes.
  */
 #include <math.h>
@@ -318,14 +319,20 @@ INLINE uint16_t one_u16(float v) { return (uint16_t)(int32_t)(v + BELOW_HALF); }
 #define BLEND(a, b, c, d, fx, fy) LERP(LERP(a, b, fx), LERP(c, d, fx), fy)
 
 #ifdef __AVX2__
-/* Two neighbouring pixels of three bytes are one load; four results are one store. */
+/* Upper and lower taps are one vector; four results are one store. */
 INLINE __m128i rgb_words(const uint8_t *p, int64_t W, float fx, float fy)
 {
-    const f8 both = LERP(wide_u8(p), wide_u8(p + W), fy);
-    const __m256i second = _mm256_setr_epi32(3, 4, 5, 6, 3, 4, 5, 6);
-    const f4 left = (f4)_mm256_castps256_ps128((__m256)both);
-    const f4 right = (f4)_mm256_castps256_ps128(_mm256_permutevar8x32_ps((__m256)both, second));
-    return _mm_cvttps_epi32((__m128)(LERP(left, right, fx) + BELOW_HALF));
+    int32_t upper[2], lower[2];
+    memcpy(upper, p, 4), memcpy(upper + 1, p + 3, 4);
+    memcpy(lower, p + W, 4), memcpy(lower + 1, p + W + 3, 4);
+    const __m128i left = _mm_insert_epi32(_mm_cvtsi32_si128(upper[0]), lower[0], 1);
+    const __m128i right = _mm_insert_epi32(_mm_cvtsi32_si128(upper[1]), lower[1], 1);
+    const f8 a = (f8)_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(left));
+    const f8 b = (f8)_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(right));
+    const f8 both = LERP(a, b, fx);
+    const f4 top = (f4)_mm256_castps256_ps128((__m256)both);
+    const f4 bottom = (f4)_mm256_extractf128_ps((__m256)both, 1);
+    return _mm_cvttps_epi32((__m128)(LERP(top, bottom, fy) + BELOW_HALF));
 }
 
 INLINE int rgb_u8(const uint8_t *in, int64_t W, const Chunk *c, int from, int to, uint8_t *out)

@@ -1,0 +1,232 @@
+"""The compiled sampler against the reference in JAX: the same positions, the same values."""
+
+import os
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+import multiaug as ma
+from multiaug.pipeline import _compiled, _parts, _threads
+from multiaug.sampling import compiled_is_available
+from multiaug.testing import make_record
+from tests.sampling.test_formulations import (
+    RANDOM,
+    TRANSFORMS,
+    Tally,
+    both,
+    compare,
+    mask,
+    picture,
+    rounding,
+    spec_of,
+)
+
+pytestmark = pytest.mark.skipif(not compiled_is_available(), reason="nothing was compiled")
+
+BORDERS = ("constant", "edge", "reflect", "mirror", "wrap")
+
+
+def entries_of(border):
+    """One entry for each way through the compiled code."""
+    each = {"border": border}
+    fills = {"fill": [1, 2, 3, 4, 5]} if border == "constant" else {}
+    return {
+        "rgb": picture("uint8", 3, **each),
+        "gray": picture("uint8", 1, **each),
+        "mask": mask(**each),
+        "more": picture("uint8", 5, **each, **fills),
+        "ids": {"role": "label", "dtype": "int32", **each},
+        "copied": picture("float16", 2, interpolation="nearest", **each),
+        "two": picture("float32", 2, **each),
+        "float": picture("float32", 6, **each),
+        "many": picture("float32", 33, **each),
+        "wide": picture("uint16", 13, **each),
+        "holes": picture("float32", 3, invalid="nan", **each),
+        "hole": picture("float32", 1, invalid="nan", **each),
+        "marked": picture("float32", 2, invalid=0, **each),
+    }  # fmt: skip
+
+
+CLOUD = {
+    "rgbxyz": {
+        "dtype": "float32",
+        "channels": [
+            {"channels": ["r", "g", "b"], "role": "intensity"},
+            {"channels": ["x", "y", "z"], "role": "position"},
+        ],
+    },
+    "half": {"role": "label", "dtype": "uint8"},
+    "intrinsics": {"role": "intrinsics", "dtype": "float32"},
+}
+INTEGERS = {"rgb", "gray", "more", "wide"}
+
+
+def is_compiled(pipeline, keys, batch):
+    """Whether a batch that has just run was sampled in C."""
+    pipeline.batch(keys, batch)
+    return next(reversed(_compiled._WORKS.values())) is not None
+
+
+def differences(pipeline, shapes, seeds, bars, **settings):
+    tally = Tally()
+    for shape in shapes:
+        for seed in range(seeds):
+            batch = make_record(pipeline.spec, shape, seed, batch=4, holes=True, **settings)
+            keys = jax.random.split(jax.random.key(seed), 4)
+            assert is_compiled(pipeline, keys, batch)
+            compare(*both(pipeline, keys, batch, shape), batch, tally)
+    return tally.beyond(bars)
+
+
+NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
+KINDS = {k: t for k, t in TRANSFORMS.items() if k != "smaller"}
+KINDS["larger"] = [ma.Rotate(10), ma.Resize((53, 77), antialias=False)]
+DAILY = [("affine", "constant"), ("affine", "wrap"), ("affine", "mirror"), ("exact", "reflect")]
+DAILY += [("perspective", "constant"), ("elastic", "edge")]
+CASES = [(kind, border) for kind in KINDS for border in BORDERS] if NIGHTLY else DAILY
+
+
+@pytest.mark.parametrize(("kind", "border"), CASES)
+def test_every_entry(kind, border):
+    pipeline = ma.Pipeline(KINDS[kind], spec_of(entries_of(border)))
+    bars = (lambda name: 0) if kind == "exact" else rounding
+    assert differences(pipeline, [(40, 56)], 5, bars) == {}
+
+
+@pytest.mark.parametrize("border", ["constant", "edge"])
+@pytest.mark.parametrize("kind", ["affine", "perspective", "exact"] if NIGHTLY else ["perspective"])
+def test_points_on_rays(kind, border):
+    fill = {} if border == "constant" else {"border": "edge"}
+    entries = {**CLOUD, "rgbxyz": {**CLOUD["rgbxyz"]}}
+    entries["rgbxyz"]["channels"] = [
+        CLOUD["rgbxyz"]["channels"][0],
+        {**CLOUD["rgbxyz"]["channels"][1], **fill},
+    ]
+    pipeline = ma.Pipeline(TRANSFORMS[kind], spec_of(entries))
+    assert differences(pipeline, [(40, 56)], 6, rounding, content="smooth") == {}
+
+
+def test_pictures_of_every_small_size():
+    entries = {n: e for n, e in entries_of("reflect").items() if n in {"rgb", "two", "hole"}}
+    pipeline = ma.Pipeline(RANDOM, spec_of(entries))
+    shapes = [(1, 1), (1, 9), (7, 1), (2, 2), (3, 129)] if NIGHTLY else [(1, 9), (2, 2)]
+    assert differences(pipeline, shapes, 2, rounding) == {}
+
+
+def test_photometry_follows():
+    entries = {"rgb": picture("uint8", 3), "mask": mask(), "float": picture("float32", 4)}
+    steps = [*RANDOM, ma.Brightness(0.3), ma.Gamma(1.5), ma.GaussianNoise(0.1)]
+    pipeline = ma.Pipeline(steps, spec_of(entries))
+    # A level of the blend that is rounded the other way moves with the gamma.
+    tally_bars = {"rgb": 1e-4}
+    bars = lambda name: tally_bars.get(name, rounding(name))  # noqa: E731
+    assert differences(pipeline, [(40, 56)], 4, bars) == {}
+
+
+@pytest.mark.parametrize("workers", [1, 3, 5])
+@pytest.mark.parametrize("compiled", [True, False])
+def test_any_number_of_threads(monkeypatch, workers, compiled):
+    """More threads than parts of a block, and blocks that no part divides."""
+    entries = {"rgb": picture("uint8", 3), "mask": mask(), "hole": picture("float32", 1)}
+    pipeline = ma.Pipeline([ma.Rotate(30), ma.Elastic(0.03), ma.Brightness(0.2)], spec_of(entries))
+    batch = make_record(pipeline.spec, (24, 32), 0, batch=45)
+    keys = jax.random.split(jax.random.key(0), 45)
+    if not compiled:
+        monkeypatch.setattr("multiaug.pipeline._execute.run_compiled", lambda *_: None)
+    expected = {n: np.array(a) for n, a in pipeline.batch(keys, batch).items()}
+    for module in (_compiled, _parts, _threads):
+        monkeypatch.setattr(module, "worker_count", lambda: workers)
+    found = pipeline.batch(keys, batch)
+    for name, array in expected.items():
+        np.testing.assert_array_equal(np.asarray(found[name]), array, name)
+
+
+def test_without_compiled_code_jax_does_the_work(monkeypatch):
+    entries = {"rgb": picture("uint8", 3), "mask": mask()}
+    pipeline = ma.Pipeline(RANDOM, spec_of(entries))
+    batch = make_record(pipeline.spec, (33, 20), 0, batch=5)
+    keys = jax.random.split(jax.random.key(1), 5)
+    found = pipeline.batch(keys, batch)
+    monkeypatch.setattr("multiaug.pipeline._execute.run_compiled", lambda *_: None)
+    other = pipeline.batch(keys, batch)
+    off = np.asarray(found["rgb"]).astype(int) - np.asarray(other["rgb"]).astype(int)
+    assert np.abs(off).max() <= 1
+    assert (np.asarray(found["mask"]) != np.asarray(other["mask"])).mean() < 1e-3
+
+
+def test_arrays_of_any_layout():
+    """Reversed, transposed, every second record: read as what they are."""
+    pipeline = ma.Pipeline(RANDOM, spec_of({"float": picture("float32", 6), "mask": mask()}))
+    batch = make_record(pipeline.spec, (20, 20), 0, batch=8)
+    keys = jax.random.split(jax.random.key(1), 4)
+    views = {
+        "float": batch["float"].transpose(0, 2, 1, 3)[::2, ::-1],
+        "mask": batch["mask"][::-2].transpose(0, 2, 1),
+    }
+    found = pipeline.batch(keys, views)
+    plain = pipeline.batch(keys, {n: np.ascontiguousarray(a) for n, a in views.items()})
+    for name in plain:
+        np.testing.assert_array_equal(np.asarray(found[name]), np.asarray(plain[name]), name)
+
+
+def test_nothing_is_read_or_written_outside():
+    """Pictures between pages that nobody may touch: the process would not survive."""
+    script = subprocess.run(
+        [sys.executable, "-c", _GUARDED], capture_output=True, text=True, check=False
+    )
+    assert script.returncode == 0, script.stderr
+    assert "survived" in script.stdout
+
+
+_GUARDED = """
+import ctypes, mmap
+import jax, numpy as np
+import multiaug as ma
+from multiaug.pipeline import _target
+
+libc, kept = ctypes.CDLL(None, use_errno=True), []
+libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+PAGE = mmap.PAGESIZE
+
+def guarded(shape, dtype, at_end):
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    pages = -(-size // PAGE)
+    held = mmap.mmap(-1, (pages + 2) * PAGE)
+    kept.append(held)
+    start = ctypes.addressof(ctypes.c_char.from_buffer(held))
+    for page in (0, pages + 1):
+        assert libc.mprotect(start + page * PAGE, PAGE, 0) == 0
+    first = PAGE + (pages * PAGE - size if at_end else 0)
+    return np.frombuffer(held, np.uint8, size, first).view(dtype).reshape(shape)
+
+rng = np.random.default_rng(0)
+SIZE = (2, 9, 9)
+transforms = [ma.D4(), ma.Maybe(ma.Affine([[1.1, 0.2, -1], [-0.1, 0.9, 1]]))]
+for border in ("constant", "edge", "reflect", "mirror", "wrap"):
+    entries = {}
+    for dtype in ("uint8", "uint16", "float32"):
+        whole = dtype.replace("float", "int")
+        entries[f"m {dtype}"] = {"role": "label", "dtype": whole, "border": border}
+        for channels in (1, 2, 3, 4, 5, 6, 9, 13):
+            entry = {"role": "intensity", "dtype": dtype, "channels": channels, "border": border,
+                     "range": [0, 255]}
+            entries[f"{dtype} {channels}"] = entry
+            if dtype == "float32" and channels <= 6:
+                entries[f"holes {channels}"] = {**entry, "invalid": "nan"}
+    spec = ma.DataSpec.from_dict({"name": "guarded", "entries": entries})
+    pipeline = ma.Pipeline(transforms, spec)
+    for at_end in (True, False):
+        # Results need not be aligned for XLA to take them over: it copies them.
+        _target.empty = lambda shape, dtype: guarded(shape, dtype, at_end)
+        batch = {}
+        for name, e in entries.items():
+            shape = SIZE if name.startswith("m ") else (*SIZE, e["channels"])
+            batch[name] = guarded(shape, e["dtype"], at_end)
+            batch[name][...] = rng.integers(0, 255, shape)
+        for seed in range(4):
+            pipeline.batch(jax.random.split(jax.random.key(seed), 2), batch)
+print("survived")
+"""
