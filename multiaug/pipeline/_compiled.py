@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -60,7 +61,8 @@ def run_compiled(
     pictures = {
         name: np.require(held.pop(name), requirements=["C", "A"]) for name, _, _ in work.pictures
     }
-    work.run(run, transforms, params, pictures, held, target, look)
+    call = _Call(run, transforms, pictures, _checks(pictures, look), target, look)
+    work.run(call, params, held)
     return target.arrays()
 
 
@@ -87,89 +89,71 @@ class _Work:
         self.sampled, self.results = sampled, results
         self._touched = touched
         self._idle: list[_Memory] = []
+        self._compiled = False
 
     def release(self) -> None:
         """Give back the memory that no thread is using."""
         self._idle.clear()
 
-    def run(
-        self,
-        run: Run,
-        transforms: tuple[Transform, ...],
-        params: RecordParams,
-        pictures: Mapping[str, NDArray],
-        rest: Mapping[str, NDArray],
-        target: Target,
-        look: Looker | None,
-    ) -> None:
-        """Run a batch into its target.
-
-        Args:
-            run: the static side.
-            transforms: the pipeline's.
-            params: what they drew.
-            pictures: name -> (N, H, W, C), C-contiguous.
-            rest: the other entries.
-            target: where results go.
-            look: is told of values that the spec may not allow.
-        """
+    def run(self, call: _Call, params: RecordParams, rest: dict[str, NDArray]) -> None:
+        """Run a batch into its target; ``rest`` are the entries that are no pictures."""
         size = len(params.key)
-        checks = self._checks(pictures, look)
-        by_part = self.kernel.dense or self._touched
-        length = part_length(pictures) if by_part else BLOCK
+        by_part = self.kernel.dense or bool(self._touched)
+        length = part_length(call.pictures) if by_part else BLOCK
         parts = []
         for begin in range(0, size, BLOCK):
             end = min(begin + BLOCK, size)
-            block = _whole_block(params, begin, end), _whole_block(dict(rest), begin, end)
+            block = _Block(_whole(params, begin, end), _whole(rest, begin, end), begin, length)
             spans = cut(begin, end, length) if by_part else [slice(begin, end)]
-            parts += [(block, span, span.start - begin) for span in spans]
+            threads = 1 if by_part else self._threads(end - begin)
+            parts += [partial(self._run_part, call, block, span, threads) for span in spans]
+        # Threads that met a new program together would each compile it.
+        alone = len(parts) if not by_part else 0 if self._compiled else 1
+        for part in parts[:alone]:
+            part()
+        self._compiled = True
+        in_threads(parts[alone:])
 
-        def one(block: Any, span: slice, first: int) -> None:
-            own = {name: array[span] for name, array in pictures.items()}
-            threads = 1 if by_part else self._threads(span.stop - span.start)
-            geometry, tables = _plan(
-                transforms, *block, np.int32(first), run=run, pictures=self.pictures, length=length
-            )
-            for name, table in tables.items():
-                target.memory[name][span] = np.asarray(table)[: span.stop - span.start]
-            memory = self._idle.pop() if self._idle else _Memory()
-            results = {
-                name: memory.sampled(name, length, self.sampled)[: span.stop - span.start]
-                if name in self._touched
-                else target.memory[name][span]
-                for name, _, _ in self.pictures
-            }
-            blocks = self._blocks(span.stop - span.start, threads)
-            bound = self.kernel.bind(own, results, _as_numpy(geometry), checks, blocks)
-            in_threads([bound.work] * threads)
-            if bound.suspicious:
-                assert look is not None
-                look.suspect()
-            if self._touched:
-                span_of_block = np.array([first, span.stop - span.start], np.int32)
-                done = _finish(
-                    transforms, *block, span_of_block, memory.pictures, memory.done(self, length),
-                    run=run, pictures=self.pictures, touched=self._touched,
-                )  # fmt: skip
-                target.put(jax.block_until_ready(done), span.start, span.stop - span.start)
-                memory.kept = done
-            self._idle.append(memory)
-
-        if by_part:
-            in_threads([partial(one, *part) for part in parts])
-        else:
-            for part in parts:
-                one(*part)
-
-    def _checks(self, pictures: Mapping[str, NDArray], look: Looker | None) -> dict[str, NDArray]:
-        checks = {}
-        for name, array in pictures.items() if look is not None else ():
-            assert look is not None
-            if array.dtype == np.float32 and can_check(array.shape[-1]):
-                checks[name] = look.nan_is_fine(name, array.shape[-1])
-            elif not np.issubdtype(array.dtype, np.integer):
-                look({name: array})
-        return checks
+    def _run_part(self, call: _Call, block: _Block, span: slice, threads: int) -> None:
+        size, first = span.stop - span.start, span.start - block.begin
+        static: dict[str, Any] = {"run": call.run, "pictures": self.pictures}
+        geometry, tables = _plan_records(
+            call.transforms, block.params, block.rest, np.int32(first),
+            length=block.length, **static,
+        )  # fmt: skip
+        for name, table in tables.items():
+            call.target.memory[name][span] = np.asarray(table)[:size]
+        try:
+            memory = self._idle.pop()
+        except IndexError:
+            memory = _Memory()
+        results = {
+            name: memory.sampled(name, block.length, self.sampled[name])[:size]
+            if name in self._touched
+            else call.target.memory[name][span]
+            for name, _, _ in self.pictures
+        }
+        bound = self.kernel.bind(
+            {name: array[span] for name, array in call.pictures.items()},
+            results,
+            jax.tree.map(np.asarray, geometry),
+            call.checks,
+            self._blocks(size, threads),
+        )
+        in_threads([bound.work] * threads)
+        if bound.suspicious:
+            assert call.look is not None
+            call.look.suspect()
+        if self._touched:
+            changed = {n: self.results[n] for n in self._touched}
+            done = _finish_records(
+                call.transforms, block.params, block.rest, np.array([first, size], np.int32),
+                memory.pictures, memory.done(block.length, changed),
+                touched=self._touched, **static,
+            )  # fmt: skip
+            call.target.put(jax.block_until_ready(done), span.start, size)
+            memory.kept = done
+        self._idle.append(memory)
 
     def _threads(self, size: int) -> int:
         return 1 if size * self.kernel.values < _ONE_THREAD else worker_count()
@@ -181,6 +165,37 @@ class _Work:
         return max(1, min(enough, -(-self.kernel.pixels // _BLOCK_PIXELS)))
 
 
+@dataclass(frozen=True)
+class _Call:
+    """One batch.
+
+    Args:
+        run: the static side.
+        transforms: the pipeline's.
+        pictures: name -> (N, H, W, C), C-contiguous.
+        checks: what the kernel is to look at; see `Compiled.bind`.
+        target: where results go.
+        look: is told of values that the spec may not allow.
+    """
+
+    run: Run
+    transforms: tuple[Transform, ...]
+    pictures: Mapping[str, NDArray]
+    checks: Mapping[str, NDArray]
+    target: Target
+    look: Looker | None
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Params and entries of `BLOCK` records from ``begin`` on; planned by ``length`` at a time."""
+
+    params: RecordParams
+    rest: dict[str, NDArray]
+    begin: int
+    length: int
+
+
 class _Memory:
     """What a thread uses again for every part: sampled pictures, and those changed afterwards."""
 
@@ -188,24 +203,34 @@ class _Memory:
         self.pictures: dict[str, NDArray] = {}
         self.kept: dict[str, Array] | None = None
 
-    def sampled(
-        self, name: str, length: int, results: Mapping[str, jax.ShapeDtypeStruct]
-    ) -> NDArray:
+    def sampled(self, name: str, length: int, shape: jax.ShapeDtypeStruct) -> NDArray:
+        """(length, h, w, C), whatever it holds."""
         if name not in self.pictures:
-            shape = results[name]
             self.pictures[name] = empty((length, *shape.shape), shape.dtype)
             self.pictures[name][...] = 0
         return self.pictures[name]
 
-    def done(self, work: _Work, length: int) -> dict[str, Any]:
+    def done(self, length: int, shapes: Mapping[str, jax.ShapeDtypeStruct]) -> dict[str, Any]:
+        """Name -> (length, h, w * C), to be donated."""
         if self.kept is not None:
             return self.kept
-        changed = {n: s for n, s in work.results.items() if n in work._touched}
-        return {n: np.zeros((length, *_long_shape(s.shape)), s.dtype) for n, s in changed.items()}
+        return {n: np.zeros((length, *_long(s.shape)), s.dtype) for n, s in shapes.items()}
+
+
+def _checks(pictures: Mapping[str, NDArray], look: Looker | None) -> dict[str, NDArray]:
+    """What the kernel can look at; the rest is looked at here."""
+    checks: dict[str, NDArray] = {}
+    for name, array in pictures.items() if look is not None else ():
+        assert look is not None
+        if array.dtype == np.float32 and can_check(array.shape[-1]):
+            checks[name] = look.nan_is_fine(name, array.shape[-1])
+        elif not np.issubdtype(array.dtype, np.integer):
+            look({name: array})
+    return checks
 
 
 @partial(jax.jit, static_argnames=("run", "pictures", "length"))
-def _plan(
+def _plan_records(
     transforms: tuple[Transform, ...],
     params: RecordParams,
     rest: dict[str, Array],
@@ -226,7 +251,7 @@ def _plan(
 
 
 @partial(jax.jit, static_argnames=("run", "pictures", "touched"), donate_argnames=("done",))
-def _finish(
+def _finish_records(
     transforms: tuple[Transform, ...],
     params: RecordParams,
     rest: dict[str, Array],
@@ -250,7 +275,7 @@ def _finish(
         changed = task.after(mine, given)
         return {
             n: lax.dynamic_update_index_in_dim(
-                held, changed[n].reshape(_long_shape(changed[n].shape)), i, 0
+                held, changed[n].reshape(_long(changed[n].shape)), i, 0
             )
             for n, held in done.items()
         }
@@ -258,7 +283,7 @@ def _finish(
     return lax.fori_loop(0, span[1], step, done)  # type: ignore[no-any-return]
 
 
-def _long_shape(shape: Sequence[int]) -> tuple[int, ...]:
+def _long(shape: Sequence[int]) -> tuple[int, ...]:
     """Rows of all channels: loops over three of them are too short to be vectorised."""
     return shape[0], shape[1] * shape[2]
 
@@ -268,14 +293,10 @@ def _shapes(pictures: _Pictures, size: int) -> dict[str, jax.ShapeDtypeStruct]:
 
 
 def _tables(task: Task, own: Any) -> dict[str, Array]:
-    return jax.vmap(lambda mine: task.after(mine, {}))(own)  # type: ignore[no-any-return]
+    return jax.vmap(lambda mine: task.after(mine, {}))(own)
 
 
-def _as_numpy(tree: Any) -> Any:
-    return jax.tree.map(np.asarray, tree)
-
-
-def _whole_block(tree: Any, begin: int, end: int) -> Any:
+def _whole(tree: Any, begin: int, end: int) -> Any:
     """Records begin .. end of some arrays; the last one is repeated up to a whole block."""
     leaves = jax.tree.leaves(tree)
     if not leaves or (end - begin == len(leaves[0]) == BLOCK):

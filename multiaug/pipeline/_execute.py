@@ -39,17 +39,22 @@ def draw(
     transforms: tuple[Transform, ...], keys: Key, spec: DataSpec, shape: SpatialShape
 ) -> RecordParams:
     """Draw the params of a batch of keys (N,)."""
-    words, implementation = jax.random.key_data(keys), str(jax.random.key_impl(keys))
-    sample = partial(_draw, spec=spec, shape=shape, implementation=implementation)
-    if is_traced(transforms, words) or not on_cpu():
-        values = sample(transforms, words)
+    sample = partial(_draw, spec=spec, shape=shape)
+    size = len(keys)
+    held: Any = None if size == BLOCK or not on_cpu() else jax.random.key_data(keys)
+    # Inside a trace what is computed of constants is traced too.
+    if held is None or is_traced(transforms, held):
+        values, words = sample(transforms, keys)
     else:
         # As many at a time whatever the batch: the same compiled arithmetic for a batch of one
         # and of a thousand gives a record the same bits in both.
-        size, held = len(words), np.asarray(words)
+        implementation, held = jax.random.key_impl(keys), np.asarray(held)
         index = np.minimum(np.arange(-(-size // BLOCK) * BLOCK), size - 1).reshape(-1, BLOCK)
-        blocks = [sample(transforms, held[i]) for i in index]
-        values = blocks[0] if size == BLOCK else _joined(blocks, size)
+        blocks = [
+            sample(transforms, jax.random.wrap_key_data(held[i], impl=implementation))
+            for i in index
+        ]
+        values, words = _joined(blocks, size)
     return RecordParams(values, words, shape, out_shape(transforms, shape))
 
 
@@ -62,17 +67,13 @@ def _joined(blocks: list[Any], size: int) -> Any:
     return jax.device_put(jax.tree.map(join, *blocks))
 
 
-@partial(jax.jit, static_argnames=("spec", "shape", "implementation"))
+@partial(jax.jit, static_argnames=("spec", "shape"))
 def _draw(
-    transforms: tuple[Transform, ...],
-    words: Array,
-    *,
-    spec: DataSpec,
-    shape: SpatialShape,
-    implementation: str,
-) -> tuple[Any, ...]:
-    def one(words: Array) -> tuple[Any, ...]:
-        key = jax.random.wrap_key_data(words, impl=implementation)
+    transforms: tuple[Transform, ...], keys: Key, *, spec: DataSpec, shape: SpatialShape
+) -> tuple[Any, Array]:
+    """What the transforms draw, and the words of the keys."""
+
+    def one(key: Key) -> tuple[Any, ...]:
         drawn, frame = [], shape
         for position, transform in enumerate(transforms):
             drawn.append(transform.sample(jax.random.fold_in(key, position), Frame(frame, spec)))
@@ -80,9 +81,9 @@ def _draw(
         return tuple(drawn)
 
     # Under vmap the generators of hardware draw for all keys from the first one.
-    over = jax.vmap(one) if implementation == "threefry2x32" else partial(lax.map, one)
-    values: tuple[Any, ...] = over(words)
-    return values
+    alike = str(jax.random.key_impl(keys)) == "threefry2x32"
+    over = jax.vmap(one) if alike else partial(lax.map, one)
+    return over(keys), jax.random.key_data(keys)
 
 
 def execute(

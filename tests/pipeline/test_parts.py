@@ -166,6 +166,13 @@ def test_a_bad_value_in_a_late_part_is_named_where_it_is():
     PIPELINE.batch(keys_of(41), batch, check=False)
 
 
+@pytest.fixture
+def in_jax(monkeypatch):
+    """Nothing is sampled in C."""
+    monkeypatch.setattr("multiaug.pipeline._execute.run_compiled", lambda *_: None)
+
+
+@pytest.mark.usefixtures("in_jax")
 def test_an_error_in_a_thread_reaches_the_caller(monkeypatch):
     run = _parts._Program.call
 
@@ -226,6 +233,7 @@ for count in (6, 7):
     assert fresh_python(code, devices=2).split() == ["2", str(sums[0]), "1", str(sums[1])]
 
 
+@pytest.mark.usefixtures("in_jax")
 def test_memory_of_programs_that_are_not_used_is_given_back(monkeypatch):
     monkeypatch.setattr(_parts, "_KEPT_WITH_MEMORY", 1)
     before = PIPELINE.batch(keys_of(3), batch_of(3))

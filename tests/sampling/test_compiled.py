@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import multiaug as ma
-from multiaug.pipeline import _compiled, _parts, _threads
+from multiaug.pipeline import _compiled, _parts, _target, _threads
 from multiaug.sampling import compiled_is_available
 from multiaug.testing import make_record
 from tests.sampling.test_formulations import (
@@ -155,6 +155,38 @@ def test_without_compiled_code_jax_does_the_work(monkeypatch):
     off = np.asarray(found["rgb"]).astype(int) - np.asarray(other["rgb"]).astype(int)
     assert np.abs(off).max() <= 1
     assert (np.asarray(found["mask"]) != np.asarray(other["mask"])).mean() < 1e-3
+
+
+def test_an_error_in_a_thread_reaches_the_caller(monkeypatch):
+    entries = {"rgb": picture("uint8", 3), "mask": mask()}
+    pipeline = ma.Pipeline([*RANDOM, ma.Brightness(0.2)], spec_of(entries))
+    batch = make_record(pipeline.spec, (20, 20), 0, batch=40)
+    keys = jax.random.split(jax.random.key(1), 40)
+    expected = {n: np.array(a) for n, a in pipeline.batch(keys, batch).items()}
+    put = _target.Target.put
+
+    def fail(self, done, start, count):
+        if start == 32:
+            raise MemoryError("no room")
+        put(self, done, start, count)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_target.Target, "put", fail)
+        with pytest.raises(MemoryError, match="no room"):
+            pipeline.batch(keys, batch)
+    for name, array in pipeline.batch(keys, batch).items():
+        np.testing.assert_array_equal(np.asarray(array), expected[name], name)
+
+
+def test_memory_of_pipelines_that_are_not_used_is_given_back(monkeypatch):
+    monkeypatch.setattr(_compiled, "_KEPT_WITH_MEMORY", 1)
+    monkeypatch.setattr(_compiled, "_KEPT", 2)
+    pipeline = ma.Pipeline([*RANDOM, ma.Brightness(0.2)], spec_of({"rgb": picture("uint8", 3)}))
+    for size in (8, 12, 16):
+        batch = make_record(pipeline.spec, (size, size), 0, batch=3)
+        pipeline.batch(jax.random.split(jax.random.key(1), 3), batch)
+    assert len(_compiled._WORKS) == 2
+    assert [bool(work._idle) for work in _compiled._WORKS.values()] == [False, True]
 
 
 def test_arrays_of_any_layout():

@@ -503,7 +503,21 @@ INLINE void lay_out_channels(const Group *g, const Lane *l, const float *in, con
         put8_f32(p->row[1] + i, y + 1);
     }
     for (const Run *r = c->runs; r < c->runs + c->n_runs; r++) {
-        for (int i = r->from; i < r->to && r->place <= EXACT; i++) {
+        int i = r->from;
+#ifdef __AVX2__
+        /* Of each tap of four pixels: three channels and what stands behind them, turned over. */
+        for (; C == 3 && i + 4 <= r->to && r->place <= EXACT; i += 4)
+            for (int t = 0; t < 4; t++) {
+                const float *first = in + (t & 1 ? S : 0) + (t & 2 ? W : 0);
+                __m128 v[4];
+                for (int k = 0; k < 4; k++)
+                    v[k] = _mm_loadu_ps(first + c->index[i + k] * S);
+                _MM_TRANSPOSE4_PS(v[0], v[1], v[2], v[3]);
+                for (int k = 0; k < 3; k++)
+                    _mm_storeu_ps(p->value[t][k] + i, v[k]);
+            }
+#endif
+        for (; i < r->to && r->place <= EXACT; i++) {
             const float *at = in + c->index[i] * S;
             for (int k = 0; k < C; k++) {
                 p->value[0][k][i] = at[k];
@@ -512,7 +526,7 @@ INLINE void lay_out_channels(const Group *g, const Lane *l, const float *in, con
                 p->value[3][k][i] = at[k + W + S];
             }
         }
-        for (int i = r->from; i < r->to && r->place > EXACT; i++) {
+        for (; i < r->to; i++) {
             const Taps *t = c->taps + i;
             const int beyond = r->place == BEYOND && l->border == CONSTANT;
             for (int k = 0; k < 4; k++) {
