@@ -23,7 +23,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 FOLDER = Path("multiaug", "sampling", "_native")
 LIBRARY = FOLDER / "libmultiaug.so"
 FLAGS = [
-    *("-O3", "-fPIC", "-std=gnu11", "-Wall", "-Wextra", "-Wno-psabi"),
+    *("-O3", "-g0", "-fPIC", "-std=gnu11", "-Wall", "-Wextra", "-Wno-psabi"),
     "-Wno-maybe-uninitialized",  # rows are worked on by eights, whatever stands behind the last
     # No errno, no traps: square roots and comparisons are then single instructions. No fused
     # multiplications: the same bits with and without them.
