@@ -1,12 +1,14 @@
 """Statistics of records: states that update, merge, and are saved."""
 
 from ._apply import filter_pictures as filter_pictures
+from ._apply import in_blocks as in_blocks
 from ._apply import unfilter_pictures as unfilter_pictures
 from ._apply import unwhiten as unwhiten
 from ._apply import whiten as whiten
 from ._collection import GroupStatistics as GroupStatistics
 from ._collection import Item as Item
 from ._collection import Statistics as Statistics
+from ._collection import describe_item as describe_item
 from ._collection import from_document as from_document
 from ._collection import load_statistics as load_statistics
 from ._collection import restore_item as restore_item
@@ -35,6 +37,7 @@ from ._state import Statistic as Statistic
 from ._stationary import Stationary as Stationary
 from ._stationary import StationaryState as StationaryState
 from ._whitening import EPS_MODES as EPS_MODES
+from ._whitening import LARGEST_GAIN as LARGEST_GAIN
 from ._whitening import METHODS as METHODS
 from ._whitening import TAILS as TAILS
 from ._whitening import Gains as Gains

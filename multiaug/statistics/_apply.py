@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from ..typing import Array
@@ -66,3 +68,34 @@ def _filtered(operator: Mapping[str, Array], pictures: Array) -> Array:
     ]
     found: Array = jnp.fft.irfft2(jnp.stack(done, -1), s=pictures.shape[1:3], axes=(1, 2))
     return found
+
+
+# Rows of one compiled call on CPUs, whatever the batch: the same bits in batches of every size.
+_BLOCK = 32
+
+
+def in_blocks(
+    act: Callable[[Mapping[str, Array], Any], Array], operator: Mapping[str, Array], rows: Any
+) -> Array:
+    """Run one of the functions above on any number of rows.
+
+    On CPUs always on 32 rows at a time, the last ones repeated; elsewhere, and inside a user's
+    own jit, on all of them.
+    """
+    traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((operator, rows)))
+    if traced or jax.default_backend() != "cpu":
+        return act(operator, jnp.asarray(rows))
+    held = np.asarray(rows)
+    if len(held) == _BLOCK:
+        return act(operator, held)
+    done = None
+    for start in range(0, max(len(held), 1), _BLOCK):
+        part = held[start : start + _BLOCK]
+        block = np.empty((_BLOCK, *held.shape[1:]), held.dtype)
+        block[: len(part)] = part
+        block[len(part) :] = part[-1:]
+        found = np.asarray(act(operator, block))
+        if done is None:
+            done = np.empty((len(held), *found.shape[1:]), found.dtype)
+        done[start : start + len(part)] = found[: len(part)]
+    return jnp.asarray(done)

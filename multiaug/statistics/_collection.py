@@ -46,6 +46,10 @@ class GroupStatistics(Mapping[str, Item]):
     dtype: str
     held: Mapping[str, Item] = field(repr=False)
 
+    # Arrays are compared by their owners; two groups are the same one or they are not.
+    __hash__ = object.__hash__
+    __eq__ = object.__eq__
+
     def __getitem__(self, name: str) -> Item:
         return self.held[name]
 
@@ -226,7 +230,7 @@ def to_document(statistics: Statistics) -> tuple[dict[str, Any], dict[str, NDArr
     for number, (label, group) in enumerate(statistics.items()):
         items = {}
         for name, item in group.items():
-            items[name] = _describe(item)
+            items[name] = describe_item(item)
             arrays |= {f"{number}/{name}/{key}": a for key, a in item.arrays().items()}
         groups.append(
             {
@@ -243,7 +247,8 @@ def to_document(statistics: Statistics) -> tuple[dict[str, Any], dict[str, NDArr
     return {"info": statistics.info, "groups": groups}, arrays
 
 
-def _describe(item: Item) -> dict[str, Any]:
+def describe_item(item: Item) -> dict[str, Any]:
+    """One statistic less its arrays, JSON-ready."""
     if isinstance(item, Spectrum):
         return {"kind": "spectrum", **item.attributes()}
     return {

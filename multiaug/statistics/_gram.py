@@ -359,6 +359,8 @@ class PairBlocks(Accumulator):
         return [self._padded(rows[i : i + height], height) for i in range(0, len(rows), height)]
 
     def _padded(self, rows: NDArray, height: int) -> NDArray:
+        if len(rows) == height and self._width == self._d:
+            return rows
         shift = self._state.shift
         padding = integer_shift(self._statistic.kind_name) if shift is None else 0
         tile = np.full((height, self._width), padding, rows.dtype)

@@ -68,6 +68,11 @@ class LowRank(Statistic):
         """Directions in the sketch: twice as many as wanted, at most all."""
         return min(2 * self.components, self.size)
 
+    @property
+    def order_free(self) -> bool:
+        """Never: the last bits depend on the order."""
+        return False
+
     def init(self) -> LowRankState:
         """The state of no records."""
         number = np.int64 if self.exact else np.float64

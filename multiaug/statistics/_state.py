@@ -101,6 +101,11 @@ class Statistic(ABC):
         """Its states have the same bits in any order."""
         return is_exact(self.kind_name)
 
+    @property
+    def order_free(self) -> bool:
+        """Not even the cutting into batches changes a bit."""
+        return self.exact
+
     @abstractmethod
     def init(self) -> State:
         """The state of no records."""

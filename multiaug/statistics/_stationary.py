@@ -55,6 +55,11 @@ class Stationary(Statistic):
         height, width, *rest = self.shape
         return height, width, rest[0] if rest else 1
 
+    @property
+    def order_free(self) -> bool:
+        """Never: the last bits depend on the order."""
+        return False
+
     def init(self) -> StationaryState:
         """The state of no records."""
         height, width, channels = self.picture

@@ -120,6 +120,12 @@ def _count(spectrum: Spectrum, rule: WhiteningRule, rank: int) -> int:
                 f"{rule.components}. Fit more of them: multiaug.ZCA(components=..)."
             )
         return rule.components
+    if rule.eps_mode != "variance" and there < min(spectrum.n - 1, spectrum.d):
+        raise ParameterError(
+            f"`Whiten.eps_mode={rule.eps_mode!r}` is a formula for all {spectrum.n - 1} directions "
+            f"of the records, of which the statistics hold {there}. Fit them all, "
+            f"multiaug.ZCA(components={spectrum.n - 1}), or say how many to use: components=.."
+        )
     if rule.eps_mode != "variance" or spectrum.n > spectrum.d:
         return there
     # With fewer records than pixels the small eigenvalues describe the records, not the data:
@@ -148,16 +154,14 @@ def _tail(kept: Spectrum, rule: WhiteningRule, values: NDArray, epsilon: float) 
     return float(1 / np.sqrt(left + epsilon))
 
 
-def warn_of_gain(gains: Gains, owner: str) -> None:
-    """Say that noise will be amplified without measure."""
-    if gains.largest > LARGEST_GAIN:
-        warnings.warn(
-            f"{owner}: the largest gain is {gains.largest:.3g} (epsilon {gains.epsilon:.3g}, a "
-            f"variance): noise is amplified as much. Above {LARGEST_GAIN:g}, raise epsilon, or "
-            "take epsilon='auto'.",
-            UserWarning,
-            stacklevel=2,
-        )
+def warn_of_gain(gain: float, epsilon: float, owner: str) -> None:
+    """Say that noise will be amplified beyond measure."""
+    warnings.warn(
+        f"{owner}: the largest gain is {gain:.3g} (epsilon {epsilon:.3g}), and noise is amplified "
+        f"as much. Above {LARGEST_GAIN:g}, raise epsilon, a variance, or take epsilon='auto'.",
+        UserWarning,
+        stacklevel=4,
+    )
 
 
 def matrix_of(gains: Gains) -> NDArray:
