@@ -3,16 +3,16 @@
 import numpy as np
 
 
-def pictures(n, height=6, width=5, channels=3, dtype="uint8", seed=0):
+def pictures(n, height=6, width=5, channels=3, dtype="uint8", seed=0, noise=0.6, contrast=1.0):
     """(n, height, width, channels): smooth noise about 120, of any dtype."""
     rng = np.random.default_rng(seed)
     field = rng.standard_normal((n, height, width, channels))
     for axis in (1, 2):
         field = field + np.roll(field, 1, axis)
-    # The smallest variances are that of this noise: conditions of about 1e3.
-    field = field + 0.6 * rng.standard_normal(field.shape)
+    # The smallest variances are those of this noise: a condition of some thousands.
+    field = field + noise * rng.standard_normal(field.shape)
     field = field @ (0.7 + 0.3 * np.eye(channels))
-    values = 120 + 15 * field
+    values = 120 + 15 * contrast * field
     kind = np.dtype(dtype).kind
     if dtype == "bool":
         return values > 120
