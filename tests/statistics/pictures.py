@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def pictures(n, height=6, width=5, channels=3, dtype="uint8", seed=0, noise=0.6, contrast=1.0):
+def pictures(n, height=6, width=5, channels=3, dtype="uint8", seed=0, noise=0.6):
     """(n, height, width, channels): smooth noise about 120, of any dtype."""
     rng = np.random.default_rng(seed)
     field = rng.standard_normal((n, height, width, channels))
@@ -12,7 +12,7 @@ def pictures(n, height=6, width=5, channels=3, dtype="uint8", seed=0, noise=0.6,
     # The smallest variances are those of this noise: a condition of some thousands.
     field = field + noise * rng.standard_normal(field.shape)
     field = field @ (0.7 + 0.3 * np.eye(channels))
-    values = 120 + 15 * contrast * field
+    values = 120 + 15 * field
     kind = np.dtype(dtype).kind
     if dtype == "bool":
         return values > 120

@@ -62,9 +62,9 @@ def test_the_formula_of_keras(n, rescale):
 def test_keras_itself(n, rescale, monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     image = pytest.importorskip("keras.src.legacy.preprocessing.image")
-    # With 1 / 255 Keras' own sums in float32 are 2e-6 to 5e-4 from its formula (we are 5e-7);
-    # a power of two leaves them exact.
-    records = pictures(n, 8, 8, contrast=1.5)
+    # Keras sums in float32: with 1 / 255 it is 2e-6 to 5e-4 from its own formula, where we are
+    # 5e-7. A power of two leaves the sums exact.
+    records = pictures(n, 8, 8)
     stats = fitted(records, ma.Moments(), ma.ZCA(centre="channel"))
     oracle = image.ImageDataGenerator(zca_whitening=True, rescale=rescale)
     oracle.fit(records)
@@ -81,8 +81,10 @@ def test_keras_itself(n, rescale, monkeypatch):
     oracle = image.ImageDataGenerator(
         featurewise_center=True, featurewise_std_normalization=True, rescale=rescale
     )
-    oracle.fit(records)
+    # Its sums of squares are exact for few records only: with 600 they are 4e-6 off.
+    oracle.fit(records[:60])
     expected = oracle.standardize(records[:40].astype(np.float32))
+    stats = fitted(records[:60], ma.Moments())
     out = run(ma.Standardize(stats, rescale=rescale or 1.0), records[:40])
     assert np.linalg.norm(out - expected) < 2e-6 * np.linalg.norm(expected)
 
