@@ -109,6 +109,8 @@ def _spec_of(pipeline: Pipeline, first: dict[str, NDArray]) -> DataSpec:
 
 def _forget_range(entry: dict[str, Any]) -> None:
     """The range of the values before says nothing of those after."""
-    parts = [entry, *(p for p in entry.get("channels", ()) if isinstance(p, dict))]
+    channels = entry.get("channels")
+    groups = channels if isinstance(channels, list) else []
+    parts = [entry, *(group for group in groups if isinstance(group, dict))]
     for part in parts:
         part.pop("range", None)
