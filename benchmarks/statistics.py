@@ -36,8 +36,8 @@ class Sizes:
     """How large everything is."""
 
     side: int = 32
-    gram_rows: int = 16_384
-    gram_turns: int = 9
+    gram_rows: int = 50_000
+    gram_turns: int = 7
     memory_rows: tuple[int, int] = (20_000, 80_000)
     keras_rows: int = 8_192
     keras_pairs: int = 5

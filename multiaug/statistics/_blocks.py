@@ -20,7 +20,7 @@ from ._numbers import (
     product_weights,
     rows_before_overflow,
 )
-from ._products import add_blocks, float_block, packed_size, tile_edges
+from ._products import Layout, add_blocks, float_block, tile_layout
 from ._state import Accumulator, as_rows
 
 if TYPE_CHECKING:
@@ -40,24 +40,36 @@ class Buffered(Accumulator):
         padding: what rows that are missing from a step hold; a number, or one per column.
     """
 
-    def __init__(self, rows: int, d: int, dtype: Any, padding: Any) -> None:
+    def __init__(self, rows: int, d: int, dtype: Any, padding: Any, *, buffers: int = 0) -> None:
         self._rows, self._d, self._dtype, self._padding = rows, d, dtype, padding
         self._held: NDArray | None = None
         self._filled = 0
+        # Fresh memory costs more than a copy: page faults. 0 takes it fresh all the same.
+        self._ring: list[NDArray] = []
+        self._buffers, self._next = buffers, 0
 
     def take(self, rows: NDArray) -> None:
         """Put rows (n, d) into the buffer, running a step whenever it is full."""
         begin = 0
         while begin < len(rows):
             if self._held is None:
-                # Fresh every time: the device may still be reading the last one.
-                self._held = np.empty((self._rows, self._d), self._dtype)
+                self._held = self._buffer()
             count = min(self._rows - self._filled, len(rows) - begin)
             self._held[self._filled : self._filled + count] = rows[begin : begin + count]
             self._filled += count
             begin += count
             if self._filled == self._rows:
                 self.flush()
+
+    def _buffer(self) -> NDArray:
+        """Memory that nobody reads any more."""
+        if len(self._ring) < self._buffers:
+            self._ring.append(aligned((self._rows, self._d), self._dtype))
+            return self._ring[-1]
+        if not self._buffers:
+            return np.empty((self._rows, self._d), self._dtype)
+        self._next += 1
+        return self._ring[(self._next - 1) % self._buffers]
 
     def flush(self) -> None:
         """Run a step on whatever is there."""
@@ -81,9 +93,12 @@ class ExactBlocks(Buffered):
         dtype, d = statistic.kind_name, statistic.size
         blocks = _BUFFER_BYTES // (BLOCK_ROWS * d * np.dtype(dtype).itemsize)
         self._blocks = min(max(1, blocks), _MOST_BLOCKS)
-        super().__init__(self._blocks * BLOCK_ROWS, d, dtype, integer_shift(dtype))
-        self._edges = tile_edges(d)
         self._devices = jax.local_devices()
+        # A buffer comes round again when its device has been waited for.
+        ring = len(self._devices) + 1
+        rows = self._blocks * BLOCK_ROWS
+        super().__init__(rows, d, dtype, integer_shift(dtype), buffers=ring)
+        self._layout = tile_layout(d)
         self._accumulators: dict[int, tuple[Any, int]] = {}
         self._turn = 0
         self._state, self._n = state, state.n
@@ -108,10 +123,11 @@ class ExactBlocks(Buffered):
             self._fold(held)
             held, used = jax.device_put(self._zeros(), device), 0
         else:
-            jax.block_until_ready(held)  # at most one buffer waits for each device
+            # The one before has been read: its buffer may be filled again.
+            jax.block_until_ready(held)
         blocks = jax.device_put(rows.reshape(self._blocks, BLOCK_ROWS, self._d), device)
         number = jax.device_put(np.int32(padded // BLOCK_ROWS), device)
-        held = add_blocks(*held, blocks, number, dtype=dtype, edges=self._edges)
+        held = add_blocks(*held, blocks, number, dtype=dtype, layout=self._layout)
         self._accumulators[place] = held, used + padded
 
     def state(self) -> CovarianceState:
@@ -126,7 +142,7 @@ class ExactBlocks(Buffered):
         dtype, d = self._state.statistic.kind_name, self._d
         sums = tuple(np.zeros(d, np.int32) for _ in part_weights(dtype))
         tiles = tuple(
-            tuple(np.zeros((stop - start, d - start), np.int32) for start, stop in self._edges)
+            tuple(np.zeros((u - t, w - v), np.int32) for t, u, v, w in self._layout)
             for _ in product_weights(dtype)
         )
         return sums, tiles
@@ -150,6 +166,15 @@ def _add_tiles(gram: NDArray, tiles: Any, weight: int = 1) -> None:
         begin += flat.size
 
 
+def aligned(shape: tuple[int, int], dtype: Any) -> NDArray:
+    """Memory that XLA reads in place: beginning at a multiple of 64 bytes."""
+    size = shape[0] * shape[1] * np.dtype(dtype).itemsize
+    raw: NDArray = np.empty(size + 64, np.uint8)
+    offset = -raw.ctypes.data % 64
+    found: NDArray = raw[offset : offset + size].view(dtype).reshape(shape)
+    return found
+
+
 def _own(array: NDArray, n: int) -> NDArray:
     """A copy to add to; zeros are not worth reading."""
     return array.copy() if n else np.zeros_like(array)
@@ -163,7 +188,7 @@ class FloatBlocks(Buffered):
         self._wide = kind_of(statistic.kind_name) == "wide"
         dtype = np.float64 if self._wide else np.float32
         super().__init__(BLOCK_ROWS, statistic.size, dtype, 0)
-        self._edges = tile_edges(statistic.size)
+        self._layout = tile_layout(statistic.size)
         self._state, self._n = state, state.n
         self._sum, self._gram = _own(state.sum, state.n), _own(state.gram, state.n)
         self._shift = state.shift
@@ -187,9 +212,9 @@ class FloatBlocks(Buffered):
         if self._wide or needs_float64(rows[:count], self._shift):
             centred = rows[:count].astype(np.float64) - self._shift
             self._sum += centred.sum(0)
-            self._gram += pack(centred.T @ centred, self._edges)
+            self._gram += pack(centred.T @ centred, self._layout)
             return
-        sums, tiles = float_block(rows, self._shift.astype(np.float32), edges=self._edges)
+        sums, tiles = float_block(rows, self._shift.astype(np.float32), layout=self._layout)
         self._sum += np.asarray(sums)
         _add_tiles(self._gram, tiles)
 
@@ -210,7 +235,7 @@ class FixedPointBlocks(Buffered):
         statistic = state.statistic
         rows = max(64, min(self._ROWS, 2 * _BUFFER_BYTES // (8 * statistic.size)))
         super().__init__(rows, statistic.size, np.float64, 0)
-        self._edges = tile_edges(statistic.size)
+        self._layout = tile_layout(statistic.size)
         self._state, self._n = state, state.n
         self._sum, self._gram = _own(state.sum, state.n), _own(state.gram, state.n)
 
@@ -247,7 +272,7 @@ class FixedPointBlocks(Buffered):
     def step(self, rows: NDArray, count: int) -> None:
         """Sum one block; exact."""
         self._sum += rows.sum(0).astype(np.int64)
-        self._gram += pack(rows.T @ rows, self._edges).astype(np.int64)
+        self._gram += pack(rows.T @ rows, self._layout).astype(np.int64)
 
     def state(self) -> CovarianceState:
         """Everything so far."""
@@ -255,15 +280,9 @@ class FixedPointBlocks(Buffered):
         return replace(self._state, n=self._n, sum=self._sum, gram=self._gram)
 
 
-def pack(matrix: NDArray, edges: Any) -> NDArray:
-    """The upper tile rows of a symmetric matrix, one after the other."""
-    found = np.empty(packed_size(edges), matrix.dtype)
-    begin = 0
-    for start, stop in edges:
-        tile = matrix[start:stop, start:]
-        found[begin : begin + tile.size] = tile.reshape(-1)
-        begin += tile.size
-    return found
+def pack(matrix: NDArray, layout: Layout) -> NDArray:
+    """The rectangles of a symmetric matrix, one after the other."""
+    return np.concatenate([matrix[t:u, v:w].reshape(-1) for t, u, v, w in layout])
 
 
 def check_range(owner: str, limits: tuple[float, float] | None) -> None:

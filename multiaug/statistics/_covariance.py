@@ -12,7 +12,7 @@ from ..errors import NotFittedError, ParameterError
 from ..typing import NDArray
 from ._blocks import ExactBlocks, FixedPointBlocks, FloatBlocks, check_range
 from ._numbers import integer_shift, kind_of
-from ._products import packed_size, tile_edges
+from ._products import packed_size, tile_layout
 from ._seen import Seen
 from ._spectrum import Centre, Spectrum, check_centre, decompose, refuse_constant
 from ._state import State, Statistic, channel_count, check_shift, shift_vector
@@ -88,7 +88,7 @@ class Covariance(Statistic):
     def init(self) -> CovarianceState:
         """The state of no records."""
         number = np.int64 if self.exact else np.float64
-        packed = packed_size(tile_edges(self.size))
+        packed = packed_size(tile_layout(self.size))
         return CovarianceState(
             statistic=self, sum=np.zeros(self.size, number), gram=np.zeros(packed, number)
         )
@@ -123,7 +123,7 @@ class CovarianceState(State):
         seen: the chunks they came in.
         shift: float64 (d,), what float sums are about; None for integers, and before any record.
         sum: (d,), of x - shift; int64 where sums are exact, else float64.
-        gram: the upper triangle of the sum of (x - shift)(x - shift)^T, in tile rows, of the
+        gram: the upper triangle of the sum of (x - shift)(x - shift)^T, in rectangles, of the
             same dtype.
     """
 
@@ -229,13 +229,13 @@ class CovarianceState(State):
         """Products over n, both triangles, about the shift."""
         d = self.statistic.size
         moment, begin = np.empty((d, d)), 0
-        for start, stop in tile_edges(d):
-            end = begin + (stop - start) * (d - start)
-            tile = self.gram[begin:end].reshape(stop - start, d - start) / self.n
-            moment[start:stop, start:] = tile
-            moment[start:, start:stop] = tile.T
-            corner = moment[start:stop, start:stop]
-            # Floats: the two halves of a tile on the diagonal may differ in their last bits.
-            corner[...] = np.triu(corner) + np.triu(corner, 1).T
+        for top, bottom, left, right in tile_layout(d):
+            end = begin + (bottom - top) * (right - left)
+            tile = self.gram[begin:end].reshape(bottom - top, right - left) / self.n
+            if top == left:
+                # Floats: the two halves of a tile on the diagonal may differ in their last bits.
+                tile = np.triu(tile) + np.triu(tile, 1).T
+            moment[top:bottom, left:right] = tile
+            moment[left:right, top:bottom] = tile.T
             begin = end
         return moment

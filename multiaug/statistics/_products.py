@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from functools import partial
 
 import jax
@@ -13,34 +14,50 @@ from jax import lax
 from ..typing import Array
 from ._numbers import kind_of, parts_of
 
-Edges = tuple[tuple[int, int], ...]
-"""(start, stop) of the tile rows of a symmetric matrix; row i holds columns start .. d."""
+Layout = tuple[tuple[int, int, int, int], ...]
+"""(top, bottom, left, right) of the rectangles that cover a symmetric matrix's upper triangle."""
 
 Tiles = tuple[tuple[Array, ...], ...]
-"""For each product, its tile rows."""
+"""For each product, its rectangles."""
 
-_TILE = 768
+_LEAF = 192
 _PRECISION = lax.Precision.HIGHEST  # accelerators would round the operands of float products
 
 
-def tile_edges(d: int) -> Edges:
-    """Tile rows of about 768: the upper triangle costs 62 % of the matrix at d = 3072."""
-    count = max(1, round(d / _TILE))
-    cuts = [round(i * d / count) for i in range(count + 1)]
-    return tuple(itertools.pairwise(cuts))
+def tile_layout(d: int) -> Layout:
+    """At most 31 rectangles: 53 % of the matrix, and few thin ones, which multiply slowly."""
+    leaf = max(_LEAF, d // 16)
+
+    def diagonal(start: int, stop: int) -> Iterator[tuple[int, int, int, int]]:
+        if stop - start < 1.5 * leaf:
+            yield start, stop, start, stop
+            return
+        middle = (start + stop) // 2
+        yield from diagonal(start, middle)
+        yield start, middle, middle, stop
+        yield from diagonal(middle, stop)
+
+    def whole() -> Iterator[tuple[int, int, int, int]]:
+        count = max(1, round(d / (4 * leaf)))
+        cuts = [round(i * d / count) for i in range(count + 1)]
+        for start, stop in itertools.pairwise(cuts):
+            yield from diagonal(start, stop)
+            if stop < d:
+                yield start, stop, stop, d
+
+    return tuple(whole())
 
 
-def packed_size(edges: Edges) -> int:
-    """How many numbers the tile rows hold."""
-    d = edges[-1][1]
-    return sum((stop - start) * (d - start) for start, stop in edges)
+def packed_size(layout: Layout) -> int:
+    """How many numbers the rectangles hold."""
+    return sum((bottom - top) * (right - left) for top, bottom, left, right in layout)
 
 
-def _products(parts: tuple[Array, ...], edges: Edges) -> Tiles:
-    """Upper tile rows of the products over the leading axis, of parts (rows, d)."""
+def _products(parts: tuple[Array, ...], layout: Layout) -> Tiles:
+    """The upper triangle of the products over the leading axis, of parts (rows, d)."""
 
     def tiles(a: Array, b: Array) -> tuple[Array, ...]:
-        return tuple(_dot(a[:, i:j], b[:, i:], 0) for i, j in edges)
+        return tuple(_dot(a[:, t:u], b[:, v:w], 0) for t, u, v, w in layout)
 
     if len(parts) == 1:
         return (tiles(parts[0], parts[0]),)
@@ -61,9 +78,9 @@ def _dot(a: Array, b: Array, axis: int) -> Array:
     )
 
 
-@partial(jax.jit, static_argnames=("dtype", "edges"), donate_argnames=("sums", "tiles"))
+@partial(jax.jit, static_argnames=("dtype", "layout"), donate_argnames=("sums", "tiles"))
 def add_blocks(
-    sums: tuple[Array, ...], tiles: Tiles, rows: Array, count: Array, *, dtype: str, edges: Edges
+    sums: tuple[Array, ...], tiles: Tiles, rows: Array, count: Array, *, dtype: str, layout: Layout
 ) -> tuple[tuple[Array, ...], Tiles]:
     """Add the sums and products of integer rows to int32 accumulators; exact.
 
@@ -73,14 +90,14 @@ def add_blocks(
         rows: (blocks, 1024, d), padded with the shift.
         count: how many blocks there are.
         dtype: of the rows.
-        edges: the tile rows.
+        layout: of the tiles.
     """
 
     def body(k: Array, held: tuple[tuple[Array, ...], Tiles]) -> tuple[tuple[Array, ...], Tiles]:
         sums, tiles = held
         parts = parts_of(lax.dynamic_index_in_dim(rows, k, keepdims=False), dtype)
         added = tuple(s + p.sum(0).astype(jnp.int32) for s, p in zip(sums, parts, strict=True))
-        more = _products(parts, edges)
+        more = _products(parts, layout)
         grown = tuple(
             tuple(a + b.astype(jnp.int32) for a, b in zip(old, new, strict=True))
             for old, new in zip(tiles, more, strict=True)
@@ -91,11 +108,11 @@ def add_blocks(
     return found
 
 
-@partial(jax.jit, static_argnames=("edges",))
-def float_block(rows: Array, shift: Array, *, edges: Edges) -> tuple[Array, tuple[Array, ...]]:
+@partial(jax.jit, static_argnames=("layout",))
+def float_block(rows: Array, shift: Array, *, layout: Layout) -> tuple[Array, tuple[Array, ...]]:
     """Sums (d,) and product tiles of up to 1024 rows about a shift, float32."""
     centred = rows.astype(jnp.float32) - shift[None]
-    return centred.sum(0), _products((centred,), edges)[0]
+    return centred.sum(0), _products((centred,), layout)[0]
 
 
 # Features whose products an int32 holds, in blocks of 1024; see `rows_before_overflow`.
