@@ -24,7 +24,7 @@ _WIDE = ("int32", "uint32", "int64", "float64")
 _LARGEST = 1e15
 """Above it, squares of a block leave the range of float32: such blocks are summed in float64."""
 
-_SHIFT_BITS = 12
+_SHIFT_BITS = 23  # what a float32 has
 
 
 def kind_of(dtype: str) -> Kind:
@@ -83,8 +83,9 @@ def product_weights(dtype: str) -> tuple[int, ...]:
 def coarse_shift(rows: NDArray) -> NDArray:
     """A number per column, near the mean, with few enough bits that subtracting it is exact.
 
-    Rounding the difference would be a bias that grows with the number of rows; a shift of a
-    dozen bits on a grid no finer than the spread leaves none.
+    A mean with all its bits would round the differences of values that lie on a grid, such as
+    whole numbers, all the same way: a bias. A power-of-two grid about as wide as the spread
+    leaves none.
 
     Args:
         rows: (n, d), n > 0, finite.
