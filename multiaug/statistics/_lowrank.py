@@ -173,7 +173,9 @@ class LowRankState(State):
             total=total,
             method="lowrank",
             bound=self.bound,
-            optimum=min(total, float((values[:k] + self.bound).sum())),
+            # What was lost adds at most its own k largest eigenvalues, or all of its trace.
+            optimum=float(values[:k].sum())
+            + min(k * self.bound, max(total - float(values.sum()), 0.0)),
         )
 
     def arrays(self) -> dict[str, NDArray]:
