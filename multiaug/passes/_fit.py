@@ -80,7 +80,7 @@ def fit(
         >>> import numpy as np
         >>> import multiaug as ma
         >>> spec = ma.load_spec("rgb-segmentation")
-        >>> pictures = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 3), dtype=np.uint8)
+        >>> pictures = np.random.default_rng(0).integers(0, 256, (256, 8, 8, 3), dtype=np.uint8)
         >>> source = ma.open_source({"image": pictures}, spec)
         >>> stats = ma.fit(source, ma.Moments(), ma.ZCA(), progress=False)
         >>> stats["image"].moments.channel_mean().shape

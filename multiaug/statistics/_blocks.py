@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -166,9 +167,9 @@ def _add_tiles(gram: NDArray, tiles: Any, weight: int = 1) -> None:
         begin += flat.size
 
 
-def aligned(shape: tuple[int, int], dtype: Any) -> NDArray:
+def aligned(shape: tuple[int, ...], dtype: Any) -> NDArray:
     """Memory that XLA reads in place: beginning at a multiple of 64 bytes."""
-    size = shape[0] * shape[1] * np.dtype(dtype).itemsize
+    size = math.prod(shape) * np.dtype(dtype).itemsize
     raw: NDArray = np.empty(size + 64, np.uint8)
     offset = -raw.ctypes.data % 64
     found: NDArray = raw[offset : offset + size].view(dtype).reshape(shape)

@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import StoreError
 from ..files import sha256_array, sha256_of
 from ..typing import NDArray
+from ._blocks import aligned
 
 if TYPE_CHECKING:
     import zarr
@@ -121,7 +122,7 @@ def _read_arrays(folder: Path, listed: Mapping[str, Any], damaged: str) -> dict[
         for name in listed:
             node = group[name]
             assert isinstance(node, zarr.Array)
-            arrays[name] = np.asarray(node[...])
+            arrays[name] = _read_array(node)
     except MemoryError:
         raise
     except Exception as error:  # whatever a codec finds in broken bytes
@@ -138,6 +139,17 @@ def _read_arrays(folder: Path, listed: Mapping[str, Any], damaged: str) -> dict[
                 "Restore the folder from a copy, or fit again."
             )
     return arrays
+
+
+def _read_array(node: zarr.Array[Any]) -> NDArray:
+    """All values, in memory that JAX can use as it is; no more than a chunk besides."""
+    if not node.ndim:
+        return np.asarray(node[...])
+    found = aligned(node.shape, node.dtype)
+    length = max(1, node.chunks[0])
+    for start in range(0, len(found), length):
+        found[start : start + length] = np.asarray(node[start : start + length])
+    return found
 
 
 def _digest(document: Mapping[str, Any], digests: Mapping[str, Any]) -> str:

@@ -131,7 +131,8 @@ class Whiten(Finishing):
             operator, gain, epsilon = _operator(group, self._rule(), self.centre, self.statistic)
             if gain > LARGEST_GAIN:
                 warn_of_gain(gain, epsilon, f"Whiten of {label!r}")
-            built[label] = jax.tree.map(jnp.asarray, operator)
+            # Not jnp.asarray: eigenvectors of large pictures are used where they lie.
+            built[label] = jax.tree.map(jax.device_put, operator)
             gains.append((label, gain, epsilon))
         settle(self, operators=built, gains=tuple(gains))
 
