@@ -240,7 +240,8 @@ def apply(sizes: Sizes) -> list[Row]:
     batch = pictures[:64]
     generator = ImageDataGenerator(zca_whitening=True)
     generator.mean = stats["image"].moments.channel_mean().reshape(1, 1, 3).astype(np.float32)
-    generator.zca_whitening_matrix = whiten.matrix()
+    # float64, as its own fit leaves it under NumPy 2.
+    generator.zca_whitening_matrix = whiten.matrix().astype(np.float64)
     iterator = generator.flow(batch, batch_size=64, shuffle=False)
     held = batch.astype(np.float32)
 

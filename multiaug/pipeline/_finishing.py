@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import jax.numpy as jnp
+
 from ..errors import ParameterError
 from ..spec import DataSpec
 from ..transforms import Container, Finishing, Transform
-from ._structure import leaves
+from ._structure import gains_intrinsics, leaves
 
 
 def split(
@@ -34,6 +36,14 @@ def split(
     return tuple(transforms[:count]), last
 
 
+def untouched(spec: DataSpec, batch: Mapping[str, Any]) -> bool:
+    """Without transforms of single records the entries are themselves: nothing is derived."""
+    entries = [spec.entries[name] for name in batch]
+    return all(entry.kind == "spatial" and not entry.validity for entry in entries) and (
+        not gains_intrinsics(spec.camera)
+    )
+
+
 def finish(
     transforms: Sequence[Finishing], spec: DataSpec, batch: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -41,7 +51,7 @@ def finish(
     done = dict(batch)
     for transform in transforms:
         done |= transform.finish(spec, done)
-    return done
+    return {name: jnp.asarray(array) for name, array in done.items()}
 
 
 def unfinish(

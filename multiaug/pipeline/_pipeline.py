@@ -17,7 +17,7 @@ from ..transforms import Transform, from_config, to_config
 from ..typing import Key, Record, SpatialShape
 from ._blank import blank_record
 from ._execute import draw, execute, is_traced
-from ._finishing import finish, split, unfinish
+from ._finishing import finish, split, unfinish, untouched
 from ._params import RecordParams
 from ._run import Run
 from ._structure import check_frames, check_spec, gains_intrinsics, is_projective, refuse_dense
@@ -291,7 +291,11 @@ class Pipeline:
         moving, finishing = split(self.transforms)
         if finishing:
             out = None  # what came out of an earlier call is of another dtype and shape
-        if params.batched:
+        if params.batched and finishing and not moving and untouched(run.spec, moved):
+            if check and not is_traced(params, moved):
+                check_record_values(run.spec, moved, batch=True)
+            done = moved
+        elif params.batched:
             done = execute(run, moving, params, moved, out=out, check=check)
         else:
             many, one = jax.tree.map(_one_more_axis, (params, moved))
