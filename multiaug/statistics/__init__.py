@@ -5,6 +5,7 @@ from ._apply import in_blocks as in_blocks
 from ._apply import unfilter_pictures as unfilter_pictures
 from ._apply import unwhiten as unwhiten
 from ._apply import whiten as whiten
+from ._basis import DualBasis as DualBasis
 from ._collection import GroupStatistics as GroupStatistics
 from ._collection import Item as Item
 from ._collection import Statistics as Statistics
@@ -17,10 +18,8 @@ from ._covariance import Covariance as Covariance
 from ._covariance import CovarianceState as CovarianceState
 from ._file import read_group as read_group
 from ._file import write_group as write_group
-from ._gram import DualBasis as DualBasis
 from ._gram import Gram as Gram
 from ._gram import GramState as GramState
-from ._gram import PairBlocks as PairBlocks
 from ._lowrank import LowRank as LowRank
 from ._lowrank import LowRankState as LowRankState
 from ._lowrank import RayleighRitz as RayleighRitz
@@ -28,6 +27,7 @@ from ._moments import Moments as Moments
 from ._moments import MomentsState as MomentsState
 from ._numbers import coarse_shift as coarse_shift
 from ._numbers import kind_of as kind_of
+from ._pairs import PairBlocks as PairBlocks
 from ._seen import ChunkId as ChunkId
 from ._seen import Seen as Seen
 from ._spectrum import Spectrum as Spectrum
