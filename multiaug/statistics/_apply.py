@@ -71,7 +71,7 @@ def _filtered(operator: Mapping[str, Array], pictures: Array) -> Array:
 
 
 # Rows of one compiled call on CPUs, whatever the batch: the same bits in batches of every size.
-_BLOCK = 32
+_BLOCK = 64
 
 
 def in_blocks(
@@ -79,7 +79,7 @@ def in_blocks(
 ) -> Array:
     """Run one of the functions above on any number of rows.
 
-    On CPUs always on 32 rows at a time, the last ones repeated; elsewhere, and inside a user's
+    On CPUs always on 64 rows at a time, the last ones repeated; elsewhere, and inside a user's
     own jit, on all of them.
     """
     traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((operator, rows)))
