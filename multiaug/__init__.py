@@ -1,6 +1,7 @@
 """multiaug: augmentation for data that is more than an RGB picture."""
 
 from . import roles as roles
+from . import statistics as statistics
 from ._version import __version__ as __version__
 from .errors import CorruptChunkError as CorruptChunkError
 from .errors import MissingChunkError as MissingChunkError
@@ -12,6 +13,8 @@ from .errors import RecordError as RecordError
 from .errors import SpecError as SpecError
 from .errors import StoreError as StoreError
 from .geometry import estimate_intrinsics as estimate_intrinsics
+from .passes import fit as fit
+from .passes import materialize as materialize
 from .pipeline import Pipeline as Pipeline
 from .pipeline import RecordParams as RecordParams
 from .pipeline import enable_compilation_cache as enable_compilation_cache
@@ -21,6 +24,11 @@ from .spec import DataSpec as DataSpec
 from .spec import EntrySpec as EntrySpec
 from .spec import load_spec as load_spec
 from .spec import shipped_specs as shipped_specs
+from .statistics import ZCA as ZCA
+from .statistics import Moments as Moments
+from .statistics import Stationary as Stationary
+from .statistics import Statistics as Statistics
+from .statistics import load_statistics as load_statistics
 from .store import ArraySource as ArraySource
 from .store import Block as Block
 from .store import Source as Source
@@ -50,5 +58,7 @@ from .transforms import Scale as Scale
 from .transforms import Shear as Shear
 from .transforms import Shuffle as Shuffle
 from .transforms import SomeOf as SomeOf
+from .transforms import Standardize as Standardize
 from .transforms import Translate as Translate
 from .transforms import Transpose as Transpose
+from .transforms import Whiten as Whiten

@@ -17,6 +17,7 @@ from ..transforms import Transform, from_config, to_config
 from ..typing import Key, Record, SpatialShape
 from ._blank import blank_record
 from ._execute import draw, execute, is_traced
+from ._finishing import finish, split, unfinish, untouched
 from ._params import RecordParams
 from ._run import Run
 from ._structure import check_frames, check_spec, gains_intrinsics, is_projective, refuse_dense
@@ -70,6 +71,7 @@ class Pipeline:
                 f"`Pipeline.spec` must be a DataSpec, got {type(self.spec).__name__}. "
                 "Load one with multiaug.load_spec."
             )
+        split(self.transforms)
         check_spec(self.transforms, self.spec)
 
     def sample(self, key: Key, shape: SpatialShape) -> RecordParams:
@@ -90,7 +92,7 @@ class Pipeline:
         frame = _frame(shape)
         check_frames(self.transforms, self.spec, frame)
         keys = key[None] if key.ndim == 0 else key
-        params = draw(self.transforms, keys, self.spec, frame)
+        params = draw(split(self.transforms)[0], keys, self.spec, frame)
         return _first(params) if key.ndim == 0 else params
 
     def __call__(self, key: Key, record: Mapping[str, Any], *, check: bool = True) -> Record:
@@ -187,6 +189,9 @@ class Pipeline:
             ParameterError: a transform that cannot be undone on an entry; an unknown role.
             RecordError: the record does not fit the spec or the params.
         """
+        record = unfinish(
+            split(self.transforms)[1], self.spec, record, batched=params.batched, skip=roles or {}
+        )
         spec = _override(self.spec, roles or {})
         derived = {f"{n}{s}" for n in spec.entries for s in ("_visible", "_valid")}
         if gains_intrinsics(spec.camera) and "intrinsics" not in spec.entries:
@@ -283,12 +288,22 @@ class Pipeline:
         moved = {n: v for n, v in record.items() if n not in values}
         if not moved:
             return values
-        if params.batched:
-            done = execute(run, self.transforms, params, moved, out=out, check=check)
+        moving, finishing = split(self.transforms)
+        if finishing:
+            out = None  # what came out of an earlier call is of another dtype and shape
+        if params.batched and finishing and not moving and untouched(run.spec, moved):
+            if check and not is_traced(params, moved):
+                check_record_values(run.spec, moved, batch=True)
+            done = moved
+        elif params.batched:
+            done = execute(run, moving, params, moved, out=out, check=check)
         else:
             many, one = jax.tree.map(_one_more_axis, (params, moved))
-            found = execute(run, self.transforms, many, one, out=None, check=False)
-            done = {n: a[0] for n, a in found.items()}
+            done = execute(run, moving, many, one, out=None, check=False)
+        if finishing and not run.inverse:
+            done = finish(finishing, self.spec, done)
+        if not params.batched:
+            done = {n: a[0] for n, a in done.items()}
         return _in_order(run.spec, done | values)
 
     def _check_count(self, params: RecordParams, record: Mapping[str, Any]) -> None:

@@ -6,3 +6,4 @@ from ._render import record_limits as record_limits
 from ._render import render as render
 from ._render import render_record as render_record
 from ._sheet import contact_sheet as contact_sheet
+from ._statistics import statistics_sheet as statistics_sheet

@@ -7,6 +7,7 @@ from ._affine import Scale as Scale
 from ._affine import Shear as Shear
 from ._affine import Translate as Translate
 from ._base import Container as Container
+from ._base import Finishing as Finishing
 from ._base import Frame as Frame
 from ._base import Geometric as Geometric
 from ._base import Params as Params
@@ -33,8 +34,10 @@ from ._photometric import Contrast as Contrast
 from ._photometric import Gamma as Gamma
 from ._photometric import GaussianNoise as GaussianNoise
 from ._photometric import Normalize as Normalize
+from ._standardize import Standardize as Standardize
 from ._symmetry import D4 as D4
 from ._symmetry import Rot90 as Rot90
 from ._symmetry import Transpose as Transpose
 from ._warps import Elastic as Elastic
 from ._warps import Perspective as Perspective
+from ._whiten import Whiten as Whiten

@@ -15,6 +15,7 @@ from ..errors import ParameterError
 from ..geometry import Map
 from ..sampling import Exact
 from ..spec import DataSpec
+from ..statistics import Statistics, load_statistics
 from ..typing import Array, Key, SpatialShape
 
 Params = Mapping[str, Any]
@@ -157,6 +158,26 @@ class Photometric(Transform):
         )
 
 
+class Finishing(Transform):
+    """Works on whole batches when all others are done; draws nothing, and stands last.
+
+    For what mixes all pixels of a record, such as whitening: a matrix that is read once for a
+    batch instead of once for every record.
+    """
+
+    def sample(self, key: Key, frame: Frame) -> Params:
+        """Nothing is drawn."""
+        return {}
+
+    @abstractmethod
+    def finish(self, spec: DataSpec, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """The entries that change, of a batch (leading N)."""
+
+    @abstractmethod
+    def unfinish(self, spec: DataSpec, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """Undo `finish` on whatever entries of a batch there are."""
+
+
 class Step(NamedTuple):
     """A leaf transform inside containers: runs where ``on`` is True, always when it is None."""
 
@@ -183,12 +204,18 @@ def static(default: Any = None, **kwargs: Any) -> Any:
     return field(default=default, metadata={"static": True}, **kwargs)
 
 
+def derived(*, static: bool = False) -> Any:
+    """A field that is made from the others and no part of the settings; arrays, unless static."""
+    metadata = {"derived": True, "static": static}
+    return field(default=None, repr=False, compare=False, metadata=metadata)
+
+
 def required() -> Any:
     """A static field without a default."""
     return field(metadata={"static": True})
 
 
-@dataclass_transform(frozen_default=True, field_specifiers=(static, required))
+@dataclass_transform(frozen_default=True, field_specifiers=(static, required, derived))
 def transform(cls: type[T]) -> type[T]:
     """Class decorator: a frozen dataclass, a pytree, and known to JSON pipelines."""
     made = jax.tree_util.register_dataclass(dataclass(frozen=True)(cls))
@@ -301,14 +328,20 @@ def names(value: Any, field_name: str) -> tuple[str, ...] | None:
 def to_config(transform_: Transform) -> dict[str, Any]:
     """A transform as JSON-ready data; arrays become nested lists."""
     config: dict[str, Any] = {"type": transform_.owner}
-    for item in fields(transform_):  # type: ignore[arg-type]
+    for item in _settings(transform_):
         config[item.name] = _plain(getattr(transform_, item.name))
     return config
+
+
+def _settings(transform_: Any) -> list[Any]:
+    return [item for item in fields(transform_) if not item.metadata.get("derived")]
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Transform):
         return to_config(value)
+    if isinstance(value, Statistics):
+        return value.reference()
     if isinstance(value, tuple | list):
         return [_plain(v) for v in value]
     if isinstance(value, np.ndarray | jax.Array):
@@ -331,7 +364,7 @@ def from_config(config: Any, path: str = "$") -> Transform:
             f"{path}.type must name a transform, got {config['type']!r}.{_suggest(config['type'])} "
             "A transform of your own must be imported before its pipeline is read."
         )
-    known = {item.name for item in fields(cls)}  # type: ignore[arg-type]
+    known = {item.name for item in _settings(cls)}
     unknown = sorted(set(config) - known - {"type"})
     if unknown:
         raise ParameterError(
@@ -348,6 +381,8 @@ def from_config(config: Any, path: str = "$") -> Transform:
 
 
 def _build(value: Any, path: str) -> Any:
+    if isinstance(value, Mapping) and set(value) == {"path", "sha256"}:
+        return load_statistics(value["path"], sha256=value["sha256"])
     if isinstance(value, Mapping):
         return from_config(value, path)
     if isinstance(value, list):

@@ -17,7 +17,9 @@ SEEDS = range(8) if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else (1,)
 
 
 def test_every_registered_transform_has_a_case():
-    assert {type(case).__name__ for case in CASES.values()} == set(REGISTRY)
+    # These need statistics of their frame; tests/transforms/test_whiten.py has their promises.
+    fitted = {"Standardize", "Whiten"}
+    assert {type(case).__name__ for case in CASES.values()} == set(REGISTRY) - fitted
 
 
 def test_the_first_draws_of_every_transform_are_frozen():

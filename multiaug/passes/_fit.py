@@ -1,0 +1,208 @@
+"""`fit`: statistics of a source, in bounded memory."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from ..errors import ParameterError
+from ..files import sha256_of
+from ..pipeline import Pipeline
+from ..statistics import GroupStatistics, Item, Moments, MomentsState, Statistic, Statistics
+from ..store import Source
+from ..typing import NDArray
+from ._checkpoint import Checkpoint
+from ._memory import bytes_text, parse_memory
+from ._plan import Plan, Solver, make_plan
+from ._records import InvalidPolicy, Records, check_policy
+from ._run import FitRun, fill_values
+
+
+def fit(
+    source: Source,
+    *statistics: Statistic,
+    progress: bool = True,
+    memory: int | str = "4GB",
+    solver: Solver = "auto",
+    invalid: InvalidPolicy = "raise",
+    pipeline: Pipeline | None = None,
+    rounds: int = 1,
+    seed: int = 0,
+    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_every: float = 60.0,
+) -> Statistics:
+    """Gather statistics of a data set, all of them together, in as few passes as they need.
+
+    Every channel group of the spec has its own. Moments and covariances take one pass; the Gram
+    matrix of large pictures reads pairs of blocks, as large as the memory allows, and its
+    eigenvectors one pass more; so do those of low rank. Blocks are read in a fixed order, so the
+    result is the same on every run; where sums are exact (integers), it does not depend on the
+    order or the blocks at all.
+
+    Args:
+        source: the records; see `multiaug.open_source`.
+        statistics: what to gather: `multiaug.Moments`, `multiaug.ZCA`, `multiaug.Stationary`, or
+            those of `multiaug.statistics`.
+        progress: show a bar with the rate and the time left.
+        memory: what may be used: bytes, or text such as ``"4GB"``. A fit that needs more is
+            refused before the data are read.
+        solver: how ZCA gathers what it needs: ``primal`` (covariance, d x d), ``dual`` (Gram
+            matrix, n x n), ``lowrank``; ``auto`` takes the first that fits, and logs why.
+        invalid: NaN, infinity and pixels without data. ``raise`` refuses NaN and infinity that
+            the spec does not declare, and for all but moments every pixel without data. ``skip``
+            leaves such records out and counts them. ``mask`` puts the mean of the pixel, from a
+            pass of its own, where there are no data; it lowers the variance by their share.
+            Moments leave declared pixels without data out, whatever is said here.
+        pipeline: gather statistics of augmented records.
+        rounds: how often each record is augmented and seen.
+        seed: of the augmentation; record i of round r draws from
+            ``fold_in(fold_in(fold_in(key(seed), r), i), 0)``.
+        checkpoint: a folder that keeps how far the pass has come. A fit that was killed
+            continues from there when it is called again, to the same bits. It stays, so that
+            nothing is lost before the result is saved; remove it then.
+        checkpoint_every: seconds between two checkpoints.
+
+    Returns:
+        The statistics, by channel group.
+
+    Raises:
+        ParameterError: nothing to fit, more memory than allowed, settings that mean nothing, or
+            a checkpoint of another fit.
+        RecordError: NaN, infinity or pixels without data, with chunk and record; records of
+            differing shapes.
+        NotFittedError: too few records, or records that are all alike.
+
+    Example:
+        >>> import numpy as np
+        >>> import multiaug as ma
+        >>> spec = ma.load_spec("rgb-segmentation")
+        >>> pictures = np.random.default_rng(0).integers(0, 256, (256, 8, 8, 3), dtype=np.uint8)
+        >>> source = ma.open_source({"image": pictures}, spec)
+        >>> stats = ma.fit(source, ma.Moments(), ma.ZCA(), progress=False)
+        >>> stats["image"].moments.channel_mean().shape
+        (3,)
+        >>> ma.Whiten(stats).matrix().shape
+        (192, 192)
+    """
+    check_policy(invalid, rounds, pipeline)
+    if not isinstance(source, Source):
+        raise ParameterError(
+            f"`fit.source` must be a source, got {type(source).__name__}. Open one with "
+            "multiaug.open_source."
+        )
+    budget = parse_memory(memory, "fit")
+    records = Records(source, pipeline, rounds, seed, invalid)
+    plan = make_plan(records, statistics, budget, solver)
+    identity = _identity(source, pipeline, rounds, seed)
+    means = None
+    if invalid == "mask":
+        means = _means(records, plan, budget, identity, checkpoint, checkpoint_every, progress)
+    settings = {
+        "source": identity,
+        "invalid": invalid,
+        "pairs of": plan.block_rows,
+        "statistics": [[t.target.label, t.name, t.statistic.to_dict()] for t in plan.tasks],
+    }
+    book = Checkpoint(checkpoint, settings, checkpoint_every)
+    with _bar(progress) as (tick, set_total):
+        run = FitRun(records, plan, means, invalid == "skip", book, identity, tick)
+        set_total(run.total)
+        results = run.run()
+    info = {
+        "source": source.fingerprint,
+        "records": records.n,
+        "rounds": rounds,
+        "skipped": run.dropped,
+        "solvers": plan.solvers,
+        "projected": bytes_text(plan.projected),
+    }
+    if pipeline is not None:
+        info |= {"pipeline": pipeline.to_dict(), "seed": seed}
+    return Statistics(_grouped(plan, results), info)
+
+
+def _grouped(plan: Plan, results: list[Any]) -> dict[str, GroupStatistics]:
+    groups = {}
+    for target in {task.target.label: task.target for task in plan.tasks}.values():
+        held: dict[str, Item] = {
+            name: item for task, name, item in results if task.target.label == target.label
+        }
+        groups[target.label] = GroupStatistics(
+            entry=target.entry,
+            start=target.group.start,
+            role=target.group.role,
+            names=target.group.names,
+            record_shape=target.record_shape,
+            dtype=target.dtype,
+            held=held,
+        )
+    return groups
+
+
+def _identity(source: Source, pipeline: Pipeline | None, rounds: int, seed: int) -> str:
+    """By which the records of a pass are known: of the source, or augmented from it."""
+    if pipeline is None:
+        return source.fingerprint
+    described = json.dumps(pipeline.to_dict(), sort_keys=True)
+    return sha256_of(source.fingerprint, described, f"{rounds} {seed}")
+
+
+def _means(
+    records: Records,
+    plan: Plan,
+    budget: int,
+    identity: str,
+    checkpoint: str | os.PathLike[str] | None,
+    every: float,
+    progress: bool,
+) -> dict[str, NDArray] | None:
+    """What fills pixels without data, from a pass of its own; None where nothing needs it."""
+    wanted = [t.target for t in plan.tasks if t.whitens and t.target.group.invalid is not None]
+    if not wanted:
+        return None
+    entries = tuple(dict.fromkeys(target.entry for target in wanted))
+    moments = make_plan(records, [Moments(entries=entries)], budget, "auto")
+    folder = None if checkpoint is None else Path(checkpoint) / "means"
+    book = Checkpoint(folder, {"source": identity, "entries": list(entries)}, every)
+    with _bar(progress, "means") as (tick, set_total):
+        run = FitRun(records, moments, None, False, book, identity, tick)
+        set_total(run.total)
+        found = {task.target.label: item for task, _, item in run.run()}
+    held = {target.label: found[target.label] for target in wanted}
+    return {
+        target.label: fill_values(target, item)
+        for target in wanted
+        if isinstance(item := held[target.label], MomentsState)
+    }
+
+
+def _bar(
+    shown: bool, name: str = "fit"
+) -> AbstractContextManager[tuple[Callable[[int], Any], Callable[[int], Any]]]:
+    """A progress bar: how to advance it, and how to say where it ends."""
+    if not shown:
+        return nullcontext((lambda count: None, lambda count: None))
+    return _Bar(name)
+
+
+class _Bar(AbstractContextManager[tuple[Callable[[int], Any], Callable[[int], Any]]]):
+    """A tqdm bar whose end is known later."""
+
+    def __init__(self, name: str) -> None:
+        from tqdm.auto import tqdm
+
+        self._bar = tqdm(desc=name, unit=" records", unit_scale=True, smoothing=0.1)
+
+    def __enter__(self) -> tuple[Callable[[int], Any], Callable[[int], Any]]:
+        return self._bar.update, self._set_total
+
+    def _set_total(self, total: int) -> None:
+        self._bar.total = total
+        self._bar.refresh()
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.close()

@@ -1,0 +1,232 @@
+"""What a pass reads: blocks of a source, augmented where asked, cut into channel groups."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..errors import ParameterError, RecordError
+from ..pipeline import Pipeline
+from ..spec import ChannelGroup, is_sound
+from ..statistics import ChunkId
+from ..store import Block, Source
+from ..typing import Array, Key, NDArray
+
+InvalidPolicy = Literal["raise", "skip", "mask"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A channel group of an entry, as it is read.
+
+    Args:
+        label: ``image``, or ``rgbxyz[0:3]`` where the entry holds several groups.
+        entry: name of the entry.
+        group: the channels, with what marks pixels without data in this dtype.
+        record_shape: (H, W, C).
+        dtype: NumPy name.
+    """
+
+    label: str
+    entry: str
+    group: ChannelGroup
+    record_shape: tuple[int, ...]
+    dtype: str
+
+    @property
+    def size(self) -> int:
+        """Numbers per record, d."""
+        return int(np.prod(self.record_shape))
+
+
+class Piece(NamedTuple):
+    """One block.
+
+    Args:
+        chunk: its id; (round, block) under augmentation in several rounds.
+        position: of its records in the whole pass, before any is left out; int64 (n,).
+        parts: label -> (n, H, W, C).
+        dropped: how many records were left out for NaN or infinity.
+    """
+
+    chunk: ChunkId
+    position: NDArray
+    parts: dict[str, NDArray]
+    dropped: int
+
+
+class Records:
+    """Blocks of a source, again and again the same.
+
+    Args:
+        source: the records.
+        pipeline: applied to them; None leaves them as they are.
+        rounds: how often each record is seen, each time augmented anew.
+        seed: of the augmentation.
+        invalid: what is done about NaN and infinity that the spec does not declare.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        pipeline: Pipeline | None,
+        rounds: int,
+        seed: int,
+        invalid: InvalidPolicy,
+    ) -> None:
+        self.source, self.pipeline, self.rounds = source, pipeline, rounds
+        self._seed, self._invalid = seed, invalid
+        self.n = len(source) * rounds
+        blocks = list(source.blocks)
+        self.chunks: list[ChunkId] = [
+            block if rounds == 1 else (number, *np.atleast_1d(block).tolist())
+            for number in range(rounds)
+            for block in blocks
+        ]
+        self._blocks = blocks
+        self.rows_per_block = -(-len(source) // max(1, len(blocks)))
+        self.first = self._augment(source.read([0]), np.zeros(1, np.int64), 0)
+
+    def targets(self) -> list[Target]:
+        """The channel groups of all pictures that there are."""
+        found = []
+        for name, entry in self.source.spec.entries.items():
+            if name not in self.first or entry.kind != "spatial":
+                continue
+            array = self.first[name]
+            array = array[..., None] if array.ndim == 3 else array
+            for group in entry.groups:
+                part = array[..., group.channel_slice()]
+                last = group.start + part.shape[-1]
+                label = name if len(entry.groups) == 1 else f"{name}[{group.start}:{last}]"
+                dtype = part.dtype.name
+                found.append(Target(label, name, group.for_dtype(dtype), part.shape[1:], dtype))
+        return found
+
+    def read(self, positions: Iterable[int], targets: Sequence[Target]) -> Iterator[Piece]:
+        """Read blocks by their place in ``chunks``.
+
+        Raises:
+            RecordError: NaN or infinity, with the chunk and the record, unless they are skipped.
+        """
+        for position in positions:
+            number, place = divmod(position, len(self._blocks))
+            for block in self.source.scan([self._blocks[place]]):
+                yield self._piece(block, number, self.chunks[position], targets)
+
+    def _piece(self, block: Block, number: int, chunk: ChunkId, targets: Sequence[Target]) -> Piece:
+        arrays = dict(block)
+        keep = self._sound(block, targets)
+        dropped = int((~keep).sum())
+        index = block.index
+        if dropped:
+            arrays = {name: array[keep] for name, array in arrays.items()}
+            index = index[keep]
+        if len(index):
+            arrays = self._augment(arrays, index, number)
+        parts = {}
+        for target in targets:
+            array = arrays[target.entry]
+            array = array[..., None] if array.ndim == 3 else array
+            part = np.ascontiguousarray(array[..., target.group.channel_slice()])
+            if len(index):
+                _check_part(target, part, chunk)
+            parts[target.label] = part
+        return Piece(chunk, index + number * len(self.source), parts, dropped)
+
+    def _augment(
+        self, arrays: Mapping[str, NDArray], index: NDArray, number: int
+    ) -> dict[str, NDArray]:
+        if self.pipeline is None:
+            return dict(arrays)
+        keys = record_keys(jax.random.key(self._seed), number, index)
+        done = self.pipeline.batch(keys, arrays, check=False)
+        return {name: np.asarray(array) for name, array in done.items()}
+
+    def _sound(self, block: Block, targets: Sequence[Target]) -> NDArray:
+        """Records without NaN or infinity that the spec does not declare."""
+        keep = np.ones(len(block.index), bool)
+        for name in {target.entry for target in targets}:
+            entry, array = self.source.spec.entries[name], block[name]
+            if is_sound(entry, array):
+                continue
+            bad = _undeclared(array, entry.groups)
+            if not bad.any():
+                continue
+            if self._invalid != "skip":
+                at = np.unravel_index(int(np.argmax(bad)), bad.shape)
+                raise RecordError(
+                    f"fit: found {array[at]} in {name!r}, chunk {block.id}, record "
+                    f"{block.index[at[0]]}, position {tuple(int(i) for i in at[1:])}, expected "
+                    'finite numbers. Repair the record, declare "invalid": "nan" if it means '
+                    "no data, or leave such records out: invalid='skip'."
+                )
+            keep &= ~bad.reshape(len(bad), -1).any(1)
+        return keep
+
+
+def _undeclared(array: NDArray, groups: Sequence[ChannelGroup]) -> NDArray:
+    bad = np.zeros(array.shape, bool)
+    for group in groups:
+        # A single group may lack the channel axis.
+        where = ... if len(groups) == 1 else (..., group.channel_slice())
+        part = array[where]
+        bad[where] = np.isinf(part) if group.invalid == "nan" else ~np.isfinite(part)
+    return bad
+
+
+def _check_part(target: Target, part: NDArray, chunk: ChunkId) -> None:
+    if (part.shape[1:], part.dtype.name) != (target.record_shape, target.dtype):
+        raise RecordError(
+            f"fit: chunk {chunk} holds {target.label!r} as {part.dtype.name} {part.shape[1:]}, the "
+            f"first record as {target.dtype} {target.record_shape}. One statistic is about "
+            "records of one shape and dtype."
+        )
+
+
+def holes(target: Target, part: NDArray) -> NDArray | None:
+    """Where pixels have no data, as the spec declares it; None when nowhere."""
+    mark = target.group.invalid
+    if mark is None:
+        return None
+    found: NDArray = np.isnan(part) if mark == "nan" else part == part.dtype.type(mark)
+    return found if found.any() else None
+
+
+def record_keys(root: Key, number: int, index: NDArray, copy: int = 0) -> Key:
+    """The keys of records: ``fold_in(fold_in(fold_in(root, epoch), index), copy)``."""
+    found: Key = _keys(root, np.uint32(number), index.astype(np.uint32), np.uint32(copy))
+    return found
+
+
+@partial(jax.jit)
+def _keys(root: Key, number: Array, index: Array, copy: Array) -> Any:
+    epoch = jax.random.fold_in(root, number)
+
+    def one(i: Array) -> Key:
+        return jax.random.fold_in(jax.random.fold_in(epoch, i), copy)
+
+    return jax.vmap(one)(jnp.asarray(index))
+
+
+def check_policy(invalid: str, rounds: int, pipeline: Any) -> None:
+    """Refuse settings of a pass that mean nothing."""
+    if invalid not in ("raise", "skip", "mask"):
+        raise ParameterError(f"`fit.invalid` must be raise, skip or mask, got {invalid!r}.")
+    if not isinstance(rounds, int) or rounds < 1:
+        raise ParameterError(f"`fit.rounds` must be a whole number >= 1, got {rounds!r}.")
+    if rounds > 1 and pipeline is None:
+        raise ParameterError(
+            f"`fit.rounds` must be 1 without a pipeline, got {rounds}: every round would see the "
+            "same records. Pass pipeline=.."
+        )
+    if pipeline is not None and not isinstance(pipeline, Pipeline):
+        raise ParameterError(
+            f"`fit.pipeline` must be a Pipeline or None, got {type(pipeline).__name__}."
+        )

@@ -1,0 +1,335 @@
+"""One fit as a list of work items in a fixed order, which a checkpoint can cut anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..errors import NotFittedError, RecordError
+from ..statistics import (
+    Accumulator,
+    DualBasis,
+    GramState,
+    Item,
+    LowRankState,
+    MomentsState,
+    PairBlocks,
+    RayleighRitz,
+    Seen,
+    Spectrum,
+    State,
+)
+from ..typing import NDArray
+from ._checkpoint import Checkpoint
+from ._plan import Plan, Task
+from ._records import Piece, Records, Target, holes
+
+# Sums of floats are cut here, whatever the blocks: the same bits with and without a restart.
+_FLUSH_ROWS = 8192
+
+Step = tuple[int, int | None]
+"""(i, None) reads group i of blocks; (i, j) pairs it with group j."""
+
+
+class FitRun:
+    """All tasks of a plan, fed together.
+
+    Args:
+        records: what is read.
+        plan: what is gathered.
+        means: label -> the mean that fills pixels without data; None refuses them.
+        skip: leave out records with NaN or with pixels without data.
+        checkpoint: where progress is kept.
+        source: fingerprint of what is read.
+        tick: called with the number of records read.
+    """
+
+    def __init__(
+        self,
+        records: Records,
+        plan: Plan,
+        means: dict[str, NDArray] | None,
+        skip: bool,
+        checkpoint: Checkpoint,
+        source: str,
+        tick: Callable[[int], Any],
+    ) -> None:
+        self._records, self._plan = records, plan
+        self._targets = list({task.target.label: task.target for task in plan.tasks}.values())
+        self._means, self._skip = means, skip
+        self._checkpoint, self._source, self._tick = checkpoint, source, tick
+        self._pairs = any(task.name == "gram" for task in plan.tasks)
+        self._free = all(task.statistic.order_free for task in plan.tasks)
+        self._groups = self._make_groups()
+        self._steps = self._make_steps()
+        self._done, self.dropped = 0, 0
+        self._places: dict[str, NDArray] = {}
+        self._held: dict[str, tuple[int, int, NDArray, list[NDArray]]] = {}
+        if self._pairs and skip:
+            self._place_all()
+        self._load()
+
+    def _load(self) -> None:
+        found = self._checkpoint.load()
+        states: Sequence[Any] = [task.statistic.init() for task in self._plan.tasks]
+        if found is not None:
+            document, states = found
+            self._done, self.dropped = document["done"], document["dropped"]
+        self._accumulators: list[Accumulator] = [
+            task.statistic.accumulator(state)
+            for task, state in zip(self._plan.tasks, states, strict=True)
+        ]
+        self._tick(sum(self._rows(step) for step in self._steps[: self._done]))
+
+    @property
+    def total(self) -> int:
+        """Records that will be read, counting every time."""
+        again = self._records.n if self.looks_again else 0
+        return sum(self._rows(step) for step in self._steps) + again
+
+    @property
+    def looks_again(self) -> bool:
+        """Eigenvectors need the records once more."""
+        return any(task.name in ("gram", "lowrank") and task.request for task in self._plan.tasks)
+
+    def run(self) -> list[tuple[Task, str, Item]]:
+        """Do everything; the results with their names."""
+        while self._done < len(self._steps):
+            group, other = step = self._steps[self._done]
+            if other is None:
+                self._read_group(group)
+            else:
+                self._pair(group, other)
+            self._done += 1
+            if self._checkpoint.is_due and self._may_stop(step):
+                self._save()
+        if self._done:
+            self._save()
+        return self._finish()
+
+    def _make_groups(self) -> list[list[int]]:
+        """Neighbouring blocks that are read together."""
+        count, rows = len(self._records.chunks), self._records.rows_per_block
+        length = max(1, self._plan.block_rows // rows) if self._pairs else 1
+        return [list(range(i, min(i + length, count))) for i in range(0, count, length)]
+
+    def _make_steps(self) -> list[Step]:
+        count = len(self._groups)
+        if not self._pairs:
+            return [(i, None) for i in range(count)]
+        # A group stays in memory while the later ones pass by.
+        return [(i, j) for i in range(count) for j in (None, *range(i + 1, count))]
+
+    def _rows(self, step: Step) -> int:
+        group = self._groups[step[0] if step[1] is None else step[1]]
+        last = len(self._records.chunks) - 1
+        rows = len(group) * self._records.rows_per_block
+        if group[-1] == last:
+            rows -= (last + 1) * self._records.rows_per_block - self._records.n
+        return max(rows, 1)
+
+    def _may_stop(self, step: Step) -> bool:
+        """Sums of floats may only be cut where they always are."""
+        return self._free or self._flushes(step[0])
+
+    def _flushes(self, group: int) -> bool:
+        rows = self._records.rows_per_block
+        first, last = self._groups[group][0], self._groups[group][-1]
+        return first * rows // _FLUSH_ROWS != (last + 1) * rows // _FLUSH_ROWS
+
+    def _read_group(self, number: int) -> None:
+        """Feed every accumulator from the blocks of a group."""
+        group = self._groups[number]
+        parts: dict[str, list[tuple[NDArray, NDArray]]] = {}
+        for piece in self._records.read(group, self._targets):
+            self.dropped += piece.dropped
+            for task, accumulator in zip(self._plan.tasks, self._accumulators, strict=True):
+                rows, positions = self._rows_of(task, piece)
+                if isinstance(accumulator, PairBlocks):
+                    parts.setdefault(task.target.label, []).append((rows, positions))
+                else:
+                    accumulator.add(rows)
+            self._tick(len(piece.position))
+        for task, accumulator in zip(self._plan.tasks, self._accumulators, strict=True):
+            if isinstance(accumulator, PairBlocks):
+                self._hold(number, task, accumulator, parts[task.target.label])
+                index, rows, tiles = self._held[task.target.label][1:]
+                if len(rows):
+                    accumulator.add_within(tiles, rows, index)
+            elif not task.statistic.order_free and self._flushes(number):
+                accumulator.state()
+
+    def _hold(
+        self,
+        number: int,
+        task: Task,
+        accumulator: PairBlocks,
+        parts: list[tuple[NDArray, NDArray]],
+    ) -> None:
+        """Keep a group in memory for its pairs."""
+        self._held.pop(task.target.label, None)
+        rows, index = _joined(parts)
+        self._held[task.target.label] = number, index, rows, accumulator.prepare(rows)
+
+    def _pair(self, number: int, other: int) -> None:
+        """Pair a group with a later one."""
+        if any(held[0] != number for held in self._held.values()) or not self._held:
+            self._restore_group(number)
+        parts: dict[str, list[tuple[NDArray, NDArray]]] = {}
+        for piece in self._records.read(self._groups[other], self._targets):
+            for task in self._plan.tasks:
+                if task.name == "gram":
+                    parts.setdefault(task.target.label, []).append(self._rows_of(task, piece))
+            self._tick(len(piece.position))
+        for task, accumulator in zip(self._plan.tasks, self._accumulators, strict=True):
+            if isinstance(accumulator, PairBlocks):
+                _, index, rows, tiles = self._held[task.target.label]
+                others, other_index = _joined(parts.pop(task.target.label))
+                if len(rows) and len(others):
+                    more = accumulator.prepare(others)
+                    accumulator.add_between(tiles, index, len(rows), more, other_index, len(others))
+
+    def _restore_group(self, number: int) -> None:
+        """Read a group again whose own pairs are done: after a restart."""
+        parts: dict[str, list[tuple[NDArray, NDArray]]] = {}
+        for piece in self._records.read(self._groups[number], self._targets):
+            for task in self._plan.tasks:
+                if task.name == "gram":
+                    parts.setdefault(task.target.label, []).append(self._rows_of(task, piece))
+        for task, accumulator in zip(self._plan.tasks, self._accumulators, strict=True):
+            if isinstance(accumulator, PairBlocks):
+                self._hold(number, task, accumulator, parts[task.target.label])
+
+    def _rows_of(self, task: Task, piece: Piece) -> tuple[NDArray, NDArray]:
+        """A piece's rows for one task, and their positions among all that it takes."""
+        rows, positions = piece.parts[task.target.label], piece.position
+        empty = holes(task.target, rows) if task.whitens else None
+        if empty is not None:
+            if self._means is not None:
+                rows = np.where(empty, self._means[task.target.label], rows)
+            elif self._skip:
+                keep = ~empty.reshape(len(rows), -1).any(1)
+                rows, positions = rows[keep], positions[keep]
+            else:
+                self._refuse_holes(task, piece, empty)
+        places = self._places.get(task.target.label)
+        return rows, positions if places is None else places[positions]
+
+    def _refuse_holes(self, task: Task, piece: Piece, empty: NDArray) -> None:
+        at = np.unravel_index(int(np.argmax(empty)), empty.shape)
+        raise RecordError(
+            f"fit: {task.statistic.owner} of {task.target.label!r} must have every pixel, but "
+            f"there are no data at chunk {piece.chunk}, record {piece.position[at[0]]}, position "
+            f"{tuple(int(i) for i in at[1:])}. Pass invalid='mask' to put the mean there, or "
+            "invalid='skip' to leave such records out."
+        )
+
+    def _place_all(self) -> None:
+        """Where each record stands among those that are kept; pairs need it in advance."""
+        kept: dict[str, NDArray] = {}
+        grams = [task for task in self._plan.tasks if task.name == "gram"]
+        for task in grams:
+            kept[task.target.label] = np.zeros(self._records.n, bool)
+        for piece in self._records.read(range(len(self._records.chunks)), self._targets):
+            for task in grams:
+                kept[task.target.label][self._rows_of(task, piece)[1]] = True
+        for task in grams:
+            found = kept[task.target.label]
+            self._places[task.target.label] = np.cumsum(found) - 1
+            task.statistic = replace(task.statistic, records=int(found.sum()))  # type: ignore[call-arg]
+
+    def _states(self) -> list[State]:
+        chunks = [
+            self._records.chunks[i]
+            for group, other in self._steps[: self._done]
+            if other is None
+            for i in self._groups[group]
+        ]
+        seen = Seen().add(chunks, self._source)
+        return [replace(a.state(), seen=seen) for a in self._accumulators]
+
+    def _save(self) -> None:
+        progress = {"done": self._done, "dropped": self.dropped}
+        self._checkpoint.save(progress, self._states())
+
+    def _finish(self) -> list[tuple[Task, str, Item]]:
+        """States and spectra; one more look at the records where eigenvectors need it."""
+        self._held.clear()
+        results: list[tuple[Task, str, Item]] = []
+        looks: list[tuple[Task, Any, Callable[[], Spectrum]]] = []
+        states = self._states()
+        self._accumulators.clear()
+        for task, state in zip(self._plan.tasks, states, strict=True):
+            if not state.n:
+                raise NotFittedError(
+                    f"fit: no record of {task.target.label!r} is left"
+                    + (f", {self.dropped} were left out for NaN." if self.dropped else ".")
+                )
+            if isinstance(state, GramState):
+                looks.append((task, *_dual(task, state)))
+            elif isinstance(state, LowRankState) and task.request is not None:
+                second = RayleighRitz(state)
+                looks.append((task, second, second.spectrum))
+            else:
+                results.append((task, task.name, state))
+        for piece in self._records.read(
+            range(len(self._records.chunks)) if looks else (), self._targets
+        ):
+            for task, look, _ in looks:
+                rows, positions = self._rows_of(task, piece)
+                if len(rows):
+                    look.add(rows, int(positions[0])) if task.name == "gram" else look.add(rows)
+            self._tick(len(piece.position))
+        results += [(task, "zca", spectrum()) for task, _, spectrum in looks]
+        for task, name, item in list(results):
+            if name == "covariance" and task.request is not None:
+                results.append((task, "zca", item.spectrum(task.request.centre)))  # type: ignore[union-attr]
+        return results
+
+
+def _joined(parts: list[tuple[NDArray, NDArray]]) -> tuple[NDArray, int]:
+    """Rows of several blocks, and the position of the first."""
+    positions = np.concatenate([p for _, p in parts])
+    rows = parts[0][0] if len(parts) == 1 else np.concatenate([r for r, _ in parts])
+    if len(positions) and not np.array_equal(positions, positions[0] + np.arange(len(positions))):
+        raise RecordError("fit: the blocks of the source must hold neighbouring records.")
+    return rows, int(positions[0]) if len(positions) else 0
+
+
+def _dual(task: Task, state: GramState) -> tuple[DualBasis, Callable[[], Spectrum]]:
+    """The second look at the records of a Gram matrix, and what comes of it."""
+    assert task.request is not None
+    centre = task.request.centre
+    mean, n = state.centre_of(centre), state.n
+    values, weights, total = state.decompose(centre)
+    values = values[: task.components]
+    basis = DualBasis(state.statistic, weights[: len(values)] / np.sqrt(n * values)[:, None], mean)
+
+    def spectrum() -> Spectrum:
+        return Spectrum(
+            n=n,
+            record_shape=task.target.record_shape,
+            centre=centre,
+            mean=mean,
+            eigenvalues=values,
+            vectors=basis.vectors(),
+            total=total,
+            method="dual",
+        )
+
+    return basis, spectrum
+
+
+def fill_values(target: Target, moments: MomentsState) -> NDArray:
+    """What stands for pixels without data: the mean, rounded to the dtype."""
+    mean = moments.mean()
+    channels = moments.channel_mean()
+    mean = np.where(np.isnan(mean), np.nan_to_num(channels), mean)
+    dtype = np.dtype(target.dtype) if target.dtype != "bfloat16" else np.dtype(np.float32)
+    if dtype.kind in "biu":
+        mean = np.rint(mean)
+    found: NDArray = mean.astype(dtype)
+    return found

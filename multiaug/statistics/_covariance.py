@@ -1,0 +1,241 @@
+"""Sums and products of records: mean and covariance, mergeable, exact for integers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from ..errors import NotFittedError, ParameterError
+from ..typing import NDArray
+from ._blocks import ExactBlocks, FixedPointBlocks, FloatBlocks, check_range
+from ._numbers import integer_shift, kind_of
+from ._products import packed_size, tile_layout
+from ._seen import Seen
+from ._spectrum import Centre, Spectrum, check_centre, decompose, refuse_constant
+from ._state import State, Statistic, channel_count, check_shift, shift_vector
+
+if TYPE_CHECKING:
+    from ._state import Accumulator
+
+
+@dataclass(frozen=True, kw_only=True)
+class Covariance(Statistic):
+    """Mean and covariance of records, flattened in C order: the primal form, memory d^2.
+
+    Integers (bool, int8, uint8, int16, uint16) are summed exactly, so a state has the same bits
+    for any order, any cutting into batches and any number of merged parts. float16, bfloat16 and
+    float32 are summed in float32 about a shift, 1024 rows at a time, and the blocks in float64.
+    int32, uint32, int64 and float64, and floats above 1e15, are summed in float64.
+
+    Args:
+        record_shape: shape of one record; d is the product.
+        dtype: of the records.
+        entries: see `multiaug.fit`.
+        shift: floats are summed about this number; None takes one per pixel, near the mean of
+            the first records. States that are to be merged need the same one: give it, or let
+            `multiaug.fit` agree on it.
+        deterministic: round floats to a grid of 2^20 steps over ``range`` and sum those exactly:
+            the same bits in any order, an error of 5e-8 of the range, about twice the time.
+        range: (lo, hi) of the values, for ``deterministic``.
+
+    Raises:
+        ParameterError: settings that contradict each other.
+
+    Example:
+        >>> import numpy as np
+        >>> rows = np.random.default_rng(0).integers(0, 256, (100, 4, 4, 3), dtype=np.uint8)
+        >>> statistic = Covariance((4, 4, 3), "uint8")
+        >>> whole = statistic.init().update(rows)
+        >>> parts = statistic.init().update(rows[60:]) + statistic.init().update(rows[:60])
+        >>> all(
+        ...     np.array_equal(a, b)
+        ...     for a, b in zip(whole.arrays().values(), parts.arrays().values(), strict=True)
+        ... )
+        True
+        >>> whole.covariance().shape
+        (48, 48)
+    """
+
+    shift: float | None = None
+    deterministic: bool = False
+    range: tuple[float, float] | None = None
+
+    name: ClassVar[str] = "covariance"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.deterministic and (self.dtype is None or kind_of(self.dtype) == "float"):
+            check_range(self.owner, self.range)
+        elif self.range is not None:
+            raise ParameterError(
+                f"`{self.owner}.range` is for deterministic=True on floats, got {self.range!r} "
+                f"with {self.dtype}. Leave it out."
+            )
+        if self.shift is not None and self.dtype is not None and kind_of(self.dtype) != "float":
+            raise ParameterError(
+                f"`{self.owner}.shift` is for floats; sums of {self.dtype} are about "
+                f"{integer_shift(self.dtype)}. Leave it out."
+            )
+
+    @property
+    def exact(self) -> bool:
+        """Its states have the same bits in any order."""
+        return super().exact or self.deterministic
+
+    def init(self) -> CovarianceState:
+        """The state of no records."""
+        number = np.int64 if self.exact else np.float64
+        packed = packed_size(tile_layout(self.size))
+        return CovarianceState(
+            statistic=self, sum=np.zeros(self.size, number), gram=np.zeros(packed, number)
+        )
+
+    def accumulator(self, state: CovarianceState) -> Accumulator:
+        """Something that takes many batches, beginning from a state."""
+        if super().exact:
+            return ExactBlocks(state)
+        return FixedPointBlocks(state) if self.deterministic else FloatBlocks(state)
+
+    def restore(
+        self, attributes: Mapping[str, Any], arrays: Mapping[str, NDArray]
+    ) -> CovarianceState:
+        """A state from its attributes and arrays."""
+        return CovarianceState(
+            statistic=self,
+            n=int(attributes["n"]),
+            seen=Seen.from_dict(attributes["seen"]),
+            shift=arrays.get("shift"),
+            sum=arrays["sum"],
+            gram=arrays["gram"],
+        )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CovarianceState(State):
+    """Count, sums and products of the records seen.
+
+    Args:
+        statistic: the `Covariance`.
+        n: how many records.
+        seen: the chunks they came in.
+        shift: float64 (d,), what float sums are about; None for integers, and before any record.
+        sum: (d,), of x - shift; int64 where sums are exact, else float64.
+        gram: the upper triangle of the sum of (x - shift)(x - shift)^T, in rectangles, of the
+            same dtype.
+    """
+
+    statistic: Covariance
+    sum: NDArray
+    gram: NDArray
+    shift: NDArray | None = None
+
+    def mean(self) -> NDArray:
+        """Mean record, float64, of the record's shape.
+
+        Raises:
+            NotFittedError: no records.
+        """
+        return self._flat(self._mean())
+
+    def channel_mean(self) -> NDArray:
+        """Mean of each channel over records and pixels, float64 (C,)."""
+        channels = channel_count(self.statistic.shape)
+        found: NDArray = self._mean().reshape(-1, channels).mean(0)
+        return found
+
+    def covariance(self, centre: Centre = "pixel") -> NDArray:
+        """Covariance, divided by n.
+
+        Args:
+            centre: ``pixel`` is the covariance; ``channel`` the second moment about the mean of
+                each channel, which Keras calls by the same name.
+
+        Returns:
+            float64 (d, d), records flattened in C order.
+
+        Raises:
+            NotFittedError: no records.
+        """
+        check_centre(centre)
+        scale = self._step()
+        offset = self._sums_mean()
+        moment = self._second_moment()
+        moment *= scale**2
+        moment -= np.outer(offset, offset)
+        if centre == "channel":
+            drift = self._mean() - self._centre(centre)
+            moment += np.outer(drift, drift)
+        return moment
+
+    def spectrum(self, centre: Centre = "pixel") -> Spectrum:
+        """Eigenvalues and eigenvectors of the covariance, in float64; see `covariance`.
+
+        Raises:
+            NotFittedError: fewer than two records.
+        """
+        if self.n < 2:
+            raise NotFittedError(
+                f"Whitening must know at least 2 records, got {self.n}. Fit it on more."
+            )
+        moment, mean = self.covariance(centre), self._centre(centre)
+        drift = float(np.square(self._mean() - mean).sum())
+        # What float32 leaves of products that cancel; integers cancel exactly.
+        rounding = 1e-6 if kind_of(self.statistic.kind_name) == "float" else 1e-13
+        refuse_constant(
+            float(np.trace(moment)) - drift,
+            rounding * float(np.square(self._sums_mean()).sum()) + 1e-13 * drift,
+        )
+        return decompose(moment, mean, n=self.n, centre=centre, record_shape=self.statistic.shape)
+
+    def finalize(self) -> Spectrum:
+        """The `spectrum` about the mean of each pixel."""
+        return self.spectrum()
+
+    def arrays(self) -> dict[str, NDArray]:
+        """``sum``, ``gram`` and, of floats, ``shift``; see the class."""
+        found = {"sum": self.sum, "gram": self.gram}
+        return found if self.shift is None else {**found, "shift": self.shift}
+
+    def _merged(self, other: CovarianceState) -> CovarianceState:
+        check_shift(self, self.shift, other.shift)
+        return replace(self, sum=self.sum + other.sum, gram=self.gram + other.gram)
+
+    def _step(self) -> float:
+        """What one unit of the sums is worth."""
+        if not self.statistic.deterministic or self.statistic.range is None:
+            return 1.0
+        return FixedPointBlocks.step_of(self.statistic.range)
+
+    def _sums_mean(self) -> NDArray:
+        if not self.n:
+            raise NotFittedError("The mean of no records is not defined. Update the state first.")
+        mean: NDArray = self.sum / self.n * self._step()
+        return mean
+
+    def _mean(self) -> NDArray:
+        if self.statistic.deterministic and self.statistic.range is not None:
+            return self._sums_mean() + sum(self.statistic.range) / 2
+        return self._sums_mean() + shift_vector(self.statistic, self.shift)
+
+    def _centre(self, centre: Centre) -> NDArray:
+        if centre == "pixel":
+            return self._mean()
+        return np.resize(self.channel_mean(), self.statistic.size)
+
+    def _second_moment(self) -> NDArray:
+        """Products over n, both triangles, about the shift."""
+        d = self.statistic.size
+        moment, begin = np.empty((d, d)), 0
+        for top, bottom, left, right in tile_layout(d):
+            end = begin + (bottom - top) * (right - left)
+            tile = self.gram[begin:end].reshape(bottom - top, right - left) / self.n
+            if top == left:
+                # Floats: the two halves of a tile on the diagonal may differ in their last bits.
+                tile = np.triu(tile) + np.triu(tile, 1).T
+            moment[top:bottom, left:right] = tile
+            moment[left:right, top:bottom] = tile.T
+            begin = end
+        return moment

@@ -1,0 +1,146 @@
+"""The accumulator of `Gram`: products of pairs of blocks of records."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from ..errors import ParameterError
+from ..typing import NDArray
+from ._numbers import coarse_shift, integer_shift, kind_of, needs_float64, product_weights
+from ._products import FEATURES, pair_products, segment_of
+from ._state import Accumulator, as_rows, channel_count, shift_vector
+
+if TYPE_CHECKING:
+    from ._gram import GramState
+
+_TILE = 1024
+
+
+class PairBlocks(Accumulator):
+    """Products of pairs of blocks, tile by tile, added into a state that it owns."""
+
+    def __init__(self, state: GramState) -> None:
+        self._state = state
+        self._statistic = state.statistic
+        self._d = self._statistic.size
+        self._width = -(-self._d // FEATURES) * FEATURES
+
+    def add(self, batch: NDArray) -> None:
+        """Pairs need positions: see `add_pair`."""
+        raise ParameterError("Gram.update must know the position of the batch: update(batch, 0).")
+
+    def state(self) -> GramState:
+        """Everything so far."""
+        return self._state
+
+    def prepare(self, batch: NDArray) -> list[NDArray]:
+        """Records as padded tiles of rows, which pairs may use again and again."""
+        rows = as_rows(batch)
+        if self._state.shift is None and kind_of(self._statistic.kind_name) in ("float", "wide"):
+            given = self._statistic.shift
+            shift = coarse_shift(rows) if given is None else np.full(self._d, np.float32(given))
+            self._state = replace(self._state, shift=np.asarray(shift, np.float64))
+        height = min(_TILE, -(-len(rows) // max(1, -(-len(rows) // _TILE))))
+        return [self._padded(rows[i : i + height], height) for i in range(0, len(rows), height)]
+
+    def _padded(self, rows: NDArray, height: int) -> NDArray:
+        if len(rows) == height and self._width == self._d:
+            return rows
+        shift = self._state.shift
+        padding = integer_shift(self._statistic.kind_name) if shift is None else 0
+        tile = np.full((height, self._width), padding, rows.dtype)
+        if shift is not None:
+            tile[:, : self._d] = shift
+        tile[: len(rows), : self._d] = rows
+        return tile
+
+    def add_pair(
+        self, rows: NDArray, index: int, others: NDArray | None = None, other_index: int = 0
+    ) -> None:
+        """Add the pairs within a block, or between two."""
+        if not len(rows) or (others is not None and not len(others)):
+            return
+        tiles = self.prepare(rows)
+        if others is None:
+            self.add_within(tiles, rows, index)
+        else:
+            self.add_between(
+                tiles, index, len(rows), self.prepare(others), other_index, len(others)
+            )
+
+    def add_within(self, tiles: list[NDArray], rows: NDArray, index: int) -> None:
+        """Pairs of a block with itself, and its sums."""
+        count, state = len(rows), self._state
+        place = state.gram[index : index + count, index : index + count]
+        height = len(tiles[0])
+        for i, a in enumerate(tiles):
+            for j, b in enumerate(tiles[i:], start=i):
+                found = self._products(a, b)
+                corner = place[i * height : (i + 1) * height, j * height : (j + 1) * height]
+                corner[...] = found[: corner.shape[0], : corner.shape[1]]
+        sums, channels = _sums(as_rows(rows), state)
+        state.sum[...] += sums
+        state.channel_sums[index : index + count] = channels
+        state.covered[index : index + count] = True
+        pairs = state.pairs + count * (count + 1) // 2
+        self._state = replace(state, n=state.n + count, pairs=pairs)
+
+    def add_between(
+        self,
+        tiles: list[NDArray],
+        index: int,
+        count: int,
+        others: list[NDArray],
+        other_index: int,
+        other_count: int,
+    ) -> None:
+        """Pairs between two blocks."""
+        state = self._state
+        place = state.gram[index : index + count, other_index : other_index + other_count]
+        height, width = len(tiles[0]), len(others[0])
+        for i, a in enumerate(tiles):
+            for j, b in enumerate(others):
+                corner = place[i * height : (i + 1) * height, j * width : (j + 1) * width]
+                corner[...] = self._products(a, b)[: corner.shape[0], : corner.shape[1]]
+        self._state = replace(state, pairs=state.pairs + count * other_count)
+
+    def _products(self, a: NDArray, b: NDArray) -> NDArray:
+        dtype, shift = self._statistic.kind_name, self._state.shift
+        vector = shift_vector(self._statistic, shift)
+        if kind_of(dtype) == "wide" or (
+            kind_of(dtype) == "float" and (needs_float64(a, vector) or needs_float64(b, vector))
+        ):
+            d = self._d
+            found: NDArray = (a[:, :d] - vector) @ (b[:, :d] - vector).T
+            return found
+        padded = np.zeros(self._width, np.float32)
+        padded[: self._d] = vector
+        number: Any = np.int64 if kind_of(dtype) != "float" else np.float64
+        total = np.zeros((len(a), len(b)), number)
+        weights = product_weights(dtype)
+        blocks, step = self._width // FEATURES, segment_of(dtype)
+        on_a, on_b = jnp.asarray(a), jnp.asarray(b)
+        for first in range(0, blocks, step):
+            last = np.int32(min(first + step, blocks))
+            parts = pair_products(on_a, on_b, padded, np.int32(first), last, dtype=dtype)
+            for part, weight in zip(parts, weights, strict=True):
+                total += np.asarray(part).astype(number) * weight
+        return total
+
+
+def _sums(rows: NDArray, state: GramState) -> tuple[NDArray, NDArray]:
+    """Sums about the shift over the records (d,), and over the pixels (m, C)."""
+    statistic = state.statistic
+    number = state.sum.dtype
+    vector = shift_vector(statistic, state.shift)
+    channels = channel_count(statistic.shape)
+    over_records, over_pixels = np.zeros(statistic.size, number), []
+    for i in range(0, len(rows), 64):
+        centred = rows[i : i + 64].astype(number) - vector.astype(number)
+        over_records += centred.sum(0)
+        over_pixels.append(centred.reshape(len(centred), -1, channels).sum(1))
+    return over_records, np.concatenate(over_pixels)

@@ -1,0 +1,167 @@
+"""The compiled steps: sums and products of blocks of rows."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from ..typing import Array
+from ._numbers import kind_of, parts_of
+
+Layout = tuple[tuple[int, int, int, int], ...]
+"""(top, bottom, left, right) of the rectangles that cover a symmetric matrix's upper triangle."""
+
+Tiles = tuple[tuple[Array, ...], ...]
+"""For each product, its rectangles."""
+
+_LEAF = 192
+_PRECISION = lax.Precision.HIGHEST  # accelerators would round the operands of float products
+
+
+def tile_layout(d: int) -> Layout:
+    """At most 31 rectangles: 53 % of the matrix, and few thin ones, which multiply slowly."""
+    leaf = max(_LEAF, d // 16)
+
+    def diagonal(start: int, stop: int) -> Iterator[tuple[int, int, int, int]]:
+        if stop - start < 1.5 * leaf:
+            yield start, stop, start, stop
+            return
+        middle = (start + stop) // 2
+        yield from diagonal(start, middle)
+        yield start, middle, middle, stop
+        yield from diagonal(middle, stop)
+
+    def whole() -> Iterator[tuple[int, int, int, int]]:
+        count = max(1, round(d / (4 * leaf)))
+        cuts = [round(i * d / count) for i in range(count + 1)]
+        for start, stop in itertools.pairwise(cuts):
+            yield from diagonal(start, stop)
+            if stop < d:
+                yield start, stop, stop, d
+
+    return tuple(whole())
+
+
+def packed_size(layout: Layout) -> int:
+    """How many numbers the rectangles hold."""
+    return sum((bottom - top) * (right - left) for top, bottom, left, right in layout)
+
+
+def _products(parts: tuple[Array, ...], layout: Layout) -> Tiles:
+    """The upper triangle of the products over the leading axis, of parts (rows, d)."""
+
+    def tiles(a: Array, b: Array) -> tuple[Array, ...]:
+        return tuple(_dot(a[:, t:u], b[:, v:w], 0) for t, u, v, w in layout)
+
+    if len(parts) == 1:
+        return (tiles(parts[0], parts[0]),)
+    high, low = parts
+    # High by low and low by high before they are added: each of them fits float32.
+    crossed = zip(tiles(high, low), tiles(low, high), strict=True)
+    mixed = tuple(a.astype(jnp.int32) + b.astype(jnp.int32) for a, b in crossed)
+    return tiles(high, high), mixed, tiles(low, low)
+
+
+def _dot(a: Array, b: Array, axis: int) -> Array:
+    return lax.dot_general(
+        a,
+        b,
+        (((axis,), (axis,)), ((), ())),
+        precision=_PRECISION,
+        preferred_element_type=jnp.float32,
+    )
+
+
+@partial(jax.jit, static_argnames=("dtype", "layout"), donate_argnames=("sums", "tiles"))
+def add_blocks(
+    sums: tuple[Array, ...], tiles: Tiles, rows: Array, count: Array, *, dtype: str, layout: Layout
+) -> tuple[tuple[Array, ...], Tiles]:
+    """Add the sums and products of integer rows to int32 accumulators; exact.
+
+    Args:
+        sums: (d,) of each part.
+        tiles: of each product.
+        rows: (blocks, 1024, d), padded with the shift.
+        count: how many blocks there are.
+        dtype: of the rows.
+        layout: of the tiles.
+    """
+
+    def body(k: Array, held: tuple[tuple[Array, ...], Tiles]) -> tuple[tuple[Array, ...], Tiles]:
+        sums, tiles = held
+        parts = parts_of(lax.dynamic_index_in_dim(rows, k, keepdims=False), dtype)
+        added = tuple(s + p.sum(0).astype(jnp.int32) for s, p in zip(sums, parts, strict=True))
+        more = _products(parts, layout)
+        grown = tuple(
+            tuple(a + b.astype(jnp.int32) for a, b in zip(old, new, strict=True))
+            for old, new in zip(tiles, more, strict=True)
+        )
+        return added, grown
+
+    found: tuple[tuple[Array, ...], Tiles] = lax.fori_loop(0, count, body, (sums, tiles))
+    return found
+
+
+@partial(jax.jit, static_argnames=("layout",))
+def float_block(rows: Array, shift: Array, *, layout: Layout) -> tuple[Array, tuple[Array, ...]]:
+    """Sums (d,) and product tiles of up to 1024 rows about a shift, float32."""
+    centred = rows.astype(jnp.float32) - shift[None]
+    return centred.sum(0), _products((centred,), layout)[0]
+
+
+# Features whose products an int32 holds, in blocks of 1024; see `rows_before_overflow`.
+FEATURES = 1024
+_SEGMENT = {"byte": 127, "word": 63, "float": 8}
+
+
+def segment_of(dtype: str) -> int:
+    """Blocks of 1024 features that are summed on the device before the host takes over."""
+    return _SEGMENT[kind_of(dtype)]
+
+
+@partial(jax.jit, static_argnames=("dtype",))
+def pair_products(
+    a: Array, b: Array, shift: Array, first: Array, last: Array, *, dtype: str
+) -> tuple[Array, ...]:
+    """Products of two tiles of rows over blocks ``first .. last`` of 1024 features.
+
+    Args:
+        a: (m, blocks * 1024), padded with the shift.
+        b: (k, blocks * 1024), likewise.
+        shift: (blocks * 1024,) float32, of floats; anything for integers.
+        first: the first block.
+        last: the block behind the last one.
+        dtype: of the rows.
+
+    Returns:
+        int32 (m, k) for each product of integers; one float32 (m, k) for floats.
+    """
+    kind = kind_of(dtype)
+
+    def parts(rows: Array, k: Array) -> tuple[Array, ...]:
+        block = lax.dynamic_slice_in_dim(rows, k * FEATURES, FEATURES, 1)
+        if kind != "float":
+            return parts_of(block, dtype)
+        about = lax.dynamic_slice_in_dim(shift, k * FEATURES, FEATURES)
+        return (block.astype(jnp.float32) - about[None],)
+
+    def body(k: Array, held: tuple[Array, ...]) -> tuple[Array, ...]:
+        pa, pb = parts(a, k), parts(b, k)
+        if len(pa) == 1:
+            more = [_dot(pa[0], pb[0], 1)]
+        else:
+            mixed = [_dot(pa[0], pb[1], 1), _dot(pa[1], pb[0], 1)]
+            crossed = mixed[0].astype(jnp.int32) + mixed[1].astype(jnp.int32)
+            more = [_dot(pa[0], pb[0], 1), crossed, _dot(pa[1], pb[1], 1)]
+        return tuple(h + m.astype(h.dtype) for h, m in zip(held, more, strict=True))
+
+    count = 3 if kind == "word" else 1
+    zero = jnp.zeros((a.shape[0], b.shape[0]), np.float32 if kind == "float" else np.int32)
+    found: tuple[Array, ...] = lax.fori_loop(first, last, body, (zero,) * count)
+    return found

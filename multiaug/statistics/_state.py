@@ -1,0 +1,292 @@
+"""What a statistic and its state are: descriptions and data, never changed in place."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+
+from ..errors import ParameterError, RecordError
+from ..typing import ArrayLike, NDArray
+from ._numbers import first_bad, integer_shift, is_exact, kind_of
+from ._seen import ChunkId, Seen
+
+S = TypeVar("S", bound="State")
+
+REGISTRY: dict[str, type[Statistic]] = {}
+"""Statistics by the name that files use."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statistic(ABC):
+    """A description of what is gathered; `fit` fills in shape and dtype where they are left open.
+
+    Args:
+        record_shape: shape of one record, such as (32, 32, 3).
+        dtype: NumPy name of the records' dtype.
+        entries: for `fit`: names of the entries to gather it for; None for those that suit it.
+    """
+
+    record_shape: tuple[int, ...] | None = field(default=None, kw_only=False)
+    dtype: str | None = field(default=None, kw_only=False)
+    entries: tuple[str, ...] | None = None
+
+    name: ClassVar[str] = ""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.name:
+            REGISTRY[cls.name] = cls
+
+    def __post_init__(self) -> None:
+        set_field = object.__setattr__
+        if self.record_shape is not None:
+            shape = tuple(self.record_shape)
+            if any(not isinstance(s, int | np.integer) or s < 1 for s in shape):
+                raise ParameterError(
+                    f"`{self.owner}.record_shape` must be lengths >= 1, got {self.record_shape!r}."
+                )
+            set_field(self, "record_shape", tuple(int(s) for s in shape))
+        if self.dtype is not None:
+            given: Any = self.dtype
+            name = given if isinstance(given, str) else np.dtype(given).name
+            kind_of(name)
+            set_field(self, "dtype", name)
+        if self.entries is not None:
+            named: Any = self.entries
+            held = (named,) if isinstance(named, str) else tuple(named)
+            if not all(isinstance(entry, str) for entry in held):
+                raise ParameterError(
+                    f"`{self.owner}.entries` must be names of entries, got {self.entries!r}."
+                )
+            set_field(self, "entries", held)
+
+    @property
+    def owner(self) -> str:
+        """The name used in errors."""
+        return type(self).__name__
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The record's shape.
+
+        Raises:
+            ParameterError: it was left open.
+        """
+        if self.record_shape is None or self.dtype is None:
+            raise ParameterError(
+                f"`{self.owner}` must know the shape and dtype of a record, got neither. Write "
+                f"{self.owner}((32, 32, 3), 'uint8'), or hand it to multiaug.fit as it is."
+            )
+        return self.record_shape
+
+    @property
+    def size(self) -> int:
+        """Numbers per record, d."""
+        return math.prod(self.shape)
+
+    @property
+    def kind_name(self) -> str:
+        """The dtype; see `shape`."""
+        _ = self.shape
+        assert self.dtype is not None
+        return self.dtype
+
+    @property
+    def exact(self) -> bool:
+        """Its states have the same bits in any order."""
+        return is_exact(self.kind_name)
+
+    @property
+    def order_free(self) -> bool:
+        """Not even the cutting into batches changes a bit."""
+        return self.exact
+
+    @abstractmethod
+    def init(self) -> State:
+        """The state of no records."""
+
+    @abstractmethod
+    def accumulator(self, state: Any) -> Accumulator:
+        """Something that takes many batches, beginning from a state."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The description as JSON-ready data."""
+        return {
+            item.name: list(value) if isinstance(value, tuple) else value
+            for item in fields(self)
+            if (value := getattr(self, item.name)) is not None
+        }
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Statistic:
+        """The inverse of `to_dict`."""
+        settings: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in document.items()
+        }
+        return cls(**settings)
+
+    @abstractmethod
+    def restore(self, attributes: Mapping[str, Any], arrays: Mapping[str, NDArray]) -> State:
+        """A state from what `State.attributes` and `State.arrays` gave."""
+
+
+class Accumulator(ABC):
+    """Takes batches in place of a chain of states; one owner, never shared."""
+
+    @abstractmethod
+    def add(self, batch: NDArray) -> None:
+        """Take records (n, ...), any number, already checked."""
+
+    @abstractmethod
+    def state(self) -> Any:
+        """The state so far; it shares memory with what is added later, so save or copy it."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class State(ABC):
+    """What is known of the records seen so far.
+
+    Args:
+        statistic: what is gathered.
+        n: how many records.
+        seen: the chunks they came in, as far as they were named.
+    """
+
+    statistic: Any
+    n: int = 0
+    seen: Seen = field(default_factory=Seen)
+
+    def update(self: S, batch: ArrayLike, *, chunk: ChunkId | None = None, source: str = "") -> S:
+        """The state after some more records.
+
+        Args:
+            batch: (n, ...), any number of records of the statistic's shape and dtype.
+            chunk: an id; the same one is refused a second time.
+            source: what ``chunk`` is an id in: a source's fingerprint.
+
+        Raises:
+            RecordError: another shape or dtype, NaN or infinity, with the position.
+            ParameterError: the chunk has been seen.
+        """
+        rows = check_batch(self.statistic, batch, chunk)
+        seen = self.seen if chunk is None else self.seen.add([chunk], source)
+        accumulator = self.statistic.accumulator(self)
+        accumulator.add(rows)
+        found: S = replace(accumulator.state(), seen=seen)
+        return found
+
+    def merge(self: S, other: S) -> S:
+        """The state of the records of both.
+
+        Raises:
+            ParameterError: different statistics, shapes, dtypes or shifts, or chunks in common.
+        """
+        if type(other) is not type(self) or self.statistic.to_dict() != other.statistic.to_dict():
+            raise ParameterError(
+                f"Only states of the same statistic can be merged, got {_text(self)} and "
+                f"{_text(other)}."
+            )
+        seen = self.seen.union(other.seen)
+        if self.is_empty or other.is_empty:
+            return replace(other if self.is_empty else self, seen=seen)
+        return replace(self._merged(other), n=self.n + other.n, seen=seen)
+
+    def __add__(self: S, other: S) -> S:
+        return self.merge(other) if isinstance(other, State) else NotImplemented
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing has been counted."""
+        return not self.n
+
+    @abstractmethod
+    def _merged(self: S, other: S) -> S:
+        """Both together; neither is empty, and they are of the same statistic."""
+
+    @abstractmethod
+    def arrays(self) -> dict[str, NDArray]:
+        """The numbers of the state, by name."""
+
+    def attributes(self) -> dict[str, Any]:
+        """What else the state holds, JSON-ready."""
+        return {}
+
+    @abstractmethod
+    def finalize(self) -> Any:
+        """What people wanted to know.
+
+        Raises:
+            NotFittedError: too few records.
+        """
+
+    def _flat(self, array: NDArray) -> NDArray:
+        return array.reshape(self.statistic.shape)
+
+
+def _text(state: Any) -> str:
+    if not isinstance(state, State):
+        return repr(state)
+    s = state.statistic
+    return f"{s.owner} of {s.dtype} {s.record_shape}"
+
+
+def check_shift(state: State, mine: NDArray | None, theirs: NDArray | None) -> None:
+    """Refuse states about different shifts: their sums do not add up."""
+    if mine is not None and theirs is not None and not np.array_equal(mine, theirs):
+        raise ParameterError(
+            f"Only states about the same shift can be merged, got two {_text(state)} about "
+            "different ones. Give both the same: "
+            f"{state.statistic.owner}(..., shift=value)."
+        )
+
+
+def check_batch(statistic: Statistic, batch: ArrayLike, chunk: ChunkId | None) -> NDArray:
+    """The records of a batch, (n, ...).
+
+    Raises:
+        RecordError: another shape or dtype, NaN or infinity.
+    """
+    rows = np.asarray(batch)
+    shape = statistic.shape
+    if rows.shape[1:] != shape or rows.ndim != len(shape) + 1:
+        raise RecordError(
+            f"{statistic.owner}: a batch must have shape (n, {', '.join(map(str, shape))}), got "
+            f"{rows.shape}. One statistic is about records of one shape."
+        )
+    if rows.dtype.name != statistic.dtype:
+        raise RecordError(
+            f"{statistic.owner}: a batch must be {statistic.dtype}, got {rows.dtype.name}. "
+            "Convert it, or gather statistics for each dtype apart."
+        )
+    bad = first_bad(rows)
+    if bad is not None:
+        where = f"chunk {chunk}, " if chunk is not None else ""
+        raise RecordError(
+            f"{statistic.owner}: found {rows[bad]} at {where}record {bad[0]}, position {bad[1:]}, "
+            "expected finite numbers. Repair the record, or leave it out: "
+            "multiaug.fit(..., invalid='skip') drops and counts such records."
+        )
+    return rows
+
+
+def as_rows(batch: NDArray) -> NDArray:
+    """Records as rows (n, d) of a dtype that NumPy and JAX compute with."""
+    rows = batch.reshape(len(batch), math.prod(batch.shape[1:]))
+    return rows.astype(np.float32) if kind_of(batch.dtype.name) == "float" else rows
+
+
+def channel_count(shape: tuple[int, ...]) -> int:
+    """The length of the channel axis: the last, except that (h, w) has a single channel."""
+    return 1 if len(shape) == 2 else shape[-1]
+
+
+def shift_vector(statistic: Statistic, shift: NDArray | None) -> NDArray:
+    """What the sums are about, float64 (d,)."""
+    if shift is not None:
+        return shift
+    return np.full(statistic.size, float(integer_shift(statistic.kind_name)))

@@ -1,0 +1,127 @@
+"""Subtract the mean of a data set, divide by its standard deviation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import ParameterError
+from ..statistics import Statistics
+from ..typing import Array
+from ._base import (
+    Frame,
+    Params,
+    Photometric,
+    Range,
+    Target,
+    choice,
+    derived,
+    flag,
+    names,
+    number,
+    required,
+    settle,
+    static,
+    transform,
+)
+from ._fitted import check_frame, check_statistics, wanted_groups
+
+
+@transform
+class Standardize(Photometric):
+    """``(r v - r mean) / (r std + epsilon)`` with the moments of a data set; float32.
+
+    Args:
+        statistics: from `multiaug.fit` with `multiaug.Moments`.
+        centre: ``channel``: mean and std of each channel, as Keras has it; ``pixel``: of each
+            pixel, on frames of the fitted size.
+        scale: divide by the std; False only subtracts the mean.
+        epsilon: added to the std, in rescaled units.
+        rescale: r, a number that values are multiplied by first, such as 1 / 255.
+        entries: entries to touch; None for all that were fitted.
+
+    Raises:
+        NotFittedError: no moments of an entry.
+        ParameterError: settings out of range.
+    """
+
+    statistics: Statistics = required()
+    centre: str = static("channel")
+    scale: bool = static(True)
+    epsilon: float = static(1e-6)
+    rescale: float = static(1.0)
+    entries: Any = static()
+    arrays: Any = derived()
+    by_channel = True
+    keeps_dtype = False
+
+    def __post_init__(self) -> None:
+        if self.arrays is not None:
+            return  # rebuilt by JAX
+        settle(
+            self,
+            statistics=check_statistics(self.statistics, "Standardize"),
+            centre=choice(self.centre, "Standardize.centre", ("channel", "pixel")),
+            scale=flag(self.scale, "Standardize.scale"),
+            epsilon=number(self.epsilon, "Standardize.epsilon", low=0),
+            rescale=number(self.rescale, "Standardize.rescale"),
+            entries=names(self.entries, "Standardize.entries"),
+        )
+        if self.rescale == 0:
+            raise ParameterError("`Standardize.rescale` must not be 0, got 0.")
+        settle(self, arrays=self._build())
+
+    def _build(self) -> dict[str, dict[str, Any]]:
+        built = {}
+        groups = wanted_groups(self.statistics, self.entries, "moments", "Standardize")
+        for group in groups.values():
+            if group.role != "intensity":
+                continue
+            moments = group.moments
+            if self.centre == "pixel":
+                mean, std = moments.mean(), moments.std()
+            else:
+                mean = moments.channel_mean()[None, None]
+                std = moments.channel_std()[None, None]
+            # A pixel that was never valid has no mean: 0 leaves it as it is.
+            mean, std = np.nan_to_num(mean), np.nan_to_num(std, nan=1.0)
+            spread = std * abs(self.rescale) + self.epsilon if self.scale else np.ones_like(std)
+            built[f"{group.entry}:{group.start}"] = {
+                "mean": (mean * self.rescale).astype(np.float32),
+                # A constant pixel is 0 after centring, whatever it is divided by.
+                "std": np.where(spread > 0, spread, 1.0).astype(np.float32),
+            }
+        return built
+
+    def check(self, frame: Frame) -> None:
+        """The frame and the channels must be those that were fitted."""
+        groups = wanted_groups(self.statistics, self.entries, "moments", "Standardize")
+        held = {k: g for k, g in groups.items() if g.role == "intensity"}
+        check_frame(held, frame, "Standardize", by_pixel=self.centre == "pixel")
+
+    def touches(self, name: str) -> bool:
+        """True when the entry was fitted, and is wanted."""
+        return any(key.rpartition(":")[0] == name for key in self.arrays)
+
+    def out_range(self, given: Range) -> Range:
+        """Standardised values count in units of one: black and white are 0 and 1."""
+        return 0.0, 1.0
+
+    def sample(self, key: Any, frame: Frame) -> Params:
+        """Nothing is drawn."""
+        return {}
+
+    def apply(self, params: Params, values: Array, target: Target) -> Array:
+        """``(r v - r mean) / (r std + epsilon)``."""
+        held = self._of(target)
+        return (values * np.float32(self.rescale) - held["mean"]) / held["std"]
+
+    def invert(self, params: Params, values: Array, target: Target) -> Array:
+        """``(v (r std + epsilon) + r mean) / r``."""
+        held = self._of(target)
+        return (values * held["std"] + held["mean"]) / np.float32(self.rescale)
+
+    def _of(self, target: Target) -> dict[str, Array]:
+        found: dict[str, Array] = self.arrays[f"{target.name}:{target.start}"]
+        return found

@@ -1,0 +1,105 @@
+from contextlib import nullcontext
+
+import numpy as np
+import pytest
+
+from multiaug.errors import NotFittedError, ParameterError, RecordError
+from multiaug.statistics import Moments, kind_of
+from tests.statistics.pictures import pictures
+
+DTYPES = ("bool", "int8", "uint8", "int16", "uint16", "int32", "float16", "float32", "float64")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_matches_numpy(dtype):
+    records = pictures(1100, 3, 2, dtype=dtype)
+    state = Moments(records.shape[1:], dtype).init()
+    for start in (0, 300, 999):
+        state = state.update(records[start : {0: 300, 300: 999, 999: 1100}[start]])
+    values = records.astype(np.float64)
+    bar = {"rtol": 1e-5} if kind_of(dtype) == "float" else {"rtol": 1e-9}
+    np.testing.assert_allclose(state.mean(), values.mean(0), **bar)
+    np.testing.assert_allclose(state.variance(), values.var(0), **bar)
+    np.testing.assert_allclose(state.std(), values.std(0), **bar)
+    np.testing.assert_array_equal(state.minimum(), records.min(0))
+    np.testing.assert_array_equal(state.maximum(), records.max(0))
+    table = state.finalize()
+    channels = values.reshape(-1, 3)
+    np.testing.assert_allclose(table["mean"], channels.mean(0), **bar)
+    np.testing.assert_allclose(table["variance"], channels.var(0), **bar)
+    np.testing.assert_array_equal(table["minimum"], channels.min(0))
+    np.testing.assert_array_equal(table["maximum"], channels.max(0))
+    assert table["count"].tolist() == [6600] * 3
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16"])
+def test_integers_have_the_same_bits_in_any_order(dtype):
+    records = pictures(500, dtype=dtype)
+    statistic = Moments(records.shape[1:], dtype)
+    one = statistic.init().update(records)
+    two = statistic.init().update(records[200:][::-1]) + statistic.init().update(records[:200])
+    for name, array in one.arrays().items():
+        np.testing.assert_array_equal(array, two.arrays()[name])
+
+
+@pytest.mark.parametrize(("dtype", "worst"), [("uint8", 0), ("uint16", 0), ("int16", -32768)])
+def test_sums_of_the_worst_values(dtype, worst):
+    records = np.full((3000, 2), worst, dtype)
+    state = Moments((2,), dtype).init().update(records)
+    assert state.mean().tolist() == [worst, worst]
+    assert state.variance().tolist() == [0, 0]
+
+
+def test_large_offsets_do_not_cancel():
+    records = (np.random.default_rng(0).standard_normal((4000, 3)) + 1e6).astype(np.float32)
+    state = Moments((3,), "float32").init().update(records)
+    np.testing.assert_allclose(state.variance(), records.astype(np.float64).var(0), rtol=1e-5)
+
+
+def test_huge_values():
+    records = pictures(20, dtype="float32") * np.float32(1e25)
+    state = Moments(records.shape[1:], "float32").init().update(records)
+    np.testing.assert_allclose(state.variance(), records.astype(np.float64).var(0), rtol=1e-9)
+
+
+def test_float16_is_summed_in_float32():
+    records = np.full((300, 4, 4, 3), 60000, np.float16)
+    state = Moments((4, 4, 3), "float16").init().update(records)
+    assert state.channel_mean().tolist() == [60000] * 3
+
+
+@pytest.mark.parametrize("mark", ["nan", 0])
+def test_pixels_without_data_are_left_out(mark):
+    records = pictures(50, dtype="float32")
+    hole = np.random.default_rng(0).random(records.shape) < 0.2
+    hole[:, 0, 0, 0] = True
+    held = np.where(hole, np.nan, records)
+    given = np.where(hole, np.float32(np.nan if mark == "nan" else 0), records)
+    with pytest.raises(RecordError, match="found nan") if mark == "nan" else nullcontext():
+        Moments(records.shape[1:], "float32").init().update(given)
+    statistic = Moments(records.shape[1:], "float32", invalid=mark)
+    accumulator = statistic.accumulator(statistic.init())
+    accumulator.add(given)
+    state = accumulator.state()
+    assert np.isnan(state.mean()[0, 0, 0])
+    valid = ~hole.all(0)
+    np.testing.assert_allclose(state.mean()[valid], np.nanmean(held[:, valid], 0), rtol=1e-5)
+    np.testing.assert_allclose(state.variance()[valid], np.nanvar(held[:, valid], 0), rtol=1e-4)
+    np.testing.assert_array_equal(state.count.reshape(hole.shape[1:]), (~hole).sum(0))
+
+
+def test_no_records():
+    state = Moments((2, 2, 1), "uint8").init()
+    for ask in (state.mean, state.finalize, state.minimum):
+        with pytest.raises(NotFittedError, match="no records"):
+            ask()
+    one = state.update(np.full((1, 2, 2, 1), 7, np.uint8))
+    assert one.mean().ravel().tolist() == [7] * 4
+    assert one.variance().ravel().tolist() == [0] * 4
+
+
+def test_states_that_do_not_belong_together():
+    with pytest.raises(ParameterError, match="same statistic"):
+        Moments((3,), "uint8").init() + Moments((3,), "uint16").init()
+    with pytest.raises(ParameterError, match="is for floats"):
+        Moments((3,), "uint8", shift=3.0)
