@@ -17,6 +17,7 @@ from ..typing import NDArray
 from ._group import looks_like_zarr
 from ._layout import Layout
 from ._marker import Marker
+from ._objects import FileObjects
 from ._structure import check_entries, common_length
 
 if TYPE_CHECKING:
@@ -136,9 +137,9 @@ class _Writer:
             )
         if self.records > self.written:
             self._flush(self.records - self.written)
-        for name, array in self.arrays.items():
+        for array in self.arrays.values():
             array.resize((self.records, *array.shape[1:]))
-            lost = next(Layout(array, self.folder / name).missing(0, self.records), None)
+            lost = next(Layout(array, FileObjects(self.folder)).missing(0, self.records), None)
             if lost is not None:
                 raise StoreError(f"{target}: chunk {lost.key} was written and is not there.")
         sha256 = {name: digest.hexdigest() for name, digest in self.digests.items()}
