@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import deque
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -67,9 +68,23 @@ class BufferPool:
         return array
 
 
+# Scratch of threads that have ended: the next ones need not touch fresh pages.
+_LEFT: deque[NDArray] = deque(maxlen=8)
+
+
+class _Buffers:
+    """A thread's buffers by their use."""
+
+    def __init__(self) -> None:
+        self.by_use: dict[str, NDArray] = {}
+
+    def __del__(self) -> None:
+        _LEFT.extend(self.by_use.values())
+
+
 class _Scratch(threading.local):
     def __init__(self) -> None:
-        self.buffers: dict[str, NDArray] = {}
+        self.buffers = _Buffers()
 
 
 _SCRATCH = _Scratch()
@@ -77,8 +92,18 @@ _SCRATCH = _Scratch()
 
 def scratch(size: int, use: str) -> NDArray:
     """Bytes (size,) of the calling thread, valid until its next call for the same use."""
-    buffer = _SCRATCH.buffers.get(use)
+    buffers = _SCRATCH.buffers.by_use
+    buffer = buffers.get(use)
     if buffer is None or buffer.size < size:
-        _SCRATCH.buffers[use] = buffer = aligned(max(size + size // 8, 64 * 1024))
+        buffers[use] = buffer = _left_over(size)
     view: NDArray = buffer[:size]
     return view
+
+
+def _left_over(size: int) -> NDArray:
+    """A buffer of an ended thread if it is large enough, else a new one."""
+    with suppress(IndexError):
+        buffer = _LEFT.pop()
+        if buffer.size >= size:
+            return buffer
+    return aligned(max(size + size // 8, 1 << 16))

@@ -15,8 +15,14 @@ from ._source import Block, Structure
 
 ReadRange = Callable[[int, int, Mapping[str, NDArray]], None]
 
-# Blocks larger than this are read one ahead, smaller ones so many that all threads have work.
-_LARGE_BLOCK = 16 * 2**20
+# Small blocks are read together, up to this size: starting threads costs as much as a megabyte.
+_GROUP_BYTES = 8 * 2**20
+# Memory that a source keeps between scans; more goes back to the system.
+_KEPT_BYTES = 128 * 2**20
+
+Pools = dict[int, dict[str, BufferPool]]
+# Id, first record and end of a block.
+Span = tuple[int, int, int]
 
 
 def core_count() -> int:
@@ -26,56 +32,92 @@ def core_count() -> int:
 
 
 def scan_in_threads(
-    spans: Sequence[tuple[int, int, int]],
+    spans: Sequence[Span],
     structure: Mapping[str, Structure],
     chunk: int,
     read_range: ReadRange,
+    pools: Pools,
 ) -> Iterator[Block]:
     """Yield blocks in order while later ones are being read.
 
     Args:
-        spans: id, first record and end of every block.
+        spans: the blocks.
         structure: entry name -> shape of one record, and dtype.
         chunk: records that are decoded together; blocks are cut for the threads at its multiples.
         read_range: reads neighbouring records into arrays.
+        pools: memory of earlier scans of the same source; what this one leaves is put there.
     """
     if not spans:
         return
-    longest = max(stop - start for _, start, stop in spans)
+    record = sum(s.nbytes for s in structure.values())
+    groups = list(_grouped(spans, _GROUP_BYTES // max(1, record)))
+    longest = max(group[-1][2] - group[0][1] for group in groups)
     rows = -(-longest // chunk) * chunk  # room for the last chunk's unused rows
-    pools = {n: BufferPool(rows * s.nbytes, keep=4) for n, s in structure.items()}
+    # Threads that find work waiting need not be woken; large groups keep them busy by themselves.
+    depth = 4 if rows * record <= _GROUP_BYTES else 2
+    own = pools.get(rows) or {
+        n: BufferPool(rows * s.nbytes, depth + 1) for n, s in structure.items()
+    }
+    if (depth + 1) * rows * record <= _KEPT_BYTES:
+        pools.clear()
+        pools[rows] = own
     threads = core_count()
-    size = rows * sum(s.nbytes for s in structure.values())
-    ahead = 1 if size > _LARGE_BLOCK else max(2, threads)
+
+    def start(executor: ThreadPoolExecutor, group: Sequence[Span]) -> _Started:
+        first, last = group[0][1], group[-1][2]
+        room = -(-(last - first) // chunk) * chunk
+        arrays = {n: own[n].lend((room, *s.shape), s.dtype) for n, s in structure.items()}
+        futures = [
+            executor.submit(_read, read_range, low, high, low - first, arrays)
+            for low, high in _cut(first, last, chunk, threads)
+        ]
+        return group, arrays, futures
 
     with ThreadPoolExecutor(threads, thread_name_prefix="multiaug-scan") as executor:
-        waiting: deque[tuple[int, int, int, dict[str, NDArray], list[Future[None]]]] = deque()
-        todo = iter(spans)
+        waiting: deque[_Started] = deque()
+        todo = iter(groups)
         try:
             while True:
-                while len(waiting) <= ahead and (span := next(todo, None)) is not None:
-                    number, start, stop = span
-                    room = -(-(stop - start) // chunk) * chunk
-                    arrays = {
-                        n: pools[n].lend((room, *s.shape), s.dtype) for n, s in structure.items()
-                    }
-                    futures = [
-                        executor.submit(_read, read_range, low, high, low - start, arrays)
-                        for low, high in _cut(start, stop, chunk, threads)
-                    ]
-                    waiting.append((number, start, stop, arrays, futures))
+                while len(waiting) < depth and (following := next(todo, None)) is not None:
+                    waiting.append(start(executor, following))
                 if not waiting:
                     return
-                number, start, stop, arrays, futures = waiting.popleft()
-                for future in futures:
-                    future.result()
-                index = np.arange(start, stop, dtype=np.int64)
-                block = Block(number, index, {n: a[: stop - start] for n, a in arrays.items()})
-                del arrays, futures  # the consumer alone decides how long the memory is in use
-                yield block
-                del block
+                yield from _blocks(*waiting.popleft())
         finally:
             executor.shutdown(wait=True, cancel_futures=True)
+
+
+_Started = tuple[Sequence[Span], dict[str, NDArray], list[Future[None]]]
+
+
+def _blocks(
+    group: Sequence[Span], arrays: Mapping[str, NDArray], futures: Sequence[Future[None]]
+) -> Iterator[Block]:
+    for future in futures:
+        future.result()
+    first = group[0][1]
+    blocks = [
+        Block(
+            number,
+            np.arange(start, stop, dtype=np.int64),
+            {n: a[start - first : stop - first] for n, a in arrays.items()},
+        )
+        for number, start, stop in reversed(group)
+    ]
+    del arrays, futures  # the consumer alone decides how long the memory is in use
+    while blocks:
+        yield blocks.pop()
+
+
+def _grouped(spans: Sequence[Span], records: int) -> Iterator[list[Span]]:
+    """Neighbours that are read together: at most so many records, or a single block."""
+    group = [spans[0]]
+    for span in spans[1:]:
+        if span[1] != group[-1][2] or span[2] - group[0][1] > records:
+            yield group
+            group = []
+        group.append(span)
+    yield group
 
 
 def _read(

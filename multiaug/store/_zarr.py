@@ -18,7 +18,7 @@ from ._group import open_arrays, open_group
 from ._marker import read_marker
 from ._objects import FileObjects, Objects, StoreObjects
 from ._reader import ArrayReader, OnMissing
-from ._scan import scan_in_threads
+from ._scan import Pools, scan_in_threads
 from ._source import Block, BlockId, Structure, check_blocks, check_indices, check_out
 from ._structure import check_entries, common_length
 from ._verify import digest_of
@@ -87,6 +87,7 @@ class ZarrSource:
         structures = {n: Structure(a.shape, np.dtype(a.dtype)) for n, a in arrays.items()}
         check_entries(self._spec, structures, self._where)
         self._objects = _objects_of(self.group)
+        self._pools: Pools = {}
         vouched = self._marker is not None
         self._readers = {
             n: ArrayReader(a, self._objects, self._where, self.on_missing, vouched=vouched)
@@ -166,7 +167,7 @@ class ZarrSource:
         """
         numbers = check_blocks(blocks, len(self.blocks))
         spans = [(n, n * self._block, min((n + 1) * self._block, self._length)) for n in numbers]
-        return scan_in_threads(spans, self.structure, self._chunk, self.read_range)
+        return scan_in_threads(spans, self.structure, self._chunk, self.read_range, self._pools)
 
     def read_range(self, start: int, stop: int, out: Mapping[str, NDArray]) -> None:
         """Read neighbouring records into arrays that are there already.
