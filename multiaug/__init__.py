@@ -12,6 +12,9 @@ from .errors import RecordError as RecordError
 from .errors import SpecError as SpecError
 from .errors import StoreError as StoreError
 from .geometry import estimate_intrinsics as estimate_intrinsics
+from .loader import Loader as Loader
+from .loader import class_weights as class_weights
+from .loader import hash_split as hash_split
 from .pipeline import Pipeline as Pipeline
 from .pipeline import RecordParams as RecordParams
 from .pipeline import enable_compilation_cache as enable_compilation_cache

@@ -2,6 +2,8 @@
 
 from ._arrays import ArraySource as ArraySource
 from ._open import open_source as open_source
+from ._pool import BufferPool as BufferPool
+from ._pool import aligned as aligned
 from ._source import Block as Block
 from ._source import BlockId as BlockId
 from ._source import ChunkedSource as ChunkedSource

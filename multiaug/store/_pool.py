@@ -78,8 +78,9 @@ class _Buffers:
     def __init__(self) -> None:
         self.by_use: dict[str, NDArray] = {}
 
-    def __del__(self) -> None:
-        _LEFT.extend(self.by_use.values())
+    # The default argument is still there when the interpreter is taking modules apart.
+    def __del__(self, left: deque[NDArray] = _LEFT) -> None:
+        left.extend(self.by_use.values())
 
 
 class _Scratch(threading.local):

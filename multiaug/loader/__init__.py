@@ -1,0 +1,6 @@
+"""Batches of augmented records from a source, in a resumable random order."""
+
+from ._loader import Loader as Loader
+from ._memory import parse_memory as parse_memory
+from ._split import class_weights as class_weights
+from ._split import hash_split as hash_split
