@@ -26,6 +26,9 @@ from .spec import load_spec as load_spec
 from .spec import shipped_specs as shipped_specs
 from .store import ArraySource as ArraySource
 from .store import Block as Block
+from .store import CloudSource as CloudSource
+from .store import NpySource as NpySource
+from .store import PictureSource as PictureSource
 from .store import Source as Source
 from .store import ZarrSource as ZarrSource
 from .store import open_source as open_source

@@ -1,7 +1,10 @@
-"""Sources of records: arrays in memory and zarr stores. NumPy and zarr, never JAX."""
+"""Sources of records, and stores to write them to. NumPy and zarr, never JAX."""
 
 from ._arrays import ArraySource as ArraySource
+from ._clouds import CloudSource as CloudSource
+from ._npy import NpySource as NpySource
 from ._open import open_source as open_source
+from ._pictures import PictureSource as PictureSource
 from ._pool import BufferPool as BufferPool
 from ._pool import aligned as aligned
 from ._source import Block as Block

@@ -20,6 +20,11 @@ _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _METADATA = ("zarr.json", ".zgroup", ".zarray")
 
 
+def is_address(path: object) -> bool:
+    """Return whether a path is an address such as s3://bucket/train.zarr."""
+    return isinstance(path, str) and bool(_ADDRESS.match(path))
+
+
 def looks_like_zarr(path: Path) -> bool:
     """Return whether a folder has zarr metadata in it."""
     return any((path / name).is_file() for name in _METADATA)
@@ -36,8 +41,8 @@ def open_group(path: str | os.PathLike[str] | Store) -> tuple[zarr.Group, str]:
 
     if isinstance(path, Store):
         return _open(path, str(path))
-    if isinstance(path, str) and _ADDRESS.match(path):
-        return _open(_remote(path), path)
+    if is_address(path):
+        return _open(_remote(str(path)), str(path))
     folder = Path(path)
     if not folder.exists():
         raise StoreError(f"{folder}: there is nothing there. Check the path.")
