@@ -15,6 +15,9 @@ from .geometry import estimate_intrinsics as estimate_intrinsics
 from .loader import Loader as Loader
 from .loader import class_weights as class_weights
 from .loader import hash_split as hash_split
+from .passes import convert as convert
+from .passes import export as export
+from .passes import map_batches as map_batches
 from .pipeline import Pipeline as Pipeline
 from .pipeline import RecordParams as RecordParams
 from .pipeline import enable_compilation_cache as enable_compilation_cache

@@ -100,3 +100,8 @@ def _mix_int(word: int) -> int:
     word = (word ^ (word >> 30)) * _M1 % _WORD
     word = (word ^ (word >> 27)) * _M2 % _WORD
     return word ^ (word >> 31)
+
+
+def random_order(count: int, seed: int) -> Permutation:
+    """A random order of 0 .. count - 1 that does not change from release to release."""
+    return Permutation(count, derive(seed))

@@ -7,6 +7,7 @@ from ._open import open_source as open_source
 from ._pictures import PictureSource as PictureSource
 from ._pool import BufferPool as BufferPool
 from ._pool import aligned as aligned
+from ._sharded import ShardedWriter as ShardedWriter
 from ._source import Block as Block
 from ._source import BlockId as BlockId
 from ._source import ChunkedSource as ChunkedSource
