@@ -6,7 +6,7 @@ import logging
 import os
 import weakref
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from ..pipeline import Pipeline
 from ..store import ChunkedSource, Source
 from ..typing import NDArray
 from ._adapt import chunked
+from ._doors import grain_dataset, keras_dataset, tensorflow_dataset, torch_dataset
 from ._keys import record_keys
 from ._memory import Budget, Needs, divide, parse_memory, warn_of_narrow_window
 from ._order import Epoch, Order, Shuffle
@@ -292,6 +293,50 @@ class Loader:
             )
         self.__dict__.update(again.__dict__)
 
+    def split(self, part: int, parts: int) -> Loader:
+        """A loader of one part of this one's records, for a process of several on this host.
+
+        Args:
+            part: from 0.
+            parts: how many there are.
+        """
+        host, hosts = self.shard
+        shard = (host * parts + part, hosts * parts)
+        own = Loader(**{**self._settings, "shard": shard, "streams": None})
+        own._epoch, own._started = self._epoch, self._started
+        return own
+
+    def shapes(self) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
+        """Entry name -> shape of one record and dtype, as batches hold them."""
+        one = self._one(self._epoch)
+        return {n: (tuple(a.shape[1:]), np.dtype(a.dtype)) for n, a in one.items()}
+
+    def torch(self) -> Any:
+        """A ``torch.utils.data.IterableDataset`` of whole batches, through DLPack.
+
+        ``DataLoader(loader.torch(), batch_size=None)`` reads in this process, with this loader's
+        threads; with ``num_workers=n, multiprocessing_context="spawn"`` each worker reads its
+        share. Tensors may share memory that JAX regards as constant: clone before writing to it.
+        """
+        return torch_dataset(self)
+
+    def grain(self) -> Any:
+        """A ``grain.IterDataset`` of whole batches; its iterator has get_state and set_state."""
+        return grain_dataset(self)
+
+    def keras(self, inputs: str | Sequence[str], targets: str | Sequence[str] | None = None) -> Any:
+        """A ``keras.utils.PyDataset`` of (inputs, targets); use it with ``fit(shuffle=False)``.
+
+        Args:
+            inputs: name of the entry that a model gets, or names, for a mapping.
+            targets: the same for what it should give.
+        """
+        return keras_dataset(self, inputs, targets)
+
+    def tensorflow(self) -> Any:
+        """A ``tf.data.Dataset`` of whole batches."""
+        return tensorflow_dataset(self)
+
     def __reduce__(self) -> tuple[Any, ...]:
         # Threads and memory stay behind; where the stream stands goes along.
         return _rebuild, (self._settings, self._epoch, self._position, self._started)
@@ -385,9 +430,12 @@ class Loader:
         """A batch without records: nothing; of one of several hosts arrays of length 0."""
         if self.shard[1] == 1:
             return None
-        none = np.zeros(1, np.int64)
-        raw = RawBatch(Plan(0, none, none), self._chunked.read(none))
-        return {name: array[:0] for name, array in self._finish(raw, epoch).items()}
+        return {name: array[:0] for name, array in self._one(epoch).items()}
+
+    def _one(self, epoch: int) -> dict[str, Any]:
+        """A batch of the first record."""
+        first = np.zeros(1, np.int64)
+        return self._finish(RawBatch(Plan(0, first, first), self._chunked.read(first)), epoch)
 
     def _result_bytes(self) -> int:
         """About what one record takes when it comes out of the pipeline."""

@@ -129,7 +129,8 @@ class ShardedWriter:
 
         start, stop = self.rows(block)
         group = zarr.open_group(self.partial, mode="r+")
-        digests, sizes = {}, {}
+        digests: dict[str, str] = {}
+        sizes: dict[str, int] = {}
         try:
             for name, values in arrays.items():
                 array = group[name]
