@@ -1,5 +1,6 @@
 """multiaug: augmentation for data that is more than an RGB picture."""
 
+from . import distributed as distributed
 from . import roles as roles
 from ._version import __version__ as __version__
 from .errors import CorruptChunkError as CorruptChunkError

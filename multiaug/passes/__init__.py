@@ -7,4 +7,5 @@ from ._runner import ADAPTERS as ADAPTERS
 from ._runner import Runner as Runner
 from ._runner import SerialRunner as SerialRunner
 from ._runner import ThreadRunner as ThreadRunner
+from ._runner import Work as Work
 from ._runner import as_runner as as_runner

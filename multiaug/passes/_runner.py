@@ -82,11 +82,11 @@ def as_runner(scheduler: Any, workers: int = 1) -> Runner:
     """
     if scheduler is None:
         return SerialRunner() if workers == 1 else ThreadRunner(workers)
+    top = type(scheduler).__module__.partition(".")[0]
+    if top in ADAPTERS:  # asked first: a client has a method `run` of its own
+        return ADAPTERS[top](scheduler)
     if isinstance(scheduler, Runner):
         return scheduler
-    top = type(scheduler).__module__.partition(".")[0]
-    if top in ADAPTERS:
-        return ADAPTERS[top](scheduler)
     raise ParameterError(
         "`scheduler` must be None, a dask.distributed.Client or a multiaug.passes.Runner, got "
         f"{type(scheduler).__name__}."

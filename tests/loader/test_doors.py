@@ -1,6 +1,7 @@
 """Two steps of training with every framework that is installed."""
 
 import importlib
+import os
 
 import numpy as np
 import pytest
@@ -98,7 +99,9 @@ def test_grain(loader, expected):
     assert records[0]["image"].shape == (8, 8, 3)
 
 
-def test_keras(loader):
+def test_keras(loader, monkeypatch):
+    if "KERAS_BACKEND" not in os.environ:
+        monkeypatch.setenv("KERAS_BACKEND", "jax")  # the one that is always there
     keras = pytest.importorskip("keras")
     model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 1)])
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
