@@ -420,11 +420,9 @@ class Loader:
 
             results = self._recycler(len(index), run)
         sharding = self.sharding or local_sharding(len(index))
-        found = {name: to_jax(array, sharding) for name, array in results.items()}
         place = np.int32 if len(self.source) < 2**31 else np.uint32
-        found["index"] = to_jax(index.astype(place), sharding)
-        found["copy"] = to_jax(copy.astype(np.int32), sharding)
-        return found
+        labels = {"index": index.astype(place), "copy": copy.astype(np.int32)}
+        return to_jax({**results, **labels}, sharding)
 
     def _empty(self, epoch: int) -> dict[str, Any] | None:
         """A batch without records: nothing; of one of several hosts arrays of length 0."""

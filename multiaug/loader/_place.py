@@ -16,19 +16,21 @@ _AXIS = "records"
 _WIDE = frozenset(["int64", "uint64", "float64", "complex128"])
 
 
-def to_jax(array: Any, sharding: Sharding | None) -> Any:
-    """The array on JAX's devices; values that JAX would shorten stay with NumPy.
+def to_jax(arrays: Mapping[str, Any], sharding: Sharding | None) -> dict[str, Any]:
+    """The arrays on JAX's devices; values that JAX would shorten stay with NumPy.
 
     On CPUs JAX uses page-aligned NumPy memory as it is. It holds on to the array for as long as
     it does, and pooled arrays go back to their pool only after that.
     """
-    if isinstance(array, jax.Array):
-        return array if sharding is None else _spread(array, sharding)
-    if array.dtype.name in _WIDE:
-        return np.array(array)  # a copy: NumPy users expect to own what they are given
-    if sharding is None:
-        return jax.device_put(array)
-    return _spread(array, sharding)
+    # Copies of wide ones: NumPy users expect to own what they are given.
+    wide = {n: np.array(a) for n, a in arrays.items() if a.dtype.name in _WIDE}
+    rest = {n: a for n, a in arrays.items() if n not in wide}
+    if sharding is not None:
+        placed = {n: _spread(a, sharding) for n, a in rest.items()}
+    else:
+        away = {n: a for n, a in rest.items() if not isinstance(a, jax.Array)}
+        placed = {**rest, **jax.device_put(away)}
+    return {n: wide[n] if n in wide else placed[n] for n in arrays}
 
 
 def _spread(array: Any, sharding: Sharding) -> Any:

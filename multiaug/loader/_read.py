@@ -236,13 +236,14 @@ class _Run:
 
     def _cut(self, plan: Plan, low: int, high: int) -> Iterator[_Piece]:
         """A batch in halves of halves, until each can be read while another one is held."""
-        chunks, counts = np.unique(plan.index[low:high] // self._reader.length, return_counts=True)
-        if len(chunks) > max(1, self._reader.slot_count // 2):
+        # Not np.unique: it lets go of the interpreter, and gets it back late.
+        counts = Counter((plan.index[low:high] // self._reader.length).tolist())
+        if len(counts) > max(1, 3 * self._reader.slot_count // 4):
             middle = (low + high) // 2
             yield from self._cut(plan, low, middle)
             yield from self._cut(plan, middle, high)
         else:
-            yield _Piece(plan, low, high, dict(zip(chunks.tolist(), counts.tolist(), strict=True)))
+            yield _Piece(plan, low, high, dict(counts))
 
     def _look_ahead(self) -> bool:
         piece = next(self._pieces, None)
