@@ -399,14 +399,18 @@ class Loader:
     ) -> Iterator[tuple[int, dict[str, Any] | None]]:
         """Finished batches, made in the prefetching thread."""
         history = self._history(epoch, first)
-        for raw in self._open_reader().read(self._plans(epoch, first), history, losses):
-            batch = (
-                self._finish(raw, epoch.number)
-                if len(raw.plan.index)
-                else self._empty(epoch.number)
-            )
-            yield raw.plan.step, batch
-            del raw, batch
+        raws = self._open_reader().read(self._plans(epoch, first), history, losses)
+        # Gathering goes on while the pipeline computes; without one there is nothing to wait for.
+        with Prefetcher(raws, 1 if self._prefetch and self.pipeline is not None else 0) as ahead:
+            for raw in ahead:
+                if len(raw.plan.index):
+                    batch: dict[str, Any] | None = self._finish(raw, epoch.number)
+                else:
+                    batch = self._empty(epoch.number)
+                step = raw.plan.step
+                del raw
+                yield step, batch
+                del batch
 
     def _finish(self, raw: RawBatch, epoch: int) -> dict[str, Any]:
         index, copy = raw.plan.index, raw.plan.copy

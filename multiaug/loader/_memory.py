@@ -63,7 +63,7 @@ class Needs:
         """Everything but the chunks: it does not depend on the window."""
         # Ready ones, one in the making, one in use, and the one that the caller has just left.
         live = self.prefetch + 3
-        batches = live * self.batch if not self.result else 2 * self.batch + live * self.result
+        batches = live * self.batch if not self.result else 4 * self.batch + live * self.result
         return batches + self.threads * self.decoder
 
 
