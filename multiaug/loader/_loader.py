@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("multiaug.loader")
 _REMOTE_THREADS = 16
+# Opening and seeking costs as much as copying about as many bytes.
+_LARGE_RECORD = 32 * 1024
 
 
 class Loader:
@@ -478,10 +480,14 @@ class Loader:
 
     def _open_reader(self) -> ChunkReader | RowReader:
         if self._reader is None:
-            if self._rows:
-                self._reader = RowReader(
-                    self._chunked, self.batch_size, self._threads, self._prefetch
-                )
+            # Where single records can be read there is no need to hold the window's chunks. The
+            # order is the same, as it depends on their length alone.
+            record = sum(s.nbytes for s in self._chunked.structure.values())
+            room = self._budget.slots * self._chunked.chunk >= 2 * self.batch_size
+            seeks = getattr(self._chunked, "row_access", False) and record >= _LARGE_RECORD
+            if self._rows or (seeks and room and self._order.shuffle is not None):
+                ahead = self._prefetch if self._rows else min(1, self._prefetch)
+                self._reader = RowReader(self._chunked, self.batch_size, self._threads, ahead)
             else:
                 self._reader = ChunkReader(
                     self._chunked, self._budget.slots, self.batch_size, self._threads

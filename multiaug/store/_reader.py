@@ -17,7 +17,7 @@ from ._codecs import DamageError, read_chain
 from ._layout import Layout, MissingChunk
 from ._objects import FileObjects, Objects, read_at
 from ._pool import scratch
-from ._shards import OpenShard, open_shard
+from ._shards import OpenFile, OpenShard, open_shard
 
 if TYPE_CHECKING:
     import zarr
@@ -27,6 +27,7 @@ OnMissing = Literal["raise", "fill"]
 _TRIES = 3  # of a chunk that does not decode: it may have been read while it was replaced
 _FIRST_WAIT = 0.01  # seconds; doubled from try to try
 _OPEN_SHARDS = 16
+_OPEN_FILES = 64
 _LARGEST_KEPT_CHUNK = 32 * 2**20
 
 
@@ -78,6 +79,7 @@ class ArrayReader:
         self._in_place = exact and chain is not None and chain.order == "C"
         self.chunk_bytes = int(np.prod(self.chunks)) * self.dtype.itemsize
         self._shards: OrderedDict[str, OpenShard] = OrderedDict()
+        self._files: OrderedDict[int, OpenFile] = OrderedDict()
         self._lock = threading.Lock()
         # The last chunk of an array whose chunks are longer than what is read at once.
         self.keeps_chunks = False
@@ -88,6 +90,12 @@ class ArrayReader:
     def direct(self) -> bool:
         """Whether chunks are decoded here, and not by zarr-python."""
         return self._chain is not None
+
+    @property
+    def seekable(self) -> bool:
+        """Whether single rows can be read out of a chunk: values as they are, in files."""
+        local = isinstance(self._objects, FileObjects)
+        return local and self._in_place and self._chain is not None and self._chain.plain
 
     @property
     def in_place(self) -> bool:
@@ -135,6 +143,9 @@ class ArrayReader:
             for place, row in enumerate(rows.tolist()):
                 self._decode_chunk(row, out[place : place + 1])
             return
+        if self.seekable:
+            self._seek(rows, out)
+            return
         chunks = rows // length
         order = np.argsort(chunks, kind="stable")
         for places in np.split(order, np.flatnonzero(np.diff(chunks[order])) + 1):
@@ -149,6 +160,48 @@ class ArrayReader:
                 out[places] = values[inside - low]
             else:
                 out[places] = self._chunk(chunk, int(inside.max()) + 1)[inside]
+
+    def _seek(self, rows: NDArray, out: NDArray) -> None:
+        """Read rows without the rest of their chunks."""
+        size = self.layout.record_bytes
+        memory = out.reshape(len(rows), -1).view(np.uint8)
+        for place, row in enumerate(rows.tolist()):
+            chunk, inside = divmod(row, self.chunks[0])
+            found = self._open_chunk(chunk)
+            if found is not None:
+                start = found.start + inside * size
+                whole = read_at(found.handle, start, size, memory[place]).size == size
+            if found is None or not whole:
+                # Something is wrong with the chunk; reading all of it says what.
+                out[place] = self._chunk(chunk, inside + 1)[inside]
+
+    def _open_chunk(self, chunk: int) -> OpenFile | None:
+        """The file of a chunk and where in it the chunk begins; None if it is not whole."""
+        found = self._files.get(chunk)
+        if found is not None:
+            return found
+        position = (chunk, *(0 for _ in self._grid))
+        key = self._stored_key(position)
+        try:
+            if self._sharding is None:
+                assert isinstance(self._objects, FileObjects)
+                found = OpenFile(self._objects.root / key, 0)
+                whole = found.size == self.chunk_bytes
+            else:
+                shard = self._shard(key)
+                span = None if shard is None else shard.span(self._inner(position))
+                whole = span is not None and span[1] == self.chunk_bytes
+                if shard is not None and span is not None:
+                    found = OpenFile(shard, span[0])
+        except (OSError, DamageError):
+            return None
+        if found is None or not whole:
+            return None
+        with self._lock:
+            self._files[chunk] = found
+            while len(self._files) > _OPEN_FILES:
+                self._files.popitem(last=False)  # closed when its last reader lets go
+        return found
 
     def missing(self, start: int, stop: int) -> MissingChunk | None:
         """The first chunk with any of the rows [start, stop) that is not in the store."""
@@ -293,6 +346,7 @@ class ArrayReader:
     def _forget(self, key: str) -> None:
         with self._lock:
             self._shards.pop(key, None)
+            self._files.clear()
         self._objects.forget(key)
 
     def _fill(self, position: tuple[int, ...], out: NDArray) -> None:

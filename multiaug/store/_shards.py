@@ -57,6 +57,28 @@ class OpenShard:
             os.close(self.handle)  # type: ignore[arg-type]
 
 
+class OpenFile:
+    """Where in a file a chunk begins; the file stays open for as long as this is held.
+
+    Args:
+        file: a path, or the shard that is open already.
+        start: of the chunk, in bytes.
+    """
+
+    def __init__(self, file: Path | OpenShard, start: int) -> None:
+        self.start = start
+        self._shard = file if isinstance(file, OpenShard) else None
+        self._own = None if isinstance(file, OpenShard) else os.open(file, os.O_RDONLY)
+        handle = self._own if self._shard is None else self._shard.handle
+        assert handle is not None
+        self.handle: int = handle
+        self.size = os.fstat(self.handle).st_size
+
+    def __del__(self) -> None:
+        if getattr(self, "_own", None) is not None:
+            os.close(self._own)  # type: ignore[arg-type]
+
+
 def open_shard(
     objects: Objects, key: str, path: Path | None, counts: tuple[int, ...], rule: Sharding
 ) -> OpenShard | None:

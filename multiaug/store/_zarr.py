@@ -126,6 +126,11 @@ class ZarrSource:
         return self._objects.remote
 
     @property
+    def row_access(self) -> bool:
+        """Whether single records are read without the rest of their chunks: nothing is packed."""
+        return all(r.seekable or r.keeps_chunks for r in self._readers.values())
+
+    @property
     def direct(self) -> dict[str, bool]:
         """Entry name -> whether its chunks are decoded here (True) or by zarr-python (False)."""
         return {name: reader.direct for name, reader in self._readers.items()}

@@ -11,12 +11,14 @@ import warnings
 import jax
 import numpy as np
 import pytest
+import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 
 import multiaug as ma
 from multiaug.errors import CorruptChunkError, ParameterError, StoreError
 from multiaug.loader import Loader, class_weights, hash_split
+from multiaug.loader._read import RowReader
 from tests.loader.conftest import arrays
 
 
@@ -173,6 +175,28 @@ def test_resuming_continues_with_the_next_epoch(stores, pipeline):
     fresh.restore(other.state())
     np.testing.assert_array_equal(next(iter(fresh))["image"], epochs[1][1])
     np.testing.assert_array_equal(next(iter(fresh))["image"], epochs[2][0])
+
+
+@pytest.mark.parametrize("shards", [None, 8])
+def test_rows_of_chunks_that_are_not_packed(tmp_path, spec, stores, monkeypatch, shards):
+    """They are read one by one; the stream is the one of any other codec."""
+    monkeypatch.setattr("multiaug.loader._loader._LARGE_RECORD", 1)
+    group = zarr.open_group(tmp_path / "a", mode="w")
+    for name, array in arrays(60).items():
+        made = group.create_array(
+            name, shape=array.shape, dtype=array.dtype, chunks=(4, *array.shape[1:]),
+            shards=shards and (shards, *array.shape[1:]), compressors=None,
+        )  # fmt: skip
+        made[:] = array + (0 if name == "id" else 1)
+    source = ma.open_source(tmp_path / "a", spec)
+    assert source.row_access
+    loader = wide(source, batch_size=7, window=8)
+    batches = list(loader)
+    assert isinstance(loader._reader, RowReader)
+    assert stream(batches) == stream(wide(stores(60, 4), batch_size=7, window=8))
+    for batch in batches:
+        expected = arrays(60)["image"][np.asarray(batch["index"])] + 1
+        np.testing.assert_array_equal(batch["image"], expected.astype(np.uint8))
 
 
 class TestHosts:
