@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from collections import OrderedDict
+from contextlib import AbstractContextManager, nullcontext
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
@@ -16,7 +17,7 @@ from ..typing import NDArray
 from ._codecs import DamageError, read_chain
 from ._layout import Layout, MissingChunk
 from ._objects import FileObjects, Objects, read_at
-from ._pool import scratch
+from ._pool import core_count, scratch
 from ._shards import OpenFile, OpenShard, open_shard
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ _TRIES = 3  # of a chunk that does not decode: it may have been read while it wa
 _FIRST_WAIT = 0.01  # seconds; doubled from try to try
 _OPEN_SHARDS = 16
 _OPEN_FILES = 64
+_DECODING = threading.BoundedSemaphore(core_count())
 _LARGEST_KEPT_CHUNK = 32 * 2**20
 
 
@@ -81,6 +83,8 @@ class ArrayReader:
         self._shards: OrderedDict[str, OpenShard] = OrderedDict()
         self._files: OrderedDict[int, OpenFile] = OrderedDict()
         self._lock = threading.Lock()
+        # Many threads wait for a network, but only as many decode as there are cores.
+        self._permits: AbstractContextManager[Any] = _DECODING if objects.remote else nullcontext()
         # The last chunk of an array whose chunks are longer than what is read at once.
         self.keeps_chunks = False
         self._keeping = threading.Lock()
@@ -285,7 +289,8 @@ class ArrayReader:
         if stored is None:
             return False
         try:
-            self._chain.decode(stored, out)
+            with self._permits:
+                self._chain.decode(stored, out)
         except (DamageError, MemoryError):
             raise
         except Exception as error:  # every codec has errors of its own

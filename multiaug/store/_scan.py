@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 
 from ..typing import NDArray
-from ._pool import BufferPool
+from ._pool import BufferPool, core_count
 from ._source import Block, Structure
 
 ReadRange = Callable[[int, int, Mapping[str, NDArray]], None]
@@ -23,12 +22,6 @@ _KEPT_BYTES = 128 * 2**20
 Pools = dict[int, dict[str, BufferPool]]
 # Id, first record and end of a block.
 Span = tuple[int, int, int]
-
-
-def core_count() -> int:
-    """How many cores the process may use."""
-    allowed = getattr(os, "sched_getaffinity", None)
-    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 def scan_in_threads(
