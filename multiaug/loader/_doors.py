@@ -143,13 +143,16 @@ def keras_dataset(loader: Loader, inputs: Choose, targets: Choose | None) -> Any
             super().__init__()
             self._loop: Iterator[dict[str, Any]] | None = None
             self._next = 0
+            self._latest: Any = None
 
         def __len__(self) -> int:
             return len(loader)
 
         def __getitem__(self, index: int) -> Any:
-            if index == 0 or self._loop is None:
+            if self._loop is None or (index == 0 and self._next != 1):
                 self._loop, self._next = iter(loader), 0
+            if index == self._next - 1:  # Keras looks at the first batch before it trains
+                return self._latest
             if index != self._next:
                 raise ParameterError(
                     f"Keras asks for batch {index} where batch {self._next} comes next. Pass "
@@ -158,7 +161,12 @@ def keras_dataset(loader: Loader, inputs: Choose, targets: Choose | None) -> Any
             self._next += 1
             batch = next(self._loop)
             chosen = _choose(batch, inputs)
-            return (chosen,) if targets is None else (chosen, _choose(batch, targets))
+            self._latest = (chosen,) if targets is None else (chosen, _choose(batch, targets))
+            return self._latest
+
+        def on_epoch_end(self) -> None:
+            """Begin the next epoch of the loader with the next batch."""
+            self._loop = self._latest = None
 
     return LoaderDataset()
 

@@ -109,6 +109,10 @@ def test_keras(loader, monkeypatch):
     assert np.isfinite(history.history["loss"]).all()
     data = loader.keras(["image", "id"], "mask")
     assert set(data[0][0]) == {"image", "id"}
+    np.testing.assert_array_equal(data[0][0]["id"], data[0][0]["id"])  # looked at twice
+    seen = [i for number in range(len(data)) for i in data[number][0]["id"].tolist()]
+    assert len(set(seen)) == 60
+    data.on_epoch_end()
     with pytest.raises(ParameterError, match="shuffle=False"):
         data[2]
     with pytest.raises(ParameterError, match="no entry 'picture'"):

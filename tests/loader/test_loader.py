@@ -8,6 +8,7 @@ import threading
 import time
 import warnings
 
+import hypothesis
 import jax
 import numpy as np
 import pytest
@@ -127,7 +128,8 @@ def test_the_stream_does_not_depend_on_threads(stores, pipeline, chunk):
 
 
 def test_resuming(stores, pipeline):
-    """At fifty random steps, with other batch sizes, threads and numbers of hosts."""
+    """At random steps (fifty by night), with other batch sizes, threads and numbers of hosts."""
+    points = 50 if hypothesis.settings().max_examples >= 100 else 8
     draw = np.random.default_rng(0)
     source = stores(203, 4)
     settings = {"streams": 4, "window": 3, "seed": 2}
@@ -140,7 +142,7 @@ def test_resuming(stores, pipeline):
 
     (reference,) = hosts(1, 8)
     whole = [[b["index"].tolist() for b in reference] for _ in range(3)]
-    for _ in range(50):
+    for _ in range(points):
         first, second = draw.choice([1, 2, 4], 2).tolist()
         step, epoch = int(draw.integers(0, 26)), int(draw.integers(0, 2))
         before = hosts(first, 8 // first)

@@ -60,12 +60,17 @@ def test_every_record_once(order, epoch):
 
 
 def test_every_record_once_in_a_thousand_orders():
+    """Of random length, chunk, window, hosts and batch, read the way that hosts read."""
     draw = np.random.default_rng(0)
     for _ in range(1000):
-        count, chunk, window, streams = draw.integers(1, [400, 30, 20, 9]).tolist()
-        order = Order(count, chunk, window, seed=3, shuffle="block", streams=streams)
-        found = np.concatenate(whole(order))[:, 0]
-        np.testing.assert_array_equal(np.sort(found), np.arange(count))
+        count, chunk, window, hosts, batch = draw.integers(1, [400, 30, 20, 9, 40]).tolist()
+        order = Order(count, chunk, window, seed=3, shuffle="block", streams=hosts)
+        steps = -(-order.epoch(0).length(0) // batch)
+        found = []
+        for host in range(hosts):
+            stream = order.epoch(0).stream(host)
+            found += [stream.take(i * batch, (i + 1) * batch)[0] for i in range(steps)]
+        np.testing.assert_array_equal(np.sort(np.concatenate(found)), np.arange(count))
 
 
 @given(order=orders(), data=st.data())
