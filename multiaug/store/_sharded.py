@@ -141,7 +141,9 @@ class ShardedWriter:
                 ]
                 for key in keys:  # zarr would read what an earlier attempt has left
                     (self.partial / key).unlink(missing_ok=True)
-                patiently(lambda a=array, v=values: a.__setitem__(slice(start, stop), v))  # type: ignore[misc]
+                # How it writes is not kept with an array, unlike what it holds.
+                whole = array.with_config({"write_empty_chunks": True})
+                patiently(lambda a=whole, v=values: a.__setitem__(slice(start, stop), v))  # type: ignore[misc]
                 digests[name] = hashlib.sha256(array_bytes(values)).hexdigest()
                 sizes |= {key: _flush(self.partial / key) for key in keys}
         except OSError as error:

@@ -179,6 +179,14 @@ def test_kills(tmp_path, exported):
         assert not partial.exists()
 
 
+def test_records_of_zeros_are_written(tmp_path):
+    data = {name: np.zeros_like(array) for name, array in arrays(9).items()}
+    path = ma.convert(data, tmp_path / "a.zarr", SPEC, chunk=1, shard=2000)
+    source = ma.open_source(path)
+    source.check(deep=True)
+    assert not any(array.any() for array in source.read(range(9)).values())
+
+
 class TestGoingOn:
     """An unfinished store is taken up only by what began it."""
 
