@@ -10,6 +10,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -258,13 +260,21 @@ def strip_crc32c(stored: NDArray) -> NDArray:
     Raises:
         DamageError: the checksum is another one.
     """
-    import google_crc32c
-
     if stored.size < _CRC_BYTES:
         raise DamageError(f"holds {stored.size} bytes, too few for a checksum")
     content: NDArray = stored[:-_CRC_BYTES]
     expected = int.from_bytes(stored[-_CRC_BYTES:].tobytes(), "little")
-    # An array and not a memoryview: the library takes it without a copy.
-    if google_crc32c.value(content) != expected:
+    if _checksum()(content) != expected:
         raise DamageError("has another checksum (crc32c) than was stored with it")
     return content
+
+
+@cache
+def _checksum() -> Callable[[NDArray], int]:
+    """crc32c of an array, which both libraries take without a copy; zarr brings one of them."""
+    try:
+        found: Any = import_module("google_crc32c").value
+    except ImportError:
+        found = import_module("crc32c").crc32c
+    checksum: Callable[[NDArray], int] = found
+    return checksum

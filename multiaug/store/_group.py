@@ -114,10 +114,19 @@ def _node(group: zarr.Group, name: str, where: str) -> zarr.Array[Any] | None:
 
     try:
         node = group[name]
-    except KeyError:
-        return None
     except Exception as error:
+        # A codec that is not known is a KeyError as well, in some releases of zarr.
+        if isinstance(error, KeyError) and not _is_there(group, name):
+            return None
         raise StoreError(f"{where}/{name}: the metadata cannot be read: {error}.") from error
     if not isinstance(node, zarr.Array):
         raise StoreError(f"{where}/{name}: this is a group. Expected an array (N, ...).")
     return node
+
+
+def _is_there(group: zarr.Group, name: str) -> bool:
+    """Whether a member of a group has metadata."""
+    from zarr.core.sync import sync
+
+    folder = f"{group.path}/{name}" if group.path else name
+    return any(sync(group.store.exists(f"{folder}/{file}")) for file in _METADATA)

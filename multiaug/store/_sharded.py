@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import shutil
+import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from ..spec import DataSpec
 
 _LOG = ".multiaug-log"
+# zarr's settings are those of the process: threads that change them take turns.
+_OPENING = threading.Lock()
 _AXES = ("y", "x", "channel")
 
 
@@ -128,12 +131,13 @@ class ShardedWriter:
         import zarr
 
         start, stop = self.rows(block)
-        group = zarr.open_group(self.partial, mode="r+")
         digests: dict[str, str] = {}
         sizes: dict[str, int] = {}
         try:
             for name, values in arrays.items():
-                array = group[name]
+                # How it writes is not kept with an array; it is decided when one is opened.
+                with _OPENING, zarr.config.set({"array.write_empty_chunks": True}):
+                    array = zarr.open_array(self.partial, path=name, mode="r+")
                 assert isinstance(array, zarr.Array)
                 keys = [
                     f"{name}/{array.metadata.encode_chunk_key(position)}"
@@ -141,9 +145,7 @@ class ShardedWriter:
                 ]
                 for key in keys:  # zarr would read what an earlier attempt has left
                     (self.partial / key).unlink(missing_ok=True)
-                # How it writes is not kept with an array, unlike what it holds.
-                whole = array.with_config({"write_empty_chunks": True})
-                patiently(lambda a=whole, v=values: a.__setitem__(slice(start, stop), v))  # type: ignore[misc]
+                patiently(lambda a=array, v=values: a.__setitem__(slice(start, stop), v))  # type: ignore[misc]
                 digests[name] = hashlib.sha256(array_bytes(values)).hexdigest()
                 sizes |= {key: _flush(self.partial / key) for key in keys}
         except OSError as error:
