@@ -1,5 +1,6 @@
 """multiaug: augmentation for data that is more than an RGB picture."""
 
+from . import distributed as distributed
 from . import roles as roles
 from . import statistics as statistics
 from ._version import __version__ as __version__
@@ -13,7 +14,13 @@ from .errors import RecordError as RecordError
 from .errors import SpecError as SpecError
 from .errors import StoreError as StoreError
 from .geometry import estimate_intrinsics as estimate_intrinsics
+from .loader import Loader as Loader
+from .loader import class_weights as class_weights
+from .loader import hash_split as hash_split
+from .passes import convert as convert
+from .passes import export as export
 from .passes import fit as fit
+from .passes import map_batches as map_batches
 from .passes import materialize as materialize
 from .pipeline import Pipeline as Pipeline
 from .pipeline import RecordParams as RecordParams
@@ -31,6 +38,9 @@ from .statistics import Statistics as Statistics
 from .statistics import load_statistics as load_statistics
 from .store import ArraySource as ArraySource
 from .store import Block as Block
+from .store import CloudSource as CloudSource
+from .store import NpySource as NpySource
+from .store import PictureSource as PictureSource
 from .store import Source as Source
 from .store import ZarrSource as ZarrSource
 from .store import open_source as open_source

@@ -1,9 +1,17 @@
-"""Sources of records: arrays in memory and zarr stores. NumPy and zarr, never JAX."""
+"""Sources of records, and stores to write them to. NumPy and zarr, never JAX."""
 
 from ._arrays import ArraySource as ArraySource
+from ._clouds import CloudSource as CloudSource
+from ._npy import NpySource as NpySource
 from ._open import open_source as open_source
+from ._pictures import PictureSource as PictureSource
+from ._pool import BufferPool as BufferPool
+from ._pool import aligned as aligned
+from ._sharded import ShardedWriter as ShardedWriter
 from ._source import Block as Block
 from ._source import BlockId as BlockId
+from ._source import ChunkedSource as ChunkedSource
 from ._source import Source as Source
+from ._source import Structure as Structure
 from ._write import write_zarr as write_zarr
 from ._zarr import ZarrSource as ZarrSource

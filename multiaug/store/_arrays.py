@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import ParameterError
 from ..files import sha256_array, sha256_of
 from ..typing import NDArray
-from ._source import Block, BlockId, check_blocks, check_indices
+from ._source import Block, BlockId, Structure, check_blocks, check_indices, check_out
 from ._structure import check_entries, common_length
 
 if TYPE_CHECKING:
@@ -54,6 +54,21 @@ class ArraySource:
         """Block i holds the records from ``i * block``."""
         return range(-(-self._length // self._block))
 
+    @property
+    def chunk(self) -> int:
+        """How many neighbouring records are best read together: one, as they are in memory."""
+        return 1
+
+    @property
+    def remote(self) -> bool:
+        """False."""
+        return False
+
+    @cached_property
+    def structure(self) -> dict[str, Structure]:
+        """Entry name -> shape of one record, and dtype."""
+        return {n: Structure(a.shape[1:], _native(a.dtype)) for n, a in self._arrays.items()}
+
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of names, shapes, dtypes, block length and values (read once, when asked)."""
@@ -79,17 +94,42 @@ class ArraySource:
             index = np.arange(rows.start, rows.stop, dtype=np.int64)
             yield Block(number, index, {name: a[rows] for name, a in self._arrays.items()})
 
-    def read(self, indices: ArrayLike) -> dict[str, NDArray]:
+    def read_range(self, start: int, stop: int, out: Mapping[str, NDArray]) -> None:
+        """Copy neighbouring records.
+
+        Args:
+            start: position of the first record.
+            stop: the position after the last one.
+            out: entry name -> (n, ...) with n at least ``stop - start``.
+        """
+        for name, array in out.items():
+            array[: stop - start] = self._arrays[name][start:stop]
+
+    def read(
+        self, indices: ArrayLike, *, out: Mapping[str, NDArray] | None = None
+    ) -> dict[str, NDArray]:
         """Copy out records by position.
 
         Args:
             indices: integers (n,) in [0, N), in any order, repeats allowed.
+            out: entry name -> contiguous (n, ...) arrays to copy to; new ones by default.
 
         Raises:
-            ParameterError: an index is negative or past the end.
+            ParameterError: an index is negative or past the end, or ``out`` does not fit.
         """
         rows = check_indices(indices, self._length)
-        return {name: array[rows] for name, array in self._arrays.items()}
+        if out is None:
+            return {name: array[rows] for name, array in self._arrays.items()}
+        for name, array in check_out(out, self.structure, len(rows)).items():
+            # The default mode, "raise", copies to a buffer first.
+            np.take(self._arrays[name], rows, axis=0, out=array, mode="clip")
+        return dict(out)
+
+    def check(self, *, deep: bool = False) -> None:
+        """Nothing can be missing from memory; memory maps are read once when ``deep``."""
+        if deep:
+            for array in self._arrays.values():
+                sha256_array(array)
 
     def __repr__(self) -> str:
         return f"ArraySource(records={self._length}, entries={list(self._arrays)})"
@@ -100,3 +140,7 @@ def _read_only(array: ArrayLike) -> NDArray:
     view = np.asarray(array).view()
     view.flags.writeable = False
     return view
+
+
+def _native(dtype: np.dtype[np.generic]) -> np.dtype[np.generic]:
+    return np.dtype(dtype).newbyteorder("=")

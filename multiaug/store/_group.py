@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,10 +11,18 @@ from ..errors import StoreError
 
 if TYPE_CHECKING:
     import zarr
+    from zarr.abc.store import Store
 
     from ..spec import DataSpec
 
+# Two letters at least: C:\\data is a path.
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _METADATA = ("zarr.json", ".zgroup", ".zarray")
+
+
+def is_address(path: object) -> bool:
+    """Return whether a path is an address such as s3://bucket/train.zarr."""
+    return isinstance(path, str) and bool(_ADDRESS.match(path))
 
 
 def looks_like_zarr(path: Path) -> bool:
@@ -20,34 +30,60 @@ def looks_like_zarr(path: Path) -> bool:
     return any((path / name).is_file() for name in _METADATA)
 
 
-def open_group(path: Path) -> zarr.Group:
-    """Open a zarr group for reading.
+def open_group(path: str | os.PathLike[str] | Store) -> tuple[zarr.Group, str]:
+    """Open a zarr group for reading; returns it with what to call it in errors.
 
     Raises:
         StoreError: there is no such folder, or it is not a group of version 2 or 3.
     """
     import zarr  # half a second, which users of arrays in memory need not wait for
+    from zarr.abc.store import Store
 
-    if not path.exists():
-        raise StoreError(f"{path}: there is nothing there. Check the path.")
-    if not path.is_dir() or not looks_like_zarr(path):
+    if isinstance(path, Store):
+        return _open(path, str(path))
+    if is_address(path):
+        return _open(_remote(str(path)), str(path))
+    folder = Path(path)
+    if not folder.exists():
+        raise StoreError(f"{folder}: there is nothing there. Check the path.")
+    if not folder.is_dir() or not looks_like_zarr(folder):
         raise StoreError(
-            f"{path}: this is not a zarr store. Expected the folder of a zarr group, with a "
+            f"{folder}: this is not a zarr store. Expected the folder of a zarr group, with a "
             "zarr.json (version 3) or a .zgroup (version 2) in it."
         )
+    return _open(zarr.storage.LocalStore(folder, read_only=True), str(folder))
+
+
+def _open(store: Store, where: str) -> tuple[zarr.Group, str]:
+    import zarr
+
     try:
-        node = zarr.open(path, mode="r")
+        node = zarr.open(store, mode="r")
     except Exception as error:  # broken JSON, unknown codecs and formats all end up here
-        raise StoreError(f"{path}: the zarr metadata cannot be read: {error}.") from error
+        raise StoreError(f"{where}: the zarr metadata cannot be read: {error}.") from error
     if not isinstance(node, zarr.Group):
         raise StoreError(
-            f"{path}: this is a single zarr array. Expected a group with one array per entry: "
-            f"give the folder above it ({path.parent}) if that is one."
+            f"{where}: this is a single zarr array. Expected a group with one array per entry: "
+            f"give the folder above it ({Path(where).parent}) if that is one."
         )
-    return node
+    return node, where
 
 
-def open_arrays(group: zarr.Group, spec: DataSpec, path: Path) -> dict[str, zarr.Array[Any]]:
+def _remote(address: str) -> Store:
+    """The store at an address such as s3://bucket/train.zarr."""
+    import zarr
+
+    try:
+        return zarr.storage.FsspecStore.from_url(address, read_only=True)
+    except ImportError as error:
+        raise StoreError(
+            f"{address}: reading from other machines needs fsspec and its driver for "
+            f"{address.partition('://')[0]}: pip install 'multiaug[remote]'. Or open the store "
+            "yourself (zarr.storage.ObjectStore with obstore) and pass it instead of an address."
+        ) from error
+
+
+def open_arrays(group: zarr.Group, spec: DataSpec, where: str) -> dict[str, zarr.Array[Any]]:
     """Open the arrays of the declared entries that are in the group.
 
     Raises:
@@ -55,27 +91,42 @@ def open_arrays(group: zarr.Group, spec: DataSpec, path: Path) -> dict[str, zarr
     """
     arrays = {}
     for name, entry in spec.entries.items():
-        if looks_like_zarr(path / name):
-            arrays[name] = _open_array(group, name, path)
+        node = _node(group, name, where)
+        if node is not None:
+            arrays[name] = node
         elif not entry.optional:
             raise StoreError(
-                f"{path}: there is no array {name!r}, which the spec declares; found "
-                f"{_names(path)}. Add it, or declare the entry as optional."
+                f"{where}: there is no array {name!r}, which the spec declares; found "
+                f"{_names(group)}. Add it, or declare the entry as optional."
             )
     return arrays
 
 
-def _names(path: Path) -> list[str]:
-    return sorted(node.name for node in path.iterdir() if looks_like_zarr(node))
+def _names(group: zarr.Group) -> list[str]:
+    try:
+        return sorted(name for name, _ in group.members())
+    except Exception:  # some stores cannot be listed; an error's text need not be complete
+        return []
 
 
-def _open_array(group: zarr.Group, name: str, path: Path) -> zarr.Array[Any]:
+def _node(group: zarr.Group, name: str, where: str) -> zarr.Array[Any] | None:
     import zarr
 
     try:
         node = group[name]
     except Exception as error:
-        raise StoreError(f"{path / name}: the metadata cannot be read: {error}.") from error
+        # A codec that is not known is a KeyError as well, in some releases of zarr.
+        if isinstance(error, KeyError) and not _is_there(group, name):
+            return None
+        raise StoreError(f"{where}/{name}: the metadata cannot be read: {error}.") from error
     if not isinstance(node, zarr.Array):
-        raise StoreError(f"{path / name}: this is a group. Expected an array (N, ...).")
+        raise StoreError(f"{where}/{name}: this is a group. Expected an array (N, ...).")
     return node
+
+
+def _is_there(group: zarr.Group, name: str) -> bool:
+    """Whether a member of a group has metadata."""
+    from zarr.core.sync import sync
+
+    folder = f"{group.path}/{name}" if group.path else name
+    return any(sync(group.store.exists(f"{folder}/{file}")) for file in _METADATA)

@@ -10,10 +10,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import StoreError
+from ._objects import Objects
 from ._shards import ShardIndex
 
 if TYPE_CHECKING:
@@ -34,29 +34,30 @@ class MissingChunk:
 
 
 class Layout:
-    """The stored objects of one array, in a folder.
+    """The stored objects of one array.
 
     Args:
         array: an open zarr array, version 2 or 3.
-        folder: the folder of the array.
+        objects: the store that it is in.
         vouch: missing chunks will be asked for, so the kind of shards must be known.
 
     Raises:
         StoreError: the chunk grid is not regular, or the shards are of an unknown kind.
     """
 
-    def __init__(self, array: zarr.Array[Any], folder: Path, *, vouch: bool = True) -> None:
+    def __init__(self, array: zarr.Array[Any], objects: Objects, *, vouch: bool = True) -> None:
         self.array = array
-        self.folder = folder
+        self._store = objects
         try:
             self.chunks = array.chunks
             self.stored = array.shards or array.chunks
         except NotImplementedError as error:
             raise StoreError(
-                f"{folder}: the chunks are not a regular grid. Rewrite the array with one chunk "
-                "shape."
+                f"{array.store_path}: the chunks are not a regular grid. Rewrite the array with "
+                "one chunk shape."
             ) from error
-        self.index = ShardIndex.of(array, str(folder)) if vouch else None
+        self._prefix = f"{array.path}/" if array.path else ""
+        self.index = ShardIndex.of(array, str(array.store_path)) if vouch else None
 
     @property
     def record_bytes(self) -> int:
@@ -77,7 +78,7 @@ class Layout:
 
     def key(self, position: tuple[int, ...]) -> str:
         """Key of a stored object, inside the store: the array's name and the chunk's key."""
-        return f"{self.array.path}/{self.array.metadata.encode_chunk_key(position)}"
+        return self._prefix + self.array.metadata.encode_chunk_key(position)
 
     def rows(self, position: tuple[int, ...]) -> tuple[int, int]:
         """Half-open range of rows in a stored object."""
@@ -87,19 +88,20 @@ class Layout:
     def missing(self, start: int, stop: int) -> Iterator[MissingChunk]:
         """Chunks with any of the rows [start, stop) that are not in the store."""
         for position in self.objects(start, stop):
-            path = self.folder / self.array.metadata.encode_chunk_key(position)
-            if not path.is_file():  # zarr takes a folder of that name for a missing chunk, too
+            if self._store.size(self.key(position)) is None:
                 yield MissingChunk(self.key(position), self.rows(position))
             elif self.index is not None:
-                yield from self._missing_inside(position, path, start, stop)
+                yield from self._missing_inside(position, start, stop)
 
     def _missing_inside(
-        self, position: tuple[int, ...], path: Path, start: int, stop: int
+        self, position: tuple[int, ...], start: int, stop: int
     ) -> Iterator[MissingChunk]:
         assert self.index is not None
         first, last = self.rows(position)
         step = self.chunks[0]
-        for inner in self.index.missing(path, position, self.array.shape):
+        for inner in self.index.missing(
+            self._store, self.key(position), position, self.array.shape
+        ):
             rows = first + inner[0] * step, min(first + (inner[0] + 1) * step, last)
             if rows[0] < stop and start < rows[1]:
                 yield MissingChunk(f"{self.key(position)} (inner chunk {inner})", rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SpecError, StoreError
@@ -26,6 +26,9 @@ class Marker:
         chunk: records per chunk.
         sha256: array name -> digest of its values in C order.
         complete: False while the store is being written.
+        digest_rows: None where ``sha256`` digests the values as one; a number where it digests
+            the digests of blocks of as many records.
+        provenance: what the records were made from, and how.
     """
 
     records: int
@@ -33,10 +36,16 @@ class Marker:
     chunk: int
     sha256: Mapping[str, str]
     complete: bool = True
+    digest_rows: int | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def write(self, group: zarr.Group) -> None:
         """Put the marker on a group."""
-        group.attrs[ATTRIBUTE] = {
+        group.attrs[ATTRIBUTE] = self.to_dict()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The marker as JSON."""
+        document: dict[str, Any] = {
             "schema": SCHEMA,
             "complete": self.complete,
             "records": self.records,
@@ -44,6 +53,11 @@ class Marker:
             "sha256": dict(self.sha256),
             "spec": self.spec.to_dict(),
         }
+        if self.digest_rows is not None:
+            document["digest_rows"] = self.digest_rows
+        if self.provenance:
+            document["provenance"] = dict(self.provenance)
+        return document
 
 
 def read_marker(group: zarr.Group, where: str) -> Marker | None:
@@ -71,6 +85,8 @@ def read_marker(group: zarr.Group, where: str) -> Marker | None:
             spec=DataSpec.from_dict(found["spec"]),
             chunk=int(found["chunk"]),
             sha256=dict(found["sha256"]),
+            digest_rows=found.get("digest_rows"),
+            provenance=dict(found.get("provenance", {})),
         )
     except (KeyError, TypeError, SpecError) as error:
         raise StoreError(

@@ -3,45 +3,61 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from ..errors import ParameterError
+from ..errors import ParameterError, StoreError
 from ._arrays import ArraySource
+from ._clouds import CloudSource
+from ._group import is_address, looks_like_zarr
+from ._npy import NpySource
+from ._pictures import PictureSource
 from ._source import Source
 from ._zarr import ZarrSource
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
+    from zarr.abc.store import Store
 
     from ..spec import DataSpec
 
+Kind = Callable[..., Source]
+
 
 def open_source(
-    path_or_arrays: str | os.PathLike[str] | Mapping[str, ArrayLike],
+    data: str | os.PathLike[str] | Store | Mapping[str, ArrayLike | str | os.PathLike[str]],
     spec: DataSpec | None = None,
-    *,
-    on_missing: Literal["raise", "fill"] = "raise",
+    **settings: Any,
 ) -> Source:
     """Open a data set for reading.
 
     Names, shapes and dtypes of all arrays are checked against the spec; values are not read.
 
+    =================================================  ============================================
+    data                                               read by, with its settings
+    =================================================  ============================================
+    folder or address of a zarr group, or a zarr store `ZarrSource` (``on_missing``)
+    mapping from entry name to array                   `ArraySource` (``block``)
+    .npy file, folder of them, mapping to files        `NpySource` (``channels``, ``block``)
+    folder of .pcd files, or one                       `CloudSource` (``intrinsics``)
+    folder of pictures                                 `PictureSource` (``size``, ``classes``)
+    =================================================  ============================================
+
     Args:
-        path_or_arrays: the folder of a zarr group (version 2 or 3) with one array per entry,
-            or a mapping from entry name to array in memory. The first axis is the records.
-        spec: what the entries are. A store written by `write_zarr` carries its spec, which is
-            used when none is given.
-        on_missing: a chunk that is not in the store is an error by default. ``fill`` reads it
-            as the array's fill value, for stores whose writer left out chunks of nothing but
-            zeros, as zarr does by default. Stores that carry our completion marker are never
-            filled.
+        data: where the records are; their first axis, where they have one, is the records.
+        spec: what the entries are. A store written by multiaug carries its spec, which is used
+            when none is given.
+        settings: of the kind of source. ``on_missing`` of zarr stores: a chunk that is not in
+            the store is an error by default. ``fill`` reads it as the array's fill value, for
+            stores whose writer left out chunks of nothing but zeros, as zarr does by default.
+            Stores that carry our completion marker are never filled.
 
     Raises:
-        StoreError: there is no zarr group at the path, a required array is not in it, the
-            arrays differ in length or are empty, or the store is not complete.
+        StoreError: there is no data set at the path, a required array is not in it, the arrays
+            differ in length or are empty, or the store is not complete.
         RecordError: an array is not what the spec says.
-        ParameterError: arrays in memory without a spec, or a bad ``on_missing``.
+        ParameterError: no spec where one is needed, or a setting that the kind does not have.
 
     Example:
         >>> import numpy as np
@@ -55,11 +71,62 @@ def open_source(
         >>> [len(block.index) for block in source.scan()]
         [64, 36]
     """
-    if not isinstance(path_or_arrays, Mapping):
-        return ZarrSource(path_or_arrays, spec, on_missing=on_missing)
+    kind, what, known = _kind(data)
+    unknown = sorted(set(settings) - known)
+    if unknown:
+        raise ParameterError(
+            f"open_source: {what} have no setting {unknown[0]!r}; they have {sorted(known)}."
+        )
+    if not isinstance(data, Mapping) and kind is ZarrSource:
+        return ZarrSource(data, spec, **settings)
     if spec is None:
         raise ParameterError(
-            "open_source: arrays in memory carry no spec. Pass one: "
-            "open_source(arrays, multiaug.load_spec('name'))."
+            f"open_source: {what} carry no spec. Pass one: "
+            "open_source(data, multiaug.load_spec('name'))."
         )
-    return ArraySource(path_or_arrays, spec)
+    return kind(data, spec, **settings)
+
+
+def _kind(data: Any) -> tuple[Kind, str, set[str]]:
+    """Class, name and settings of what reads the data."""
+    npy = NpySource, ".npy files", {"channels", "block"}
+    clouds = CloudSource, "clouds", {"intrinsics"}
+    zarr = ZarrSource, "zarr stores", {"on_missing"}
+    if isinstance(data, Mapping):
+        if data and all(isinstance(value, str | os.PathLike) for value in data.values()):
+            return npy
+        return ArraySource, "arrays in memory", {"block"}
+    if not isinstance(data, str | os.PathLike) or is_address(data):
+        return zarr
+    path = Path(data)
+    if path.suffix.lower() == ".npy":
+        return npy
+    if path.suffix.lower() == ".pcd":
+        return clouds
+    if not path.is_dir() or looks_like_zarr(path):
+        return zarr
+    names = _endings(path)
+    if ".npy" in names:
+        return npy
+    if ".pcd" in names:
+        return clouds
+    if names & _PICTURES:
+        return PictureSource, "folders of pictures", {"size", "classes", "most_pixels"}
+    raise StoreError(
+        f"{path}: this is not a zarr store (it has no zarr.json or .zgroup), and there are no "
+        ".npy, .pcd or picture files in it."
+    )
+
+
+_PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
+_LOOKED_AT = 1000
+
+
+def _endings(folder: Path) -> set[str]:
+    """Endings of the first files in a folder and the folders below it."""
+    found: set[str] = set()
+    for number, (_, _, names) in enumerate(os.walk(folder)):
+        found |= {Path(name).suffix.lower() for name in names[:_LOOKED_AT]}
+        if found or number > _LOOKED_AT:
+            break
+    return found

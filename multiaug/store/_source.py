@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
@@ -16,6 +18,29 @@ if TYPE_CHECKING:
     from ..spec import DataSpec
 
 BlockId: TypeAlias = int | tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Structure:
+    """Shape and dtype of something that need not be in memory.
+
+    Args:
+        shape: the length of every axis.
+        dtype: of the values.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the values, in bytes."""
+        return math.prod(self.shape) * self.dtype.itemsize
 
 
 class Block(Mapping[str, NDArray]):
@@ -75,6 +100,34 @@ class Source(Protocol):
         """Read records by position, in any order, repeats allowed."""
 
 
+@runtime_checkable
+class ChunkedSource(Source, Protocol):
+    """A source that reads into memory that is there already, which loaders use where they can.
+
+    All sources of this package are of this kind.
+    """
+
+    @property
+    def chunk(self) -> int:
+        """How many neighbouring records are best read together."""
+
+    @property
+    def structure(self) -> Mapping[str, Structure]:
+        """Entry name -> shape of one record, and dtype."""
+
+    @property
+    def remote(self) -> bool:
+        """Whether reading waits for something else than this machine's own disk."""
+
+    def read_range(self, start: int, stop: int, out: Mapping[str, NDArray]) -> None:
+        """Read records start .. stop - 1; rows of ``out`` past them are room for the decoder."""
+
+    def read(
+        self, indices: ArrayLike, *, out: Mapping[str, NDArray] | None = None
+    ) -> dict[str, NDArray]:
+        """Read records by position, into ``out`` where it is given."""
+
+
 def check_indices(indices: ArrayLike, count: int) -> NDArray:
     """Return record positions as int64 (n,); raises ParameterError for any that do not exist."""
     asked = np.asarray(indices)
@@ -106,3 +159,26 @@ def check_blocks(blocks: Iterable[BlockId] | None, count: int) -> list[int]:
                 f"got {block!r}."
             )
     return [int(block) for block in asked]  # type: ignore[arg-type]
+
+
+def check_out(
+    out: Mapping[str, NDArray] | None, structure: Mapping[str, Structure], count: int
+) -> dict[str, NDArray]:
+    """Return the arrays to read ``count`` records to, new ones when none are given.
+
+    Raises:
+        ParameterError: an array that is given is not of the shape and dtype of the records.
+    """
+    if out is None:
+        return {n: np.empty((count, *s.shape), s.dtype) for n, s in structure.items()}
+    for name, array in out.items():
+        wanted = structure.get(name)
+        if wanted is None:
+            raise ParameterError(f"Source.read: out has {name!r}, expected only {list(structure)}.")
+        shape = (count, *wanted.shape)
+        if (array.shape, array.dtype) != (shape, wanted.dtype) or not array.flags.c_contiguous:
+            raise ParameterError(
+                f"Source.read: out[{name!r}] must be a contiguous {wanted.dtype} array {shape}, "
+                f"got {array.dtype} {array.shape}."
+            )
+    return dict(out)

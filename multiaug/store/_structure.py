@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
-
-import numpy as np
 
 from ..errors import RecordError, StoreError
 from ..spec import check_structure
@@ -21,19 +18,6 @@ class HasShape(Protocol):
     @property
     def shape(self) -> tuple[int, ...]:
         """The length of every axis."""
-
-
-@dataclass(frozen=True)
-class Structure:
-    """Shape and dtype of an array that is not in memory."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return len(self.shape)
 
 
 def common_length(arrays: Mapping[str, HasShape], where: str) -> int:

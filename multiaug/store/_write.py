@@ -17,6 +17,7 @@ from ..typing import NDArray
 from ._group import looks_like_zarr
 from ._layout import Layout
 from ._marker import Marker
+from ._objects import FileObjects
 from ._structure import check_entries, common_length
 
 if TYPE_CHECKING:
@@ -136,9 +137,9 @@ class _Writer:
             )
         if self.records > self.written:
             self._flush(self.records - self.written)
-        for name, array in self.arrays.items():
+        for array in self.arrays.values():
             array.resize((self.records, *array.shape[1:]))
-            lost = next(Layout(array, self.folder / name).missing(0, self.records), None)
+            lost = next(Layout(array, FileObjects(self.folder)).missing(0, self.records), None)
             if lost is not None:
                 raise StoreError(f"{target}: chunk {lost.key} was written and is not there.")
         sha256 = {name: digest.hexdigest() for name, digest in self.digests.items()}
@@ -197,7 +198,18 @@ class _Writer:
         self.written = stop
 
 
-def _refuse_unwritable(name: str, rows: NDArray, where: str) -> None:
+def check_name(name: str, rows: Any, where: str) -> None:
+    """Refuse what cannot be an array of a store.
+
+    Args:
+        name: of the array.
+        rows: with the shape and dtype of a batch or a record.
+        where: for errors.
+
+    Raises:
+        RecordError: the name is no name of an array, or a record has no values.
+        StoreError: zarr cannot hold the dtype.
+    """
     if not _NAME.fullmatch(name):
         raise RecordError(
             f"{where}: {name!r} cannot be the name of an array. Use letters, digits, '_', '-' "
@@ -208,6 +220,10 @@ def _refuse_unwritable(name: str, rows: NDArray, where: str) -> None:
             f"{where}: {name!r} is {rows.dtype.name}, which zarr cannot hold. Convert it first: "
             "bfloat16 becomes float32 without loss."
         )
+
+
+def _refuse_unwritable(name: str, rows: NDArray, where: str) -> None:
+    check_name(name, rows, where)
     if 0 in rows.shape[1:]:
         raise RecordError(
             f"{where}: {name!r} has shape {rows.shape}, expected no axis of length 0 in a record."

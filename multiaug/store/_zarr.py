@@ -7,42 +7,52 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import CorruptChunkError, MissingChunkError, ParameterError, StoreError
+from ..errors import CorruptChunkError, ParameterError, StoreError
 from ..files import sha256_of
 from ..typing import NDArray
 from ._group import open_arrays, open_group
-from ._layout import Layout
 from ._marker import read_marker
-from ._source import Block, BlockId, check_blocks, check_indices
-from ._structure import Structure, check_entries, common_length
+from ._objects import FileObjects, Objects, StoreObjects
+from ._reader import ArrayReader, OnMissing
+from ._scan import Pools, scan_in_threads
+from ._source import Block, BlockId, Structure, check_blocks, check_indices, check_out
+from ._structure import check_entries, common_length
+from ._verify import digest_of
 
 if TYPE_CHECKING:
     import os
 
+    import zarr
     from numpy.typing import ArrayLike
+    from zarr.abc.store import Store
 
     from ..spec import DataSpec
-
-OnMissing = Literal["raise", "fill"]
 
 # A block is held in memory at once; the length that all chunk grids have in common may be huge.
 _BLOCK_BYTES = 64 * 2**20
 
 
 class ZarrSource:
-    """Records in a zarr group on disk, version 2 or 3, sharded or not.
+    """Records in a zarr group, version 2 or 3, sharded or not.
 
     The arrays that the spec declares are read; others in the group are left alone and can be
     reached through ``group``. A block is the common length of the chunks (of the shards, where
     there are any) of the arrays along the records, unless that is more than 64 MiB: then the
-    array with the largest records decides.
+    array with the largest records decides. ``chunk`` is the same for chunks alone: as many
+    records are decoded together.
+
+    Chunks of the usual codecs (blosc, zstd, lz4, gzip, zlib, none, crc32c) are decoded straight
+    into memory that is used again, by several threads; zarr-python reads all others. Both give
+    the same bits.
 
     Args:
-        path: the folder of the group.
+        path: the folder of the group; an address such as ``s3://bucket/train.zarr``, which
+            needs fsspec and its driver; or an open store of zarr's, such as
+            ``zarr.storage.ObjectStore``.
         spec: what the entries are; None takes the spec that the store carries.
         on_missing: ``raise`` makes a missing chunk an error; ``fill`` reads it as the array's
             fill value, for stores whose writer left out chunks of nothing but zeros. A store
@@ -57,7 +67,7 @@ class ZarrSource:
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] | Store,
         spec: DataSpec | None = None,
         *,
         on_missing: OnMissing = "raise",
@@ -66,19 +76,34 @@ class ZarrSource:
             raise ParameterError(
                 f"ZarrSource.on_missing must be 'raise' or 'fill', got {on_missing!r}."
             )
-        self.path = Path(path)
-        self.group = open_group(self.path)
-        self._marker = read_marker(self.group, str(self.path))
+        self._arguments = (path, spec, on_missing)
+        self.group, self._where = open_group(path)
+        self._marker = read_marker(self.group, self._where)
         self._spec = self._choose_spec(spec)
         self.on_missing: OnMissing = "raise" if self._marker else on_missing
-        arrays = open_arrays(self.group, self._spec, self.path)
-        self._length = common_length(arrays, str(self.path))
+        arrays = open_arrays(self.group, self._spec, self._where)
+        self._length = common_length(arrays, self._where)
         self._check_length()
         structures = {n: Structure(a.shape, np.dtype(a.dtype)) for n, a in arrays.items()}
-        check_entries(self._spec, structures, str(self.path))
-        vouch = self.on_missing == "raise"
-        self._layouts = {n: Layout(a, self.path / n, vouch=vouch) for n, a in arrays.items()}
-        self._block = _block_length(self._layouts, self._length)
+        check_entries(self._spec, structures, self._where)
+        self._objects = _objects_of(self.group)
+        self._pools: Pools = {}
+        vouched = self._marker is not None
+        self._readers = {
+            n: ArrayReader(a, self._objects, self._where, self.on_missing, vouched=vouched)
+            for n, a in arrays.items()
+        }
+        layouts = {n: reader.layout for n, reader in self._readers.items()}
+        sizes = {n: layout.record_bytes for n, layout in layouts.items()}
+        self._block = _common({n: lay.stored[0] for n, lay in layouts.items()}, sizes, self._length)
+        self._chunk = _common({n: lay.chunks[0] for n, lay in layouts.items()}, sizes, self._length)
+        for reader in self._readers.values():
+            reader.keeps_chunks = self._chunk % reader.chunks[0] != 0
+
+    @property
+    def path(self) -> Path:
+        """Where the group is."""
+        return Path(self._where)
 
     @property
     def spec(self) -> DataSpec:
@@ -90,6 +115,31 @@ class ZarrSource:
         """Block i holds the records from ``i`` times the block length."""
         return range(-(-self._length // self._block))
 
+    @property
+    def chunk(self) -> int:
+        """How many records are decoded together."""
+        return self._chunk
+
+    @property
+    def remote(self) -> bool:
+        """Whether reading waits for something else than this machine's own disk."""
+        return self._objects.remote
+
+    @property
+    def row_access(self) -> bool:
+        """Whether single records are read without the rest of their chunks: nothing is packed."""
+        return all(r.seekable or r.keeps_chunks for r in self._readers.values())
+
+    @property
+    def direct(self) -> dict[str, bool]:
+        """Entry name -> whether its chunks are decoded here (True) or by zarr-python (False)."""
+        return {name: reader.direct for name, reader in self._readers.items()}
+
+    @cached_property
+    def structure(self) -> dict[str, Structure]:
+        """Entry name -> shape of one record, and dtype."""
+        return {n: Structure(r.shape[1:], r.dtype) for n, r in self._readers.items()}
+
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of names, shapes, dtypes, chunks and codecs, and of the marker's digests.
@@ -97,8 +147,8 @@ class ZarrSource:
         The values themselves are covered only in stores that carry our marker.
         """
         parts: list[bytes | str] = [f"multiaug.zarr/1 {self._block}"]
-        for name, layout in sorted(self._layouts.items()):
-            metadata = {**layout.array.metadata.to_dict(), "attributes": {}}
+        for name, reader in sorted(self._readers.items()):
+            metadata = {**reader.layout.array.metadata.to_dict(), "attributes": {}}
             parts.append(json.dumps([name, metadata], sort_keys=True, default=str))
             parts.append(self._marker.sha256.get(name, "") if self._marker else "")
         return sha256_of(*parts)
@@ -109,6 +159,9 @@ class ZarrSource:
     def scan(self, blocks: Iterable[BlockId] | None = None) -> Iterator[Block]:
         """Read blocks, all of them by default.
 
+        Chunks are decoded by several threads, one or two blocks ahead of the consumer. A
+        block's memory is used again once nothing refers to its arrays.
+
         Args:
             blocks: ids out of ``blocks``, in the order wanted.
 
@@ -117,52 +170,90 @@ class ZarrSource:
             MissingChunkError: a chunk is not in the store and is not to be filled.
             CorruptChunkError: a chunk cannot be decoded.
         """
-        for number in check_blocks(blocks, len(self.blocks)):
-            start, stop = self._rows(number)
-            arrays = {name: self._rows_of(name, start, stop) for name in self._layouts}
-            yield Block(number, np.arange(start, stop, dtype=np.int64), arrays)
+        numbers = check_blocks(blocks, len(self.blocks))
+        spans = [(n, n * self._block, min((n + 1) * self._block, self._length)) for n in numbers]
+        return scan_in_threads(spans, self.structure, self._chunk, self.read_range, self._pools)
 
-    def read(self, indices: ArrayLike) -> dict[str, NDArray]:
-        """Read records by position; each block is read once, however often it is asked for.
+    def read_range(self, start: int, stop: int, out: Mapping[str, NDArray]) -> None:
+        """Read neighbouring records into arrays that are there already.
+
+        Args:
+            start: position of the first record.
+            stop: the position after the last one.
+            out: entry name -> contiguous (n, ...) with n at least ``stop - start``. Rows past
+                ``stop`` are room for the decoder; what they hold afterwards means nothing.
+
+        Raises:
+            MissingChunkError: a chunk is not in the store and is not to be filled.
+            CorruptChunkError: a chunk cannot be decoded.
+        """
+        for name, array in out.items():
+            self._readers[name].read(start, stop, array)
+
+    def read(
+        self, indices: ArrayLike, *, out: Mapping[str, NDArray] | None = None
+    ) -> dict[str, NDArray]:
+        """Read records by position; each chunk is decoded once, however often it is asked for.
 
         Args:
             indices: integers (n,) in [0, N), in any order, repeats allowed.
+            out: entry name -> contiguous (n, ...) arrays to read to; new ones by default.
 
         Raises:
-            ParameterError: an index is negative or past the end.
+            ParameterError: an index is negative or past the end, or ``out`` does not fit.
             MissingChunkError: a chunk is not in the store and is not to be filled.
             CorruptChunkError: a chunk cannot be decoded.
         """
         rows = check_indices(indices, self._length)
-        out = {
-            name: np.empty((len(rows), *layout.array.shape[1:]), _native(layout.array.dtype))
-            for name, layout in self._layouts.items()
-        }
-        for block in np.unique(rows // self._block):
-            places = np.flatnonzero(rows // self._block == block)
-            start, stop = int(rows[places].min()), int(rows[places].max()) + 1
-            for name, array in out.items():
-                array[places] = self._rows_of(name, start, stop)[rows[places] - start]
-        return out
+        arrays = check_out(out, self.structure, len(rows))
+        for name, array in arrays.items():
+            self._readers[name].take(rows, array)
+        return arrays
 
-    def check(self) -> None:
-        """Look for missing chunks in the whole store, without decoding anything.
+    def check(self, *, deep: bool = False) -> None:
+        """Look for damage in the whole store.
+
+        Args:
+            deep: decode every chunk, and compare the values with the digests that a store
+                written here carries. Without it only missing chunks are looked for, which
+                decodes nothing.
 
         Raises:
             MissingChunkError: a chunk is not in the store, whatever ``on_missing`` says.
+            CorruptChunkError: a chunk cannot be decoded, or the values are not those written.
         """
-        for name in self._layouts:
-            self._refuse_missing(name, 0, self._length)
+        for reader in self._readers.values():
+            missing = reader.missing(0, self._length)
+            if missing is not None:
+                reader.refuse(missing)
+        if deep:
+            self._check_values()
+
+    def _check_values(self) -> None:
+        for name in self._readers:
+            rows = self._marker.digest_rows if self._marker else None
+            found = digest_of(self, name, rows)
+            expected = self._marker.sha256.get(name) if self._marker else None
+            if expected is not None and found != expected:
+                raise CorruptChunkError(
+                    f"{self._where}: array {name!r} decodes, but its values have the SHA-256 "
+                    f"{found}, expected {expected} by the completion marker. They were changed "
+                    "after writing: restore the store from a copy, or write it again."
+                )
 
     def __repr__(self) -> str:
-        return f"ZarrSource({str(self.path)!r}, records={self._length}, entries={[*self._layouts]})"
+        return f"ZarrSource({self._where!r}, records={self._length}, entries={[*self._readers]})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Threads, locks and open files stay behind: the other process opens the store itself.
+        return _reopen, self._arguments
 
     def _choose_spec(self, spec: DataSpec | None) -> DataSpec:
         if spec is not None:
             return spec
         if self._marker is None:
             raise StoreError(
-                f"{self.path}: the store carries no spec of its own. Pass one: "
+                f"{self._where}: the store carries no spec of its own. Pass one: "
                 "open_source(path, multiaug.load_spec('name'))."
             )
         return self._marker.spec
@@ -170,73 +261,29 @@ class ZarrSource:
     def _check_length(self) -> None:
         if self._marker and self._marker.records != self._length:
             raise StoreError(
-                f"{self.path}: the arrays hold {self._length} records, expected "
+                f"{self._where}: the arrays hold {self._length} records, expected "
                 f"{self._marker.records} by the completion marker. The store was changed after "
                 "it was written: write it again."
             )
 
-    def _rows(self, number: int) -> tuple[int, int]:
-        return number * self._block, min((number + 1) * self._block, self._length)
 
-    def _rows_of(self, name: str, start: int, stop: int) -> NDArray:
-        """Rows of one array, in memory, contiguous and of native byte order."""
-        layout = self._layouts[name]
-        if self.on_missing == "raise":
-            self._refuse_missing(name, start, stop)
-        try:
-            values = np.asarray(layout.array[start:stop])
-        except MemoryError:
-            raise
-        except Exception as error:
-            raise self._explain(layout, start, stop, error) from error
-        return np.ascontiguousarray(values, dtype=_native(values.dtype))
-
-    def _refuse_missing(self, name: str, start: int, stop: int) -> None:
-        chunk = next(self._layouts[name].missing(start, stop), None)
-        if chunk is None:
-            return
-        remedy = (
-            "The store was complete when it was written, so this is damage: restore it from a "
-            "copy, or write it again."
-            if self._marker
-            else "If its writer leaves chunks of nothing but zeros out, pass on_missing='fill'; "
-            "otherwise restore the chunk."
-        )
-        raise MissingChunkError(
-            f"{self.path}: array {name!r} lacks chunk {chunk.key}, which holds rows "
-            f"{chunk.rows[0]} to {chunk.rows[1] - 1}. {remedy}"
-        )
-
-    def _explain(self, layout: Layout, start: int, stop: int, error: Exception) -> StoreError:
-        """Find the object that fails; the error of a whole slice does not name it."""
-        for position in layout.objects(start, stop):
-            try:
-                layout.array.get_block_selection(position)
-            except Exception as found:
-                where = f"{self.path}: chunk {layout.key(position)}"
-                if isinstance(found, OSError):
-                    return StoreError(f"{where} cannot be read: {found}.")
-                return CorruptChunkError(
-                    f"{where} cannot be decoded: {type(found).__name__}: {found}. Restore it "
-                    "from a copy, or write the store again."
-                )
-        return StoreError(
-            f"{self.path}: rows {start} to {stop - 1} of {layout.array.path!r} cannot be read: "
-            f"{error}."
-        )
+def _reopen(path: Any, spec: DataSpec | None, on_missing: OnMissing) -> ZarrSource:
+    return ZarrSource(path, spec, on_missing=on_missing)
 
 
-def _block_length(layouts: Mapping[str, Layout], count: int) -> int:
-    """Records per block; see `ZarrSource`."""
+def _objects_of(group: zarr.Group) -> Objects:
+    import zarr
+
+    if isinstance(group.store, zarr.storage.LocalStore):
+        return FileObjects(Path(group.store.root))
+    return StoreObjects(group.store)
+
+
+def _common(lengths: Mapping[str, int], sizes: Mapping[str, int], count: int) -> int:
+    """Records per block or chunk, from the lengths of the arrays' own; see `ZarrSource`."""
     # A whole-array chunk (labels, coordinates) goes with any grid, so it has no say.
-    lengths = [lay.stored[0] for lay in layouts.values() if lay.stored[0] < count]
-    length = math.lcm(*lengths) if lengths else count
-    size = sum(layout.record_bytes for layout in layouts.values())
-    if length * size > _BLOCK_BYTES:
-        largest = max(layouts.values(), key=lambda layout: layout.record_bytes)
-        length = largest.stored[0]
+    parts = [length for length in lengths.values() if length < count]
+    length = math.lcm(*parts) if parts else count
+    if length * sum(sizes.values()) > _BLOCK_BYTES:
+        length = lengths[max(sizes, key=lambda name: sizes[name])]
     return min(length, count)
-
-
-def _native(dtype: np.dtype[np.generic]) -> np.dtype[np.generic]:
-    return np.dtype(dtype).newbyteorder("=")

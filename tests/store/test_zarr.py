@@ -220,10 +220,10 @@ def test_a_folder_in_the_place_of_a_chunk(foreign, spec, records):
 def test_a_chunk_that_may_not_be_read(tmp_path, spec, records, monkeypatch):
     source = open_source(write_zarr(tmp_path / "a.zarr", [records(3)], spec))
 
-    async def refuse(*_arguments, **_settings):
+    def refuse(*_arguments, **_settings):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(zarr.storage.LocalStore, "get", refuse)
+    monkeypatch.setattr("multiaug.store._objects._read_file", refuse)
     message = "image/c/0/0/0/0 cannot be read: .*Permission denied"
     with pytest.raises(StoreError, match=message) as caught:
         source.read([0])

@@ -1,0 +1,531 @@
+"""Reading zarr beside other readers: ``python -m benchmarks.reading``.
+
+Full passes and shuffled epochs over the same stores, turn by turn in one process, and the whole way
+with augmentation. The yardstick is what the machine can decode: two threads that read files into a
+warm buffer with numcodecs, written here and sharing no code with the library. Processor time is
+the primary figure: wall time favours whoever has more threads when the machine is shared.
+
+Writes ``reading.md`` and ``reading.json`` to ``--out``. Peers that are not installed are left out:
+``pip install dask xbatcher tensorstore torch``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import itertools
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from zarr.codecs import BloscCodec, ZstdCodec
+
+import multiaug as ma
+
+BATCH = 64
+CODECS = {
+    "lz4": BloscCodec(cname="lz4", clevel=5, shuffle="noshuffle"),
+    "zstd": ZstdCodec(level=3, checksum=True),
+    "none": None,
+}
+
+Turn = Callable[[], int]
+
+
+def make_stores(root: Path, records: int) -> dict[str, Path]:
+    """Crops of photographs with a mask each, in chunks of 16 records and of one."""
+    from skimage import data
+
+    photos = [data.astronaut(), data.coffee(), data.chelsea(), data.rocket()]
+    draw = np.random.default_rng(0)
+    image = np.empty((records, 224, 224, 3), np.uint8)
+    for number in range(records):
+        photo = photos[number % len(photos)]
+        y, x = (int(draw.integers(0, side - 224)) for side in photo.shape[:2])
+        crop = photo[y : y + 224, x : x + 224, :: -1 if draw.random() < 0.5 else 1]
+        image[number] = np.clip(crop * draw.uniform(0.7, 1.2), 0, 255)
+    mask = (image[..., 0] // 64).astype(np.uint8)
+    stores = {}
+    for (name, codec), chunk in itertools.product(CODECS.items(), (16, 1)):
+        path = root / f"{name}-c{chunk}"
+        stores[path.name] = path
+        if path.exists():
+            continue
+        group = zarr.open_group(path, mode="w")
+        for entry, values in (("image", image), ("mask", mask)):
+            array = group.create_array(
+                entry, shape=values.shape, dtype=values.dtype,
+                chunks=(chunk, *values.shape[1:]), compressors=codec,
+                config={"write_empty_chunks": True},
+            )  # fmt: skip
+            array[:] = values
+    return stores
+
+
+class Limit:
+    """The decode limit: files into a buffer that is used again, two threads, no order."""
+
+    def __init__(self, path: Path, codec: str) -> None:
+        import numcodecs
+
+        group = zarr.open_group(path, mode="r")
+        self.arrays = [(path / name / "c", group[name]) for name in ("image", "mask")]
+        self.decode: Any = {
+            "lz4": numcodecs.Blosc().decode, "zstd": numcodecs.Zstd().decode, "none": None,
+        }[codec]  # fmt: skip
+        self.buffers = [
+            [np.zeros(array.chunks, array.dtype) for _, array in self.arrays] for _ in range(2)
+        ]
+        self.scratch = [np.zeros(2 * b[0].nbytes, np.uint8) for b in self.buffers]
+
+    def __call__(self) -> int:
+        count = -(-self.arrays[0][1].shape[0] // self.arrays[0][1].chunks[0])
+
+        def work(thread: int) -> None:
+            for chunk in range(thread, count, 2):
+                for (folder, array), out in zip(self.arrays, self.buffers[thread], strict=True):
+                    key = "/".join([str(chunk), *["0"] * (array.ndim - 1)])
+                    self.read(f"{folder}/{key}", out, thread)
+
+        with ThreadPoolExecutor(2) as executor:
+            list(executor.map(work, range(2)))
+        return int(self.arrays[0][1].shape[0])
+
+    def read(self, path: str, out: np.ndarray, thread: int) -> None:
+        handle = os.open(path, os.O_RDONLY)
+        flat = out.reshape(-1).view(np.uint8)
+        if self.decode is None:
+            os.preadv(handle, [flat], 0)
+        else:
+            size = os.fstat(handle).st_size
+            stored = self.scratch[thread][:size]
+            os.preadv(handle, [stored], 0)
+            self.decode(stored, flat)
+        os.close(handle)
+
+
+def spec() -> ma.DataSpec:
+    return ma.load_spec("rgb-segmentation")
+
+
+def full_passes(path: Path) -> Iterator[tuple[str, Turn]]:
+    """Everything once, in order."""
+    source = ma.open_source(path, spec())
+
+    def ours() -> int:
+        return sum(len(block.index) for block in source.scan())
+
+    yield "multiaug scan", ours
+    group = zarr.open_group(path, mode="r")
+    arrays = [group["image"], group["mask"]]
+    count = arrays[0].shape[0]
+
+    def slices() -> int:
+        for start in range(0, count, BATCH):
+            for array in arrays:
+                array[start : start + BATCH]
+        return count
+
+    def slices_in_threads() -> int:
+        with ThreadPoolExecutor(2) as executor:
+            list(executor.map(
+                lambda start: [array[start : start + BATCH] for array in arrays],
+                range(0, count, BATCH),
+            ))  # fmt: skip
+        return count
+
+    yield "zarr slices", slices
+    yield "zarr slices, 2 threads", slices_in_threads
+    yield from optional(_dask_full, path, count)
+    yield from optional(_xbatcher_full, path, count)
+    yield from optional(_tensorstore_full, path, count)
+
+
+def shuffled_epochs(path: Path, window: int | None) -> Iterator[tuple[str, Turn]]:
+    """Everything once, in random order, in batches."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of narrow windows
+        loader = ma.Loader(
+            ma.open_source(path, spec()), batch_size=BATCH, window=window, memory="1GiB"
+        )
+
+    def ours() -> int:
+        return sum(len(batch["index"]) for batch in loader)
+
+    yield "multiaug Loader", ours
+    group = zarr.open_group(path, mode="r")
+    arrays = [group["image"], group["mask"]]
+    count = arrays[0].shape[0]
+    order = np.random.default_rng(0).permutation(count)
+    # Naive readers decode a chunk for every record: a part of an epoch tells how long it takes.
+    some = min(count, 4 * BATCH)
+
+    def oindex() -> int:
+        for start in range(0, some, BATCH):
+            rows = np.sort(order[start : start + BATCH])
+            for array in arrays:
+                array.oindex[rows]
+        return some
+
+    yield "zarr oindex, sorted", oindex
+    yield from optional(_dask_shuffled, path, order[:some])
+    yield from optional(_tensorstore_shuffled, path, order[:some])
+    yield from optional(_torch_shuffled, path, order[:some], 0)
+    yield from optional(_torch_shuffled, path, order[:some], 2)
+
+
+def optional(make: Any, *arguments: Any) -> Iterator[tuple[str, Turn]]:
+    """A peer, where it is installed."""
+    try:
+        yield from make(*arguments)
+    except ImportError as error:
+        print(f"left out: {error.name}", file=sys.stderr)
+
+
+def _dask_full(path: Path, count: int) -> Iterator[tuple[str, Turn]]:
+    import dask
+    import dask.array as da
+
+    arrays = [da.from_zarr(str(path), component=name) for name in ("image", "mask")]
+
+    def turn() -> int:
+        for start in range(0, count, BATCH):
+            dask.compute(*(array[start : start + BATCH] for array in arrays), scheduler="threads")
+        return count
+
+    yield "dask slices", turn
+
+
+def _dask_shuffled(path: Path, order: np.ndarray) -> Iterator[tuple[str, Turn]]:
+    import dask
+    import dask.array as da
+
+    arrays = [da.from_zarr(str(path), component=name) for name in ("image", "mask")]
+
+    def turn() -> int:
+        for start in range(0, len(order), BATCH):
+            rows = np.sort(order[start : start + BATCH])
+            dask.compute(*(array[rows] for array in arrays), scheduler="threads")
+        return len(order)
+
+    yield "dask indexed, sorted", turn
+
+
+def _xbatcher_full(path: Path, count: int) -> Iterator[tuple[str, Turn]]:
+    import dask.array as da
+    import xarray
+    import xbatcher
+
+    data = xarray.Dataset({
+        name: (("record", "y", "x", "c")[: 3 + (name == "image")],
+               da.from_zarr(str(path), component=name))
+        for name in ("image", "mask")
+    })  # fmt: skip
+    sizes = {name: size for name, size in data.sizes.items() if name != "record"}
+
+    def turn() -> int:
+        batches = xbatcher.BatchGenerator(data, {"record": min(BATCH, count), **sizes})
+        return sum(batch.load().sizes["record"] for batch in batches)
+
+    yield "xbatcher", turn
+
+
+def _tensorstore(path: Path) -> list[Any]:
+    import tensorstore as ts
+
+    return [
+        ts.open({
+            "driver": "zarr3", "kvstore": {"driver": "file", "path": str(path / name)},
+        }).result() for name in ("image", "mask")
+    ]  # fmt: skip
+
+
+def _tensorstore_full(path: Path, count: int) -> Iterator[tuple[str, Turn]]:
+    arrays = _tensorstore(path)
+
+    def turn() -> int:
+        waiting: list[Any] = []
+        for start in range(0, count, BATCH):
+            waiting += [array[start : start + BATCH].read() for array in arrays]
+            while len(waiting) > 8:
+                waiting.pop(0).result()
+        for future in waiting:
+            future.result()
+        return count
+
+    def into_buffers() -> int:
+        import tensorstore as ts
+
+        buffers = [np.empty((BATCH, *array.shape[1:]), np.uint8) for array in arrays]
+        for start in range(0, count, BATCH):
+            rows = min(BATCH, count - start)
+            writes = [
+                ts.array(out[:rows]).write(array[start : start + rows])
+                for array, out in zip(arrays, buffers, strict=True)
+            ]
+            for write in writes:
+                write.result()
+        return count
+
+    yield "tensorstore, 8 in flight", turn
+    yield "tensorstore, into a buffer", into_buffers
+
+
+def _tensorstore_shuffled(path: Path, order: np.ndarray) -> Iterator[tuple[str, Turn]]:
+    arrays = _tensorstore(path)
+
+    def turn() -> int:
+        waiting: list[Any] = []
+        for start in range(0, len(order), BATCH):
+            rows = order[start : start + BATCH]
+            waiting += [array[rows].read() for array in arrays]
+            while len(waiting) > 4:
+                waiting.pop(0).result()
+        for future in waiting:
+            future.result()
+        return len(order)
+
+    yield "tensorstore indexed", turn
+
+
+class _Rows:
+    """What users write for PyTorch: one record at a time."""
+
+    def __init__(self, path: Path, order: np.ndarray) -> None:
+        self.path, self.order = path, order
+        self.arrays: list[Any] | None = None
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, index: int) -> list[np.ndarray]:
+        if self.arrays is None:
+            group = zarr.open_group(self.path, mode="r")
+            self.arrays = [group["image"], group["mask"]]
+        return [array[int(self.order[index])] for array in self.arrays]
+
+
+def _torch_shuffled(path: Path, order: np.ndarray, workers: int) -> Iterator[tuple[str, Turn]]:
+    import torch
+
+    settings = {"multiprocessing_context": "forkserver", "persistent_workers": True}
+    loader = torch.utils.data.DataLoader(
+        _Rows(path, order), BATCH, num_workers=workers, **(settings if workers else {})
+    )
+
+    def turn() -> int:
+        return sum(len(batch[0]) for batch in loader)
+
+    yield f"torch DataLoader, {workers} workers", turn
+
+
+def measure(turns: dict[str, Turn], rounds: int) -> dict[str, dict[str, float]]:
+    """Medians over interleaved rounds: processor and wall time per 1,024 records, in ms."""
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in turns}
+    for turn in turns.values():
+        turn()
+    draw = np.random.default_rng(0)
+    for _ in range(rounds):
+        for name in draw.permutation(list(turns)).tolist():
+            gc.collect()
+            cpu, wall = _processor_time(), time.perf_counter()
+            count = turns[name]()
+            spent = _processor_time() - cpu, time.perf_counter() - wall
+            times[name].append((1.024e6 * spent[0] / count, 1.024e6 * spent[1] / count))
+    medians = {
+        name: {
+            "cpu_ms": statistics.median(t[0] for t in found),
+            "wall_ms": statistics.median(t[1] for t in found),
+        }
+        for name, found in times.items()
+    }
+    limit = medians["decode limit"]
+    for found in medians.values():
+        found["share_cpu"] = limit["cpu_ms"] / found["cpu_ms"]
+        found["share_wall"] = limit["wall_ms"] / found["wall_ms"]
+    return medians
+
+
+def _processor_time() -> float:
+    """Of this process; workers of a DataLoader are counted in wall time only."""
+    return time.process_time()
+
+
+def end_to_end(path: Path, rounds: int) -> dict[str, float]:
+    """Reading alone, augmenting alone, and both, in interleaved rounds; ms per batch."""
+    import jax
+
+    pipeline = ma.Pipeline(
+        [ma.Rotate(30), ma.Scale((0.8, 1.25)), ma.Translate(0.1), ma.Flip("x")], spec()
+    )
+    source = ma.open_source(path, spec())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        reader = ma.Loader(source, batch_size=BATCH, window=16)
+        both = ma.Loader(source, pipeline, batch_size=BATCH, window=16)
+    first = {n: np.array(a) for n, a in next(iter(reader)).items() if n not in ("index", "copy")}
+    reader.close()
+    keys = jax.random.split(jax.random.key(0), BATCH)
+    batches = len(both)
+
+    def compute() -> None:
+        out = None
+        for _ in range(batches):
+            out = pipeline.batch(keys, first, out=out)
+
+    def loop(loader: ma.Loader) -> None:
+        for batch in loader:
+            del batch
+
+    turns = {"read": lambda: loop(reader), "compute": compute, "both": lambda: loop(both)}
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in turns}
+    for turn in turns.values():
+        turn()
+    for _ in range(rounds):
+        for name, turn in turns.items():
+            cpu, wall = time.process_time(), time.perf_counter()
+            turn()
+            spent = time.perf_counter() - wall, time.process_time() - cpu
+            found[name].append((1e3 * spent[0] / batches, 1e3 * spent[1] / batches))
+    wall = {name: statistics.median(t[0] for t in times) for name, times in found.items()}
+    cpu = {name: statistics.median(t[1] for t in times) for name, times in found.items()}
+    cores = len(os.sched_getaffinity(0))
+    bound = max(wall["read"], wall["compute"], cpu["both"] / cores)
+    return {
+        "read_ms": wall["read"], "compute_ms": wall["compute"], "both_ms": wall["both"],
+        "cpu_ms": cpu["both"], "bound_ms": bound, "ratio": wall["both"] / bound,
+    }  # fmt: skip
+
+
+_MEMORY = """
+import sys, warnings
+from pathlib import Path
+import multiaug as ma
+warnings.simplefilter("ignore")
+path, small, memory = sys.argv[1], sys.argv[2], int(sys.argv[3])
+def peak():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+spec = ma.load_spec("rgb-segmentation")
+pipeline = ma.Pipeline([ma.Rotate(30), ma.Flip("x")], spec)
+for batch in ma.Loader(ma.open_source(small, spec), pipeline, batch_size=16, memory=memory): pass
+del batch
+base = peak()
+loader = ma.Loader(ma.open_source(path, spec), pipeline, batch_size=16, memory=memory)
+for batch in loader: pass
+print(peak() - base, loader.memory, loader.window)
+"""
+
+
+def memory(path: Path, root: Path, size: int) -> dict[str, int]:
+    """Peak of an epoch over a store four times as large as the memory, if it is large enough."""
+    allowed = max(size // 4, 64_000_000)  # less does not hold the batches of a small run
+    small = root / "small"
+    if not small.exists():
+        source = ma.open_source(path, spec())
+        ma.write_zarr(small, [source.read(range(16))], spec(), chunk=16)
+    done = subprocess.run(
+        [sys.executable, "-c", _MEMORY, str(path), str(small), str(allowed)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    peak, planned, window = map(int, done.stdout.split())
+    return {"store": size, "allowed": allowed, "planned": planned, "peak": peak, "window": window}
+
+
+def markdown(document: dict[str, Any]) -> str:
+    lines = ["# Reading", "", document["about"], ""]
+    for title, table in document["tables"].items():
+        lines += [f"## {title}", "", "| reader | CPU ms | wall ms | of the limit, CPU | wall |"]
+        lines += ["|---|---:|---:|---:|---:|"]
+        for name, row in sorted(table.items(), key=lambda item: -item[1]["share_cpu"]):
+            lines.append(
+                f"| {name} | {row['cpu_ms']:.0f} | {row['wall_ms']:.0f} | "
+                f"{row['share_cpu']:.2f} | {row['share_wall']:.2f} |"
+            )
+        lines.append("")
+    lines += ["## With augmentation, ms per batch", ""]
+    for name, row in document["end_to_end"].items():
+        lines.append(
+            f"- {name}: read {row['read_ms']:.1f}, compute {row['compute_ms']:.1f}, both "
+            f"{row['both_ms']:.1f}; {row['ratio']:.2f} times max(read, compute, CPU / cores)"
+        )
+    row = document["memory"]
+    lines += [
+        "", "## Memory", "",
+        f"A store of {row['store'] / 1e6:.0f} MB, memory={row['allowed'] / 1e6:.0f} MB: the peak "
+        f"of an epoch, less what was resident before, is {row['peak'] / 1e6:.0f} MB.", "",
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="a few records, three rounds")
+    parser.add_argument("--records", type=int, default=1024)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--data", type=Path, help="keep the stores here, for the next run")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--stores", nargs="*", help="only these, such as zstd-c16")
+    found = parser.parse_args(argv)
+    if found.quick:
+        found.records, found.rounds = min(found.records, 256), 3
+    return found
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = arguments(argv)
+    root = args.data or Path(tempfile.mkdtemp(prefix="multiaug-reading-"))
+    root.mkdir(parents=True, exist_ok=True)
+    try:
+        stores = make_stores(root, args.records)
+        chosen = {n: p for n, p in stores.items() if not args.stores or n in args.stores}
+        document = run(chosen, stores, root, args)
+    finally:
+        if args.data is None:
+            shutil.rmtree(root, ignore_errors=True)
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / "reading.json").write_text(json.dumps(document, indent=1))
+    (args.out / "reading.md").write_text(markdown(document))
+    print(markdown(document))
+    return 0
+
+
+def run(
+    chosen: dict[str, Path], stores: dict[str, Path], root: Path, args: argparse.Namespace
+) -> dict[str, Any]:
+    tables = {}
+    for name, path in chosen.items():
+        codec, chunk = name.split("-c")
+        limit = {"decode limit": Limit(path, codec)}
+        tables[f"{name}: full pass"] = measure({**limit, **dict(full_passes(path))}, args.rounds)
+        window = 16 if chunk == "16" else None
+        epochs = {**limit, **dict(shuffled_epochs(path, window))}
+        tables[f"{name}: shuffled, batch {BATCH}"] = measure(epochs, args.rounds)
+    return {
+        "about": (
+            f"{args.records} records of 224 x 224 x 3 bytes and a mask, {args.rounds} interleaved "
+            f"rounds, {len(os.sched_getaffinity(0))} cores, zarr {zarr.__version__}; times per "
+            "1,024 records, page cache warm. Processor time is that of the process itself."
+        ),
+        "tables": tables,
+        "end_to_end": {n: end_to_end(stores[n], args.rounds) for n in ("zstd-c16", "lz4-c16")},
+        "memory": memory(stores["zstd-c16"], root, args.records * 224 * 224 * 4),
+    }
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

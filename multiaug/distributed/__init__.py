@@ -1,0 +1,3 @@
+"""Passes on a cluster. Dask is an extra, imported where it is used."""
+
+from ._dask import DaskRunner as DaskRunner

@@ -1,0 +1,110 @@
+"""The runner of passes for a Dask cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ..errors import MultiaugError, ParameterError, StoreError
+from ..passes import ADAPTERS, Work
+
+_PER_WORKER = 2
+
+
+class DaskRunner:
+    """Works on blocks in the workers of a Dask cluster.
+
+    A block is a task of its own, sent to whichever worker is free; what it needs to know travels
+    once to each worker. A task whose worker dies is run again by another one, and one that raises
+    an error of the system (a network, a disk) is tried again. Results come back as they are ready,
+    so what has been logged is safe should the scheduler itself be lost: the same command goes on
+    from there.
+
+    Workers need this package in the same version, and paths that mean the same. They should have
+    one thread each (``threads_per_worker=1``), as every block uses the cores by itself, and be
+    started by spawning, Dask's default: JAX does not survive a fork.
+
+    Args:
+        client: a ``dask.distributed.Client``.
+        retries: how often a failed block is tried again.
+
+    Raises:
+        ParameterError: not a client.
+
+    Example:
+        >>> from multiaug.distributed import DaskRunner
+        >>> DaskRunner("tcp://scheduler:8786")
+        Traceback (most recent call last):
+        ...
+        multiaug.errors.ParameterError: `DaskRunner.client` must be a dask.distributed.Client, ...
+    """
+
+    def __init__(self, client: Any, *, retries: int = 3) -> None:
+        if not hasattr(client, "submit") or not hasattr(client, "scatter"):
+            raise ParameterError(
+                "`DaskRunner.client` must be a dask.distributed.Client, got "
+                f"{type(client).__name__}. Make one with Client(address); it comes with "
+                "pip install 'multiaug[dask]'."
+            )
+        self._client = client
+        self._retries = retries
+
+    def run(self, work: Work, context: Any, blocks: Sequence[int]) -> Iterator[tuple[int, Any]]:
+        """Yield (block, result) as workers finish; see `multiaug.passes.Runner`.
+
+        Raises:
+            StoreError: a block failed on every try, or killed every worker that it ran on.
+        """
+        from distributed import as_completed
+
+        client = self._client
+        shared = client.scatter(context, broadcast=True, hash=False)
+        todo = iter(blocks)
+        numbers: dict[Any, int] = {}
+        tries: dict[int, int] = {}
+
+        def submit(block: int) -> Any:
+            # Not pure: a task that was run before, of another store, is not this one.
+            future = client.submit(work_on, work, shared, block, pure=False, retries=self._retries)
+            numbers[future] = block
+            return future
+
+        # Few at a time: the scheduler's memory does not grow with the data.
+        width = _PER_WORKER * max(1, sum(client.nthreads().values()))
+        first = [submit(block) for _, block in zip(range(width), todo, strict=False)]
+        try:
+            done = as_completed(first)
+            for future in done:
+                block = numbers.pop(future)
+                try:
+                    result = future.result()
+                except MultiaugError:
+                    raise  # it says itself what is wrong, and would again
+                except Exception as error:
+                    tries[block] = tries.get(block, 0) + 1
+                    if tries[block] > self._retries:
+                        raise StoreError(
+                            f"block {block} failed {tries[block]} times on the cluster: "
+                            f"{type(error).__name__}: {error}. What was done before is kept: run "
+                            "the same command again."
+                        ) from error
+                    done.add(submit(block))
+                    continue
+                yield block, result
+                following = next(todo, None)
+                if following is not None:
+                    done.add(submit(following))
+        finally:
+            client.cancel(list(numbers))
+
+
+def work_on(work: Work, context: Any, block: int) -> Any:
+    """What a worker runs; importable, so that it travels by its name."""
+    return work(context, block)
+
+
+def _adapt(client: Any) -> DaskRunner:
+    return DaskRunner(client)
+
+
+ADAPTERS["distributed"] = _adapt

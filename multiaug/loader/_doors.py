@@ -1,0 +1,219 @@
+"""Loaders for people who train with other frameworks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import ParameterError
+
+if TYPE_CHECKING:
+    from ._loader import Loader
+
+Choose = str | Sequence[str]
+
+
+def torch_dataset(loader: Loader) -> Any:
+    """A ``torch.utils.data.IterableDataset`` whose items are whole batches of tensors.
+
+    Args:
+        loader: of which every loop over the dataset is an epoch.
+
+    Raises:
+        ParameterError: PyTorch is not installed.
+    """
+    torch = _need("torch", "torch")
+
+    class LoaderDataset(torch.utils.data.IterableDataset):  # type: ignore[misc,name-defined]
+        """Batches of a `Loader`; in a worker process, the worker's share of them."""
+
+        def __init__(self) -> None:
+            self.loader = loader
+
+        def __iter__(self) -> Iterator[dict[str, Any]]:
+            info = torch.utils.data.get_worker_info()
+            own = loader if info is None else loader.split(info.id, info.num_workers)
+            for batch in own:
+                yield {name: to_torch(array) for name, array in batch.items()}
+                del batch
+
+        def __len__(self) -> int:
+            return len(loader)
+
+        def __reduce__(self) -> tuple[Any, ...]:
+            # The class is made here, so that importing this module needs no PyTorch.
+            return torch_dataset, (loader,)
+
+    return LoaderDataset()
+
+
+def to_torch(array: Any) -> Any:
+    """A tensor on the memory of an array, through DLPack; a copy only where that cannot be."""
+    import torch
+
+    if isinstance(array, np.ndarray):
+        return torch.from_numpy(array)
+    try:
+        return torch.from_dlpack(array)
+    except (BufferError, RuntimeError, TypeError, ValueError):  # spread over several devices, say
+        return torch.from_numpy(np.array(array))
+
+
+def grain_dataset(loader: Loader) -> Any:
+    """A ``grain.IterDataset`` of whole batches, whose iterator saves and restores its state.
+
+    Args:
+        loader: of which every iterator is an epoch.
+
+    Raises:
+        ParameterError: grain is not installed.
+    """
+    grain = _need("grain.python", "grain")
+
+    class LoaderIterator(grain.DatasetIterator):  # type: ignore[misc,name-defined]
+        """One epoch of a `Loader`."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self._loop: Iterator[dict[str, Any]] | None = None
+
+        def __next__(self) -> dict[str, Any]:
+            if self._loop is None:
+                self._loop = iter(loader)
+            return next(self._loop)
+
+        def get_state(self) -> dict[str, Any]:
+            """As `Loader.state`."""
+            return loader.state()
+
+        def set_state(self, state: Mapping[str, Any]) -> None:
+            """As `Loader.restore`."""
+            loader.restore(state)
+            self._loop = None
+
+    class LoaderDataset(grain.IterDataset):  # type: ignore[misc,name-defined]
+        """Batches of a `Loader`."""
+
+        def __iter__(self) -> Any:
+            return LoaderIterator()
+
+    return LoaderDataset()
+
+
+class RandomAccess:
+    """Single records of a source by position: what grain calls a random access data source.
+
+    ``grain.MapDataset.source(RandomAccess(source))`` reads them in grain's own order, record by
+    record; a `Loader` reads chunks, which is faster.
+
+    Args:
+        source: where records come from.
+    """
+
+    def __init__(self, source: Any) -> None:
+        self._source = source
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        record = self._source.read([int(index)])
+        return {name: array[0] for name, array in record.items()}
+
+
+def keras_dataset(loader: Loader, inputs: Choose, targets: Choose | None) -> Any:
+    """A ``keras.utils.PyDataset`` of (inputs, targets).
+
+    Args:
+        loader: whose epochs are Keras' epochs.
+        inputs: name of the entry that a model gets, or names, for a mapping.
+        targets: the same for what it should give; None leaves them away.
+
+    Raises:
+        ParameterError: Keras is not installed.
+    """
+    keras = _need("keras", "keras")
+
+    class LoaderDataset(keras.utils.PyDataset):  # type: ignore[misc,name-defined]
+        """Batches of a `Loader`, in its order; ``fit(shuffle=False)`` keeps Keras from another."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self._loop: Iterator[dict[str, Any]] | None = None
+            self._next = 0
+            self._latest: Any = None
+
+        def __len__(self) -> int:
+            return len(loader)
+
+        def __getitem__(self, index: int) -> Any:
+            if self._loop is None or (index == 0 and self._next != 1):
+                self._loop, self._next = iter(loader), 0
+            if index == self._next - 1:  # Keras looks at the first batch before it trains
+                return self._latest
+            if index != self._next:
+                raise ParameterError(
+                    f"Keras asks for batch {index} where batch {self._next} comes next. Pass "
+                    "shuffle=False to fit: the loader shuffles records."
+                )
+            self._next += 1
+            batch = next(self._loop)
+            chosen = _choose(batch, inputs)
+            self._latest = (chosen,) if targets is None else (chosen, _choose(batch, targets))
+            return self._latest
+
+        def on_epoch_end(self) -> None:
+            """Begin the next epoch of the loader with the next batch."""
+            self._loop = self._latest = None
+
+    return LoaderDataset()
+
+
+def tensorflow_dataset(loader: Loader) -> Any:
+    """A ``tf.data.Dataset`` of whole batches.
+
+    Args:
+        loader: of which every pass over the data set is an epoch.
+
+    Raises:
+        ParameterError: TensorFlow is not installed.
+    """
+    tf = _need("tensorflow", "tensorflow")
+    shapes = loader.shapes()
+    signature = {
+        name: tf.TensorSpec((None, *shape), tf.as_dtype(dtype))
+        for name, (shape, dtype) in shapes.items()
+    }
+
+    def batches() -> Iterator[dict[str, Any]]:
+        for batch in loader:
+            yield {name: np.asarray(array) for name, array in batch.items()}
+
+    return tf.data.Dataset.from_generator(batches, output_signature=signature)
+
+
+def _choose(batch: Mapping[str, Any], names: Choose) -> Any:
+    if isinstance(names, str):
+        return np.asarray(_entry(batch, names))
+    return {name: np.asarray(_entry(batch, name)) for name in names}
+
+
+def _entry(batch: Mapping[str, Any], name: str) -> Any:
+    try:
+        return batch[name]
+    except KeyError:
+        raise ParameterError(f"A batch has no entry {name!r}; it has {sorted(batch)}.") from None
+
+
+def _need(module: str, extra: str) -> Any:
+    """An optional package, or an error that says how to get it."""
+    from importlib import import_module
+
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise ParameterError(
+            f"{module.partition('.')[0]} is not installed: pip install 'multiaug[{extra}]'."
+        ) from error

@@ -1,0 +1,50 @@
+"""The key of every record: a function of seed, epoch, index and copy, of nothing else."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import jax
+import numpy as np
+
+from ..typing import Array, Key, NDArray
+
+# Counted per call of the compiled function, so that one program serves batches of every size.
+_BLOCK = 64
+
+
+def record_keys(seed: int, epoch: int, index: NDArray, copy: NDArray) -> Key:
+    """``fold_in(fold_in(fold_in(root, epoch), index), copy)`` of every record.
+
+    Args:
+        seed: of the root key, ``jax.random.key(seed)``.
+        epoch: from 0.
+        index: (n,), positions in the source, less than 2^32.
+        copy: (n,).
+
+    Returns:
+        Typed keys (n,).
+    """
+    root = jax.random.fold_in(jax.random.key(seed), epoch)
+    words = jax.random.key_data(root)
+    count = len(index)
+    padded = -(-count // _BLOCK) * _BLOCK
+    pairs = np.zeros((2, padded), np.uint32)
+    pairs[0, :count], pairs[1, :count] = index, copy
+    implementation = str(jax.random.key_impl(root))
+    blocks = [
+        np.asarray(_fold(words, *pairs[:, i : i + _BLOCK], implementation=implementation))
+        for i in range(0, padded, _BLOCK)
+    ]
+    keys: Key = jax.random.wrap_key_data(
+        jax.numpy.asarray(np.concatenate(blocks)[:count]), impl=implementation
+    )
+    return keys
+
+
+@partial(jax.jit, static_argnames=("implementation",))
+def _fold(words: Array, index: Array, copy: Array, *, implementation: str) -> Array:
+    root = jax.random.wrap_key_data(words, impl=implementation)
+    fold = jax.vmap(jax.random.fold_in)
+    keys = fold(jax.vmap(jax.random.fold_in, in_axes=(None, 0))(root, index), copy)
+    return jax.random.key_data(keys)

@@ -1,0 +1,548 @@
+"""`Loader`: a source, a pipeline and an order, joined into batches."""
+
+from __future__ import annotations
+
+import logging
+import os
+import weakref
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import ParameterError
+from ..files import sha256_of
+from ..pipeline import Pipeline
+from ..store import ChunkedSource, Source
+from ..typing import NDArray
+from ._adapt import chunked
+from ._doors import grain_dataset, keras_dataset, tensorflow_dataset, torch_dataset
+from ._keys import record_keys
+from ._memory import Budget, Needs, divide, parse_memory, warn_of_narrow_window
+from ._order import Epoch, Order, Shuffle
+from ._place import Recycler, local_sharding, to_jax
+from ._prefetch import Prefetcher, refuse_forked_child, watch_forks
+from ._read import ChunkReader, History, Losses, Plan, RawBatch, RowReader
+from ._settings import check_count, check_draws, check_shard, check_weights
+from ._state import LoaderState
+
+if TYPE_CHECKING:
+    from jax.sharding import Sharding
+    from numpy.typing import ArrayLike
+
+_LOG = logging.getLogger("multiaug.loader")
+_REMOTE_THREADS = 16
+# Opening and seeking costs as much as copying about as many bytes.
+_LARGE_RECORD = 32 * 1024
+
+
+class Loader:
+    """Batches of augmented records, in an order that can be resumed anywhere.
+
+    One ``for`` is one epoch. The stream of records is a function of the seed, the epoch, the
+    number of records, the chunk length, the window and the copies alone; ``batch_size`` only
+    cuts it, and the number of threads changes nothing. A record's augmentation is drawn from
+    ``fold_in(fold_in(fold_in(jax.random.key(seed), epoch), index), copy)``.
+
+    Reading, decoding and augmenting run in threads, ``prefetch`` batches ahead. They end with
+    the loop, however it ends.
+
+    Args:
+        source: where records come from.
+        pipeline: what is done to them; None hands them out as they are.
+        batch_size: records per batch, on this host.
+        seed: of order and augmentation, at least 0.
+        shuffle: ``block`` mixes the records of ``window`` chunks at a time, and reads each chunk
+            once; where a chunk is one record this is a full shuffle. ``full`` picks single
+            records at random, and decodes a chunk for each of them. None keeps the order.
+        memory: bytes, or text such as "2GiB": the most that reading, batches and results take
+            together, on the host. The source's own memory map or page cache is not counted.
+        window: chunks that are mixed at a time; by default as many as half of ``memory`` holds.
+            It is part of the state, because another window is another order.
+        copies: how often each record comes in an epoch, augmented differently each time.
+        drop_last: leave out a last batch that is not full.
+        shard: ``(i, n)``: this is host i of n, which together read every record once. By
+            default JAX's process index and count. Every host makes the same number of steps;
+            without ``drop_last`` their last batches may differ by a record, or be empty.
+        streams: shares of the data that hosts take; a multiple of n. The number of hosts can
+            later change to any divisor of it. By default n.
+        indices: positions of the records to use, for a split or a subset; repeats allowed.
+        weights: (n,) relative expectations of how often each record comes; an epoch is still n
+            records long. See `class_weights`.
+        prefetch: batches that are made ahead.
+        threads: that read and decode; by default one per core, or 16 for remote sources.
+        on_corrupt: ``skip`` leaves out records of chunks that cannot be decoded: their batches
+            become shorter, and ``skipped`` counts them.
+        skip_limit: the share of an epoch's records that may be skipped; more is an error.
+        sharding: where batches go; by default to all local devices where they divide evenly.
+        check: as in `Pipeline.batch`.
+
+    Raises:
+        ParameterError: a setting is out of range, or memory does not hold two chunks.
+
+    Example:
+        >>> import numpy as np
+        >>> import multiaug as ma
+        >>> spec = ma.load_spec("rgb-segmentation")
+        >>> images = np.zeros((10, 8, 8, 3), np.uint8)
+        >>> source = ma.open_source({"image": images}, spec)
+        >>> loader = ma.Loader(source, ma.Pipeline([ma.Flip("x")], spec), batch_size=4, seed=0)
+        >>> [batch["image"].shape for batch in loader]
+        [(4, 8, 8, 3), (4, 8, 8, 3), (2, 8, 8, 3)]
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        pipeline: Pipeline | None = None,
+        *,
+        batch_size: int,
+        seed: int = 0,
+        shuffle: Shuffle | None = "block",
+        memory: int | str = "1GiB",
+        window: int | None = None,
+        copies: int = 1,
+        drop_last: bool = False,
+        shard: tuple[int, int] | None = None,
+        streams: int | None = None,
+        indices: ArrayLike | None = None,
+        weights: ArrayLike | None = None,
+        prefetch: int = 2,
+        threads: int | None = None,
+        on_corrupt: str = "raise",
+        skip_limit: float = 0.01,
+        sharding: Sharding | None = None,
+        check: bool = True,
+    ) -> None:
+        watch_forks()
+        self._settings = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
+        self.source = source
+        self.pipeline = pipeline
+        self.batch_size = check_count("batch_size", batch_size, 1)
+        self.seed = check_count("seed", seed, 0)
+        if shuffle not in ("block", "full", None):
+            raise ParameterError(
+                f"`Loader.shuffle` must be 'block', 'full' or None, got {shuffle!r}."
+            )
+        if on_corrupt not in ("raise", "skip"):
+            raise ParameterError(
+                f"`Loader.on_corrupt` must be 'raise' or 'skip', got {on_corrupt!r}."
+            )
+        self.drop_last = drop_last
+        self.sharding = sharding
+        self._check = check
+        self._on_corrupt, self._skip_limit = on_corrupt, skip_limit
+        self._prefetch = check_count("prefetch", prefetch, 0)
+        self.shard, streams = check_shard(shard, streams, self.batch_size)
+        self._chunked = chunked(source)
+        draws = check_draws(indices, len(source))
+        weight = check_weights(weights, len(source), draws)
+        self._threads = threads or _default_threads(self._chunked)
+        check_count("threads", self._threads, 1)
+        copies = check_count("copies", copies, 1)
+        # Single records need no window: any order of them is as good as any other.
+        chunk = self._chunked.chunk
+        self._rows = shuffle == "full" or (shuffle == "block" and chunk == 1)
+        self._budget = self._divide(parse_memory(memory), window, shuffle, copies, streams)
+        self._order = Order(
+            len(source),
+            1 if self._rows else chunk,
+            self._budget.window,
+            self.seed,
+            "full" if self._rows else shuffle,
+            copies,
+            streams,
+            draws if weight is None else None,
+            weight,
+        )
+        if self._order.epoch(0).total // streams == 0:
+            raise ParameterError(
+                f"`Loader.streams` is {streams}, but an epoch has only "
+                f"{self._order.epoch(0).total} records. Use fewer hosts or streams."
+            )
+        self._selection = _digest(draws, weight)
+        self._reader: ChunkReader | RowReader | None = None
+        self._recycler = Recycler(keep=self._prefetch + 3)
+        self._epoch = 0
+        self._position = 0  # records of each stream that have been handed out
+        self._started = False  # the epoch that _epoch names is being read, or was broken off
+        self._skipped = 0
+        self._running: weakref.ref[Prefetcher[Any]] | None = None
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that is being read, or comes next."""
+        return self._epoch
+
+    @property
+    def window(self) -> int:
+        """Chunks that are mixed at a time, of each stream."""
+        return self._budget.window
+
+    @property
+    def memory(self) -> int:
+        """The most bytes that reading, batches and results take together."""
+        return self._budget.total
+
+    @property
+    def skipped(self) -> int:
+        """Records that were left out of the latest epoch, because they could not be decoded."""
+        return self._skipped
+
+    def __len__(self) -> int:
+        """Batches of an epoch, the same on every host."""
+        return self._steps(self._order.epoch(0))
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Yield the batches of one epoch.
+
+        A batch maps entry names to arrays with a leading n, as `Pipeline.batch` returns them, and
+        ``index`` (positions in the source) and ``copy`` to (n,). Arrays are `jax.Array`; only
+        those with 64 bits, which JAX would shorten, are NumPy's.
+
+        After a loop that ran to its end, or was left with ``break``, the next one begins the next
+        epoch. After `restore` it goes on where the state was taken.
+
+        Raises:
+            StoreError: a record cannot be read; raised at the batch that needs it.
+            RecordError: a record is not what the spec declares.
+            ParameterError: in a forked child, where threads of JAX and zarr do not live on.
+        """
+        refuse_forked_child()
+        self.close()
+        if self._started:
+            self._epoch, self._position = self._epoch + 1, 0
+        self._started = True
+        return self._batches()
+
+    def close(self) -> None:
+        """End the threads of a loop that is still running; a later loop starts new ones."""
+        running = None if self._running is None else self._running()
+        if running is not None:
+            running.close()
+        self._running = None
+
+    def __enter__(self) -> Loader:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def state(self) -> dict[str, Any]:
+        """Where the stream of records stands, as JSON-ready data.
+
+        It names the batch after the one that was handed out last. It does not depend on threads,
+        nor on the host.
+        """
+        epoch, position = self._epoch, self._position
+        if self._ended(epoch, position):
+            epoch, position = epoch + 1, 0
+        order = self._order
+        return LoaderState(
+            fingerprint=self.source.fingerprint,
+            records=order.count,
+            chunk=order.chunk,
+            window=order.window,
+            streams=order.streams,
+            seed=order.seed,
+            shuffle=order.shuffle,
+            copies=order.copies,
+            selection=self._selection,
+            epoch=epoch,
+            position=position,
+        ).to_dict()
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state, of this process or another one, on this machine or another.
+
+        The next loop yields the rest of that epoch. Batch size, threads and prefetch may differ,
+        and so may the number of hosts, as long as it divides the streams; the window is taken
+        from the state.
+
+        Args:
+            state: what `state` returned, on any host.
+
+        Raises:
+            ParameterError: the state is of another data set, seed, selection or order.
+        """
+        found = LoaderState.from_dict(state)
+        self.close()
+        order = self._order
+        found.refuse_other(
+            fingerprint=self.source.fingerprint,
+            records=order.count,
+            chunk=order.chunk,
+            seed=order.seed,
+            shuffle=order.shuffle,
+            copies=order.copies,
+            selection=self._selection,
+        )
+        if (found.window, found.streams) != (order.window, order.streams):
+            self._change_order(found)
+        self._epoch, self._position, self._started = found.epoch, found.position, False
+
+    def _change_order(self, found: LoaderState) -> None:
+        """Take over window and streams of a state."""
+        settings = {**self._settings, "streams": found.streams}
+        if not self._rows and found.shuffle is not None:
+            settings["window"] = found.window
+        again = Loader(**settings)
+        if again._order.window != found.window:
+            raise ParameterError(
+                f"The state has a window of {found.window} chunks, which this loader cannot hold. "
+                "Raise memory."
+            )
+        self.__dict__.update(again.__dict__)
+
+    def split(self, part: int, parts: int) -> Loader:
+        """A loader of one part of this one's records, for a process of several on this host.
+
+        Args:
+            part: from 0.
+            parts: how many there are.
+        """
+        host, hosts = self.shard
+        shard = (host * parts + part, hosts * parts)
+        own = Loader(**{**self._settings, "shard": shard, "streams": None})
+        own._epoch, own._started = self._epoch, self._started
+        return own
+
+    def shapes(self) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
+        """Entry name -> shape of one record and dtype, as batches hold them."""
+        one = self._one(self._epoch)
+        return {n: (tuple(a.shape[1:]), np.dtype(a.dtype)) for n, a in one.items()}
+
+    def torch(self) -> Any:
+        """A ``torch.utils.data.IterableDataset`` of whole batches, through DLPack.
+
+        ``DataLoader(loader.torch(), batch_size=None)`` reads in this process, with this loader's
+        threads; with ``num_workers=n, multiprocessing_context="spawn"`` each worker reads its
+        share. Tensors may share memory that JAX regards as constant: clone before writing to it.
+        """
+        return torch_dataset(self)
+
+    def grain(self) -> Any:
+        """A ``grain.IterDataset`` of whole batches; its iterator has get_state and set_state."""
+        return grain_dataset(self)
+
+    def keras(self, inputs: str | Sequence[str], targets: str | Sequence[str] | None = None) -> Any:
+        """A ``keras.utils.PyDataset`` of (inputs, targets); use it with ``fit(shuffle=False)``.
+
+        Args:
+            inputs: name of the entry that a model gets, or names, for a mapping.
+            targets: the same for what it should give.
+        """
+        return keras_dataset(self, inputs, targets)
+
+    def tensorflow(self) -> Any:
+        """A ``tf.data.Dataset`` of whole batches."""
+        return tensorflow_dataset(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Threads and memory stay behind; where the stream stands goes along.
+        return _rebuild, (self._settings, self._epoch, self._position, self._started)
+
+    def __repr__(self) -> str:
+        return (
+            f"Loader({self.source!r}, batch_size={self.batch_size}, shard={self.shard}, "
+            f"window={self.window}, epoch={self._epoch})"
+        )
+
+    def _batches(self) -> Iterator[dict[str, Any]]:
+        """The generator behind one loop; its end is the end of the threads."""
+        epoch = self._order.epoch(self._epoch)
+        first = self._position
+        losses = Losses(
+            self._on_corrupt == "skip", int(self._skip_limit * epoch.total / self.shard[1])
+        )
+        self._skipped = 0
+        prefetcher = Prefetcher(self._made(epoch, first, losses), self._prefetch)
+        self._running = weakref.ref(prefetcher)
+        with prefetcher:
+            for step, batch in prefetcher:
+                self._position = first + (step + 1) * self._share
+                self._skipped = losses.records
+                if batch is not None:
+                    yield batch
+                del batch
+        self._position = max(self._position, epoch.length(0))
+
+    @property
+    def _local(self) -> range:
+        """The streams of this host."""
+        each = self._order.streams // self.shard[1]
+        return range(self.shard[0] * each, (self.shard[0] + 1) * each)
+
+    @property
+    def _share(self) -> int:
+        """Records of a batch that come from each stream."""
+        return self.batch_size // len(self._local)
+
+    def _steps(self, epoch: Epoch, start: int = 0) -> int:
+        """Batches from a position on; the same for all hosts."""
+        if self.drop_last:
+            return max(0, epoch.length(self._order.streams - 1) - start) // self._share
+        return -(-max(0, epoch.length(0) - start) // self._share)
+
+    def _ended(self, number: int, position: int) -> bool:
+        return position > 0 and not self._steps(self._order.epoch(number), position)
+
+    def _plans(self, epoch: Epoch, first: int) -> Iterator[Plan]:
+        streams = [epoch.stream(number) for number in self._local]
+        for step in range(self._steps(epoch, first)):
+            low = first + step * self._share
+            parts = [stream.take(low, low + self._share) for stream in streams]
+            index = np.concatenate([part[0] for part in parts])
+            yield Plan(step, index, np.concatenate([part[1] for part in parts]))
+
+    def _made(
+        self, epoch: Epoch, first: int, losses: Losses
+    ) -> Iterator[tuple[int, dict[str, Any] | None]]:
+        """Finished batches, made in the prefetching thread."""
+        history = self._history(epoch, first)
+        raws = self._open_reader().read(self._plans(epoch, first), history, losses)
+        # Gathering goes on while the pipeline computes; without one there is nothing to wait for.
+        with Prefetcher(raws, 1 if self._prefetch and self.pipeline is not None else 0) as ahead:
+            for raw in ahead:
+                if len(raw.plan.index):
+                    batch: dict[str, Any] | None = self._finish(raw, epoch.number)
+                else:
+                    batch = self._empty(epoch.number)
+                step = raw.plan.step
+                del raw
+                yield step, batch
+                del batch
+
+    def _finish(self, raw: RawBatch, epoch: int) -> dict[str, Any]:
+        index, copy = raw.plan.index, raw.plan.copy
+        results: dict[str, Any] = raw.arrays
+        if self.pipeline is not None:
+            keys = record_keys(self.seed, epoch, index, copy)
+            pipeline, arrays, check = self.pipeline, raw.arrays, self._check
+
+            def run(out: Mapping[str, Any] | None) -> dict[str, Any]:
+                return pipeline.batch(keys, arrays, out=out, check=check)
+
+            results = self._recycler(len(index), run)
+        sharding = self.sharding or local_sharding(len(index))
+        place = np.int32 if len(self.source) < 2**31 else np.uint32
+        labels = {"index": index.astype(place), "copy": copy.astype(np.int32)}
+        return to_jax({**results, **labels}, sharding)
+
+    def _empty(self, epoch: int) -> dict[str, Any] | None:
+        """A batch without records: nothing; of one of several hosts arrays of length 0."""
+        if self.shard[1] == 1:
+            return None
+        return {name: array[:0] for name, array in self._one(epoch).items()}
+
+    def _one(self, epoch: int) -> dict[str, Any]:
+        """A batch of the first record."""
+        first = np.zeros(1, np.int64)
+        return self._finish(RawBatch(Plan(0, first, first), self._chunked.read(first)), epoch)
+
+    def _result_bytes(self) -> int:
+        """About what one record takes when it comes out of the pipeline."""
+        inside, spec = self._chunked.structure, self.source.spec
+        name = spec.reference(inside)
+        if self.pipeline is None or name is None:
+            return 0
+        height, width = frame = (inside[name].shape[0], inside[name].shape[1])
+        for transform in self.pipeline.transforms:
+            frame = transform.out_shape(frame)
+        share = frame[0] * frame[1] / (height * width)
+        size = 0.0
+        for n, s in inside.items():
+            picture = spec.entries[n].kind == "spatial"
+            size += s.nbytes * (share if picture else 1)
+            if picture and spec.entries[n].validity:
+                size += share * s.shape[0] * s.shape[1]
+        return int(size)
+
+    def _history(self, epoch: Epoch, first: int) -> History:
+        """How often chunks are asked for; after a resumption some have been, before."""
+        draws, order = epoch.chunk_draws, epoch.order
+
+        def total(chunk: int) -> int:
+            if draws is not None:
+                return int(draws[chunk]) * order.copies
+            start = chunk * order.chunk
+            return (min(start + order.chunk, order.count) - start) * order.copies
+
+        done: Counter[int] = Counter()
+        if first and not self._rows:
+            # Older chunks are spent: none reaches further than its window.
+            reach = 2 * (order.window + 2) * order.chunk * order.copies
+            for stream in self._local:
+                index, _ = epoch.stream(stream).take(max(0, first - reach), first)
+                done.update((index // order.chunk).tolist())
+        return History(total, done)
+
+    def _open_reader(self) -> ChunkReader | RowReader:
+        if self._reader is None:
+            # Where single records can be read there is no need to hold the window's chunks. The
+            # order is the same, as it depends on their length alone.
+            record = sum(s.nbytes for s in self._chunked.structure.values())
+            room = self._budget.slots * self._chunked.chunk >= 2 * self.batch_size
+            seeks = getattr(self._chunked, "row_access", False) and record >= _LARGE_RECORD
+            if self._rows or (seeks and room and self._order.shuffle is not None):
+                ahead = self._prefetch if self._rows else min(1, self._prefetch)
+                self._reader = RowReader(self._chunked, self.batch_size, self._threads, ahead)
+            else:
+                self._reader = ChunkReader(
+                    self._chunked, self._budget.slots, self.batch_size, self._threads
+                )
+        return self._reader
+
+    def _divide(
+        self, memory: int, window: int | None, shuffle: Shuffle | None, copies: int, streams: int
+    ) -> Budget:
+        inside = self._chunked.structure
+        record = sum(s.nbytes for s in inside.values())
+        result = self._result_bytes()
+        chunk = self._chunked.chunk
+        local = streams // self.shard[1]
+        chunks = -(-len(self.source) // chunk)
+        most = -(-chunks // streams)
+        if window is not None:
+            check_count("window", window, 1)
+        needs = Needs(
+            chunk=chunk * record,
+            batch=self.batch_size * record * (1 + self._prefetch if self._rows else 1),
+            result=self.batch_size * result,
+            decoder=9 * chunk * record // 4 + (1 << 18),
+            threads=self._threads,
+            prefetch=self._prefetch,
+        )
+        if self._rows:
+            return divide(memory, needs, window=1, streams=1, most=1, ahead=0)
+        sequential = shuffle is None
+        ahead = 2 * max(self._threads, -(-self.batch_size // (chunk * copies)))
+        budget = divide(
+            memory, needs, window=1 if sequential else window, streams=local, most=most, ahead=ahead
+        )
+        if not sequential:
+            warn_of_narrow_window(
+                budget.window * local, self.batch_size, most * local, stacklevel=4
+            )
+            _LOG.info("window of %d chunks, %d bytes", budget.window, budget.total)
+        return budget
+
+
+def _rebuild(settings: dict[str, Any], epoch: int, position: int, started: bool) -> Loader:
+    loader = Loader(**settings)
+    loader._epoch, loader._position, loader._started = epoch, position, started
+    return loader
+
+
+def _default_threads(source: ChunkedSource) -> int:
+    if source.remote:
+        return _REMOTE_THREADS
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
+
+
+def _digest(*arrays: NDArray | None) -> str:
+    if all(array is None for array in arrays):
+        return ""
+    return sha256_of(*(b"" if array is None else array.tobytes() for array in arrays))

@@ -1,0 +1,105 @@
+"""Choosing records: splits by hash, and weights that balance classes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import ParameterError
+from ..typing import NDArray
+from ._random import derive, hashed, uniform
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+# Apart from everything that loaders draw with the same seed.
+_SPLIT = 0x5B1
+
+
+def hash_split(
+    records: int | Sequence[str] | ArrayLike, fractions: Sequence[float], *, seed: int = 0
+) -> tuple[NDArray, ...]:
+    """Divide records into parts by a hash of their position or identity.
+
+    Where a record goes depends on itself and the seed alone: data that are added later, or another
+    order, move none of the others.
+
+    Args:
+        records: how many there are; or the identity of each, as text or whole numbers. Records
+            with the same identity (frames of a video, pictures of a patient) stay together.
+        fractions: the share of each part; they sum to 1.
+        seed: another one makes another split.
+
+    Returns:
+        For each part the positions of its records, int64, ascending: `Loader`'s ``indices``.
+
+    Raises:
+        ParameterError: the fractions are not positive or do not sum to 1; a part is empty.
+
+    Example:
+        >>> train, validation = hash_split(1000, (0.9, 0.1))
+        >>> len(train) + len(validation), 60 < len(validation) < 140
+        (1000, True)
+    """
+    shares = np.asarray(fractions, np.float64)
+    if shares.ndim != 1 or not (shares > 0).all() or abs(shares.sum() - 1) > 1e-9:
+        raise ParameterError(
+            f"`hash_split.fractions` must be positive and sum to 1, got {list(fractions)}."
+        )
+    counter = np.arange(records) if isinstance(records, int) else _identities(records)
+    unit = uniform(hashed(derive(seed, _SPLIT), counter))
+    part = np.searchsorted(np.cumsum(shares)[:-1], unit, side="right")
+    parts = tuple(np.flatnonzero(part == number) for number in range(len(shares)))
+    for number, found in enumerate(parts):
+        if not len(found):
+            raise ParameterError(
+                f"`hash_split`: part {number} of {fractions} gets none of {len(counter)} records. "
+                "Raise its fraction, or take another seed."
+            )
+    return parts
+
+
+def _identities(values: Sequence[str] | ArrayLike) -> NDArray:
+    array = np.asarray(values)
+    if array.ndim != 1 or array.dtype.kind not in "iuU":
+        raise ParameterError(
+            "`hash_split.records` must be a number, or text or whole numbers for each record, got "
+            f"{array.dtype} of shape {array.shape}."
+        )
+    if array.dtype.kind in "iu":
+        return array.astype(np.uint64)
+    names, inverse = np.unique(array, return_inverse=True)
+    digests = [hashlib.sha256(str(name).encode()).digest()[:8] for name in names]
+    words = np.array([int.from_bytes(digest, "little") for digest in digests], np.uint64)
+    chosen: NDArray = words[inverse]
+    return chosen
+
+
+def class_weights(labels: ArrayLike) -> NDArray:
+    """Weights that let every class come equally often.
+
+    Args:
+        labels: (n,) the class of each record, whole numbers or text.
+
+    Returns:
+        float64 (n,), to be used as `Loader`'s ``weights``; 1 on average.
+
+    Raises:
+        ParameterError: not one label for each record.
+
+    Example:
+        >>> class_weights([0, 0, 0, 1]).tolist()
+        [0.6666666666666666, 0.6666666666666666, 0.6666666666666666, 2.0]
+    """
+    array = np.asarray(labels)
+    if array.ndim != 1 or not array.size or array.dtype.kind not in "biuU":
+        raise ParameterError(
+            "`class_weights.labels` must be whole numbers or text (n,), got "
+            f"{array.dtype} of shape {array.shape}."
+        )
+    _, inverse, counts = np.unique(array, return_inverse=True, return_counts=True)
+    weights: NDArray = len(array) / (len(counts) * counts[inverse].astype(np.float64))
+    return weights

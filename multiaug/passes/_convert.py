@@ -1,0 +1,185 @@
+"""`convert` and `map_batches`: bringing data of other kinds into a store, or through a pipeline."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import ParameterError, RecordError
+from ..loader import record_keys
+from ..pipeline import Pipeline
+from ..store import Source, open_source, write_zarr
+from ..typing import NDArray
+from ._export import export
+
+if TYPE_CHECKING:
+    from ..spec import DataSpec
+
+
+def convert(
+    data: Any,
+    dest: str | os.PathLike[str],
+    spec: DataSpec | None = None,
+    *,
+    chunk: int | None = None,
+    shard: int | str = "64MB",
+    shuffle: int | None = None,
+    overwrite: bool = False,
+    progress: bool | None = None,
+    scheduler: Any = None,
+    **settings: Any,
+) -> Path:
+    """Write a data set of any kind as a zarr store that loaders read fast.
+
+    Args:
+        data: a source, whatever `open_source` opens (a folder of clouds or of pictures, .npy
+            files, another zarr store, arrays), or an iterable of single records. What is
+            iterated over can be read only once, so writing it cannot be resumed.
+        dest: the folder to make.
+        spec: what the entries are, for data that do not carry one.
+        chunk: records per chunk; see `export`.
+        shard: bytes of a shard.
+        shuffle: a seed puts the records into a random order, for data that are sorted.
+        overwrite: replace a zarr store at ``dest``, when the new one is complete.
+        progress: show a progress bar; by default on terminals.
+        scheduler: a `dask.distributed.Client`; see `export`.
+        settings: of `open_source`.
+
+    Returns:
+        ``dest``.
+
+    Raises:
+        StoreError: the data cannot be read, or ``dest`` cannot be written.
+        RecordError: the data are not what the spec says.
+        ParameterError: a setting is out of range; records without a spec.
+
+    Example:
+        >>> import tempfile
+        >>> import multiaug as ma
+        >>> records = ({"image": np.full((8, 8, 3), i, np.uint8)} for i in range(5))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = convert(records, Path(folder, "a.zarr"), ma.load_spec("rgb-segmentation"))
+        ...     len(ma.open_source(path))
+        5
+    """
+    if _is_stream(data):
+        if spec is None:
+            raise ParameterError("convert: records carry no spec. Pass one.")
+        if shuffle is not None or scheduler is not None:
+            raise ParameterError(
+                "convert: what is iterated over comes in its own order, in this process. Convert "
+                "first, then once more with shuffle or scheduler."
+            )
+        batches = stack_records(data, 16 if chunk is None else chunk)
+        return write_zarr(dest, batches, spec, chunk=chunk or 16, overwrite=overwrite)
+    source = data if isinstance(data, Source) else open_source(data, spec, **settings)
+    return export(
+        source,
+        None,
+        dest,
+        chunk=chunk,
+        shard=shard,
+        shuffle=shuffle,
+        overwrite=overwrite,
+        progress=progress,
+        scheduler=scheduler,
+    )
+
+
+def map_batches(
+    records: Iterable[Mapping[str, Any]],
+    pipeline: Pipeline,
+    *,
+    batch_size: int,
+    seed: int = 0,
+    epoch: int = 0,
+    check: bool = True,
+) -> Iterator[dict[str, Any]]:
+    """Send any iterable of records through a pipeline, in batches.
+
+    Args:
+        records: mappings from entry name to the array of one record; read as batches are asked
+            for, in their own order.
+        pipeline: what is done to them.
+        batch_size: records per batch; the last one may be shorter.
+        seed: of the augmentation. Record i has the key of index i in a `Loader` with that seed.
+        epoch: another one augments differently.
+        check: as in `Pipeline.batch`.
+
+    Yields:
+        What `Pipeline.batch` returns, and ``index``.
+
+    Raises:
+        RecordError: a record is not what the spec declares, or not like those before it.
+        ParameterError: ``batch_size`` is less than 1.
+
+    Example:
+        >>> import multiaug as ma
+        >>> pipeline = ma.Pipeline([ma.Flip("x")], ma.load_spec("rgb-segmentation"))
+        >>> records = ({"image": np.zeros((8, 8, 3), np.uint8)} for _ in range(5))
+        >>> [len(batch["index"]) for batch in map_batches(records, pipeline, batch_size=2)]
+        [2, 2, 1]
+    """
+    first = 0
+    for batch in stack_records(records, batch_size):
+        count = len(next(iter(batch.values())))
+        index = np.arange(first, first + count)
+        keys = record_keys(seed, epoch, index, np.zeros(count, np.int64))
+        yield {**pipeline.batch(keys, batch, check=check), "index": index}
+        first += count
+
+
+def stack_records(
+    records: Iterable[Mapping[str, Any]], batch_size: int
+) -> Iterator[dict[str, NDArray]]:
+    """Batches of consecutive records."""
+    if batch_size < 1:
+        raise ParameterError(f"`batch_size` must be at least 1, got {batch_size}.")
+    waiting: list[Mapping[str, Any]] = []
+    for number, record in enumerate(records):
+        if not isinstance(record, Mapping):
+            raise RecordError(
+                f"record {number}: found a {type(record).__name__}, expected a mapping from entry "
+                "name to array."
+            )
+        waiting.append(record)
+        if len(waiting) == batch_size:
+            yield _stack(waiting, number + 1 - batch_size)
+            waiting = []
+    if waiting:
+        yield _stack(waiting, number + 1 - len(waiting))
+
+
+def _stack(records: list[Mapping[str, Any]], first: int) -> dict[str, NDArray]:
+    names = list(records[0])
+    for place, record in enumerate(records):
+        if set(record) != set(names):
+            raise RecordError(
+                f"record {first + place}: found the entries {sorted(record)}, expected "
+                f"{sorted(names)} as in record {first}."
+            )
+    stacked = {}
+    for name in names:
+        arrays = [np.asarray(record[name]) for record in records]
+        for place, array in enumerate(arrays):
+            if (array.shape, array.dtype) != (arrays[0].shape, arrays[0].dtype):
+                raise RecordError(
+                    f"record {first + place}: {name!r} is {array.dtype} {array.shape}, expected "
+                    f"{arrays[0].dtype} {arrays[0].shape} as in record {first}."
+                )
+        stacked[name] = np.stack(arrays)
+    return stacked
+
+
+def _is_stream(data: Any) -> bool:
+    if isinstance(data, Mapping | str | os.PathLike | Source) or not isinstance(data, Iterable):
+        return False
+    return (
+        not all(isinstance(part, str | os.PathLike) for part in data)
+        if isinstance(data, list | tuple)
+        else True
+    )

@@ -1,0 +1,93 @@
+"""Where the blocks of a pass are worked on: here, in threads, or on a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Any, Protocol, runtime_checkable
+
+from ..errors import ParameterError
+
+Work = Callable[[Any, int], Any]
+
+
+@runtime_checkable
+class Runner(Protocol):
+    """Works on blocks and hands results back as they come.
+
+    What is worked on is a function of a context and a block's number; it must be importable, and
+    the context must go through pickle, so that other processes can do the work. Results are
+    small: states or log entries, never records.
+    """
+
+    def run(self, work: Work, context: Any, blocks: Sequence[int]) -> Iterator[tuple[int, Any]]:
+        """Yield (block, ``work(context, block)``) of all blocks, in any order.
+
+        Args:
+            work: an importable function.
+            context: its first argument, the same for all blocks.
+            blocks: its second argument.
+        """
+
+
+class SerialRunner:
+    """One block after the other, in this thread."""
+
+    def run(self, work: Work, context: Any, blocks: Sequence[int]) -> Iterator[tuple[int, Any]]:
+        """See `Runner`."""
+        for block in blocks:
+            yield block, work(context, block)
+
+
+class ThreadRunner:
+    """A few blocks at a time, in threads.
+
+    Args:
+        workers: how many.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+
+    def run(self, work: Work, context: Any, blocks: Sequence[int]) -> Iterator[tuple[int, Any]]:
+        """See `Runner`; not much more is begun than the consumer has taken."""
+        todo = iter(blocks)
+        running: dict[Future[Any], int] = {}
+        with ThreadPoolExecutor(self.workers, thread_name_prefix="multiaug-pass") as executor:
+            try:
+                while True:
+                    while len(running) <= self.workers and (block := next(todo, None)) is not None:
+                        running[executor.submit(work, context, block)] = block
+                    if not running:
+                        return
+                    for future in wait(running, return_when=FIRST_COMPLETED).done:
+                        yield running.pop(future), future.result()
+            finally:
+                executor.shutdown(wait=True, cancel_futures=True)
+
+
+# Module of a scheduler's class -> what makes a runner of it; `multiaug.distributed` adds Dask's.
+ADAPTERS: dict[str, Callable[[Any], Runner]] = {}
+
+
+def as_runner(scheduler: Any, workers: int = 1) -> Runner:
+    """The runner for what a user passes as ``scheduler``.
+
+    Args:
+        scheduler: None for this process, a `Runner`, or a `dask.distributed.Client`.
+        workers: threads when it is None.
+
+    Raises:
+        ParameterError: anything else.
+    """
+    if scheduler is None:
+        return SerialRunner() if workers == 1 else ThreadRunner(workers)
+    top = type(scheduler).__module__.partition(".")[0]
+    if top in ADAPTERS:  # asked first: a client has a method `run` of its own
+        return ADAPTERS[top](scheduler)
+    if isinstance(scheduler, Runner):
+        return scheduler
+    raise ParameterError(
+        "`scheduler` must be None, a dask.distributed.Client or a multiaug.passes.Runner, got "
+        f"{type(scheduler).__name__}."
+    )

@@ -1,0 +1,211 @@
+"""Organised point clouds in .pcd files, as records of a spec."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from ..errors import RecordError, StoreError
+from ..files import sha256_file, sha256_of
+from ..typing import NDArray
+from ._pcd import Cloud, read_pcd
+from ._record_source import RecordSource
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from ..spec import ChannelGroup, DataSpec, EntrySpec
+
+# What a role's channels are called in .pcd files, where the spec gives them no names.
+_ROLE_FIELDS = {
+    "position": ("x", "y", "z"),
+    "direction": ("normal_x", "normal_y", "normal_z"),
+    "depth": ("z",),
+    "label": ("label",),
+    "intensity": ("r", "g", "b"),
+}
+_SYNONYMS = {
+    "nx": "normal_x", "ny": "normal_y", "nz": "normal_z", "red": "r", "green": "g", "blue": "b",
+}  # fmt: skip
+_BYTE_OF = {"r": 16, "g": 8, "b": 0, "a": 24}
+
+
+class CloudSource(RecordSource):
+    """Organised clouds in .pcd files: ascii, binary or binary_compressed.
+
+    Channels are found by their names in the spec (x, y, z, r, g, b, normal_x, label, or any other
+    field), or else by role. Colours come from the packed fields ``rgb`` or ``rgba``; they keep
+    0 .. 255 in integer entries and fill the declared range in floating ones.
+
+    Args:
+        path: a folder with .pcd files, one file, or a list of them.
+        spec: what the entries are. An entry of role intrinsics is filled as ``intrinsics`` says.
+        intrinsics: ``estimate`` fits a pinhole camera to each cloud; an array (3, 3) is used for
+            all of them.
+
+    Attributes:
+        residuals: file name -> how far the fitted camera is from the cloud's own pixels, root
+            mean square, in pixels; for the clouds read so far. More than a pixel says that a cloud
+            is not the picture of a pinhole camera on its own grid.
+
+    Raises:
+        StoreError: no clouds, unorganised ones, or damaged ones.
+        RecordError: a cloud lacks what the spec declares, or is not like the first one.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+        spec: DataSpec,
+        *,
+        intrinsics: Literal["estimate"] | ArrayLike = "estimate",
+    ) -> None:
+        self._files, where = _files(path)
+        self.residuals: dict[str, float] = {}
+        self._intrinsics = None if isinstance(intrinsics, str) else np.asarray(intrinsics)
+        self._entries = dict(spec.entries)
+        cloud = read_pcd(self._files[0])
+        self._present = [n for n, e in spec.entries.items() if _has(cloud, e)]
+        super().__init__(spec, [file.name for file in self._files], where)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the files."""
+        parts = [part for file in self._files for part in (file.name, sha256_file(file))]
+        return sha256_of("multiaug.clouds/1", *parts)
+
+    def _record(self, number: int) -> dict[str, NDArray]:
+        file = self._files[number]
+        cloud = read_pcd(file)
+        record = {}
+        for name in self._present:
+            entry = self._entries[name]
+            if entry.kind == "matrix":
+                record[name] = self._camera(cloud, file, entry)
+            else:
+                record[name] = _picture(cloud, entry, file)
+        return record
+
+    def _camera(self, cloud: Cloud, file: Path, entry: EntrySpec) -> NDArray:
+        matrix = self._intrinsics
+        if matrix is None:
+            points = np.stack([cloud.fields[axis] for axis in "xyz"], axis=-1)
+            matrix, self.residuals[file.name] = fit_camera(points, str(file))
+        return np.ascontiguousarray(matrix, entry.dtype or "float32")
+
+
+def fit_camera(points: NDArray, where: str) -> tuple[NDArray, float]:
+    """Fit fx, fy, cx, cy by least squares on column = fx X/Z + cx and row = fy Y/Z + cy.
+
+    Args:
+        points: (H, W, 3) in the camera frame; those that are not finite or have Z <= 0 are left
+            out.
+        where: the file, for errors.
+
+    Returns:
+        The matrix (3, 3), and the residual in pixels, root mean square.
+
+    Raises:
+        RecordError: the points do not determine a camera.
+    """
+    cloud = points.astype(np.float64)
+    usable = np.isfinite(cloud).all(-1) & (cloud[..., 2] > 0)
+    rows, columns = np.nonzero(usable)
+    rays = cloud[usable][:, :2] / cloud[usable][:, 2:]
+    matrix, errors = np.eye(3), []
+    for axis, pixels in enumerate((columns, rows)):
+        design = np.stack([rays[:, axis], np.ones(len(rays))], axis=1)
+        solution, _, rank, _ = np.linalg.lstsq(design, pixels.astype(np.float64))
+        if len(rays) < 4 or rank < 2 or solution[0] <= 0:
+            raise RecordError(
+                f"{where}: no camera fits the cloud ({len(rays)} usable points). It must look "
+                "along +Z with x right and y down and spread over the picture; or pass intrinsics "
+                "of your own."
+            )
+        matrix[axis, axis], matrix[axis, 2] = solution
+        errors.append(design @ solution - pixels)
+    return matrix, float(np.sqrt(np.mean(errors[0] ** 2 + errors[1] ** 2)))
+
+
+def _files(
+    path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+) -> tuple[list[Path], str]:
+    if not isinstance(path, str | os.PathLike):
+        files = [Path(file) for file in path]
+        where = "the given clouds"
+    else:
+        root = Path(path)
+        where = str(root)
+        files = sorted(root.rglob("*.pcd")) if root.is_dir() else [root]
+    if not files:
+        raise StoreError(f"{where}: there are no .pcd files in it.")
+    for file in files:
+        if not file.is_file():
+            raise StoreError(f"{file}: there is nothing there. Check the path.")
+    return files, where
+
+
+def _names(group: ChannelGroup, entry: EntrySpec) -> tuple[str, ...]:
+    names = group.names or _ROLE_FIELDS.get(group.role, (entry.name,))
+    return tuple(_SYNONYMS.get(name, name) for name in names)
+
+
+def _has(cloud: Cloud, entry: EntrySpec) -> bool:
+    """Whether an entry is to be read; what is required is, and its lack is an error then."""
+    if entry.kind == "matrix":
+        return entry.role == "intrinsics"
+    found = all(
+        _channel(cloud, name) is not None for group in entry.groups for name in _names(group, entry)
+    )
+    return entry.kind == "spatial" and (found or not entry.optional)
+
+
+def _picture(cloud: Cloud, entry: EntrySpec, file: Path) -> NDArray:
+    channels = []
+    for group in entry.groups:
+        for name in _names(group, entry):
+            values = _channel(cloud, name)
+            if values is None:
+                raise RecordError(
+                    f"{file}: there is no field for channel {name!r} of {entry.name!r}; found "
+                    f"{sorted(cloud.fields)}."
+                )
+            channels.append(_scaled(values, name, group, entry))
+    dtype = entry.dtype or ("uint8" if entry.role == "label" else "float32")
+    if entry.channels == 1:
+        return _cast(channels[0], dtype, entry, file)
+    return _cast(np.stack(channels, axis=-1), dtype, entry, file)
+
+
+def _channel(cloud: Cloud, name: str) -> NDArray | None:
+    if name in cloud.fields:
+        return cloud.fields[name]
+    for packed in ("rgb", "rgba"):
+        if name in _BYTE_OF and packed in cloud.fields:
+            # The four bytes of a colour, often called a float.
+            words = np.ascontiguousarray(cloud.fields[packed]).view(np.uint32)
+            return (words >> _BYTE_OF[name]) & 255
+    return None
+
+
+def _scaled(values: NDArray, name: str, group: ChannelGroup, entry: EntrySpec) -> NDArray:
+    if name not in _BYTE_OF or group.role != "intensity" or (entry.dtype or "f")[0] in "ui":
+        return values
+    low, high = group.range or (0.0, 1.0)
+    return np.float32(low) + values.astype(np.float32) * np.float32((high - low) / 255)
+
+
+def _cast(values: NDArray, dtype: str, entry: EntrySpec, file: Path) -> NDArray:
+    target = np.dtype(dtype)
+    if target.kind in "iu":
+        info = np.iinfo(target)
+        if values.size and (values.min() < info.min or values.max() > info.max):
+            raise RecordError(
+                f"{file}: {entry.name!r} holds values from {values.min()} to {values.max()}, "
+                f"which {dtype} cannot hold. Declare a wider dtype."
+            )
+    return np.ascontiguousarray(values, target)

@@ -1,0 +1,128 @@
+"""Arrays in .npy files, mapped into memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from ..errors import ParameterError, StoreError
+from ..files import sha256_of
+from ..typing import NDArray
+from ._arrays import ArraySource
+
+if TYPE_CHECKING:
+    from ..spec import DataSpec
+
+Channels = Literal["last", "first"]
+_EDGE = 2**20
+
+
+class NpySource(ArraySource):
+    """Records in .npy files, one file per entry with a leading N, read as they are needed.
+
+    Args:
+        path: a folder with ``<entry>.npy`` for every entry, a single file for a spec whose only
+            required entry it is, or a mapping from entry name to file.
+        spec: what the entries are.
+        channels: ``first`` for pictures stored as (N, C, H, W); they are handed out as
+            (N, H, W, C) without being copied.
+        block: records per block.
+
+    Raises:
+        StoreError: a file is missing, is no .npy file or shorter than it says; arrays differ in
+            length.
+        RecordError: an array is not what the spec says.
+        ParameterError: ``channels`` is neither, or one file for several entries.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]],
+        spec: DataSpec,
+        *,
+        channels: Channels = "last",
+        block: int = 64,
+    ) -> None:
+        if channels not in ("last", "first"):
+            raise ParameterError(f"NpySource.channels must be 'last' or 'first', got {channels!r}.")
+        self._settings = (path, spec, channels, block)
+        self._files = _files(path, spec)
+        arrays = {name: _open(file) for name, file in self._files.items()}
+        if channels == "first":
+            arrays = {n: _channels_last(n, a, spec) for n, a in arrays.items()}
+        super().__init__(arrays, spec, block=block)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of names, headers, sizes, and the first and last megabyte of every file."""
+        parts: list[bytes | str] = ["multiaug.npy/1"]
+        for name, file in sorted(self._files.items()):
+            array = self._arrays[name]
+            parts += [f"{name} {array.dtype.str} {array.shape}", _edges(file)]
+        return sha256_of(*parts)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reopen, self._settings  # a map would be copied into the pickle
+
+
+def _reopen(path: Any, spec: DataSpec, channels: Channels, block: int) -> NpySource:
+    return NpySource(path, spec, channels=channels, block=block)
+
+
+def _files(
+    path: str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]], spec: DataSpec
+) -> dict[str, Path]:
+    if isinstance(path, Mapping):
+        return {name: Path(file) for name, file in path.items()}
+    root = Path(path)
+    if root.is_dir():
+        found = {name: root / f"{name}.npy" for name in spec.entries}
+        present = {n: f for n, f in found.items() if f.is_file() or not spec.entries[n].optional}
+        missing = [str(file) for file in present.values() if not file.is_file()]
+        if missing:
+            raise StoreError(
+                f"{root}: {missing[0]} is not there. Expected one .npy file per entry, named "
+                f"after it: {[f'{name}.npy' for name in spec.entries]}."
+            )
+        return present
+    required = [name for name, entry in spec.entries.items() if not entry.optional]
+    if len(required) != 1:
+        raise ParameterError(
+            f"{root}: one file cannot hold the entries {required}. Pass a mapping from entry name "
+            "to file, or the folder of files named after the entries."
+        )
+    return {required[0]: root}
+
+
+def _open(file: Path) -> NDArray:
+    try:
+        array = np.lib.format.open_memmap(file, mode="r")
+    except FileNotFoundError as error:
+        raise StoreError(f"{file}: there is nothing there. Check the path.") from error
+    except (ValueError, OSError, EOFError, SyntaxError) as error:
+        # Also a file that is shorter than its header says: mapping it would end the process.
+        raise StoreError(
+            f"{file} cannot be read as .npy: {error}. Expected an array that np.save wrote, whole "
+            "and without pickled objects."
+        ) from error
+    return array
+
+
+def _channels_last(name: str, array: NDArray, spec: DataSpec) -> NDArray:
+    entry = spec.entries.get(name)
+    if entry is None or entry.kind != "spatial" or array.ndim != 4:
+        return array
+    moved: NDArray = np.moveaxis(array, 1, -1)
+    return moved
+
+
+def _edges(file: Path) -> bytes:
+    size = file.stat().st_size
+    with file.open("rb") as opened:
+        head = opened.read(_EDGE)
+        opened.seek(max(0, size - _EDGE))
+        return size.to_bytes(8, "little") + head + opened.read(_EDGE)

@@ -1,0 +1,418 @@
+"""Rows of one zarr array, decoded where they are wanted."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import OrderedDict
+from contextlib import AbstractContextManager, nullcontext
+from itertools import product
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
+
+import numpy as np
+
+from ..errors import CorruptChunkError, MissingChunkError, StoreError
+from ..typing import NDArray
+from ._codecs import DamageError, read_chain
+from ._layout import Layout, MissingChunk
+from ._objects import FileObjects, Objects, read_at
+from ._pool import core_count, scratch
+from ._shards import OpenFile, OpenShard, open_shard
+
+if TYPE_CHECKING:
+    import zarr
+
+OnMissing = Literal["raise", "fill"]
+
+_TRIES = 3  # of a chunk that does not decode: it may have been read while it was replaced
+_FIRST_WAIT = 0.01  # seconds; doubled from try to try
+_OPEN_SHARDS = 16
+_OPEN_FILES = 64
+_DECODING = threading.BoundedSemaphore(core_count())
+_LARGEST_KEPT_CHUNK = 32 * 2**20
+
+
+class ArrayReader:
+    """Reads rows of one array.
+
+    Known codecs are decoded directly; whatever else there is, zarr-python reads.
+
+    Args:
+        array: an open zarr array, version 2 or 3.
+        objects: the store that it is in.
+        where: the store, for errors.
+        on_missing: whether chunks that are not there are an error, or the fill value.
+        vouched: the store said that it is complete, so what is missing is damage.
+
+    Raises:
+        StoreError: the chunk grid is not regular, or missing chunks cannot be told.
+    """
+
+    def __init__(
+        self,
+        array: zarr.Array[Any],
+        objects: Objects,
+        where: str,
+        on_missing: OnMissing,
+        *,
+        vouched: bool,
+    ) -> None:
+        self.layout = Layout(array, objects, vouch=on_missing == "raise")
+        self.shape: tuple[int, ...] = tuple(array.shape)
+        self.dtype = np.dtype(array.dtype).newbyteorder("=")
+        self.chunks = self.layout.chunks
+        self._array = array
+        self._objects = objects
+        self._where = where
+        self._on_missing = on_missing
+        self._vouched = vouched
+        chain, sharding = read_chain(array) or (None, None)
+        self._chain, self._sharding = chain, sharding
+        self._grid = [
+            range(-(-side // step))
+            for side, step in zip(self.shape[1:], self.chunks[1:], strict=True)
+        ]
+        # Chunks that hold whole records, in C order, are decoded in place.
+        spans = all(
+            step >= side for side, step in zip(self.shape[1:], self.chunks[1:], strict=True)
+        )
+        exact = spans and self.chunks[1:] == self.shape[1:]
+        self._in_place = exact and chain is not None and chain.order == "C"
+        self.chunk_bytes = int(np.prod(self.chunks)) * self.dtype.itemsize
+        self._shards: OrderedDict[str, OpenShard] = OrderedDict()
+        self._files: OrderedDict[int, OpenFile] = OrderedDict()
+        self._lock = threading.Lock()
+        # Many threads wait for a network, but only as many decode as there are cores.
+        self._permits: AbstractContextManager[Any] = _DECODING if objects.remote else nullcontext()
+        # The last chunk of an array whose chunks are longer than what is read at once.
+        self.keeps_chunks = False
+        self._keeping = threading.Lock()
+        self._kept: tuple[int, NDArray] | None = None
+
+    @property
+    def direct(self) -> bool:
+        """Whether chunks are decoded here, and not by zarr-python."""
+        return self._chain is not None
+
+    @property
+    def seekable(self) -> bool:
+        """Whether single rows can be read out of a chunk: values as they are, in files."""
+        local = isinstance(self._objects, FileObjects)
+        return local and self._in_place and self._chain is not None and self._chain.plain
+
+    @property
+    def in_place(self) -> bool:
+        """Whether a chunk of whole records decodes into its final place."""
+        return self._in_place
+
+    def read(self, start: int, stop: int, out: NDArray) -> None:
+        """Read neighbouring rows.
+
+        Args:
+            start: the first row.
+            stop: the row after the last one.
+            out: (n, ...) with n at least ``stop - start``, contiguous. Rows past ``stop`` are
+                room to decode the last chunk in; what stands in them afterwards means nothing.
+
+        Raises:
+            MissingChunkError: a chunk is not in the store and is not to be filled.
+            CorruptChunkError: a chunk cannot be decoded.
+            StoreError: it cannot be read.
+        """
+        length = self.chunks[0]
+        for chunk in range(start // length, -(-stop // length)):
+            first = chunk * length
+            low, high = max(start, first), min(stop, first + length)
+            if self._in_place and first >= start and first - start + length <= len(out):
+                self._decode_chunk(chunk, out[first - start : first - start + length])
+            elif self._chain is None:
+                self._read_with_zarr(low, high, out[low - start : high - start])
+            else:
+                rows = self._chunk(chunk, high - first)
+                out[low - start : high - start] = rows[low - first : high - first]
+
+    def take(self, rows: NDArray, out: NDArray) -> None:
+        """Read rows in any order; those of one chunk are decoded together.
+
+        Args:
+            rows: int64 (n,), positions.
+            out: (n, ...), contiguous.
+
+        Raises:
+            MissingChunkError: as `read`; CorruptChunkError and StoreError likewise.
+        """
+        length = self.chunks[0]
+        if length == 1 and self._in_place:
+            for place, row in enumerate(rows.tolist()):
+                self._decode_chunk(row, out[place : place + 1])
+            return
+        if self.seekable:
+            self._seek(rows, out)
+            return
+        chunks = rows // length
+        order = np.argsort(chunks, kind="stable")
+        for places in np.split(order, np.flatnonzero(np.diff(chunks[order])) + 1):
+            if not len(places):
+                continue
+            chunk = int(chunks[places[0]])
+            inside = rows[places] - chunk * length
+            if self._chain is None:
+                low, high = int(inside.min()), int(inside.max()) + 1
+                values = np.empty((high - low, *self.shape[1:]), self.dtype)
+                self._read_with_zarr(chunk * length + low, chunk * length + high, values)
+                out[places] = values[inside - low]
+            else:
+                out[places] = self._chunk(chunk, int(inside.max()) + 1)[inside]
+
+    def _seek(self, rows: NDArray, out: NDArray) -> None:
+        """Read rows without the rest of their chunks."""
+        size = self.layout.record_bytes
+        memory = out.reshape(len(rows), -1).view(np.uint8)
+        for place, row in enumerate(rows.tolist()):
+            chunk, inside = divmod(row, self.chunks[0])
+            found = self._open_chunk(chunk)
+            if found is not None:
+                start = found.start + inside * size
+                whole = read_at(found.handle, start, size, memory[place]).size == size
+            if found is None or not whole:
+                # Something is wrong with the chunk; reading all of it says what.
+                out[place] = self._chunk(chunk, inside + 1)[inside]
+
+    def _open_chunk(self, chunk: int) -> OpenFile | None:
+        """The file of a chunk and where in it the chunk begins; None if it is not whole."""
+        found = self._files.get(chunk)
+        if found is not None:
+            return found
+        position = (chunk, *(0 for _ in self._grid))
+        key = self._stored_key(position)
+        try:
+            if self._sharding is None:
+                assert isinstance(self._objects, FileObjects)
+                found = OpenFile(self._objects.root / key, 0)
+                whole = found.size == self.chunk_bytes
+            else:
+                shard = self._shard(key)
+                span = None if shard is None else shard.span(self._inner(position))
+                whole = span is not None and span[1] == self.chunk_bytes
+                if shard is not None and span is not None:
+                    found = OpenFile(shard, span[0])
+        except (OSError, DamageError):
+            return None
+        if found is None or not whole:
+            return None
+        with self._lock:
+            self._files[chunk] = found
+            while len(self._files) > _OPEN_FILES:
+                self._files.popitem(last=False)  # closed when its last reader lets go
+        return found
+
+    def missing(self, start: int, stop: int) -> MissingChunk | None:
+        """The first chunk with any of the rows [start, stop) that is not in the store."""
+        return next(self.layout.missing(start, stop), None)
+
+    def refuse(self, missing: MissingChunk) -> NoReturn:
+        """Raise the error of a missing chunk."""
+        remedy = (
+            "The store was complete when it was written, so this is damage: restore it from a "
+            "copy, or write it again."
+            if self._vouched
+            else "If its writer leaves chunks of nothing but zeros out, pass on_missing='fill'; "
+            "otherwise restore the chunk."
+        )
+        raise MissingChunkError(
+            f"{self._where}: array {self._array.path!r} lacks chunk {missing.key}, which holds "
+            f"rows {missing.rows[0]} to {missing.rows[1] - 1}. {remedy}"
+        )
+
+    def _chunk(self, chunk: int, used: int) -> NDArray:
+        """The rows of a chunk, in memory of the thread or in what is kept of the last one."""
+        if not self.keeps_chunks or self.chunk_bytes > _LARGEST_KEPT_CHUNK:
+            return self._decode_rows(chunk, scratch(self._rows_bytes(), "chunk"))
+        with self._keeping:
+            if self._kept is None or self._kept[0] != chunk:
+                memory = np.empty(self._rows_bytes(), np.uint8)
+                self._kept = chunk, self._decode_rows(chunk, memory)
+            return self._kept[1]
+
+    def _rows_bytes(self) -> int:
+        return self.chunks[0] * self.layout.record_bytes
+
+    def _decode_rows(self, chunk: int, memory: NDArray) -> NDArray:
+        """All rows of a chunk, from all objects that hold a part of them."""
+        rows: NDArray = memory.view(self.dtype).reshape(self.chunks[0], *self.shape[1:])
+        if self._in_place:
+            self._decode_chunk(chunk, rows)
+            return rows
+        assert self._chain is not None
+        part = scratch(self.chunk_bytes, "part")
+        for place in product(*self._grid):
+            self._decode((chunk, *place), part)
+            values = part.view(self.dtype).reshape(self.chunks, order=self._chain.order)  # type: ignore[call-overload]
+            region = tuple(
+                slice(index * step, min((index + 1) * step, side))
+                for index, step, side in zip(place, self.chunks[1:], self.shape[1:], strict=True)
+            )
+            sizes = tuple(part.stop - part.start for part in region)
+            rows[:, *region] = values[:, *(slice(size) for size in sizes)]
+        return rows
+
+    def _decode_chunk(self, chunk: int, out: NDArray) -> None:
+        self._decode((chunk, *(0 for _ in self._grid)), out.reshape(-1).view(np.uint8))
+
+    def _decode(self, position: tuple[int, ...], out: NDArray) -> None:
+        """Decode one chunk of the grid; what is broken is read again before it is refused."""
+        for number in range(_TRIES):
+            try:
+                if not self._try_to_decode(position, out):
+                    self._fill(position, out)
+                return
+            except DamageError as damage:
+                key = self._stored_key(position)
+                if number == _TRIES - 1:
+                    self._refuse_damage(position, damage)
+                self._forget(key)
+                time.sleep(_FIRST_WAIT * 2**number * (0.5 + random.random()))
+            except StoreError:
+                raise
+            except OSError as error:
+                raise self._unreadable(self._stored_key(position), error) from error
+
+    def _try_to_decode(self, position: tuple[int, ...], out: NDArray) -> bool:
+        assert self._chain is not None
+        place = out if self._chain.plain else None
+        key = self._stored_key(position)
+        if self._sharding is None:
+            stored = self._objects.whole(key, place)
+        else:
+            stored = self._part_of_shard(key, position, place)
+        if stored is None:
+            return False
+        try:
+            with self._permits:
+                self._chain.decode(stored, out)
+        except (DamageError, MemoryError):
+            raise
+        except Exception as error:  # every codec has errors of its own
+            raise DamageError(f"{type(error).__name__}: {error}") from error
+        return True
+
+    def _part_of_shard(
+        self, key: str, position: tuple[int, ...], place: NDArray | None
+    ) -> NDArray | None:
+        shard = self._shard(key)
+        if shard is None:
+            return None
+        span = shard.span(self._inner(position))
+        if span is None:
+            return None
+        if shard.handle is not None:
+            return read_at(shard.handle, span[0], span[1], place)
+        return self._objects.part(key, span[0], span[1], place)
+
+    def _shard(self, key: str) -> OpenShard | None:
+        assert self._sharding is not None
+        with self._lock:
+            shard = self._shards.get(key)
+            if shard is not None:
+                self._shards.move_to_end(key)
+                return shard
+        counts = tuple(
+            shard // inner for shard, inner in zip(self._sharding.shard, self.chunks, strict=True)
+        )
+        path = self._objects.root / key if isinstance(self._objects, FileObjects) else None
+        shard = open_shard(self._objects, key, path, counts, self._sharding)
+        if shard is None:
+            return None
+        with self._lock:
+            self._shards[key] = shard
+            while len(self._shards) > _OPEN_SHARDS:
+                self._shards.popitem(last=False)  # closed when its last reader lets go
+        return shard
+
+    def _inner(self, position: tuple[int, ...]) -> tuple[int, ...]:
+        assert self._sharding is not None
+        return tuple(
+            place % (shard // inner)
+            for place, shard, inner in zip(position, self._sharding.shard, self.chunks, strict=True)
+        )
+
+    def _stored_key(self, position: tuple[int, ...]) -> str:
+        """Key of the object that holds a chunk: its own, or its shard's."""
+        if self._sharding is not None:
+            position = tuple(
+                place * inner // shard
+                for place, inner, shard in zip(
+                    position, self.chunks, self._sharding.shard, strict=True
+                )
+            )
+        return self.layout.key(position)
+
+    def _forget(self, key: str) -> None:
+        with self._lock:
+            self._shards.pop(key, None)
+            self._files.clear()
+        self._objects.forget(key)
+
+    def _fill(self, position: tuple[int, ...], out: NDArray) -> None:
+        if self._on_missing == "raise":
+            start = position[0] * self.chunks[0]
+            key = self._stored_key(position)
+            rows = start, min(start + self.chunks[0], self.shape[0])
+            if self._sharding is not None and self._objects.size(key) is not None:
+                key = f"{key} (inner chunk {self._inner(position)})"
+            elif self._sharding is not None:
+                first = start // self._sharding.shard[0] * self._sharding.shard[0]
+                rows = first, min(first + self._sharding.shard[0], self.shape[0])
+            self.refuse(MissingChunk(key, rows))
+        value = self._array.fill_value
+        out.view(self.dtype)[:] = 0 if value is None else value
+
+    def _refuse_damage(self, position: tuple[int, ...], damage: DamageError) -> NoReturn:
+        key = self._stored_key(position)
+        inner = "" if self._sharding is None else f"inner chunk {self._inner(position)} "
+        start = position[0] * self.chunks[0]
+        stop = min(start + self.chunks[0], self.shape[0])
+        raise CorruptChunkError(
+            f"{self._where}: chunk {key} cannot be decoded: {inner}{damage}. It holds rows "
+            f"{start} to {stop - 1}. Restore it from a copy, or write the store again."
+        ) from damage
+
+    def _unreadable(self, key: str, error: Exception) -> StoreError:
+        return StoreError(f"{self._where}: chunk {key} cannot be read: {error}.")
+
+    def _read_with_zarr(self, start: int, stop: int, out: NDArray) -> None:
+        """Let zarr-python read rows, in memory that is there already."""
+        from zarr.core.buffer import default_buffer_prototype
+
+        if self._on_missing == "raise" and (missing := self.missing(start, stop)) is not None:
+            self.refuse(missing)
+        rows = (slice(start, stop), Ellipsis)
+        try:
+            if np.dtype(self._array.dtype).isnative and out.flags.c_contiguous and self.shape[1:]:
+                buffer = default_buffer_prototype().nd_buffer.from_numpy_array(out)
+                self._array.get_basic_selection(rows, out=buffer)
+            else:
+                out[:] = np.asarray(self._array.get_basic_selection(rows))
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise self._explain(start, stop, error) from error
+
+    def _explain(self, start: int, stop: int, error: Exception) -> StoreError:
+        """Find the object that fails; zarr's error of a whole slice does not name it."""
+        for position in self.layout.objects(start, stop):
+            try:
+                self._array.get_block_selection(position)
+            except OSError as found:
+                return self._unreadable(self.layout.key(position), found)
+            except Exception as found:
+                return CorruptChunkError(
+                    f"{self._where}: chunk {self.layout.key(position)} cannot be decoded: "
+                    f"{type(found).__name__}: {found}. Restore it from a copy, or write the store "
+                    "again."
+                )
+        return StoreError(
+            f"{self._where}: rows {start} to {stop - 1} of {self._array.path!r} cannot be read: "
+            f"{error}."
+        )

@@ -1,0 +1,127 @@
+"""What sources share whose records are files of their own."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import RecordError
+from ..typing import NDArray
+from ._scan import Pools, scan_in_threads
+from ._source import Block, BlockId, Structure, check_blocks, check_indices, check_out
+from ._structure import check_entries
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from ..spec import DataSpec
+
+_BLOCK = 16
+
+
+class RecordSource(ABC):
+    """Records that are read one by one, all of one shape.
+
+    Args:
+        spec: what the entries are.
+        names: of the records, for errors.
+        where: the data set, for errors.
+    """
+
+    chunk = 1
+    remote = False
+
+    def __init__(self, spec: DataSpec, names: list[str], where: str) -> None:
+        self._spec = spec
+        self._names = names
+        self._where = where
+        self._pools: Pools = {}
+        first = self._record(0)
+        self.structure = {n: Structure(a.shape, a.dtype) for n, a in first.items()}
+        batch = {n: Structure((len(names), *a.shape), a.dtype) for n, a in first.items()}
+        check_entries(spec, batch, where)
+
+    @abstractmethod
+    def _record(self, number: int) -> dict[str, NDArray]:
+        """Read one record."""
+
+    @property
+    def spec(self) -> DataSpec:
+        """What the entries of the records are."""
+        return self._spec
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Differs when the data set differs."""
+
+    @property
+    def blocks(self) -> range:
+        """Block i holds the records from 16 i."""
+        return range(-(-len(self) // _BLOCK))
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def scan(self, blocks: Iterable[BlockId] | None = None) -> Iterator[Block]:
+        """Read blocks, all of them by default; files are read by several threads."""
+        count = len(self)
+        numbers = check_blocks(blocks, len(self.blocks))
+        spans = [(n, n * _BLOCK, min((n + 1) * _BLOCK, count)) for n in numbers]
+        return scan_in_threads(spans, self.structure, 1, self.read_range, self._pools)
+
+    def read_range(self, start: int, stop: int, out: Mapping[str, NDArray]) -> None:
+        """Read neighbouring records into arrays that are there already."""
+        self._read_to(range(start, stop), out)
+
+    def read(
+        self, indices: ArrayLike, *, out: Mapping[str, NDArray] | None = None
+    ) -> dict[str, NDArray]:
+        """Read records by position, in any order, repeats allowed.
+
+        Args:
+            indices: integers (n,) in [0, N).
+            out: entry name -> contiguous (n, ...) arrays to read to; new ones by default.
+
+        Raises:
+            ParameterError: an index is negative or past the end, or ``out`` does not fit.
+            StoreError: a file cannot be read.
+            RecordError: a record is not like the first one.
+        """
+        rows = check_indices(indices, len(self))
+        arrays = check_out(out, self.structure, len(rows))
+        self._read_to(rows.tolist(), arrays)
+        return arrays
+
+    def check(self, *, deep: bool = False) -> None:
+        """Read every record when ``deep``; that all files are there was seen on opening."""
+        if deep:
+            out = {n: np.empty((1, *s.shape), s.dtype) for n, s in self.structure.items()}
+            for number in range(len(self)):
+                self.read_range(number, number + 1, out)
+
+    def _read_to(self, rows: Iterable[int], out: Mapping[str, NDArray]) -> None:
+        for place, row in enumerate(rows):
+            record = self._record(row)
+            for name, array in out.items():
+                array[place] = self._like_first(name, record.get(name), row)
+
+    def _like_first(self, name: str, found: NDArray | None, row: int) -> NDArray:
+        expected = self.structure[name]
+        if found is None or (found.shape, found.dtype) != (expected.shape, expected.dtype):
+            text = "nothing" if found is None else f"{found.dtype} {found.shape}"
+            raise RecordError(
+                f"{self._where}: {self._names[row]}: {name!r} is {text}, expected "
+                f"{expected.dtype} {expected.shape} as in {self._names[0]}. Give a size to bring "
+                "pictures to, or sort out what differs."
+            )
+        return found
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({self._where!r}, records={len(self)}, "
+            f"entries={list(self.structure)})"
+        )

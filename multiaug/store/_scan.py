@@ -1,0 +1,127 @@
+"""Full passes: blocks read ahead by a few threads, into memory that is used again."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+
+from ..typing import NDArray
+from ._pool import BufferPool, core_count
+from ._source import Block, Structure
+
+ReadRange = Callable[[int, int, Mapping[str, NDArray]], None]
+
+# Small blocks are read together, up to this size: starting threads costs as much as a megabyte.
+_GROUP_BYTES = 8 * 2**20
+# Memory that a source keeps between scans; more goes back to the system.
+_KEPT_BYTES = 128 * 2**20
+
+Pools = dict[int, dict[str, BufferPool]]
+# Id, first record and end of a block.
+Span = tuple[int, int, int]
+
+
+def scan_in_threads(
+    spans: Sequence[Span],
+    structure: Mapping[str, Structure],
+    chunk: int,
+    read_range: ReadRange,
+    pools: Pools,
+) -> Iterator[Block]:
+    """Yield blocks in order while later ones are being read.
+
+    Args:
+        spans: the blocks.
+        structure: entry name -> shape of one record, and dtype.
+        chunk: records that are decoded together; blocks are cut for the threads at its multiples.
+        read_range: reads neighbouring records into arrays.
+        pools: memory of earlier scans of the same source; what this one leaves is put there.
+    """
+    if not spans:
+        return
+    record = sum(s.nbytes for s in structure.values())
+    groups = list(_grouped(spans, _GROUP_BYTES // max(1, record)))
+    longest = max(group[-1][2] - group[0][1] for group in groups)
+    rows = -(-longest // chunk) * chunk  # room for the last chunk's unused rows
+    # Threads that find work waiting need not be woken; large groups keep them busy by themselves.
+    depth = 4 if rows * record <= _GROUP_BYTES else 2
+    own = pools.get(rows) or {
+        n: BufferPool(rows * s.nbytes, depth + 1) for n, s in structure.items()
+    }
+    if (depth + 1) * rows * record <= _KEPT_BYTES:
+        pools.clear()
+        pools[rows] = own
+    threads = core_count()
+
+    def start(executor: ThreadPoolExecutor, group: Sequence[Span]) -> _Started:
+        first, last = group[0][1], group[-1][2]
+        room = -(-(last - first) // chunk) * chunk
+        arrays = {n: own[n].lend((room, *s.shape), s.dtype) for n, s in structure.items()}
+        futures = [
+            executor.submit(_read, read_range, low, high, low - first, arrays)
+            for low, high in _cut(first, last, chunk, threads)
+        ]
+        return group, arrays, futures
+
+    with ThreadPoolExecutor(threads, thread_name_prefix="multiaug-scan") as executor:
+        waiting: deque[_Started] = deque()
+        todo = iter(groups)
+        try:
+            while True:
+                while len(waiting) < depth and (following := next(todo, None)) is not None:
+                    waiting.append(start(executor, following))
+                if not waiting:
+                    return
+                yield from _blocks(*waiting.popleft())
+        finally:
+            executor.shutdown(wait=True, cancel_futures=True)
+
+
+_Started = tuple[Sequence[Span], dict[str, NDArray], list[Future[None]]]
+
+
+def _blocks(
+    group: Sequence[Span], arrays: Mapping[str, NDArray], futures: Sequence[Future[None]]
+) -> Iterator[Block]:
+    for future in futures:
+        future.result()
+    first = group[0][1]
+    blocks = [
+        Block(
+            number,
+            np.arange(start, stop, dtype=np.int64),
+            {n: a[start - first : stop - first] for n, a in arrays.items()},
+        )
+        for number, start, stop in reversed(group)
+    ]
+    del arrays, futures  # the consumer alone decides how long the memory is in use
+    while blocks:
+        yield blocks.pop()
+
+
+def _grouped(spans: Sequence[Span], records: int) -> Iterator[list[Span]]:
+    """Neighbours that are read together: at most so many records, or a single block."""
+    group = [spans[0]]
+    for span in spans[1:]:
+        if span[1] != group[-1][2] or span[2] - group[0][1] > records:
+            yield group
+            group = []
+        group.append(span)
+    yield group
+
+
+def _read(
+    read_range: ReadRange, start: int, stop: int, offset: int, arrays: Mapping[str, NDArray]
+) -> None:
+    read_range(start, stop, {name: array[offset:] for name, array in arrays.items()})
+
+
+def _cut(start: int, stop: int, chunk: int, parts: int) -> Iterator[tuple[int, int]]:
+    """At most so many spans of whole chunks, that together are start .. stop."""
+    chunks = -(-(stop - start) // chunk)
+    step = -(-chunks // parts) * chunk
+    for low in range(start, stop, step):
+        yield low, min(low + step, stop)
