@@ -84,6 +84,12 @@ CASES = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def in_jax(monkeypatch):
+    """Nothing is sampled in C, which test_compiled.py is about."""
+    monkeypatch.setattr("multiaug.pipeline._execute.run_compiled", lambda *_: None)
+
+
 def spec_of(entries):
     return ma.DataSpec.from_dict({"name": "kernels", "entries": entries})
 

@@ -47,7 +47,7 @@ typedef struct {
 /* Where the pixels of a chunk are read. */
 typedef struct {
     float x[CHUNK], y[CHUNK]; /* positions in pixels of the source */
-    float fx[CHUNK], fy[CHUNK];
+    float fx[CHUNK + 8], fy[CHUNK + 8]; /* read by eights from any pixel on */
     int32_t index[CHUNK]; /* of the upper left tap; that of the first pixel at a border */
     int32_t place[CHUNK]; /* BETWEEN, EXACT, BORDER or BEYOND */
     Run runs[CHUNK];      /* neighbours of one place */
@@ -319,39 +319,50 @@ INLINE uint16_t one_u16(float v) { return (uint16_t)(int32_t)(v + BELOW_HALF); }
 #define BLEND(a, b, c, d, fx, fy) LERP(LERP(a, b, fx), LERP(c, d, fx), fy)
 
 #ifdef __AVX2__
-/* Upper and lower taps are one vector; four results are one store. */
-INLINE __m128i rgb_words(const uint8_t *p, int64_t W, float fx, float fy)
-{
-    int32_t upper[2], lower[2];
-    memcpy(upper, p, 4), memcpy(upper + 1, p + 3, 4);
-    memcpy(lower, p + W, 4), memcpy(lower + 1, p + W + 3, 4);
-    const __m128i left = _mm_insert_epi32(_mm_cvtsi32_si128(upper[0]), lower[0], 1);
-    const __m128i right = _mm_insert_epi32(_mm_cvtsi32_si128(upper[1]), lower[1], 1);
-    const f8 a = (f8)_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(left));
-    const f8 b = (f8)_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(right));
-    const f8 both = LERP(a, b, fx);
-    const f4 top = (f4)_mm256_castps256_ps128((__m256)both);
-    const f4 bottom = (f4)_mm256_extractf128_ps((__m256)both, 1);
-    return _mm_cvttps_epi32((__m128)(LERP(top, bottom, fy) + BELOW_HALF));
-}
-
+/* Each tap is a word of three bytes and one that is not looked at; eight pixels are a vector. */
 INLINE int rgb_u8(const uint8_t *in, int64_t W, const Chunk *c, int from, int to, uint8_t *out)
 {
-    const __m128i packed = _mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1);
-    int i = from;
-    for (; i + 4 <= to; i += 4) {
-        __m128i w[4];
-        for (int k = 0; k < 4; k++)
-            w[k] = rgb_words(in + c->index[i + k] * 3, W, c->fx[i + k], c->fy[i + k]);
-        const __m128i bytes = _mm_shuffle_epi8(
-            _mm_packus_epi16(_mm_packus_epi32(w[0], w[1]), _mm_packus_epi32(w[2], w[3])), packed);
-        memcpy(out + 3 * i, &bytes, 12);
+    uint32_t tap[4][CHUNK];
+    const int n = to - from;
+    for (int i = 0; i < n; i++) {
+        const uint8_t *p = in + c->index[from + i] * 3;
+        memcpy(tap[0] + i, p, 4);
+        memcpy(tap[1] + i, p + 3, 4);
+        memcpy(tap[2] + i, p + W, 4);
+        memcpy(tap[3] + i, p + W + 3, 4);
     }
-    for (; i < to; i++) {
-        const __m128i w = rgb_words(in + c->index[i] * 3, W, c->fx[i], c->fy[i]);
-        const __m128i words = _mm_packus_epi32(w, w);
-        const int32_t bytes = _mm_cvtsi128_si32(_mm_packus_epi16(words, words));
-        memcpy(out + 3 * i, &bytes, 3);
+    const __m256i packed =
+        _mm256_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1, 0, 1, 2, 4, 5, 6,
+                         8, 9, 10, 12, 13, 14, -1, -1, -1, -1);
+    const __m256i byte = _mm256_set1_epi32(255);
+    for (int i = 0; i < n; i += 8) {
+        const f8 fx = wide_f32(c->fx + from + i), fy = wide_f32(c->fy + from + i);
+        __m256i words = _mm256_setzero_si256();
+        for (int k = 0; k < 3; k++) {
+            f8 t[4];
+            for (int q = 0; q < 4; q++) {
+                const __m256i four = _mm256_loadu_si256((const __m256i *)(tap[q] + i));
+                t[q] = (f8)_mm256_cvtepi32_ps(
+                    _mm256_and_si256(_mm256_srli_epi32(four, 8 * k), byte));
+            }
+            const f8 mixed = BLEND(t[0], t[1], t[2], t[3], fx, fy) + BELOW_HALF;
+            words = _mm256_or_si256(words,
+                                    _mm256_slli_epi32(_mm256_cvttps_epi32((__m256)mixed), 8 * k));
+        }
+        words = _mm256_shuffle_epi8(words, packed);
+        const __m128i lower = _mm256_castsi256_si128(words);
+        const __m128i upper = _mm256_extracti128_si256(words, 1);
+        uint8_t *at = out + 3 * (from + i);
+        if (i + 8 < n) {
+            /* Four bytes of the next pixels are written again by the next turn. */
+            _mm_storeu_si128((__m128i *)at, lower);
+            _mm_storeu_si128((__m128i *)(at + 12), upper);
+        } else {
+            uint8_t last[28];
+            _mm_storeu_si128((__m128i *)last, lower);
+            _mm_storeu_si128((__m128i *)(last + 12), upper);
+            memcpy(at, last, 3 * (n - i));
+        }
     }
     return to;
 }
