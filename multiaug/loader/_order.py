@@ -89,7 +89,9 @@ def draw_counts(weights: NDArray, offset: float) -> NDArray:
     ends = np.cumsum(weights, dtype=np.float64)
     ends *= len(weights) / ends[-1]
     ends[-1] = len(weights)  # not one less by rounding
-    counts: NDArray = np.diff(np.floor(ends + offset), prepend=np.floor(offset)).astype(np.int64)
+    # In steps that the sums below can hold: just below 1 it would round the last one up.
+    offset = np.floor(offset * 2**20) / 2**20
+    counts: NDArray = np.diff(np.floor(ends + offset), prepend=0).astype(np.int64)
     return counts
 
 

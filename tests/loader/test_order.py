@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from multiaug.loader._order import Order, draw_counts
@@ -183,6 +183,7 @@ def test_numbers_are_uniform_and_keys_unrelated():
     weights=st.lists(st.floats(0, 100), min_size=1, max_size=50).filter(lambda w: sum(w) > 1e-3),
     offset=st.floats(0, 1, exclude_max=True),
 )
+@example(weights=[0.0, 1.0], offset=np.nextafter(1, 0))
 def test_draws_follow_the_weights(weights, offset):
     counts = draw_counts(np.array(weights), offset)
     expected = np.array(weights) * len(weights) / sum(weights)
