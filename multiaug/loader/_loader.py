@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import weakref
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._machine import core_count, parse_memory
 from ..errors import ParameterError
 from ..files import sha256_of
 from ..pipeline import Pipeline
-from ..store import ChunkedSource, Source
+from ..store import Source
 from ..typing import NDArray
 from ._adapt import chunked
 from ._doors import grain_dataset, keras_dataset, tensorflow_dataset, torch_dataset
 from ._keys import record_keys
-from ._memory import Budget, Needs, divide, parse_memory, warn_of_narrow_window
+from ._memory import Budget, Needs, divide, warn_of_narrow_window
 from ._order import Epoch, Order, Shuffle
 from ._place import Recycler, local_sharding, to_jax
 from ._prefetch import Prefetcher, refuse_forked_child, watch_forks
@@ -138,13 +138,15 @@ class Loader:
         self._chunked = chunked(source)
         draws = check_draws(indices, len(source))
         weight = check_weights(weights, len(source), draws)
-        self._threads = threads or _default_threads(self._chunked)
+        self._threads = threads or (_REMOTE_THREADS if self._chunked.remote else core_count())
         check_count("threads", self._threads, 1)
         copies = check_count("copies", copies, 1)
         # Single records need no window: any order of them is as good as any other.
         chunk = self._chunked.chunk
         self._rows = shuffle == "full" or (shuffle == "block" and chunk == 1)
-        self._budget = self._divide(parse_memory(memory), window, shuffle, copies, streams)
+        self._budget = self._divide(
+            parse_memory(memory, "Loader.memory"), window, shuffle, copies, streams
+        )
         self._order = Order(
             len(source),
             1 if self._rows else chunk,
@@ -533,13 +535,6 @@ def _rebuild(settings: dict[str, Any], epoch: int, position: int, started: bool)
     loader = Loader(**settings)
     loader._epoch, loader._position, loader._started = epoch, position, started
     return loader
-
-
-def _default_threads(source: ChunkedSource) -> int:
-    if source.remote:
-        return _REMOTE_THREADS
-    allowed = getattr(os, "sched_getaffinity", None)
-    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 def _digest(*arrays: NDArray | None) -> str:

@@ -3,39 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 import warnings
 from dataclasses import dataclass
 
 from ..errors import ParameterError
 
-_UNITS = {
-    "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
-    "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40,
-}  # fmt: skip
-_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?I?B)\s*", re.IGNORECASE)
-
 # Chunks that are being read while the window is in use.
 _AHEAD = 4
-
-
-def parse_memory(memory: int | str, name: str = "memory") -> int:
-    """Bytes, of a number or of text such as "512MB" or "2GiB".
-
-    >>> parse_memory("1.5 GiB")
-    1610612736
-
-    Raises:
-        ParameterError: neither.
-    """
-    if isinstance(memory, int) and not isinstance(memory, bool) and memory > 0:
-        return memory
-    match = _SIZE.fullmatch(memory) if isinstance(memory, str) else None
-    if match is None:
-        raise ParameterError(
-            f"`{name}` must be bytes or text such as '512MB' or '2GiB', got {memory!r}."
-        )
-    return int(float(match[1]) * _UNITS[match[2].upper()])
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from typing import Any
 import jax
 import numpy as np
 
+from .._machine import parse_memory
 from .._version import __version__
 from ..errors import ParameterError, StoreError
-from ..loader import chunked, parse_memory, random_order, record_keys
+from ..loader import chunked, random_order, record_keys
 from ..pipeline import Pipeline
 from ..store import ChunkedSource, ShardedWriter, Source, Structure
 from ..typing import NDArray

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from .._machine import bytes_text, parse_memory
 from ..errors import ParameterError
 from ..files import sha256_of
 from ..pipeline import Pipeline
@@ -16,7 +17,6 @@ from ..statistics import GroupStatistics, Item, Moments, MomentsState, Statistic
 from ..store import Source
 from ..typing import NDArray
 from ._checkpoint import Checkpoint
-from ._memory import bytes_text, parse_memory
 from ._plan import Plan, Solver, make_plan
 from ._records import InvalidPolicy, Records, check_policy
 from ._run import FitRun, fill_values
@@ -94,7 +94,7 @@ def fit(
             f"`fit.source` must be a source, got {type(source).__name__}. Open one with "
             "multiaug.open_source."
         )
-    budget = parse_memory(memory, "fit")
+    budget = parse_memory(memory, "fit.memory")
     records = Records(source, pipeline, rounds, seed, invalid)
     plan = make_plan(records, statistics, budget, solver)
     identity = _identity(source, pipeline, rounds, seed)

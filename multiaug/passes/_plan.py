@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from .._machine import bytes_text
 from ..errors import ParameterError
 from ..statistics import ZCA, Covariance, Gram, LowRank, Moments, Statistic, kind_of
-from ._memory import bytes_text
 from ._records import Records, Target
 
 _LOG = logging.getLogger("multiaug")

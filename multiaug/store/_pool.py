@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import weakref
 from collections import deque
@@ -15,12 +14,6 @@ from ..typing import NDArray
 
 # A page: what the kernel hands out at once, and a multiple of what XLA and SIMD ask for.
 _ALIGNMENT = 4096
-
-
-def core_count() -> int:
-    """How many cores the process may use."""
-    allowed = getattr(os, "sched_getaffinity", None)
-    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 def aligned(size: int) -> NDArray:

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import numpy as np
 
+from .._machine import core_count
 from ..errors import CorruptChunkError, MissingChunkError, StoreError
 from ..typing import NDArray
 from ._codecs import DamageError, read_chain
 from ._layout import Layout, MissingChunk
 from ._objects import FileObjects, Objects, read_at
-from ._pool import core_count, scratch
+from ._pool import scratch
 from ._shards import OpenFile, OpenShard, open_shard
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
+from .._machine import core_count
 from ..typing import NDArray
-from ._pool import BufferPool, core_count
+from ._pool import BufferPool
 from ._source import Block, Structure
 
 ReadRange = Callable[[int, int, Mapping[str, NDArray]], None]

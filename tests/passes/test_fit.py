@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import multiaug as ma
+from multiaug._machine import parse_memory
 from multiaug.errors import NotFittedError, ParameterError, RecordError
-from multiaug.passes._memory import parse_memory
 from multiaug.statistics import Covariance
 from multiaug.store import ArraySource
 from tests.statistics.pictures import covariance, pictures
