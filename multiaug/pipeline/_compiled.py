@@ -7,7 +7,6 @@ transform runs, that is all; else fields and photometry are computed part by par
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
@@ -17,14 +16,15 @@ import jax
 import numpy as np
 from jax import lax
 
+from .._machine import core_count
 from ..sampling import Compiled, Geometry, Task, can_check, compiled
 from ..transforms import Transform
 from ..typing import Array, NDArray
+from ._blocks import BLOCK, Recent, cut, part_length, program_key, some_of, whole_block
 from ._params import RecordParams
-from ._parts import BLOCK, cut, part_length, program_key, some_of
 from ._run import Run, prepare
-from ._target import Results, Target, empty
-from ._threads import in_threads, worker_count
+from ._target import Results, Target, empty, sharing_devices
+from ._threads import in_threads
 from ._values import Looker
 
 # Below so many values of all lanes together, waking another thread takes longer than the work.
@@ -51,13 +51,7 @@ def run_compiled(
     if work is None:
         return None
     size = len(params.key)
-    devices = jax.local_devices()
-    shapes = {
-        name: jax.ShapeDtypeStruct((size, *s.shape[: -1 if name in flat else None]), s.dtype)
-        for name, s in work.results.items()
-    }
-    # A result that cannot be divided equally stays on the first device.
-    target = Target(shapes, devices if size % len(devices) == 0 else devices[:1], out)
+    target = Target.of(work.results, size, flat, sharing_devices(size), out)
     pictures = {
         name: np.require(held.pop(name), requirements=["C", "A"]) for name, _, _ in work.pictures
     }
@@ -103,7 +97,9 @@ class _Work:
         parts = []
         for begin in range(0, size, BLOCK):
             end = min(begin + BLOCK, size)
-            block = _Block(_whole(params, begin, end), _whole(rest, begin, end), begin, length)
+            block = _Block(
+                whole_block(params, begin, end), whole_block(rest, begin, end), begin, length
+            )
             spans = cut(begin, end, length) if by_part else [slice(begin, end)]
             threads = 1 if by_part else self._threads(end - begin)
             parts += [partial(self._run_part, call, block, span, threads) for span in spans]
@@ -156,7 +152,7 @@ class _Work:
         self._idle.append(memory)
 
     def _threads(self, size: int) -> int:
-        return 1 if size * self.kernel.values < _ONE_THREAD else worker_count()
+        return 1 if size * self.kernel.values < _ONE_THREAD else core_count()
 
     def _blocks(self, size: int, threads: int) -> int:
         if threads == 1:
@@ -246,8 +242,7 @@ def _plan_records(
     task, own = prepare(run, transforms, params, rest, shapes)
     kernel = compiled(task, shapes, own[0])
     assert kernel is not None
-    tables = _tables(task, own)
-    return kernel.geometry(own[0]), tables
+    return kernel.geometry(own[0]), _tables(task, own)
 
 
 @partial(jax.jit, static_argnames=("run", "pictures", "touched"), donate_argnames=("done",))
@@ -296,18 +291,14 @@ def _tables(task: Task, own: Any) -> dict[str, Array]:
     return jax.vmap(lambda mine: task.after(mine, {}))(own)
 
 
-def _whole(tree: Any, begin: int, end: int) -> Any:
-    """Records begin .. end of some arrays; the last one is repeated up to a whole block."""
-    leaves = jax.tree.leaves(tree)
-    if not leaves or (end - begin == len(leaves[0]) == BLOCK):
-        return tree
-    index = np.minimum(np.arange(begin, begin + BLOCK), end - 1)
-    return jax.tree.map(lambda leaf: np.asarray(leaf)[index], tree)
+class _Uncovered:
+    """In the place of a pipeline that the compiled sampler does not cover."""
+
+    def release(self) -> None:
+        """There is nothing to give back."""
 
 
-# The pipelines that ran last; the latest keep their memory.
-_WORKS: OrderedDict[Any, _Work | None] = OrderedDict()
-_KEPT, _KEPT_WITH_MEMORY = 64, 3
+_WORKS: Recent[_Work | _Uncovered] = Recent()
 
 
 def _work_of(
@@ -316,21 +307,13 @@ def _work_of(
     if not len(params.key):
         return None
     key = program_key(run, transforms, params, batch)
-    if key in _WORKS:
-        _WORKS.move_to_end(key)
-        return _WORKS[key]
-    work = _WORKS[key] = _new_work(run, transforms, params, batch)
-    while len(_WORKS) > _KEPT:
-        _WORKS.popitem(last=False)
-    for older in list(_WORKS.values())[:-_KEPT_WITH_MEMORY]:
-        if older is not None:
-            older.release()
-    return work
+    work = _WORKS.get(key, partial(_new_work, run, transforms, params, batch))
+    return work if isinstance(work, _Work) else None
 
 
 def _new_work(
     run: Run, transforms: tuple[Transform, ...], params: RecordParams, batch: Mapping[str, NDArray]
-) -> _Work | None:
+) -> _Work | _Uncovered:
     entries = run.spec.entries
     pictures = tuple(
         (name, array.shape[1:], array.dtype)
@@ -339,7 +322,7 @@ def _new_work(
     )
     rest = {n: a for n, a in batch.items() if entries[n].kind != "spatial"}
     if not pictures:
-        return None
+        return _Uncovered()
     found: list[Any] = []
     shapes = _shapes(pictures, len(params.key))
 
@@ -351,7 +334,7 @@ def _new_work(
     tables = jax.eval_shape(trace, transforms, params, rest)
     task, kernel = found[0]
     if kernel is None:
-        return None
+        return _Uncovered()
     results = {n: jax.ShapeDtypeStruct(s.shape[1:], s.dtype) for n, s in tables.items()}
     sampled = {
         job.name: jax.ShapeDtypeStruct(

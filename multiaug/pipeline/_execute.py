@@ -15,9 +15,10 @@ from ..sampling import Form
 from ..spec import DataSpec
 from ..transforms import Frame, Transform
 from ..typing import Array, Key, SpatialShape
+from ._blocks import BLOCK
 from ._compiled import run_compiled
 from ._params import RecordParams
-from ._parts import BLOCK, run_in_parts
+from ._parts import run_in_parts
 from ._run import Run, run_batch
 from ._structure import out_shape
 from ._values import Looker, check_record_values

@@ -7,7 +7,6 @@ same bits in all of them.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -15,24 +14,16 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from ..sampling import Carry
 from ..transforms import Transform
 from ..typing import Array, NDArray
+from ._blocks import BLOCK, Recent, cut, part_length, program_key, some_of, whole_block
 from ._params import RecordParams
 from ._run import Run, carry_of, run_batch
-from ._target import ALIGNMENT, Results, Target, empty
-from ._threads import in_threads, worker_count
-
-# Params are drawn, and travel, in blocks of this many records: a multiple of every part.
-BLOCK = 32
-_LARGEST_PART = 16
-# Starting a part, and handing the interpreter from thread to thread, costs as much as warping a
-# small picture. A record above the limit is a part: several would leave the cache one by one.
-_SMALL_RECORD = 512 * 1024
-_PART_BYTES = 5 * 1024 * 1024
+from ._target import ALIGNMENT, Results, Target, empty, sharing_devices
+from ._threads import in_threads
 
 
 def run_in_parts(
@@ -60,8 +51,7 @@ def run_in_parts(
     """
     devices = jax.local_devices()
     size = len(params.key)
-    # A result that cannot be divided equally stays on the first device.
-    shares = len(devices) if size % len(devices) == 0 else 1
+    shares = len(sharing_devices(size))
     held = {name: np.asarray(array) for name, array in batch.items()}
     length = part_length(held)
     parts = [
@@ -70,11 +60,7 @@ def run_in_parts(
         for part in _parts_of(params, held, i * size // shares, size // shares, length, device)
     ]
     jobs = _programs(run, transforms, parts)
-    shapes = {
-        name: jax.ShapeDtypeStruct((size, *s.shape[: -1 if name in flat else None]), s.dtype)
-        for name, s in jobs[0][0].results.items()
-    }
-    target = Target(shapes, devices[:shares], out)
+    target = Target.of(jobs[0][0].results, size, flat, devices[:shares], out)
     # Threads that met a new program together would each compile it.
     fresh = {program: part for program, part in reversed(jobs) if not program.compiled}
     rest = [job for job in jobs if job[1] not in fresh.values()]
@@ -106,12 +92,6 @@ def _run_part(
     done = run_batch(run, transforms, own, batch, "loop", (span[1], carry))
     assert isinstance(done, Carry)
     return done
-
-
-def some_of(tree: Any, first: Array, length: int) -> Any:
-    """Records from ``first`` on of a block; beyond its end, the last one. Traceable."""
-    index = jnp.minimum(first + jnp.arange(length), BLOCK - 1)
-    return jax.tree.map(lambda leaf: leaf[index], tree)
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,14 +156,6 @@ class _Program:
         self._idle.append((carry, staged))
 
 
-def part_length(batch: Mapping[str, NDArray]) -> int:
-    one = sum(array.nbytes // max(1, len(array)) for array in batch.values())
-    if one > _SMALL_RECORD:
-        return 1
-    fitting = min(_LARGEST_PART, _PART_BYTES // max(1, one))
-    return 1 << (fitting.bit_length() - 1)
-
-
 def _parts_of(
     params: RecordParams,
     batch: Mapping[str, NDArray],
@@ -196,29 +168,13 @@ def _parts_of(
     only = device if jax.local_device_count() > 1 else None
     for begin in range(start, start + size, BLOCK):
         end = min(begin + BLOCK, start + size)
-        block = _block(params, begin, end)
+        block = whole_block(params, begin, end)
         if block is not params or only is not None:
             block = jax.device_put(block, only)
         for span in cut(begin, end, length):
             records = {name: array[span] for name, array in batch.items()}
             count = span.stop - span.start
             yield Part(block, records, span.start, span.start - begin, count, length, only)
-
-
-def cut(begin: int, end: int, length: int) -> list[slice]:
-    """Parts of at most ``length`` records, alike and enough for all threads."""
-    size = end - begin
-    count = max(-(-size // length), min(worker_count(), size))
-    step = -(-size // count)
-    return [slice(first, min(first + step, end)) for first in range(begin, end, step)]
-
-
-def _block(params: RecordParams, begin: int, end: int) -> RecordParams:
-    """Params of records begin .. end; the last one is repeated up to a whole block."""
-    if end - begin == len(params.key) == BLOCK:
-        return params
-    index = np.minimum(np.arange(begin, begin + BLOCK), end - 1)
-    return jax.tree.map(lambda leaf: np.asarray(leaf)[index], params)  # type: ignore[no-any-return]
 
 
 def _in_place(array: NDArray, name: str, length: int, staged: dict[str, NDArray]) -> NDArray:
@@ -236,9 +192,7 @@ def _in_place(array: NDArray, name: str, length: int, staged: dict[str, NDArray]
     return staged[name]
 
 
-# The programs that ran last. The latest keep their memory too, some pictures for each core.
-_PROGRAMS: OrderedDict[Any, _Program] = OrderedDict()
-_KEPT, _KEPT_WITH_MEMORY = 64, 3
+_PROGRAMS: Recent[_Program] = Recent()
 
 
 def _programs(
@@ -249,29 +203,7 @@ def _programs(
     found = {}
     for part in parts:
         if part.device not in found:
-            found[part.device] = _program((*key, part.device), run, transforms, part)
+            found[part.device] = _PROGRAMS.get(
+                (*key, part.device), partial(_Program, run, transforms, part)
+            )
     return [(found[part.device], part) for part in parts]
-
-
-def program_key(
-    run: Run, transforms: tuple[Transform, ...], params: RecordParams, batch: Mapping[str, NDArray]
-) -> Any:
-    """Equal for what the same compiled functions can run, whatever the size of the batch."""
-    records = tuple((n, a.shape[1:], a.dtype) for n, a in batch.items())
-    settings, pipeline = jax.tree.flatten(transforms)
-    drawn, structure = jax.tree.flatten(params)
-    kinds = (
-        *((np.shape(leaf), leaf.dtype) for leaf in settings),
-        *((np.shape(leaf)[1:], leaf.dtype) for leaf in drawn),
-    )
-    return run, records, pipeline, structure, kinds
-
-
-def _program(key: Any, run: Run, transforms: tuple[Transform, ...], part: Part) -> _Program:
-    program = _PROGRAMS.pop(key, None) or _Program(run, transforms, part)
-    _PROGRAMS[key] = program
-    while len(_PROGRAMS) > _KEPT:
-        _PROGRAMS.popitem(last=False)
-    for older in list(_PROGRAMS.values())[:-_KEPT_WITH_MEMORY]:
-        older.release()
-    return program

@@ -126,9 +126,9 @@ class Pipeline:
     ) -> Record:
         """Augment a batch: the fast path.
 
-        On CPUs the batch runs in parts of a few records on all cores, one thread each, and the
-        result is there when the call returns; NumPy arrays that begin at a multiple of 64 bytes
-        are read in place. On accelerators it is one call, spread over all local devices.
+        On CPUs the batch runs on all cores, and the result is there when the call returns;
+        C-contiguous NumPy arrays are read in place. On accelerators it is one call, spread over
+        all local devices.
 
         Args:
             keys: typed keys (N,), one per record.

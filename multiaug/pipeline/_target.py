@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from functools import partial
 from typing import Any
 
@@ -44,6 +44,22 @@ class Target:
             for name, shape in shapes.items()
         }
 
+    @classmethod
+    def of(
+        cls,
+        results: Mapping[str, jax.ShapeDtypeStruct],
+        size: int,
+        flat: Set[str],
+        devices: Sequence[jax.Device],
+        out: Mapping[str, Any] | None,
+    ) -> Target:
+        """For ``size`` records with these results; those in ``flat`` lose their last axis."""
+        shapes = {
+            name: jax.ShapeDtypeStruct((size, *s.shape[: -1 if name in flat else None]), s.dtype)
+            for name, s in results.items()
+        }
+        return cls(shapes, devices, out)
+
     def put(self, done: Mapping[str, Array], start: int, count: int) -> None:
         """Copy the first records of a part into their place."""
         for name, array in done.items():
@@ -57,6 +73,12 @@ class Target:
         mesh = Mesh(np.array(self._devices), (AXIS,))
         sharding = NamedSharding(mesh, PartitionSpec(AXIS))
         return {n: jax.device_put(m, sharding) for n, m in self.memory.items()}
+
+
+def sharing_devices(size: int) -> list[jax.Device]:
+    """The local devices; a result that cannot be divided equally stays on the first one."""
+    devices: list[jax.Device] = jax.local_devices()
+    return devices if size % len(devices) == 0 else devices[:1]
 
 
 def empty(shape: tuple[int, ...], dtype: Any) -> NDArray:

@@ -7,17 +7,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
-
-def worker_count() -> int:
-    """How many threads share a batch: one for every core that the process may use."""
-    allowed = getattr(os, "sched_getaffinity", None)
-    return len(allowed(0)) if allowed else os.cpu_count() or 1
+from .._machine import core_count
 
 
 @cache
 def _pool(process: int) -> ThreadPoolExecutor:
     """Threads do not survive a fork: every process has its own."""
-    return ThreadPoolExecutor(worker_count(), thread_name_prefix="multiaug")
+    return ThreadPoolExecutor(core_count(), thread_name_prefix="multiaug")
 
 
 def in_threads(jobs: Sequence[Callable[[], object]]) -> None:
@@ -32,7 +28,7 @@ def in_threads(jobs: Sequence[Callable[[], object]]) -> None:
             list(pending)  # nothing is left for the others
             raise
 
-    helpers = min(worker_count(), len(jobs)) - 1
+    helpers = min(core_count(), len(jobs)) - 1
     others = [_pool(os.getpid()).submit(work) for _ in range(helpers)]
     try:
         work()

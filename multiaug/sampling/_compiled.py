@@ -110,8 +110,7 @@ class Compiled:
     """A task for the compiled sampler.
 
     Args:
-        task: what to do.
-        groups: its jobs by their sizes.
+        groups: the jobs by their sizes.
         dtypes: of the arrays.
         dense: positions are a field and not a matrix.
         affine: the matrix has no perspective.
@@ -120,7 +119,6 @@ class Compiled:
 
     def __init__(
         self,
-        task: Task,
         groups: Sequence[_Shared],
         dtypes: Mapping[str, np.dtype[Any]],
         *,
@@ -314,7 +312,7 @@ def compiled(task: Task, shapes: Mapping[str, jax.ShapeDtypeStruct], views: Any)
     ]
     chart = views.chart
     scales = [ratio(group.sizes[0], chart.in_shape) for group in groups]
-    return Compiled(task, groups, dtypes, dense=chart.dense, affine=chart.affine, scales=scales)
+    return Compiled(groups, dtypes, dense=chart.dense, affine=chart.affine, scales=scales)
 
 
 def _method(band: Band, dtype: np.dtype[Any]) -> int | None:

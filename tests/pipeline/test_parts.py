@@ -235,11 +235,10 @@ for count in (6, 7):
 
 @pytest.mark.usefixtures("in_jax")
 def test_memory_of_programs_that_are_not_used_is_given_back(monkeypatch):
-    monkeypatch.setattr(_parts, "_KEPT_WITH_MEMORY", 1)
+    monkeypatch.setattr(_parts._PROGRAMS, "with_memory", 1)
     before = PIPELINE.batch(keys_of(3), batch_of(3))
-    monkeypatch.setattr(_parts, "_KEPT", 2)
+    monkeypatch.setattr(_parts._PROGRAMS, "kept", 2)
     for size in (8, 12):
         PIPELINE.batch(keys_of(1), batch_of(1, (size, size)))
-    assert len(_parts._PROGRAMS) == 2
     assert [bool(program._idle) for program in _parts._PROGRAMS.values()] == [False, True]
     assert_same(PIPELINE.batch(keys_of(3), batch_of(3)), before)

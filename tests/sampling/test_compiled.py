@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import multiaug as ma
-from multiaug.pipeline import _compiled, _parts, _target, _threads
+from multiaug.pipeline import _blocks, _compiled, _target, _threads
 from multiaug.sampling import compiled_is_available
 from multiaug.testing import make_record
 from tests.sampling.test_formulations import (
@@ -67,7 +67,7 @@ INTEGERS = {"rgb", "gray", "more", "wide"}
 def is_compiled(pipeline, keys, batch):
     """Whether a batch that has just run was sampled in C."""
     pipeline.batch(keys, batch)
-    return next(reversed(_compiled._WORKS.values())) is not None
+    return isinstance(_compiled._WORKS.values()[-1], _compiled._Work)
 
 
 def differences(pipeline, shapes, seeds, bars, **settings):
@@ -120,10 +120,7 @@ def test_photometry_follows():
     entries = {"rgb": picture("uint8", 3), "mask": mask(), "float": picture("float32", 4)}
     steps = [*RANDOM, ma.Brightness(0.3), ma.Gamma(1.5), ma.GaussianNoise(0.1)]
     pipeline = ma.Pipeline(steps, spec_of(entries))
-    # A level of the blend that is rounded the other way moves with the gamma.
-    tally_bars = {"rgb": 1e-4}
-    bars = lambda name: tally_bars.get(name, rounding(name))  # noqa: E731
-    assert differences(pipeline, [(40, 56)], 4, bars) == {}
+    assert differences(pipeline, [(40, 56)], 4, rounding) == {}
 
 
 @pytest.mark.parametrize("workers", [1, 3, 5] if NIGHTLY else [3])
@@ -137,8 +134,8 @@ def test_any_number_of_threads(monkeypatch, workers, compiled):
     if not compiled:
         monkeypatch.setattr("multiaug.pipeline._execute.run_compiled", lambda *_: None)
     expected = {n: np.array(a) for n, a in pipeline.batch(keys, batch).items()}
-    for module in (_compiled, _parts, _threads):
-        monkeypatch.setattr(module, "worker_count", lambda: workers)
+    for module in (_blocks, _compiled, _threads):
+        monkeypatch.setattr(module, "core_count", lambda: workers)
     found = pipeline.batch(keys, batch)
     for name, array in expected.items():
         np.testing.assert_array_equal(np.asarray(found[name]), array, name)
@@ -179,13 +176,12 @@ def test_an_error_in_a_thread_reaches_the_caller(monkeypatch):
 
 
 def test_memory_of_pipelines_that_are_not_used_is_given_back(monkeypatch):
-    monkeypatch.setattr(_compiled, "_KEPT_WITH_MEMORY", 1)
-    monkeypatch.setattr(_compiled, "_KEPT", 2)
+    monkeypatch.setattr(_compiled._WORKS, "with_memory", 1)
+    monkeypatch.setattr(_compiled._WORKS, "kept", 2)
     pipeline = ma.Pipeline([*RANDOM, ma.Brightness(0.2)], spec_of({"rgb": picture("uint8", 3)}))
     for size in (8, 12):
         batch = make_record(pipeline.spec, (size, size), 0, batch=3)
         pipeline.batch(jax.random.split(jax.random.key(1), 3), batch)
-    assert len(_compiled._WORKS) == 2
     assert [bool(work._idle) for work in _compiled._WORKS.values()] == [False, True]
 
 
