@@ -523,7 +523,7 @@ class TestRefusals:
             ({"weights": [1.0]}, r"must be \(203,\)"),
             ({"weights": [-1.0] * 203}, "finite and not negative"),
             ({"weights": [0.0] * 203}, "above 0 for at least one"),
-            ({"memory": "lots"}, "'512MB' or '2GiB', got 'lots'"),
+            ({"memory": "lots"}, "'4GB' or '512MiB', got 'lots'"),
             ({"memory": 10_000}, "two chunks must fit"),
             ({"memory": 300_000, "window": 40}, "in each of 1 streams, which take"),
             ({"window": 0}, "window` must be"),
