@@ -26,6 +26,9 @@
  * level cache. */
 enum { CHUNK = 128 };
 
+/* What a row so far below reads is fetched from memory while this one is sampled. */
+enum { ROWS_AHEAD = 4 };
+
 static const float FAR = 1e12f, LOST = 1e9f, HORIZON = 1e-5f;
 static const float HALF = 0.5f - 1e-6f;
 
@@ -169,6 +172,39 @@ static void locate(const Group *g, int n, Chunk *restrict c)
             i++;
         c->runs[c->n_runs++] = (Run){from, i, place};
     }
+}
+
+/* How far, in pixels of the source, a row some rows below reads from this one. */
+static int64_t distance_below(const Group *g, int64_t record, int row, int first, int n,
+                              const Chunk *c)
+{
+    float dx, dy;
+    if (g->field) {
+        if (row + ROWS_AHEAD >= g->h_out)
+            return 0;
+        const int64_t plane = (int64_t)g->h_out * g->w_out;
+        const float *at = g->field + record * 2 * plane +
+                          (int64_t)(row + ROWS_AHEAD) * g->w_out + first + n / 2;
+        dx = at[0] - c->x[n / 2], dy = at[plane] - c->y[n / 2];
+    } else {
+        const float *m = g->maps + 9 * record;
+        dx = ROWS_AHEAD * m[1], dy = ROWS_AHEAD * m[4];
+    }
+    if (!(fabsf(dx) < g->w_in && fabsf(dy) < g->h_in))
+        return 0;
+    return (int64_t)floorf(dy) * g->w_in + (int64_t)floorf(dx);
+}
+
+/* A turned row reads its source across the lines of the cache, in an order that no hardware
+ * foresees. Pictures that are not in the second-level cache wait a third of the time for it. */
+static void fetch(const Group *g, const Lane *l, const char *in, int64_t distance, int n,
+                  const Chunk *c)
+{
+    const int64_t pixel = (int64_t)l->stride * l->size;
+    const int step = pixel < 3 ? 4 : pixel < 16 ? 2 : 1;
+    /* Pixels longer than a line are read in order. */
+    for (int i = 0; i < n && pixel <= 64; i += step)
+        __builtin_prefetch((const char *)((uintptr_t)in + (c->index[i] + distance) * pixel));
 }
 
 /* The position inside the picture, or on its rim, that stands for c. */
@@ -732,11 +768,13 @@ static void group_rows(const Group *g, int64_t record, int from, int to)
             const int n = g->w_out - first < CHUNK ? g->w_out - first : CHUNK;
             positions(g, record, row, first, n, &c);
             locate(g, n, &c);
+            const int64_t distance = distance_below(g, record, row, first, n, &c);
             for (int k = 0; k < g->n_lanes; k++) {
                 const Lane *l = g->lanes + k;
                 if (copied && l->method != AWARE)
                     continue;
                 const char *in = l->in + record * l->in_bytes;
+                fetch(g, l, in, distance, n, &c);
                 fold_chunk(g, l->border, &c);
                 char *out = l->out + record * l->out_bytes +
                             ((int64_t)row * g->w_out + first) * l->stride * l->size;
