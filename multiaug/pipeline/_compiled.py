@@ -7,7 +7,7 @@ transform runs, that is all; else fields and photometry are computed part by par
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -32,6 +32,9 @@ _ONE_THREAD = 150_000
 # A large record is cut into blocks of rows, so that the last one keeps all threads busy.
 _BLOCK_PIXELS = 64 * 1024
 
+_FIRST = np.int32(0)
+_Planned = tuple[Geometry, dict[str, Array]]
+
 # (name, shape of one record, dtype) of every picture: what the compiled functions know of them.
 _Pictures = tuple[tuple[str, tuple[int, ...], np.dtype[Any]], ...]
 
@@ -50,13 +53,13 @@ def run_compiled(
     work = _work_of(run, transforms, params, held)
     if work is None:
         return None
-    size = len(params.key)
-    target = Target.of(work.results, size, flat, sharing_devices(size), out)
     pictures = {
         name: np.require(held.pop(name), requirements=["C", "A"]) for name, _, _ in work.pictures
     }
-    call = _Call(run, transforms, pictures, _checks(pictures, look), target, look)
-    work.run(call, params, held)
+    size = len(params.key)
+    blocks = work.blocks(run, transforms, params, held, pictures)
+    target = Target.of(work.results, size, flat, sharing_devices(size), out)
+    work.run(_Call(run, transforms, pictures, _checks(pictures, look), target, look), blocks)
     return target.arrays()
 
 
@@ -82,6 +85,7 @@ class _Work:
         self.kernel, self.pictures = kernel, pictures
         self.sampled, self.results = sampled, results
         self._touched = touched
+        self._by_part = kernel.dense or bool(touched)
         self._idle: list[_Memory] = []
         self._compiled = False
 
@@ -89,22 +93,41 @@ class _Work:
         """Give back the memory that no thread is using."""
         self._idle.clear()
 
-    def run(self, call: _Call, params: RecordParams, rest: dict[str, NDArray]) -> None:
-        """Run a batch into its target; ``rest`` are the entries that are no pictures."""
-        size = len(params.key)
-        by_part = self.kernel.dense or bool(self._touched)
-        length = part_length(call.pictures) if by_part else BLOCK
-        parts = []
+    def blocks(
+        self,
+        run: Run,
+        transforms: tuple[Transform, ...],
+        params: RecordParams,
+        rest: dict[str, NDArray],
+        pictures: Mapping[str, NDArray],
+    ) -> list[_Block]:
+        """A batch in blocks; ``rest`` are the entries that are no pictures."""
+        length = part_length(pictures) if self._by_part else BLOCK
+        size, blocks = len(params.key), []
         for begin in range(0, size, BLOCK):
             end = min(begin + BLOCK, size)
-            block = _Block(
-                whole_block(params, begin, end), whole_block(rest, begin, end), begin, length
-            )
-            spans = cut(begin, end, length) if by_part else [slice(begin, end)]
-            threads = 1 if by_part else self._threads(end - begin)
+            own, others = whole_block(params, begin, end), whole_block(rest, begin, end)
+            plan = partial(
+                _plan_records,
+                transforms, own, others, run=run, pictures=self.pictures, length=length,
+            )  # fmt: skip
+            # Computed while the caller does other things.
+            whole = None if self._by_part else plan(_FIRST)
+            blocks.append(_Block(own, others, begin, end, length, plan, whole))
+        return blocks
+
+    def run(self, call: _Call, blocks: Sequence[_Block]) -> None:
+        """Run a batch into its target."""
+        parts = []
+        for block in blocks:
+            spans, threads = [slice(block.begin, block.end)], 1
+            if self._by_part:
+                spans = cut(block.begin, block.end, block.length)
+            else:
+                threads = self._threads(block.end - block.begin)
             parts += [partial(self._run_part, call, block, span, threads) for span in spans]
         # Threads that met a new program together would each compile it.
-        alone = len(parts) if not by_part else 0 if self._compiled else 1
+        alone = len(parts) if not self._by_part else 0 if self._compiled else 1
         for part in parts[:alone]:
             part()
         self._compiled = True
@@ -112,11 +135,7 @@ class _Work:
 
     def _run_part(self, call: _Call, block: _Block, span: slice, threads: int) -> None:
         size, first = span.stop - span.start, span.start - block.begin
-        static: dict[str, Any] = {"run": call.run, "pictures": self.pictures}
-        geometry, tables = _plan_records(
-            call.transforms, block.params, block.rest, np.int32(first),
-            length=block.length, **static,
-        )  # fmt: skip
+        geometry, tables = block.whole or block.plan(np.int32(first))
         for name, table in tables.items():
             call.target.memory[name][span] = np.asarray(table)[:size]
         try:
@@ -145,7 +164,7 @@ class _Work:
             done = _finish_records(
                 call.transforms, block.params, block.rest, np.array([first, size], np.int32),
                 memory.pictures, memory.done(block.length, changed),
-                touched=self._touched, **static,
+                run=call.run, pictures=self.pictures, touched=self._touched,
             )  # fmt: skip
             call.target.put(jax.block_until_ready(done), span.start, size)
             memory.kept = done
@@ -184,12 +203,24 @@ class _Call:
 
 @dataclass(frozen=True)
 class _Block:
-    """Params and entries of `BLOCK` records from ``begin`` on; planned by ``length`` at a time."""
+    """`BLOCK` records, of which ``begin`` .. ``end`` of the batch are the first.
+
+    Args:
+        params: what they drew.
+        rest: their entries that are no pictures.
+        begin, end: of the batch.
+        length: records of a part.
+        plan: first record of a part -> its geometry and tables.
+        whole: those of the block, where it is run as one part.
+    """
 
     params: RecordParams
     rest: dict[str, NDArray]
     begin: int
+    end: int
     length: int
+    plan: Callable[[Any], _Planned]
+    whole: _Planned | None
 
 
 class _Memory:
@@ -235,7 +266,7 @@ def _plan_records(
     run: Run,
     pictures: _Pictures,
     length: int,
-) -> tuple[Geometry, dict[str, Array]]:
+) -> _Planned:
     """Geometry and tables of some records of a block."""
     params, rest = some_of((params, rest), first, length)
     shapes = _shapes(pictures, length)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from ..errors import RecordError
 from ..typing import SpatialShape
 from ._mistakes import listed, suggest
 from ._model import EntrySpec
 from ._spec import DataSpec
+
+
+class _Described(NamedTuple):
+    """What is looked at of an array."""
+
+    shape: tuple[int, ...]
+    dtype: Any
 
 
 def check_structure(
@@ -42,6 +50,26 @@ def check_structure(
     Raises:
         RecordError: with everything that is wrong, each with entry, found and expected.
     """
+    described = {
+        name: _Described(tuple(array.shape), array.dtype)
+        if hasattr(array, "shape") and hasattr(array, "dtype")
+        else type(array)
+        for name, array in record.items()
+    }
+    return _checked(spec, tuple(described.items()), batch, frame, dtypes, partial)
+
+
+# A training loop asks the same for every batch.
+@lru_cache(maxsize=256)
+def _checked(
+    spec: DataSpec,
+    described: tuple[tuple[str, _Described | type], ...],
+    batch: bool,
+    frame: SpatialShape | None,
+    dtypes: bool,
+    partial: bool,
+) -> SpatialShape:
+    record = dict(described)
     mistakes = list(_names(spec, record, partial))
     shapes: dict[str, tuple[int, ...]] = {}
     lengths: dict[str, int] = {}
@@ -49,10 +77,14 @@ def check_structure(
         if name not in spec.entries:
             continue
         entry = spec.entries[name]
+        if not isinstance(array, _Described):
+            kind = array.__name__
+            mistakes.append(f"{name}: found a Python {kind}, expected an array")
+            continue
         found = list(_array(entry, array, batch, dtypes))
         mistakes += found
         if not found:
-            shapes[name] = tuple(array.shape)[batch:]
+            shapes[name] = array.shape[batch:]
             if batch:
                 lengths[name] = array.shape[0]
     mistakes += _batch_length(lengths)
@@ -67,7 +99,7 @@ def check_structure(
     return size[0], size[1]
 
 
-def _names(spec: DataSpec, record: Mapping[str, Any], partial: bool) -> Iterator[str]:
+def _names(spec: DataSpec, record: Collection[str], partial: bool) -> Iterator[str]:
     for name, entry in spec.entries.items():
         if name not in record and not (partial or entry.optional):
             remedy = 'add it, or declare it "optional": true'
@@ -82,15 +114,10 @@ def _names(spec: DataSpec, record: Mapping[str, Any], partial: bool) -> Iterator
             )
 
 
-def _array(entry: EntrySpec, array: Any, batch: bool, dtypes: bool) -> Iterator[str]:
+def _array(entry: EntrySpec, array: _Described, batch: bool, dtypes: bool) -> Iterator[str]:
     """What is wrong with one array by itself."""
-    shape = getattr(array, "shape", None)
-    dtype = getattr(array, "dtype", None)
-    if shape is None or dtype is None:
-        yield f"{entry.name}: found a Python {type(array).__name__}, expected an array"
-        return
-    yield from _shape(entry, tuple(shape), batch)
-    name = getattr(dtype, "name", str(dtype))
+    yield from _shape(entry, array.shape, batch)
+    name = getattr(array.dtype, "name", str(array.dtype))
     if dtypes and name not in entry.dtypes:
         yield f"{entry.name}: found dtype {name}, expected {listed(entry.dtypes)}; convert it first"
 
