@@ -23,7 +23,7 @@ from ..typing import Array, NDArray
 from ._blocks import BLOCK, Recent, cut, part_length, program_key, some_of, whole_block
 from ._params import RecordParams
 from ._run import Run, prepare
-from ._target import Results, Target, empty, sharing_devices
+from ._target import Results, Target, empty, sharing_devices, view_of
 from ._threads import in_threads
 from ._values import Looker
 
@@ -135,13 +135,17 @@ class _Work:
 
     def _run_part(self, call: _Call, block: _Block, span: slice, threads: int) -> None:
         size, first = span.stop - span.start, span.start - block.begin
-        geometry, tables = block.whole or block.plan(np.int32(first))
-        for name, table in tables.items():
-            call.target.memory[name][span] = np.asarray(table)[:size]
         try:
             memory = self._idle.pop()
         except IndexError:
             memory = _Memory()
+        geometry, tables = block.whole or block.plan(
+            np.int32(first), fields=memory.fields(self.kernel.fields(block.length))
+        )
+        if self.kernel.dense:
+            memory.positions = [places for places, _ in geometry]
+        for name, table in tables.items():
+            call.target.memory[name][span] = np.asarray(table)[:size]
         results = {
             name: memory.sampled(name, block.length, self.sampled[name])[:size]
             if name in self._touched
@@ -151,7 +155,7 @@ class _Work:
         bound = self.kernel.bind(
             {name: array[span] for name, array in call.pictures.items()},
             results,
-            jax.tree.map(np.asarray, geometry),
+            jax.tree.map(_in_place, geometry),
             call.checks,
             self._blocks(size, threads),
         )
@@ -210,7 +214,7 @@ class _Block:
         rest: their entries that are no pictures.
         begin, end: of the batch.
         length: records of a part.
-        plan: first record of a part -> its geometry and tables.
+        plan: first record of a part, ``fields`` -> its geometry and tables.
         whole: those of the block, where it is run as one part.
     """
 
@@ -219,16 +223,26 @@ class _Block:
     begin: int
     end: int
     length: int
-    plan: Callable[[Any], _Planned]
+    plan: Callable[..., _Planned]
     whole: _Planned | None
 
 
 class _Memory:
-    """What a thread uses again for every part: sampled pictures, and those changed afterwards."""
+    """What a thread uses again for every part.
+
+    That is positions, sampled pictures, and those that were changed afterwards.
+    """
 
     def __init__(self) -> None:
         self.pictures: dict[str, NDArray] = {}
+        self.positions: list[Array] | None = None
         self.kept: dict[str, Array] | None = None
+
+    def fields(self, shapes: Sequence[jax.ShapeDtypeStruct]) -> list[Any]:
+        """Memory for positions, to be donated."""
+        if self.positions is not None:
+            return self.positions
+        return [np.zeros(s.shape, s.dtype) for s in shapes]
 
     def sampled(self, name: str, length: int, shape: jax.ShapeDtypeStruct) -> NDArray:
         """(length, h, w, C), whatever it holds."""
@@ -244,6 +258,11 @@ class _Memory:
         return {n: np.zeros((length, *_long(s.shape)), s.dtype) for n, s in shapes.items()}
 
 
+def _in_place(array: Array) -> NDArray:
+    """What has been computed, so that it can still be donated."""
+    return view_of(jax.block_until_ready(array))
+
+
 def _checks(pictures: Mapping[str, NDArray], look: Looker | None) -> dict[str, NDArray]:
     """What the kernel can look at; the rest is looked at here."""
     checks: dict[str, NDArray] = {}
@@ -256,7 +275,7 @@ def _checks(pictures: Mapping[str, NDArray], look: Looker | None) -> dict[str, N
     return checks
 
 
-@partial(jax.jit, static_argnames=("run", "pictures", "length"))
+@partial(jax.jit, static_argnames=("run", "pictures", "length"), donate_argnames=("fields",))
 def _plan_records(
     transforms: tuple[Transform, ...],
     params: RecordParams,
@@ -266,14 +285,15 @@ def _plan_records(
     run: Run,
     pictures: _Pictures,
     length: int,
+    fields: Sequence[Array] = (),
 ) -> _Planned:
-    """Geometry and tables of some records of a block."""
+    """Geometry and tables of some records of a block; positions are written to ``fields``."""
     params, rest = some_of((params, rest), first, length)
     shapes = _shapes(pictures, length)
     task, own = prepare(run, transforms, params, rest, shapes)
     kernel = compiled(task, shapes, own[0])
     assert kernel is not None
-    return kernel.geometry(own[0]), _tables(task, own)
+    return kernel.geometry(own[0], fields), _tables(task, own)
 
 
 @partial(jax.jit, static_argnames=("run", "pictures", "touched"), donate_argnames=("done",))

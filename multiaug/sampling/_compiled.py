@@ -22,9 +22,9 @@ from jax import lax
 from ..typing import Array, NDArray, SpatialShape
 from ._dtype import constant
 from ._lanes import Part, count_of, is_plain, rim_value, settled
-from ._plan import Band, Job, Task, coordinates, in_memory, pixel_matrix, ratio
+from ._plan import Band, Job, Task, coordinates, pixel_matrix, ratio
 
-_ABI = 1
+_ABI = 2
 _LIBRARY = Path(__file__).parent / "_native" / "libmultiaug.so"
 
 # As in warp.h.
@@ -48,6 +48,7 @@ class _Lane(ctypes.Structure):
 class _Group(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_void_p) for name in ("lanes", "maps", "field")),
+        ("plane", ctypes.c_int64),
         *((name, ctypes.c_int32) for name in ("n_lanes", "affine")),
         *((name, ctypes.c_int32) for name in ("h_in", "w_in", "h_out", "w_out")),
         *((name, ctypes.c_float) for name in ("scale_x", "scale_y")),
@@ -93,7 +94,8 @@ def compiled_is_available() -> bool:
     return _library() is not None
 
 
-# Per group: maps (N, 3, 3) or a field (N, 2, h, w); per lane intrinsics and matrices, or None.
+# Per group: maps (N, 3, 3) or a field (N, 2, h or h + 1, w); per lane intrinsics and matrices, or
+# None.
 Geometry = list[tuple[Array, list[tuple[Array | None, Array | None]]]]
 
 
@@ -165,32 +167,33 @@ class Compiled:
             )
         return lanes
 
-    def geometry(self, views: Any) -> Geometry:
+    def fields(self, length: int) -> list[jax.ShapeDtypeStruct]:
+        """The memory that `geometry` needs for the positions of so many records; per group."""
+        if not self.dense:
+            return []
+        # An even number of rows: they are computed in two blocks.
+        sizes = [group.sizes[1] for group in self._groups]
+        return [jax.ShapeDtypeStruct((length, 2, h + h % 2, w), np.float32) for h, w in sizes]
+
+    def geometry(self, views: Any, fields: Sequence[Array]) -> Geometry:
         """What `bind` has to be told of some records. Traceable.
 
         Args:
             views: as for `resample`.
+            fields: memory to write positions to, of the shapes that the method `fields` names.
         """
-        return [self._geometry_of(group, views) for group in self._groups]
-
-    def _geometry_of(
-        self, group: _Shared, views: Any
-    ) -> tuple[Array, list[tuple[Array | None, Array | None]]]:
-        def field(view: Any) -> Array:
-            def rows(numbers: Array) -> tuple[Array, Array]:
-                return coordinates(view.chart, *group.sizes, numbers)[:2]
-
-            return jnp.stack(in_memory(rows, jnp.arange(group.sizes[1][0], dtype=jnp.float32)))
-
-        if self.dense:
-            places = lax.map(field, views)
-        else:
-            places = jax.vmap(lambda view: pixel_matrix(view.chart, *group.sizes))(views)
-        coded = []
-        for _, band in group.parts:
-            given = (None, None) if band.coded is None else (band.coded.rays, band.coded.matrix)
-            coded.append(tuple(None if of is None else jax.vmap(of)(views) for of in given))
-        return places, coded  # type: ignore[return-value]
+        places = (
+            [
+                _filled(views, group, field)
+                for group, field in zip(self._groups, fields, strict=True)
+            ]
+            if self.dense
+            else [
+                jax.vmap(lambda view, g=group: pixel_matrix(view.chart, *g.sizes))(views)
+                for group in self._groups
+            ]
+        )
+        return [(p, _coded(views, g)) for p, g in zip(places, self._groups, strict=True)]
 
     def bind(
         self,
@@ -236,7 +239,10 @@ class Bound:
             bound = (_Lane * len(template)).from_buffer_copy(template)
             struct.lanes = ctypes.addressof(bound)
             pointer = self._pointer(places)
-            struct.field, struct.maps = (pointer, None) if places.ndim == 4 else (None, pointer)
+            if places.ndim == 4:
+                struct.field, struct.plane = pointer, places[0, 0].size
+            else:
+                struct.maps = pointer
             for lane, (job, band), (rays, matrix) in zip(bound, group.parts, coded, strict=True):
                 source, target = arrays[job.name], results[job.name]
                 skipped = int(band.channels.start) * lane.size
@@ -279,6 +285,34 @@ class Bound:
         return bool(self._flags[1])
 
 
+def _filled(views: Any, group: _Shared, field: Array) -> Array:
+    """A field with the positions of some records, computed in place.
+
+    In blocks of rows as those of `in_memory`: the same bits.
+    """
+    half = field.shape[2] // 2
+
+    def block(k: Array, field: Array) -> Array:
+        record, lower = k // 2, k % 2
+        view = jax.tree.map(
+            lambda leaf: lax.dynamic_index_in_dim(leaf, record, keepdims=False), views
+        )
+        rows = (lower * half + jnp.arange(half)).astype(jnp.float32)
+        x, y, _ = coordinates(view.chart, *group.sizes, rows)
+        field = lax.dynamic_update_slice(field, x[None, None], (record, 0, lower * half, 0))
+        return lax.dynamic_update_slice(field, y[None, None], (record, 1, lower * half, 0))
+
+    return lax.fori_loop(0, 2 * len(field), block, field)  # type: ignore[no-any-return]
+
+
+def _coded(views: Any, group: _Shared) -> list[tuple[Array | None, Array | None]]:
+    coded = []
+    for _, band in group.parts:
+        given = (None, None) if band.coded is None else (band.coded.rays, band.coded.matrix)
+        coded.append(tuple(None if of is None else jax.vmap(of)(views) for of in given))
+    return coded  # type: ignore[return-value]
+
+
 def can_check(channels: int) -> bool:
     """Whether `Compiled.bind` can check pictures of so many channels."""
     return 8 * channels <= _MOST_PERIOD
@@ -295,9 +329,6 @@ def compiled(task: Task, shapes: Mapping[str, jax.ShapeDtypeStruct], views: Any)
     if _library() is None or task.before is not None or task.low is not None:
         return None
     dtypes = {name: np.dtype(shape.dtype) for name, shape in shapes.items()}
-    if views.chart.dense and all(dtype == np.uint8 for dtype in dtypes.values()):
-        # JAX computes fields. For bytes its own loop, which has them at hand, is twice as fast.
-        return None
     jobs = [settled(job, shapes[job.name].shape[-1]) for job in task.jobs]
     by_sizes: dict[tuple[SpatialShape, SpatialShape], list[Job]] = {}
     for job in jobs:

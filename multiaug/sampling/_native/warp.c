@@ -101,10 +101,9 @@ static void positions(const Group *g, int64_t record, int row, int first, int n,
                       Chunk *restrict c)
 {
     if (g->field) {
-        const int64_t plane = (int64_t)g->h_out * g->w_out;
-        const float *at = g->field + record * 2 * plane + (int64_t)row * g->w_out + first;
+        const float *at = g->field + record * 2 * g->plane + (int64_t)row * g->w_out + first;
         memcpy(c->x, at, n * sizeof(float));
-        memcpy(c->y, at + plane, n * sizeof(float));
+        memcpy(c->y, at + g->plane, n * sizeof(float));
         return;
     }
     float m[9];
@@ -182,10 +181,9 @@ static int64_t distance_below(const Group *g, int64_t record, int row, int first
     if (g->field) {
         if (row + ROWS_AHEAD >= g->h_out)
             return 0;
-        const int64_t plane = (int64_t)g->h_out * g->w_out;
-        const float *at = g->field + record * 2 * plane +
+        const float *at = g->field + record * 2 * g->plane +
                           (int64_t)(row + ROWS_AHEAD) * g->w_out + first + n / 2;
-        dx = at[0] - c->x[n / 2], dy = at[plane] - c->y[n / 2];
+        dx = at[0] - c->x[n / 2], dy = at[g->plane] - c->y[n / 2];
     } else {
         const float *m = g->maps + 9 * record;
         dx = ROWS_AHEAD * m[1], dy = ROWS_AHEAD * m[4];

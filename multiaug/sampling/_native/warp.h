@@ -32,7 +32,8 @@ typedef struct {
 typedef struct {
     const Lane *lanes;
     const float *maps;  /* (N, 3, 3) backward, between centred pixels */
-    const float *field; /* (N, 2, h_out, w_out) positions in pixels; or null: from `maps` */
+    const float *field; /* (N, 2, plane) positions in pixels, row by row; or null: from `maps` */
+    int64_t plane;
     int32_t n_lanes, affine;
     int32_t h_in, w_in, h_out, w_out;
     float scale_x, scale_y; /* pixels of the source per reference pixel */
