@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import NotFittedError, ParameterError
 from ..typing import NDArray
 from ._blocks import ExactBlocks, FixedPointBlocks, FloatBlocks, check_range
+from ._host import HostBlocks, on_host
 from ._numbers import integer_shift, kind_of
 from ._products import packed_size, tile_layout
 from ._seen import Seen
@@ -96,7 +97,7 @@ class Covariance(Statistic):
     def accumulator(self, state: CovarianceState) -> Accumulator:
         """Something that takes many batches, beginning from a state."""
         if super().exact:
-            return ExactBlocks(state)
+            return HostBlocks(state) if on_host() else ExactBlocks(state)
         return FixedPointBlocks(state) if self.deterministic else FloatBlocks(state)
 
     def restore(
