@@ -179,7 +179,7 @@ def _plan_zca(
         "lowrank": _lowrank_bytes(d, k_low) if k_low else _lowrank_bytes(d, 1),
     }
     fits = {name: need <= left for name, need in needs.items()}
-    fits["lowrank"] = fits["lowrank"] and k_low > 0 and request.centre == "pixel"
+    fits["lowrank"] = fits["lowrank"] and k_low > 0
     text = {name: bytes_text(need) for name, need in needs.items()}
     chosen = solver
     if solver == "auto":
@@ -189,10 +189,9 @@ def _plan_zca(
             chosen = "dual"
     if not chosen or not fits[chosen]:
         wanted = "no solver" if solver == "auto" else f"solver={solver!r} does not fit: it"
-        low = "" if request.centre == "pixel" else " (for centre='pixel' only)"
         raise ParameterError(
             f"fit: {wanted} for ZCA of {target.label!r}, {n} records of {d} numbers: primal needs "
-            f"{text['primal']}, dual {text['dual']}, lowrank at least {text['lowrank']}{low}, but "
+            f"{text['primal']}, dual {text['dual']}, lowrank at least {text['lowrank']}, but "
             f"{bytes_text(max(left, 0))} of {bytes_text(memory)} is left. Raise memory, use fewer "
             "components or smaller pictures, or fit multiaug.Stationary(), another model that "
             "needs little."

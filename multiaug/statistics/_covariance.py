@@ -16,7 +16,7 @@ from ._numbers import integer_shift, kind_of
 from ._products import packed_size, tile_layout
 from ._seen import Seen
 from ._spectrum import Centre, Spectrum, check_centre, decompose, refuse_constant
-from ._state import State, Statistic, channel_count, check_shift, shift_vector
+from ._state import State, Statistic, centre_of, channel_count, check_shift, shift_vector
 
 if TYPE_CHECKING:
     from ._state import Accumulator
@@ -222,9 +222,7 @@ class CovarianceState(State):
         return self._sums_mean() + shift_vector(self.statistic, self.shift)
 
     def _centre(self, centre: Centre) -> NDArray:
-        if centre == "pixel":
-            return self._mean()
-        return np.resize(self.channel_mean(), self.statistic.size)
+        return centre_of(self._mean(), self.statistic, centre)
 
     def _second_moment(self) -> NDArray:
         """Products over n, both triangles, about the shift."""

@@ -17,6 +17,7 @@ from ._spectrum import Centre, check_centre, eigh, refuse_constant
 from ._state import (
     State,
     Statistic,
+    centre_of,
     channel_count,
     check_batch,
     check_shift,
@@ -175,10 +176,7 @@ class GramState(State):
         check_centre(centre)
         self._require()
         mean = self.sum / self.n + shift_vector(self.statistic, self.shift)
-        if centre == "pixel":
-            return mean
-        channels = mean.reshape(-1, channel_count(self.statistic.shape)).mean(0)
-        return np.resize(channels, self.statistic.size)
+        return centre_of(mean, self.statistic, centre)
 
     def decompose(self, centre: Centre = "pixel") -> tuple[NDArray, NDArray, float]:
         """Eigenvalues of the covariance and of the pairs' weights. The state is used up.

@@ -285,6 +285,15 @@ def channel_count(shape: tuple[int, ...]) -> int:
     return 1 if len(shape) == 2 else shape[-1]
 
 
+def centre_of(mean: NDArray, statistic: Statistic, centre: str) -> NDArray:
+    """What is subtracted, float64 (d,), of the mean of every pixel."""
+    flat = mean.reshape(-1)
+    if centre == "pixel":
+        return flat
+    channels = flat.reshape(-1, channel_count(statistic.shape)).mean(0)
+    return np.resize(channels, statistic.size)
+
+
 def shift_vector(statistic: Statistic, shift: NDArray | None) -> NDArray:
     """What the sums are about, float64 (d,)."""
     if shift is not None:
