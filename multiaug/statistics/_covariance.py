@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -12,11 +11,18 @@ from ..errors import NotFittedError, ParameterError
 from ..typing import NDArray
 from ._blocks import ExactBlocks, FixedPointBlocks, FloatBlocks, check_range
 from ._host import HostBlocks, on_host
-from ._numbers import integer_shift, kind_of
+from ._numbers import kind_of
 from ._products import packed_size, tile_layout
-from ._seen import Seen
 from ._spectrum import Centre, Spectrum, check_centre, decompose, refuse_constant
-from ._state import State, Statistic, centre_of, channel_count, check_shift, shift_vector
+from ._state import (
+    State,
+    Statistic,
+    centre_of,
+    channel_count,
+    check_float_shift,
+    check_shift,
+    shift_vector,
+)
 
 if TYPE_CHECKING:
     from ._state import Accumulator
@@ -75,11 +81,7 @@ class Covariance(Statistic):
                 f"`{self.owner}.range` is for deterministic=True on floats, got {self.range!r} "
                 f"with {self.dtype}. Leave it out."
             )
-        if self.shift is not None and self.dtype is not None and kind_of(self.dtype) != "float":
-            raise ParameterError(
-                f"`{self.owner}.shift` is for floats; sums of {self.dtype} are about "
-                f"{integer_shift(self.dtype)}. Leave it out."
-            )
+        check_float_shift(self, self.shift)
 
     @property
     def exact(self) -> bool:
@@ -99,19 +101,6 @@ class Covariance(Statistic):
         if super().exact:
             return HostBlocks(state) if on_host() else ExactBlocks(state)
         return FixedPointBlocks(state) if self.deterministic else FloatBlocks(state)
-
-    def restore(
-        self, attributes: Mapping[str, Any], arrays: Mapping[str, NDArray]
-    ) -> CovarianceState:
-        """A state from its attributes and arrays."""
-        return CovarianceState(
-            statistic=self,
-            n=int(attributes["n"]),
-            seen=Seen.from_dict(attributes["seen"]),
-            shift=arrays.get("shift"),
-            sum=arrays["sum"],
-            gram=arrays["gram"],
-        )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, ClassVar
@@ -16,7 +15,6 @@ from ..errors import NotFittedError, ParameterError
 from ..typing import Array, NDArray
 from ._blocks import Buffered
 from ._numbers import coarse_shift, is_exact, kind_of
-from ._seen import Seen
 from ._spectrum import Centre, Spectrum, check_centre, eigh, refuse_constant
 from ._state import (
     Accumulator,
@@ -24,6 +22,7 @@ from ._state import (
     Statistic,
     as_rows,
     centre_of,
+    check_float_shift,
     check_shift,
     shift_vector,
 )
@@ -68,6 +67,7 @@ class LowRank(Statistic):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_float_shift(self, self.shift)
         if not isinstance(self.components, int | np.integer) or self.components < 1:
             raise ParameterError(f"`LowRank.components` must be >= 1, got {self.components!r}.")
 
@@ -94,19 +94,6 @@ class LowRank(Statistic):
     def accumulator(self, state: LowRankState) -> Accumulator:
         """Something that takes many batches, beginning from a state."""
         return _Blocks(state)
-
-    def restore(self, attributes: Mapping[str, Any], arrays: Mapping[str, NDArray]) -> LowRankState:
-        """A state from its attributes and arrays."""
-        return LowRankState(
-            statistic=self,
-            n=int(attributes["n"]),
-            seen=Seen.from_dict(attributes["seen"]),
-            lost=float(attributes["lost"]),
-            shift=arrays.get("shift"),
-            sketch=arrays["sketch"],
-            sum=arrays["sum"],
-            square=arrays["square"],
-        )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -130,9 +130,10 @@ class Statistic(ABC):
         }
         return cls(**settings)
 
-    @abstractmethod
     def restore(self, attributes: Mapping[str, Any], arrays: Mapping[str, NDArray]) -> State:
-        """A state from what `State.attributes` and `State.arrays` gave."""
+        """A state from its count and chunks, `State.attributes` and `State.arrays`."""
+        seen = Seen.from_dict(attributes["seen"])
+        return type(self.init())(statistic=self, **{**attributes, **arrays, "seen": seen})
 
 
 class Accumulator(ABC):
@@ -233,6 +234,15 @@ def _text(state: Any) -> str:
         return repr(state)
     s = state.statistic
     return f"{s.owner} of {s.dtype} {s.record_shape}"
+
+
+def check_float_shift(statistic: Statistic, shift: float | None) -> None:
+    """Refuse a shift for sums that are about a fixed one."""
+    if shift is not None and statistic.dtype is not None and is_exact(statistic.dtype):
+        raise ParameterError(
+            f"`{statistic.owner}.shift` is for floats; sums of {statistic.dtype} are about "
+            f"{integer_shift(statistic.dtype)}. Leave it out."
+        )
 
 
 def check_shift(state: State, mine: NDArray | None, theirs: NDArray | None) -> None:
