@@ -65,6 +65,7 @@ class HostBlocks(Buffered):
         dtype = self._state.statistic.kind_name
         parts = self._parts(rows[:count])
         for part, weight in zip(parts, part_weights(dtype), strict=True):
+            # Not by `@`: threads of NumPy's own BLAS would still spin when SciPy's begins.
             self._sum += part.sum(0).astype(np.int64) * weight
         if len(parts) == 1:
             self._add_squares(parts[0], 1)
@@ -98,8 +99,12 @@ class HostBlocks(Buffered):
         dtype = self._state.statistic.kind_name
         if kind_of(dtype) != "byte":
             return parts_of(rows, dtype)
-        part, shift = self._part[: len(rows)], np.float32(integer_shift(dtype))
-        return (np.subtract(rows, shift, out=part, dtype=np.float32),)
+        if dtype == "uint8":
+            # Less 128, as int8: a third of the time of a subtraction in float32.
+            rows = np.bitwise_xor(rows, np.uint8(128), out=rows).view(np.int8)
+        part = self._part[: len(rows)]
+        np.copyto(part, rows)
+        return (part,)
 
     def _add(self, weight: int) -> None:
         """Add what was found."""
