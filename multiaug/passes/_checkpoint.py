@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import ParameterError, StoreError
 from ..files import staged_directory
-from ..statistics import Item, describe_item, read_group, restore_item, write_group
+from ..statistics import Item, SecondLook, describe_item, read_group, restore_item, write_group
 from ..typing import NDArray
 
 # Writing may take this share of the time at most.
@@ -44,8 +44,8 @@ class Checkpoint:
         """It is time for the next one."""
         return self._folder is not None and time.monotonic() >= self._due
 
-    def load(self) -> tuple[dict[str, Any], list[Item]] | None:
-        """What the last one says, and its states; None when there is none.
+    def load(self) -> tuple[dict[str, Any], list[Any]] | None:
+        """What the last one says, and its states or second looks; None when there is none.
 
         Raises:
             ParameterError: it is of a pass with other settings.
@@ -87,7 +87,7 @@ class Checkpoint:
             return {**document, "items": items}
         raise errors[0]
 
-    def save(self, progress: Mapping[str, Any], items: Sequence[Item]) -> None:
+    def save(self, progress: Mapping[str, Any], items: Sequence[Item | SecondLook]) -> None:
         """Write the next one, then remove the one before."""
         if self._folder is None:
             return

@@ -175,13 +175,11 @@ def _plan_zca(
     k_low = _lowrank_components(request, n, d, left)
     needs = {
         "primal": 40 * d * d,
-        "dual": 24 * n * n
-        + 4 * d * k_dual
-        + 2 * _pair_rows(n, d, target, left) * _row_bytes(target),
+        "dual": _dual_bytes(n, d, k_dual, _pair_rows(n, d, target, left) * _row_bytes(target)),
         "lowrank": _lowrank_bytes(d, k_low) if k_low else _lowrank_bytes(d, 1),
     }
     fits = {name: need <= left for name, need in needs.items()}
-    fits["lowrank"] = fits["lowrank"] and k_low > 0 and request.centre == "pixel"
+    fits["lowrank"] = fits["lowrank"] and k_low > 0
     text = {name: bytes_text(need) for name, need in needs.items()}
     chosen = solver
     if solver == "auto":
@@ -191,10 +189,9 @@ def _plan_zca(
             chosen = "dual"
     if not chosen or not fits[chosen]:
         wanted = "no solver" if solver == "auto" else f"solver={solver!r} does not fit: it"
-        low = "" if request.centre == "pixel" else " (for centre='pixel' only)"
         raise ParameterError(
             f"fit: {wanted} for ZCA of {target.label!r}, {n} records of {d} numbers: primal needs "
-            f"{text['primal']}, dual {text['dual']}, lowrank at least {text['lowrank']}{low}, but "
+            f"{text['primal']}, dual {text['dual']}, lowrank at least {text['lowrank']}, but "
             f"{bytes_text(max(left, 0))} of {bytes_text(memory)} is left. Raise memory, use fewer "
             "components or smaller pictures, or fit multiaug.Stationary(), another model that "
             "needs little."
@@ -231,6 +228,14 @@ def _pair_rows(n: int, d: int, target: Target, left: int) -> int:
     fitting = max(1, int(max(left, 0) // 4 // (2 * _row_bytes(target))))
     # As few blocks as fit, all about as long: every pair of blocks is read once.
     return -(-n // -(-n // min(n, fitting)))
+
+
+def _dual_bytes(n: int, d: int, k: int, block: int) -> int:
+    """The most of three stages: pairs, eigenvalues, eigenvectors."""
+    # A block that stays; one that is read, in parts and joined; and tiles of both.
+    pairs = 8 * n * n + 4 * block
+    # The Gram matrix becomes its eigenvectors and stays until the records have been seen again.
+    return max(pairs, 24 * n * n, 8 * n * n + 8 * n * k + 4 * d * k)
 
 
 def _dual_components(request: ZCA, n: int, d: int, memory: int) -> int:

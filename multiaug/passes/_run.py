@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import NotFittedError, RecordError
 from ..statistics import (
     Accumulator,
+    CovarianceState,
     DualBasis,
     GramState,
     Item,
@@ -18,8 +19,8 @@ from ..statistics import (
     MomentsState,
     PairBlocks,
     RayleighRitz,
+    SecondLook,
     Seen,
-    Spectrum,
     State,
 )
 from ..typing import NDArray
@@ -65,7 +66,7 @@ class FitRun:
         self._free = all(task.statistic.order_free for task in plan.tasks)
         self._groups = self._make_groups()
         self._steps = self._make_steps()
-        self._done, self.dropped = 0, 0
+        self._done, self._looked, self.dropped = 0, 0, 0
         self._places: dict[str, NDArray] = {}
         self._held: dict[str, tuple[int, int, NDArray, list[NDArray]]] = {}
         if self._pairs and skip:
@@ -74,15 +75,23 @@ class FitRun:
 
     def _load(self) -> None:
         found = self._checkpoint.load()
-        states: Sequence[Any] = [task.statistic.init() for task in self._plan.tasks]
+        items: Sequence[Any] = [task.statistic.init() for task in self._plan.tasks]
+        # What the first pass has left behind, once it is over.
+        self._items: list[State | SecondLook] = []
+        self._accumulators: list[Accumulator] = []
         if found is not None:
-            document, states = found
+            document, items = found
             self._done, self.dropped = document["done"], document["dropped"]
-        self._accumulators: list[Accumulator] = [
-            task.statistic.accumulator(state)
-            for task, state in zip(self._plan.tasks, states, strict=True)
-        ]
+            self._looked = document["looked"]
+        if any(isinstance(item, SecondLook) for item in items):
+            self._items = list(items)
+        else:
+            self._accumulators = [
+                task.statistic.accumulator(state)
+                for task, state in zip(self._plan.tasks, items, strict=True)
+            ]
         self._tick(sum(self._rows(step) for step in self._steps[: self._done]))
+        self._tick(min(self._looked * self._records.rows_per_block, self._records.n))
 
     @property
     def total(self) -> int:
@@ -97,6 +106,15 @@ class FitRun:
 
     def run(self) -> list[tuple[Task, str, Item]]:
         """Do everything; the results with their names."""
+        if not self._items:
+            self._read_all()
+            self._items = [self._look_of(task, state) for task, state in self._ended()]
+        if self.looks_again:
+            self._look_again()
+        return self._results()
+
+    def _read_all(self) -> None:
+        """The first pass."""
         while self._done < len(self._steps):
             group, other = step = self._steps[self._done]
             if other is None:
@@ -108,7 +126,23 @@ class FitRun:
                 self._save()
         if self._done:
             self._save()
-        return self._finish()
+
+    def _look_again(self) -> None:
+        """The second look at the records: one block after the other, as in the first pass."""
+        begun = self._looked
+        for position in range(begun, len(self._records.chunks)):
+            for piece in self._records.read([position], self._targets):
+                for task, item in zip(self._plan.tasks, self._items, strict=True):
+                    if isinstance(item, SecondLook):
+                        rows, positions = self._rows_of(task, piece)
+                        if len(rows):
+                            item.add(rows, int(positions[0]))
+                self._tick(len(piece.position))
+            self._looked += 1
+            if self._checkpoint.is_due:
+                self._save()
+        if self._looked > begun:
+            self._save()
 
     def _make_groups(self) -> list[list[int]]:
         """Neighbouring blocks that are read together."""
@@ -252,41 +286,41 @@ class FitRun:
         return [replace(a.state(), seen=seen) for a in self._accumulators]
 
     def _save(self) -> None:
-        progress = {"done": self._done, "dropped": self.dropped}
-        self._checkpoint.save(progress, self._states())
+        progress = {"done": self._done, "looked": self._looked, "dropped": self.dropped}
+        self._checkpoint.save(progress, self._items or self._states())
 
-    def _finish(self) -> list[tuple[Task, str, Item]]:
-        """States and spectra; one more look at the records where eigenvectors need it."""
-        self._held.clear()
-        results: list[tuple[Task, str, Item]] = []
-        looks: list[tuple[Task, Any, Callable[[], Spectrum]]] = []
+    def _ended(self) -> Iterator[tuple[Task, State]]:
+        """The states of the first pass, each of them to be used up before the next."""
         states = self._states()
+        self._held.clear()
         self._accumulators.clear()
-        for task, state in zip(self._plan.tasks, states, strict=True):
+        for task in self._plan.tasks:
+            state = states.pop(0)
             if not state.n:
                 raise NotFittedError(
                     f"fit: no record of {task.target.label!r} is left"
                     + (f", {self.dropped} were left out for NaN." if self.dropped else ".")
                 )
-            if isinstance(state, GramState):
-                looks.append((task, *_dual(task, state)))
-            elif isinstance(state, LowRankState) and task.request is not None:
-                second = RayleighRitz(state)
-                looks.append((task, second, second.spectrum))
-            else:
-                results.append((task, task.name, state))
-        for piece in self._records.read(
-            range(len(self._records.chunks)) if looks else (), self._targets
-        ):
-            for task, look, _ in looks:
-                rows, positions = self._rows_of(task, piece)
-                if len(rows):
-                    look.add(rows, int(positions[0])) if task.name == "gram" else look.add(rows)
-            self._tick(len(piece.position))
-        results += [(task, "zca", spectrum()) for task, _, spectrum in looks]
-        for task, name, item in list(results):
-            if name == "covariance" and task.request is not None:
-                results.append((task, "zca", item.spectrum(task.request.centre)))  # type: ignore[union-attr]
+            yield task, state
+
+    def _look_of(self, task: Task, state: State) -> State | SecondLook:
+        """The second look that a state asks for, or the state."""
+        if isinstance(state, GramState):
+            assert task.request is not None
+            return DualBasis(state, task.request.centre, task.components)
+        if isinstance(state, LowRankState) and task.request is not None:
+            return RayleighRitz(state, task.request.centre)
+        return state
+
+    def _results(self) -> list[tuple[Task, str, Item]]:
+        results: list[tuple[Task, str, Item]] = []
+        for task, item in zip(self._plan.tasks, self._items, strict=True):
+            if isinstance(item, SecondLook):
+                results.append((task, "zca", item.spectrum()))
+                continue
+            results.append((task, task.name, item))
+            if isinstance(item, CovarianceState) and task.request is not None:
+                results.append((task, "zca", item.spectrum(task.request.centre)))
         return results
 
 
@@ -297,30 +331,6 @@ def _joined(parts: list[tuple[NDArray, NDArray]]) -> tuple[NDArray, int]:
     if len(positions) and not np.array_equal(positions, positions[0] + np.arange(len(positions))):
         raise RecordError("fit: the blocks of the source must hold neighbouring records.")
     return rows, int(positions[0]) if len(positions) else 0
-
-
-def _dual(task: Task, state: GramState) -> tuple[DualBasis, Callable[[], Spectrum]]:
-    """The second look at the records of a Gram matrix, and what comes of it."""
-    assert task.request is not None
-    centre = task.request.centre
-    mean, n = state.centre_of(centre), state.n
-    values, weights, total = state.decompose(centre)
-    values = values[: task.components]
-    basis = DualBasis(state.statistic, weights[: len(values)] / np.sqrt(n * values)[:, None], mean)
-
-    def spectrum() -> Spectrum:
-        return Spectrum(
-            n=n,
-            record_shape=task.target.record_shape,
-            centre=centre,
-            mean=mean,
-            eigenvalues=values,
-            vectors=basis.vectors(),
-            total=total,
-            method="dual",
-        )
-
-    return basis, spectrum
 
 
 def fill_values(target: Target, moments: MomentsState) -> NDArray:

@@ -20,14 +20,15 @@ from ._file import read_group as read_group
 from ._file import write_group as write_group
 from ._gram import Gram as Gram
 from ._gram import GramState as GramState
+from ._look import SecondLook as SecondLook
 from ._lowrank import LowRank as LowRank
 from ._lowrank import LowRankState as LowRankState
-from ._lowrank import RayleighRitz as RayleighRitz
 from ._moments import Moments as Moments
 from ._moments import MomentsState as MomentsState
 from ._numbers import coarse_shift as coarse_shift
 from ._numbers import kind_of as kind_of
 from ._pairs import PairBlocks as PairBlocks
+from ._ritz import RayleighRitz as RayleighRitz
 from ._seen import ChunkId as ChunkId
 from ._seen import Seen as Seen
 from ._spectrum import Spectrum as Spectrum

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -10,8 +12,13 @@ import numpy as np
 from jax import lax
 
 from ..typing import Array, NDArray
+from ._look import SecondLook
 from ._products import FEATURES
-from ._state import Statistic, as_rows
+from ._spectrum import Centre, Spectrum
+from ._state import as_rows
+
+if TYPE_CHECKING:
+    from ._gram import GramState
 
 _TILE = 1024
 
@@ -39,22 +46,36 @@ def add_weighted(basis: Array, weights: Array, rows: Array, shift: Array) -> Arr
     return found
 
 
-class DualBasis:
+class DualBasis(SecondLook):
     """Eigenvectors from the weights of a Gram matrix and one more look at the records.
 
     Args:
-        statistic: what the records are.
-        weights: (k, n), scaled so that the eigenvectors come out of length 1.
-        mean: float64 (d,), what the records are centred by.
+        state: of all pairs; it is used up.
+        centre: the mean that is subtracted, of each ``pixel`` or ``channel``.
+        components: how many eigenvectors.
     """
 
-    def __init__(self, statistic: Statistic, weights: NDArray, mean: NDArray) -> None:
-        self._d = statistic.size
-        self._width = -(-self._d // FEATURES) * FEATURES
-        self._weights = weights
-        self._mean = np.zeros(self._width, np.float32)
-        self._mean[: self._d] = mean
-        self._basis = jnp.zeros((len(weights), self._width), jnp.float32)
+    name = "dual basis"
+
+    def __init__(self, state: GramState, centre: Centre, components: int) -> None:
+        super().__init__(state.statistic)
+        self._n, self._centre = state.n, centre
+        self._mean = state.centre_of(centre)
+        values, weights, self._total = state.decompose(centre)
+        self._values = values[:components].copy()  # not a view of all
+        # Scaled so that the eigenvectors come out of length 1.
+        scale = np.sqrt(self._n * self._values)[:, None]
+        self._weights = (weights[:components] / scale).astype(np.float32)
+        self._begin(jnp.zeros((len(self._values), self._width), jnp.float32))
+
+    def _begin(self, basis: Array) -> None:
+        self._basis = basis
+        self._padded = np.zeros(self._width, np.float32)
+        self._padded[: self.statistic.size] = self._mean
+
+    @property
+    def _width(self) -> int:
+        return -(-int(self.statistic.size) // FEATURES) * FEATURES
 
     def add(self, batch: NDArray, index: int) -> None:
         """Take records (m, ...), of which the first is number ``index``."""
@@ -62,14 +83,51 @@ class DualBasis:
         for i in range(0, len(rows), _TILE):
             part = rows[i : i + _TILE]
             tile = np.zeros((min(_TILE, len(rows)), self._width), part.dtype)
-            tile[: len(part), : self._d] = part
+            tile[: len(part), : self.statistic.size] = part
             weights = np.zeros((len(self._weights), len(tile)), np.float32)
             held = self._weights[:, index + i : index + i + len(part)]
             weights[:, : len(part)] = held
-            self._basis = add_weighted(self._basis, weights, tile, self._mean)
+            self._basis = add_weighted(self._basis, weights, tile, self._padded)
             jax.block_until_ready(self._basis)
 
-    def vectors(self) -> NDArray:
-        """The eigenvectors, float32 (k, d)."""
-        found: NDArray = np.asarray(self._basis)
-        return found if self._width == self._d else np.ascontiguousarray(found[:, : self._d])
+    def spectrum(self) -> Spectrum:
+        """The spectrum, of as many components as were wanted."""
+        basis, d = np.asarray(self._basis), self.statistic.size
+        return Spectrum(
+            n=self._n,
+            record_shape=self.statistic.shape,
+            centre=self._centre,
+            mean=self._mean,
+            eigenvalues=self._values,
+            vectors=basis if self._width == d else np.ascontiguousarray(basis[:, :d]),
+            total=self._total,
+            method="dual",
+        )
+
+    def arrays(self) -> dict[str, NDArray]:
+        """The weights, the basis so far, its eigenvalues and the mean."""
+        return {
+            "weights": self._weights,
+            "basis": np.asarray(self._basis),
+            "values": self._values,
+            "mean": self._mean,
+        }
+
+    def attributes(self) -> dict[str, Any]:
+        """Records, centre and the total variance."""
+        return {"records": self._n, "centre": self._centre, "total": self._total}
+
+    @classmethod
+    def restore(
+        cls, statistic: Any, attributes: Mapping[str, Any], arrays: Mapping[str, NDArray]
+    ) -> DualBasis:
+        """From what `attributes` and `arrays` gave."""
+        found = cls.__new__(cls)
+        SecondLook.__init__(found, statistic)
+        found._n, found._total = int(attributes["records"]), float(attributes["total"])
+        found._centre = attributes["centre"]
+        found._weights, found._values = arrays["weights"], arrays["values"]
+        found._mean = arrays["mean"]
+        # A copy: what is added to it is given away.
+        found._begin(jnp.array(arrays["basis"]))
+        return found

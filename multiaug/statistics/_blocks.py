@@ -103,7 +103,7 @@ class ExactBlocks(Buffered):
         self._accumulators: dict[int, tuple[Any, int]] = {}
         self._turn = 0
         self._state, self._n = state, state.n
-        self._sum, self._gram = _own(state.sum, state.n), _own(state.gram, state.n)
+        self._sum, self._gram = owned(state.sum, state.n), owned(state.gram, state.n)
 
     def add(self, batch: NDArray) -> None:
         """Take records; the products of full buffers are on their way when it returns."""
@@ -176,7 +176,7 @@ def aligned(shape: tuple[int, ...], dtype: Any) -> NDArray:
     return found
 
 
-def _own(array: NDArray, n: int) -> NDArray:
+def owned(array: NDArray, n: int) -> NDArray:
     """A copy to add to; zeros are not worth reading."""
     return array.copy() if n else np.zeros_like(array)
 
@@ -191,7 +191,7 @@ class FloatBlocks(Buffered):
         super().__init__(BLOCK_ROWS, statistic.size, dtype, 0)
         self._layout = tile_layout(statistic.size)
         self._state, self._n = state, state.n
-        self._sum, self._gram = _own(state.sum, state.n), _own(state.gram, state.n)
+        self._sum, self._gram = owned(state.sum, state.n), owned(state.gram, state.n)
         self._shift = state.shift
         if self._shift is None and statistic.shift is not None:
             self._shift = np.full(statistic.size, float(np.float32(statistic.shift)))
@@ -238,7 +238,7 @@ class FixedPointBlocks(Buffered):
         super().__init__(rows, statistic.size, np.float64, 0)
         self._layout = tile_layout(statistic.size)
         self._state, self._n = state, state.n
-        self._sum, self._gram = _own(state.sum, state.n), _own(state.gram, state.n)
+        self._sum, self._gram = owned(state.sum, state.n), owned(state.gram, state.n)
 
     @classmethod
     def step_of(cls, limits: tuple[float, float]) -> float:

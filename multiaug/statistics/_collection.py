@@ -13,6 +13,7 @@ from ..files import staged_directory
 from ..typing import NDArray
 from ._covariance import CovarianceState
 from ._file import read_group, write_group
+from ._look import LOOKS, SecondLook
 from ._moments import MomentsState
 from ._spectrum import Centre, Spectrum
 from ._state import REGISTRY, State
@@ -247,10 +248,14 @@ def to_document(statistics: Statistics) -> tuple[dict[str, Any], dict[str, NDArr
     return {"info": statistics.info, "groups": groups}, arrays
 
 
-def describe_item(item: Item) -> dict[str, Any]:
-    """One statistic less its arrays, JSON-ready."""
+def describe_item(item: Item | SecondLook) -> dict[str, Any]:
+    """One statistic less its arrays, JSON-ready; or half a second look, of a checkpoint."""
     if isinstance(item, Spectrum):
         return {"kind": "spectrum", **item.attributes()}
+    if isinstance(item, SecondLook):
+        described = item.statistic.to_dict()
+        name = item.statistic.name
+        return {"kind": item.name, "of": name, "statistic": described, **item.attributes()}
     return {
         "kind": item.statistic.name,
         "statistic": item.statistic.to_dict(),
@@ -260,12 +265,15 @@ def describe_item(item: Item) -> dict[str, Any]:
     }
 
 
-def restore_item(document: Mapping[str, Any], arrays: Mapping[str, NDArray]) -> Item:
-    """The inverse of what `to_document` does to one statistic."""
+def restore_item(document: Mapping[str, Any], arrays: Mapping[str, NDArray]) -> Any:
+    """The inverse of what `describe_item` does, with the item's arrays."""
     kind = document["kind"]
-    attributes = {k: v for k, v in document.items() if k not in ("kind", "statistic")}
+    attributes = {k: v for k, v in document.items() if k not in ("kind", "of", "statistic")}
     if kind == "spectrum":
         return Spectrum.restore(attributes, arrays)
+    if kind in LOOKS:
+        statistic = REGISTRY[document["of"]].from_dict(document["statistic"])
+        return LOOKS[kind].restore(statistic, attributes, arrays)
     return REGISTRY[kind].from_dict(document["statistic"]).restore(attributes, arrays)
 
 

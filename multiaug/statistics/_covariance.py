@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from ..errors import NotFittedError, ParameterError
 from ..typing import NDArray
 from ._blocks import ExactBlocks, FixedPointBlocks, FloatBlocks, check_range
-from ._numbers import integer_shift, kind_of
+from ._host import HostBlocks, on_host
+from ._numbers import kind_of
 from ._products import packed_size, tile_layout
-from ._seen import Seen
 from ._spectrum import Centre, Spectrum, check_centre, decompose, refuse_constant
-from ._state import State, Statistic, channel_count, check_shift, shift_vector
+from ._state import (
+    State,
+    Statistic,
+    centre_of,
+    channel_count,
+    check_float_shift,
+    check_shift,
+    shift_vector,
+)
 
 if TYPE_CHECKING:
     from ._state import Accumulator
@@ -74,11 +81,7 @@ class Covariance(Statistic):
                 f"`{self.owner}.range` is for deterministic=True on floats, got {self.range!r} "
                 f"with {self.dtype}. Leave it out."
             )
-        if self.shift is not None and self.dtype is not None and kind_of(self.dtype) != "float":
-            raise ParameterError(
-                f"`{self.owner}.shift` is for floats; sums of {self.dtype} are about "
-                f"{integer_shift(self.dtype)}. Leave it out."
-            )
+        check_float_shift(self, self.shift)
 
     @property
     def exact(self) -> bool:
@@ -96,21 +99,8 @@ class Covariance(Statistic):
     def accumulator(self, state: CovarianceState) -> Accumulator:
         """Something that takes many batches, beginning from a state."""
         if super().exact:
-            return ExactBlocks(state)
+            return HostBlocks(state) if on_host() else ExactBlocks(state)
         return FixedPointBlocks(state) if self.deterministic else FloatBlocks(state)
-
-    def restore(
-        self, attributes: Mapping[str, Any], arrays: Mapping[str, NDArray]
-    ) -> CovarianceState:
-        """A state from its attributes and arrays."""
-        return CovarianceState(
-            statistic=self,
-            n=int(attributes["n"]),
-            seen=Seen.from_dict(attributes["seen"]),
-            shift=arrays.get("shift"),
-            sum=arrays["sum"],
-            gram=arrays["gram"],
-        )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -221,9 +211,7 @@ class CovarianceState(State):
         return self._sums_mean() + shift_vector(self.statistic, self.shift)
 
     def _centre(self, centre: Centre) -> NDArray:
-        if centre == "pixel":
-            return self._mean()
-        return np.resize(self.channel_mean(), self.statistic.size)
+        return centre_of(self._mean(), self.statistic, centre)
 
     def _second_moment(self) -> NDArray:
         """Products over n, both triangles, about the shift."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -12,13 +11,14 @@ from ..errors import NotFittedError, ParameterError
 from ..typing import ArrayLike, NDArray
 from ._numbers import kind_of
 from ._pairs import PairBlocks
-from ._seen import Seen
 from ._spectrum import Centre, check_centre, eigh, refuse_constant
 from ._state import (
     State,
     Statistic,
+    centre_of,
     channel_count,
     check_batch,
+    check_float_shift,
     check_shift,
     shift_vector,
 )
@@ -65,6 +65,7 @@ class Gram(Statistic):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_float_shift(self, self.shift)
         if not isinstance(self.records, int | np.integer) or self.records < 0:
             raise ParameterError(
                 f"`Gram.records` must be the number of records, got {self.records!r}."
@@ -84,17 +85,6 @@ class Gram(Statistic):
     def accumulator(self, state: GramState) -> PairBlocks:
         """Something that takes many pairs of blocks, beginning from a state."""
         return PairBlocks(state)
-
-    def restore(self, attributes: Mapping[str, Any], arrays: Mapping[str, NDArray]) -> GramState:
-        """A state from its attributes and arrays."""
-        return GramState(
-            statistic=self,
-            n=int(attributes["n"]),
-            seen=Seen.from_dict(attributes["seen"]),
-            pairs=int(attributes["pairs"]),
-            shift=arrays.get("shift"),
-            **{k: arrays[k] for k in ("gram", "sum", "channel_sums", "covered")},
-        )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -175,10 +165,7 @@ class GramState(State):
         check_centre(centre)
         self._require()
         mean = self.sum / self.n + shift_vector(self.statistic, self.shift)
-        if centre == "pixel":
-            return mean
-        channels = mean.reshape(-1, channel_count(self.statistic.shape)).mean(0)
-        return np.resize(channels, self.statistic.size)
+        return centre_of(mean, self.statistic, centre)
 
     def decompose(self, centre: Centre = "pixel") -> tuple[NDArray, NDArray, float]:
         """Eigenvalues of the covariance and of the pairs' weights. The state is used up.

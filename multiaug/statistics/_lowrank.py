@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, ClassVar
@@ -16,11 +15,19 @@ from ..errors import NotFittedError, ParameterError
 from ..typing import Array, NDArray
 from ._blocks import Buffered
 from ._numbers import coarse_shift, is_exact, kind_of
-from ._seen import Seen
-from ._spectrum import Spectrum, eigh, refuse_constant
-from ._state import Accumulator, State, Statistic, as_rows, check_shift, shift_vector
+from ._spectrum import Centre, Spectrum, check_centre, eigh, refuse_constant
+from ._state import (
+    Accumulator,
+    State,
+    Statistic,
+    as_rows,
+    centre_of,
+    check_float_shift,
+    check_shift,
+    shift_vector,
+)
 
-_BLOCK = 512
+BLOCK = 512
 _FEATURES = 8192
 
 
@@ -60,6 +67,7 @@ class LowRank(Statistic):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_float_shift(self, self.shift)
         if not isinstance(self.components, int | np.integer) or self.components < 1:
             raise ParameterError(f"`LowRank.components` must be >= 1, got {self.components!r}.")
 
@@ -86,19 +94,6 @@ class LowRank(Statistic):
     def accumulator(self, state: LowRankState) -> Accumulator:
         """Something that takes many batches, beginning from a state."""
         return _Blocks(state)
-
-    def restore(self, attributes: Mapping[str, Any], arrays: Mapping[str, NDArray]) -> LowRankState:
-        """A state from its attributes and arrays."""
-        return LowRankState(
-            statistic=self,
-            n=int(attributes["n"]),
-            seen=Seen.from_dict(attributes["seen"]),
-            lost=float(attributes["lost"]),
-            shift=arrays.get("shift"),
-            sketch=arrays["sketch"],
-            sum=arrays["sum"],
-            square=arrays["square"],
-        )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -147,12 +142,34 @@ class LowRankState(State):
         """The covariance less that of the sketch has no eigenvalue above this."""
         return self.lost / self.n if self.n else 0.0
 
+    def rows_about(self, centre: Centre) -> NDArray:
+        """Rows whose products are those of the sketch about a mean, float32 (2 k or more, d).
+
+        About the channel means the scatter is larger by n drift drift^T, one row more; the drift
+        is what the means of the pixels are from those of their channels.
+        """
+        if centre == "pixel":
+            return self.sketch
+        drift = self.mean().reshape(-1) - self._centre(centre)
+        return np.concatenate([self.sketch, np.sqrt(self.n) * drift[None].astype(np.float32)])
+
+    def _centre(self, centre: Centre) -> NDArray:
+        return centre_of(self.mean(), self.statistic, centre)
+
     def finalize(self) -> Spectrum:
+        """The `spectrum` about the mean of each pixel."""
+        return self.spectrum()
+
+    def spectrum(self, centre: Centre = "pixel") -> Spectrum:
         """The spectrum of the sketch; `RayleighRitz` makes a better one of it.
+
+        Args:
+            centre: subtract the mean of each ``pixel`` or of each ``channel``.
 
         Raises:
             NotFittedError: fewer than two records, or all are alike.
         """
+        check_centre(centre)
         if self.n < 2:
             raise NotFittedError(
                 f"Whitening must know at least 2 records, got {self.n}. Fit it on more."
@@ -160,14 +177,16 @@ class LowRankState(State):
         total = self.total
         rounding = 1e-6 if kind_of(self.statistic.kind_name) == "float" else 1e-13
         refuse_constant(total, rounding * float(np.square(self.sum / self.n).sum()))
-        values, vectors = _directions(self.sketch)
+        mean = self._centre(centre)
+        total += float(np.square(self.mean().reshape(-1) - mean).sum())
+        values, vectors = directions_of(self.rows_about(centre))
         k = self.statistic.components
         values = values / self.n
         return Spectrum(
             n=self.n,
             record_shape=self.statistic.shape,
-            centre="pixel",
-            mean=self.mean().reshape(-1),
+            centre=centre,
+            mean=mean,
             eigenvalues=values[:k],
             vectors=vectors[:k],
             total=total,
@@ -207,7 +226,7 @@ class _Blocks(Buffered):
         statistic = state.statistic
         self._exact = is_exact(statistic.kind_name)
         dtype = statistic.kind_name if self._exact else np.float32
-        super().__init__(_BLOCK, statistic.size, dtype, 0)
+        super().__init__(BLOCK, statistic.size, dtype, 0)
         self._state = state
         if state.shift is None and statistic.shift is not None:
             vector = np.full(statistic.size, float(np.float32(statistic.shift)))
@@ -231,7 +250,7 @@ class _Blocks(Buffered):
             total += centred.sum(0)
             squares += np.square(centred).sum()
         mean = (total / count + vector).astype(np.float32)
-        stack = [state.sketch, _centred(rows, np.int32(count), mean)]
+        stack = [state.sketch, centred_rows(rows, np.int32(count), mean)]
         drift = _drift(state.sum, state.n, total, count)
         sketch, cut = _compress([*stack, drift[None]], len(state.sketch))
         self._state = replace(
@@ -258,7 +277,7 @@ def _drift(a: NDArray, na: int, b: NDArray, nb: int) -> NDArray:
 
 
 @jax.jit
-def _centred(rows: Array, count: Array, mean: Array) -> Array:
+def centred_rows(rows: Array, count: Array, mean: Array) -> Array:
     real = (jnp.arange(rows.shape[0]) < count)[:, None]
     return jnp.where(real, rows.astype(jnp.float32) - mean[None], 0)
 
@@ -278,7 +297,7 @@ def _gram_of(stack: Array) -> Array:
 
 
 @partial(jax.jit, static_argnames="count")
-def _turn(weights: Array, stack: Array, count: int) -> Array:
+def turn(weights: Array, stack: Array, count: int) -> Array:
     return jnp.dot(weights[:count], stack, precision=lax.Precision.HIGHEST)
 
 
@@ -287,67 +306,15 @@ def _compress(parts: list[Any], count: int) -> tuple[NDArray, float]:
     stack = jnp.concatenate([jnp.asarray(part) for part in parts])
     gram = np.asarray(_gram_of(stack)).astype(np.float64).sum(0)
     values, weights = eigh((gram + gram.T) / 2)
-    sketch = np.asarray(_turn(weights.astype(np.float32), stack, count))
+    sketch = np.asarray(turn(weights.astype(np.float32), stack, count))
     return sketch, float(max(values[count], 0.0)) if count < len(values) else 0.0
 
 
-def _directions(sketch: NDArray) -> tuple[NDArray, NDArray]:
+def directions_of(sketch: NDArray) -> tuple[NDArray, NDArray]:
     """Squared lengths, descending, and orthonormal directions, float32, of a sketch."""
     stack = jnp.asarray(sketch)
     gram = np.asarray(_gram_of(stack)).astype(np.float64).sum(0)
     values, weights = eigh((gram + gram.T) / 2)
     good = values > 1e-12 * max(values[0], np.finfo(np.float64).tiny)
     values, weights = values[good], weights[good] / np.sqrt(values[good])[:, None]
-    return values, np.asarray(_turn(weights.astype(np.float32), stack, len(weights)))
-
-
-class RayleighRitz:
-    """Eigenvalues of the records themselves on the directions that a sketch has found.
-
-    Args:
-        state: the sketch, of all records.
-    """
-
-    def __init__(self, state: LowRankState) -> None:
-        self._state = state
-        self._first = state.finalize()
-        _, found = _directions(state.sketch)
-        # Once more: the shortest rows of the sketch are orthogonal to few digits only.
-        _, self._directions = _directions(found)
-        self._mean = self._first.mean.astype(np.float32)
-        self._products = np.zeros((len(self._directions),) * 2)
-        self.n = 0
-
-    def add(self, batch: NDArray) -> None:
-        """Take records (m, ...)."""
-        rows = as_rows(batch)
-        for i in range(0, len(rows), _BLOCK):
-            block = np.zeros((min(_BLOCK, len(rows)), rows.shape[1]), rows.dtype)
-            part = rows[i : i + _BLOCK]
-            block[: len(part)] = part
-            found = _project(block, np.int32(len(part)), self._mean, self._directions)
-            coordinates = np.asarray(found).astype(np.float64)
-            self._products += coordinates.T @ coordinates
-        self.n += len(rows)
-
-    def spectrum(self) -> Spectrum:
-        """The spectrum, of as many components as were wanted.
-
-        Raises:
-            ParameterError: other records than those of the sketch.
-        """
-        if self.n != self._state.n:
-            raise ParameterError(
-                f"Rayleigh-Ritz must see the {self._state.n} records of the sketch, got {self.n}."
-            )
-        values, weights = eigh(self._products / self.n)
-        k = self._state.statistic.components
-        vectors = _turn(weights.astype(np.float32), self._directions, min(k, len(values)))
-        return replace(
-            self._first, eigenvalues=np.maximum(values[:k], 0), vectors=np.asarray(vectors)
-        )
-
-
-@jax.jit
-def _project(rows: Array, count: Array, mean: Array, directions: Array) -> Array:
-    return jnp.dot(_centred(rows, count, mean), directions.T, precision=lax.Precision.HIGHEST)
+    return values, np.asarray(turn(weights.astype(np.float32), stack, len(weights)))

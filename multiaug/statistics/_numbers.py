@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeVar
 
-import jax.numpy as jnp
 import numpy as np
 
 from ..errors import ParameterError
 from ..typing import Array, NDArray
 
 Kind = Literal["byte", "word", "float", "wide"]
+
+A = TypeVar("A", Array, NDArray)
 
 BLOCK_ROWS = 1024
 """Rows whose products are summed in float32: 1024 of at most 2^14 are at most 2^24, exact."""
@@ -61,13 +62,13 @@ def rows_before_overflow(dtype: str) -> int:
     return (2**31 - 1) // (2**14 if kind_of(dtype) == "byte" else 2**15)
 
 
-def parts_of(values: Array, dtype: str) -> tuple[Array, ...]:
+def parts_of(values: A, dtype: str) -> tuple[A, ...]:
     """Values about the shift as float32 integers in [-128, 128]: one part, or high and low."""
     if kind_of(dtype) == "byte":
-        return (values.astype(jnp.float32) - np.float32(_SHIFTS[dtype]),)
-    wide = values.astype(jnp.int32)
+        return (values.astype(np.float32) - np.float32(_SHIFTS[dtype]),)
+    wide = values.astype(np.int32)
     high = (wide >> 8) - (128 if dtype == "uint16" else 0)
-    return high.astype(jnp.float32), ((wide & 255) - 128).astype(jnp.float32)
+    return high.astype(np.float32), ((wide & 255) - 128).astype(np.float32)
 
 
 def part_weights(dtype: str) -> tuple[int, ...]:

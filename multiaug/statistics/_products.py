@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ..typing import Array
+from ..typing import Array, NDArray
 from ._numbers import kind_of, parts_of
 
 Layout = tuple[tuple[int, int, int, int], ...]
@@ -46,6 +46,24 @@ def tile_layout(d: int) -> Layout:
                 yield start, stop, stop, d
 
     return tuple(whole())
+
+
+def upper_products(rows: NDArray, out: NDArray, other: NDArray | None = None) -> None:
+    """Write the upper triangle of rows^T rows, on the host; half the work of the whole.
+
+    Args:
+        rows: (m, d) float32 or float64, C order.
+        out: (d, d), likewise; what lies below the diagonal is left as it is.
+        other: (m, d); writes rows^T other + other^T rows.
+    """
+    from scipy.linalg.blas import get_blas_funcs  # slow to import
+
+    # BLAS counts in Fortran order: the transpose of what we hold, and its lower triangle.
+    settings = {"c": out.T, "overwrite_c": True, "lower": True}
+    if other is None:
+        get_blas_funcs("syrk", (rows,))(1.0, rows.T, **settings)
+    else:
+        get_blas_funcs("syr2k", (rows,))(1.0, rows.T, other.T, **settings)
 
 
 def packed_size(layout: Layout) -> int:

@@ -130,9 +130,10 @@ class Statistic(ABC):
         }
         return cls(**settings)
 
-    @abstractmethod
     def restore(self, attributes: Mapping[str, Any], arrays: Mapping[str, NDArray]) -> State:
-        """A state from what `State.attributes` and `State.arrays` gave."""
+        """A state from its count and chunks, `State.attributes` and `State.arrays`."""
+        seen = Seen.from_dict(attributes["seen"])
+        return type(self.init())(statistic=self, **{**attributes, **arrays, "seen": seen})
 
 
 class Accumulator(ABC):
@@ -235,6 +236,15 @@ def _text(state: Any) -> str:
     return f"{s.owner} of {s.dtype} {s.record_shape}"
 
 
+def check_float_shift(statistic: Statistic, shift: float | None) -> None:
+    """Refuse a shift for sums that are about a fixed one."""
+    if shift is not None and statistic.dtype is not None and is_exact(statistic.dtype):
+        raise ParameterError(
+            f"`{statistic.owner}.shift` is for floats; sums of {statistic.dtype} are about "
+            f"{integer_shift(statistic.dtype)}. Leave it out."
+        )
+
+
 def check_shift(state: State, mine: NDArray | None, theirs: NDArray | None) -> None:
     """Refuse states about different shifts: their sums do not add up."""
     if mine is not None and theirs is not None and not np.array_equal(mine, theirs):
@@ -283,6 +293,15 @@ def as_rows(batch: NDArray) -> NDArray:
 def channel_count(shape: tuple[int, ...]) -> int:
     """The length of the channel axis: the last, except that (h, w) has a single channel."""
     return 1 if len(shape) == 2 else shape[-1]
+
+
+def centre_of(mean: NDArray, statistic: Statistic, centre: str) -> NDArray:
+    """What is subtracted, float64 (d,), of the mean of every pixel."""
+    flat = mean.reshape(-1)
+    if centre == "pixel":
+        return flat
+    channels = flat.reshape(-1, channel_count(statistic.shape)).mean(0)
+    return np.resize(channels, statistic.size)
 
 
 def shift_vector(statistic: Statistic, shift: NDArray | None) -> NDArray:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +13,6 @@ from ..errors import NotFittedError, ParameterError
 from ..typing import Array, NDArray
 from ._blocks import Buffered
 from ._numbers import integer_shift, is_exact
-from ._seen import Seen
 from ._state import Accumulator, State, Statistic, as_rows, check_shift
 
 _BUFFER_BYTES = 16 * 2**20
@@ -71,18 +69,6 @@ class Stationary(Statistic):
     def accumulator(self, state: StationaryState) -> Accumulator:
         """Something that takes many batches, beginning from a state."""
         return _Blocks(state)
-
-    def restore(
-        self, attributes: Mapping[str, Any], arrays: Mapping[str, NDArray]
-    ) -> StationaryState:
-        """A state from its attributes and arrays."""
-        return StationaryState(
-            statistic=self,
-            n=int(attributes["n"]),
-            seen=Seen.from_dict(attributes["seen"]),
-            sum=arrays["sum"],
-            cross=arrays["cross"],
-        )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

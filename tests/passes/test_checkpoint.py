@@ -17,7 +17,8 @@ from tests.passes.test_fit import SPEC, assert_same, source_of
 from tests.statistics.pictures import pictures
 
 ROOT = Path(__file__).resolve().parents[2]
-KILLS = 20 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 2
+NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
+KILLS = 20 if NIGHTLY else 2
 
 
 class CutError(Exception):
@@ -72,22 +73,43 @@ def test_a_fit_that_was_cut_short_continues(name, tmp_path, monkeypatch):
     assert_same(ma.fit(source_of(records, 8), *statistics, **kwargs, checkpoint=folder), whole)
 
 
+@pytest.mark.parametrize("centre", ["pixel", "channel"])
+@pytest.mark.parametrize("solver", ["dual", "lowrank"])
+def test_a_second_look_that_was_cut_short_continues(solver, centre, tmp_path):
+    records = pictures(96)
+    statistics = [ma.Moments(), ma.ZCA(components=5, centre=centre)]
+    kwargs = {"solver": solver, "progress": False}
+    whole = ma.fit(source_of(records, 8), *statistics, **kwargs)
+    kwargs |= {"checkpoint": tmp_path / "checkpoint", "checkpoint_every": 0}
+    for blocks in (12 + 5, 4):  # 12 blocks twice: five, then four more of the second time
+        with pytest.raises(CutError):
+            ma.fit(stop_after(source_of(records, 8), blocks), *statistics, **kwargs)
+    # Three are left.
+    resumed = ma.fit(stop_after(source_of(records, 8), 3), *statistics, **kwargs)
+    assert_same(resumed, whole)
+    again = ma.fit(stop_after(source_of(records, 8), 0), *statistics, **kwargs)
+    assert_same(again, whole)
+
+
 SCRIPT = """
 import sys
 import multiaug as ma
 source = ma.open_source(sys.argv[1])
-stats = ma.fit(source, ma.Moments(), ma.ZCA(), progress=False, checkpoint=sys.argv[2],
-               checkpoint_every=0)
+stats = ma.fit(source, ma.Moments(), ma.ZCA(components=60), progress=False, solver=sys.argv[4],
+               checkpoint=sys.argv[2], checkpoint_every=0)
 print("done", flush=True)
 stats.save(sys.argv[3])
 """
 
 
-def test_kill_at_random_moments(tmp_path):
-    records = pictures(480 if KILLS < 10 else 2400)
+# Dual and lowrank spend most of their checkpoints in the second look at the records.
+@pytest.mark.parametrize("solver", ["primal", "dual", "lowrank"] if NIGHTLY else ["primal"])
+def test_kill_at_random_moments(solver, tmp_path):
+    records = pictures(2400 if NIGHTLY else 480)
     store = ma.write_zarr(tmp_path / "data.zarr", [{"image": records}], SPEC, chunk=8)
     source = ma.open_source(store)
-    whole = ma.fit(source, ma.Moments(), ma.ZCA(), progress=False)
+    request = ma.ZCA(components=60)
+    whole = ma.fit(source, ma.Moments(), request, solver=solver, progress=False)
     rng = random.Random(0)
     folder = tmp_path / "checkpoint"
 
@@ -99,6 +121,7 @@ def test_kill_at_random_moments(tmp_path):
             str(store),
             str(folder),
             str(tmp_path / "s.zarr"),
+            solver,
         ]
         return subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 

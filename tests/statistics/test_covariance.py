@@ -86,6 +86,33 @@ def test_one_or_two_devices(fresh_python):
     assert len(one) == 2
 
 
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_blas_and_xla_find_the_same_bits(dtype, monkeypatch):
+    from multiaug.statistics import _covariance
+
+    records = pictures(5300, 2, 3, dtype=dtype)
+    found = []
+    for host in (True, False):
+        monkeypatch.setattr(_covariance, "on_host", lambda host=host: host)
+        found.append(Covariance(records.shape[1:], dtype).init().update(records))
+    assert_same_bits(*found)
+    shift = {"uint8": 128, "int16": 128, "uint16": 32896}.get(dtype, 0)
+    values = rows(records).astype(np.int64) - shift
+    gram = found[0].arrays()["gram"].reshape(18, 18)
+    np.testing.assert_array_equal(gram, values.T @ values)
+
+
+def test_many_rows_at_once_only_where_no_sum_is_rounded():
+    # Dim rows, of which thousands fit; then bright ones, whose odd squares would be rounded.
+    rng = np.random.default_rng(0)
+    dim = rng.integers(120, 137, (6000, 5), dtype=np.uint8)
+    bright = np.where(rng.random((6000, 5)) < 0.9, 1, 255).astype(np.uint8)
+    for records in (np.concatenate([dim, bright, dim]), bright):
+        state = Covariance((5,), "uint8").init().update(records)
+        values = records.astype(np.int64) - 128
+        np.testing.assert_array_equal(state.gram.reshape(5, 5), values.T @ values)
+
+
 @pytest.mark.parametrize(("dtype", "worst"), [("uint8", 0), ("int8", -128), ("uint16", 0)])
 def test_int32_accumulators_do_not_overflow(dtype, worst):
     # Every product is the largest there is; 131,072 of them leave the range of an int32.

@@ -112,3 +112,9 @@ def test_stationary_is_the_mean_of_all_shifts():
         Stationary((4, 4, 1), "uint8").init().update(np.ones((9, 4, 4, 1), np.uint8)).finalize()
     with pytest.raises(ParameterError, match=r"\(H, W, C\)"):
         Stationary((4,), "uint8")
+
+
+@pytest.mark.parametrize("statistic", [Gram, LowRank])
+def test_a_shift_is_for_floats(statistic):
+    with pytest.raises(ParameterError, match="uint8 are about 128"):
+        statistic((4, 4, 1), "uint8", shift=3.0)

@@ -59,6 +59,7 @@ def test_the_formula_of_keras(n, rescale):
 
 
 @pytest.mark.parametrize(("n", "rescale"), [(600, None), (600, 1 / 256), (60, None), (60, 1 / 256)])
+@pytest.mark.filterwarnings("ignore:This ImageDataGenerator specifies")
 def test_keras_itself(n, rescale, monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     image = pytest.importorskip("keras.src.legacy.preprocessing.image")
