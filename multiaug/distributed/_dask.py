@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..errors import MultiaugError, ParameterError, StoreError
@@ -49,7 +49,7 @@ class DaskRunner:
         self._client = client
         self._retries = retries
 
-    def run(self, work: Work, context: Any, blocks: Sequence[int]) -> Iterator[tuple[int, Any]]:
+    def run(self, work: Work, context: Any, blocks: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
         """Yield (block, result) as workers finish; see `multiaug.passes.Runner`.
 
         Raises:
@@ -60,13 +60,13 @@ class DaskRunner:
         client = self._client
         shared = client.scatter(context, broadcast=True, hash=False)
         todo = iter(blocks)
-        numbers: dict[Any, int] = {}
-        tries: dict[int, int] = {}
+        names: dict[Any, Any] = {}
+        tries: dict[Any, int] = {}
 
-        def submit(block: int) -> Any:
+        def submit(block: Any) -> Any:
             # Not pure: a task that was run before, of another store, is not this one.
             future = client.submit(work_on, work, shared, block, pure=False, retries=self._retries)
-            numbers[future] = block
+            names[future] = block
             return future
 
         # Few at a time: the scheduler's memory does not grow with the data.
@@ -75,7 +75,7 @@ class DaskRunner:
         try:
             done = as_completed(first)
             for future in done:
-                block = numbers.pop(future)
+                block = names.pop(future)
                 try:
                     result = future.result()
                 except MultiaugError:
@@ -95,10 +95,10 @@ class DaskRunner:
                 if following is not None:
                     done.add(submit(following))
         finally:
-            client.cancel(list(numbers))
+            client.cancel(list(names))
 
 
-def work_on(work: Work, context: Any, block: int) -> Any:
+def work_on(work: Work, context: Any, block: Any) -> Any:
     """What a worker runs; importable, so that it travels by its name."""
     return work(context, block)
 
