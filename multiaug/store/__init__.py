@@ -3,6 +3,8 @@
 from ._arrays import ArraySource as ArraySource
 from ._clouds import CloudSource as CloudSource
 from ._npy import NpySource as NpySource
+from ._ome import OmeSource as OmeSource
+from ._ome_write import write_ome as write_ome
 from ._open import open_source as open_source
 from ._pictures import PictureSource as PictureSource
 from ._pool import BufferPool as BufferPool
