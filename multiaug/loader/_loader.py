@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -387,22 +388,34 @@ class Loader:
         history = self._schedule.history(epoch, first)
         raws = self._open_reader().read(self._schedule.plans(epoch, first), history, losses)
         # Gathering goes on while the pipeline computes; without one there is nothing to wait for.
-        with Prefetcher(raws, 1 if self._prefetch and self.pipeline is not None else 0) as ahead:
-            for raw in ahead:
+        depth = 1 if self._prefetch and self.pipeline is not None else 0
+        with Prefetcher(self._with_keys(raws, epoch.number), depth) as ahead:
+            for raw, keys in ahead:
                 if len(raw.plan.index):
-                    batch: dict[str, Any] | None = self._finish(raw, epoch.number)
+                    batch: dict[str, Any] | None = self._finish(raw, keys)
                 else:
                     batch = self._empty(epoch.number)
                 step = raw.plan.step
-                del raw
+                del raw, keys
                 yield step, batch
                 del batch
 
-    def _finish(self, raw: RawBatch, epoch: int) -> dict[str, Any]:
+    def _with_keys(self, raws: Iterator[RawBatch], epoch: int) -> Iterator[tuple[RawBatch, Any]]:
+        """Batches with the keys of their records, where a pipeline will ask for them."""
+        with closing(raws):  # type: ignore[type-var]
+            for raw in raws:
+                yield raw, self._keys(raw.plan, epoch)
+                del raw
+
+    def _keys(self, plan: Plan, epoch: int) -> Any:
+        if self.pipeline is None or not len(plan.index):
+            return None
+        return record_keys(self.seed, epoch, plan.index, plan.copy)
+
+    def _finish(self, raw: RawBatch, keys: Any) -> dict[str, Any]:
         index, copy = raw.plan.index, raw.plan.copy
         results: dict[str, Any] = raw.arrays
         if self.pipeline is not None:
-            keys = record_keys(self.seed, epoch, index, copy)
             pipeline, arrays, check = self.pipeline, raw.arrays, self._check
 
             def run(out: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -423,7 +436,8 @@ class Loader:
     def _one(self, epoch: int) -> dict[str, Any]:
         """A batch of the first record."""
         first = np.zeros(1, np.int64)
-        return self._finish(RawBatch(Plan(0, first, first), self._chunked.read(first)), epoch)
+        plan = Plan(0, first, first)
+        return self._finish(RawBatch(plan, self._chunked.read(first)), self._keys(plan, epoch))
 
     def _open_reader(self) -> ChunkReader | RowReader:
         if self._reader is None:
