@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,11 +17,10 @@ from ..typing import NDArray
 from ._adapt import chunked
 from ._budget import budget_of
 from ._doors import grain_dataset, keras_dataset, tensorflow_dataset, torch_dataset
-from ._keys import record_keys
-from ._order import Epoch, Order, Shuffle
-from ._place import Recycler, local_sharding, to_jax
+from ._make import BatchMaker
+from ._order import Order, Shuffle
 from ._prefetch import Prefetcher, refuse_forked_child, watch_forks
-from ._read import ChunkReader, Losses, Plan, RawBatch, RowReader
+from ._read import Losses
 from ._schedule import Schedule
 from ._settings import check_count, check_draws, check_shard, check_weights
 from ._state import LoaderState
@@ -32,8 +30,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 _REMOTE_THREADS = 16
-# Opening and seeking costs as much as copying about as many bytes.
-_LARGE_RECORD = 32 * 1024
 
 
 class Loader:
@@ -130,7 +126,6 @@ class Loader:
             )
         self.drop_last = drop_last
         self.sharding = sharding
-        self._check = check
         self._on_corrupt, self._skip_limit = on_corrupt, skip_limit
         self._prefetch = check_count("prefetch", prefetch, 0)
         self.shard, streams = check_shard(shard, streams, self.batch_size)
@@ -177,8 +172,16 @@ class Loader:
             )
         self._schedule = Schedule(self._order, self.shard, self.batch_size, drop_last)
         self._selection = _digest(draws, weight)
-        self._reader: ChunkReader | RowReader | None = None
-        self._recycler = Recycler(keep=self._prefetch + 3)
+        self._maker = BatchMaker(
+            self._chunked,
+            pipeline,
+            self._schedule,
+            slots=self._budget.slots,
+            threads=self._threads,
+            prefetch=self._prefetch,
+            sharding=sharding,
+            check=check,
+        )
         self._epoch = 0
         self._position = 0  # records of each stream that have been handed out
         self._started = False  # the epoch that _epoch names is being read, or was broken off
@@ -323,7 +326,7 @@ class Loader:
 
     def shapes(self) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
         """Entry name -> shape of one record and dtype, as batches hold them."""
-        one = self._one(self._epoch)
+        one = self._maker.one(self._epoch)
         return {n: (tuple(a.shape[1:]), np.dtype(a.dtype)) for n, a in one.items()}
 
     def torch(self) -> Any:
@@ -370,7 +373,7 @@ class Loader:
             self._on_corrupt == "skip", int(self._skip_limit * epoch.total / self.shard[1])
         )
         self._skipped = 0
-        prefetcher = Prefetcher(self._made(epoch, first, losses), self._prefetch)
+        prefetcher = Prefetcher(self._maker.batches(epoch, first, losses), self._prefetch)
         self._running = weakref.ref(prefetcher)
         with prefetcher:
             for step, batch in prefetcher:
@@ -380,80 +383,6 @@ class Loader:
                     yield batch
                 del batch
         self._position = max(self._position, epoch.length(0))
-
-    def _made(
-        self, epoch: Epoch, first: int, losses: Losses
-    ) -> Iterator[tuple[int, dict[str, Any] | None]]:
-        """Finished batches, made in the prefetching thread."""
-        history = self._schedule.history(epoch, first)
-        raws = self._open_reader().read(self._schedule.plans(epoch, first), history, losses)
-        # Gathering goes on while the pipeline computes; without one there is nothing to wait for.
-        depth = 1 if self._prefetch and self.pipeline is not None else 0
-        with Prefetcher(self._with_keys(raws, epoch.number), depth) as ahead:
-            for raw, keys in ahead:
-                if len(raw.plan.index):
-                    batch: dict[str, Any] | None = self._finish(raw, keys)
-                else:
-                    batch = self._empty(epoch.number)
-                step = raw.plan.step
-                del raw, keys
-                yield step, batch
-                del batch
-
-    def _with_keys(self, raws: Iterator[RawBatch], epoch: int) -> Iterator[tuple[RawBatch, Any]]:
-        """Batches with the keys of their records, where a pipeline will ask for them."""
-        with closing(raws):  # type: ignore[type-var]
-            for raw in raws:
-                yield raw, self._keys(raw.plan, epoch)
-                del raw
-
-    def _keys(self, plan: Plan, epoch: int) -> Any:
-        if self.pipeline is None or not len(plan.index):
-            return None
-        return record_keys(self.seed, epoch, plan.index, plan.copy)
-
-    def _finish(self, raw: RawBatch, keys: Any) -> dict[str, Any]:
-        index, copy = raw.plan.index, raw.plan.copy
-        results: dict[str, Any] = raw.arrays
-        if self.pipeline is not None:
-            pipeline, arrays, check = self.pipeline, raw.arrays, self._check
-
-            def run(out: Mapping[str, Any] | None) -> dict[str, Any]:
-                return pipeline.batch(keys, arrays, out=out, check=check)
-
-            results = self._recycler(len(index), run)
-        sharding = self.sharding or local_sharding(len(index))
-        place = np.int32 if len(self.source) < 2**31 else np.uint32
-        labels = {"index": index.astype(place), "copy": copy.astype(np.int32)}
-        return to_jax({**results, **labels}, sharding)
-
-    def _empty(self, epoch: int) -> dict[str, Any] | None:
-        """A batch without records: nothing; of one of several hosts arrays of length 0."""
-        if self.shard[1] == 1:
-            return None
-        return {name: array[:0] for name, array in self._one(epoch).items()}
-
-    def _one(self, epoch: int) -> dict[str, Any]:
-        """A batch of the first record."""
-        first = np.zeros(1, np.int64)
-        plan = Plan(0, first, first)
-        return self._finish(RawBatch(plan, self._chunked.read(first)), self._keys(plan, epoch))
-
-    def _open_reader(self) -> ChunkReader | RowReader:
-        if self._reader is None:
-            # Where single records can be read there is no need to hold the window's chunks. The
-            # order is the same, as it depends on their length alone.
-            record = sum(s.nbytes for s in self._chunked.structure.values())
-            room = self._budget.slots * self._chunked.chunk >= 2 * self.batch_size
-            seeks = getattr(self._chunked, "row_access", False) and record >= _LARGE_RECORD
-            if self._rows or (seeks and room and self._order.shuffle is not None):
-                ahead = self._prefetch if self._rows else min(1, self._prefetch)
-                self._reader = RowReader(self._chunked, self.batch_size, self._threads, ahead)
-            else:
-                self._reader = ChunkReader(
-                    self._chunked, self._budget.slots, self.batch_size, self._threads
-                )
-        return self._reader
 
 
 def _rebuild(settings: dict[str, Any], epoch: int, position: int, started: bool) -> Loader:
