@@ -1,9 +1,11 @@
 """Reading zarr beside other readers: ``python -m benchmarks.reading``.
 
 Full passes and shuffled epochs over the same stores, turn by turn in one process, and the whole way
-with augmentation. The yardstick is what the machine can decode: two threads that read files into a
-warm buffer with numcodecs, written here and sharing no code with the library. Processor time is
-the primary figure: wall time favours whoever has more threads when the machine is shared.
+with augmentation. The yardstick is what the machine can decode: two threads that read files into
+warm memory for all of the data with numcodecs, written here and sharing no code with the library. A
+second one decodes into memory for a single chunk, which never leaves the cache of the processor: no
+reader that hands records on can do that. Processor time is the primary figure: wall time favours
+whoever has more threads when the machine is shared.
 
 Writes ``reading.md`` and ``reading.json`` to ``--out``. Peers that are not installed are left out:
 ``pip install dask xbatcher tensorstore torch``.
@@ -23,7 +25,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -44,7 +46,9 @@ CODECS = {
 Turn = Callable[[], int]
 
 
-def make_stores(root: Path, records: int) -> dict[str, Path]:
+def make_stores(
+    root: Path, records: int, codecs: Iterable[str] = tuple(CODECS), chunks: Iterable[int] = (16, 1)
+) -> dict[str, Path]:
     """Crops of photographs with a mask each, in chunks of 16 records and of one."""
     from skimage import data
 
@@ -58,7 +62,7 @@ def make_stores(root: Path, records: int) -> dict[str, Path]:
         image[number] = np.clip(crop * draw.uniform(0.7, 1.2), 0, 255)
     mask = (image[..., 0] // 64).astype(np.uint8)
     stores = {}
-    for (name, codec), chunk in itertools.product(CODECS.items(), (16, 1)):
+    for name, chunk in itertools.product(codecs, chunks):
         path = root / f"{name}-c{chunk}"
         stores[path.name] = path
         if path.exists():
@@ -67,7 +71,7 @@ def make_stores(root: Path, records: int) -> dict[str, Path]:
         for entry, values in (("image", image), ("mask", mask)):
             array = group.create_array(
                 entry, shape=values.shape, dtype=values.dtype,
-                chunks=(chunk, *values.shape[1:]), compressors=codec,
+                chunks=(chunk, *values.shape[1:]), compressors=CODECS[name],
                 config={"write_empty_chunks": True},
             )  # fmt: skip
             array[:] = values
@@ -75,9 +79,15 @@ def make_stores(root: Path, records: int) -> dict[str, Path]:
 
 
 class Limit:
-    """The decode limit: files into a buffer that is used again, two threads, no order."""
+    """The decode limit: two threads, no order, files into warm memory.
 
-    def __init__(self, path: Path, codec: str) -> None:
+    Args:
+        path: the store.
+        codec: its codec.
+        chunks: of memory; None is as many as there are, each with a place of its own.
+    """
+
+    def __init__(self, path: Path, codec: str, chunks: int | None = None) -> None:
         import numcodecs
 
         group = zarr.open_group(path, mode="r")
@@ -85,19 +95,19 @@ class Limit:
         self.decode: Any = {
             "lz4": numcodecs.Blosc().decode, "zstd": numcodecs.Zstd().decode, "none": None,
         }[codec]  # fmt: skip
-        self.buffers = [
-            [np.zeros(array.chunks, array.dtype) for _, array in self.arrays] for _ in range(2)
-        ]
-        self.scratch = [np.zeros(2 * b[0].nbytes, np.uint8) for b in self.buffers]
+        count = chunks or -(-self.arrays[0][1].shape[0] // self.arrays[0][1].chunks[0])
+        self.places = [np.ones((count, *array.chunks), array.dtype) for _, array in self.arrays]
+        size = max(place[0].nbytes for place in self.places)
+        self.scratch = [np.zeros(2 * size, np.uint8) for _ in range(2)]
 
     def __call__(self) -> int:
         count = -(-self.arrays[0][1].shape[0] // self.arrays[0][1].chunks[0])
 
         def work(thread: int) -> None:
             for chunk in range(thread, count, 2):
-                for (folder, array), out in zip(self.arrays, self.buffers[thread], strict=True):
+                for (folder, array), places in zip(self.arrays, self.places, strict=True):
                     key = "/".join([str(chunk), *["0"] * (array.ndim - 1)])
-                    self.read(f"{folder}/{key}", out, thread)
+                    self.read(f"{folder}/{key}", places[chunk % len(places)], thread)
 
         with ThreadPoolExecutor(2) as executor:
             list(executor.map(work, range(2)))
@@ -351,7 +361,7 @@ def measure(turns: dict[str, Turn], rounds: int) -> dict[str, dict[str, float]]:
         }
         for name, found in times.items()
     }
-    limit = medians["decode limit"]
+    limit = medians["decode limit"]  # what the shares are of
     for found in medians.values():
         found["share_cpu"] = limit["cpu_ms"] / found["cpu_ms"]
         found["share_wall"] = limit["wall_ms"] / found["wall_ms"]
@@ -359,8 +369,25 @@ def measure(turns: dict[str, Turn], rounds: int) -> dict[str, dict[str, float]]:
 
 
 def _processor_time() -> float:
-    """Of this process; workers of a DataLoader are counted in wall time only."""
-    return time.process_time()
+    """Of this process and of those that it has started and that still run, in seconds."""
+    total = time.process_time()
+    tick = os.sysconf("SC_CLK_TCK")
+    waiting = [os.getpid()]
+    while waiting:
+        folder = Path("/proc", str(waiting.pop()))
+        for listed in folder.glob("task/*/children"):
+            for child in listed.read_text().split():
+                times = Path("/proc", child, "stat").read_text().rpartition(")")[2].split()
+                total += (int(times[11]) + int(times[12])) / tick
+                waiting.append(int(child))
+    return total
+
+
+def long_stores(root: Path, records: int) -> dict[str, Path]:
+    """For whole epochs: a short one is mostly its beginning and its end."""
+    folder = root / "long"
+    folder.mkdir(exist_ok=True)
+    return make_stores(folder, records, ("zstd", "lz4"), (16,))
 
 
 def end_to_end(path: Path, rounds: int) -> dict[str, float]:
@@ -464,7 +491,7 @@ def markdown(document: dict[str, Any]) -> str:
             f"{row['both_ms']:.1f}; {row['ratio']:.2f} times max(read, compute, CPU / cores)"
         )
     row = document["memory"]
-    lines += [
+    lines += [] if row is None else [
         "", "## Memory", "",
         f"A store of {row['store'] / 1e6:.0f} MB, memory={row['allowed'] / 1e6:.0f} MB: the peak "
         f"of an epoch, less what was resident before, is {row['peak'] / 1e6:.0f} MB.", "",
@@ -480,6 +507,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, help="keep the stores here, for the next run")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     parser.add_argument("--stores", nargs="*", help="only these, such as zstd-c16")
+    parser.add_argument("--parts", nargs="*", help="only tables, end_to_end, memory")
     found = parser.parse_args(argv)
     if found.quick:
         found.records, found.rounds = min(found.records, 256), 3
@@ -493,7 +521,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         stores = make_stores(root, args.records)
         chosen = {n: p for n, p in stores.items() if not args.stores or n in args.stores}
-        document = run(chosen, stores, root, args)
+        document = run(chosen, root, args)
     finally:
         if args.data is None:
             shutil.rmtree(root, ignore_errors=True)
@@ -504,13 +532,16 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def run(
-    chosen: dict[str, Path], stores: dict[str, Path], root: Path, args: argparse.Namespace
-) -> dict[str, Any]:
+def run(chosen: dict[str, Path], root: Path, args: argparse.Namespace) -> dict[str, Any]:
     tables = {}
-    for name, path in chosen.items():
+    long = {} if args.parts == ["tables"] else long_stores(root, 4 * args.records)
+    wanted = args.parts or ["tables", "end_to_end", "memory"]
+    for name, path in chosen.items() if "tables" in wanted else ():
         codec, chunk = name.split("-c")
-        limit = {"decode limit": Limit(path, codec)}
+        limit = {
+            "decode limit": Limit(path, codec),
+            "decode into two chunks": Limit(path, codec, chunks=2),
+        }
         tables[f"{name}: full pass"] = measure({**limit, **dict(full_passes(path))}, args.rounds)
         window = 16 if chunk == "16" else None
         epochs = {**limit, **dict(shuffled_epochs(path, window))}
@@ -519,11 +550,16 @@ def run(
         "about": (
             f"{args.records} records of 224 x 224 x 3 bytes and a mask, {args.rounds} interleaved "
             f"rounds, {len(os.sched_getaffinity(0))} cores, zarr {zarr.__version__}; times per "
-            "1,024 records, page cache warm. Processor time is that of the process itself."
+            "1,024 records, page cache warm. Processor time is that of the process and its workers."
         ),
         "tables": tables,
-        "end_to_end": {n: end_to_end(stores[n], args.rounds) for n in ("zstd-c16", "lz4-c16")},
-        "memory": memory(stores["zstd-c16"], root, args.records * 224 * 224 * 4),
+        "end_to_end": {
+            name: end_to_end(path, args.rounds)
+            for name, path in (long.items() if "end_to_end" in wanted else ())
+        },
+        "memory": memory(long["zstd-c16"], root, 4 * args.records * 224 * 224 * 4)
+        if "memory" in wanted
+        else None,
     }
 
 

@@ -44,6 +44,7 @@ from .store import PictureSource as PictureSource
 from .store import Source as Source
 from .store import ZarrSource as ZarrSource
 from .store import open_source as open_source
+from .store import write_ome as write_ome
 from .store import write_zarr as write_zarr
 from .transforms import D4 as D4
 from .transforms import Affine as Affine

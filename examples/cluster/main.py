@@ -1,4 +1,4 @@
-"""Export an augmented data set with the workers of a Dask cluster.
+"""Statistics of a data set, and an augmented copy of it, by the workers of a Dask cluster.
 
 python examples/cluster/main.py                         # two workers on this machine
 python examples/cluster/main.py --address tcp://host:8786 --out /shared/augmented.zarr
@@ -57,7 +57,10 @@ def main(argv: list[str] | None = None) -> int:
         )
         start = time.perf_counter()
         with Client(cluster) as client:
+            stats = ma.fit(data, ma.Moments(), progress=False, scheduler=client)
             ma.export(data, pipeline, out, copies=arguments.copies, shard="8MB", scheduler=client)
+        for label, group in stats.items():
+            print(f"mean of {label}:", *group.moments.channel_mean().round(1).tolist())
         written = ma.open_source(out)
         written.check(deep=True)
         print(

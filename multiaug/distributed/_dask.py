@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import queue
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..errors import MultiaugError, ParameterError, StoreError
 from ..passes import ADAPTERS, Work
 
 _PER_WORKER = 2
+_POLL = 1.0  # seconds
+_AGAIN = "What was done before is kept: run the same command again."
 
 
 class DaskRunner:
@@ -49,56 +52,72 @@ class DaskRunner:
         self._client = client
         self._retries = retries
 
-    def run(self, work: Work, context: Any, blocks: Sequence[int]) -> Iterator[tuple[int, Any]]:
+    def run(self, work: Work, context: Any, blocks: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
         """Yield (block, result) as workers finish; see `multiaug.passes.Runner`.
 
         Raises:
-            StoreError: a block failed on every try, or killed every worker that it ran on.
+            StoreError: a block failed on every try, or killed every worker that it ran on; or the
+                scheduler is gone.
         """
-        from distributed import as_completed
-
         client = self._client
-        shared = client.scatter(context, broadcast=True, hash=False)
+        shared = self._send(context)
         todo = iter(blocks)
-        numbers: dict[Any, int] = {}
-        tries: dict[int, int] = {}
+        names: dict[Any, Any] = {}
+        tries: dict[Any, int] = {}
+        done: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
-        def submit(block: int) -> Any:
+        def submit(block: Any) -> None:
             # Not pure: a task that was run before, of another store, is not this one.
             future = client.submit(work_on, work, shared, block, pure=False, retries=self._retries)
-            numbers[future] = block
-            return future
+            names[future] = block
+            future.add_done_callback(done.put)
 
-        # Few at a time: the scheduler's memory does not grow with the data.
-        width = _PER_WORKER * max(1, sum(client.nthreads().values()))
-        first = [submit(block) for _, block in zip(range(width), todo, strict=False)]
         try:
-            done = as_completed(first)
-            for future in done:
-                block = numbers.pop(future)
+            # Few at a time: the scheduler's memory does not grow with the data.
+            width = _PER_WORKER * max(1, sum(client.nthreads().values()))
+            for _, block in zip(range(width), todo, strict=False):
+                submit(block)
+            while names:
+                future = self._next(done)
+                block = names.pop(future)
                 try:
                     result = future.result()
                 except MultiaugError:
                     raise  # it says itself what is wrong, and would again
                 except Exception as error:
                     tries[block] = tries.get(block, 0) + 1
-                    if tries[block] > self._retries:
+                    if tries[block] > self._retries or client.status != "running":
                         raise StoreError(
                             f"block {block} failed {tries[block]} times on the cluster: "
-                            f"{type(error).__name__}: {error}. What was done before is kept: run "
-                            "the same command again."
+                            f"{type(error).__name__}: {error}. {_AGAIN}"
                         ) from error
-                    done.add(submit(block))
+                    if shared.status != "finished":  # it died with all that held it
+                        shared = self._send(context)
+                    submit(block)
                     continue
                 yield block, result
                 following = next(todo, None)
                 if following is not None:
-                    done.add(submit(following))
+                    submit(following)
         finally:
-            client.cancel(list(numbers))
+            if client.status == "running":
+                client.cancel(list(names))
+
+    def _send(self, context: Any) -> Any:
+        """Every worker gets the context once."""
+        return self._client.scatter(context, broadcast=True, hash=False)
+
+    def _next(self, done: queue.SimpleQueue[Any]) -> Any:
+        """A task that has ended. Nothing ends any more when the scheduler is gone."""
+        while True:
+            try:
+                return done.get(timeout=_POLL)
+            except queue.Empty:
+                if self._client.status in ("closing", "closed"):
+                    raise StoreError(f"the cluster's scheduler is gone. {_AGAIN}") from None
 
 
-def work_on(work: Work, context: Any, block: int) -> Any:
+def work_on(work: Work, context: Any, block: Any) -> Any:
     """What a worker runs; importable, so that it travels by its name."""
     return work(context, block)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
 
 import jax
 import numpy as np
@@ -25,13 +25,12 @@ def record_keys(seed: int, epoch: int, index: NDArray, copy: NDArray) -> Key:
     Returns:
         Typed keys (n,).
     """
-    root = jax.random.fold_in(jax.random.key(seed), epoch)
-    words = jax.random.key_data(root)
+    default: str = jax.config.jax_default_prng_impl  # type: ignore[attr-defined]
+    words, implementation = _root(seed, epoch, default)
     count = len(index)
     padded = -(-count // _BLOCK) * _BLOCK
     pairs = np.zeros((2, padded), np.uint32)
     pairs[0, :count], pairs[1, :count] = index, copy
-    implementation = str(jax.random.key_impl(root))
     blocks = [
         np.asarray(_fold(words, *pairs[:, i : i + _BLOCK], implementation=implementation))
         for i in range(0, padded, _BLOCK)
@@ -40,6 +39,13 @@ def record_keys(seed: int, epoch: int, index: NDArray, copy: NDArray) -> Key:
         jax.numpy.asarray(np.concatenate(blocks)[:count]), impl=implementation
     )
     return keys
+
+
+@lru_cache(maxsize=16)
+def _root(seed: int, epoch: int, default: str) -> tuple[NDArray, str]:
+    """Words and kind of an epoch's key, which every batch of it asks for."""
+    root = jax.random.fold_in(jax.random.key(seed, impl=default), epoch)
+    return np.asarray(jax.random.key_data(root)), str(jax.random.key_impl(root))
 
 
 @partial(jax.jit, static_argnames=("implementation",))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import weakref
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +15,13 @@ from ..pipeline import Pipeline
 from ..store import Source
 from ..typing import NDArray
 from ._adapt import chunked
+from ._budget import budget_of
 from ._doors import grain_dataset, keras_dataset, tensorflow_dataset, torch_dataset
-from ._keys import record_keys
-from ._memory import Budget, Needs, divide, warn_of_narrow_window
-from ._order import Epoch, Order, Shuffle
-from ._place import Recycler, local_sharding, to_jax
+from ._make import BatchMaker
+from ._order import Order, Shuffle
 from ._prefetch import Prefetcher, refuse_forked_child, watch_forks
-from ._read import ChunkReader, History, Losses, Plan, RawBatch, RowReader
+from ._read import Losses
+from ._schedule import Schedule
 from ._settings import check_count, check_draws, check_shard, check_weights
 from ._state import LoaderState
 
@@ -31,10 +29,7 @@ if TYPE_CHECKING:
     from jax.sharding import Sharding
     from numpy.typing import ArrayLike
 
-_LOG = logging.getLogger("multiaug.loader")
 _REMOTE_THREADS = 16
-# Opening and seeking costs as much as copying about as many bytes.
-_LARGE_RECORD = 32 * 1024
 
 
 class Loader:
@@ -131,7 +126,6 @@ class Loader:
             )
         self.drop_last = drop_last
         self.sharding = sharding
-        self._check = check
         self._on_corrupt, self._skip_limit = on_corrupt, skip_limit
         self._prefetch = check_count("prefetch", prefetch, 0)
         self.shard, streams = check_shard(shard, streams, self.batch_size)
@@ -144,8 +138,21 @@ class Loader:
         # Single records need no window: any order of them is as good as any other.
         chunk = self._chunked.chunk
         self._rows = shuffle == "full" or (shuffle == "block" and chunk == 1)
-        self._budget = self._divide(
-            parse_memory(memory, "Loader.memory"), window, shuffle, copies, streams
+        self._budget = budget_of(
+            source,
+            self._chunked,
+            pipeline,
+            parse_memory(memory, "Loader.memory"),
+            batch_size=self.batch_size,
+            window=None if window is None else check_count("window", window, 1),
+            shuffle=shuffle,
+            rows=self._rows,
+            copies=copies,
+            streams=streams,
+            local=streams // self.shard[1],
+            prefetch=self._prefetch,
+            threads=self._threads,
+            stacklevel=3,
         )
         self._order = Order(
             len(source),
@@ -163,9 +170,18 @@ class Loader:
                 f"`Loader.streams` is {streams}, but an epoch has only "
                 f"{self._order.epoch(0).total} records. Use fewer hosts or streams."
             )
+        self._schedule = Schedule(self._order, self.shard, self.batch_size, drop_last)
         self._selection = _digest(draws, weight)
-        self._reader: ChunkReader | RowReader | None = None
-        self._recycler = Recycler(keep=self._prefetch + 3)
+        self._maker = BatchMaker(
+            self._chunked,
+            pipeline,
+            self._schedule,
+            slots=self._budget.slots,
+            threads=self._threads,
+            prefetch=self._prefetch,
+            sharding=sharding,
+            check=check,
+        )
         self._epoch = 0
         self._position = 0  # records of each stream that have been handed out
         self._started = False  # the epoch that _epoch names is being read, or was broken off
@@ -194,7 +210,7 @@ class Loader:
 
     def __len__(self) -> int:
         """Batches of an epoch, the same on every host."""
-        return self._steps(self._order.epoch(0))
+        return self._schedule.steps(self._order.epoch(0))
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Yield the batches of one epoch.
@@ -238,22 +254,29 @@ class Loader:
         nor on the host.
         """
         epoch, position = self._epoch, self._position
-        if self._ended(epoch, position):
+        if self._schedule.has_ended(epoch, position):
             epoch, position = epoch + 1, 0
         order = self._order
         return LoaderState(
-            fingerprint=self.source.fingerprint,
-            records=order.count,
-            chunk=order.chunk,
+            **self._identity(),
             window=order.window,
             streams=order.streams,
-            seed=order.seed,
-            shuffle=order.shuffle,
-            copies=order.copies,
-            selection=self._selection,
             epoch=epoch,
             position=position,
         ).to_dict()
+
+    def _identity(self) -> dict[str, Any]:
+        """What must be the same for a state to mean the same."""
+        order = self._order
+        return {
+            "fingerprint": self.source.fingerprint,
+            "records": order.count,
+            "chunk": order.chunk,
+            "seed": order.seed,
+            "shuffle": order.shuffle,
+            "copies": order.copies,
+            "selection": self._selection,
+        }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a state, of this process or another one, on this machine or another.
@@ -270,17 +293,8 @@ class Loader:
         """
         found = LoaderState.from_dict(state)
         self.close()
-        order = self._order
-        found.refuse_other(
-            fingerprint=self.source.fingerprint,
-            records=order.count,
-            chunk=order.chunk,
-            seed=order.seed,
-            shuffle=order.shuffle,
-            copies=order.copies,
-            selection=self._selection,
-        )
-        if (found.window, found.streams) != (order.window, order.streams):
+        found.refuse_other(**self._identity())
+        if (found.window, found.streams) != (self._order.window, self._order.streams):
             self._change_order(found)
         self._epoch, self._position, self._started = found.epoch, found.position, False
 
@@ -312,7 +326,7 @@ class Loader:
 
     def shapes(self) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
         """Entry name -> shape of one record and dtype, as batches hold them."""
-        one = self._one(self._epoch)
+        one = self._maker.one(self._epoch)
         return {n: (tuple(a.shape[1:]), np.dtype(a.dtype)) for n, a in one.items()}
 
     def torch(self) -> Any:
@@ -359,176 +373,16 @@ class Loader:
             self._on_corrupt == "skip", int(self._skip_limit * epoch.total / self.shard[1])
         )
         self._skipped = 0
-        prefetcher = Prefetcher(self._made(epoch, first, losses), self._prefetch)
+        prefetcher = Prefetcher(self._maker.batches(epoch, first, losses), self._prefetch)
         self._running = weakref.ref(prefetcher)
         with prefetcher:
             for step, batch in prefetcher:
-                self._position = first + (step + 1) * self._share
+                self._position = first + (step + 1) * self._schedule.share
                 self._skipped = losses.records
                 if batch is not None:
                     yield batch
                 del batch
         self._position = max(self._position, epoch.length(0))
-
-    @property
-    def _local(self) -> range:
-        """The streams of this host."""
-        each = self._order.streams // self.shard[1]
-        return range(self.shard[0] * each, (self.shard[0] + 1) * each)
-
-    @property
-    def _share(self) -> int:
-        """Records of a batch that come from each stream."""
-        return self.batch_size // len(self._local)
-
-    def _steps(self, epoch: Epoch, start: int = 0) -> int:
-        """Batches from a position on; the same for all hosts."""
-        if self.drop_last:
-            return max(0, epoch.length(self._order.streams - 1) - start) // self._share
-        return -(-max(0, epoch.length(0) - start) // self._share)
-
-    def _ended(self, number: int, position: int) -> bool:
-        return position > 0 and not self._steps(self._order.epoch(number), position)
-
-    def _plans(self, epoch: Epoch, first: int) -> Iterator[Plan]:
-        streams = [epoch.stream(number) for number in self._local]
-        for step in range(self._steps(epoch, first)):
-            low = first + step * self._share
-            parts = [stream.take(low, low + self._share) for stream in streams]
-            index = np.concatenate([part[0] for part in parts])
-            yield Plan(step, index, np.concatenate([part[1] for part in parts]))
-
-    def _made(
-        self, epoch: Epoch, first: int, losses: Losses
-    ) -> Iterator[tuple[int, dict[str, Any] | None]]:
-        """Finished batches, made in the prefetching thread."""
-        history = self._history(epoch, first)
-        raws = self._open_reader().read(self._plans(epoch, first), history, losses)
-        # Gathering goes on while the pipeline computes; without one there is nothing to wait for.
-        with Prefetcher(raws, 1 if self._prefetch and self.pipeline is not None else 0) as ahead:
-            for raw in ahead:
-                if len(raw.plan.index):
-                    batch: dict[str, Any] | None = self._finish(raw, epoch.number)
-                else:
-                    batch = self._empty(epoch.number)
-                step = raw.plan.step
-                del raw
-                yield step, batch
-                del batch
-
-    def _finish(self, raw: RawBatch, epoch: int) -> dict[str, Any]:
-        index, copy = raw.plan.index, raw.plan.copy
-        results: dict[str, Any] = raw.arrays
-        if self.pipeline is not None:
-            keys = record_keys(self.seed, epoch, index, copy)
-            pipeline, arrays, check = self.pipeline, raw.arrays, self._check
-
-            def run(out: Mapping[str, Any] | None) -> dict[str, Any]:
-                return pipeline.batch(keys, arrays, out=out, check=check)
-
-            results = self._recycler(len(index), run)
-        sharding = self.sharding or local_sharding(len(index))
-        place = np.int32 if len(self.source) < 2**31 else np.uint32
-        labels = {"index": index.astype(place), "copy": copy.astype(np.int32)}
-        return to_jax({**results, **labels}, sharding)
-
-    def _empty(self, epoch: int) -> dict[str, Any] | None:
-        """A batch without records: nothing; of one of several hosts arrays of length 0."""
-        if self.shard[1] == 1:
-            return None
-        return {name: array[:0] for name, array in self._one(epoch).items()}
-
-    def _one(self, epoch: int) -> dict[str, Any]:
-        """A batch of the first record."""
-        first = np.zeros(1, np.int64)
-        return self._finish(RawBatch(Plan(0, first, first), self._chunked.read(first)), epoch)
-
-    def _result_bytes(self) -> int:
-        """About what one record takes when it comes out of the pipeline."""
-        inside, spec = self._chunked.structure, self.source.spec
-        name = spec.reference(inside)
-        if self.pipeline is None or name is None:
-            return 0
-        height, width = frame = (inside[name].shape[0], inside[name].shape[1])
-        for transform in self.pipeline.transforms:
-            frame = transform.out_shape(frame)
-        share = frame[0] * frame[1] / (height * width)
-        size = 0.0
-        for n, s in inside.items():
-            picture = spec.entries[n].kind == "spatial"
-            size += s.nbytes * (share if picture else 1)
-            if picture and spec.entries[n].validity:
-                size += share * s.shape[0] * s.shape[1]
-        return int(size)
-
-    def _history(self, epoch: Epoch, first: int) -> History:
-        """How often chunks are asked for; after a resumption some have been, before."""
-        draws, order = epoch.chunk_draws, epoch.order
-
-        def total(chunk: int) -> int:
-            if draws is not None:
-                return int(draws[chunk]) * order.copies
-            start = chunk * order.chunk
-            return (min(start + order.chunk, order.count) - start) * order.copies
-
-        done: Counter[int] = Counter()
-        if first and not self._rows:
-            # Older chunks are spent: none reaches further than its window.
-            reach = 2 * (order.window + 2) * order.chunk * order.copies
-            for stream in self._local:
-                index, _ = epoch.stream(stream).take(max(0, first - reach), first)
-                done.update((index // order.chunk).tolist())
-        return History(total, done)
-
-    def _open_reader(self) -> ChunkReader | RowReader:
-        if self._reader is None:
-            # Where single records can be read there is no need to hold the window's chunks. The
-            # order is the same, as it depends on their length alone.
-            record = sum(s.nbytes for s in self._chunked.structure.values())
-            room = self._budget.slots * self._chunked.chunk >= 2 * self.batch_size
-            seeks = getattr(self._chunked, "row_access", False) and record >= _LARGE_RECORD
-            if self._rows or (seeks and room and self._order.shuffle is not None):
-                ahead = self._prefetch if self._rows else min(1, self._prefetch)
-                self._reader = RowReader(self._chunked, self.batch_size, self._threads, ahead)
-            else:
-                self._reader = ChunkReader(
-                    self._chunked, self._budget.slots, self.batch_size, self._threads
-                )
-        return self._reader
-
-    def _divide(
-        self, memory: int, window: int | None, shuffle: Shuffle | None, copies: int, streams: int
-    ) -> Budget:
-        inside = self._chunked.structure
-        record = sum(s.nbytes for s in inside.values())
-        result = self._result_bytes()
-        chunk = self._chunked.chunk
-        local = streams // self.shard[1]
-        chunks = -(-len(self.source) // chunk)
-        most = -(-chunks // streams)
-        if window is not None:
-            check_count("window", window, 1)
-        needs = Needs(
-            chunk=chunk * record,
-            batch=self.batch_size * record * (1 + self._prefetch if self._rows else 1),
-            result=self.batch_size * result,
-            decoder=9 * chunk * record // 4 + (1 << 18),
-            threads=self._threads,
-            prefetch=self._prefetch,
-        )
-        if self._rows:
-            return divide(memory, needs, window=1, streams=1, most=1, ahead=0)
-        sequential = shuffle is None
-        ahead = 2 * max(self._threads, -(-self.batch_size // (chunk * copies)))
-        budget = divide(
-            memory, needs, window=1 if sequential else window, streams=local, most=most, ahead=ahead
-        )
-        if not sequential:
-            warn_of_narrow_window(
-                budget.window * local, self.batch_size, most * local, stacklevel=4
-            )
-            _LOG.info("window of %d chunks, %d bytes", budget.window, budget.total)
-        return budget
 
 
 def _rebuild(settings: dict[str, Any], epoch: int, position: int, started: bool) -> Loader:

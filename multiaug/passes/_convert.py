@@ -77,7 +77,7 @@ def convert(
         batches = stack_records(data, 16 if chunk is None else chunk)
         return write_zarr(dest, batches, spec, chunk=chunk or 16, overwrite=overwrite)
     source = data if isinstance(data, Source) else open_source(data, spec, **settings)
-    return export(
+    path: Path = export(
         source,
         None,
         dest,
@@ -88,6 +88,7 @@ def convert(
         progress=progress,
         scheduler=scheduler,
     )
+    return path
 
 
 def map_batches(

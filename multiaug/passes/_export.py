@@ -7,7 +7,7 @@ import sys
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
@@ -17,9 +17,12 @@ from .._version import __version__
 from ..errors import ParameterError, StoreError
 from ..loader import chunked, random_order, record_keys
 from ..pipeline import Pipeline
-from ..store import ChunkedSource, ShardedWriter, Source, Structure
+from ..store import ChunkedSource, RemoteWriter, ShardedWriter, Source, Structure, is_store
 from ..typing import NDArray
 from ._runner import as_runner
+
+if TYPE_CHECKING:
+    from zarr.abc.store import Store
 
 _SCHEMA = "multiaug.export/1"
 _CHUNK_BYTES = 256 * 1024
@@ -32,7 +35,7 @@ _COMPUTING = threading.Lock()
 def export(
     source: Source,
     pipeline: Pipeline | None,
-    dest: str | os.PathLike[str],
+    dest: str | os.PathLike[str] | Store,
     *,
     copies: int = 1,
     seed: int = 0,
@@ -44,7 +47,7 @@ def export(
     progress: bool | None = None,
     scheduler: Any = None,
     check: bool = True,
-) -> Path:
+) -> Any:
     """Write every record of a source, as a pipeline makes it, to a sharded zarr store.
 
     Copy c of record i is row ``i * copies + c``, augmented with the same key as in the first epoch
@@ -57,7 +60,9 @@ def export(
     Args:
         source: where records come from.
         pipeline: what is done to them; None copies.
-        dest: the folder to make.
+        dest: the folder to make; or an open, writable store of zarr's, such as
+            ``zarr.storage.ObjectStore``, which grows in its place: readers refuse it until its
+            marker is complete.
         copies: augmented versions of each record.
         seed: of the augmentation, at least 0.
         batch_size: records that are augmented at a time; it does not change the result.
@@ -103,8 +108,8 @@ def export(
             raise ParameterError(
                 f"`export.{name}` must be a whole number, at least {least}, got {value!r}."
             )
-    target = Path(dest)
-    _refuse_inside(source, target)
+    if not is_store(dest):
+        _refuse_inside(source, Path(dest))
     task = _Task(source, pipeline, seed, copies, batch_size, shuffle, check)
     structure = task.structure()
     record = max(1, sum(s.nbytes for s in structure.values()))
@@ -117,7 +122,11 @@ def export(
     block = max(1, parse_memory(shard, "shard") // (record * chunk)) * chunk
     block = min(block, -(-count // chunk) * chunk)
     spec = pipeline.spec if pipeline is not None else source.spec
-    task.writer = ShardedWriter(target, spec, structure, count, chunk, block, task.provenance())
+    parts = spec, structure, count, chunk, block, task.provenance()
+    if is_store(dest):
+        task.writer = RemoteWriter(dest, *parts)
+    else:
+        task.writer = ShardedWriter(Path(dest), *parts)
     done = task.writer.begin(overwrite=overwrite)
     todo = [number for number in range(task.writer.block_count) if number not in done]
     workers = min(3, max(1, len(todo)))

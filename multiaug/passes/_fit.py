@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from ._checkpoint import Checkpoint
 from ._plan import Plan, Solver, make_plan
 from ._records import InvalidPolicy, Records, check_policy
 from ._run import FitRun, fill_values
+from ._runner import as_runner
+from ._scheduled import ScheduledRun
 
 
 def fit(
@@ -34,6 +37,7 @@ def fit(
     seed: int = 0,
     checkpoint: str | os.PathLike[str] | None = None,
     checkpoint_every: float = 60.0,
+    scheduler: Any = None,
 ) -> Statistics:
     """Gather statistics of a data set, all of them together, in as few passes as they need.
 
@@ -65,6 +69,10 @@ def fit(
             continues from there when it is called again, to the same bits. It stays, so that
             nothing is lost before the result is saved; remove it then.
         checkpoint_every: seconds between two checkpoints.
+        scheduler: a `dask.distributed.Client`, to read and to sum on a cluster that sees the
+            source under the same path; None works here. The result has the same bits, floats
+            too, and either goes on from a checkpoint of the other. The second look that
+            eigenvectors of a Gram matrix or of low rank need is taken here.
 
     Returns:
         The statistics, by channel group.
@@ -98,9 +106,12 @@ def fit(
     records = Records(source, pipeline, rounds, seed, invalid)
     plan = make_plan(records, statistics, budget, solver)
     identity = _identity(source, pipeline, rounds, seed)
+    make = FitRun if scheduler is None else partial(ScheduledRun, as_runner(scheduler))
     means = None
     if invalid == "mask":
-        means = _means(records, plan, budget, identity, checkpoint, checkpoint_every, progress)
+        means = _means(
+            records, plan, budget, identity, checkpoint, checkpoint_every, progress, make
+        )
     settings = {
         "source": identity,
         "invalid": invalid,
@@ -109,7 +120,7 @@ def fit(
     }
     book = Checkpoint(checkpoint, settings, checkpoint_every)
     with _bar(progress) as (tick, set_total):
-        run = FitRun(records, plan, means, invalid == "skip", book, identity, tick)
+        run = make(records, plan, means, invalid == "skip", book, identity, tick)
         set_total(run.total)
         results = run.run()
     info = {
@@ -159,6 +170,7 @@ def _means(
     checkpoint: str | os.PathLike[str] | None,
     every: float,
     progress: bool,
+    make: Callable[..., FitRun],
 ) -> dict[str, NDArray] | None:
     """What fills pixels without data, from a pass of its own; None where nothing needs it."""
     wanted = [t.target for t in plan.tasks if t.whitens and t.target.group.invalid is not None]
@@ -169,7 +181,7 @@ def _means(
     folder = None if checkpoint is None else Path(checkpoint) / "means"
     book = Checkpoint(folder, {"source": identity, "entries": list(entries)}, every)
     with _bar(progress, "means") as (tick, set_total):
-        run = FitRun(records, moments, None, False, book, identity, tick)
+        run = make(records, moments, None, False, book, identity, tick)
         set_total(run.total)
         found = {task.target.label: item for task, _, item in run.run()}
     held = {target.label: found[target.label] for target in wanted}

@@ -245,12 +245,12 @@ def _dual_components(request: ZCA, n: int, d: int, memory: int) -> int:
 
 
 def _lowrank_bytes(d: int, k: int) -> int:
-    # The sketch, a block of 512 records, both stacked, and the next sketch.
-    return 4 * d * (6 * k + 2 * 512)
+    # Two sketches, both stacked with a block of 512 records, and the sketch of that.
+    return 4 * d * (10 * k + 2 * 512)
 
 
 def _lowrank_components(request: ZCA, n: int, d: int, left: int) -> int:
-    fitting = (left // (4 * d) - 2 * 512) // 6
+    fitting = (left // (4 * d) - 2 * 512) // 10
     wanted = _MOST_COMPONENTS if request.components is None else request.components
     most = fitting if request.components is None else wanted
     return int(max(0, min(wanted, max(1, n // 8) if request.components is None else wanted, most)))

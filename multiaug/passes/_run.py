@@ -1,4 +1,9 @@
-"""One fit as a list of work items in a fixed order, which a checkpoint can cut anywhere."""
+"""One fit as a list of work items in a fixed order, which a checkpoint can cut anywhere.
+
+Neighbouring steps make a leaf. Sums of floats are made leaf by leaf and added up in the order of
+the leaves, so they have the same bits whoever makes a leaf: this process, another one, or the
+process that goes on from a checkpoint.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +33,9 @@ from ._checkpoint import Checkpoint
 from ._plan import Plan, Task
 from ._records import Piece, Records, Target, holes
 
-# Sums of floats are cut here, whatever the blocks: the same bits with and without a restart.
+# A leaf has as many records, or fewer where they are large.
 _FLUSH_ROWS = 8192
+_FLUSH_BYTES = 2**30
 
 Step = tuple[int, int | None]
 """(i, None) reads group i of blocks; (i, j) pairs it with group j."""
@@ -46,6 +52,7 @@ class FitRun:
         checkpoint: where progress is kept.
         source: fingerprint of what is read.
         tick: called with the number of records read.
+        places: label -> where each record stands among those that are kept, if that is known.
     """
 
     def __init__(
@@ -57,6 +64,7 @@ class FitRun:
         checkpoint: Checkpoint,
         source: str,
         tick: Callable[[int], Any],
+        places: dict[str, NDArray] | None = None,
     ) -> None:
         self._records, self._plan = records, plan
         self._targets = list({task.target.label: task.target for task in plan.tasks}.values())
@@ -64,12 +72,15 @@ class FitRun:
         self._checkpoint, self._source, self._tick = checkpoint, source, tick
         self._pairs = any(task.name == "gram" for task in plan.tasks)
         self._free = all(task.statistic.order_free for task in plan.tasks)
+        self._leaf_rows = self._rows_of_leaf()
         self._groups = self._make_groups()
         self._steps = self._make_steps()
+        self._leaves = self._make_leaves()
         self._done, self._looked, self.dropped = 0, 0, 0
-        self._places: dict[str, NDArray] = {}
+        self._places: dict[str, NDArray] = places or {}
         self._held: dict[str, tuple[int, int, NDArray, list[NDArray]]] = {}
-        if self._pairs and skip:
+        self._pair_of: dict[str, tuple[int, int, int, int]] = {}
+        if self._pairs and skip and places is None:
             self._place_all()
         self._load()
 
@@ -83,13 +94,12 @@ class FitRun:
             document, items = found
             self._done, self.dropped = document["done"], document["dropped"]
             self._looked = document["looked"]
+        self._totals: list[State] = []
         if any(isinstance(item, SecondLook) for item in items):
             self._items = list(items)
         else:
-            self._accumulators = [
-                task.statistic.accumulator(state)
-                for task, state in zip(self._plan.tasks, items, strict=True)
-            ]
+            self._totals = list(items)
+            self._begin_all()
         self._tick(sum(self._rows(step) for step in self._steps[: self._done]))
         self._tick(min(self._looked * self._records.rows_per_block, self._records.n))
 
@@ -107,25 +117,13 @@ class FitRun:
     def run(self) -> list[tuple[Task, str, Item]]:
         """Do everything; the results with their names."""
         if not self._items:
-            self._read_all()
+            self._gather()
+            if self._done:
+                self._save()
             self._items = [self._look_of(task, state) for task, state in self._ended()]
         if self.looks_again:
             self._look_again()
         return self._results()
-
-    def _read_all(self) -> None:
-        """The first pass."""
-        while self._done < len(self._steps):
-            group, other = step = self._steps[self._done]
-            if other is None:
-                self._read_group(group)
-            else:
-                self._pair(group, other)
-            self._done += 1
-            if self._checkpoint.is_due and self._may_stop(step):
-                self._save()
-        if self._done:
-            self._save()
 
     def _look_again(self) -> None:
         """The second look at the records: one block after the other, as in the first pass."""
@@ -143,6 +141,63 @@ class FitRun:
                 self._save()
         if self._looked > begun:
             self._save()
+
+    def _gather(self) -> None:
+        """Do all the steps that are not done."""
+        while self._done < len(self._steps):
+            step = self._steps[self._done]
+            self._do(step)
+            self._done += 1
+            if self._checkpoint.is_due and self._may_stop(step):
+                self._save()
+
+    def _do(self, step: Step) -> None:
+        group, other = step
+        if other is None:
+            self._read_group(group)
+        else:
+            self._pair(group, other)
+
+    def _begin_all(self) -> None:
+        tasks = range(len(self._plan.tasks))
+        self._accumulators = [self._begin(number) for number in tasks]
+
+    def _begin(self, number: int) -> Accumulator:
+        """Goes on from the total where no bit depends on the cut, else begins a leaf."""
+        statistic, total = self._plan.tasks[number].statistic, self._totals[number]
+        if self._goes_on(number):
+            return statistic.accumulator(total)
+        return statistic.accumulator(about(statistic.init(), getattr(total, "shift", None)))
+
+    def _goes_on(self, number: int) -> bool:
+        task = self._plan.tasks[number]
+        return task.statistic.order_free or task.name == "gram"
+
+    def _flush(self) -> None:
+        """Bring the totals up to date."""
+        for number in range(len(self._plan.tasks)):
+            self._flush_one(number)
+
+    def _flush_one(self, number: int) -> None:
+        state = self._accumulators[number].state()
+        if self._goes_on(number):
+            self._totals[number] = state
+        else:  # the end of a leaf
+            self._totals[number] = self._totals[number].merge(state)
+            self._accumulators[number] = self._begin(number)
+
+    def _rows_of_leaf(self) -> int:
+        if any(task.name == "lowrank" for task in self._plan.tasks):
+            return _FLUSH_ROWS  # each merge of sketches costs as much as hundreds of records
+        record = sum(target.size * 4 for target in self._targets)
+        return max(1, min(_FLUSH_ROWS, _FLUSH_BYTES // record))
+
+    def _make_leaves(self) -> list[tuple[int, int]]:
+        """Steps of each leaf, [first, end)."""
+        count = len(self._steps)
+        ends = [i + 1 for i, (group, _) in enumerate(self._steps) if self._flushes(group)]
+        ends += [count] if ends[-1:] != [count] else []
+        return list(zip([0, *ends[:-1]], ends, strict=True))
 
     def _make_groups(self) -> list[list[int]]:
         """Neighbouring blocks that are read together."""
@@ -170,9 +225,11 @@ class FitRun:
         return self._free or self._flushes(step[0])
 
     def _flushes(self, group: int) -> bool:
+        """A leaf ends with this group; with pairs every group is one."""
         rows = self._records.rows_per_block
         first, last = self._groups[group][0], self._groups[group][-1]
-        return first * rows // _FLUSH_ROWS != (last + 1) * rows // _FLUSH_ROWS
+        leaf = self._leaf_rows
+        return self._pairs or first * rows // leaf != (last + 1) * rows // leaf
 
     def _read_group(self, number: int) -> None:
         """Feed every accumulator from the blocks of a group."""
@@ -187,14 +244,16 @@ class FitRun:
                 else:
                     accumulator.add(rows)
             self._tick(len(piece.position))
-        for task, accumulator in zip(self._plan.tasks, self._accumulators, strict=True):
+        for i, task in enumerate(self._plan.tasks):
+            accumulator = self._accumulators[i]
             if isinstance(accumulator, PairBlocks):
                 self._hold(number, task, accumulator, parts[task.target.label])
                 index, rows, tiles = self._held[task.target.label][1:]
+                self._pair_of[task.target.label] = index, len(rows), index, len(rows)
                 if len(rows):
                     accumulator.add_within(tiles, rows, index)
-            elif not task.statistic.order_free and self._flushes(number):
-                accumulator.state()
+            elif not self._goes_on(i) and self._flushes(number):
+                self._flush_one(i)
 
     def _hold(
         self,
@@ -222,6 +281,7 @@ class FitRun:
             if isinstance(accumulator, PairBlocks):
                 _, index, rows, tiles = self._held[task.target.label]
                 others, other_index = _joined(parts.pop(task.target.label))
+                self._pair_of[task.target.label] = index, len(rows), other_index, len(others)
                 if len(rows) and len(others):
                     more = accumulator.prepare(others)
                     accumulator.add_between(tiles, index, len(rows), more, other_index, len(others))
@@ -283,7 +343,8 @@ class FitRun:
             for i in self._groups[group]
         ]
         seen = Seen().add(chunks, self._source)
-        return [replace(a.state(), seen=seen) for a in self._accumulators]
+        self._flush()
+        return [replace(state, seen=seen) for state in self._totals]
 
     def _save(self) -> None:
         progress = {"done": self._done, "looked": self._looked, "dropped": self.dropped}
@@ -294,6 +355,7 @@ class FitRun:
         states = self._states()
         self._held.clear()
         self._accumulators.clear()
+        self._totals.clear()
         for task in self._plan.tasks:
             state = states.pop(0)
             if not state.n:
@@ -331,6 +393,11 @@ def _joined(parts: list[tuple[NDArray, NDArray]]) -> tuple[NDArray, int]:
     if len(positions) and not np.array_equal(positions, positions[0] + np.arange(len(positions))):
         raise RecordError("fit: the blocks of the source must hold neighbouring records.")
     return rows, int(positions[0]) if len(positions) else 0
+
+
+def about(state: Any, shift: NDArray | None) -> Any:
+    """An empty state whose sums will be about a shift."""
+    return state if shift is None else replace(state, shift=shift)
 
 
 def fill_values(target: Target, moments: MomentsState) -> NDArray:

@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any, Protocol, runtime_checkable
 
 from ..errors import ParameterError
 
-Work = Callable[[Any, int], Any]
+Work = Callable[[Any, Any], Any]
 
 
 @runtime_checkable
 class Runner(Protocol):
     """Works on blocks and hands results back as they come.
 
-    What is worked on is a function of a context and a block's number; it must be importable, and
-    the context must go through pickle, so that other processes can do the work. Results are
-    small: states or log entries, never records.
+    What is worked on is a function of a context and what names a block (a number, or a first and
+    a last one); it must be importable, and all of it must go through pickle, so that other
+    processes can do the work. Results are small: states or log entries, never records.
     """
 
-    def run(self, work: Work, context: Any, blocks: Sequence[int]) -> Iterator[tuple[int, Any]]:
+    def run(self, work: Work, context: Any, blocks: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
         """Yield (block, ``work(context, block)``) of all blocks, in any order.
 
         Args:
             work: an importable function.
             context: its first argument, the same for all blocks.
-            blocks: its second argument.
+            blocks: its second argument, hashable; taken one by one as work is begun, because how
+                large the later ones are may depend on how long the earlier ones took.
         """
 
 
 class SerialRunner:
     """One block after the other, in this thread."""
 
-    def run(self, work: Work, context: Any, blocks: Sequence[int]) -> Iterator[tuple[int, Any]]:
+    def run(self, work: Work, context: Any, blocks: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
         """See `Runner`."""
         for block in blocks:
             yield block, work(context, block)
@@ -49,10 +50,10 @@ class ThreadRunner:
     def __init__(self, workers: int) -> None:
         self.workers = workers
 
-    def run(self, work: Work, context: Any, blocks: Sequence[int]) -> Iterator[tuple[int, Any]]:
+    def run(self, work: Work, context: Any, blocks: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
         """See `Runner`; not much more is begun than the consumer has taken."""
         todo = iter(blocks)
-        running: dict[Future[Any], int] = {}
+        running: dict[Future[Any], Any] = {}
         with ThreadPoolExecutor(self.workers, thread_name_prefix="multiaug-pass") as executor:
             try:
                 while True:

@@ -28,6 +28,7 @@ from ._moments import MomentsState as MomentsState
 from ._numbers import coarse_shift as coarse_shift
 from ._numbers import kind_of as kind_of
 from ._pairs import PairBlocks as PairBlocks
+from ._pairs import PairPart as PairPart
 from ._ritz import RayleighRitz as RayleighRitz
 from ._seen import ChunkId as ChunkId
 from ._seen import Seen as Seen

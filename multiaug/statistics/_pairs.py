@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
@@ -18,6 +18,25 @@ if TYPE_CHECKING:
     from ._gram import GramState
 
 _TILE = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class PairPart:
+    """The products of one pair of blocks, as they travel from where they were made.
+
+    Args:
+        index: position of the first record of the one block.
+        other_index: of the other one; the same for a block with itself.
+        products: (m, k).
+        sum: (d,), of the records of a block with itself; None of two blocks.
+        channel_sums: (m, C), likewise.
+    """
+
+    index: int
+    other_index: int
+    products: NDArray
+    sum: NDArray | None
+    channel_sums: NDArray | None
 
 
 class PairBlocks(Accumulator):
@@ -107,6 +126,30 @@ class PairBlocks(Accumulator):
                 corner = place[i * height : (i + 1) * height, j * width : (j + 1) * width]
                 corner[...] = self._products(a, b)[: corner.shape[0], : corner.shape[1]]
         self._state = replace(state, pairs=state.pairs + count * other_count)
+
+    def take_part(self, index: int, count: int, other_index: int, other_count: int) -> PairPart:
+        """What was added last, the pair of these blocks, and forget the sums of it."""
+        state, rows = self._state, slice(index, index + count)
+        products = state.gram[rows, other_index : other_index + other_count].copy()
+        if index != other_index:
+            return PairPart(index, other_index, products, None, None)
+        found = PairPart(index, index, products, state.sum.copy(), state.channel_sums[rows].copy())
+        state.sum[...] = 0
+        return found
+
+    def add_part(self, part: PairPart) -> None:
+        """Add what another process has made; blocks with themselves in the order of the records."""
+        state = self._state
+        m, k = part.products.shape
+        rows = slice(part.index, part.index + m)
+        state.gram[rows, part.other_index : part.other_index + k] = part.products
+        if part.sum is None or part.channel_sums is None:
+            self._state = replace(state, pairs=state.pairs + m * k)
+            return
+        state.sum[...] += part.sum
+        state.channel_sums[rows] = part.channel_sums
+        state.covered[rows] = True
+        self._state = replace(state, n=state.n + m, pairs=state.pairs + m * (m + 1) // 2)
 
     def _products(self, a: NDArray, b: NDArray) -> NDArray:
         dtype, shift = self._statistic.kind_name, self._state.shift

@@ -2,11 +2,15 @@
 
 from ._arrays import ArraySource as ArraySource
 from ._clouds import CloudSource as CloudSource
+from ._group import is_store as is_store
 from ._npy import NpySource as NpySource
+from ._ome import OmeSource as OmeSource
+from ._ome_write import write_ome as write_ome
 from ._open import open_source as open_source
 from ._pictures import PictureSource as PictureSource
 from ._pool import BufferPool as BufferPool
 from ._pool import aligned as aligned
+from ._remote import RemoteWriter as RemoteWriter
 from ._sharded import ShardedWriter as ShardedWriter
 from ._source import Block as Block
 from ._source import BlockId as BlockId

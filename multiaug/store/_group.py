@@ -11,6 +11,7 @@ from ..errors import StoreError
 
 if TYPE_CHECKING:
     import zarr
+    from typing_extensions import TypeIs
     from zarr.abc.store import Store
 
     from ..spec import DataSpec
@@ -23,6 +24,15 @@ _METADATA = ("zarr.json", ".zgroup", ".zarray")
 def is_address(path: object) -> bool:
     """Return whether a path is an address such as s3://bucket/train.zarr."""
     return isinstance(path, str) and bool(_ADDRESS.match(path))
+
+
+def is_store(dest: str | os.PathLike[str] | Store) -> TypeIs[Store]:
+    """Return whether something is an open store of zarr's."""
+    if isinstance(dest, str | os.PathLike):
+        return False
+    from zarr.abc.store import Store
+
+    return isinstance(dest, Store)
 
 
 def looks_like_zarr(path: Path) -> bool:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ParameterError, StoreError
 from ._arrays import ArraySource
 from ._clouds import CloudSource
-from ._group import is_address, looks_like_zarr
+from ._group import is_address, looks_like_zarr, open_group
 from ._npy import NpySource
+from ._ome import OmeSource
+from ._ome_metadata import has_multiscales
 from ._pictures import PictureSource
 from ._source import Source
 from ._zarr import ZarrSource
@@ -38,6 +40,7 @@ def open_source(
     data                                               read by, with its settings
     =================================================  ============================================
     folder or address of a zarr group, or a zarr store `ZarrSource` (``on_missing``)
+    the same, in OME-NGFF                              `OmeSource` (``on_missing``, ``level``)
     mapping from entry name to array                   `ArraySource` (``block``)
     .npy file, folder of them, mapping to files        `NpySource` (``channels``, ``block``)
     folder of .pcd files, or one                       `CloudSource` (``intrinsics``)
@@ -78,6 +81,12 @@ def open_source(
             f"open_source: {what} have no setting {unknown[0]!r}; they have {sorted(known)}."
         )
     if not isinstance(data, Mapping) and kind is ZarrSource:
+        if has_multiscales(open_group(data)[0]):
+            return OmeSource(data, spec, **settings)
+        if "level" in settings:
+            raise ParameterError(
+                f"open_source: {data} has no `level`: it has no multiscales of OME-NGFF."
+            )
         return ZarrSource(data, spec, **settings)
     if spec is None:
         raise ParameterError(
@@ -91,7 +100,7 @@ def _kind(data: Any) -> tuple[Kind, str, set[str]]:
     """Class, name and settings of what reads the data."""
     npy = NpySource, ".npy files", {"channels", "block"}
     clouds = CloudSource, "clouds", {"intrinsics"}
-    zarr = ZarrSource, "zarr stores", {"on_missing"}
+    zarr = ZarrSource, "zarr stores", {"on_missing", "level"}
     if isinstance(data, Mapping):
         if data and all(isinstance(value, str | os.PathLike) for value in data.values()):
             return npy

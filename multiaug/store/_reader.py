@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections import OrderedDict
 from contextlib import AbstractContextManager, nullcontext
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
@@ -19,7 +18,7 @@ from ._codecs import DamageError, read_chain
 from ._layout import Layout, MissingChunk
 from ._objects import FileObjects, Objects, read_at
 from ._pool import scratch
-from ._shards import OpenFile, OpenShard, open_shard
+from ._seek import ChunkPlaces
 
 if TYPE_CHECKING:
     import zarr
@@ -28,8 +27,6 @@ OnMissing = Literal["raise", "fill"]
 
 _TRIES = 3  # of a chunk that does not decode: it may have been read while it was replaced
 _FIRST_WAIT = 0.01  # seconds; doubled from try to try
-_OPEN_SHARDS = 16
-_OPEN_FILES = 64
 _DECODING = threading.BoundedSemaphore(core_count())
 _LARGEST_KEPT_CHUNK = 32 * 2**20
 
@@ -81,9 +78,7 @@ class ArrayReader:
         exact = spans and self.chunks[1:] == self.shape[1:]
         self._in_place = exact and chain is not None and chain.order == "C"
         self.chunk_bytes = int(np.prod(self.chunks)) * self.dtype.itemsize
-        self._shards: OrderedDict[str, OpenShard] = OrderedDict()
-        self._files: OrderedDict[int, OpenFile] = OrderedDict()
-        self._lock = threading.Lock()
+        self._places = ChunkPlaces(self.layout, objects, sharding, self.chunk_bytes)
         # Many threads wait for a network, but only as many decode as there are cores.
         self._permits: AbstractContextManager[Any] = _DECODING if objects.remote else nullcontext()
         # The last chunk of an array whose chunks are longer than what is read at once.
@@ -172,41 +167,13 @@ class ArrayReader:
         memory = out.reshape(len(rows), -1).view(np.uint8)
         for place, row in enumerate(rows.tolist()):
             chunk, inside = divmod(row, self.chunks[0])
-            found = self._open_chunk(chunk)
+            found = self._places.file((chunk, *(0 for _ in self._grid)))
             if found is not None:
                 start = found.start + inside * size
                 whole = read_at(found.handle, start, size, memory[place]).size == size
             if found is None or not whole:
                 # Something is wrong with the chunk; reading all of it says what.
                 out[place] = self._chunk(chunk, inside + 1)[inside]
-
-    def _open_chunk(self, chunk: int) -> OpenFile | None:
-        """The file of a chunk and where in it the chunk begins; None if it is not whole."""
-        found = self._files.get(chunk)
-        if found is not None:
-            return found
-        position = (chunk, *(0 for _ in self._grid))
-        key = self._stored_key(position)
-        try:
-            if self._sharding is None:
-                assert isinstance(self._objects, FileObjects)
-                found = OpenFile(self._objects.root / key, 0)
-                whole = found.size == self.chunk_bytes
-            else:
-                shard = self._shard(key)
-                span = None if shard is None else shard.span(self._inner(position))
-                whole = span is not None and span[1] == self.chunk_bytes
-                if shard is not None and span is not None:
-                    found = OpenFile(shard, span[0])
-        except (OSError, DamageError):
-            return None
-        if found is None or not whole:
-            return None
-        with self._lock:
-            self._files[chunk] = found
-            while len(self._files) > _OPEN_FILES:
-                self._files.popitem(last=False)  # closed when its last reader lets go
-        return found
 
     def missing(self, start: int, stop: int) -> MissingChunk | None:
         """The first chunk with any of the rows [start, stop) that is not in the store."""
@@ -269,20 +236,20 @@ class ArrayReader:
                     self._fill(position, out)
                 return
             except DamageError as damage:
-                key = self._stored_key(position)
+                key = self._places.key(position)
                 if number == _TRIES - 1:
                     self._refuse_damage(position, damage)
-                self._forget(key)
+                self._places.forget(key)
                 time.sleep(_FIRST_WAIT * 2**number * (0.5 + random.random()))
             except StoreError:
                 raise
             except OSError as error:
-                raise self._unreadable(self._stored_key(position), error) from error
+                raise self._unreadable(self._places.key(position), error) from error
 
     def _try_to_decode(self, position: tuple[int, ...], out: NDArray) -> bool:
         assert self._chain is not None
         place = out if self._chain.plain else None
-        key = self._stored_key(position)
+        key = self._places.key(position)
         if self._sharding is None:
             stored = self._objects.whole(key, place)
         else:
@@ -301,67 +268,23 @@ class ArrayReader:
     def _part_of_shard(
         self, key: str, position: tuple[int, ...], place: NDArray | None
     ) -> NDArray | None:
-        shard = self._shard(key)
+        shard = self._places.shard(key)
         if shard is None:
             return None
-        span = shard.span(self._inner(position))
+        span = shard.span(self._places.inner(position))
         if span is None:
             return None
         if shard.handle is not None:
             return read_at(shard.handle, span[0], span[1], place)
         return self._objects.part(key, span[0], span[1], place)
 
-    def _shard(self, key: str) -> OpenShard | None:
-        assert self._sharding is not None
-        with self._lock:
-            shard = self._shards.get(key)
-            if shard is not None:
-                self._shards.move_to_end(key)
-                return shard
-        counts = tuple(
-            shard // inner for shard, inner in zip(self._sharding.shard, self.chunks, strict=True)
-        )
-        path = self._objects.root / key if isinstance(self._objects, FileObjects) else None
-        shard = open_shard(self._objects, key, path, counts, self._sharding)
-        if shard is None:
-            return None
-        with self._lock:
-            self._shards[key] = shard
-            while len(self._shards) > _OPEN_SHARDS:
-                self._shards.popitem(last=False)  # closed when its last reader lets go
-        return shard
-
-    def _inner(self, position: tuple[int, ...]) -> tuple[int, ...]:
-        assert self._sharding is not None
-        return tuple(
-            place % (shard // inner)
-            for place, shard, inner in zip(position, self._sharding.shard, self.chunks, strict=True)
-        )
-
-    def _stored_key(self, position: tuple[int, ...]) -> str:
-        """Key of the object that holds a chunk: its own, or its shard's."""
-        if self._sharding is not None:
-            position = tuple(
-                place * inner // shard
-                for place, inner, shard in zip(
-                    position, self.chunks, self._sharding.shard, strict=True
-                )
-            )
-        return self.layout.key(position)
-
-    def _forget(self, key: str) -> None:
-        with self._lock:
-            self._shards.pop(key, None)
-            self._files.clear()
-        self._objects.forget(key)
-
     def _fill(self, position: tuple[int, ...], out: NDArray) -> None:
         if self._on_missing == "raise":
             start = position[0] * self.chunks[0]
-            key = self._stored_key(position)
+            key = self._places.key(position)
             rows = start, min(start + self.chunks[0], self.shape[0])
             if self._sharding is not None and self._objects.size(key) is not None:
-                key = f"{key} (inner chunk {self._inner(position)})"
+                key = f"{key} (inner chunk {self._places.inner(position)})"
             elif self._sharding is not None:
                 first = start // self._sharding.shard[0] * self._sharding.shard[0]
                 rows = first, min(first + self._sharding.shard[0], self.shape[0])
@@ -370,8 +293,8 @@ class ArrayReader:
         out.view(self.dtype)[:] = 0 if value is None else value
 
     def _refuse_damage(self, position: tuple[int, ...], damage: DamageError) -> NoReturn:
-        key = self._stored_key(position)
-        inner = "" if self._sharding is None else f"inner chunk {self._inner(position)} "
+        key = self._places.key(position)
+        inner = "" if self._sharding is None else f"inner chunk {self._places.inner(position)} "
         start = position[0] * self.chunks[0]
         stop = min(start + self.chunks[0], self.shape[0])
         raise CorruptChunkError(

@@ -29,6 +29,8 @@ from ._source import Structure
 from ._write import check_name
 
 if TYPE_CHECKING:
+    import zarr
+
     from ..spec import DataSpec
 
 _LOG = ".multiaug-log"
@@ -181,11 +183,7 @@ class ShardedWriter:
             lost = next(Layout(array, FileObjects(self.partial)).missing(0, self.records), None)
             if lost is not None:
                 raise StoreError(f"{self.partial}: chunk {lost.key} was written and is not there.")
-        digests = {
-            name: sha256_of(*(entries[b]["sha256"][name] for b in range(self.block_count)))
-            for name in self.structure
-        }
-        self._marker(digests, complete=True).write(group)
+        self._marker(self._digests(entries), complete=True).write(group)
         try:
             old = self.dest.with_name(f"{self.dest.name}.old")
             replaced = os.path.lexists(self.dest)
@@ -200,6 +198,13 @@ class ShardedWriter:
             raise self._failed(error) from error
         return self.dest
 
+    def _digests(self, entries: Mapping[int, Mapping[str, Any]]) -> dict[str, str]:
+        """Array name -> digest of the digests of its blocks, from the log."""
+        return {
+            name: sha256_of(*(entries[b]["sha256"][name] for b in range(self.block_count)))
+            for name in self.structure
+        }
+
     def _marker(self, sha256: Mapping[str, str], *, complete: bool) -> Marker:
         return Marker(
             self.records, self.spec, self.chunk, sha256, complete, self.block, self.provenance
@@ -207,25 +212,29 @@ class ShardedWriter:
 
     def _create(self) -> None:
         import zarr
-        from zarr.codecs import ZstdCodec
 
         try:
             with staged_directory(self.partial) as staged:
-                group = zarr.open_group(staged, mode="w", zarr_format=3)
-                self._marker({}, complete=False).write(group)
-                for name, entry in self.structure.items():
-                    group.create_array(
-                        name,
-                        shape=(self.records, *entry.shape),
-                        chunks=(self.chunk, *entry.shape),
-                        shards=(self.block, *entry.shape),
-                        dtype=entry.dtype.newbyteorder("="),
-                        compressors=ZstdCodec(level=3, checksum=True),
-                        dimension_names=_axes(name, entry),
-                        config={"write_empty_chunks": True},
-                    )
+                self._create_in(zarr.open_group(staged, mode="w", zarr_format=3))
         except OSError as error:
             raise self._failed(error) from error
+
+    def _create_in(self, group: zarr.Group) -> None:
+        """The marker of an unfinished store, and its empty arrays."""
+        from zarr.codecs import ZstdCodec
+
+        self._marker({}, complete=False).write(group)
+        for name, entry in self.structure.items():
+            group.create_array(
+                name,
+                shape=(self.records, *entry.shape),
+                chunks=(self.chunk, *entry.shape),
+                shards=(self.block, *entry.shape),
+                dtype=entry.dtype.newbyteorder("="),
+                compressors=ZstdCodec(level=3, checksum=True),
+                dimension_names=_axes(name, entry),
+                config={"write_empty_chunks": True},
+            )
 
     def _differs(self) -> str | None:
         """What the unfinished store was made from otherwise; None when it is ours."""
@@ -235,6 +244,10 @@ class ShardedWriter:
             found: Any = zarr.open_group(self.partial, mode="r").attrs.get(ATTRIBUTE)
         except Exception as error:
             return f"its metadata cannot be read ({error})"
+        return self._difference(found)
+
+    def _difference(self, found: Any) -> str | None:
+        """What a marker says otherwise than ours would; None when it is ours."""
         expected = json.loads(json.dumps(self._marker({}, complete=False).to_dict()))
         if not isinstance(found, Mapping):
             return "it carries no marker"

@@ -1,4 +1,4 @@
-"""Exports on a cluster of processes: the same bytes, whoever dies meanwhile."""
+"""Exports and fits on a cluster of processes: the same bits, whoever dies meanwhile."""
 
 import os
 import signal
@@ -11,6 +11,8 @@ import multiaug as ma
 from multiaug.distributed import DaskRunner
 from multiaug.errors import ParameterError, RecordError, StoreError
 from multiaug.passes import as_runner
+from tests.passes.test_fit import SPEC as PICTURES
+from tests.passes.test_fit import assert_same
 
 distributed = pytest.importorskip("distributed")
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -27,14 +29,15 @@ def files(path: Path) -> dict[str, bytes]:
     return {str(f.relative_to(path)): f.read_bytes() for f in path.rglob("*") if f.is_file()}
 
 
+def start(workers: int = 2):
+    return distributed.LocalCluster(
+        n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None
+    )
+
+
 @pytest.fixture(scope="module")
 def client():
-    with (
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
+    with start() as cluster, distributed.Client(cluster) as client:
         yield client
 
 
@@ -74,6 +77,61 @@ def test_a_worker_that_dies(tmp_path, source, client):
     many = export(source, tmp_path / "many", killer)
     assert killer.killed
     assert files(export(source, tmp_path / "one")) == files(many)
+
+
+@pytest.fixture(scope="module")
+def floats(tmp_path_factory):
+    """Enough records for several leaves, whose sums depend on the order."""
+    records = np.random.default_rng(0).normal(100, 30, (40_000, 4, 4, 3)).astype(np.float32)
+    path = tmp_path_factory.mktemp("floats") / "in.zarr"
+    return ma.open_source(ma.write_zarr(path, [{"image": records}], PICTURES, chunk=1024))
+
+
+def fit(source, scheduler=None, **settings):
+    return ma.fit(source, ma.Moments(), ma.ZCA(), progress=False, scheduler=scheduler, **settings)
+
+
+def test_a_fit_has_the_bits_of_one_process(floats, client):
+    assert_same(fit(floats, client), fit(floats))
+
+
+def test_a_worker_that_dies_during_a_fit(floats, client):
+    killer = Killer(DaskRunner(client), client)
+    found = fit(floats, killer)
+    assert killer.killed
+    assert_same(found, fit(floats))
+
+
+class Lost:
+    """Loses the scheduler after two results."""
+
+    def __init__(self, client, cluster) -> None:
+        self.client, self.cluster = client, cluster
+
+    def run(self, work, context, blocks):
+        for count, found in enumerate(DaskRunner(self.client).run(work, context, blocks)):
+            yield found
+            if count == 1:
+                self.cluster.close()
+
+
+def test_a_lost_scheduler_costs_what_came_after_the_last_checkpoint(floats, tmp_path):
+    settings = {"checkpoint": tmp_path / "checkpoint", "checkpoint_every": 0}
+    with (
+        start(1) as cluster,
+        distributed.Client(cluster) as client,
+        pytest.raises(StoreError, match="What was done before is kept"),
+    ):
+        fit(floats, Lost(client, cluster), **settings)
+    kept = sorted(path.name for path in (tmp_path / "checkpoint").iterdir())
+    assert kept[-1] >= "00000000"
+    read, scan = [], floats.scan
+    floats.scan = lambda ids: read.extend(ids) or scan(ids)
+    try:
+        assert_same(fit(floats, **settings), fit(floats))
+    finally:
+        del floats.scan
+    assert len(read) < 2 * len(floats.blocks)  # the second fit reads all of them
 
 
 class Flaky:

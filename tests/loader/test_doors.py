@@ -127,7 +127,9 @@ def test_tensorflow(loader, expected):
         with tf.GradientTape() as tape:
             logits = tf.cast(batch["image"], tf.float32) @ model
             loss = tf.reduce_mean(
-                tf.nn.sparse_softmax_cross_entropy_with_logits(batch["mask"], logits)
+                tf.nn.sparse_softmax_cross_entropy_with_logits(
+                    tf.cast(batch["mask"], tf.int32), logits
+                )
             )
         model.assign_sub(1e-5 * tape.gradient(loss, model))
     assert np.isfinite(loss.numpy())

@@ -182,7 +182,7 @@ def test_resuming_continues_with_the_next_epoch(stores, pipeline):
 @pytest.mark.parametrize("shards", [None, 8])
 def test_rows_of_chunks_that_are_not_packed(tmp_path, spec, stores, monkeypatch, shards):
     """They are read one by one; the stream is the one of any other codec."""
-    monkeypatch.setattr("multiaug.loader._loader._LARGE_RECORD", 1)
+    monkeypatch.setattr("multiaug.loader._make._LARGE_RECORD", 1)
     group = zarr.open_group(tmp_path / "a", mode="w")
     for name, array in arrays(60).items():
         made = group.create_array(
@@ -194,7 +194,7 @@ def test_rows_of_chunks_that_are_not_packed(tmp_path, spec, stores, monkeypatch,
     assert source.row_access
     loader = wide(source, batch_size=7, window=8)
     batches = list(loader)
-    assert isinstance(loader._reader, RowReader)
+    assert isinstance(loader._maker._reader, RowReader)
     assert stream(batches) == stream(wide(stores(60, 4), batch_size=7, window=8))
     for batch in batches:
         expected = arrays(60)["image"][np.asarray(batch["index"])] + 1
@@ -262,7 +262,7 @@ class TestMemory:
         for _ in range(3):
             for batch in loader:
                 del batch
-        assert loader._reader._pools["image"].made <= 6
+        assert loader._maker._reader._pools["image"].made <= 6
 
     def test_results_of_the_pipeline_are_used_again_when_nobody_has_them(
         self, stores, pipeline, monkeypatch

@@ -1,0 +1,97 @@
+"""What a loader of given settings holds in memory."""
+
+from __future__ import annotations
+
+import logging
+
+from ..pipeline import Pipeline
+from ..store import ChunkedSource, Source
+from ._memory import Budget, Needs, divide, warn_of_narrow_window
+from ._order import Shuffle
+
+_LOG = logging.getLogger("multiaug.loader")
+
+
+def budget_of(
+    source: Source,
+    chunked: ChunkedSource,
+    pipeline: Pipeline | None,
+    memory: int,
+    *,
+    batch_size: int,
+    window: int | None,
+    shuffle: Shuffle | None,
+    rows: bool,
+    copies: int,
+    streams: int,
+    local: int,
+    prefetch: int,
+    threads: int,
+    stacklevel: int,
+) -> Budget:
+    """Divide the memory, and say what a narrow window does.
+
+    Args:
+        source: of the records.
+        chunked: the same, read by chunks.
+        pipeline: what is done to them.
+        memory: bytes.
+        batch_size: as in `Loader`.
+        window: as in `Loader`.
+        shuffle: as in `Loader`.
+        rows: single records are picked, so no window is held.
+        copies: as in `Loader`.
+        streams: of all hosts.
+        local: those of this host.
+        prefetch: as in `Loader`.
+        threads: that read.
+        stacklevel: of the warning.
+
+    Raises:
+        ParameterError: memory does not hold two chunks, or not the window.
+    """
+    inside = chunked.structure
+    record = sum(s.nbytes for s in inside.values())
+    chunk = chunked.chunk
+    chunks = -(-len(source) // chunk)
+    most = -(-chunks // streams)
+    needs = Needs(
+        chunk=chunk * record,
+        batch=batch_size * record * (1 + prefetch if rows else 1),
+        result=batch_size * _result_bytes(source, chunked, pipeline),
+        decoder=9 * chunk * record // 4 + (1 << 18),
+        threads=threads,
+        prefetch=prefetch,
+    )
+    if rows:
+        return divide(memory, needs, window=1, streams=1, most=1, ahead=0)
+    sequential = shuffle is None
+    ahead = 2 * max(threads, -(-batch_size // (chunk * copies)))
+    budget = divide(
+        memory, needs, window=1 if sequential else window, streams=local, most=most, ahead=ahead
+    )
+    if not sequential:
+        warn_of_narrow_window(
+            budget.window * local, batch_size, most * local, stacklevel=stacklevel + 1
+        )
+        _LOG.info("window of %d chunks, %d bytes", budget.window, budget.total)
+    return budget
+
+
+def _result_bytes(source: Source, chunked: ChunkedSource, pipeline: Pipeline | None) -> int:
+    """About what one record takes when it comes out of the pipeline."""
+    inside, spec = chunked.structure, source.spec
+    name = spec.reference(inside)
+    if pipeline is None or name is None:
+        return 0
+    height, width = frame = (inside[name].shape[0], inside[name].shape[1])
+    for transform in pipeline.transforms:
+        frame = transform.out_shape(frame)
+    share = frame[0] * frame[1] / (height * width)
+    size = 0.0
+    for n, s in inside.items():
+        picture = spec.entries[n].kind == "spatial"
+        size += s.nbytes * (share if picture else 1)
+        if picture and spec.entries[n].validity:
+            size += share * s.shape[0] * s.shape[1]
+    return int(size)

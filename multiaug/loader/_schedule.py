@@ -1,0 +1,78 @@
+"""How the streams of a host are cut into batches."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ._order import Epoch, Order
+from ._read import History, Plan
+
+
+@dataclass(frozen=True, eq=False)
+class Schedule:
+    """The batches of one host.
+
+    Args:
+        order: of all records.
+        shard: (i, n), host i of n.
+        batch_size: records per batch, a multiple of the host's streams.
+        drop_last: leave out a last batch that is not full.
+    """
+
+    order: Order
+    shard: tuple[int, int]
+    batch_size: int
+    drop_last: bool
+
+    @property
+    def streams(self) -> range:
+        """The streams of this host."""
+        each = self.order.streams // self.shard[1]
+        return range(self.shard[0] * each, (self.shard[0] + 1) * each)
+
+    @property
+    def share(self) -> int:
+        """Records of a batch that come from each stream."""
+        return self.batch_size // len(self.streams)
+
+    def steps(self, epoch: Epoch, start: int = 0) -> int:
+        """Batches from a position of the streams on; the same for all hosts."""
+        if self.drop_last:
+            return max(0, epoch.length(self.order.streams - 1) - start) // self.share
+        return -(-max(0, epoch.length(0) - start) // self.share)
+
+    def has_ended(self, number: int, position: int) -> bool:
+        """Whether no batch of an epoch is left."""
+        return position > 0 and not self.steps(self.order.epoch(number), position)
+
+    def plans(self, epoch: Epoch, first: int) -> Iterator[Plan]:
+        """The batches from a position on."""
+        streams = [epoch.stream(number) for number in self.streams]
+        for step in range(self.steps(epoch, first)):
+            low = first + step * self.share
+            parts = [stream.take(low, low + self.share) for stream in streams]
+            index = np.concatenate([part[0] for part in parts])
+            yield Plan(step, index, np.concatenate([part[1] for part in parts]))
+
+    def history(self, epoch: Epoch, first: int) -> History:
+        """How often chunks are asked for; after a resumption some have been, before."""
+        draws, order = epoch.chunk_draws, epoch.order
+
+        def total(chunk: int) -> int:
+            if draws is not None:
+                return int(draws[chunk]) * order.copies
+            start = chunk * order.chunk
+            return (min(start + order.chunk, order.count) - start) * order.copies
+
+        done: Counter[int] = Counter()
+        if first and order.shuffle != "full":
+            # Older chunks are spent: none reaches further than its window.
+            reach = 2 * (order.window + 2) * order.chunk * order.copies
+            for stream in self.streams:
+                index, _ = epoch.stream(stream).take(max(0, first - reach), first)
+                done.update((index // order.chunk).tolist())
+        return History(total, done)

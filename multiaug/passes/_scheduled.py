@@ -1,0 +1,151 @@
+"""A fit whose leaves are made by a runner: in threads, or in the processes of a cluster."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from ..statistics import PairBlocks, PairPart, State
+from ..typing import NDArray
+from ._checkpoint import Checkpoint
+from ._parts import Part, Share, Span, parts_in_order
+from ._run import FitRun, about
+from ._runner import Runner
+
+
+class ScheduledRun(FitRun):
+    """Adds up, in the order of the records, what others have gathered.
+
+    Args:
+        runner: who makes the leaves.
+        settings: of `FitRun`.
+    """
+
+    def __init__(self, runner: Runner, *settings: Any) -> None:
+        self._runner = runner
+        super().__init__(*settings)
+
+    def _gather(self) -> None:
+        first = sum(end <= self._done for _, end in self._leaves)
+        if first == len(self._leaves):
+            return
+        share = self._share()
+        for part in parts_in_order(self._runner, make_parts, share, first, len(self._leaves)):
+            self._add(part)
+            if self._checkpoint.is_due:
+                self._save()
+
+    def _share(self) -> Share:
+        """What others must know; float sums everywhere about what the first records say."""
+        shifts = [getattr(state, "shift", None) for state in self._totals]
+        share = Share(
+            self._records, self._plan, self._means, self._skip, self._places, self._done, shifts
+        )
+        wanted = [
+            number
+            for number, task in enumerate(self._plan.tasks)
+            if hasattr(self._totals[number], "shift")
+            and shifts[number] is None
+            and not task.statistic.exact
+        ]
+        if wanted:
+            found = LeafRun(share).find_shifts(wanted)
+            share = replace(share, shifts=found)
+            self._totals = [about(t, s) for t, s in zip(self._totals, found, strict=True)]
+            self._begin_all()
+        return share
+
+    def _add(self, part: Part) -> None:
+        for number, item in enumerate(part.items):
+            accumulator = self._accumulators[number]
+            if isinstance(item, PairPart):
+                assert isinstance(accumulator, PairBlocks)
+                accumulator.add_part(item)
+            elif item is not None:
+                self._totals[number] = self._totals[number].merge(item)
+        self.dropped += part.dropped
+        end = self._leaves[part.end - 1][1]
+        self._tick(sum(self._rows(step) for step in self._steps[self._done : end]))
+        self._done = end
+
+    def _flush(self) -> None:
+        """Pairs are added up here as everywhere; the others are in the totals."""
+        for number, accumulator in enumerate(self._accumulators):
+            if isinstance(accumulator, PairBlocks):
+                self._totals[number] = accumulator.state()
+
+
+class LeafRun(FitRun):
+    """Makes some of the leaves of another run.
+
+    Args:
+        share: what that one has sent.
+    """
+
+    def __init__(self, share: Share) -> None:
+        super().__init__(
+            share.records,
+            share.plan,
+            share.means,
+            share.skip,
+            Checkpoint(None, {}, 0.0),
+            "",
+            lambda count: None,
+            share.places,
+        )
+        self._done = share.done
+        self._totals = [about(t, s) for t, s in zip(self._totals, share.shifts, strict=True)]
+        self._begin_all()
+
+    def find_shifts(self, wanted: Sequence[int]) -> list[NDArray | None]:
+        """Read groups until it is known what the sums of these tasks are about."""
+        shifts: list[NDArray | None] = []
+        for group in range(len(self._groups)):
+            self._read_group(group)
+            self._flush()
+            shifts = [getattr(state, "shift", None) for state in self._totals]
+            if all(shifts[number] is not None for number in wanted):
+                break
+        return shifts
+
+    def make(self, first: int, end: int) -> list[Part]:
+        """Make leaves [first, end): a part for each, or one of all where no cut changes a bit."""
+        parts, begun = [], first
+        for leaf in range(first, end):
+            low, high = self._leaves[leaf]
+            for step in self._steps[max(low, self._done) : high]:
+                self._do(step)
+            if self._pairs or not self._free or leaf == end - 1:
+                parts.append(self._part(begun, leaf + 1))
+                begun = leaf + 1
+        return parts
+
+    def _part(self, first: int, end: int) -> Part:
+        """What has been gathered since the last part."""
+        items: list[State | PairPart | None] = []
+        for number, task in enumerate(self._plan.tasks):
+            accumulator = self._accumulators[number]
+            if isinstance(accumulator, PairBlocks):
+                pair = self._pair_of[task.target.label]
+                items.append(accumulator.take_part(*pair) if pair[1] and pair[3] else None)
+                continue
+            self._flush_one(number)
+            state = self._totals[number]
+            items.append(state if state.n else None)
+            self._totals[number] = about(task.statistic.init(), getattr(state, "shift", None))
+            self._accumulators[number] = self._begin(number)
+        dropped, self.dropped = self.dropped, 0
+        return Part(first, end, items, dropped)
+
+
+def make_parts(share: Share, span: Span) -> tuple[list[Part], float]:
+    """Make some leaves; what a worker does.
+
+    Returns:
+        The parts, and how many seconds it took.
+    """
+    start = time.perf_counter()
+    parts = LeafRun(share).make(*span)
+    return parts, time.perf_counter() - start
