@@ -24,6 +24,7 @@ from ._state import (
     centre_of,
     check_float_shift,
     check_shift,
+    refuse_large,
     shift_vector,
 )
 
@@ -235,6 +236,7 @@ class _Blocks(Buffered):
     def add(self, batch: NDArray) -> None:
         """Take records."""
         rows = as_rows(batch)
+        refuse_large(self._state.statistic, rows)
         if len(rows) and self._state.shift is None and not self._exact:
             self._state = replace(self._state, shift=coarse_shift(rows))
         self.take(rows)

@@ -17,6 +17,8 @@ from ._seen import ChunkId, Seen
 
 S = TypeVar("S", bound="State")
 
+_LARGEST = 1e12
+
 REGISTRY: dict[str, type[Statistic]] = {}
 """Statistics by the name that files use."""
 
@@ -282,6 +284,22 @@ def check_batch(statistic: Statistic, batch: ArrayLike, chunk: ChunkId | None) -
             "multiaug.fit(..., invalid='skip') drops and counts such records."
         )
     return rows
+
+
+def refuse_large(statistic: Statistic, rows: NDArray) -> None:
+    """Refuse values of which sums of squares leave the range of float32, whatever n and d are.
+
+    Raises:
+        RecordError: a value above 1e12, with its record.
+    """
+    if statistic.exact or not rows.size or max(rows.max(), -rows.min()) <= _LARGEST:
+        return
+    at = np.unravel_index(int(np.argmax(np.abs(rows))), rows.shape)
+    raise RecordError(
+        f"{statistic.owner}: found {rows[at]:g} at record {at[0]}, expected values up to 1e12: "
+        "sums of squares of larger ones leave the range of float32. Rescale the data, or fit "
+        "multiaug.ZCA() with solver='primal' or 'dual', which sum them in float64."
+    )
 
 
 def as_rows(batch: NDArray) -> NDArray:

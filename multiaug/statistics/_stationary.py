@@ -13,7 +13,7 @@ from ..errors import NotFittedError, ParameterError
 from ..typing import Array, NDArray
 from ._blocks import Buffered
 from ._numbers import integer_shift, is_exact
-from ._state import Accumulator, State, Statistic, as_rows, check_shift
+from ._state import Accumulator, State, Statistic, as_rows, check_shift, refuse_large
 
 _BUFFER_BYTES = 16 * 2**20
 
@@ -156,7 +156,9 @@ class _Blocks(Buffered):
 
     def add(self, batch: NDArray) -> None:
         """Take records."""
-        self.take(as_rows(batch))
+        rows = as_rows(batch)
+        refuse_large(self._state.statistic, rows)
+        self.take(rows)
         self._n += len(batch)
 
     def step(self, rows: NDArray, count: int) -> None:

@@ -102,6 +102,18 @@ def test_blas_and_xla_find_the_same_bits(dtype, monkeypatch):
     np.testing.assert_array_equal(gram, values.T @ values)
 
 
+def test_blocks_of_any_length_take_one_compiled_step(monkeypatch):
+    from multiaug.statistics import _covariance
+    from multiaug.statistics._products import add_blocks
+
+    monkeypatch.setattr(_covariance, "on_host", lambda: False)
+    before = add_blocks._cache_size()
+    state = Covariance((11,), "uint8").init()
+    for count in (1, 30, 1024, 1025, 3000):
+        state = state.update(np.zeros((count, 11), np.uint8))
+    assert add_blocks._cache_size() == before + 1
+
+
 def test_many_rows_at_once_only_where_no_sum_is_rounded():
     # Dim rows, of which thousands fit; then bright ones, whose odd squares would be rounded.
     rng = np.random.default_rng(0)

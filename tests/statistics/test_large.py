@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from multiaug.errors import NotFittedError, ParameterError
+from multiaug.errors import NotFittedError, ParameterError, RecordError
 from multiaug.statistics import Covariance, Gram, LowRank, RayleighRitz, Stationary
 from tests.statistics.pictures import covariance, pictures, rows
 
@@ -118,3 +118,19 @@ def test_stationary_is_the_mean_of_all_shifts():
 def test_a_shift_is_for_floats(statistic):
     with pytest.raises(ParameterError, match="uint8 are about 128"):
         statistic((4, 4, 1), "uint8", shift=3.0)
+
+
+def test_values_whose_squares_leave_float32():
+    records = pictures(20, 4, 4, dtype="float32")
+    large = records * np.float32(1e19)
+    for statistic in (LowRank, Stationary):
+        with pytest.raises(RecordError, match="expected values up to 1e12"):
+            statistic((4, 4, 3), "float32").init().update(large)
+    # Where d^2 or n^2 fits, float64 takes them.
+    state = Gram((4, 4, 3), "float32", records=20).init().update(large, 0)
+    small = Gram((4, 4, 3), "float32", records=20).init().update(records, 0)
+    np.testing.assert_allclose(state.eigenvalues()[:9], small.eigenvalues()[:9] * 1e38, rtol=1e-5)
+    # As large as is allowed.
+    allowed = LowRank((4, 4, 3), "float32", components=5).init().update(records * np.float32(1e9))
+    expected = small.eigenvalues()[:5] * 1e18
+    np.testing.assert_allclose(allowed.finalize().eigenvalues, expected, rtol=1e-3)
