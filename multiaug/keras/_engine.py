@@ -29,6 +29,8 @@ from ._settings import border_of, method_of, pair_of, shift_of, zoom_of
 if TYPE_CHECKING:
     from .image_data_generator import ImageDataGenerator
 
+# Shapes of batches whose memory is kept: whole ones, and the last of an epoch.
+_KEPT = 2
 _SUPPORTED = ("uint8", "uint16", "int16", "int32", "float16", "float32")
 
 
@@ -95,7 +97,7 @@ class Engine:
 
     def __init__(self, generator: ImageDataGenerator, spec: DataSpec, image: str) -> None:
         self._generator, self.spec, self.image = generator, spec, image
-        self._held: dict[Any, Pipeline | None] = {}
+        self._memory: dict[Any, dict[str, Any]] = {}
 
     def run(self, keys: Key | None, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
         """A batch, augmented and standardised.
@@ -196,9 +198,15 @@ class Engine:
         held = {n: np.asarray(a) for n, a in arrays.items()}
         if keys is None:
             done = pipeline.apply(_nothing_drawn(pipeline, held, count), held, check=False)
-        else:
-            done = pipeline.batch(keys, held, check=False)
-        return {name: np.asarray(array) for name, array in done.items()}
+            return {name: np.array(array) for name, array in done.items()}
+        # Fresh memory costs as much as the work: that of the results is used again.
+        kind = (what, *((n, a.shape, a.dtype) for n, a in held.items()))
+        out = self._memory.pop(kind, None)
+        done = pipeline.batch(keys, held, out=out, check=False)
+        own = {name: np.array(array) for name, array in done.items()}
+        if len(self._memory) < _KEPT:
+            self._memory[kind] = done
+        return own
 
 
 def moves(generator: ImageDataGenerator, image: str) -> list[Transform]:
@@ -243,7 +251,7 @@ def whitening_of(
     """ZCA as the classic has it; it said nothing of directions that it amplifies a lot."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        return Whiten(
+        return Whiten(  # type: ignore[call-arg]
             statistics,
             epsilon=epsilon,
             eps_mode=eps_mode,
@@ -265,7 +273,7 @@ def _nothing_drawn(pipeline: Pipeline, arrays: Mapping[str, NDArray], count: int
     """Params of transforms that draw nothing."""
     shape = arrays[pipeline.spec.reference(arrays) or next(iter(arrays))].shape[1:3]
     drawing = [t for t in pipeline.transforms if not isinstance(t, Finishing)]
-    key = np.zeros((count, 2), np.uint32)
+    key: Any = np.zeros((count, 2), np.uint32)
     return RecordParams(tuple({} for _ in drawing), key, shape, shape)
 
 
@@ -294,9 +302,10 @@ def apply_parameters(
         return picture.copy()
     dtype = picture.dtype
     held = picture if dtype.name in _SUPPORTED else picture.astype(np.float32)
+    key: Any = np.zeros((1, 2), np.uint32)
     params = RecordParams(
         tuple({n: np.asarray(v)[None] for n, v in each.items()} for each in values),
-        np.zeros((1, 2), np.uint32),
+        key,
         picture.shape[:2],
         picture.shape[:2],
     )

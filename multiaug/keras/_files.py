@@ -157,7 +157,7 @@ class BatchFromFilesMixin(PictureIterator):
         array = array[..., None] if array.ndim == 2 else array
         if array.shape[:2] != self.target_size:
             order = {"nearest": 0, "bilinear": 1, "bicubic": 3}.get(self.interpolation, 1)
-            array = transform.resize(
+            array = transform.resize(  # type: ignore[no-untyped-call]
                 np.float32(array), self.target_size, order=order, preserve_range=True
             )
         return np.ascontiguousarray(array, np.float32)

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import ParameterError
 from ..transforms import Range
+from ..typing import NDArray
 from ._moves import Shift
 
 BORDERS = {
@@ -130,19 +131,20 @@ def shift_of(value: Any, name: str) -> Shift:
     """
     if not isinstance(value, np.ndarray | list | tuple) and not value:
         return "none", (), False
-    numbers = np.atleast_1d(np.asarray(value))
+    single = np.ndim(value) == 0
+    numbers: NDArray = np.atleast_1d(np.asarray(value))
     if numbers.ndim != 1 or not numbers.size or numbers.dtype.kind not in "iuf":
         raise ParameterError(f"`{name}` must be a number or a list of numbers, got {value!r}.")
     if not np.isfinite(numbers).all():
         raise ParameterError(f"`{name}` must be finite, got {value!r}.")
     fraction = bool(numbers.max() < 1)
-    if np.ndim(value):
+    if not single:
         return "choice", tuple(float(v) for v in numbers), fraction
     if numbers.dtype.kind != "f":
-        if value < 0:
+        if numbers[0] < 0:
             raise ParameterError(f"`{name}` must not be negative, got {value!r}.")
-        return "choice", tuple(float(v) for v in range(int(value))), False
-    return "range", (float(value),), fraction
+        return "choice", tuple(float(v) for v in range(int(numbers[0]))), False
+    return "range", (float(numbers[0]),), fraction
 
 
 def _is_number(value: Any) -> bool:

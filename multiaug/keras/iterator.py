@@ -63,14 +63,14 @@ class Iterator:
     def _make_lock(self) -> None:
         self.lock = threading.RLock()
 
-    @property
-    def __class__(self) -> type:  # type: ignore[override]
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
         # isinstance() asks this property, not only the type: with it, an iterator that was made
         # before Keras was imported is a PyDataset as well, and one that never meets Keras does
         # not import it.
         keras = sys.modules.get("keras")
         base = getattr(getattr(keras, "utils", None), "PyDataset", None)
-        return type(self) if base is None else _as_dataset(type(self), base)
+        return type(self) if base is None else _as_dataset(type(self), base)  # type: ignore[arg-type]
 
     @property
     def num_batches(self) -> int:

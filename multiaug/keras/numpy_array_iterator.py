@@ -84,8 +84,8 @@ class NumpyArrayIterator(PictureIterator):
         pictures, misc = _inputs(x)
         _check_lengths(pictures, y, sample_weight, targets)
         rows = _rows(pictures, y, g._validation_split, subset, ignore_class_split)
-        self.x = pictures if isinstance(pictures, Source) else _pictures(pictures)
-        self._source = self.x if isinstance(self.x, Source) else None
+        self._source = pictures if isinstance(pictures, Source) else None
+        self.x: Any = pictures if self._source is not None else _pictures(pictures)
         self._first = rows.start
         self.x_misc = [array[rows] for array in misc]
         self.y = None if y is None else np.asarray(y)[rows]
@@ -97,13 +97,15 @@ class NumpyArrayIterator(PictureIterator):
         self.targets = {name: np.asanyarray(a)[rows] for name, a in held.items()}
         spec = self._source.spec if self._source else classic_spec(g, self.targets)
         self._image = spec.reference() or "image"
+        self._staged: NDArray | None = None
         self._run = Engine(g, spec, self._image)
         self.save_to_dir, self.save_prefix, self.save_format = save_to_dir, save_prefix, save_format
         shape = self._shape()
         self._saver = None
         if save_to_dir:
             self._saver = Saver(save_to_dir, save_prefix, save_format, shape[-1], self.data_format)
-        self._bytes = 4 * int(np.prod(shape)) + sum(a[:1].nbytes for a in self.targets.values())
+        targets = sum(int(a[:1].nbytes) for a in self.targets.values())
+        self._bytes = 4 * int(np.prod(shape)) + targets
         super().__init__(
             rows.stop - rows.start, copies, g, batch_size=batch_size, shuffle=shuffle, seed=seed
         )
@@ -111,7 +113,7 @@ class NumpyArrayIterator(PictureIterator):
     def _shape(self) -> tuple[int, ...]:
         """(H, W, C) of a picture."""
         if self._source is not None:
-            return self._source.read([0])[self._image].shape[1:]
+            return tuple(self._source.read([0])[self._image].shape[1:])
         shape: tuple[int, ...] = self.x.shape[1:]
         return shape if self.data_format == "channels_last" else (*shape[1:], shape[0])
 
@@ -125,13 +127,20 @@ class NumpyArrayIterator(PictureIterator):
         if self._source is not None:
             arrays = self._source.read(records + self._first)
         else:
-            pictures = self.x[records]
-            if self.data_format == "channels_first":
-                pictures = np.moveaxis(pictures, 1, -1)
-            arrays = {self._image: pictures}
+            arrays = {self._image: self._pictures_at(records)}
             arrays |= {name: array[records] for name, array in self.targets.items()}
         arrays[self._image] = np.ascontiguousarray(arrays[self._image], np.float32)
         return arrays
+
+    def _pictures_at(self, records: NDArray) -> NDArray:
+        """(n, H, W, C) float32, in memory that the next call uses again."""
+        shape = (len(records), *self.x.shape[1:])
+        if self._staged is None or self._staged.shape[0] < len(records):
+            self._staged = np.empty(shape, self.x.dtype)
+        pictures = self._staged[: len(records)]
+        # The default mode, "raise", copies to a buffer first.
+        np.take(self.x, records, axis=0, out=pictures, mode="clip")
+        return np.moveaxis(pictures, 1, -1) if self.data_format == "channels_first" else pictures
 
     def _finished(self, index_array: NDArray, arrays: Mapping[str, NDArray]) -> Any:
         x = arrays[self._image]
@@ -172,7 +181,7 @@ def _inputs(x: Any) -> tuple[Any, list[NDArray]]:
 
 
 def _pictures(x: Any) -> NDArray:
-    array = np.asanyarray(x)
+    array: NDArray = np.asanyarray(x)
     if array.ndim != 4:
         raise ParameterError(
             "Input data in `NumpyArrayIterator` should have rank 4. You passed an array with "
