@@ -65,7 +65,7 @@ class PictureIterator(Iterator):
 
     def _get_batches_of_transformed_samples(self, index_array: NDArray) -> Any:
         index_array = np.asarray(index_array, np.int64)
-        return self._finished(index_array, _own(self._augmented(index_array)))
+        return self._finished(index_array, self._augmented(index_array))
 
     def _batch_at(self, start: int, indices: NDArray) -> Any:
         own = PictureIterator._get_batches_of_transformed_samples
@@ -94,7 +94,7 @@ class PictureIterator(Iterator):
         self._latest = stop
         if end == stop:
             self._made = None
-            return _own(held)
+            return held
         self._made = state, start, held
         return _own({n: a[: stop - start] for n, a in held.items()})
 
@@ -115,12 +115,14 @@ class PictureIterator(Iterator):
 
     def _augmented(self, index_array: NDArray) -> dict[str, NDArray]:
         records = self.records_of(index_array)
-        arrays = self._read(records)
-        engine = self._engine()
-        if engine is None or not len(index_array):
-            return arrays
-        copies = index_array % self.copies
-        return engine.run(keys_of(self._root, self._epoch, records, copies), arrays)
+        # Memory of pictures that were read, and of results, is used from call to call.
+        with self.lock:
+            arrays = self._read(records)
+            engine = self._engine()
+            if engine is not None and len(index_array):
+                copies = index_array % self.copies
+                arrays = engine.run(keys_of(self._root, self._epoch, records, copies), arrays)
+            return _own(arrays)
 
 
 def _own(arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:

@@ -79,7 +79,11 @@ def _target_entry(name: str, array: NDArray, border: str, method: str, fill: flo
     """Floats are blended like the picture, whole numbers are class ids: copied."""
     settings: dict[str, Any] = {"border": border, "fill": fill}
     if array.dtype.kind == "f":
-        return EntrySpec.of_role(name, "intensity", interpolation=method, **settings)
+        # Pictures without an axis of channels must say that they have one.
+        channels = 1 if array.ndim == 3 else None
+        return EntrySpec.of_role(
+            name, "intensity", channels=channels, interpolation=method, **settings
+        )
     if array.ndim == 4 and array.shape[-1] != 1:
         # One-hot masks and the like: single channels are labels, several are not.
         return EntrySpec.of_role(name, "intensity", interpolation="nearest", **settings)

@@ -151,7 +151,6 @@ class Iterator:
 
     def next(self) -> Any:
         """The next batch."""
-        # Pictures are made outside the lock, so that threads can do it side by side.
         with self.lock:
             start, indices = self._advance()
         return self._batch_at(start, indices)

@@ -105,7 +105,7 @@ class NumpyArrayIterator(PictureIterator):
         if save_to_dir:
             self._saver = Saver(save_to_dir, save_prefix, save_format, shape[-1], self.data_format)
         targets = sum(int(a[:1].nbytes) for a in self.targets.values())
-        self._bytes = 4 * int(np.prod(shape)) + targets
+        self._bytes: int = 4 * int(np.prod(shape)) + targets
         super().__init__(
             rows.stop - rows.start, copies, g, batch_size=batch_size, shuffle=shuffle, seed=seed
         )
