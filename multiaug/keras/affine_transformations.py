@@ -203,13 +203,14 @@ def apply_affine_transform(
 
     Args:
         x: rank 3.
-        theta: degrees, counter-clockwise as seen.
+        theta: degrees, clockwise as seen; Keras 3 turns the other way.
         tx: pixels along the rows' axis; positive moves content up.
         ty: pixels along the columns' axis; positive moves content left.
         shear: degrees.
         zx: of the rows' axis; above 1 zooms out.
         zy: of the columns' axis.
-        row_axis: which axis of the array counts rows.
+        row_axis: which axis of the array counts rows. Left out together with ``col_axis``, the
+            two that ``channel_axis`` leaves.
         col_axis: which counts columns.
         channel_axis: which counts channels.
         fill_mode: constant, nearest, reflect or wrap, as in scipy.ndimage.
@@ -225,6 +226,10 @@ def apply_affine_transform(
     given = {"theta": theta, "tx": tx, "ty": ty, "shear": shear, "zx": zx, "zy": zy}
     array = np.asarray(x)
     axes = (row_axis, col_axis, channel_axis)
+    if axes[:2] == (1, 2) and channel_axis % 3:
+        # Of releases before the last, rows and columns had other defaults: what is left.
+        first, second = (axis for axis in range(3) if axis != channel_axis % 3)
+        axes = (first, second, channel_axis)
     if array.ndim != 3 or sorted(axis % 3 for axis in axes) != [0, 1, 2]:
         raise ParameterError(
             "`row_axis`, `col_axis` and `channel_axis` must be the three axes of `x`, got "
