@@ -29,13 +29,17 @@ def fit_statistics(
     """Statistics of the pictures, and the entry that they are of; None where none are needed."""
     source = source_of(generator, x, "Input to `.fit()`")
     image = source.spec.reference() or next(iter(source.spec.entries))
+    if not isinstance(rounds, int | np.integer) or rounds < 1:
+        raise ParameterError(f"`rounds` must be a whole number, at least 1, got {rounds!r}.")
     wanted: list[Statistic] = []
     if generator.featurewise_center or generator.featurewise_std_normalization:
         wanted.append(Moments(entries=(image,)))
     if generator.zca_whitening:
-        wanted.append(ZCA(entries=(image,), centre="channel"))
-    if not isinstance(rounds, int | np.integer) or rounds < 1:
-        raise ParameterError(f"`rounds` must be a whole number, at least 1, got {rounds!r}.")
+        # With few records the classic's formula is one of all their directions.
+        records = len(source) * (int(rounds) if augment else 1)
+        size = int(np.prod(source.read([0])[image].shape[1:]))
+        all_of_them = max(1, records - 1) if records <= size else None
+        wanted.append(ZCA(entries=(image,), centre="channel", components=all_of_them))
     if not wanted:
         return None, image
     engine = Engine(generator, source.spec, image)
