@@ -41,6 +41,4 @@ def colours(count: int = 1000, side: int = 24) -> Arrays:
     picture = astronaut()
     rng = np.random.default_rng(1)
     tops, lefts = rng.integers(0, picture.shape[0] - side, (2, count))
-    return np.stack(
-        [picture[t : t + side, u : u + side] for t, u in zip(tops, lefts, strict=True)]
-    )
+    return np.stack([picture[t : t + side, u : u + side] for t, u in zip(tops, lefts, strict=True)])

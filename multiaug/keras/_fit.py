@@ -38,7 +38,7 @@ def fit_statistics(
         # With few records the classic's formula is one of all their directions.
         records = len(source) * (int(rounds) if augment else 1)
         size = int(np.prod(source.read([0])[image].shape[1:]))
-        all_of_them = max(1, records - 1) if records <= size else None
+        all_of_them = records if records <= size else None
         wanted.append(ZCA(entries=(image,), centre="channel", components=all_of_them))
     if not wanted:
         return None, image
