@@ -126,8 +126,11 @@ class _Work:
             else:
                 threads = self._threads(block.end - block.begin)
             parts += [partial(self._run_part, call, block, span, threads) for span in spans]
+        # Blocks of small pictures are for one thread each; of large ones, all threads share one.
+        size = blocks[-1].end
+        single = self._by_part or (self._threads(BLOCK) == 1 and self._threads(size) > 1)
         # Threads that met a new program together would each compile it.
-        alone = len(parts) if not self._by_part else 0 if self._compiled else 1
+        alone = len(parts) if not single else 0 if self._compiled else 1
         for part in parts[:alone]:
             part()
         self._compiled = True

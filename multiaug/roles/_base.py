@@ -108,7 +108,7 @@ def band_of(
 ) -> Band:
     """The band of a group, with what the spec says of its border and its invalid values."""
     fill: tuple[float, ...] | None
-    if group.border != "constant":
+    if group.border not in ("constant", "constant-hard"):
         fill = (0.0,)  # never read
     elif group.fill == "invalid":
         fill = None

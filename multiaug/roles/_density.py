@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 
 from ..sampling import Band, Site
-from ..spec import ChannelGroup, RoleFacts, register_role
+from ..spec import BORDERS, ChannelGroup, RoleFacts, register_role
 from ..typing import Array
 from ._base import View, band_of
 
@@ -19,7 +19,7 @@ class Density:
             kind="spatial",
             dtype_kinds="f",
             interpolations=("linear",),
-            borders=("constant", "edge", "reflect", "mirror", "wrap"),
+            borders=BORDERS,
         )
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..sampling import Band
-from ..spec import ChannelGroup, RoleFacts, register_role
+from ..spec import BORDERS, ChannelGroup, RoleFacts, register_role
 from ._base import View, band_of
 
 
@@ -15,7 +15,7 @@ class Intensity:
             "intensity",
             kind="spatial",
             interpolations=("linear", "nearest", "cubic", "spline3"),
-            borders=("constant", "edge", "reflect", "mirror", "wrap"),
+            borders=BORDERS,
             may_be_invalid=True,
             settings=frozenset({"range", "max_jump"}),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 
 from ..sampling import Band, Site
-from ..spec import ChannelGroup, RoleFacts, register_role
+from ..spec import BORDERS, ChannelGroup, RoleFacts, register_role
 from ..typing import Array
 from ._base import View, band_of
 
@@ -20,7 +20,7 @@ class Label:
             channels=1,
             dtype_kinds="bui",
             interpolations=("nearest", "majority"),
-            borders=("constant", "edge", "reflect", "mirror", "wrap"),
+            borders=BORDERS,
             default_fill="ignore",
             settings=frozenset({"ignore", "mirror_pairs"}),
         )

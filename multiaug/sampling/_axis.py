@@ -10,6 +10,13 @@ from ..typing import Array
 LIMIT = float(2**22)
 
 
+# As SciPy's modes "constant" and "wrap" have them: the picture ends at the centres of its outer
+# pixels, and repeats after one pixel less than it has.
+CLASSIC = ("constant-hard", "wrap-classic")
+# What lies outside is the fill.
+FILLED = ("constant", "constant-hard")
+
+
 def fold(index: Array, size: int, border: str) -> Array:
     """Index of the pixel that stands for ``index`` under a border rule.
 
@@ -17,13 +24,19 @@ def fold(index: Array, size: int, border: str) -> Array:
         index: int32, any value.
         size: number of pixels on the axis.
         border: ``edge`` (a a | a b c d | d d), ``reflect`` (b a | a b c d | d c), ``mirror``
-            (c b | a b c d | c b), ``wrap`` (c d | a b c d | a b); ``constant`` clips, and the
-            caller replaces what lies outside.
+            (c b | a b c d | c b), ``wrap`` (c d | a b c d | a b), ``wrap-classic``
+            (b c d | a b c d | b c); ``constant`` and ``constant-hard`` clip, and the caller
+            replaces what lies outside.
     """
-    if border in {"constant", "edge"}:
+    if border in FILLED or border == "edge":
         return jnp.clip(index, 0, size - 1)
     if border == "wrap":
         return jnp.mod(index, size)
+    if border == "wrap-classic":
+        period = max(size - 1, 1)
+        below = index + period * (-index // period + 1)
+        folded = jnp.where(index > period, jnp.mod(index, period), index)
+        return jnp.clip(jnp.where(index < 0, below, folded), 0, size - 1)
     if border == "reflect":
         folded = jnp.mod(index, 2 * size)
         return jnp.minimum(folded, 2 * size - 1 - folded)

@@ -20,15 +20,16 @@ import numpy as np
 from jax import lax
 
 from ..typing import Array, NDArray, SpatialShape
+from ._axis import CLASSIC
 from ._dtype import constant
 from ._lanes import Part, count_of, is_plain, rim_value, settled
 from ._plan import Band, Job, Task, coordinates, pixel_matrix, ratio
 
-_ABI = 2
+_ABI = 3
 _LIBRARY = Path(__file__).parent / "_native" / "libmultiaug.so"
 
 # As in warp.h.
-_BORDERS = ("constant", "edge", "reflect", "mirror", "wrap")
+_BORDERS = ("constant", "edge", "reflect", "mirror", "wrap", "constant-hard", "wrap-classic")
 _NEAREST, _LINEAR, _AWARE = 0, 1, 2
 _TYPES = {"uint8": 0, "uint16": 1, "float32": 2}
 _OTHER = 3
@@ -358,6 +359,8 @@ def _method(band: Band, dtype: np.dtype[Any]) -> int | None:
         return None
     if is_plain(band) and not changes:
         return _LINEAR if dtype.name in _TYPES else None
+    if band.border in CLASSIC:
+        return None
     known = band.invalid is not None or band.fill is None
     coded_fill = band.encode is not None and band.border == "constant" and band.fill is not None
     if dtype != np.float32 or band.max_jump is not None or not known or coded_fill:

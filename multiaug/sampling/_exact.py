@@ -7,7 +7,7 @@ from jax import lax
 
 from ..geometry import Map, centre
 from ..typing import Array, SpatialShape
-from ._axis import fold
+from ._axis import FILLED, fold
 from ._lanes import Reading
 from ._plan import Band, Exact, Site
 from ._taps import gather, is_valid, native_fill
@@ -36,7 +36,7 @@ def read_exactly(
         assert site is not None
         coded = band.encode(values.astype(jnp.float32), site)
         known = ~jnp.isnan(coded).any(-1, keepdims=True)
-    if inside is not None and band.border == "constant":
+    if inside is not None and band.border in FILLED:
         if band.fill is None:
             known = inside if known is None else known & inside
         elif known is not None:
@@ -67,7 +67,7 @@ def _follow(image: Array, band: Band, chart: Map, size_out: SpatialShape) -> tup
     height, width, channels = image.shape
     row, column, inside = _sources(chart, (height, width), size_out, band.border)
     values = gather(image.reshape(height * width, channels), row * width + column)
-    if band.border == "constant" and band.fill is not None:
+    if band.border in FILLED and band.fill is not None:
         values = jnp.where(inside, values, native_fill(band, image))
     return values, inside
 

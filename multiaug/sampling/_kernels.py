@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import jax.numpy as jnp
@@ -10,8 +11,10 @@ from jax import lax
 
 from ..geometry import LOST
 from ..typing import Array
+from ._axis import CLASSIC
 from ._blend import blend
 from ._dtype import cast
+from ._locate import fold_position
 from ._pick import pick
 from ._plan import Band, Grid, Job, LowPass, Site, positions, ratio
 from ._taps import HALF, gather, invalid_value, is_valid, native_fill, taps_of
@@ -42,6 +45,8 @@ def resample_array(
 def resample_band(
     image: Array, band: Band, job: Job, grid: Grid, low: LowPass | None, site: Site
 ) -> Array:
+    if band.border in CLASSIC:
+        return _resample_classic(image, band, job, grid, low, site)
     if band.method in {"nearest", "majority"}:
         values, known, outside = pick(image, band, grid)
     else:
@@ -56,6 +61,20 @@ def resample_band(
     if known is not None:
         values = jnp.where(known, values, invalid_value(band, image))
     return values
+
+
+def _resample_classic(
+    image: Array, band: Band, job: Job, grid: Grid, low: LowPass | None, site: Site
+) -> Array:
+    """Positions are folded between the outer pixels, beyond which splines are mirrored."""
+    height, width = image.shape[:2]
+    x, y = fold_position(grid.x, width, band.border), fold_position(grid.y, height, band.border)
+    inside = (x >= 0) & (y >= 0)
+    folded = grid._replace(x=jnp.maximum(x, 0), y=jnp.maximum(y, 0))
+    within = replace(band, border="mirror", fill=(0.0,))
+    values = resample_band(image, within, job, folded, low, site)
+    beyond = invalid_value(band, image) if band.fill is None else native_fill(band, image)
+    return jnp.where(inside[..., None], values, beyond)
 
 
 def validity(image: Array, job: Job, grid: Grid) -> Array:

@@ -18,6 +18,7 @@ import numpy as np
 from jax import lax
 
 from ..typing import Array, NDArray
+from ._axis import CLASSIC, FILLED
 from ._blend import bilinear, lowpass_of, prepared
 from ._dtype import constant, is_float
 from ._locate import Located, padded_shape
@@ -69,7 +70,10 @@ def lanes_of(
     for job in jobs:
         for band in job.bands:
             part, dtype = (job, band), dtypes[job.name]
-            if _is_packable(band, dtype, low):
+            filtered = low is not None and band.lowpass
+            if band.border in CLASSIC and (filtered or not is_plain(band)):
+                rest.append(part)
+            elif _is_packable(band, dtype, low):
                 bytes_.setdefault(band.border, []).append(part)
             elif band.method == "nearest" and band.invalid is None and band.fill is not None:
                 lanes.append(Nearest((part,), dtype))
@@ -159,7 +163,7 @@ def _nearest_of(taps: Sequence[Array], fx: Array, fy: Array) -> Array:
 
 def rim_value(band: Band, dtype: np.dtype[Any]) -> NDArray:
     """(C,) what stands beyond the picture; NaN where nothing does."""
-    if band.border != "constant" or band.fill is None:
+    if band.border not in FILLED or band.fill is None:
         return np.full((count_of(band),), np.nan if is_float(dtype) else 0, dtype)
     fill = np.stack([constant(value, dtype) for value in band.fill])
     return np.broadcast_to(fill, (count_of(band),))

@@ -41,7 +41,7 @@ def locate(grid: Grid, size: SpatialShape, border: str) -> Located:
     Args:
         grid: positions in pixels of the picture.
         size: (height, width) of the picture without its rim.
-        border: constant, edge, reflect, mirror or wrap.
+        border: see `fold`.
     """
     x, y = fold_position(grid.x, size[1], border), fold_position(grid.y, size[0], border)
     left, top = jnp.floor(x), jnp.floor(y)
@@ -55,6 +55,12 @@ def fold_position(c: Array, size: int, border: str) -> Array:
     c = jnp.where(jnp.isnan(c), FAR, c)
     if border == "constant":
         return jnp.clip(c, -1, size)
+    if border == "constant-hard":
+        return jnp.where((c >= 0) & (c <= size - 1), c, -1)
+    if border == "wrap-classic":
+        period = max(size - 1, 1)
+        below = c + period * (jnp.floor(-c / period) + 1)
+        c = jnp.where(c < 0, below, jnp.where(c > period, c - period * jnp.floor(c / period), c))
     if border == "wrap":
         c = c - size * jnp.floor(c / size)
         return jnp.clip(c, 0, size)

@@ -70,7 +70,7 @@ class Band:
     Args:
         channels: the slice of the last axis.
         method: nearest, linear, cubic, spline3 or majority.
-        border: constant, edge, reflect, mirror or wrap.
+        border: one of `multiaug.spec.BORDERS`.
         fill: values beyond a constant border, one or one per channel; None means invalid.
         invalid: ``"nan"``, a number, or None when every value is valid.
         joint: a pixel is invalid when any channel is NaN or all equal the number; else each

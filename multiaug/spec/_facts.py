@@ -12,7 +12,7 @@ from typing import Literal
 Kind = Literal["spatial", "points", "matrix", "value"]
 
 INTERPOLATIONS = ("nearest", "linear", "cubic", "spline3", "majority", "ray")
-BORDERS = ("constant", "edge", "reflect", "mirror", "wrap")
+BORDERS = ("constant", "edge", "reflect", "mirror", "wrap", "constant-hard", "wrap-classic")
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class RoleFacts:
             as ``f``).
         interpolations: allowed values of ``interpolation``, the default first.
         borders: allowed values of ``border``, the default first.
-        default_fill: what ``constant`` puts outside when the spec does not say: a number,
+        default_fill: what the constant borders put outside when the spec does not say: a number,
             ``invalid`` (the group's invalid value) or ``ignore`` (the ignore label, else 0).
         may_be_invalid: the role may declare an ``invalid`` value.
         default_invalid: the invalid value when the spec does not say (floating dtypes only).

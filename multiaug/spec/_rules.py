@@ -53,7 +53,9 @@ def spline_has_no_fill_of_nan(group: GroupDraft) -> Findings:
     if not _is_spline(group) or not any(ALL_DTYPES[name].kind == "f" for name in group.dtypes):
         return
     fill, border = group.get("fill"), group.get("border", group.facts.borders[0])
-    if border == "constant" and "nan" in (fill if isinstance(fill, list) else [fill]):
+    if border in ("constant", "constant-hard") and "nan" in (
+        fill if isinstance(fill, list) else [fill]
+    ):
         yield _no_spline(group, "a fill that is a number: the spline's prefilter spreads NaN")
 
 

@@ -57,8 +57,11 @@ class Spectrum:
 
     @property
     def rank(self) -> int:
-        """How many eigenvalues stand above what rounding leaves of zero."""
-        return int((self.eigenvalues > self.floor).sum())
+        """How many eigenvalues stand above what rounding leaves of zero.
+
+        At most n: the sums behind a covariance of floats may leave more than the floor allows.
+        """
+        return min(int((self.eigenvalues > self.floor).sum()), self.n)
 
     @property
     def floor(self) -> float:

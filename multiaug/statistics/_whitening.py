@@ -98,7 +98,7 @@ def gains_of(spectrum: Spectrum, rule: WhiteningRule) -> Gains:
         spectrum, eigenvalues=spectrum.eigenvalues[:count], vectors=spectrum.vectors[:count]
     )
     eigenvalues = kept.eigenvalues
-    above = eigenvalues > spectrum.floor
+    above = np.arange(len(eigenvalues)) < rank
     with np.errstate(divide="ignore"):
         if rule.eps_mode == "keras":
             root = np.sqrt(spectrum.n * eigenvalues)

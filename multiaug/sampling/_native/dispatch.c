@@ -2,7 +2,7 @@
 #include "warp.h"
 
 /* Changes whenever a structure of warp.h does. */
-int multiaug_abi(void) { return 2; }
+int multiaug_abi(void) { return 3; }
 
 void multiaug_warp_base(const Batch *);
 #ifdef WITH_AVX2

@@ -90,7 +90,7 @@ INLINE void NAME(row)(const Group *g, const Lane *l, const T *in, const Chunk *c
         } else if (r->place == EXACT) {
             for (int i = r->from; i < r->to; i++)
                 memcpy(out + i * S, in + c->index[i] * S, C * sizeof(T));
-        } else if (r->place == BEYOND && l->border == CONSTANT) {
+        } else if (r->place == BEYOND && is_filled(l->border)) {
             for (int i = r->from; i < r->to; i++)
                 memcpy(out + i * S, l->fill, C * sizeof(T));
         } else {

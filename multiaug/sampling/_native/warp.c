@@ -205,6 +205,9 @@ static void fetch(const Group *g, const Lane *l, const char *in, int64_t distanc
         __builtin_prefetch((const char *)((uintptr_t)in + (c->index[i] + distance) * pixel));
 }
 
+/* What lies outside is the fill. */
+INLINE int is_filled(int border) { return border == CONSTANT || border == CONSTANT_HARD; }
+
 /* The position inside the picture, or on its rim, that stands for c. */
 static float fold(float c, int size, int border)
 {
@@ -212,6 +215,15 @@ static float fold(float c, int size, int border)
         c = FAR;
     if (border == CONSTANT)
         return least(most(c, -1), size);
+    if (border == CONSTANT_HARD)
+        return c >= 0 && c <= size - 1 ? c : -1;
+    if (border == WRAP_CLASSIC) {
+        const float period = size > 1 ? size - 1 : 1;
+        if (c < 0)
+            c += period * (floorf(-c / period) + 1);
+        else if (c > period)
+            c -= period * floorf(c / period);
+    }
     if (border == WRAP) {
         c -= size * floorf(c / size);
         return least(most(c, 0), size);
@@ -237,7 +249,7 @@ static void fold_axis(float c, int size, int border, int32_t *index, int *out, f
     for (int t = 0; t < 2; t++) {
         /* A tap without weight must not be seen, whatever stands there. */
         int32_t i = (int32_t)whole + (*fraction > 0 ? t : 0);
-        out[t] = border == CONSTANT && (i < 0 || i >= size);
+        out[t] = is_filled(border) && (i < 0 || i >= size);
         if (border == WRAP && i >= size)
             i -= size;
         index[t] = i < 0 ? 0 : i >= size ? size - 1 : i;
@@ -251,7 +263,7 @@ static void fold_chunk(const Group *g, int border, Chunk *c)
         return;
     c->folded = border;
     for (const Run *r = c->runs; r < c->runs + c->n_runs; r++) {
-        if (r->place < BORDER || (border == CONSTANT && r->place == BEYOND))
+        if (r->place < BORDER || (is_filled(border) && r->place == BEYOND))
             continue;
         for (int i = r->from; i < r->to; i++) {
             Taps *t = c->taps + i;
@@ -264,7 +276,7 @@ static void fold_chunk(const Group *g, int border, Chunk *c)
 /* Nothing but the fill is seen there. */
 INLINE int is_fill(const Lane *l, const Chunk *c, int i)
 {
-    return c->place[i] == BEYOND && l->border == CONSTANT;
+    return c->place[i] == BEYOND && is_filled(l->border);
 }
 
 INLINE const char *tap_of(const Group *g, const Lane *l, const char *in, const Taps *t, int k,
@@ -430,7 +442,7 @@ INLINE void copies(const Group *g, const Lane *l, const char *in, const Chunk *c
         if (r->place <= EXACT) {
             for (int i = r->from; i < r->to; i++)
                 memcpy(out + i * pixel, in + at[i] * pixel, bytes);
-        } else if (r->place == BEYOND && l->border == CONSTANT) {
+        } else if (r->place == BEYOND && is_filled(l->border)) {
             for (int i = r->from; i < r->to; i++)
                 memcpy(out + i * pixel, l->fill, bytes);
         } else {
@@ -573,7 +585,7 @@ INLINE void lay_out_channels(const Group *g, const Lane *l, const float *in, con
         }
         for (; i < r->to; i++) {
             const Taps *t = c->taps + i;
-            const int beyond = r->place == BEYOND && l->border == CONSTANT;
+            const int beyond = r->place == BEYOND && is_filled(l->border);
             for (int k = 0; k < 4; k++) {
                 const char *at =
                     beyond ? l->fill : tap_of(g, l, (const char *)in, t, k, sizeof(float));

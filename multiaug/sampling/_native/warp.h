@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-enum { CONSTANT, EDGE, REFLECT, MIRROR, WRAP };
+enum { CONSTANT, EDGE, REFLECT, MIRROR, WRAP, CONSTANT_HARD, WRAP_CLASSIC };
 enum { NEAREST, LINEAR, AWARE };
 enum { U8, U16, F32, OTHER };
 

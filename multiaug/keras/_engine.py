@@ -1,0 +1,335 @@
+"""The pipelines behind a generator: its settings as transforms, and batches through them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import NotFittedError, ParameterError
+from ..pipeline import Pipeline, RecordParams
+from ..spec import DataSpec, EntrySpec
+from ..statistics import Statistics
+from ..transforms import Finishing, Transform, Whiten
+from ..typing import Key, NDArray
+from ._moves import (
+    ClassicBrightness,
+    ClassicChannelShift,
+    ClassicMatrix,
+    ClassicMove,
+    ClassicStandardize,
+    geometry_of,
+)
+from ._settings import border_of, method_of, pair_of, shift_of, zoom_of
+
+if TYPE_CHECKING:
+    from .image_data_generator import ImageDataGenerator
+
+# Shapes of batches whose memory is kept: whole ones, and the last of an epoch.
+_KEPT = 2
+_SUPPORTED = ("uint8", "uint16", "int16", "int32", "float16", "float32")
+
+
+@lru_cache(maxsize=64)
+def picture_spec(border: str, method: str, fill: float, channels: int | None = None) -> DataSpec:
+    """One picture, called ``image``."""
+    entry = EntrySpec.of_role(
+        "image", "intensity", channels=channels, border=border, interpolation=method, fill=fill
+    )
+    return DataSpec("multiaug.keras", [entry])
+
+
+def classic_spec(
+    generator: ImageDataGenerator, targets: Mapping[str, NDArray] | None = None
+) -> DataSpec:
+    """What records hold: the generator's spec, or a picture and its targets.
+
+    Of a given spec, channels with role intensity take border, fill and interpolation from the
+    generator; those of other roles keep their own.
+    """
+    border, method = border_of(generator.fill_mode), method_of(generator.interpolation_order)
+    fill = float(generator.cval)
+    if generator.spec is not None:
+        given = generator.spec
+        entries = [_with_settings(e, border, method, fill) for e in given.entries.values()]
+        return DataSpec(given.name, entries, given.camera, given.description)
+    if not targets:
+        return picture_spec(border, method, fill)
+    entries = [picture_spec(border, method, fill).entries["image"]]
+    for name, array in targets.items():
+        entries.append(_target_entry(name, array, border, method, fill))
+    return DataSpec("multiaug.keras", entries)
+
+
+def _with_settings(entry: EntrySpec, border: str, method: str, fill: float) -> EntrySpec:
+    groups = [
+        replace(g, border=border, interpolation=method, fill=(fill,))
+        if g.role == "intensity"
+        else g
+        for g in entry.groups
+    ]
+    return replace(entry, groups=tuple(groups))
+
+
+def _target_entry(name: str, array: NDArray, border: str, method: str, fill: float) -> EntrySpec:
+    """Floats are blended like the picture, whole numbers are class ids: copied."""
+    settings: dict[str, Any] = {"border": border, "fill": fill}
+    if array.dtype.kind == "f":
+        # Pictures without an axis of channels must say that they have one.
+        channels = 1 if array.ndim == 3 else None
+        return EntrySpec.of_role(
+            name, "intensity", channels=channels, interpolation=method, **settings
+        )
+    if array.ndim == 4 and array.shape[-1] != 1:
+        # One-hot masks and the like: single channels are labels, several are not.
+        return EntrySpec.of_role(name, "intensity", interpolation="nearest", **settings)
+    return EntrySpec.of_role(name, "label", **(settings | {"fill": float(int(fill))}))
+
+
+class Engine:
+    """A generator's pipelines for records of one kind.
+
+    Args:
+        generator: read anew for every batch, as users change its attributes.
+        spec: what records hold.
+        image: the name of the entry that is the picture.
+    """
+
+    def __init__(self, generator: ImageDataGenerator, spec: DataSpec, image: str) -> None:
+        self._generator, self.spec, self.image = generator, spec, image
+        self._memory: dict[Any, dict[str, Any]] = {}
+
+    def run(self, keys: Key | None, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
+        """A batch, augmented and standardised.
+
+        Args:
+            keys: typed keys (N,); None does not augment.
+            arrays: entry name -> (N, H, W[, C]).
+
+        Raises:
+            NotFittedError: the generator needs statistics and was not fitted.
+        """
+        g = self._generator
+        moving = [] if keys is None else moves(g, self.image)
+        function = g.preprocessing_function
+        last = self.standardizing(fitted=True)
+        first = moving if function is not None else [*moving, *last]
+        done = self._batch(("first", keys is None, function is None), first, keys, arrays)
+        if function is not None:
+            done[self.image] = self.prepared_by_function(done[self.image])
+            done = self._batch(("last",), last, None, done)
+        return done
+
+    def augment(self, keys: Key, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
+        """A batch, augmented only."""
+        return self._batch(("augment",), moves(self._generator, self.image), keys, arrays)
+
+    def prepare(self, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
+        """What `standardize` does before it uses statistics of the data set: what those see."""
+        done = dict(arrays)
+        if self._generator.preprocessing_function is not None:
+            done[self.image] = self.prepared_by_function(done[self.image])
+        return self._batch(("prepare",), self.standardizing(fitted=False), None, done)
+
+    def finish(self, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
+        """`run` without augmentation."""
+        return self.run(None, arrays)
+
+    def prepared_by_function(self, pictures: NDArray) -> NDArray:
+        """Each picture through the user's function, in the user's layout."""
+        function = self._generator.preprocessing_function
+        assert function is not None
+        first = self._generator.data_format == "channels_first"
+        done = []
+        for picture in pictures:
+            given = np.array(np.moveaxis(picture, -1, 0) if first else picture)
+            found = np.asarray(function(given))
+            if found.shape != given.shape:
+                raise ParameterError(
+                    "`preprocessing_function` must return an array of the shape that it got, "
+                    f"{given.shape}, got {found.shape}."
+                )
+            done.append(np.moveaxis(found, 0, -1) if first else found)
+        return np.ascontiguousarray(np.stack(done), np.float32)
+
+    def standardizing(self, *, fitted: bool) -> list[Transform]:
+        """The transforms behind the augmentation, where there are any."""
+        g = self._generator
+        mean = std = None
+        if fitted and g.featurewise_center:
+            mean = needed(g.mean, "featurewise_center")
+        if fitted and g.featurewise_std_normalization:
+            std = needed(g.std, "featurewise_std_normalization")
+        whitening: list[Transform] = []
+        if fitted and g.zca_whitening:
+            if g.assigned_matrix is not None:
+                first = g.data_format == "channels_first"
+                whitening = [ClassicMatrix(g.assigned_matrix, self.image, first)]
+            else:
+                whitening = [g.whitening()]
+                mean = None  # whitening subtracts it
+        rescale = float(g.rescale) if g.rescale else 1.0
+        plain = rescale == 1 and not g.samplewise_center and not g.samplewise_std_normalization
+        if plain and mean is None and std is None:
+            return whitening
+        step = ClassicStandardize(
+            rescale=rescale,
+            samplewise_center=bool(g.samplewise_center),
+            samplewise_std=bool(g.samplewise_std_normalization),
+            mean=None if mean is None else _last(mean, g),
+            std=None if std is None else _last(std, g),
+            entries=(self.image,),
+        )
+        return [step, *whitening]
+
+    def _batch(
+        self,
+        what: Any,
+        transforms: Sequence[Transform],
+        keys: Key | None,
+        arrays: Mapping[str, NDArray],
+    ) -> dict[str, NDArray]:
+        if not transforms:
+            return dict(arrays)
+        count = len(next(iter(arrays.values())))
+        if not count:
+            return dict(arrays)
+        pipeline = Pipeline(tuple(transforms), self.spec)
+        held = {n: np.asarray(a) for n, a in arrays.items()}
+        if keys is None:
+            done = pipeline.apply(_nothing_drawn(pipeline, held, count), held, check=False)
+            return {name: np.array(array) for name, array in done.items()}
+        # Fresh memory costs as much as the work: that of the results is used again.
+        kind = (what, *((n, a.shape, a.dtype) for n, a in held.items()))
+        out = self._memory.pop(kind, None)
+        done = pipeline.batch(keys, held, out=out, check=False)
+        own = {name: np.array(array) for name, array in done.items()}
+        if len(self._memory) < _KEPT:
+            self._memory[kind] = done
+        return own
+
+
+def moves(generator: ImageDataGenerator, image: str) -> list[Transform]:
+    """The augmentation of a generator; geometry first, so that masks with the same seed follow."""
+    g = generator
+    zoom = zoom_of(g.zoom_range)
+    move = ClassicMove(
+        rotation=float(g.rotation_range),
+        tx=shift_of(g.height_shift_range, "height_shift_range"),
+        ty=shift_of(g.width_shift_range, "width_shift_range"),
+        shear=float(g.shear_range),
+        zoom=(float(zoom[0]), float(zoom[1])),
+        isotropic=bool(g.isotropic_zoom),
+        flip_horizontal=bool(g.horizontal_flip),
+        flip_vertical=bool(g.vertical_flip),
+    )
+    found: list[Transform] = [] if move == ClassicMove() else [move]
+    if g.channel_shift_range:
+        found.append(ClassicChannelShift(float(g.channel_shift_range), (image,)))
+    if g.brightness_range is not None:
+        found.append(ClassicBrightness(pair_of(g.brightness_range, "brightness_range"), (image,)))
+    return found
+
+
+def needed(value: Any, setting: str) -> Any:
+    """A statistic.
+
+    Raises:
+        NotFittedError: there is none.
+    """
+    if value is None:
+        raise NotFittedError(
+            f"This ImageDataGenerator specifies `{setting}`, but it hasn't been fit on any "
+            "training data. Fit it first by calling `.fit(numpy_data)`."
+        )
+    return value
+
+
+def whitening_of(
+    statistics: Statistics, image: str, epsilon: float, eps_mode: str, rescale: float = 1.0
+) -> Whiten:
+    """ZCA as the classic has it; it said nothing of directions that it amplifies a lot."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return Whiten(  # type: ignore[call-arg]
+            statistics,
+            epsilon=epsilon,
+            eps_mode=eps_mode,
+            centre="channel",
+            entries=(image,),
+            rescale=rescale,
+        )
+
+
+def _last(value: Any, generator: ImageDataGenerator) -> NDArray:
+    """Broadcast shape of pictures with channels last, whatever the generator's layout."""
+    held = np.asarray(value, np.float32)
+    if generator.data_format == "channels_first" and held.ndim == 3:
+        held = np.moveaxis(held, 0, -1)
+    return held
+
+
+def _nothing_drawn(pipeline: Pipeline, arrays: Mapping[str, NDArray], count: int) -> RecordParams:
+    """Params of transforms that draw nothing."""
+    shape = arrays[pipeline.spec.reference(arrays) or next(iter(arrays))].shape[1:3]
+    drawing = [t for t in pipeline.transforms if not isinstance(t, Finishing)]
+    key: Any = np.zeros((count, 2), np.uint32)
+    return RecordParams(tuple({} for _ in drawing), key, shape, shape)
+
+
+def apply_parameters(
+    picture: NDArray, given: Mapping[str, Any], border: str, method: str, fill: float
+) -> NDArray:
+    """One picture (H, W, C) moved, and its values shifted and scaled, by given parameters.
+
+    Any dtype: those that the sampler does not know are computed in float32.
+    """
+    transforms: list[Transform] = []
+    values: list[dict[str, Any]] = []
+    geometry = geometry_of(given)
+    still = geometry_of({})
+    if any(geometry[name] != still[name] for name in geometry):
+        transforms.append(ClassicMove())
+        values.append(geometry)
+    for name, transform in (
+        ("channel_shift_intensity", ClassicChannelShift()),
+        ("brightness", ClassicBrightness()),
+    ):
+        if given.get(name) is not None:
+            transforms.append(transform)
+            values.append({name: np.float32(given[name])})
+    if not transforms:
+        return picture.copy()
+    dtype = picture.dtype
+    held = picture if dtype.name in _SUPPORTED else picture.astype(np.float32)
+    key: Any = np.zeros((1, 2), np.uint32)
+    params = RecordParams(
+        tuple({n: np.asarray(v)[None] for n, v in each.items()} for each in values),
+        key,
+        picture.shape[:2],
+        picture.shape[:2],
+    )
+    pipeline = Pipeline(tuple(transforms), picture_spec(border, method, fill))
+    done = pipeline.apply(params, {"image": np.ascontiguousarray(held)[None]}, check=False)
+    found = np.array(done["image"][0])
+    if found.dtype == dtype:
+        return found
+    return (np.floor(found + 0.5) if dtype.kind in "iub" else found).astype(dtype)
+
+
+def keys_of(seed: int, epoch: int, records: NDArray, copies: NDArray) -> Key:
+    """The key of every record, as a `Loader` has it."""
+    from ..loader import record_keys
+
+    return record_keys(seed, epoch, records, copies)
+
+
+def seed_of(seed: int | None) -> int:
+    """A seed for keys; None draws one from NumPy's global generator, which users seed."""
+    if seed is None:
+        return int(np.random.randint(2**31))  # noqa: NPY002
+    return int(seed) % 2**32

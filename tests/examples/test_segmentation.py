@@ -1,0 +1,31 @@
+"""The example trains, on what it says, and prints its table."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_it_trains_every_arm(tmp_path):
+    pytest.importorskip("equinox")
+    pytest.importorskip("optax")
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    script = str(ROOT / "examples" / "segmentation" / "main.py")
+    done = subprocess.run(
+        [sys.executable, script, "--steps", "2", "--seeds", "1", "--json", "table.json"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    table = json.loads((tmp_path / "table.json").read_text())
+    assert len(table) == 5
+    assert all(0 <= score <= 1 for arm in table.values() for score in arm["unseen"])
+    assert done.stdout.count("| RGB") == 5
