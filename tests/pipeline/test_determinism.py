@@ -12,8 +12,8 @@ from tests.pipeline.rich import PIPELINES, SHAPE, batch_of, digest, keys_of, par
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 
 # Every size of batch on one device for every pipeline. In a process of two devices each compiles:
-# where the pipeline is long, that is left to the night.
-ON_TWO = {name: (7, 64) if NIGHTLY or name == "affine" else () for name in PIPELINES}
+# that is left to the night, and by day test_parts.py has a short one there.
+ON_TWO = (7, 64) if NIGHTLY else ()
 
 CHILD = """
 import sys
@@ -63,9 +63,9 @@ def test_batches_devices_processes(name, fresh_python):
     for single, many in zip(jax.tree.leaves(alone), jax.tree.leaves(params), strict=True):
         assert np.asarray(single).tobytes() == np.asarray(many[9]).tobytes()
 
-    if ON_TWO[name]:
-        child = CHILD.format(name=name, sizes=ON_TWO[name])
-        expected = [digest(part(whole, slice(size))) for size in ON_TWO[name]]
+    if ON_TWO:
+        child = CHILD.format(name=name, sizes=ON_TWO)
+        expected = [digest(part(whole, slice(size))) for size in ON_TWO]
         assert fresh_python(child, devices=2, PYTHONHASHSEED="7").split() == expected
 
 
