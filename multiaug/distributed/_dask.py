@@ -99,6 +99,12 @@ class DaskRunner:
                 following = next(todo, None)
                 if following is not None:
                     submit(following)
+        except MultiaugError:
+            raise
+        except Exception as error:  # of the client itself
+            raise StoreError(
+                f"the cluster cannot be reached: {type(error).__name__}: {error}. {_AGAIN}"
+            ) from error
         finally:
             if client.status == "running":
                 client.cancel(list(names))

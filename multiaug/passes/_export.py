@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
@@ -17,12 +16,17 @@ from .._version import __version__
 from ..errors import ParameterError, StoreError
 from ..loader import chunked, random_order, record_keys
 from ..pipeline import Pipeline
-from ..store import ChunkedSource, RemoteWriter, ShardedWriter, Source, Structure, is_store
+from ..store import (
+    ChunkedSource,
+    Destination,
+    RemoteWriter,
+    ShardedWriter,
+    Source,
+    Structure,
+    is_store,
+)
 from ..typing import NDArray
 from ._runner import as_runner
-
-if TYPE_CHECKING:
-    from zarr.abc.store import Store
 
 _SCHEMA = "multiaug.export/1"
 _CHUNK_BYTES = 256 * 1024
@@ -35,7 +39,7 @@ _COMPUTING = threading.Lock()
 def export(
     source: Source,
     pipeline: Pipeline | None,
-    dest: str | os.PathLike[str] | Store,
+    dest: Destination,
     *,
     copies: int = 1,
     seed: int = 0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..errors import StoreError
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from zarr.abc.store import Store
 
     from ..spec import DataSpec
+
+Destination: TypeAlias = "str | os.PathLike[str] | Store"
+"""A folder, or an open store of zarr's."""
 
 # Two letters at least: C:\\data is a path.
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
@@ -26,7 +29,7 @@ def is_address(path: object) -> bool:
     return isinstance(path, str) and bool(_ADDRESS.match(path))
 
 
-def is_store(dest: str | os.PathLike[str] | Store) -> TypeIs[Store]:
+def is_store(dest: Destination) -> TypeIs[Store]:
     """Return whether something is an open store of zarr's."""
     if isinstance(dest, str | os.PathLike):
         return False

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 import time
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
@@ -19,6 +20,7 @@ from ._layout import Layout, MissingChunk
 from ._objects import FileObjects, Objects, read_at
 from ._pool import scratch
 from ._seek import ChunkPlaces
+from ._shards import OpenFile
 
 if TYPE_CHECKING:
     import zarr
@@ -163,15 +165,20 @@ class ArrayReader:
 
     def _seek(self, rows: NDArray, out: NDArray) -> None:
         """Read rows without the rest of their chunks."""
-        size = self.layout.record_bytes
-        memory = out.reshape(len(rows), -1).view(np.uint8)
+        size, length = self.layout.record_bytes, self.chunks[0]
+        memory = out.reshape(-1).view(np.uint8).data
+        zeros = (0,) * len(self._grid)
+        files: dict[int, OpenFile | None] = {}
         for place, row in enumerate(rows.tolist()):
-            chunk, inside = divmod(row, self.chunks[0])
-            found = self._places.file((chunk, *(0 for _ in self._grid)))
+            chunk, inside = divmod(row, length)
+            if chunk not in files:
+                files[chunk] = self._places.file((chunk, *zeros))
+            found, got = files[chunk], 0
             if found is not None:
-                start = found.start + inside * size
-                whole = read_at(found.handle, start, size, memory[place]).size == size
-            if found is None or not whole:
+                target = memory[place * size : (place + 1) * size]
+                with suppress(OSError):
+                    got = os.preadv(found.handle, [target], found.start + inside * size)
+            if got != size:
                 # Something is wrong with the chunk; reading all of it says what.
                 out[place] = self._chunk(chunk, inside + 1)[inside]
 
