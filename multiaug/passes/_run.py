@@ -30,12 +30,16 @@ from ..statistics import (
 )
 from ..typing import NDArray
 from ._checkpoint import Checkpoint
-from ._plan import Plan, Task
+from ._plan import Plan, Task, row_bytes
 from ._records import Piece, Records, Target, holes
 
 # A leaf has as many records, or fewer where they are large.
 _FLUSH_ROWS = 8192
 _FLUSH_BYTES = 2**30
+
+# Every step of a second look goes through all eigenvectors: few records at once are slow.
+_LOOK_ROWS = 512
+_LOOK_BYTES = 2**27
 
 Step = tuple[int, int | None]
 """(i, None) reads group i of blocks; (i, j) pairs it with group j."""
@@ -126,17 +130,23 @@ class FitRun:
         return self._results()
 
     def _look_again(self) -> None:
-        """The second look at the records: one block after the other, as in the first pass."""
-        begun = self._looked
-        for position in range(begun, len(self._records.chunks)):
-            for piece in self._records.read([position], self._targets):
-                for task, item in zip(self._plan.tasks, self._items, strict=True):
+        """The second look at the records, in order; see `_LOOK_ROWS`."""
+        begun, count = self._looked, len(self._records.chunks)
+        stride = self._look_blocks()
+        for start in range(begun, count, stride):
+            parts: list[list[tuple[NDArray, NDArray]]] = [[] for _ in self._items]
+            for piece in self._records.read(
+                range(start, min(start + stride, count)), self._targets
+            ):
+                for task, item, held in zip(self._plan.tasks, self._items, parts, strict=True):
                     if isinstance(item, SecondLook):
-                        rows, positions = self._rows_of(task, piece)
-                        if len(rows):
-                            item.add(rows, int(positions[0]))
+                        held.append(self._rows_of(task, piece))
                 self._tick(len(piece.position))
-            self._looked += 1
+            for item, held in zip(self._items, parts, strict=True):
+                full = [part for part in held if len(part[0])]
+                if full and isinstance(item, SecondLook):
+                    item.add(np.concatenate([rows for rows, _ in full]), int(full[0][1][0]))
+            self._looked = min(start + stride, count)
             if self._checkpoint.is_due:
                 self._save()
         if self._looked > begun:
@@ -198,6 +208,12 @@ class FitRun:
         ends = [i + 1 for i, (group, _) in enumerate(self._steps) if self._flushes(group)]
         ends += [count] if ends[-1:] != [count] else []
         return list(zip([0, *ends[:-1]], ends, strict=True))
+
+    def _look_blocks(self) -> int:
+        """Blocks that a second look takes at once."""
+        widest = max(row_bytes(target) for target in self._targets)
+        rows = min(_LOOK_ROWS, _LOOK_BYTES // widest)
+        return max(1, rows // self._records.rows_per_block)
 
     def _make_groups(self) -> list[list[int]]:
         """Neighbouring blocks that are read together."""
