@@ -16,30 +16,22 @@ import numpy as np
 from ..errors import NotFittedError, RecordError
 from ..statistics import (
     Accumulator,
-    CovarianceState,
-    DualBasis,
-    GramState,
     Item,
-    LowRankState,
     MomentsState,
     PairBlocks,
-    RayleighRitz,
     SecondLook,
     Seen,
     State,
 )
 from ..typing import NDArray
 from ._checkpoint import Checkpoint
-from ._plan import Plan, Task, row_bytes
+from ._looks import blocks_at_once, look_of, results_of
+from ._plan import Plan, Task
 from ._records import Piece, Records, Target, holes
 
 # A leaf has as many records, or fewer where they are large.
 _FLUSH_ROWS = 8192
 _FLUSH_BYTES = 2**30
-
-# Every step of a second look goes through all eigenvectors: few records at once are slow.
-_LOOK_ROWS = 512
-_LOOK_BYTES = 2**27
 
 Step = tuple[int, int | None]
 """(i, None) reads group i of blocks; (i, j) pairs it with group j."""
@@ -124,15 +116,15 @@ class FitRun:
             self._gather()
             if self._done:
                 self._save()
-            self._items = [self._look_of(task, state) for task, state in self._ended()]
+            self._items = [look_of(task, state) for task, state in self._ended()]
         if self.looks_again:
             self._look_again()
-        return self._results()
+        return results_of(self._plan.tasks, self._items)
 
     def _look_again(self) -> None:
-        """The second look at the records, in order; see `_LOOK_ROWS`."""
+        """The second look at the records, in order."""
         begun, count = self._looked, len(self._records.chunks)
-        stride = self._look_blocks()
+        stride = blocks_at_once(self._targets, self._records.rows_per_block)
         for start in range(begun, count, stride):
             parts: list[list[tuple[NDArray, NDArray]]] = [[] for _ in self._items]
             for piece in self._records.read(
@@ -208,12 +200,6 @@ class FitRun:
         ends = [i + 1 for i, (group, _) in enumerate(self._steps) if self._flushes(group)]
         ends += [count] if ends[-1:] != [count] else []
         return list(zip([0, *ends[:-1]], ends, strict=True))
-
-    def _look_blocks(self) -> int:
-        """Blocks that a second look takes at once."""
-        widest = max(row_bytes(target) for target in self._targets)
-        rows = min(_LOOK_ROWS, _LOOK_BYTES // widest)
-        return max(1, rows // self._records.rows_per_block)
 
     def _make_groups(self) -> list[list[int]]:
         """Neighbouring blocks that are read together."""
@@ -380,26 +366,6 @@ class FitRun:
                     + (f", {self.dropped} were left out for NaN." if self.dropped else ".")
                 )
             yield task, state
-
-    def _look_of(self, task: Task, state: State) -> State | SecondLook:
-        """The second look that a state asks for, or the state."""
-        if isinstance(state, GramState):
-            assert task.request is not None
-            return DualBasis(state, task.request.centre, task.components)
-        if isinstance(state, LowRankState) and task.request is not None:
-            return RayleighRitz(state, task.request.centre)
-        return state
-
-    def _results(self) -> list[tuple[Task, str, Item]]:
-        results: list[tuple[Task, str, Item]] = []
-        for task, item in zip(self._plan.tasks, self._items, strict=True):
-            if isinstance(item, SecondLook):
-                results.append((task, "zca", item.spectrum()))
-                continue
-            results.append((task, task.name, item))
-            if isinstance(item, CovarianceState) and task.request is not None:
-                results.append((task, "zca", item.spectrum(task.request.centre)))
-        return results
 
 
 def _joined(parts: list[tuple[NDArray, NDArray]]) -> tuple[NDArray, int]:
