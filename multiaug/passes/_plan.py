@@ -175,7 +175,7 @@ def _plan_zca(
     k_low = _lowrank_components(request, n, d, left)
     needs = {
         "primal": 40 * d * d,
-        "dual": _dual_bytes(n, d, k_dual, _pair_rows(n, d, target, left) * _row_bytes(target)),
+        "dual": _dual_bytes(n, d, k_dual, _pair_rows(n, d, target, left) * row_bytes(target)),
         "lowrank": _lowrank_bytes(d, k_low) if k_low else _lowrank_bytes(d, 1),
     }
     fits = {name: need <= left for name, need in needs.items()}
@@ -218,14 +218,15 @@ def _plan_zca(
         plan.tasks.append(Task(target, LowRank(components=k_low, **where), "lowrank", request))
 
 
-def _row_bytes(target: Target) -> int:
+def row_bytes(target: Target) -> int:
+    """What one record takes as it is summed."""
     held = {"float": 4, "wide": 8}.get(kind_of(target.dtype))
     return target.size * (held or np.dtype(target.dtype).itemsize)
 
 
 def _pair_rows(n: int, d: int, target: Target, left: int) -> int:
     """Records of one side of a pair: two sides in a quarter of the memory."""
-    fitting = max(1, int(max(left, 0) // 4 // (2 * _row_bytes(target))))
+    fitting = max(1, int(max(left, 0) // 4 // (2 * row_bytes(target))))
     # As few blocks as fit, all about as long: every pair of blocks is read once.
     return -(-n // -(-n // min(n, fitting)))
 

@@ -16,20 +16,16 @@ import numpy as np
 from ..errors import NotFittedError, RecordError
 from ..statistics import (
     Accumulator,
-    CovarianceState,
-    DualBasis,
-    GramState,
     Item,
-    LowRankState,
     MomentsState,
     PairBlocks,
-    RayleighRitz,
     SecondLook,
     Seen,
     State,
 )
 from ..typing import NDArray
 from ._checkpoint import Checkpoint
+from ._looks import blocks_at_once, look_of, results_of
 from ._plan import Plan, Task
 from ._records import Piece, Records, Target, holes
 
@@ -120,23 +116,29 @@ class FitRun:
             self._gather()
             if self._done:
                 self._save()
-            self._items = [self._look_of(task, state) for task, state in self._ended()]
+            self._items = [look_of(task, state) for task, state in self._ended()]
         if self.looks_again:
             self._look_again()
-        return self._results()
+        return results_of(self._plan.tasks, self._items)
 
     def _look_again(self) -> None:
-        """The second look at the records: one block after the other, as in the first pass."""
-        begun = self._looked
-        for position in range(begun, len(self._records.chunks)):
-            for piece in self._records.read([position], self._targets):
-                for task, item in zip(self._plan.tasks, self._items, strict=True):
+        """The second look at the records, in order."""
+        begun, count = self._looked, len(self._records.chunks)
+        stride = blocks_at_once(self._targets, self._records.rows_per_block)
+        for start in range(begun, count, stride):
+            parts: list[list[tuple[NDArray, NDArray]]] = [[] for _ in self._items]
+            for piece in self._records.read(
+                range(start, min(start + stride, count)), self._targets
+            ):
+                for task, item, held in zip(self._plan.tasks, self._items, parts, strict=True):
                     if isinstance(item, SecondLook):
-                        rows, positions = self._rows_of(task, piece)
-                        if len(rows):
-                            item.add(rows, int(positions[0]))
+                        held.append(self._rows_of(task, piece))
                 self._tick(len(piece.position))
-            self._looked += 1
+            for item, held in zip(self._items, parts, strict=True):
+                full = [part for part in held if len(part[0])]
+                if full and isinstance(item, SecondLook):
+                    item.add(np.concatenate([rows for rows, _ in full]), int(full[0][1][0]))
+            self._looked = min(start + stride, count)
             if self._checkpoint.is_due:
                 self._save()
         if self._looked > begun:
@@ -364,26 +366,6 @@ class FitRun:
                     + (f", {self.dropped} were left out for NaN." if self.dropped else ".")
                 )
             yield task, state
-
-    def _look_of(self, task: Task, state: State) -> State | SecondLook:
-        """The second look that a state asks for, or the state."""
-        if isinstance(state, GramState):
-            assert task.request is not None
-            return DualBasis(state, task.request.centre, task.components)
-        if isinstance(state, LowRankState) and task.request is not None:
-            return RayleighRitz(state, task.request.centre)
-        return state
-
-    def _results(self) -> list[tuple[Task, str, Item]]:
-        results: list[tuple[Task, str, Item]] = []
-        for task, item in zip(self._plan.tasks, self._items, strict=True):
-            if isinstance(item, SecondLook):
-                results.append((task, "zca", item.spectrum()))
-                continue
-            results.append((task, task.name, item))
-            if isinstance(item, CovarianceState) and task.request is not None:
-                results.append((task, "zca", item.spectrum(task.request.centre)))
-        return results
 
 
 def _joined(parts: list[tuple[NDArray, NDArray]]) -> tuple[NDArray, int]:

@@ -75,7 +75,10 @@ def test_a_fit_that_was_cut_short_continues(name, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("centre", ["pixel", "channel"])
 @pytest.mark.parametrize("solver", ["dual", "lowrank"])
-def test_a_second_look_that_was_cut_short_continues(solver, centre, tmp_path):
+def test_a_second_look_that_was_cut_short_continues(solver, centre, tmp_path, monkeypatch):
+    from multiaug.passes import _looks
+
+    monkeypatch.setattr(_looks, "_LOOK_ROWS", 8)
     records = pictures(96)
     statistics = [ma.Moments(), ma.ZCA(components=5, centre=centre)]
     kwargs = {"solver": solver, "progress": False}
@@ -94,6 +97,8 @@ def test_a_second_look_that_was_cut_short_continues(solver, centre, tmp_path):
 SCRIPT = """
 import sys
 import multiaug as ma
+from multiaug.passes import _looks
+_looks._LOOK_ROWS = 8
 source = ma.open_source(sys.argv[1])
 stats = ma.fit(source, ma.Moments(), ma.ZCA(components=60), progress=False, solver=sys.argv[4],
                checkpoint=sys.argv[2], checkpoint_every=0)
@@ -104,7 +109,10 @@ stats.save(sys.argv[3])
 
 # Dual and lowrank spend most of their checkpoints in the second look at the records.
 @pytest.mark.parametrize("solver", ["primal", "dual", "lowrank"] if NIGHTLY else ["primal"])
-def test_kill_at_random_moments(solver, tmp_path):
+def test_kill_at_random_moments(solver, tmp_path, monkeypatch):
+    from multiaug.passes import _looks
+
+    monkeypatch.setattr(_looks, "_LOOK_ROWS", 8)
     records = pictures(2400 if NIGHTLY else 480)
     store = ma.write_zarr(tmp_path / "data.zarr", [{"image": records}], SPEC, chunk=8)
     source = ma.open_source(store)
