@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+SETTINGS = ("--steps", "2", "--seeds", "1", "--rows", "coordinates moved")
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -17,18 +18,7 @@ def test_it_trains_and_prints_its_table(tmp_path):
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     script = str(ROOT / "examples" / "segmentation" / "main.py")
     done = subprocess.run(
-        [
-            sys.executable,
-            script,
-            "--steps",
-            "2",
-            "--seeds",
-            "1",
-            "--rows",
-            "coordinates moved",
-            "--json",
-            "table.json",
-        ],
+        [sys.executable, script, *SETTINGS, "--json", "table.json"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
