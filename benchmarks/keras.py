@@ -97,13 +97,13 @@ def _flow(make: Any, row: Row, x: np.ndarray) -> Callable[[], Any]:
     return take
 
 
-def rate(take: Callable[[], Any], seconds: float) -> tuple[float, float]:
+def rate(take: Callable[[], Any], seconds: float, least: int) -> tuple[float, float]:
     """Pictures per second of the clock, and per second of processor time.
 
-    Over whole batches; 16 at least, which is a whole group of ours.
+    Over whole batches, ``least`` of them at least: ours makes small pictures 16 batches at a time.
     """
     begin, work, count = time.perf_counter(), time.process_time(), 0
-    while (spent := time.perf_counter() - begin) < seconds or count < 16 * BATCH:
+    while (spent := time.perf_counter() - begin) < seconds or count < least * BATCH:
         count += len(take()[0])
     return count / spent, count / (time.process_time() - work)
 
@@ -111,10 +111,12 @@ def rate(take: Callable[[], Any], seconds: float) -> tuple[float, float]:
 def measure(row: Row, seconds: float, pairs: int) -> dict[str, Any]:
     x = pictures(row)
     first, second = classic(row, x), ours(row, x)
-    found = []
+    found, least = [], 16 if row.shape[0] < 100 else 2
     for number in range(pairs):
         both = [(first, "classic"), (second, "ours")]
-        rates = {name: rate(take, seconds) for take, name in both[:: 1 if number % 2 else -1]}
+        rates = {
+            name: rate(take, seconds, least) for take, name in both[:: 1 if number % 2 else -1]
+        }
         slow, fast = rates["classic"], rates["ours"]
         found.append((slow[0], fast[0], fast[0] / slow[0], fast[1] / slow[1]))
     slow, fast, ratio, work = (statistics.median(column) for column in zip(*found, strict=True))
