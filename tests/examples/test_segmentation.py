@@ -12,6 +12,8 @@ SETTINGS = ("--steps", "2", "--seeds", "1", "--rows", "coordinates moved")
 ROOT = Path(__file__).resolve().parents[2]
 
 
+# Compiling the gradient of a U-Net takes half a minute.
+@pytest.mark.skipif(os.environ.get("HYPOTHESIS_PROFILE") != "nightly", reason="nightly only")
 def test_it_trains_and_prints_its_table(tmp_path):
     pytest.importorskip("equinox")
     pytest.importorskip("optax")

@@ -131,7 +131,7 @@ print("trained")
 """
 
 
-@pytest.mark.parametrize("backend", ["jax", "torch"])
+@pytest.mark.parametrize("backend", ["jax", "torch"] if NIGHTLY else ["jax"])
 def test_models_fit_evaluate_and_predict(fresh_python, backend):
     pytest.importorskip(backend)
     code = FIT.format(backend=backend)
