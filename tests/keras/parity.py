@@ -29,8 +29,11 @@ def cases():
     return [(*pair, *rest[(5 * i) % len(rest)], 42) for i, pair in enumerate(pairs)]
 
 
-def parameters(rng, shape):
-    """A random dictionary; some keys are missing, as users leave them out."""
+def parameters(rng, shape, shifts=True):
+    """A random dictionary; some keys are missing, as users leave them out.
+
+    Channel shifts are in all of a case or in none: each is a program of its own to compile.
+    """
     drawn = {
         "theta": rng.uniform(-180, 180),
         "tx": rng.uniform(-0.4, 0.4) * shape[0],
@@ -40,9 +43,9 @@ def parameters(rng, shape):
         "zy": rng.uniform(0.5, 1.6),
         "flip_horizontal": bool(rng.integers(2)),
         "flip_vertical": bool(rng.integers(2)),
-        "channel_shift_intensity": rng.uniform(-40, 40),
     }
-    return {name: value for name, value in drawn.items() if rng.random() < 0.8}
+    given = {name: value for name, value in drawn.items() if rng.random() < 0.8}
+    return given | ({"channel_shift_intensity": rng.uniform(-40, 40)} if shifts else {})
 
 
 def smooth_places(shape, given, order, mode):
