@@ -8,7 +8,7 @@ PYTEST_ARGS ?=
 BIN := $(VENV)/bin
 # Further requirements of an installation; `make floors` pins the oldest releases with it.
 PINS ?=
-INSTALL := $(BIN)/python -m pip install --quiet --no-input --disable-pip-version-check
+INSTALL := $(BIN)/python -m pip install --quiet --no-input --no-compile --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test nightly lint types check floors format bench clean

@@ -19,7 +19,9 @@ SEEDS = range(8) if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else (1,)
 def test_every_registered_transform_has_a_case():
     # These need statistics of their frame; tests/transforms/test_whiten.py has their promises.
     fitted = {"Standardize", "Whiten"}
-    assert {type(case).__name__ for case in CASES.values()} == set(REGISTRY) - fitted
+    # Those of multiaug.keras, which need not be imported, are compared with the classic's.
+    own = {n for n, made in REGISTRY.items() if made.__module__.startswith("multiaug.transforms")}
+    assert {type(case).__name__ for case in CASES.values()} == own - fitted
 
 
 def test_the_first_draws_of_every_transform_are_frozen():
