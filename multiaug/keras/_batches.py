@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import ParameterError
 from ..typing import NDArray
 from ._engine import Engine, keys_of
+from ._saving import Saver
 from .iterator import Iterator
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ class PictureIterator(Iterator):
         generator: of the augmentation; None hands pictures out as they are.
         settings: of `Iterator`.
     """
+
+    data_format: str
+    dtype: str
+    _saver: Saver | None
 
     def __init__(
         self, records: int, copies: int, generator: ImageDataGenerator | None, **settings: Any
@@ -58,6 +63,16 @@ class PictureIterator(Iterator):
     def _finished(self, index_array: NDArray, arrays: Mapping[str, NDArray]) -> Any:
         """The batch that the user gets, of augmented entries."""
         raise NotImplementedError
+
+    def _handed_out(self, pictures: NDArray, index_array: NDArray) -> NDArray:
+        """Pictures (n, H, W, C) in the user's layout and dtype; saved where that is asked for."""
+        x = pictures
+        if self.data_format == "channels_first":
+            x = np.ascontiguousarray(np.moveaxis(x, -1, 1))
+        x = x.astype(self.dtype, copy=False)
+        if self._saver is not None:
+            self._saver(x, index_array, self._epoch)
+        return x
 
     def _record_bytes(self) -> int:
         """Of one record in float32."""

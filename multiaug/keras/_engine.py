@@ -135,10 +135,6 @@ class Engine:
             done[self.image] = self.prepared_by_function(done[self.image])
         return self._batch(("prepare",), self.standardizing(fitted=False), None, done)
 
-    def finish(self, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
-        """`run` without augmentation."""
-        return self.run(None, arrays)
-
     def prepared_by_function(self, pictures: NDArray) -> NDArray:
         """Each picture through the user's function, in the user's layout."""
         function = self._generator.preprocessing_function

@@ -163,12 +163,7 @@ class BatchFromFilesMixin(PictureIterator):
         return np.ascontiguousarray(array, np.float32)
 
     def _finished(self, index_array: NDArray, arrays: Mapping[str, NDArray]) -> Any:
-        x = arrays[self._image()]
-        if self.data_format == "channels_first":
-            x = np.ascontiguousarray(np.moveaxis(x, -1, 1))
-        x = x.astype(self.dtype, copy=False)
-        if self._saver is not None:
-            self._saver(x, index_array, self._epoch)
+        x = self._handed_out(arrays[self._image()], index_array)
         records = self.records_of(index_array)
         if self.class_mode is None:
             return x

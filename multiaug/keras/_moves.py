@@ -205,10 +205,10 @@ class ClassicStandardize(Photometric):
         """The five steps, in the classic's order."""
         values = values * np.float32(self.rescale)
         if self.samplewise_center:
-            values = values - _mean(values, target)
+            values = values - target.mean(values)
         if self.samplewise_std:
-            centred = values - _mean(values, target)
-            values = values / (jnp.sqrt(_mean(centred * centred, target)) + np.float32(1e-6))
+            centred = values - target.mean(values)
+            values = values / (jnp.sqrt(target.mean(centred * centred)) + np.float32(1e-6))
         if self.mean is not None:
             values = values - _channels(self.mean, values, target)
         if self.std is not None:
@@ -243,14 +243,6 @@ class ClassicMatrix(Finishing):
     def unfinish(self, spec: DataSpec, batch: Mapping[str, Any]) -> dict[str, Any]:
         """Not offered: the matrix need not have an inverse."""
         raise ParameterError("`zca_whitening_matrix` that was assigned cannot be inverted.")
-
-
-def _mean(values: Array, target: Target) -> Array:
-    if target.valid is None:
-        return values.mean()
-    valid = jnp.broadcast_to(target.valid, values.shape)
-    count = jnp.maximum(valid.sum(), 1).astype(jnp.float32)
-    return jnp.where(valid, values, 0).sum() / count
 
 
 def _channels(given: Any, values: Array, target: Target) -> Array:

@@ -367,7 +367,7 @@ class ImageDataGenerator(FittedStatistics):
         spec = classic_spec(self)
         image = spec.reference() or "image"
         engine = Engine(self, spec, image)
-        done = engine.finish({image: np.array(batch, np.float32)})[image]
+        done = engine.run(None, {image: np.array(batch, np.float32)})[image]
         found = self._in_format(np.array(done)).astype(self.dtype, copy=False)
         return found if given.ndim == 4 else found[0]
 

@@ -143,12 +143,7 @@ class NumpyArrayIterator(PictureIterator):
         return np.moveaxis(pictures, 1, -1) if self.data_format == "channels_first" else pictures
 
     def _finished(self, index_array: NDArray, arrays: Mapping[str, NDArray]) -> Any:
-        x = arrays[self._image]
-        if self.data_format == "channels_first":
-            x = np.ascontiguousarray(np.moveaxis(x, -1, 1))
-        x = x.astype(self.dtype, copy=False)
-        if self._saver is not None:
-            self._saver(x, index_array, self._epoch)
+        x = self._handed_out(arrays[self._image], index_array)
         records = self.records_of(index_array)
         inputs = [x, *(array[records] for array in self.x_misc)] if self.x_misc else x
         others = {n: a for n, a in arrays.items() if n != self._image}

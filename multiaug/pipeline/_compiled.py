@@ -23,7 +23,8 @@ from ..typing import Array, NDArray
 from ._blocks import BLOCK, Recent, cut, part_length, program_key, some_of, whole_block
 from ._params import RecordParams
 from ._run import Run, prepare
-from ._target import Results, Target, empty, sharing_devices, view_of
+from ._scratch import Scratch, in_place, rows_of_channels
+from ._target import Results, Target, sharing_devices
 from ._threads import in_threads
 from ._values import Looker
 
@@ -86,7 +87,7 @@ class _Work:
         self.sampled, self.results = sampled, results
         self._touched = touched
         self._by_part = kernel.dense or bool(touched)
-        self._idle: list[_Memory] = []
+        self._idle: list[Scratch] = []
         self._compiled = False
 
     def release(self) -> None:
@@ -141,7 +142,7 @@ class _Work:
         try:
             memory = self._idle.pop()
         except IndexError:
-            memory = _Memory()
+            memory = Scratch()
         geometry, tables = block.whole or block.plan(
             np.int32(first), fields=memory.fields(self.kernel.fields(block.length))
         )
@@ -158,7 +159,7 @@ class _Work:
         bound = self.kernel.bind(
             {name: array[span] for name, array in call.pictures.items()},
             results,
-            jax.tree.map(_in_place, geometry),
+            jax.tree.map(in_place, geometry),
             call.checks,
             self._blocks(size, threads),
         )
@@ -230,42 +231,6 @@ class _Block:
     whole: _Planned | None
 
 
-class _Memory:
-    """What a thread uses again for every part.
-
-    That is positions, sampled pictures, and those that were changed afterwards.
-    """
-
-    def __init__(self) -> None:
-        self.pictures: dict[str, NDArray] = {}
-        self.positions: list[Array] | None = None
-        self.kept: dict[str, Array] | None = None
-
-    def fields(self, shapes: Sequence[jax.ShapeDtypeStruct]) -> list[Any]:
-        """Memory for positions, to be donated."""
-        if self.positions is not None:
-            return self.positions
-        return [np.zeros(s.shape, s.dtype) for s in shapes]
-
-    def sampled(self, name: str, length: int, shape: jax.ShapeDtypeStruct) -> NDArray:
-        """(length, h, w, C), whatever it holds."""
-        if name not in self.pictures:
-            self.pictures[name] = empty((length, *shape.shape), shape.dtype)
-            self.pictures[name][...] = 0
-        return self.pictures[name]
-
-    def done(self, length: int, shapes: Mapping[str, jax.ShapeDtypeStruct]) -> dict[str, Any]:
-        """Name -> (length, h, w * C), to be donated."""
-        if self.kept is not None:
-            return self.kept
-        return {n: np.zeros((length, *_long(s.shape)), s.dtype) for n, s in shapes.items()}
-
-
-def _in_place(array: Array) -> NDArray:
-    """What has been computed, so that it can still be donated."""
-    return view_of(jax.block_until_ready(array))
-
-
 def _checks(pictures: Mapping[str, NDArray], look: Looker | None) -> dict[str, NDArray]:
     """What the kernel can look at; the rest is looked at here."""
     checks: dict[str, NDArray] = {}
@@ -324,17 +289,12 @@ def _finish_records(
         changed = task.after(mine, given)
         return {
             n: lax.dynamic_update_index_in_dim(
-                held, changed[n].reshape(_long(changed[n].shape)), i, 0
+                held, changed[n].reshape(rows_of_channels(changed[n].shape)), i, 0
             )
             for n, held in done.items()
         }
 
     return lax.fori_loop(0, span[1], step, done)  # type: ignore[no-any-return]
-
-
-def _long(shape: Sequence[int]) -> tuple[int, ...]:
-    """Rows of all channels: loops over three of them are too short to be vectorised."""
-    return shape[0], shape[1] * shape[2]
 
 
 def _shapes(pictures: _Pictures, size: int) -> dict[str, jax.ShapeDtypeStruct]:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from ..errors import StoreError
 from ..files import array_bytes
 from ..typing import NDArray
-from ._layout import Layout
 from ._marker import ATTRIBUTE
 from ._objects import StoreObjects, patiently
 from ._sharded import ShardedWriter
@@ -101,19 +100,8 @@ class RemoteWriter(ShardedWriter):
 
     def finish(self) -> Any:
         """See `ShardedWriter.finish`; returns the store."""
-        import zarr
-
         entries = self._entries()
-        missing = sorted(set(range(self.block_count)) - set(entries))
-        if missing:
-            raise StoreError(f"{self.store}: block {missing[0]} was never written.")
-        group = zarr.open_group(self.store, mode="r+")
-        for name in self.structure:
-            array = group[name]
-            assert isinstance(array, zarr.Array)
-            lost = next(Layout(array, StoreObjects(self.store)).missing(0, self.records), None)
-            if lost is not None:
-                raise StoreError(f"{self.store}: chunk {lost.key} was written and is not there.")
+        group = self._complete_group(self.store, StoreObjects(self.store), entries)
         self._do(lambda: self._marker(self._digests(entries), complete=True).write(group))
         for block in entries:
             self._do(lambda b=block: _sync(self.store.delete(f"{_LOG}/{b}.json")))

@@ -24,7 +24,7 @@ from ..typing import NDArray
 from ._group import looks_like_zarr
 from ._layout import Layout
 from ._marker import ATTRIBUTE, Marker
-from ._objects import FileObjects, patiently
+from ._objects import FileObjects, Objects, patiently
 from ._source import Structure
 from ._write import check_name
 
@@ -164,25 +164,34 @@ class ShardedWriter:
         except OSError as error:
             raise self._failed(error) from error
 
+    def _complete_group(self, store: Any, objects: Objects, entries: Iterable[int]) -> zarr.Group:
+        """The group in a store, all of whose blocks and chunks must be there.
+
+        Raises:
+            StoreError: one is not.
+        """
+        import zarr
+
+        missing = sorted(set(range(self.block_count)) - set(entries))
+        if missing:
+            raise StoreError(f"{store}: block {missing[0]} was never written.")
+        group = zarr.open_group(store, mode="r+")
+        for name in self.structure:
+            array = group[name]
+            assert isinstance(array, zarr.Array)
+            lost = next(Layout(array, objects).missing(0, self.records), None)
+            if lost is not None:
+                raise StoreError(f"{store}: chunk {lost.key} was written and is not there.")
+        return group
+
     def finish(self) -> Path:
         """Complete the marker and give the store its name.
 
         Raises:
             StoreError: a block is missing, or the destination has appeared meanwhile.
         """
-        import zarr
-
         entries = self._log()
-        missing = sorted(set(range(self.block_count)) - set(entries))
-        if missing:
-            raise StoreError(f"{self.partial}: block {missing[0]} was never written.")
-        group = zarr.open_group(self.partial, mode="r+")
-        for name in self.structure:
-            array = group[name]
-            assert isinstance(array, zarr.Array)
-            lost = next(Layout(array, FileObjects(self.partial)).missing(0, self.records), None)
-            if lost is not None:
-                raise StoreError(f"{self.partial}: chunk {lost.key} was written and is not there.")
+        group = self._complete_group(self.partial, FileObjects(self.partial), entries)
         self._marker(self._digests(entries), complete=True).write(group)
         try:
             old = self.dest.with_name(f"{self.dest.name}.old")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple, NoReturn, TypeVar, dataclass_transform
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from ..errors import ParameterError
@@ -55,6 +56,15 @@ class Target(NamedTuple):
     start: int
     range: Range
     valid: Array | None
+
+    def mean(self, values: Array) -> Array:
+        """The mean of values (h, w, c) over all valid pixels and channels, float32."""
+        if self.valid is None:
+            return values.mean()
+        valid = jnp.broadcast_to(self.valid, values.shape)
+        count = jnp.maximum(valid.sum(), 1).astype(jnp.float32)
+        mean: Array = jnp.where(valid, values, 0).sum() / count
+        return mean
 
 
 class Transform(ABC):

@@ -141,23 +141,15 @@ class Contrast(_Clipping):
 
     def _change(self, params: Params, values: Array, target: Target) -> Array:
         """``m + (1 + a) (v - m)``."""
-        mean = _mean(values, target)
+        mean = target.mean(values)
         spread: Array = (1 + params["amount"]) * (values - mean)
         return mean + spread
 
     def _restore(self, params: Params, values: Array, target: Target) -> Array:
         """``m + (v - m) / (1 + a)``: the mean has not changed."""
-        mean = _mean(values, target)
+        mean = target.mean(values)
         spread: Array = (values - mean) * (1 / (1 + params["amount"]))
         return mean + spread
-
-
-def _mean(values: Array, target: Target) -> Array:
-    if target.valid is None:
-        return values.mean()
-    valid = jnp.broadcast_to(target.valid, values.shape)
-    count = jnp.maximum(valid.sum(), 1).astype(jnp.float32)
-    return jnp.where(valid, values, 0).sum() / count
 
 
 @transform
