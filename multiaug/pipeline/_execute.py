@@ -19,8 +19,8 @@ from ._blocks import BLOCK
 from ._compiled import run_compiled
 from ._params import RecordParams
 from ._parts import run_in_parts
-from ._run import Run, run_batch
-from ._structure import out_shape
+from ._run import run_batch
+from ._structure import Run, out_shape
 from ._values import Looker, check_record_values
 
 _AXIS = "records"

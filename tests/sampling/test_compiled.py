@@ -154,21 +154,24 @@ def test_without_compiled_code_jax_does_the_work(monkeypatch):
     assert (np.asarray(found["mask"]) != np.asarray(other["mask"])).mean() < 1e-3
 
 
-def test_an_error_in_a_thread_reaches_the_caller(monkeypatch):
-    entries = {"rgb": picture("uint8", 3), "mask": mask()}
+@pytest.mark.parametrize(("dtype", "failing"), [("float32", "put"), ("uint8", "recolour")])
+def test_an_error_in_a_thread_reaches_the_caller(monkeypatch, dtype, failing):
+    entries = {"rgb": picture(dtype, 3), "mask": mask()}
     pipeline = ma.Pipeline([*RANDOM, ma.Brightness(0.2)], spec_of(entries))
     batch = make_record(pipeline.spec, (20, 20), 0, batch=40)
     keys = jax.random.split(jax.random.key(1), 40)
     expected = {n: np.array(a) for n, a in pipeline.batch(keys, batch).items()}
-    put = _target.Target.put
+    place = _target.Target if failing == "put" else _compiled
+    right, calls = getattr(place, failing), []
 
-    def fail(self, done, start, count):
-        if start == 32:
+    def fail(*arguments):
+        calls.append(arguments)
+        if len(calls) == 2:
             raise MemoryError("no room")
-        put(self, done, start, count)
+        right(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(_target.Target, "put", fail)
+        patch.setattr(place, failing, fail)
         with pytest.raises(MemoryError, match="no room"):
             pipeline.batch(keys, batch)
     for name, array in pipeline.batch(keys, batch).items():
