@@ -188,8 +188,12 @@ def bent():
         return jnp.stack(loss(values, image, record["points"]))
 
     start = [np.asarray(leaves[i]) for i in floating]
-    # Compiling is what a gradient costs: those of the params and of the picture in one go.
-    slopes, of_image = jax.jit(jax.jacrev(both, (0, 1)))(start, record["image"])
+    # Compiling is what a gradient costs: those of the params and of the picture in one go, and
+    # not as fast as can be.
+    gradient = jax.jit(
+        jax.jacrev(both, (0, 1)), compiler_options={"xla_backend_optimization_level": 1}
+    )
+    slopes, of_image = gradient(start, record["image"])
     return both, params.values, record["image"], start, slopes, of_image[0]
 
 
