@@ -179,7 +179,9 @@ def test_an_error_in_a_thread_reaches_the_caller(monkeypatch):
 def test_memory_of_pipelines_that_are_not_used_is_given_back(monkeypatch):
     monkeypatch.setattr(_compiled._WORKS, "with_memory", 1)
     monkeypatch.setattr(_compiled._WORKS, "kept", 2)
-    pipeline = ma.Pipeline([*RANDOM, ma.Brightness(0.2)], spec_of({"rgb": picture("uint8", 3)}))
+    pipeline = ma.Pipeline(
+        [ma.Rotate(9), ma.Brightness(0.2)], spec_of({"rgb": picture("uint8", 3)})
+    )
     for size in (8, 12):
         batch = make_record(pipeline.spec, (size, size), 0, batch=3)
         pipeline.batch(jax.random.split(jax.random.key(1), 3), batch)
