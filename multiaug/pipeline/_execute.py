@@ -40,11 +40,13 @@ def draw(
     transforms: tuple[Transform, ...], keys: Key, spec: DataSpec, shape: SpatialShape
 ) -> RecordParams:
     """Draw the params of a batch of keys (N,)."""
-    sample = partial(_draw, spec=spec, shape=shape)
+    sample = partial(_draw_block, spec=spec, shape=shape)
     size = len(keys)
-    held: Any = None if size == BLOCK or not on_cpu() else jax.random.key_data(keys)
+    held: Any = jax.random.key_data(keys) if on_cpu() else None
     # Inside a trace what is computed of constants is traced too.
     if held is None or is_traced(transforms, held):
+        values, words = _draw_anywhere(transforms, keys, spec=spec, shape=shape)
+    elif size == BLOCK:
         values, words = sample(transforms, keys)
     else:
         # As many at a time whatever the batch: the same compiled arithmetic for a batch of one
@@ -68,7 +70,6 @@ def _joined(blocks: list[Any], size: int) -> Any:
     return jax.device_put(jax.tree.map(join, *blocks))
 
 
-@partial(jax.jit, static_argnames=("spec", "shape"))
 def _draw(
     transforms: tuple[Transform, ...], keys: Key, *, spec: DataSpec, shape: SpatialShape
 ) -> tuple[Any, Array]:
@@ -85,6 +86,16 @@ def _draw(
     alike = str(jax.random.key_impl(keys)) == "threefry2x32"
     over = jax.vmap(one) if alike else partial(lax.map, one)
     return over(keys), jax.random.key_data(keys)
+
+
+_draw_anywhere = jax.jit(_draw, static_argnames=("spec", "shape"))
+# A block is a few hundred numbers: LLVM's last level takes as long again to compile and saves
+# microseconds. JAX takes such settings outside of traces only.
+_draw_block = jax.jit(
+    _draw,
+    static_argnames=("spec", "shape"),
+    compiler_options={"xla_backend_optimization_level": 2},
+)
 
 
 def execute(
