@@ -8,12 +8,11 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ..sampling import Form
 from ..spec import DataSpec
-from ..transforms import Frame, Transform
+from ..transforms import Frame, Transform, drawing_key
 from ..typing import Array, Key, SpatialShape
 from ._blocks import BLOCK
 from ._compiled import run_compiled
@@ -76,16 +75,13 @@ def _draw(
     """What the transforms draw, and the words of the keys."""
 
     def one(key: Key) -> tuple[Any, ...]:
-        drawn, frame = [], shape
+        key, drawn, frame = drawing_key(key), [], shape
         for position, transform in enumerate(transforms):
             drawn.append(transform.sample(jax.random.fold_in(key, position), Frame(frame, spec)))
             frame = transform.out_shape(frame)
         return tuple(drawn)
 
-    # Under vmap the generators of hardware draw for all keys from the first one.
-    alike = str(jax.random.key_impl(keys)) == "threefry2x32"
-    over = jax.vmap(one) if alike else partial(lax.map, one)
-    return over(keys), jax.random.key_data(keys)
+    return jax.vmap(one)(keys), jax.random.key_data(keys)
 
 
 _draw_anywhere = jax.jit(_draw, static_argnames=("spec", "shape"))

@@ -76,8 +76,9 @@ class Pipeline:
     def sample(self, key: Key, shape: SpatialShape) -> RecordParams:
         """Draw the params of one record, or of a batch of keys.
 
-        Transform i of the pipeline draws from ``fold_in(key, i)``: what a record draws does not
-        depend on what surrounds it.
+        Transform i of the pipeline draws from ``fold_in(drawing_key(key), i)`` (see
+        `multiaug.transforms.drawing_key`): what a record draws does not depend on what surrounds
+        it.
 
         Args:
             key: a typed key () or a batch of them (N,).

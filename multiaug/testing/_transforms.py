@@ -13,7 +13,7 @@ import numpy as np
 
 from ..pipeline import Pipeline, RecordParams
 from ..spec import DataSpec, check_structure
-from ..transforms import Frame, Geometric, Photometric, Transform, to_config
+from ..transforms import Frame, Geometric, Photometric, Transform, drawing_key, to_config
 from ..typing import Batch, Key, SpatialShape
 from ._agreement import close, same
 from ._compilations import compilations
@@ -103,7 +103,7 @@ def _draws(pipeline: Pipeline, keys: Key, shape: SpatialShape) -> RecordParams:
         alone = pipeline.sample(key, shape)
         same(alone, jax.tree.map(lambda leaf, i=i: leaf[i], params), "params drawn alone")
     frame = Frame(shape, pipeline.spec)
-    eager = pipeline.transforms[0].sample(jax.random.fold_in(keys[0], 0), frame)
+    eager = pipeline.transforms[0].sample(jax.random.fold_in(drawing_key(keys[0]), 0), frame)
     compiled = jax.tree.map(lambda leaf: leaf[0], params.values[0])
     alike = str(jax.tree.structure(eager)) == str(jax.tree.structure(compiled))
     assert alike, "sample gives other params when it is compiled"

@@ -35,6 +35,7 @@ from ._photometric import Contrast as Contrast
 from ._photometric import Gamma as Gamma
 from ._photometric import GaussianNoise as GaussianNoise
 from ._photometric import Normalize as Normalize
+from ._random import drawing_key as drawing_key
 from ._random import keyed as keyed
 from ._standardize import Standardize as Standardize
 from ._symmetry import D4 as D4

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import math
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.extend.random import define_prng_impl
 
-from ..typing import Array
+from ..typing import Array, Key
 
 _GOLDEN = np.uint32(0x9E3779B9)
 
@@ -37,7 +39,7 @@ def bits(seed: Array, stream: int, shape: tuple[int, ...]) -> Array:
     return _mix(_mix(counter * _GOLDEN + first) ^ second)
 
 
-def keyed(seed: Array, stream: int) -> tuple[Array, Array]:
+def keyed(seed: Array, stream: int | Array) -> tuple[Array, Array]:
     """The two words that counters are mixed with; see `bits`."""
     first = _mix(seed[0] ^ _mix(jnp.uint32(stream) + _GOLDEN))
     return first, _mix(seed[1] + first)
@@ -47,6 +49,54 @@ def _mix(word: Array) -> Array:
     word = (word ^ (word >> 16)) * np.uint32(0x7FEB352D)
     word = (word ^ (word >> 15)) * np.uint32(0x846CA68B)
     return word ^ (word >> 16)
+
+
+def drawing_key(key: Key) -> Key:
+    """A key () of the user's, whatever its generator, as one whose generator is `bits`.
+
+    Transforms draw from it, with `jax.random` as from any other: a pipeline's draws are then a few
+    operations on all records at once, in half the time that those of threefry take on CPUs, whose
+    rounds are a loop there. `jax.random.poisson` wants threefry: wrap the words once more for it.
+    """
+    first, second = jnp.uint32(0), jnp.uint32(0)
+    words = jax.random.key_data(key)
+    for i in range(words.shape[-1]):
+        first, second = keyed(jnp.stack([words[i] ^ first, second]), i)
+    own: Key = jax.random.wrap_key_data(jnp.stack([first, second]), impl=_COUNTER_HASH)
+    return own
+
+
+def _fold_in(words: Array, number: int | Array) -> Array:
+    return jnp.stack(keyed(words, number))
+
+
+def _split(words: Array, shape: tuple[int, ...]) -> Array:
+    # Not the words that the key itself gives.
+    return bits(_fold_in(words, jnp.uint32(2**32 - 1)), 0, (*shape, 2))
+
+
+def _bits_of(words: Array, width: int, shape: tuple[int, ...]) -> Array:
+    if width == 64:
+        upper, lower = jnp.moveaxis(bits(words, 0, (*shape, 2)).astype(jnp.uint64), -1, 0)
+        joined: Array = (upper << 32) | lower
+        return joined
+    found = bits(words, 0, shape)
+    return found if width == 32 else (found >> (32 - width)).astype(f"uint{width}")
+
+
+def _seed(seed: Array) -> Array:
+    return jnp.stack(keyed(jnp.array([0, seed], jnp.uint32), 0))
+
+
+_COUNTER_HASH = define_prng_impl(
+    key_shape=(2,),
+    seed=_seed,
+    split=_split,
+    random_bits=_bits_of,
+    fold_in=_fold_in,
+    name="multiaug_counter_hash",
+    tag="mch",
+)
 
 
 def normal(seed: Array, stream: int, shape: tuple[int, ...]) -> Array:

@@ -1,12 +1,14 @@
 """The counter-based noise: its distribution, and that nothing in it is correlated."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import special, stats
 
-from multiaug.transforms._random import _erf_inv, bits, normal
+from multiaug.transforms._random import _erf_inv, bits, drawing_key, normal
 
 SHAPE = (512, 512, 4)
 SEEDS = [(0, 0), (0, 1), (1, 0), (2**32 - 1, 7), (0x9E3779B9, 0x7FEB352D)]
@@ -74,3 +76,56 @@ def test_the_inverse_error_function_against_scipy():
     x = np.linspace(-1 + 2**-24, 1 - 2**-24, 200_001).astype(np.float32)
     found = np.asarray(jax.jit(_erf_inv)(x), np.float64)
     np.testing.assert_allclose(found, special.erfinv(x.astype(np.float64)), rtol=2e-5, atol=1e-7)
+
+
+def drawn_keys(keys, *path):
+    def one(key):
+        own = drawing_key(key)
+        for step in path:
+            own = jax.random.fold_in(own, step)
+        return own
+
+    return jax.jit(jax.vmap(one))(keys)
+
+
+# Keys that differ as little as keys can, and keys as they come.
+@pytest.mark.parametrize("kind", ["counted", "split", "rbg"])
+def test_draws_of_keys_are_uniform_and_independent(kind):
+    count = 2**16
+    if kind == "counted":
+        numbers = jnp.arange(count, dtype=jnp.uint32)
+        keys = jax.random.wrap_key_data(jnp.stack([jnp.zeros_like(numbers), numbers], -1))
+    else:
+        impl = "rbg" if kind == "rbg" else "threefry2x32"
+        keys = jax.random.split(jax.random.key(0, impl=impl), count)
+    draw = jax.jit(jax.vmap(lambda key: jax.random.uniform(key, (2,))))
+    fields = [np.asarray(draw(drawn_keys(keys, *path))) for path in ((0,), (1,), (0, 0), (1, 0))]
+    # Its own numbers, those of its children, and those of its parts.
+    fields.append(np.asarray(draw(drawn_keys(keys))))
+    split = jax.jit(jax.vmap(lambda key: jax.random.split(key, 2)))(drawn_keys(keys))
+    fields += [np.asarray(draw(split[:, i])) for i in range(2)]
+    columns = np.concatenate(fields, axis=1).astype(np.float64)
+    for column in columns.T:
+        assert stats.kstest(column, "uniform").pvalue > 1e-4
+        assert abs(correlation(column[1:], column[:-1])) < 5
+        assert len(np.unique(column)) > 0.99 * count
+    size = columns.shape[1]
+    assert abs(np.corrcoef(columns.T) - np.eye(size)).max() * count**0.5 < 5.5
+    for a, b in itertools.combinations(range(size), 2):
+        counts = np.histogram2d(columns[:, a], columns[:, b], 16, [[0, 1], [0, 1]])[0]
+        assert stats.chisquare(counts.ravel()).pvalue > 1e-6
+
+
+def test_the_generator_serves_what_jax_random_asks_of_it():
+    key = drawing_key(jax.random.key(3))
+    assert jax.random.bits(key, (5,), jnp.uint8).dtype == jnp.uint8
+    assert sorted(np.asarray(jax.random.permutation(key, 9))) == list(range(9))
+    words = np.asarray(jax.random.bits(key, (2**14,), jnp.uint16))
+    assert stats.chisquare(np.bincount(words >> 8, minlength=256)).pvalue > 1e-4
+    with jax.enable_x64(True):
+        doubles = np.asarray(jax.random.uniform(key, (2**14,), jnp.float64))
+    assert doubles.dtype == np.float64
+    assert stats.kstest(doubles, "uniform").pvalue > 1e-4
+    assert len(np.unique(doubles)) == 2**14
+    numbers = np.asarray(jax.random.normal(key, (2**14,)))
+    assert stats.kstest(numbers, "norm").pvalue > 1e-4
