@@ -22,12 +22,25 @@ from ._run import run_batch
 from ._structure import Run, out_shape
 from ._values import Looker, check_record_values
 
+try:
+    from jax.extend.core import get_opaque_trace_state
+except ImportError:  # where JAX 0.7 has it
+    from jax.core import get_opaque_trace_state
+
 _AXIS = "records"
 
 
 def is_traced(*trees: Any) -> bool:
     """True inside a user's own jit, grad, vmap or export."""
     return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(trees))
+
+
+_TOP = get_opaque_trace_state(convention="flax")
+
+
+def _inside_trace() -> bool:
+    """Even what is computed of constants is traced."""
+    return bool(get_opaque_trace_state(convention="flax") != _TOP)
 
 
 def on_cpu() -> bool:
@@ -41,16 +54,15 @@ def draw(
     """Draw the params of a batch of keys (N,)."""
     sample = partial(_draw_block, spec=spec, shape=shape)
     size = len(keys)
-    held: Any = jax.random.key_data(keys) if on_cpu() else None
-    # Inside a trace what is computed of constants is traced too.
-    if held is None or is_traced(transforms, held):
+    if not on_cpu() or _inside_trace():
         values, words = _draw_anywhere(transforms, keys, spec=spec, shape=shape)
     elif size == BLOCK:
         values, words = sample(transforms, keys)
     else:
         # As many at a time whatever the batch: the same compiled arithmetic for a batch of one
         # and of a thousand gives a record the same bits in both.
-        implementation, held = jax.random.key_impl(keys), np.asarray(held)
+        implementation = jax.random.key_impl(keys)
+        held: Any = np.asarray(jax.random.key_data(keys))
         index = np.minimum(np.arange(-(-size // BLOCK) * BLOCK), size - 1).reshape(-1, BLOCK)
         blocks = [
             sample(transforms, jax.random.wrap_key_data(held[i], impl=implementation))
