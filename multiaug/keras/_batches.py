@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +22,29 @@ if TYPE_CHECKING:
 # augmenting some of them. A record's result does not depend on what is made beside it.
 _GROUP_RECORDS = 512
 _GROUP_BYTES = 16 * 2**20
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Neighbouring batches that were made together.
+
+    Args:
+        state: of the iterator; see `PictureIterator._state`.
+        first: place of the first sample in the epoch.
+        end: of the first behind them.
+        arrays: entries of all of them.
+        waiting: where those begin that were not handed out yet.
+    """
+
+    state: tuple[Any, ...]
+    first: int
+    end: int
+    arrays: dict[str, NDArray]
+    waiting: set[int]
+
+    def is_of(self, state: tuple[Any, ...]) -> bool:
+        """Whether nothing has changed: the same objects, as those held here cannot be new ones."""
+        return len(state) == len(self.state) and all(map(operator.is_, state, self.state))
 
 
 class PictureIterator(Iterator):
@@ -44,7 +69,7 @@ class PictureIterator(Iterator):
             raise ParameterError(f"`copies` must be a whole number, at least 1, got {copies!r}.")
         self.copies = int(copies)
         self.image_data_generator = generator
-        self._made: tuple[Any, int, dict[str, NDArray]] | None = None
+        self._made: _Group | None = None
         self._latest = -1
         super().__init__(records * self.copies, **settings)
 
@@ -95,53 +120,47 @@ class PictureIterator(Iterator):
     def _from_group(self, start: int, indices: NDArray) -> dict[str, NDArray]:
         """Entries of the batch at a place; the batches behind it are made along with it."""
         stop = min(start + self.batch_size, self.n)
-        state = (self._epoch, id(indices), self._settings())
-        if self._made is not None and self._made[0] == state:
-            _, first, held = self._made
-            last = first + len(next(iter(held.values())))
-            if first <= start and stop <= last:
-                self._latest = stop
-                return _own({n: a[start - first : stop - first] for n, a in held.items()})
-        # Somebody who jumps to and fro gets single batches.
-        following = start in (0, self._latest)
-        end = min(start + self._group(), self.n) if following else stop
-        held = self._augmented(indices[start:end])
-        self._latest = stop
-        if end == stop:
+        state = self._state(indices)
+        made = self._made if self._made is not None and self._made.is_of(state) else None
+        before, self._latest = self._latest, stop
+        if made is not None and start in made.waiting:
+            return self._taken(made, start, stop)
+        # Somebody who jumps to and fro, or asks again, gets single batches.
+        again = made is not None and made.first <= start < made.end
+        if again or start not in (0, before):
+            return self._augmented(indices[start:stop])
+        self._made = None
+        end = min(start + self._group(), self.n)
+        starts = set(range(start, end, self.batch_size))
+        arrays = self._augmented(indices[start:end])
+        self._made = _Group(state, start, end, arrays, starts)
+        return self._taken(self._made, start, stop)
+
+    def _taken(self, group: _Group, start: int, stop: int) -> dict[str, NDArray]:
+        """A batch of a group. The user may write to it: it is handed out once."""
+        group.waiting.remove(start)
+        if not group.waiting:
             self._made = None
-            return held
-        self._made = state, start, held
-        return _own({n: a[: stop - start] for n, a in held.items()})
+        rows = slice(start - group.first, stop - group.first)
+        return {name: array[rows] for name, array in group.arrays.items()}
 
     def _group(self) -> int:
         """How many samples are made at a time, whole batches."""
         most = min(_GROUP_RECORDS, _GROUP_BYTES // max(1, self._record_bytes()))
         return max(1, most // self.batch_size) * self.batch_size
 
-    def _settings(self) -> Any:
-        """Differs when pictures have to be made anew."""
+    def _state(self, indices: NDArray) -> tuple[Any, ...]:
+        """Objects of which another one means that pictures have to be made anew."""
         g = self.image_data_generator
-        if g is None:
-            return None
-        return tuple(
-            (name, value if isinstance(value, int | float | str | None) else id(value))
-            for name, value in vars(g).items()
-        )
+        return (self._epoch, indices, *(() if g is None else vars(g).values()))
 
     def _augmented(self, index_array: NDArray) -> dict[str, NDArray]:
         records = self.records_of(index_array)
-        # Memory of pictures that were read, and of results, is used from call to call.
+        # Memory of pictures that were read is used from call to call.
         with self.lock:
-            arrays = self._read(records)
+            arrays = done = self._read(records)
             engine = self._engine()
             if engine is not None and len(index_array):
                 copies = index_array % self.copies
-                arrays = engine.run(keys_of(self._root, self._epoch, records, copies), arrays)
-            return _own(arrays)
-
-
-def _own(arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
-    """Arrays that the user may write to: results of JAX are read-only."""
-    return {
-        n: a if a.flags.owndata and a.flags.writeable else np.array(a) for n, a in arrays.items()
-    }
+                done = engine.run(keys_of(self._root, self._epoch, records, copies), arrays)
+            return {n: np.array(a) if a is arrays.get(n) else a for n, a in done.items()}

@@ -16,21 +16,20 @@ from ..spec import DataSpec, EntrySpec
 from ..statistics import Statistics
 from ..transforms import Finishing, Transform, Whiten
 from ..typing import Key, NDArray
+from ._memory import Lender
 from ._moves import (
     ClassicBrightness,
     ClassicChannelShift,
     ClassicMatrix,
     ClassicMove,
     ClassicStandardize,
-    geometry_of,
+    move_of,
 )
 from ._settings import border_of, method_of, pair_of, shift_of, zoom_of
 
 if TYPE_CHECKING:
     from .image_data_generator import ImageDataGenerator
 
-# Shapes of batches whose memory is kept: whole ones, and the last of an epoch.
-_KEPT = 2
 _SUPPORTED = ("uint8", "uint16", "int16", "int32", "float16", "float32")
 
 
@@ -101,7 +100,7 @@ class Engine:
 
     def __init__(self, generator: ImageDataGenerator, spec: DataSpec, image: str) -> None:
         self._generator, self.spec, self.image = generator, spec, image
-        self._memory: dict[Any, dict[str, Any]] = {}
+        self._lender = Lender()
 
     def run(self, keys: Key | None, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
         """A batch, augmented and standardised.
@@ -109,6 +108,9 @@ class Engine:
         Args:
             keys: typed keys (N,); None does not augment.
             arrays: entry name -> (N, H, W[, C]).
+
+        Returns:
+            New arrays, which may be written to; entries that nothing is done to as they came.
 
         Raises:
             NotFittedError: the generator needs statistics and was not fitted.
@@ -196,17 +198,18 @@ class Engine:
             return dict(arrays)
         pipeline = Pipeline(tuple(transforms), self.spec)
         held = {n: np.asarray(a) for n, a in arrays.items()}
-        if keys is None:
-            done = pipeline.apply(_nothing_drawn(pipeline, held, count), held, check=False)
-            return {name: np.array(array) for name, array in done.items()}
-        # Fresh memory costs as much as the work: that of the results is used again.
         kind = (what, *((n, a.shape, a.dtype) for n, a in held.items()))
-        out = self._memory.pop(kind, None)
-        done = pipeline.batch(keys, held, out=out, check=False)
-        own = {name: np.array(array) for name, array in done.items()}
-        if len(self._memory) < _KEPT:
-            self._memory[kind] = done
-        return own
+        finishing = any(isinstance(t, Finishing) for t in transforms)
+        # Behind those that work on whole batches, results are other arrays than went in.
+        out = None if finishing else self._lender.returned(kind)
+        if keys is None:
+            nothing = _nothing_drawn(pipeline, held, count)
+            done = pipeline.apply(nothing, held, check=False)
+        else:
+            done = pipeline.batch(keys, held, out=out, check=False)
+        if finishing:
+            return {name: np.array(array) for name, array in done.items()}
+        return self._lender.lend(kind, done)
 
 
 def moves(generator: ImageDataGenerator, image: str) -> list[Transform]:
@@ -286,11 +289,10 @@ def apply_parameters(
     """
     transforms: list[Transform] = []
     values: list[dict[str, Any]] = []
-    geometry = geometry_of(given)
-    still = geometry_of({})
-    if any(geometry[name] != still[name] for name in geometry):
+    move = move_of(given)
+    if (move != move_of({})).any():
         transforms.append(ClassicMove())
-        values.append(geometry)
+        values.append({"move": move})
     for name, transform in (
         ("channel_shift_intensity", ClassicChannelShift()),
         ("brightness", ClassicBrightness()),

@@ -40,22 +40,18 @@ def draw(
     transforms: tuple[Transform, ...], keys: Key, spec: DataSpec, shape: SpatialShape
 ) -> RecordParams:
     """Draw the params of a batch of keys (N,)."""
-    sample = partial(_draw, spec=spec, shape=shape)
-    size = len(keys)
-    held: Any = None if size == BLOCK or not on_cpu() else jax.random.key_data(keys)
+    implementation = str(jax.random.key_impl(keys))
+    sample = partial(_draw, implementation=implementation, spec=spec, shape=shape)
+    size, words = len(keys), jax.random.key_data(keys)
     # Inside a trace what is computed of constants is traced too.
-    if held is None or is_traced(transforms, held):
-        values, words = sample(transforms, keys)
+    if size == BLOCK or not on_cpu() or is_traced(transforms, words):
+        values = sample(transforms, words)
     else:
         # As many at a time whatever the batch: the same compiled arithmetic for a batch of one
         # and of a thousand gives a record the same bits in both.
-        implementation, held = jax.random.key_impl(keys), np.asarray(held)
+        held = np.asarray(words)
         index = np.minimum(np.arange(-(-size // BLOCK) * BLOCK), size - 1).reshape(-1, BLOCK)
-        blocks = [
-            sample(transforms, jax.random.wrap_key_data(held[i], impl=implementation))
-            for i in index
-        ]
-        values, words = _joined(blocks, size)
+        values = _joined([sample(transforms, held[i]) for i in index], size)
     return RecordParams(values, words, shape, out_shape(transforms, shape))
 
 
@@ -68,11 +64,17 @@ def _joined(blocks: list[Any], size: int) -> Any:
     return jax.device_put(jax.tree.map(join, *blocks))
 
 
-@partial(jax.jit, static_argnames=("spec", "shape"))
+@partial(jax.jit, static_argnames=("implementation", "spec", "shape"))
 def _draw(
-    transforms: tuple[Transform, ...], keys: Key, *, spec: DataSpec, shape: SpatialShape
-) -> tuple[Any, Array]:
-    """What the transforms draw, and the words of the keys."""
+    transforms: tuple[Transform, ...],
+    words: Array,
+    *,
+    implementation: str,
+    spec: DataSpec,
+    shape: SpatialShape,
+) -> tuple[Any, ...]:
+    """What the transforms draw."""
+    keys = jax.random.wrap_key_data(words, impl=implementation)
 
     def one(key: Key) -> tuple[Any, ...]:
         drawn, frame = [], shape
@@ -82,9 +84,8 @@ def _draw(
         return tuple(drawn)
 
     # Under vmap the generators of hardware draw for all keys from the first one.
-    alike = str(jax.random.key_impl(keys)) == "threefry2x32"
-    over = jax.vmap(one) if alike else partial(lax.map, one)
-    return over(keys), jax.random.key_data(keys)
+    over = jax.vmap(one) if implementation == "threefry2x32" else partial(lax.map, one)
+    return over(keys)
 
 
 def execute(
