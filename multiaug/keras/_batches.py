@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import jax
 import numpy as np
 
 from ..errors import ParameterError
-from ..typing import NDArray
+from ..pipeline import RecordParams
+from ..typing import Key, NDArray
 from ._engine import Engine, keys_of
 from ._saving import Saver
 from .iterator import Iterator
@@ -22,29 +24,49 @@ if TYPE_CHECKING:
 # augmenting some of them. A record's result does not depend on what is made beside it.
 _GROUP_RECORDS = 512
 _GROUP_BYTES = 16 * 2**20
+# What pictures are to draw is drawn for so many of them at a time, for the same reason.
+_DRAWN_RECORDS = 2048
 
 
 @dataclass(frozen=True)
-class _Group:
-    """Neighbouring batches that were made together.
+class _Stretch:
+    """Neighbouring samples of an epoch.
 
     Args:
         state: of the iterator; see `PictureIterator._state`.
         first: place of the first sample in the epoch.
         end: of the first behind them.
-        arrays: entries of all of them.
-        waiting: where those begin that were not handed out yet.
     """
 
     state: tuple[Any, ...]
     first: int
     end: int
+
+    def has(self, start: int, stop: int, state: tuple[Any, ...]) -> bool:
+        """Whether some samples are among them, and nothing has changed since."""
+        # The objects are held here: another one cannot stand at the address of an old one.
+        same = len(state) == len(self.state) and all(map(operator.is_, state, self.state))
+        return same and self.first <= start and stop <= self.end
+
+
+@dataclass(frozen=True)
+class _Made(_Stretch):
+    """Samples that were made together.
+
+    Args:
+        arrays: their entries.
+        waiting: where batches begin that were not handed out yet.
+    """
+
     arrays: dict[str, NDArray]
     waiting: set[int]
 
-    def is_of(self, state: tuple[Any, ...]) -> bool:
-        """Whether nothing has changed: the same objects, as those held here cannot be new ones."""
-        return len(state) == len(self.state) and all(map(operator.is_, state, self.state))
+
+@dataclass(frozen=True)
+class _Drawn(_Stretch):
+    """What samples draw."""
+
+    params: RecordParams
 
 
 class PictureIterator(Iterator):
@@ -69,7 +91,8 @@ class PictureIterator(Iterator):
             raise ParameterError(f"`copies` must be a whole number, at least 1, got {copies!r}.")
         self.copies = int(copies)
         self.image_data_generator = generator
-        self._made: _Group | None = None
+        self._made: _Made | None = None
+        self._drawn: _Drawn | None = None
         self._latest = -1
         super().__init__(records * self.copies, **settings)
 
@@ -121,28 +144,29 @@ class PictureIterator(Iterator):
         """Entries of the batch at a place; the batches behind it are made along with it."""
         stop = min(start + self.batch_size, self.n)
         state = self._state(indices)
-        made = self._made if self._made is not None and self._made.is_of(state) else None
         before, self._latest = self._latest, stop
-        if made is not None and start in made.waiting:
-            return self._taken(made, start, stop)
-        # Somebody who jumps to and fro, or asks again, gets single batches.
-        again = made is not None and made.first <= start < made.end
-        if again or start not in (0, before):
+        if self._made is not None and self._made.has(start, stop, state):
+            if start in self._made.waiting:
+                return self._taken(self._made, start, stop)
+            # Somebody who asks again gets a new batch: the user may have changed the first.
+            return self._augmented(indices[start:stop])
+        # So does somebody who jumps to and fro.
+        if start not in (0, before):
             return self._augmented(indices[start:stop])
         self._made = None
         end = min(start + self._group(), self.n)
         starts = set(range(start, end, self.batch_size))
-        arrays = self._augmented(indices[start:end])
-        self._made = _Group(state, start, end, arrays, starts)
+        arrays = self._augmented(indices[start:end], (start, end, state))
+        self._made = _Made(state, start, end, arrays, starts)
         return self._taken(self._made, start, stop)
 
-    def _taken(self, group: _Group, start: int, stop: int) -> dict[str, NDArray]:
-        """A batch of a group. The user may write to it: it is handed out once."""
-        group.waiting.remove(start)
-        if not group.waiting:
+    def _taken(self, made: _Made, start: int, stop: int) -> dict[str, NDArray]:
+        """A batch of those that were made. It is handed out once, as the user may write to it."""
+        made.waiting.remove(start)
+        if not made.waiting:
             self._made = None
-        rows = slice(start - group.first, stop - group.first)
-        return {name: array[rows] for name, array in group.arrays.items()}
+        rows = slice(start - made.first, stop - made.first)
+        return {name: array[rows] for name, array in made.arrays.items()}
 
     def _group(self) -> int:
         """How many samples are made at a time, whole batches."""
@@ -154,13 +178,39 @@ class PictureIterator(Iterator):
         g = self.image_data_generator
         return (self._epoch, indices, *(() if g is None else vars(g).values()))
 
-    def _augmented(self, index_array: NDArray) -> dict[str, NDArray]:
+    def _augmented(
+        self, index_array: NDArray, place: tuple[int, int, tuple[Any, ...]] | None = None
+    ) -> dict[str, NDArray]:
+        """Entries of some samples; of those at a place of the epoch, others will follow."""
         records = self.records_of(index_array)
         # Memory of pictures that were read is used from call to call.
         with self.lock:
             arrays = done = self._read(records)
             engine = self._engine()
             if engine is not None and len(index_array):
-                copies = index_array % self.copies
-                done = engine.run(keys_of(self._root, self._epoch, records, copies), arrays)
+                if place is None:
+                    params = engine.draw(self._keys(index_array), arrays)
+                else:
+                    params = self._ahead(engine, arrays, *place)
+                done = engine.run(params, arrays)
             return {n: np.array(a) if a is arrays.get(n) else a for n, a in done.items()}
+
+    def _ahead(
+        self,
+        engine: Engine,
+        arrays: Mapping[str, NDArray],
+        start: int,
+        stop: int,
+        state: tuple[Any, ...],
+    ) -> RecordParams:
+        """What samples draw, drawn along with what those behind them do."""
+        if self._drawn is None or not self._drawn.has(start, stop, state):
+            end = max(stop, min(start + _DRAWN_RECORDS, self.n))
+            params = engine.draw(self._keys(state[1][start:end]), arrays)
+            self._drawn = _Drawn(state, start, end, params)
+        rows = slice(start - self._drawn.first, stop - self._drawn.first)
+        return jax.tree.map(lambda leaf: leaf[rows], self._drawn.params)  # type: ignore[no-any-return]
+
+    def _keys(self, index_array: NDArray) -> Key:
+        records = self.records_of(index_array)
+        return keys_of(self._root, self._epoch, records, index_array % self.copies)

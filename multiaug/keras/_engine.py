@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import jax
 import numpy as np
 
 from ..errors import NotFittedError, ParameterError
@@ -102,11 +103,17 @@ class Engine:
         self._generator, self.spec, self.image = generator, spec, image
         self._lender = Lender()
 
-    def run(self, keys: Key | None, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
+    def draw(self, keys: Key, arrays: Mapping[str, NDArray]) -> RecordParams:
+        """What records with these keys draw, (N,); of the arrays only shapes are read."""
+        frame = arrays[self.spec.reference(arrays) or self.image].shape[1:3]
+        pipeline = Pipeline(tuple(self._first(moving=True)), self.spec)
+        return jax.tree.map(np.asarray, pipeline.sample(keys, frame))  # type: ignore[no-any-return]
+
+    def run(self, params: RecordParams | None, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
         """A batch, augmented and standardised.
 
         Args:
-            keys: typed keys (N,); None does not augment.
+            params: what `draw` drew for its records; None does not augment.
             arrays: entry name -> (N, H, W[, C]).
 
         Returns:
@@ -115,20 +122,25 @@ class Engine:
         Raises:
             NotFittedError: the generator needs statistics and was not fitted.
         """
-        g = self._generator
-        moving = [] if keys is None else moves(g, self.image)
-        function = g.preprocessing_function
-        last = self.standardizing(fitted=True)
-        first = moving if function is not None else [*moving, *last]
-        done = self._batch(("first", keys is None, function is None), first, keys, arrays)
+        moving, function = params is not None, self._generator.preprocessing_function
+        first = self._first(moving=moving)
+        done = self._batch(("first", moving, function is None), first, params, arrays)
         if function is not None:
             done[self.image] = self.prepared_by_function(done[self.image])
-            done = self._batch(("last",), last, None, done)
+            done = self._batch(("last",), self.standardizing(fitted=True), None, done)
         return done
+
+    def _first(self, *, moving: bool) -> list[Transform]:
+        """What is done before the user's function, or all, where there is none."""
+        found = moves(self._generator, self.image) if moving else []
+        if self._generator.preprocessing_function is not None:
+            return found
+        return [*found, *self.standardizing(fitted=True)]
 
     def augment(self, keys: Key, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
         """A batch, augmented only."""
-        return self._batch(("augment",), moves(self._generator, self.image), keys, arrays)
+        moving = moves(self._generator, self.image)
+        return self._batch(("augment",), moving, keys, arrays)
 
     def prepare(self, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
         """What `standardize` does before it uses statistics of the data set: what those see."""
@@ -188,9 +200,10 @@ class Engine:
         self,
         what: Any,
         transforms: Sequence[Transform],
-        keys: Key | None,
+        drawn: RecordParams | Key | None,
         arrays: Mapping[str, NDArray],
     ) -> dict[str, NDArray]:
+        """A batch through transforms, by params or by keys; None where nothing is drawn."""
         if not transforms:
             return dict(arrays)
         count = len(next(iter(arrays.values())))
@@ -202,11 +215,11 @@ class Engine:
         finishing = any(isinstance(t, Finishing) for t in transforms)
         # Behind those that work on whole batches, results are other arrays than went in.
         out = None if finishing else self._lender.returned(kind)
-        if keys is None:
-            nothing = _nothing_drawn(pipeline, held, count)
-            done = pipeline.apply(nothing, held, check=False)
+        params = _nothing_drawn(pipeline, held, count) if drawn is None else drawn
+        if isinstance(params, RecordParams):
+            done = pipeline.apply(params, held, out=out, check=False)
         else:
-            done = pipeline.batch(keys, held, out=out, check=False)
+            done = pipeline.batch(params, held, out=out, check=False)
         if finishing:
             return {name: np.array(array) for name, array in done.items()}
         return self._lender.lend(kind, done)

@@ -150,17 +150,31 @@ class Pipeline:
         return self._apply(self.sample(keys, shape), batch, check=check, out=out)
 
     def apply(
-        self, params: RecordParams, record: Mapping[str, Any], *, check: bool = True
+        self,
+        params: RecordParams,
+        record: Mapping[str, Any],
+        *,
+        out: Mapping[str, Any] | None = None,
+        check: bool = True,
     ) -> Record:
         """Apply drawn params to one record, or params with a leading N to a batch.
 
+        Args:
+            params: what `sample` drew; its arrays may be NumPy arrays.
+            record: entry name -> array.
+            out: as in `batch`; not used for one record.
+            check: as in `__call__`.
+
+        Returns:
+            As `__call__`, or `batch`.
+
         Raises:
             RecordError: the record is not what the spec declares, or its frame is not the one
-                that the params were drawn for.
+                that the params were drawn for; or ``out`` is not what comes out.
         """
         frame = params.in_shape
         check_structure(self.spec, record, batch=params.batched, frame=frame)
-        return self._apply(params, record, check=check)
+        return self._apply(params, record, check=check, out=out)
 
     def invert(
         self,
