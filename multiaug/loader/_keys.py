@@ -35,10 +35,11 @@ def record_keys(seed: int, epoch: int, index: NDArray, copy: NDArray) -> Key:
     for block in _BLOCKS:
         while begin + block <= padded:
             some = pairs[:, begin : begin + block]
-            blocks.append(np.asarray(_fold(words, *some, implementation=implementation)))
+            blocks.append(_fold(words, *some, implementation=implementation))
             begin += block
     keys: Key = jax.random.wrap_key_data(
-        jax.numpy.asarray(np.concatenate(blocks)[:count]), impl=implementation
+        jax.numpy.asarray(np.concatenate([np.asarray(b) for b in blocks])[:count]),
+        impl=implementation,
     )
     return keys
 
