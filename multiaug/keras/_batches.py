@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # Small pictures are made for several batches at a time: starting a pipeline takes longer than
 # augmenting some of them. A record's result does not depend on what is made beside it.
-_GROUP_RECORDS = 512
+_GROUP_RECORDS = 1024
 _GROUP_BYTES = 16 * 2**20
 # What pictures are to draw is drawn for so many of them at a time, for the same reason.
 _DRAWN_RECORDS = 2048
