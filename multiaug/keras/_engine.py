@@ -211,18 +211,14 @@ class Engine:
             return dict(arrays)
         pipeline = Pipeline(tuple(transforms), self.spec)
         held = {n: np.asarray(a) for n, a in arrays.items()}
-        kind = (what, *((n, a.shape, a.dtype) for n, a in held.items()))
-        finishing = any(isinstance(t, Finishing) for t in transforms)
-        # Behind those that work on whole batches, results are other arrays than went in.
-        out = None if finishing else self._lender.returned(kind)
         params = _nothing_drawn(pipeline, held, count) if drawn is None else drawn
-        if isinstance(params, RecordParams):
-            done = pipeline.apply(params, held, out=out, check=False)
-        else:
-            done = pipeline.batch(params, held, out=out, check=False)
-        if finishing:
+        one = pipeline.apply if isinstance(params, RecordParams) else pipeline.batch
+        if any(isinstance(t, Finishing) for t in transforms):
+            # Those that work on whole batches may hand on what they were given.
+            done = one(params, held, check=False)  # type: ignore[arg-type]
             return {name: np.array(array) for name, array in done.items()}
-        return self._lender.lend(kind, done)
+        kind = (what, *((n, a.shape[1:], a.dtype) for n, a in held.items()))
+        return self._lender(kind, count, lambda out: one(params, held, out=out, check=False))  # type: ignore[arg-type]
 
 
 def moves(generator: ImageDataGenerator, image: str) -> list[Transform]:

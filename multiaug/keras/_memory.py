@@ -6,64 +6,58 @@ the augmentation.
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Hashable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Mapping
+from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
 
+from ..loader import Recycler
 from ..typing import NDArray
+
+# Batches that a user may look at while others are made; whole ones, and the last of an epoch.
+_KEPT = 3
 
 
 class Lender:
-    """Lends results of a pipeline to users, and finds those that came back.
+    """Results of a pipeline as arrays of the user's, on memory of results that the user let go."""
 
-    Args:
-        kept: how many results wait, at most, to be used again.
-    """
+    def __init__(self) -> None:
+        self._recyclers: dict[Hashable, Recycler] = defaultdict(partial(Recycler, _KEPT))
 
-    def __init__(self, kept: int = 3) -> None:
-        self._kept = kept
-        self._lent: list[tuple[Hashable, dict[str, jax.Array], list[weakref.ref[_Loan]]]] = []
+    def __call__(
+        self, kind: Hashable, count: int, run: Callable[[Mapping[str, Any] | None], Any]
+    ) -> dict[str, NDArray]:
+        """What ``run(out)`` returns, as arrays that may be written to.
 
-    def returned(self, kind: Hashable) -> dict[str, jax.Array] | None:
-        """Results of a kind whose borrowers are all gone, and no longer kept here."""
-        for number, (found, results, loans) in enumerate(self._lent):
-            if found == kind and all(loan() is None for loan in loans):
-                del self._lent[number]
-                return results
-        return None
-
-    def lend(self, kind: Hashable, results: Mapping[str, Any]) -> dict[str, NDArray]:
-        """Results as NumPy arrays that may be written to: copies, where there is no other way.
-
-        Nobody else may have seen them, nor may anyone look at them afterwards.
+        Args:
+            kind: results of one kind have the same shapes and dtypes, but for their ``count``.
+            count: of records.
+            run: its results must be new, and nobody else's; ``out`` is an earlier one or None.
         """
-        if not all(_is_lendable(array) for array in results.values()):
-            return {name: np.array(array) for name, array in results.items()}
-        loans = {name: _Loan(array) for name, array in results.items()}
-        entry = kind, dict(results), [weakref.ref(loan) for loan in loans.values()]
-        self._lent = [*self._lent[-self._kept + 1 :], entry]
-        return {name: np.asarray(loan) for name, loan in loans.items()}
+        return {name: _lent(array) for name, array in self._recyclers[kind](count, run).items()}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Lender, (self._kept,)
+        return Lender, ()
 
 
-def _is_lendable(array: Any) -> bool:
-    """The memory is that of this process, and NumPy knows the type."""
-    if not isinstance(array, jax.Array) or array.dtype.kind not in "biuf":
-        return False
-    devices = list(array.devices())
-    return len(devices) == 1 and devices[0].platform == "cpu"
+def _lent(result: Any) -> NDArray:
+    """The memory of a result; a copy, where it is not of this process or NumPy's type."""
+    if not isinstance(result, jax.Array) or result.dtype.kind not in "biuf":
+        return np.array(result)
+    devices = list(result.devices())
+    if len(devices) > 1 or devices[0].platform != "cpu":
+        return np.array(result)
+    return np.asarray(_Loan(result))
 
 
 class _Loan:
     """What arrays on the memory of a result, and arrays made of those, keep alive."""
 
     def __init__(self, result: jax.Array) -> None:
-        # The arrays may outlive the lender; the result owns the memory.
+        # A reference more than the recycler's own: the memory is not free.
         self._result = jax.block_until_ready(result)
         self.__array_interface__: dict[str, Any] = {
             "version": 3,
