@@ -7,6 +7,7 @@ index. Where nothing compiles, the package is complete all the same: JAX does th
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import os
 import platform
 import shlex
@@ -22,6 +23,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 FOLDER = Path("multiaug", "sampling", "_native")
 LIBRARY = FOLDER / "libmultiaug.so"
+SOURCES = ("warp", "recolour")  # once per instruction set
 FLAGS = [
     *("-O3", "-g0", "-fPIC", "-std=gnu11", "-Wall", "-Wextra", "-Wno-psabi"),
     "-Wno-maybe-uninitialized",  # rows are worked on by eights, whatever stands behind the last
@@ -81,12 +83,12 @@ def _compile(command: list[str], root: Path) -> bool:
     folder = root / FOLDER
     levels: dict[str, list[str]] = {"base": []}
     if platform.machine() in {"x86_64", "AMD64"}:
-        levels["avx2"] = ["-mavx2"]
+        levels["avx2"] = ["-mavx2", "-mfma"]
     with tempfile.TemporaryDirectory() as made:
         objects = []
-        for level, flags in levels.items():
-            objects.append(str(Path(made, f"{level}.o")))
-            source = ["-c", str(folder / "warp.c"), "-o", objects[-1]]
+        for name, (level, flags) in itertools.product(SOURCES, levels.items()):
+            objects.append(str(Path(made, f"{name}-{level}.o")))
+            source = ["-c", str(folder / f"{name}.c"), "-o", objects[-1]]
             if not _run([*command, *FLAGS, *flags, f"-DLEVEL={level}", *source]):
                 return False
         library = Path(made, "lib.so")

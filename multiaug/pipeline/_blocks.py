@@ -15,7 +15,7 @@ from .._machine import core_count
 from ..transforms import Transform
 from ..typing import Array, NDArray
 from ._params import RecordParams
-from ._run import Run
+from ._structure import Run
 
 # Params are drawn, and travel, in blocks of this many records: a multiple of every part.
 BLOCK = 32

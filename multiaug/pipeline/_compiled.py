@@ -13,17 +13,29 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
 from .._machine import core_count
-from ..sampling import Compiled, Geometry, Task, can_check, compiled
+from ..sampling import (
+    LEVELS,
+    Compiled,
+    Geometry,
+    Recolouring,
+    Task,
+    can_check,
+    compiled,
+    count_levels,
+    recolour,
+)
 from ..transforms import Transform
 from ..typing import Array, NDArray
 from ._blocks import BLOCK, Recent, cut, part_length, program_key, some_of, whole_block
 from ._params import RecordParams
-from ._run import Run, prepare
+from ._run import prepare
 from ._scratch import Scratch, in_place, rows_of_channels
+from ._structure import Run
 from ._target import Results, Target, sharing_devices
 from ._threads import in_threads
 from ._values import Looker
@@ -73,6 +85,8 @@ class _Work:
         sampled: what the kernel makes of one record.
         results: what comes of one record.
         touched: results that are changed after they were sampled.
+        counted: of which the levels are counted, to be changed level by level in C. None where
+            they are changed in JAX.
     """
 
     def __init__(
@@ -82,10 +96,15 @@ class _Work:
         sampled: Mapping[str, jax.ShapeDtypeStruct],
         results: Mapping[str, jax.ShapeDtypeStruct],
         touched: frozenset[str],
+        counted: frozenset[str] | None,
     ) -> None:
         self.kernel, self.pictures = kernel, pictures
         self.sampled, self.results = sampled, results
-        self._touched = touched
+        self._touched, self._counted = touched, counted
+        # Where pixels keep their dtype, they get their new values in place.
+        self._aside = {
+            n for n in touched if counted is None or results[n].dtype != sampled[n].dtype
+        }
         self._by_part = kernel.dense or bool(touched)
         self._idle: list[Scratch] = []
         self._compiled = False
@@ -147,12 +166,12 @@ class _Work:
             np.int32(first), fields=memory.fields(self.kernel.fields(block.length))
         )
         if self.kernel.dense:
-            memory.positions = [places for places, _ in geometry]
+            memory.positions = [p.field for p in geometry if p.field is not None]
         for name, table in tables.items():
             call.target.memory[name][span] = np.asarray(table)[:size]
         results = {
             name: memory.sampled(name, block.length, self.sampled[name])[:size]
-            if name in self._touched
+            if name in self._aside
             else call.target.memory[name][span]
             for name, _, _ in self.pictures
         }
@@ -167,7 +186,15 @@ class _Work:
         if bound.suspicious:
             assert call.look is not None
             call.look.suspect()
-        if self._touched:
+        if self._counted is not None:
+            how = _recolour_records(
+                call.transforms, block.params, block.rest, np.int32(first),
+                {n: count_levels(results[n], block.length) for n in self._counted},
+                run=call.run, pictures=self.pictures, length=block.length,
+            )  # fmt: skip
+            for name, changes in how.items():
+                recolour(results[name], changes, call.target.memory[name][span])
+        elif self._touched:
             changed = {n: self.results[n] for n in self._touched}
             done = _finish_records(
                 call.transforms, block.params, block.rest, np.array([first, size], np.int32),
@@ -297,6 +324,26 @@ def _finish_records(
     return lax.fori_loop(0, span[1], step, done)  # type: ignore[no-any-return]
 
 
+@partial(jax.jit, static_argnames=("run", "pictures", "length"))
+def _recolour_records(
+    transforms: tuple[Transform, ...],
+    params: RecordParams,
+    rest: dict[str, Array],
+    first: Array,
+    counts: dict[str, Array],
+    *,
+    run: Run,
+    pictures: _Pictures,
+    length: int,
+) -> dict[str, Recolouring]:
+    """What becomes of the levels in some records of a block."""
+    params, rest = some_of((params, rest), first, length)
+    task, own = prepare(run, transforms, params, rest, _shapes(pictures, length))
+    recolour = task.recolour
+    assert recolour is not None
+    return jax.vmap(lambda mine, of: recolour(mine, of.__getitem__))(own, counts)
+
+
 def _shapes(pictures: _Pictures, size: int) -> dict[str, jax.ShapeDtypeStruct]:
     return {n: jax.ShapeDtypeStruct((size, *shape), dtype) for n, shape, dtype in pictures}
 
@@ -349,7 +396,8 @@ def _new_work(
     task, kernel = found[0]
     if kernel is None:
         return _Uncovered()
-    if kernel.dense and task.touched and all(d == np.uint8 for _, _, d in pictures):
+    in_bytes = all(dtype == np.uint8 for _, _, dtype in pictures)
+    if kernel.dense and task.touched and task.recolour is None and in_bytes:
         # JAX's loop has fields and bytes at hand when photometry follows: a third less time.
         return _Uncovered()
     results = {n: jax.ShapeDtypeStruct(s.shape[1:], s.dtype) for n, s in tables.items()}
@@ -368,4 +416,19 @@ def _new_work(
 
         touched = {n: s for n, s in sampled.items() if n in task.touched}
         changed = jax.eval_shape(after, transforms, params, rest, touched)
-    return _Work(kernel, pictures, sampled, results | sampled | changed, task.touched)
+    counted = None
+    if task.recolour is not None:
+        asked: list[str] = []
+
+        def count(name: str) -> Array:
+            asked.append(name)
+            return jnp.zeros((sampled[name].shape[-1], LEVELS), jnp.int32)
+
+        def levels(transforms: Any, params: RecordParams, rest: Any) -> Any:
+            task, own = prepare(run, transforms, params, rest, shapes)
+            assert task.recolour is not None
+            return task.recolour(jax.tree.map(lambda leaf: leaf[0], own), count)
+
+        jax.eval_shape(levels, transforms, params, rest)
+        counted = frozenset(asked)
+    return _Work(kernel, pictures, sampled, results | sampled | changed, task.touched, counted)

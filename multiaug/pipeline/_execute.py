@@ -19,8 +19,8 @@ from ._blocks import BLOCK
 from ._compiled import run_compiled
 from ._params import RecordParams
 from ._parts import run_in_parts
-from ._run import Run, run_batch
-from ._structure import out_shape
+from ._run import run_batch
+from ._structure import Run, out_shape
 from ._values import Looker, check_record_values
 
 _AXIS = "records"
@@ -40,18 +40,23 @@ def draw(
     transforms: tuple[Transform, ...], keys: Key, spec: DataSpec, shape: SpatialShape
 ) -> RecordParams:
     """Draw the params of a batch of keys (N,)."""
-    implementation = str(jax.random.key_impl(keys))
-    sample = partial(_draw, implementation=implementation, spec=spec, shape=shape)
     size, words = len(keys), jax.random.key_data(keys)
+    settings: Any = {
+        "implementation": str(jax.random.key_impl(keys)),
+        "spec": spec,
+        "shape": shape,
+    }
     # Inside a trace what is computed of constants is traced too.
-    if size == BLOCK or not on_cpu() or is_traced(transforms, words):
-        values = sample(transforms, words)
+    if not on_cpu() or is_traced(transforms, words):
+        values = _draw_anywhere(transforms, words, **settings)
+    elif size == BLOCK:
+        values = _draw_block(transforms, words, **settings)
     else:
         # As many at a time whatever the batch: the same compiled arithmetic for a batch of one
         # and of a thousand gives a record the same bits in both.
         held = np.asarray(words)
         index = np.minimum(np.arange(-(-size // BLOCK) * BLOCK), size - 1).reshape(-1, BLOCK)
-        values = _joined([sample(transforms, held[i]) for i in index], size)
+        values = _joined([_draw_block(transforms, held[i], **settings) for i in index], size)
     return RecordParams(values, words, shape, out_shape(transforms, shape))
 
 
@@ -64,7 +69,6 @@ def _joined(blocks: list[Any], size: int) -> Any:
     return jax.device_put(jax.tree.map(join, *blocks))
 
 
-@partial(jax.jit, static_argnames=("implementation", "spec", "shape"))
 def _draw(
     transforms: tuple[Transform, ...],
     words: Array,
@@ -86,6 +90,17 @@ def _draw(
     # Under vmap the generators of hardware draw for all keys from the first one.
     over = jax.vmap(one) if implementation == "threefry2x32" else partial(lax.map, one)
     return over(keys)
+
+
+_STATIC = ("implementation", "spec", "shape")
+_draw_anywhere = jax.jit(_draw, static_argnames=_STATIC)
+# A block is a few hundred numbers: LLVM's last level takes as long again to compile and saves
+# microseconds. JAX takes such settings outside of traces only.
+_draw_block = jax.jit(
+    _draw,
+    static_argnames=_STATIC,
+    compiler_options={"xla_backend_optimization_level": 2},
+)
 
 
 def execute(

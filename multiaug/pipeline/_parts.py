@@ -21,7 +21,8 @@ from ..transforms import Transform
 from ..typing import Array, NDArray
 from ._blocks import BLOCK, Recent, cut, part_length, program_key, some_of, whole_block
 from ._params import RecordParams
-from ._run import Run, carry_of, run_batch
+from ._run import carry_of, run_batch
+from ._structure import Run
 from ._target import ALIGNMENT, Results, Target, empty, sharing_devices
 from ._threads import in_threads
 

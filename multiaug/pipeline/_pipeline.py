@@ -19,8 +19,7 @@ from ._blank import blank_record
 from ._execute import draw, execute, is_traced
 from ._finishing import finish, split, unfinish, untouched
 from ._params import RecordParams
-from ._run import Run
-from ._structure import check_frames, check_spec, gains_intrinsics, is_projective, refuse_dense
+from ._structure import Run, check_frames, check_spec, gains_intrinsics, is_projective, refuse_dense
 from ._values import check_record_values
 from ._view import check_camera
 

@@ -2,54 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 
-from ..errors import ParameterError
 from ..roles import SPATIAL_ROLES, TABLE_ROLES, PointSite, View
 from ..sampling import (
     Carry,
     Form,
     Job,
     Loop,
+    Recolouring,
     Task,
-    cast,
-    constant,
     first_carry,
-    is_float,
     resample,
 )
-from ..spec import ChannelGroup, DataSpec, EntrySpec
-from ..transforms import Photometric, Range, Step, Target, Transform
+from ..spec import ChannelGroup
+from ..transforms import Step, Transform
 from ..typing import Array, SpatialShape
 from ._params import RecordParams
-from ._structure import antialiasing, entry_out_size, exactness, gains_intrinsics, leaves
+from ._photometry import goes_by_levels, is_touched, photometry, recolouring
+from ._structure import (
+    Run,
+    antialiasing,
+    entry_out_size,
+    exactness,
+    gains_intrinsics,
+    groups_of,
+)
 from ._view import build_view, camera_of, compose, default_intrinsics, steps_of
-
-
-@dataclass(frozen=True)
-class Run:
-    """The static description of one pass over a batch; hashable, part of the jit key.
-
-    Args:
-        spec: what the entries are.
-        frame: (H, W) of the reference picture before the transforms.
-        inverse: run the pipeline backwards.
-        resample_only: entries whose role was overridden: photometry leaves them alone.
-    """
-
-    spec: DataSpec
-    frame: SpatialShape
-    inverse: bool = False
-    resample_only: tuple[str, ...] = ()
-
 
 # What a record needs besides its pictures: its geometry, what it drew, its other entries.
 _Own = tuple[View, RecordParams, dict[str, Array]]
@@ -148,24 +133,35 @@ def _task(
         return [step for step, _ in steps_of(transforms, drawn, run.frame)]
 
     def before(own: _Own, arrays: dict[str, Array]) -> dict[str, Array]:
-        return _photometry(run, steps(own[1].values), arrays)
+        return photometry(run, steps(own[1].values), arrays)
 
     def after(own: _Own, sampled: dict[str, Array]) -> dict[str, Array]:
         view, params, rest = own
         if not run.inverse:
-            sampled = _photometry(run, steps(params.values), sampled)
+            sampled = photometry(run, steps(params.values), sampled)
         return sampled | _move_tables(run, view, rest, sizes)
 
+    def recolour(own: _Own, counts: Callable[[str], Array]) -> dict[str, Recolouring]:
+        its = steps(own[1].values)
+        return {
+            n: recolouring(run, n, given[n].shape[-1], its, partial(counts, n)) for n in changed
+        }
+
     views, jobs = batch[0], []
-    changed = {n for n in pictures if _is_touched(run, n, transforms)}
+    changed = {n for n in pictures if is_touched(run, n, transforms)}
     undone = run.inverse and bool(changed)
     given = jax.eval_shape(jax.vmap(before), batch, pictures) if undone else pictures
     for name, array in given.items():
         entry = run.spec.entries[name]
         # Only static parts of the views decide.
-        bands = tuple(SPATIAL_ROLES[g.role].band(g, views) for g in _groups(entry, array))
+        bands = tuple(SPATIAL_ROLES[g.role].band(g, views) for g in groups_of(entry, array.dtype))
         out = entry_out_size(sizes[name], views.chart.in_shape, views.chart.out_shape)
         jobs.append(Job(name, sizes[name], out, bands, entry.validity))
+    # Which steps there are is the same for all records.
+    alike = steps(jax.tree.map(lambda leaf: leaf[0], batch[1].values)) if changed else []
+    by_levels = bool(changed) and all(
+        goes_by_levels(run, n, pictures[n].dtype, pictures[n].shape[-1], alike) for n in changed
+    )
     low = None if run.inverse else antialiasing(transforms, run.frame)
     return Task(
         tuple(jobs),
@@ -174,6 +170,7 @@ def _task(
         after,
         frozenset() if run.inverse else frozenset(changed),
         exact=exactness(transforms, inverse=run.inverse),
+        recolour=recolour if by_levels else None,
     )
 
 
@@ -201,10 +198,6 @@ def _plan(
         assert forward.k_out is not None
         camera = camera._replace(k=forward.k_out)
     return build_view(chart.inverted(), rules, camera, extrinsics)
-
-
-def _groups(entry: EntrySpec, array: Array | jax.ShapeDtypeStruct) -> list[ChannelGroup]:
-    return [group.for_dtype(np.dtype(array.dtype).name) for group in entry.groups]
 
 
 def _move_tables(
@@ -237,136 +230,3 @@ def _default_camera(
         return {}
     # Only its dtype and its frame matter: the role returns the refitted camera.
     return {name: k}
-
-
-def _is_touched(run: Run, name: str, transforms: Sequence[Transform]) -> bool:
-    """Some photometric transform changes the entry."""
-    entry = run.spec.entries[name]
-    if name in run.resample_only or all(g.role != "intensity" for g in entry.groups):
-        return False
-    return any(isinstance(t, Photometric) and t.touches(name) for t in leaves(transforms))
-
-
-def _changes(step: Step, name: str) -> bool:
-    return isinstance(step.transform, Photometric) and step.transform.touches(name)
-
-
-def _photometry(run: Run, steps: list[Step], record: Mapping[str, Array]) -> dict[str, Array]:
-    """Photometric steps on the intensity channels, in order; backwards when inverting."""
-    result = dict(record)
-    for name, entry in run.spec.entries.items():
-        if name in record and _is_touched(run, name, [s.transform for s in steps]):
-            touched = [s for s in steps if _changes(s, name)]
-            result[name] = _change(run, entry, touched, result[name])
-    return result
-
-
-def _change(run: Run, entry: EntrySpec, steps: list[Step], array: Array) -> Array:
-    keeps = all(s.transform.keeps_dtype for s in steps if isinstance(s.transform, Photometric))
-    before = np.dtype(array.dtype)
-    if run.inverse:
-        before = _source_dtype(entry, steps, before, keeps=keeps)
-    dtype = before if keeps or run.inverse else np.dtype(np.float32)
-    parts = []
-    for group in _groups(entry, array):
-        part = array[..., group.channel_slice()]
-        if group.role == "intensity":
-            part = _change_group(run, entry.name, group, steps, part, (before, dtype))
-        parts.append(cast(part, dtype))
-    return parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=-1)
-
-
-def _source_dtype(
-    entry: EntrySpec, steps: list[Step], found: np.dtype[Any], *, keeps: bool
-) -> np.dtype[Any]:
-    """The dtype that values had before the steps; refuses steps that cannot be undone."""
-    owners = ", ".join(dict.fromkeys(step.transform.owner for step in steps))
-    if keeps and not is_float(found):
-        raise ParameterError(
-            f"The entry {entry.name!r} cannot be inverted: {owners} rounded and clipped its "
-            f"{found.name} values. Leave the entry out of the call, or declare it as a float."
-        )
-    if keeps:
-        return found
-    if entry.dtype is None and any(g.range is None for g in entry.groups if g.role == "intensity"):
-        raise ParameterError(
-            f"The entry {entry.name!r} cannot be inverted: {owners} made it a float, and the spec "
-            "does not say from what. Declare its dtype or its range in the spec."
-        )
-    return found if entry.dtype is None else np.dtype(jnp.dtype(entry.dtype))
-
-
-def _change_group(
-    run: Run,
-    name: str,
-    group: ChannelGroup,
-    steps: list[Step],
-    part: Array,
-    dtypes: tuple[np.dtype[Any], np.dtype[Any]],
-) -> Array:
-    """Run the steps on values whose range is that of the first dtype; returns the second."""
-    before, after = dtypes
-    limits = value_range(group, before)
-    valid = _valid(part, group)
-    shape = part.shape
-    if not any(isinstance(s.transform, Photometric) and s.transform.by_channel for s in steps):
-        # Loops over three channels are too short to be vectorised.
-        part = part.reshape(shape[0], -1, 1)
-        valid = None if valid is None else valid.reshape(part.shape)
-    values = part.astype(jnp.float32)
-    if valid is not None:
-        # A NaN that is dropped in the end still turns the gradients of the others into NaN.
-        values = jnp.where(valid, values, limits[0])
-    chain: list[tuple[Step, Target]] = []
-    for step in steps:
-        assert isinstance(step.transform, Photometric)
-        chain.append((step, Target(name, group.start, limits, valid)))
-        limits = _limits_after(step, limits)
-    for step, target in reversed(chain) if run.inverse else chain:
-        assert isinstance(step.transform, Photometric)
-        act = step.transform.invert if run.inverse else step.transform.apply
-        changed = act(step.params, values, target)
-        values = changed if step.on is None else jnp.where(step.on, changed, values)
-    changed = cast(values, after)
-    touched = _touched(steps, valid)
-    # Not by way of float32, which does not hold every integer.
-    if touched is not None:
-        changed = jnp.where(touched, changed, cast(part, after))
-    return changed.reshape(shape)
-
-
-def _limits_after(step: Step, limits: Range) -> Range:
-    """The value range after a step; where the step may not run, its ends are arrays."""
-    assert isinstance(step.transform, Photometric)
-    after = step.transform.out_range(limits)
-    if step.on is None or after is limits:
-        return after
-    lo, hi = (jnp.where(step.on, a, b) for a, b in zip(after, limits, strict=True))
-    return lo, hi  # type: ignore[return-value]
-
-
-def _touched(steps: list[Step], valid: Array | None) -> Array | None:
-    """Where values may change: valid pixels, if any step runs; None when that is everywhere."""
-    conditions = [step.on for step in steps if step.on is not None]
-    if len(conditions) < len(steps):
-        return valid
-    runs = jnp.stack(conditions).any()
-    return runs if valid is None else valid & runs
-
-
-def _valid(part: Array, group: ChannelGroup) -> Array | None:
-    if group.invalid is None:
-        return None
-    if group.invalid == "nan":
-        return ~jnp.isnan(part)
-    return part != constant(group.invalid, part.dtype)
-
-
-def value_range(group: ChannelGroup, dtype: np.dtype[Any]) -> Range:
-    """What black and white are: declared, or the dtype's range, or (0, 1) for floats."""
-    if group.range is not None:
-        return group.range
-    if is_float(dtype) or dtype == np.bool_:
-        return 0.0, 1.0
-    info = np.iinfo(dtype)
-    return float(info.min) if info.min else 0.0, float(info.max)

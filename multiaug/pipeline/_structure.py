@@ -4,12 +4,38 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from ..errors import ParameterError
 from ..sampling import Exact, LowPass
-from ..spec import CameraSpec, DataSpec, EntrySpec
+from ..spec import CameraSpec, ChannelGroup, DataSpec, EntrySpec
 from ..transforms import Container, Frame, Geometric, OneOf, Transform
 from ..typing import SpatialShape
+
+
+@dataclass(frozen=True)
+class Run:
+    """The static description of one pass over a batch; hashable, part of the jit key.
+
+    Args:
+        spec: what the entries are.
+        frame: (H, W) of the reference picture before the transforms.
+        inverse: run the pipeline backwards.
+        resample_only: entries whose role was overridden: photometry leaves them alone.
+    """
+
+    spec: DataSpec
+    frame: SpatialShape
+    inverse: bool = False
+    resample_only: tuple[str, ...] = ()
+
+
+def groups_of(entry: EntrySpec, dtype: np.dtype[Any]) -> list[ChannelGroup]:
+    """The channel groups of an entry that arrives in this dtype."""
+    return [group.for_dtype(np.dtype(dtype).name) for group in entry.groups]
 
 
 def leaves(transforms: Sequence[Transform]) -> Iterator[Transform]:

@@ -7,10 +7,10 @@ from ._compiled import Compiled as Compiled
 from ._compiled import Geometry as Geometry
 from ._compiled import can_check as can_check
 from ._compiled import compiled as compiled
-from ._compiled import compiled_is_available as compiled_is_available
 from ._dtype import cast as cast
 from ._dtype import constant as constant
 from ._dtype import is_float as is_float
+from ._library import compiled_is_available as compiled_is_available
 from ._loop import Carry as Carry
 from ._loop import first_carry as first_carry
 from ._plan import Band as Band
@@ -22,3 +22,8 @@ from ._plan import Pointwise as Pointwise
 from ._plan import Site as Site
 from ._plan import Task as Task
 from ._plan import ratio as ratio
+from ._recolour import LEVELS as LEVELS
+from ._recolour import MOST_TABLES as MOST_TABLES
+from ._recolour import Recolouring as Recolouring
+from ._recolour import count_levels as count_levels
+from ._recolour import recolour as recolour

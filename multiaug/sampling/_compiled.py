@@ -7,26 +7,22 @@ the formulations in JAX.
 from __future__ import annotations
 
 import ctypes
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from ..geometry import Displacement, Projective
 from ..typing import Array, NDArray, SpatialShape
 from ._axis import CLASSIC
 from ._dtype import constant
 from ._lanes import Part, count_of, is_plain, rim_value, settled
+from ._library import library
 from ._plan import Band, Job, Task, coordinates, pixel_matrix, ratio
-
-_ABI = 3
-_LIBRARY = Path(__file__).parent / "_native" / "libmultiaug.so"
 
 # As in warp.h.
 _BORDERS = ("constant", "edge", "reflect", "mirror", "wrap", "constant-hard", "wrap-classic")
@@ -48,7 +44,7 @@ class _Lane(ctypes.Structure):
 
 class _Group(ctypes.Structure):
     _fields_ = [
-        *((name, ctypes.c_void_p) for name in ("lanes", "maps", "field")),
+        *((name, ctypes.c_void_p) for name in ("lanes", "maps", "displaced", "field")),
         ("plane", ctypes.c_int64),
         *((name, ctypes.c_int32) for name in ("n_lanes", "affine")),
         *((name, ctypes.c_int32) for name in ("h_in", "w_in", "h_out", "w_out")),
@@ -72,32 +68,23 @@ class _Batch(ctypes.Structure):
     ]
 
 
-@cache
-def _library() -> ctypes.CDLL | None:
-    """The compiled code; None where it could not be compiled, or is switched off."""
-    if os.environ.get("MULTIAUG_COMPILED", "1") == "0" or not _LIBRARY.exists():
-        return None
-    try:
-        library = ctypes.CDLL(str(_LIBRARY))
-    except OSError:  # made for another machine
-        return None
-    library.multiaug_warp.argtypes = [ctypes.c_void_p]
-    library.multiaug_warp.restype = None
-    return library if library.multiaug_abi() == _ABI else None
+class Placed(NamedTuple):
+    """Where the lanes of a group are read.
 
-
-def compiled_is_available() -> bool:
-    """Whether batches on CPUs run in C where they can.
-
-    Not where no compiler was found when the package was installed, nor with the environment
-    variable ``MULTIAUG_COMPILED=0``.
+    Args:
+        maps: (N, 3, 3) backward, between centred pixels.
+        displaced: (N,) int32, whether a record is read by its field; None where there is none.
+        field: (N, 2, h or h + 1, w) positions in pixels, of records that are displaced.
+        coded: per lane intrinsics and matrices, or None.
     """
-    return _library() is not None
+
+    maps: Array
+    displaced: Array | None
+    field: Array | None
+    coded: list[tuple[Array | None, Array | None]]
 
 
-# Per group: maps (N, 3, 3) or a field (N, 2, h or h + 1, w); per lane intrinsics and matrices, or
-# None.
-Geometry = list[tuple[Array, list[tuple[Array | None, Array | None]]]]
+Geometry = list[Placed]
 
 
 @dataclass(frozen=True)
@@ -115,7 +102,7 @@ class Compiled:
     Args:
         groups: the jobs by their sizes.
         dtypes: of the arrays.
-        dense: positions are a field and not a matrix.
+        dense: positions of records may be a field and not a matrix.
         affine: the matrix has no perspective.
         scales: per group, (x, y) pixels of the source per reference pixel.
     """
@@ -183,18 +170,13 @@ class Compiled:
             views: as for `resample`.
             fields: memory to write positions to, of the shapes that the method `fields` names.
         """
-        places = (
-            [
-                _filled(views, group, field)
-                for group, field in zip(self._groups, fields, strict=True)
-            ]
-            if self.dense
-            else [
-                jax.vmap(lambda view, g=group: pixel_matrix(view.chart, *g.sizes))(views)
-                for group in self._groups
-            ]
-        )
-        return [(p, _coded(views, g)) for p, g in zip(places, self._groups, strict=True)]
+        displaced = _displaced(views.chart) if self.dense else None
+        found = []
+        for i, group in enumerate(self._groups):
+            maps = jax.vmap(lambda view, g=group: pixel_matrix(view.chart, *g.sizes))(views)
+            field = None if displaced is None else _filled(views, group, displaced, fields[i])
+            found.append(Placed(maps, displaced, field, _coded(views, group)))
+        return found
 
     def bind(
         self,
@@ -234,17 +216,17 @@ class Bound:
         self._flags = np.zeros(2, np.int64)  # the next piece of work; something suspicious
         self._held: list[Any] = [arrays, results]
         own = (_Group * len(groups)).from_buffer_copy(structs)
-        for struct, group, template, (places, coded) in zip(
-            own, groups, lanes, geometry, strict=True
-        ):
+        for struct, group, template, placed in zip(own, groups, lanes, geometry, strict=True):
             bound = (_Lane * len(template)).from_buffer_copy(template)
             struct.lanes = ctypes.addressof(bound)
-            pointer = self._pointer(places)
-            if places.ndim == 4:
-                struct.field, struct.plane = pointer, places[0, 0].size
-            else:
-                struct.maps = pointer
-            for lane, (job, band), (rays, matrix) in zip(bound, group.parts, coded, strict=True):
+            struct.maps = self._pointer(placed.maps)
+            if placed.field is not None:
+                struct.displaced = self._pointer(placed.displaced, np.int32)
+                struct.field = self._pointer(placed.field)
+                struct.plane = placed.field.shape[2] * placed.field.shape[3]
+            for lane, (job, band), (rays, matrix) in zip(
+                bound, group.parts, placed.coded, strict=True
+            ):
                 source, target = arrays[job.name], results[job.name]
                 skipped = int(band.channels.start) * lane.size
                 lane.source = source.ctypes.data + skipped
@@ -269,16 +251,16 @@ class Bound:
             count, len(own), len(looked_at), blocks,
         )  # fmt: skip
 
-    def _pointer(self, array: Any) -> int:
-        held = np.ascontiguousarray(array, np.float32)
+    def _pointer(self, array: Any, dtype: Any = np.float32) -> int:
+        held = np.ascontiguousarray(array, dtype)
         self._held.append(held)
         return held.ctypes.data
 
     def work(self) -> None:
         """Do pieces of work until none is left; any number of threads at once."""
-        library = _library()
-        assert library is not None
-        library.multiaug_warp(ctypes.addressof(self._batch))
+        held = library()
+        assert held is not None
+        held.multiaug_warp(ctypes.addressof(self._batch))
 
     @property
     def suspicious(self) -> bool:
@@ -286,15 +268,22 @@ class Bound:
         return bool(self._flags[1])
 
 
-def _filled(views: Any, group: _Shared, field: Array) -> Array:
-    """A field with the positions of some records, computed in place.
+def _displaced(chart: Any) -> Array:
+    """(N,) int32: some displacement of a record is not 0 everywhere."""
+    controls = [s.control for s in chart.segments if isinstance(s, Displacement)]
+    return jnp.stack([(c != 0).any(axis=(1, 2, 3)) for c in controls]).any(0).astype(jnp.int32)
+
+
+def _filled(views: Any, group: _Shared, displaced: Array, field: Array) -> Array:
+    """A field with the positions of the records that are displaced, computed in place.
 
     In blocks of rows as those of `in_memory`: the same bits.
     """
     half = field.shape[2] // 2
+    first = jnp.argsort(1 - displaced)  # their numbers, before all others
 
     def block(k: Array, field: Array) -> Array:
-        record, lower = k // 2, k % 2
+        record, lower = first[k // 2], k % 2
         view = jax.tree.map(
             lambda leaf: lax.dynamic_index_in_dim(leaf, record, keepdims=False), views
         )
@@ -303,7 +292,7 @@ def _filled(views: Any, group: _Shared, field: Array) -> Array:
         field = lax.dynamic_update_slice(field, x[None, None], (record, 0, lower * half, 0))
         return lax.dynamic_update_slice(field, y[None, None], (record, 1, lower * half, 0))
 
-    return lax.fori_loop(0, 2 * len(field), block, field)  # type: ignore[no-any-return]
+    return lax.fori_loop(0, 2 * displaced.sum(), block, field)  # type: ignore[no-any-return]
 
 
 def _coded(views: Any, group: _Shared) -> list[tuple[Array | None, Array | None]]:
@@ -327,7 +316,7 @@ def compiled(task: Task, shapes: Mapping[str, jax.ShapeDtypeStruct], views: Any)
         shapes: of the arrays, with or without a leading N.
         views: only static parts are read.
     """
-    if _library() is None or task.before is not None or task.low is not None:
+    if library() is None or task.before is not None or task.low is not None:
         return None
     dtypes = {name: np.dtype(shape.dtype) for name, shape in shapes.items()}
     jobs = [settled(job, shapes[job.name].shape[-1]) for job in task.jobs]
@@ -344,7 +333,8 @@ def compiled(task: Task, shapes: Mapping[str, jax.ShapeDtypeStruct], views: Any)
     ]
     chart = views.chart
     scales = [ratio(group.sizes[0], chart.in_shape) for group in groups]
-    return Compiled(groups, dtypes, dense=chart.dense, affine=chart.affine, scales=scales)
+    affine = all(s.affine for s in chart.segments if isinstance(s, Projective))
+    return Compiled(groups, dtypes, dense=chart.dense, affine=affine, scales=scales)
 
 
 def _method(band: Band, dtype: np.dtype[Any]) -> int | None:

@@ -13,6 +13,7 @@ from jax import lax
 
 from ..geometry import Jacobian, Map, centre
 from ..typing import Array, NDArray, SpatialShape
+from ._recolour import Recolouring
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -173,6 +174,9 @@ class Task:
         touched: names of resampled arrays that ``after`` changes.
         exact: ``anywhere`` when all maps take pixel centres of the frame to pixel centres;
             ``window`` when they also stay inside the picture and transpose nothing.
+        recolour: what ``after`` does to the arrays in ``touched``, where these are bytes and it
+            does it level by level; else None. (own, counts of the levels) -> by name; counts
+            are those after resampling, name -> (C, 256) int32, asked for where they are needed.
     """
 
     jobs: tuple[Job, ...]
@@ -181,6 +185,7 @@ class Task:
     after: Callable[[Any, dict[str, Array]], dict[str, Array]]
     touched: frozenset[str]
     exact: Exact = ""
+    recolour: Callable[[Any, Callable[[str], Array]], dict[str, Recolouring]] | None = None
 
 
 def prepared_record(task: Task, own: Any, arrays: dict[str, Array]) -> dict[str, Array]:

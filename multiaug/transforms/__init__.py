@@ -10,6 +10,7 @@ from ._base import Container as Container
 from ._base import Finishing as Finishing
 from ._base import Frame as Frame
 from ._base import Geometric as Geometric
+from ._base import Noise as Noise
 from ._base import Params as Params
 from ._base import Photometric as Photometric
 from ._base import Range as Range
@@ -34,6 +35,7 @@ from ._photometric import Contrast as Contrast
 from ._photometric import Gamma as Gamma
 from ._photometric import GaussianNoise as GaussianNoise
 from ._photometric import Normalize as Normalize
+from ._random import keyed as keyed
 from ._standardize import Standardize as Standardize
 from ._symmetry import D4 as D4
 from ._symmetry import Rot90 as Rot90

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple, NoReturn, TypeVar, dataclass_transform
 
@@ -50,21 +50,44 @@ class Target(NamedTuple):
         range: (lo, hi), the values that black and white stand for; numbers, or scalar arrays
             after a transform that changes them and need not run.
         valid: bool, broadcastable to the values; None when all are.
+        counts: where the values are a table of levels (256, 1, c): () -> how many valid pixels
+            are at each of them. None where the values are those of pixels.
     """
 
     name: str
     start: int
     range: Range
     valid: Array | None
+    counts: Callable[[], Array] | None = None
 
     def mean(self, values: Array) -> Array:
         """The mean of values (h, w, c) over all valid pixels and channels, float32."""
+        if self.counts is not None:
+            counts = self.counts().astype(jnp.float32)
+            weighted: Array = (values * counts).sum() / jnp.maximum(counts.sum(), 1)
+            return weighted
         if self.valid is None:
             return values.mean()
         valid = jnp.broadcast_to(self.valid, values.shape)
         count = jnp.maximum(valid.sum(), 1).astype(jnp.float32)
         mean: Array = jnp.where(valid, values, 0).sum() / count
         return mean
+
+
+class Noise(NamedTuple):
+    """Independent N(0, 1) numbers for all values, times a factor; see `_random.normal`.
+
+    Args:
+        seed: (2,) uint32.
+        stream: tells fields of one record apart.
+        scale: (), in units of the values.
+        clips: to the value range, afterwards.
+    """
+
+    seed: Array
+    stream: int
+    scale: Array
+    clips: bool
 
 
 class Transform(ABC):
@@ -133,6 +156,18 @@ class Photometric(Transform):
     """True when channels are treated differently. Otherwise values may come as (h, w * c, 1)."""
     keeps_dtype = True
     """False when the result is float32 whatever came in."""
+
+    @property
+    def pointwise(self) -> bool:
+        """A new value depends on the old one, its channel and `Target.mean` alone.
+
+        Of a picture of bytes only the 256 levels are then computed, as values (256, 1, c).
+        """
+        return False
+
+    def noise(self, params: Params, target: Target) -> Noise | None:
+        """What the transform adds, where that is all it does; else None."""
+        return None
 
     def check(self, frame: Frame) -> None:
         """Refuse entries that the spec does not have, or that hold no intensity."""

@@ -19,6 +19,7 @@ from ..typing import Array, Key
 from ._affine import log_uniform, uniform, unit_uniform
 from ._base import (
     Frame,
+    Noise,
     Params,
     Photometric,
     Range,
@@ -40,6 +41,11 @@ class _Clipping(Photometric):
     """A transform that clips floats to the value range on request; then it has no inverse."""
 
     clip: bool
+
+    @property
+    def pointwise(self) -> bool:
+        """See `Photometric.pointwise`."""
+        return True
 
     def apply(self, params: Params, values: Array, target: Target) -> Array:
         """Change the values, then clip them where asked."""
@@ -247,11 +253,20 @@ class GaussianNoise(_Clipping):
         """The same noise, taken away."""
         return values - self._noise(params, values, target)
 
-    def _noise(self, params: Params, values: Array, target: Target) -> Array:
+    @property
+    def pointwise(self) -> bool:
+        """Pixels differ."""
+        return False
+
+    def noise(self, params: Params, target: Target) -> Noise:
+        """Seeded by the record, the entry's name and the group's first channel."""
         # The name, not its place in the record: other entries must not change the noise.
         stream = zlib.crc32(f"{target.name}/{target.start}".encode())
-        scale: Array = params["std"] * _extent(target)
-        return normal(params["seed"], stream, values.shape) * scale
+        return Noise(params["seed"], stream, params["std"] * _extent(target), self.clip)
+
+    def _noise(self, params: Params, values: Array, target: Target) -> Array:
+        noise = self.noise(params, target)
+        return normal(noise.seed, noise.stream, values.shape) * noise.scale
 
 
 @transform
@@ -356,6 +371,11 @@ class Normalize(Photometric):
                             f"`Normalize.{field_name}` must have 1 or {group.count} numbers for "
                             f"entry {name!r}, got {len(given)}."
                         )
+
+    @property
+    def pointwise(self) -> bool:
+        """See `Photometric.pointwise`."""
+        return True
 
     def out_range(self, given: Range) -> Range:
         """Standardised values count in units of one: black and white are 0 and 1."""

@@ -30,12 +30,17 @@ def bits(seed: Array, stream: int, shape: tuple[int, ...]) -> Array:
         C. Wellons, Prospecting for Hash Functions, 2018: the constants of `_mix`, whose bias is
         among the lowest known of two multiplications.
     """
-    first = _mix(seed[0] ^ _mix(jnp.uint32(stream) + _GOLDEN))
-    second = _mix(seed[1] + first)
+    first, second = keyed(seed, stream)
     counter = lax.iota(jnp.uint32, math.prod(shape)).reshape(shape)
     # Two rounds, keyed in between: neighbouring counters, and seeds, share nothing. No word comes
     # twice in a field; random ones would in a picture of 65,536 values, once in two.
     return _mix(_mix(counter * _GOLDEN + first) ^ second)
+
+
+def keyed(seed: Array, stream: int) -> tuple[Array, Array]:
+    """The two words that counters are mixed with; see `bits`."""
+    first = _mix(seed[0] ^ _mix(jnp.uint32(stream) + _GOLDEN))
+    return first, _mix(seed[1] + first)
 
 
 def _mix(word: Array) -> Array:

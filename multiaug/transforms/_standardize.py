@@ -104,6 +104,11 @@ class Standardize(Photometric):
         """True when the entry was fitted, and is wanted."""
         return any(key.rpartition(":")[0] == name for key in self.arrays)
 
+    @property
+    def pointwise(self) -> bool:
+        """Unless every pixel has a mean of its own."""
+        return self.centre == "channel"
+
     def out_range(self, given: Range) -> Range:
         """Standardised values count in units of one: black and white are 0 and 1."""
         return 0.0, 1.0

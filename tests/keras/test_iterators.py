@@ -9,6 +9,7 @@ from hypothesis import given
 
 import multiaug as ma
 from multiaug.keras import ImageDataGenerator, Iterator, NumpyArrayIterator
+from tests.keras.parity import NIGHTLY
 
 MOVES = {
     "rotation_range": 40,
@@ -271,7 +272,8 @@ def test_an_empty_iterator_yields_nothing():
 def test_any_dtype_and_channel_count_of_one_picture():
     generator = ImageDataGenerator()
     for dtype in ("uint8", "int16", "int64", "float16", "float64", "bool"):
-        for channels in (1, 2, 5):
+        # Each is a program to compile: by day every count for one dtype, the odd one for all.
+        for channels in (1, 2, 5) if NIGHTLY or dtype == "uint8" else (5,):
             picture = np.random.default_rng(0).integers(0, 2, (4, 5, channels)).astype(dtype)
             found = generator.apply_transform(picture, {"flip_horizontal": True})
             assert found.dtype == picture.dtype

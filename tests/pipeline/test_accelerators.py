@@ -7,7 +7,7 @@ from jax import export
 
 import multiaug as ma
 from multiaug.pipeline._execute import _run_whole
-from multiaug.pipeline._run import Run
+from multiaug.pipeline._structure import Run
 from multiaug.pipeline._values import suspicious
 
 SIZE = (24, 32)

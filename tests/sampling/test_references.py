@@ -1,5 +1,7 @@
 """Every interpolation and border, on random fused maps, against references in float64."""
 
+import os
+
 import jax
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from tests.reference.banded import (
 from tests.reference.moving import moved, random_matrices
 from tests.reference.sampling import BORDERS
 
+NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 SMALL = (33, 47)
 AFFINE = (
     ma.Rotate(180),
@@ -73,16 +76,17 @@ def test_every_kind_of_map_in_one_run_agrees():
     assert beyond(measure(run, size, EACH_BORDER, records=3), bar(size[1])) == {}
 
 
-@pytest.mark.parametrize(
-    "transforms",
-    [
-        pytest.param((ma.Elastic(0.03, (4, 5)), *AFFINE[:4]), id="elastic-affine"),
-        pytest.param((*AFFINE[:4], ma.Elastic(0.03, (4, 5))), id="affine-elastic"),
-        pytest.param((ma.Perspective(0.2), ma.RandomResizedCrop((29, 31))), id="perspective-crop"),
-    ],
-)
-def test_runs_that_are_not_affine_agree(transforms):
-    assert beyond(measure(transforms, SMALL, FEW_BANDS, records=8), bar(SMALL[1])) == {}
+BENT = {
+    "affine-elastic": (*AFFINE[:4], ma.Elastic(0.03, (4, 5))),
+    # By day the run of every kind has these two orders.
+    "elastic-affine": (ma.Elastic(0.03, (4, 5)), *AFFINE[:4]),
+    "perspective-crop": (ma.Perspective(0.2), ma.RandomResizedCrop((29, 31))),
+}
+
+
+@pytest.mark.parametrize("name", BENT if NIGHTLY else ["affine-elastic"])
+def test_runs_that_are_not_affine_agree(name):
+    assert beyond(measure(BENT[name], SMALL, FEW_BANDS, records=8), bar(SMALL[1])) == {}
 
 
 def test_wide_pictures_agree():

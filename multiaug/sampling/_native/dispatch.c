@@ -2,20 +2,25 @@
 #include "warp.h"
 
 /* Changes whenever a structure of warp.h does. */
-int multiaug_abi(void) { return 3; }
+int multiaug_abi(void) { return 4; }
 
-void multiaug_warp_base(const Batch *);
 #ifdef WITH_AVX2
-void multiaug_warp_avx2(const Batch *);
-#endif
-
-void multiaug_warp(const Batch *batch)
-{
-#ifdef WITH_AVX2
-    if (__builtin_cpu_supports("avx2")) {
-        multiaug_warp_avx2(batch);
-        return;
+#define FORMULATIONS(name, T)                                                                    \
+    void multiaug_##name##_base(const T *);                                                      \
+    void multiaug_##name##_avx2(const T *);                                                      \
+    void multiaug_##name(const T *task)                                                          \
+    {                                                                                            \
+        if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))                                                      \
+            multiaug_##name##_avx2(task);                                                        \
+        else                                                                                     \
+            multiaug_##name##_base(task);                                                        \
     }
+#else
+#define FORMULATIONS(name, T)                                                                    \
+    void multiaug_##name##_base(const T *);                                                      \
+    void multiaug_##name(const T *task) { multiaug_##name##_base(task); }
 #endif
-    multiaug_warp_base(batch);
-}
+
+FORMULATIONS(warp, Batch)
+FORMULATIONS(count, Recolouring)
+FORMULATIONS(recolour, Recolouring)

@@ -11,6 +11,9 @@ enum { U8, U16, F32, OTHER };
 /* The channels of an AWARE lane, and eight pixels of a checked picture, at most. */
 enum { MOST_AWARE = 8, MOST_PERIOD = 2048 };
 
+/* Of a byte; and the channels that may have a table of their own each. */
+enum { LEVELS = 256, MOST_TABLES = 16 };
+
 /* Neighbouring channels that are read by one rule. Pointers are to the first record. */
 typedef struct {
     const char *in;  /* first channel of the first pixel */
@@ -31,8 +34,9 @@ typedef struct {
 /* Lanes of the same two sizes, which share positions. */
 typedef struct {
     const Lane *lanes;
-    const float *maps;  /* (N, 3, 3) backward, between centred pixels */
-    const float *field; /* (N, 2, plane) positions in pixels, row by row; or null: from `maps` */
+    const float *maps;        /* (N, 3, 3) backward, between centred pixels */
+    const int32_t *displaced; /* (N,) records that are read by `field`; null: none */
+    const float *field;       /* (N, 2, plane) positions in pixels, row by row */
     int64_t plane;
     int32_t n_lanes, affine;
     int32_t h_in, w_in, h_out, w_out;
@@ -56,5 +60,18 @@ typedef struct {
     int32_t n_groups, n_checks;
     int32_t blocks; /* of rows, in which a record is shared between threads */
 } Batch;
+
+/* Pictures of bytes that get new values, by a table per record and channel, and by noise. */
+typedef struct {
+    const uint8_t *in;
+    char *out;             /* bytes, in place if that is wanted, or float32 */
+    const float *tables;   /* (N, period, LEVELS) */
+    const uint32_t *words; /* (N, 2), of which the noise is made */
+    const float *noise;    /* (N, 3) standard deviation, 0 for none, and the range to clip to */
+    int32_t *counts;       /* (N, channels, LEVELS), how often each level is there; added to */
+    int64_t n_records, values; /* numbers of a record */
+    int32_t channels, period;  /* tables of a record: one, or one per channel */
+    int32_t type;              /* of `out` */
+} Recolouring;
 
 #endif
