@@ -100,7 +100,7 @@ def _flow(make: Any, row: Row, x: np.ndarray) -> Callable[[], Any]:
 def rate(take: Callable[[], Any], seconds: float, least: int) -> tuple[float, float]:
     """Pictures per second of the clock, and per second of processor time.
 
-    Over whole batches, ``least`` of them at least: ours makes small pictures 16 batches at a time.
+    Over whole batches, ``least`` of them at least: ours makes small pictures 32 batches at a time.
     """
     begin, work, count = time.perf_counter(), time.process_time(), 0
     while (spent := time.perf_counter() - begin) < seconds or count < least * BATCH:
@@ -111,7 +111,7 @@ def rate(take: Callable[[], Any], seconds: float, least: int) -> tuple[float, fl
 def measure(row: Row, seconds: float, pairs: int) -> dict[str, Any]:
     x = pictures(row)
     first, second = classic(row, x), ours(row, x)
-    found, least = [], 16 if row.shape[0] < 100 else 2
+    found, least = [], 32 if row.shape[0] < 100 else 2
     for number in range(pairs):
         both = [(first, "classic"), (second, "ours")]
         rates = {

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import jax
 import numpy as np
 
 from ..errors import ParameterError
-from ..typing import NDArray
+from ..pipeline import RecordParams
+from ..typing import Key, NDArray
 from ._engine import Engine, keys_of
 from ._saving import Saver
 from .iterator import Iterator
@@ -18,8 +22,51 @@ if TYPE_CHECKING:
 
 # Small pictures are made for several batches at a time: starting a pipeline takes longer than
 # augmenting some of them. A record's result does not depend on what is made beside it.
-_GROUP_RECORDS = 512
+_GROUP_RECORDS = 1024
 _GROUP_BYTES = 16 * 2**20
+# What pictures are to draw is drawn for so many of them at a time, for the same reason.
+_DRAWN_RECORDS = 2048
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """Neighbouring samples of an epoch.
+
+    Args:
+        state: of the iterator; see `PictureIterator._state`.
+        first: place of the first sample in the epoch.
+        end: of the first behind them.
+    """
+
+    state: tuple[Any, ...]
+    first: int
+    end: int
+
+    def has(self, start: int, stop: int, state: tuple[Any, ...]) -> bool:
+        """Whether some samples are among them, and nothing has changed since."""
+        # The objects are held here: another one cannot stand at the address of an old one.
+        same = len(state) == len(self.state) and all(map(operator.is_, state, self.state))
+        return same and self.first <= start and stop <= self.end
+
+
+@dataclass(frozen=True)
+class _Made(_Stretch):
+    """Samples that were made together.
+
+    Args:
+        arrays: their entries.
+        waiting: where batches begin that were not handed out yet.
+    """
+
+    arrays: dict[str, NDArray]
+    waiting: set[int]
+
+
+@dataclass(frozen=True)
+class _Drawn(_Stretch):
+    """What samples draw."""
+
+    params: RecordParams
 
 
 class PictureIterator(Iterator):
@@ -44,7 +91,8 @@ class PictureIterator(Iterator):
             raise ParameterError(f"`copies` must be a whole number, at least 1, got {copies!r}.")
         self.copies = int(copies)
         self.image_data_generator = generator
-        self._made: tuple[Any, int, dict[str, NDArray]] | None = None
+        self._made: _Made | None = None
+        self._drawn: _Drawn | None = None
         self._latest = -1
         super().__init__(records * self.copies, **settings)
 
@@ -95,53 +143,74 @@ class PictureIterator(Iterator):
     def _from_group(self, start: int, indices: NDArray) -> dict[str, NDArray]:
         """Entries of the batch at a place; the batches behind it are made along with it."""
         stop = min(start + self.batch_size, self.n)
-        state = (self._epoch, id(indices), self._settings())
-        if self._made is not None and self._made[0] == state:
-            _, first, held = self._made
-            last = first + len(next(iter(held.values())))
-            if first <= start and stop <= last:
-                self._latest = stop
-                return _own({n: a[start - first : stop - first] for n, a in held.items()})
-        # Somebody who jumps to and fro gets single batches.
-        following = start in (0, self._latest)
-        end = min(start + self._group(), self.n) if following else stop
-        held = self._augmented(indices[start:end])
-        self._latest = stop
-        if end == stop:
+        state = self._state(indices)
+        before, self._latest = self._latest, stop
+        if self._made is not None and self._made.has(start, stop, state):
+            if start in self._made.waiting:
+                return self._taken(self._made, start, stop)
+            # Somebody who asks again gets a new batch: the user may have changed the first.
+            return self._augmented(indices[start:stop])
+        # So does somebody who jumps to and fro.
+        if start not in (0, before):
+            return self._augmented(indices[start:stop])
+        self._made = None
+        end = min(start + self._group(), self.n)
+        starts = set(range(start, end, self.batch_size))
+        arrays = self._augmented(indices[start:end], (start, end, state))
+        self._made = _Made(state, start, end, arrays, starts)
+        return self._taken(self._made, start, stop)
+
+    def _taken(self, made: _Made, start: int, stop: int) -> dict[str, NDArray]:
+        """A batch of those that were made. It is handed out once, as the user may write to it."""
+        made.waiting.remove(start)
+        if not made.waiting:
             self._made = None
-            return held
-        self._made = state, start, held
-        return _own({n: a[: stop - start] for n, a in held.items()})
+        rows = slice(start - made.first, stop - made.first)
+        return {name: array[rows] for name, array in made.arrays.items()}
 
     def _group(self) -> int:
         """How many samples are made at a time, whole batches."""
         most = min(_GROUP_RECORDS, _GROUP_BYTES // max(1, self._record_bytes()))
         return max(1, most // self.batch_size) * self.batch_size
 
-    def _settings(self) -> Any:
-        """Differs when pictures have to be made anew."""
+    def _state(self, indices: NDArray) -> tuple[Any, ...]:
+        """Objects of which another one means that pictures have to be made anew."""
         g = self.image_data_generator
-        if g is None:
-            return None
-        return tuple(
-            (name, value if isinstance(value, int | float | str | None) else id(value))
-            for name, value in vars(g).items()
-        )
+        return (self._epoch, indices, *(() if g is None else vars(g).values()))
 
-    def _augmented(self, index_array: NDArray) -> dict[str, NDArray]:
+    def _augmented(
+        self, index_array: NDArray, place: tuple[int, int, tuple[Any, ...]] | None = None
+    ) -> dict[str, NDArray]:
+        """Entries of some samples; of those at a place of the epoch, others will follow."""
         records = self.records_of(index_array)
-        # Memory of pictures that were read, and of results, is used from call to call.
+        # Memory of pictures that were read is used from call to call.
         with self.lock:
-            arrays = self._read(records)
+            arrays = done = self._read(records)
             engine = self._engine()
             if engine is not None and len(index_array):
-                copies = index_array % self.copies
-                arrays = engine.run(keys_of(self._root, self._epoch, records, copies), arrays)
-            return _own(arrays)
+                if place is None:
+                    params = engine.draw(self._keys(index_array), arrays)
+                else:
+                    params = self._ahead(engine, arrays, *place)
+                done = engine.run(params, arrays)
+            return {n: np.array(a) if a is arrays.get(n) else a for n, a in done.items()}
 
+    def _ahead(
+        self,
+        engine: Engine,
+        arrays: Mapping[str, NDArray],
+        start: int,
+        stop: int,
+        state: tuple[Any, ...],
+    ) -> RecordParams:
+        """What samples draw, drawn along with what those behind them do."""
+        if self._drawn is None or not self._drawn.has(start, stop, state):
+            end = max(stop, min(start + _DRAWN_RECORDS, self.n))
+            params = engine.draw(self._keys(state[1][start:end]), arrays)
+            self._drawn = _Drawn(state, start, end, params)
+        rows = slice(start - self._drawn.first, stop - self._drawn.first)
+        return jax.tree.map(lambda leaf: leaf[rows], self._drawn.params)  # type: ignore[no-any-return]
 
-def _own(arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
-    """Arrays that the user may write to: results of JAX are read-only."""
-    return {
-        n: a if a.flags.owndata and a.flags.writeable else np.array(a) for n, a in arrays.items()
-    }
+    def _keys(self, index_array: NDArray) -> Key:
+        records = self.records_of(index_array)
+        return keys_of(self._root, self._epoch, records, index_array % self.copies)

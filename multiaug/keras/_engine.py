@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import jax
 import numpy as np
 
 from ..errors import NotFittedError, ParameterError
@@ -16,21 +17,20 @@ from ..spec import DataSpec, EntrySpec
 from ..statistics import Statistics
 from ..transforms import Finishing, Transform, Whiten
 from ..typing import Key, NDArray
+from ._memory import Lender
 from ._moves import (
     ClassicBrightness,
     ClassicChannelShift,
     ClassicMatrix,
     ClassicMove,
     ClassicStandardize,
-    geometry_of,
+    move_of,
 )
 from ._settings import border_of, method_of, pair_of, shift_of, zoom_of
 
 if TYPE_CHECKING:
     from .image_data_generator import ImageDataGenerator
 
-# Shapes of batches whose memory is kept: whole ones, and the last of an epoch.
-_KEPT = 2
 _SUPPORTED = ("uint8", "uint16", "int16", "int32", "float16", "float32")
 
 
@@ -101,32 +101,46 @@ class Engine:
 
     def __init__(self, generator: ImageDataGenerator, spec: DataSpec, image: str) -> None:
         self._generator, self.spec, self.image = generator, spec, image
-        self._memory: dict[Any, dict[str, Any]] = {}
+        self._lender = Lender()
 
-    def run(self, keys: Key | None, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
+    def draw(self, keys: Key, arrays: Mapping[str, NDArray]) -> RecordParams:
+        """What records with these keys draw, (N,); of the arrays only shapes are read."""
+        frame = arrays[self.spec.reference(arrays) or self.image].shape[1:3]
+        pipeline = Pipeline(tuple(self._first(moving=True)), self.spec)
+        return jax.tree.map(np.asarray, pipeline.sample(keys, frame))  # type: ignore[no-any-return]
+
+    def run(self, params: RecordParams | None, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
         """A batch, augmented and standardised.
 
         Args:
-            keys: typed keys (N,); None does not augment.
+            params: what `draw` drew for its records; None does not augment.
             arrays: entry name -> (N, H, W[, C]).
+
+        Returns:
+            New arrays, which may be written to; entries that nothing is done to as they came.
 
         Raises:
             NotFittedError: the generator needs statistics and was not fitted.
         """
-        g = self._generator
-        moving = [] if keys is None else moves(g, self.image)
-        function = g.preprocessing_function
-        last = self.standardizing(fitted=True)
-        first = moving if function is not None else [*moving, *last]
-        done = self._batch(("first", keys is None, function is None), first, keys, arrays)
+        moving, function = params is not None, self._generator.preprocessing_function
+        first = self._first(moving=moving)
+        done = self._batch(("first", moving, function is None), first, params, arrays)
         if function is not None:
             done[self.image] = self.prepared_by_function(done[self.image])
-            done = self._batch(("last",), last, None, done)
+            done = self._batch(("last",), self.standardizing(fitted=True), None, done)
         return done
+
+    def _first(self, *, moving: bool) -> list[Transform]:
+        """What is done before the user's function, or all, where there is none."""
+        found = moves(self._generator, self.image) if moving else []
+        if self._generator.preprocessing_function is not None:
+            return found
+        return [*found, *self.standardizing(fitted=True)]
 
     def augment(self, keys: Key, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
         """A batch, augmented only."""
-        return self._batch(("augment",), moves(self._generator, self.image), keys, arrays)
+        moving = moves(self._generator, self.image)
+        return self._batch(("augment",), moving, keys, arrays)
 
     def prepare(self, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
         """What `standardize` does before it uses statistics of the data set: what those see."""
@@ -186,9 +200,10 @@ class Engine:
         self,
         what: Any,
         transforms: Sequence[Transform],
-        keys: Key | None,
+        drawn: RecordParams | Key | None,
         arrays: Mapping[str, NDArray],
     ) -> dict[str, NDArray]:
+        """A batch through transforms, by params or by keys; None where nothing is drawn."""
         if not transforms:
             return dict(arrays)
         count = len(next(iter(arrays.values())))
@@ -196,17 +211,14 @@ class Engine:
             return dict(arrays)
         pipeline = Pipeline(tuple(transforms), self.spec)
         held = {n: np.asarray(a) for n, a in arrays.items()}
-        if keys is None:
-            done = pipeline.apply(_nothing_drawn(pipeline, held, count), held, check=False)
+        params = _nothing_drawn(pipeline, held, count) if drawn is None else drawn
+        one = pipeline.apply if isinstance(params, RecordParams) else pipeline.batch
+        if any(isinstance(t, Finishing) for t in transforms):
+            # Those that work on whole batches may hand on what they were given.
+            done = one(params, held, check=False)  # type: ignore[arg-type]
             return {name: np.array(array) for name, array in done.items()}
-        # Fresh memory costs as much as the work: that of the results is used again.
-        kind = (what, *((n, a.shape, a.dtype) for n, a in held.items()))
-        out = self._memory.pop(kind, None)
-        done = pipeline.batch(keys, held, out=out, check=False)
-        own = {name: np.array(array) for name, array in done.items()}
-        if len(self._memory) < _KEPT:
-            self._memory[kind] = done
-        return own
+        kind = (what, *((n, a.shape[1:], a.dtype) for n, a in held.items()))
+        return self._lender(kind, count, lambda out: one(params, held, out=out, check=False))  # type: ignore[arg-type]
 
 
 def moves(generator: ImageDataGenerator, image: str) -> list[Transform]:
@@ -286,11 +298,10 @@ def apply_parameters(
     """
     transforms: list[Transform] = []
     values: list[dict[str, Any]] = []
-    geometry = geometry_of(given)
-    still = geometry_of({})
-    if any(geometry[name] != still[name] for name in geometry):
+    move = move_of(given)
+    if (move != move_of({})).any():
         transforms.append(ClassicMove())
-        values.append(geometry)
+        values.append({"move": move})
     for name, transform in (
         ("channel_shift_intensity", ClassicChannelShift()),
         ("brightness", ClassicBrightness()),

@@ -27,7 +27,7 @@ from ..transforms import (
     static,
     transform,
 )
-from ..typing import Array, Key, SpatialShape
+from ..typing import Array, Key, NDArray, SpatialShape
 
 GEOMETRY = ("theta", "tx", "ty", "shear", "zx", "zy", "flip_horizontal", "flip_vertical")
 
@@ -65,11 +65,15 @@ class ClassicMove(Geometric):
     mirrors = True
 
     def sample(self, key: Key, frame: Frame) -> Params:
-        """Draw all that `GEOMETRY` names, from one call of the generator."""
+        """Draw ``move``, float32 (8,): the numbers that `GEOMETRY` names, in its order.
+
+        They are one array, from one call of the generator: for small pictures every array that is
+        handed to and fro takes as long as some of them.
+        """
         u = jax.random.uniform(key, (10,), jnp.float32)
         lo, hi = self.zoom
         zx, zy = lo + (hi - lo) * u[4], lo + (hi - lo) * u[5]
-        return {
+        move = {
             "theta": (2 * u[0] - 1) * self.rotation,
             "tx": _shift(self.tx, u[1], u[2], frame.shape[0]),
             "ty": _shift(self.ty, u[3], u[6], frame.shape[1]),
@@ -79,18 +83,18 @@ class ClassicMove(Geometric):
             "flip_horizontal": (u[8] < 0.5) & self.flip_horizontal,
             "flip_vertical": (u[9] < 0.5) & self.flip_vertical,
         }
+        return {"move": jnp.stack([jnp.asarray(move[name], jnp.float32) for name in GEOMETRY])}
 
     def map(self, params: Params, shape: SpatialShape) -> Map:
         """The map on (x, y); flips come after everything else."""
-        cos, sin = cos_sin(params["theta"])
-        slant, rise = cos_sin(params["shear"])
-        tx, ty, zx, zy = (params[name] for name in ("tx", "ty", "zx", "zy"))
+        theta, tx, ty, shear, zx, zy, horizontal, vertical = params["move"]
+        cos, sin = cos_sin(theta)
+        slant, rise = cos_sin(shear)
         # R Sh Z on (row, column).
         rr, rc = cos * zx, (-cos * rise - sin * slant) * zy
         cr, cc = sin * zx, (-sin * rise + cos * slant) * zy
         down, right = cos * tx - sin * ty, sin * tx + cos * ty
-        across = jnp.where(params["flip_horizontal"], -1.0, 1.0).astype(jnp.float32)
-        along = jnp.where(params["flip_vertical"], -1.0, 1.0).astype(jnp.float32)
+        across, along = 1 - 2 * horizontal, 1 - 2 * vertical
         moved = _matrix(cc, cr, right, rc, rr, down)
         zero = jnp.zeros_like(across)
         backward = product(moved, _matrix(across, zero, zero, zero, along, zero))
@@ -253,14 +257,9 @@ def _channels(given: Any, values: Array, target: Target) -> Array:
     return held.reshape((1,) * (3 - held.ndim) + held.shape)
 
 
-def geometry_of(given: Mapping[str, Any]) -> dict[str, Any]:
+def move_of(given: Mapping[str, Any]) -> NDArray:
     """Given parameters in the place of drawn ones; what is not given does nothing."""
-    values: dict[str, Any] = {}
-    for name in GEOMETRY:
-        value = given.get(name)
-        if name.startswith("flip"):
-            values[name] = np.asarray(bool(value))
-        else:
-            still = 1 if name in ("zx", "zy") else 0
-            values[name] = np.float32(still if value is None else value)
-    return values
+    still = {"zx": 1, "zy": 1}
+    values = {n: still.get(n, 0) if given.get(n) is None else given[n] for n in GEOMETRY}
+    flips = {n: bool(values[n]) for n in ("flip_horizontal", "flip_vertical")}
+    return np.array(list((values | flips).values()), np.float32)

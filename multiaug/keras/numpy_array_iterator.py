@@ -97,7 +97,7 @@ class NumpyArrayIterator(PictureIterator):
         self.targets = {name: np.asanyarray(a)[rows] for name, a in held.items()}
         spec = self._source.spec if self._source else classic_spec(g, self.targets)
         self._image = spec.reference() or "image"
-        self._staged: NDArray | None = None
+        self._staged: dict[str, NDArray] = {}
         self._run = Engine(g, spec, self._image)
         self.save_to_dir, self.save_prefix, self.save_format = save_to_dir, save_prefix, save_format
         shape = self._shape()
@@ -126,21 +126,35 @@ class NumpyArrayIterator(PictureIterator):
     def _read(self, records: NDArray) -> dict[str, NDArray]:
         if self._source is not None:
             arrays = self._source.read(records + self._first)
-        else:
-            arrays = {self._image: self._pictures_at(records)}
-            arrays |= {name: array[records] for name, array in self.targets.items()}
-        arrays[self._image] = np.ascontiguousarray(arrays[self._image], np.float32)
-        return arrays
+            arrays[self._image] = np.ascontiguousarray(arrays[self._image], np.float32)
+            return arrays
+        targets = {name: array[records] for name, array in self.targets.items()}
+        return {self._image: self._pictures_at(records), **targets}
 
     def _pictures_at(self, records: NDArray) -> NDArray:
-        """(n, H, W, C) float32, in memory that the next call uses again."""
-        shape = (len(records), *self.x.shape[1:])
-        if self._staged is None or self._staged.shape[0] < len(records):
-            self._staged = np.empty(shape, self.x.dtype)
-        pictures = self._staged[: len(records)]
-        # The default mode, "raise", copies to a buffer first.
-        np.take(self.x, records, axis=0, out=pictures, mode="clip")
-        return np.moveaxis(pictures, 1, -1) if self.data_format == "channels_first" else pictures
+        """(n, H, W, C) float32: the user's own, or in memory that the next call uses again."""
+        begin = int(records[0]) if len(records) else 0
+        end = begin + len(records)
+        if np.array_equal(records, np.arange(begin, end)):
+            pictures: NDArray = self.x[begin:end]
+        else:
+            pictures = self._staging("taken", (len(records), *self.x.shape[1:]), self.x.dtype)
+            # The default mode, "raise", copies to a buffer first.
+            np.take(self.x, records, axis=0, out=pictures, mode="clip")
+        if self.data_format == "channels_first":
+            pictures = np.moveaxis(pictures, 1, -1)
+        if pictures.dtype == np.float32 and pictures.flags.c_contiguous:
+            return pictures
+        floats = self._staging("floats", pictures.shape, np.dtype(np.float32))
+        np.copyto(floats, pictures, casting="unsafe")
+        return floats
+
+    def _staging(self, use: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray:
+        """Memory for so many pictures, whatever it holds."""
+        held = self._staged.get(use)
+        if held is None or len(held) < shape[0]:
+            held = self._staged[use] = np.empty(shape, dtype)
+        return held[: shape[0]]
 
     def _finished(self, index_array: NDArray, arrays: Mapping[str, NDArray]) -> Any:
         x = self._handed_out(arrays[self._image], index_array)

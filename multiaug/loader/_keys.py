@@ -9,8 +9,8 @@ import numpy as np
 
 from ..typing import Array, Key, NDArray
 
-# Counted per call of the compiled function, so that one program serves batches of every size.
-_BLOCK = 64
+# Counted per call of the compiled function, so that few programs serve batches of every size.
+_BLOCKS = (512, 64)
 
 
 def record_keys(seed: int, epoch: int, index: NDArray, copy: NDArray) -> Key:
@@ -27,16 +27,19 @@ def record_keys(seed: int, epoch: int, index: NDArray, copy: NDArray) -> Key:
     """
     default: str = jax.config.jax_default_prng_impl  # type: ignore[attr-defined]
     words, implementation = _root(seed, epoch, default)
-    count = len(index)
-    padded = -(-count // _BLOCK) * _BLOCK
+    count, least = len(index), _BLOCKS[-1]
+    padded = -(-count // least) * least
     pairs = np.zeros((2, padded), np.uint32)
     pairs[0, :count], pairs[1, :count] = index, copy
-    blocks = [
-        np.asarray(_fold(words, *pairs[:, i : i + _BLOCK], implementation=implementation))
-        for i in range(0, padded, _BLOCK)
-    ]
+    blocks, begin = [], 0
+    for block in _BLOCKS:
+        while begin + block <= padded:
+            some = pairs[:, begin : begin + block]
+            blocks.append(_fold(words, *some, implementation=implementation))
+            begin += block
     keys: Key = jax.random.wrap_key_data(
-        jax.numpy.asarray(np.concatenate(blocks)[:count]), impl=implementation
+        jax.numpy.asarray(np.concatenate([np.asarray(b) for b in blocks])[:count]),
+        impl=implementation,
     )
     return keys
 

@@ -22,25 +22,12 @@ from ._run import run_batch
 from ._structure import Run, out_shape
 from ._values import Looker, check_record_values
 
-try:
-    from jax.extend.core import get_opaque_trace_state
-except ImportError:  # where JAX 0.7 has it
-    from jax.core import get_opaque_trace_state
-
 _AXIS = "records"
 
 
 def is_traced(*trees: Any) -> bool:
     """True inside a user's own jit, grad, vmap or export."""
     return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(trees))
-
-
-_TOP = get_opaque_trace_state(convention="flax")
-
-
-def _inside_trace() -> bool:
-    """Even what is computed of constants is traced."""
-    return bool(get_opaque_trace_state(convention="flax") != _TOP)
 
 
 def on_cpu() -> bool:
@@ -52,23 +39,19 @@ def draw(
     transforms: tuple[Transform, ...], keys: Key, spec: DataSpec, shape: SpatialShape
 ) -> RecordParams:
     """Draw the params of a batch of keys (N,)."""
-    sample = partial(_draw_block, spec=spec, shape=shape)
-    size = len(keys)
-    if not on_cpu() or _inside_trace():
-        values, words = _draw_anywhere(transforms, keys, spec=spec, shape=shape)
+    size, words = len(keys), jax.random.key_data(keys)
+    sample = partial(_draw_block, transforms, spec=spec, shape=shape)
+    # Inside a trace what is computed of constants is traced too.
+    if not on_cpu() or isinstance(words, jax.core.Tracer):
+        values = _draw_anywhere(transforms, words, spec=spec, shape=shape)
     elif size == BLOCK:
-        values, words = sample(transforms, keys)
+        values = sample(words)
     else:
         # As many at a time whatever the batch: the same compiled arithmetic for a batch of one
         # and of a thousand gives a record the same bits in both.
-        implementation = jax.random.key_impl(keys)
-        held: Any = np.asarray(jax.random.key_data(keys))
+        held = np.asarray(words)
         index = np.minimum(np.arange(-(-size // BLOCK) * BLOCK), size - 1).reshape(-1, BLOCK)
-        blocks = [
-            sample(transforms, jax.random.wrap_key_data(held[i], impl=implementation))
-            for i in index
-        ]
-        values, words = _joined(blocks, size)
+        values = _joined([sample(held[i]) for i in index], size)
     return RecordParams(values, words, shape, out_shape(transforms, shape))
 
 
@@ -82,18 +65,23 @@ def _joined(blocks: list[Any], size: int) -> Any:
 
 
 def _draw(
-    transforms: tuple[Transform, ...], keys: Key, *, spec: DataSpec, shape: SpatialShape
-) -> tuple[Any, Array]:
-    """What the transforms draw, and the words of the keys."""
+    transforms: tuple[Transform, ...],
+    words: Array,
+    *,
+    spec: DataSpec,
+    shape: SpatialShape,
+) -> tuple[Any, ...]:
+    """What the transforms draw from keys of these words (N, w)."""
 
-    def one(key: Key) -> tuple[Any, ...]:
-        key, drawn, frame = drawing_key(key), [], shape
+    def one(words: Array) -> tuple[Any, ...]:
+        key, drawn, frame = drawing_key(words), [], shape
         for position, transform in enumerate(transforms):
             drawn.append(transform.sample(jax.random.fold_in(key, position), Frame(frame, spec)))
             frame = transform.out_shape(frame)
         return tuple(drawn)
 
-    return jax.vmap(one)(keys), jax.random.key_data(keys)
+    drawn: tuple[Any, ...] = jax.vmap(one)(words)
+    return drawn
 
 
 _draw_anywhere = jax.jit(_draw, static_argnames=("spec", "shape"))

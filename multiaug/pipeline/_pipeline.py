@@ -76,9 +76,9 @@ class Pipeline:
     def sample(self, key: Key, shape: SpatialShape) -> RecordParams:
         """Draw the params of one record, or of a batch of keys.
 
-        Transform i of the pipeline draws from ``fold_in(drawing_key(key), i)`` (see
-        `multiaug.transforms.drawing_key`): what a record draws does not depend on what surrounds
-        it.
+        Transform i of the pipeline draws from ``fold_in(drawing_key(words), i)``, with the
+        words of the key (see `multiaug.transforms.drawing_key`): what a record draws does not
+        depend on what surrounds it.
 
         Args:
             key: a typed key () or a batch of them (N,).
@@ -150,17 +150,31 @@ class Pipeline:
         return self._apply(self.sample(keys, shape), batch, check=check, out=out)
 
     def apply(
-        self, params: RecordParams, record: Mapping[str, Any], *, check: bool = True
+        self,
+        params: RecordParams,
+        record: Mapping[str, Any],
+        *,
+        out: Mapping[str, Any] | None = None,
+        check: bool = True,
     ) -> Record:
         """Apply drawn params to one record, or params with a leading N to a batch.
 
+        Args:
+            params: what `sample` drew; its arrays may be NumPy arrays.
+            record: entry name -> array.
+            out: as in `batch`; not used for one record.
+            check: as in `__call__`.
+
+        Returns:
+            As `__call__`, or `batch`.
+
         Raises:
             RecordError: the record is not what the spec declares, or its frame is not the one
-                that the params were drawn for.
+                that the params were drawn for; or ``out`` is not what comes out.
         """
         frame = params.in_shape
         check_structure(self.spec, record, batch=params.batched, frame=frame)
-        return self._apply(params, record, check=check)
+        return self._apply(params, record, check=check, out=out)
 
     def invert(
         self,

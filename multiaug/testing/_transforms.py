@@ -103,7 +103,9 @@ def _draws(pipeline: Pipeline, keys: Key, shape: SpatialShape) -> RecordParams:
         alone = pipeline.sample(key, shape)
         same(alone, jax.tree.map(lambda leaf, i=i: leaf[i], params), "params drawn alone")
     frame = Frame(shape, pipeline.spec)
-    eager = pipeline.transforms[0].sample(jax.random.fold_in(drawing_key(keys[0]), 0), frame)
+    eager = pipeline.transforms[0].sample(
+        jax.random.fold_in(drawing_key(jax.random.key_data(keys[0])), 0), frame
+    )
     compiled = jax.tree.map(lambda leaf: leaf[0], params.values[0])
     alike = str(jax.tree.structure(eager)) == str(jax.tree.structure(compiled))
     assert alike, "sample gives other params when it is compiled"

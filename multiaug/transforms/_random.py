@@ -51,15 +51,17 @@ def _mix(word: Array) -> Array:
     return word ^ (word >> 16)
 
 
-def drawing_key(key: Key) -> Key:
-    """A key () of the user's, whatever its generator, as one whose generator is `bits`.
+def drawing_key(words: Array) -> Key:
+    """The key that a record draws from: typed, with `bits` as its generator.
 
     Transforms draw from it, with `jax.random` as from any other: a pipeline's draws are then a few
     operations on all records at once, in half the time that those of threefry take on CPUs, whose
     rounds are a loop there. `jax.random.poisson` wants threefry: wrap the words once more for it.
+
+    Args:
+        words: (w,) uint32, ``jax.random.key_data`` of the user's key, whatever its generator.
     """
     first, second = jnp.uint32(0), jnp.uint32(0)
-    words = jax.random.key_data(key)
     for i in range(words.shape[-1]):
         first, second = keyed(jnp.stack([words[i] ^ first, second]), i)
     own: Key = jax.random.wrap_key_data(jnp.stack([first, second]), impl=_COUNTER_HASH)

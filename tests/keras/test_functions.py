@@ -105,25 +105,29 @@ def test_drawn_shifts_have_the_documented_distribution():
     import jax
 
     from multiaug.keras._engine import moves
+    from multiaug.keras._moves import GEOMETRY
     from multiaug.transforms import Frame
 
     keys = jax.random.split(jax.random.key(0), 3000)
+
+    def drawn_by(generator):
+        move = moves(generator, "image")[0]
+        found = jax.vmap(lambda key: move.sample(key, Frame((20, 20), None)))(keys)
+        return dict(zip(GEOMETRY, np.asarray(found["move"]).T, strict=True))
+
     for given, values in (
         (3, {-2.0, -1.0, 0.0, 1.0, 2.0}),
         ([2, 5], {-5.0, -2.0, 2.0, 5.0}),
         ([0.25, 0.5], {-10.0, -5.0, 5.0, 10.0}),
     ):
         generator = mk.ImageDataGenerator(height_shift_range=given, width_shift_range=given)
-        move = moves(generator, "image")[0]
-        drawn = jax.vmap(lambda k, m=move: m.sample(k, Frame((20, 20), None)))(keys)
+        drawn = drawn_by(generator)
         for name in ("tx", "ty"):
-            assert set(np.unique(np.asarray(drawn[name]))) == values
+            assert set(np.unique(drawn[name])) == values
     for given, limit in ((0.2, 4.0), (3.0, 3.0)):
         generator = mk.ImageDataGenerator(height_shift_range=given, isotropic_zoom=True,
                                           zoom_range=(0.5, 2.0), horizontal_flip=True)  # fmt: skip
-        move = moves(generator, "image")[0]
-        found = jax.vmap(lambda k, m=move: m.sample(k, Frame((20, 20), None)))(keys)
-        drawn = jax.tree.map(np.asarray, found)
+        drawn = drawn_by(generator)
         assert np.abs(drawn["tx"]).max() <= limit
         assert abs(drawn["tx"].std() - limit / np.sqrt(3)) < 0.05 * limit
         np.testing.assert_array_equal(drawn["zx"], drawn["zy"])

@@ -45,7 +45,7 @@ def test_transform_i_draws_from_fold_in_i_in_its_own_frame():
     ]
     params = ma.Pipeline(transforms, SPEC).sample(KEYS, SHAPE)
     before, after = Frame(SHAPE, SPEC), Frame((8, 8), SPEC)
-    for i, key in enumerate(map(drawing_key, KEYS)):
+    for i, key in enumerate(map(drawing_key, jax.random.key_data(KEYS))):
         drawn = jax.tree.map(lambda leaf, i=i: leaf[i], params.values)
         assert_close(drawn[0], transforms[0].sample(fold(key, 0), before))
         assert_close(drawn[1], transforms[1].sample(fold(key, 1), before))

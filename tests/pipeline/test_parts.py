@@ -63,6 +63,16 @@ def test_results_go_into_the_memory_of_earlier_ones():
     assert places[1] == places[2] == places[3]
 
 
+def test_apply_takes_the_memory_of_earlier_results():
+    params = PIPELINE.sample(keys_of(5), SHAPE)
+    expected = jax.tree.map(np.array, PIPELINE.apply(params, batch_of(5)))
+    out = PIPELINE.apply(PIPELINE.sample(keys_of(5, 3), SHAPE), batch_of(5))
+    jax.tree.map(
+        np.testing.assert_array_equal, PIPELINE.apply(params, batch_of(5), out=out), expected
+    )
+    assert out["image"].is_deleted()
+
+
 def test_memory_is_not_written_while_it_is_read():
     count = 33
     batch = batch_of(count)

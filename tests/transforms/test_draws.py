@@ -199,7 +199,7 @@ def test_noise_is_normal_and_independent():
 def test_the_key_rule():
     """Transform i draws from fold_in(own, i); the first children of a container from 1."""
     key = KEYS[7]
-    mine = drawing_key(key)
+    mine = drawing_key(jax.random.key_data(key))
     values = ma.Pipeline([ma.Flip(), ma.Rotate(30)], SPEC).sample(key, (8, 8)).values
     expected = jax.random.uniform(jax.random.fold_in(mine, 1), dtype=jnp.float32) * 60 - 30
     np.testing.assert_allclose(values[1]["degrees"], expected, rtol=1e-6)
