@@ -177,9 +177,9 @@ def _read_file(path: str, start: int, size: int | None, place: NDArray | None) -
 def read_at(handle: int, start: int, size: int, place: NDArray | None) -> NDArray:
     """Bytes of an open file, to ``place`` when it has their size, else to the thread's scratch."""
     target = place if place is not None and place.size == size else scratch(size, "stored")
-    done = os.preadv(handle, [target], start) if size else 0
+    done = os.preadv(handle, [target.data], start) if size else 0
     while done < size:
-        got = os.preadv(handle, [target[done:]], start + done)
+        got = os.preadv(handle, [target[done:].data], start + done)
         if not got:  # cut while it was read: the decoder will see it
             return target[:done]
         done += got
