@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from ..errors import MultiaugError, ParameterError, StoreError
@@ -60,7 +61,6 @@ class DaskRunner:
                 scheduler is gone.
         """
         client = self._client
-        shared = self._send(context)
         todo = iter(blocks)
         names: dict[Any, Any] = {}
         tries: dict[Any, int] = {}
@@ -73,6 +73,7 @@ class DaskRunner:
             future.add_done_callback(done.put)
 
         try:
+            shared = self._send(context)
             # Few at a time: the scheduler's memory does not grow with the data.
             width = _PER_WORKER * max(1, sum(client.nthreads().values()))
             for _, block in zip(range(width), todo, strict=False):
@@ -106,8 +107,10 @@ class DaskRunner:
                 f"the cluster cannot be reached: {type(error).__name__}: {error}. {_AGAIN}"
             ) from error
         finally:
+            # A client that is just losing its scheduler must not hide what is being raised.
             if client.status == "running":
-                client.cancel(list(names))
+                with suppress(Exception):
+                    client.cancel(list(names))
 
     def _send(self, context: Any) -> Any:
         """Every worker gets the context once."""

@@ -13,7 +13,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec, Sharding
 
 _AXIS = "records"
 # JAX cuts these down to 32 bits by default, which may change what they say (ids, times).
-_WIDE = frozenset(["int64", "uint64", "float64", "complex128"])
+_WIDE = frozenset(map(np.dtype, ["int64", "uint64", "float64", "complex128"]))
 
 
 def to_jax(arrays: Mapping[str, Any], sharding: Sharding | None) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def to_jax(arrays: Mapping[str, Any], sharding: Sharding | None) -> dict[str, An
     it does, and pooled arrays go back to their pool only after that.
     """
     # Copies of wide ones: NumPy users expect to own what they are given.
-    wide = {n: np.array(a) for n, a in arrays.items() if a.dtype.name in _WIDE}
+    wide = {n: np.array(a) for n, a in arrays.items() if a.dtype in _WIDE}
     rest = {n: a for n, a in arrays.items() if n not in wide}
     if sharding is not None:
         placed = {n: _spread(a, sharding) for n, a in rest.items()}

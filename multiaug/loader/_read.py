@@ -111,12 +111,11 @@ class ChunkReader:
                     plan = piece.plan
                     if piece.low == 0:
                         arrays = self._lend(len(plan.index))
-                        lost: list[NDArray] = []
-                    lost.append(self._gather(piece, run, arrays, losses))
+                        lost: list[int] = []
+                    lost += self._gather(piece, run, arrays, losses)
                     if piece.high < len(plan.index):
                         continue
-                    places = np.concatenate(lost)
-                    raw = _without(plan, arrays, places) if len(places) else RawBatch(plan, arrays)
+                    raw = _without(plan, arrays, lost) if lost else RawBatch(plan, arrays)
                     del arrays, piece, plan
                     yield raw
                     del raw
@@ -130,25 +129,24 @@ class ChunkReader:
 
     def _gather(
         self, piece: _Piece, run: _Run, arrays: Mapping[str, NDArray], losses: Losses
-    ) -> NDArray:
+    ) -> list[int]:
         """Copy records to their place in the batch; returns the places of those that are lost."""
         index = piece.plan.index[piece.low : piece.high]
-        chunks = index // self.length
-        lost = np.zeros(len(index), bool)
-        for chunk, loading in run.loads_of(piece):
-            try:
-                loading.result()
-            except CorruptChunkError as error:
-                losses.add(int((chunks == chunk).sum()), error)
-                lost |= chunks == chunk
-        places = np.fromiter((run.slot[c] for c in chunks.tolist()), np.int64, len(index))
-        places = places * self.length + index % self.length
+        chunks, inside = np.divmod(index, self.length)
+        numbers = chunks.tolist()
+        lost: list[int] = []
+        for chunk in run.wait(piece):
+            error = run.broken[chunk]
+            found = [piece.low + place for place, c in enumerate(numbers) if c == chunk]
+            losses.add(len(found), error)
+            lost += found
+        places = np.array([run.slot[c] for c in numbers], np.int64) * self.length + inside
         for name, slots in self._slots.items():
             # The default mode, "raise", copies to a buffer first.
             out = arrays[name][piece.low : piece.high]
             np.take(slots, places, axis=0, out=out, mode="clip")
         run.finish(piece)
-        return np.flatnonzero(lost) + piece.low
+        return lost
 
     def load(self, chunk: int, slot: int) -> None:
         """Read one chunk to its slot."""
@@ -197,7 +195,8 @@ class _Run:
         self._done = Counter(history.done)
         self._free = list(range(reader.slot_count))
         self.slot: dict[int, int] = {}
-        self._loading: dict[int, Future[None]] = {}
+        self.broken: dict[int, CorruptChunkError] = {}
+        self._loading: dict[int, Future[None]] = {}  # until it has been waited for
         self._ahead: deque[_Piece] = deque()  # looked at already
         self._uses: Counter[int] = Counter()  # pieces in sight that need a chunk
         self._unused: OrderedDict[int, None] = OrderedDict()  # the longest unused chunk first
@@ -211,16 +210,21 @@ class _Run:
         if not self._ahead:
             return None
         piece = self._ahead.popleft()
-        while any(chunk not in self._loading for chunk in piece.counts):
+        while any(chunk not in self.slot for chunk in piece.counts):
             # The oldest of what nobody in sight needs goes; it is read again if it must.
             if not self._free:
                 self._release(next(iter(self._unused)))
             self._load(executor)
         return piece
 
-    def loads_of(self, piece: _Piece) -> list[tuple[int, Future[None]]]:
-        """The chunks of a piece, to wait for."""
-        return [(chunk, self._loading[chunk]) for chunk in piece.counts]
+    def wait(self, piece: _Piece) -> list[int]:
+        """Until the chunks of a piece are read; returns those that cannot be decoded."""
+        for chunk in [c for c in piece.counts if c in self._loading]:
+            try:
+                self._loading.pop(chunk).result()
+            except CorruptChunkError as error:
+                self.broken[chunk] = error
+        return [chunk for chunk in piece.counts if chunk in self.broken] if self.broken else []
 
     def finish(self, piece: _Piece) -> None:
         """A piece has been copied; its chunks may be spent."""
@@ -265,7 +269,7 @@ class _Run:
 
     def _release(self, chunk: int) -> None:
         self._unused.pop(chunk)
-        del self._loading[chunk]
+        self.broken.pop(chunk, None)
         self._free.append(self.slot.pop(chunk))
 
 

@@ -11,6 +11,9 @@ import numpy as np
 from ._order import Epoch, Order
 from ._read import History, Plan
 
+# Looking up many records of an order at once costs little more than looking up a few.
+_TOGETHER = 1024
+
 
 @dataclass(frozen=True, eq=False)
 class Schedule:
@@ -52,11 +55,15 @@ class Schedule:
     def plans(self, epoch: Epoch, first: int) -> Iterator[Plan]:
         """The batches from a position on."""
         streams = [epoch.stream(number) for number in self.streams]
-        for step in range(self.steps(epoch, first)):
-            low = first + step * self.share
-            parts = [stream.take(low, low + self.share) for stream in streams]
-            index = np.concatenate([part[0] for part in parts])
-            yield Plan(step, index, np.concatenate([part[1] for part in parts]))
+        share, steps = self.share, self.steps(epoch, first)
+        together = max(1, _TOGETHER // self.batch_size)
+        for begin in range(0, steps, together):
+            low, high = first + begin * share, first + min(begin + together, steps) * share
+            taken = [stream.take(low, high) for stream in streams]
+            for step in range(begin, min(begin + together, steps)):
+                part = slice((step - begin) * share, (step - begin + 1) * share)
+                index = np.concatenate([index[part] for index, _ in taken])
+                yield Plan(step, index, np.concatenate([copy[part] for _, copy in taken]))
 
     def history(self, epoch: Epoch, first: int) -> History:
         """How often chunks are asked for; after a resumption some have been, before."""

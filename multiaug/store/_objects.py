@@ -27,6 +27,7 @@ _TRANSIENT = {
     errno.EINTR, errno.EIO, errno.ENETDOWN, errno.ENETUNREACH, errno.ESTALE, errno.ETIMEDOUT,
 }  # fmt: skip
 _TRIES = 4
+_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 _FIRST_WAIT = 0.05  # seconds; doubled from try to try
 
 
@@ -62,6 +63,7 @@ class FileObjects:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._prefix = f"{root}/"
 
     def whole(self, key: str, place: NDArray | None = None) -> NDArray | None:
         """See `Objects`."""
@@ -85,8 +87,14 @@ class FileObjects:
     def _read(
         self, key: str, start: int, size: int | None, place: NDArray | None
     ) -> NDArray | None:
+        path = f"{self._prefix}{key}"
         try:
-            return patiently(lambda: _read_file(f"{self.root}/{key}", start, size, place))
+            try:
+                return _read_file(path, start, size, place)
+            except (FileNotFoundError, NotADirectoryError):
+                raise
+            except OSError:
+                return patiently(lambda: _read_file(path, start, size, place))
         except (FileNotFoundError, NotADirectoryError):
             return None
 
@@ -152,7 +160,7 @@ def patiently(attempt: Callable[[], _T]) -> _T:
 
 
 def _read_file(path: str, start: int, size: int | None, place: NDArray | None) -> NDArray | None:
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    handle = os.open(path, _FLAGS)
     try:
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode):  # zarr takes a folder of that name for nothing, too
@@ -169,7 +177,7 @@ def _read_file(path: str, start: int, size: int | None, place: NDArray | None) -
 def read_at(handle: int, start: int, size: int, place: NDArray | None) -> NDArray:
     """Bytes of an open file, to ``place`` when it has their size, else to the thread's scratch."""
     target = place if place is not None and place.size == size else scratch(size, "stored")
-    done = 0
+    done = os.preadv(handle, [target.data], start) if size else 0
     while done < size:
         got = os.preadv(handle, [target[done:].data], start + done)
         if not got:  # cut while it was read: the decoder will see it

@@ -73,6 +73,7 @@ class ArrayReader:
             range(-(-side // step))
             for side, step in zip(self.shape[1:], self.chunks[1:], strict=True)
         ]
+        self._zeros = (0,) * len(self._grid)
         # Chunks that hold whole records, in C order, are decoded in place.
         spans = all(
             step >= side for side, step in zip(self.shape[1:], self.chunks[1:], strict=True)
@@ -167,12 +168,11 @@ class ArrayReader:
         """Read rows without the rest of their chunks."""
         size, length = self.layout.record_bytes, self.chunks[0]
         memory = out.reshape(-1).view(np.uint8).data
-        zeros = (0,) * len(self._grid)
         files: dict[int, OpenFile | None] = {}
         for place, row in enumerate(rows.tolist()):
             chunk, inside = divmod(row, length)
             if chunk not in files:
-                files[chunk] = self._places.file((chunk, *zeros))
+                files[chunk] = self._places.file((chunk, *self._zeros))
             found, got = files[chunk], 0
             if found is not None:
                 target = memory[place * size : (place + 1) * size]
@@ -233,7 +233,7 @@ class ArrayReader:
         return rows
 
     def _decode_chunk(self, chunk: int, out: NDArray) -> None:
-        self._decode((chunk, *(0 for _ in self._grid)), out.reshape(-1).view(np.uint8))
+        self._decode((chunk, *self._zeros), out.reshape(-1).view(np.uint8))
 
     def _decode(self, position: tuple[int, ...], out: NDArray) -> None:
         """Decode one chunk of the grid; what is broken is read again before it is refused."""

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -112,17 +113,24 @@ class Lost:
         for count, found in enumerate(DaskRunner(self.client).run(work, context, blocks)):
             yield found
             if count == 1:
-                self.cluster.close()
+                # Under load it says that it has not ended in time; it is gone all the same.
+                with suppress(TimeoutError):
+                    self.cluster.close()
 
 
 def test_a_lost_scheduler_costs_what_came_after_the_last_checkpoint(floats, tmp_path):
     settings = {"checkpoint": tmp_path / "checkpoint", "checkpoint_every": 0}
-    with (
-        start(1) as cluster,
-        distributed.Client(cluster) as client,
-        pytest.raises(StoreError, match="What was done before is kept"),
-    ):
-        fit(floats, Lost(client, cluster), **settings)
+    cluster = start(1)
+    client = distributed.Client(cluster)
+    try:
+        with pytest.raises(StoreError, match="What was done before is kept"):
+            fit(floats, Lost(client, cluster), **settings)
+    finally:
+        # The client is closing by itself, in a thread of its own; closing it here meets that
+        # half-way now and then, and Dask's own assertion of its status fails.
+        for each in (client, cluster):
+            with suppress(Exception):
+                each.close(timeout=10)
     kept = sorted(path.name for path in (tmp_path / "checkpoint").iterdir())
     assert kept[-1] >= "00000000"
     read, scan = [], floats.scan
