@@ -50,7 +50,9 @@ def test_batches_that_are_kept_do_not_change(single, request):
 
 
 @pytest.mark.usefixtures("one_batch_at_a_time")
-@pytest.mark.parametrize("part", [lambda x: x[1:2, ::2], jnp.asarray, memoryview], ids=["view", "jax", "buffer"])
+@pytest.mark.parametrize(
+    "part", [lambda x: x[1:2, ::2], jnp.asarray, memoryview], ids=["view", "jax", "buffer"]
+)
 def test_what_was_made_of_a_batch_keeps_it(part):
     flow = flow_of()
     held = part(next(flow))
