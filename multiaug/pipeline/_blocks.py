@@ -48,6 +48,8 @@ def whole_block(tree: Any, begin: int, end: int) -> Any:
     leaves = jax.tree.leaves(tree)
     if not leaves or (end - begin == len(leaves[0]) == BLOCK):
         return tree
+    if end - begin == BLOCK:
+        return jax.tree.map(lambda leaf: np.asarray(leaf)[begin:end], tree)
     index = np.minimum(np.arange(begin, begin + BLOCK), end - 1)
     return jax.tree.map(lambda leaf: np.asarray(leaf)[index], tree)
 

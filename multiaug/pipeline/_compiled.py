@@ -10,20 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
+from threading import Lock
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from .._machine import core_count
 from ..sampling import (
     LEVELS,
+    Bound,
     Compiled,
-    Geometry,
-    Recolouring,
-    Task,
     can_check,
     compiled,
     count_levels,
@@ -31,10 +29,19 @@ from ..sampling import (
 )
 from ..transforms import Transform
 from ..typing import Array, NDArray
-from ._blocks import BLOCK, Recent, cut, part_length, program_key, some_of, whole_block
+from ._blocks import BLOCK, Recent, cut, part_length, program_key, whole_block
 from ._params import RecordParams
 from ._run import prepare
-from ._scratch import Scratch, in_place, rows_of_channels
+from ._scratch import Scratch, in_place
+from ._stages import (
+    Pictures,
+    Planned,
+    finish_records,
+    plan_records,
+    recolour_records,
+    shapes_of,
+    tables_of,
+)
 from ._structure import Run
 from ._target import Results, Target, sharing_devices
 from ._threads import in_threads
@@ -46,10 +53,6 @@ _ONE_THREAD = 150_000
 _BLOCK_PIXELS = 64 * 1024
 
 _FIRST = np.int32(0)
-_Planned = tuple[Geometry, dict[str, Array]]
-
-# (name, shape of one record, dtype) of every picture: what the compiled functions know of them.
-_Pictures = tuple[tuple[str, tuple[int, ...], np.dtype[Any]], ...]
 
 
 def run_compiled(
@@ -92,7 +95,7 @@ class _Work:
     def __init__(
         self,
         kernel: Compiled,
-        pictures: _Pictures,
+        pictures: Pictures,
         sampled: Mapping[str, jax.ShapeDtypeStruct],
         results: Mapping[str, jax.ShapeDtypeStruct],
         touched: frozenset[str],
@@ -128,7 +131,7 @@ class _Work:
             end = min(begin + BLOCK, size)
             own, others = whole_block(params, begin, end), whole_block(rest, begin, end)
             plan = partial(
-                _plan_records,
+                plan_records,
                 transforms, own, others, run=run, pictures=self.pictures, length=length,
             )  # fmt: skip
             # Computed while the caller does other things.
@@ -138,56 +141,89 @@ class _Work:
 
     def run(self, call: _Call, blocks: Sequence[_Block]) -> None:
         """Run a batch into its target."""
-        parts = []
-        for block in blocks:
-            spans, threads = [slice(block.begin, block.end)], 1
-            if self._by_part:
-                spans = cut(block.begin, block.end, block.length)
-            else:
-                threads = self._threads(block.end - block.begin)
-            parts += [partial(self._run_part, call, block, span, threads) for span in spans]
-        # Blocks of small pictures are for one thread each; of large ones, all threads share one.
-        size = blocks[-1].end
-        single = self._by_part or (self._threads(BLOCK) == 1 and self._threads(size) > 1)
-        # Threads that met a new program together would each compile it.
-        alone = len(parts) if not single else 0 if self._compiled else 1
-        for part in parts[:alone]:
-            part()
-        self._compiled = True
-        in_threads(parts[alone:])
+        threads = self._threads(blocks[-1].end)
+        if self._by_part:
+            parts = [
+                partial(self._run_part, call, block, span)
+                for block in blocks
+                for span in cut(block.begin, block.end, block.length)
+            ]
+            # Threads that met a new program together would each compile it.
+            alone = 0 if self._compiled else 1
+            for part in parts[:alone]:
+                part()
+            self._compiled = True
+            in_threads(parts[alone:])
+        elif threads == 1:
+            self._run_blocks(call, blocks, 1)
+        elif self._threads(BLOCK) == 1:
+            # Small pictures: to share a block takes longer than the work.
+            in_threads([partial(self._run_blocks, call, [block], 1) for block in blocks])
+        else:
+            self._run_blocks(call, blocks, threads)
 
-    def _run_part(self, call: _Call, block: _Block, span: slice, threads: int) -> None:
-        size, first = span.stop - span.start, span.start - block.begin
-        try:
-            memory = self._idle.pop()
-        except IndexError:
-            memory = Scratch()
-        geometry, tables = block.whole or block.plan(
-            np.int32(first), fields=memory.fields(self.kernel.fields(block.length))
-        )
-        if self.kernel.dense:
-            memory.positions = [p.field for p in geometry if p.field is not None]
+    def _run_blocks(self, call: _Call, blocks: Sequence[_Block], threads: int) -> None:
+        """Run whole blocks; the threads share each of them, and none waits between two."""
+        bounds: list[Bound] = []
+        lock = Lock()
+
+        def work() -> None:
+            for k, block in enumerate(blocks):
+                with lock:
+                    if k == len(bounds):
+                        span = slice(block.begin, block.end)
+                        assert block.whole is not None
+                        results = {n: call.target.memory[n][span] for n in call.pictures}
+                        bounds.append(self._bind(call, block.whole, span, results, threads))
+                bounds[k].work()
+
+        in_threads([work] * threads)
+        for bound in bounds:
+            call.suspect(bound)
+
+    def _bind(
+        self,
+        call: _Call,
+        planned: Planned,
+        span: slice,
+        results: Mapping[str, NDArray],
+        threads: int,
+    ) -> Bound:
+        """Write the tables of some records, and make their pictures ready to be sampled."""
+        geometry, tables = planned
+        size = span.stop - span.start
         for name, table in tables.items():
             call.target.memory[name][span] = np.asarray(table)[:size]
-        results = {
-            name: memory.sampled(name, block.length, self.sampled[name])[:size]
-            if name in self._aside
-            else call.target.memory[name][span]
-            for name, _, _ in self.pictures
-        }
-        bound = self.kernel.bind(
+        return self.kernel.bind(
             {name: array[span] for name, array in call.pictures.items()},
             results,
             jax.tree.map(in_place, geometry),
             call.checks,
             self._blocks(size, threads),
         )
-        in_threads([bound.work] * threads)
-        if bound.suspicious:
-            assert call.look is not None
-            call.look.suspect()
+
+    def _run_part(self, call: _Call, block: _Block, span: slice) -> None:
+        size, first = span.stop - span.start, span.start - block.begin
+        try:
+            memory = self._idle.pop()
+        except IndexError:
+            memory = Scratch()
+        planned = block.plan(
+            np.int32(first), fields=memory.fields(self.kernel.fields(block.length))
+        )
+        if self.kernel.dense:
+            memory.positions = [p.field for p in planned[0] if p.field is not None]
+        results = {
+            name: memory.sampled(name, block.length, self.sampled[name])[:size]
+            if name in self._aside
+            else call.target.memory[name][span]
+            for name, _, _ in self.pictures
+        }
+        bound = self._bind(call, planned, span, results, 1)
+        bound.work()
+        call.suspect(bound)
         if self._counted is not None:
-            how = _recolour_records(
+            how = recolour_records(
                 call.transforms, block.params, block.rest, np.int32(first),
                 {n: count_levels(results[n], block.length) for n in self._counted},
                 run=call.run, pictures=self.pictures, length=block.length,
@@ -196,7 +232,7 @@ class _Work:
                 recolour(results[name], changes, call.target.memory[name][span])
         elif self._touched:
             changed = {n: self.results[n] for n in self._touched}
-            done = _finish_records(
+            done = finish_records(
                 call.transforms, block.params, block.rest, np.array([first, size], np.int32),
                 memory.pictures, memory.done(block.length, changed),
                 run=call.run, pictures=self.pictures, touched=self._touched,
@@ -235,6 +271,12 @@ class _Call:
     target: Target
     look: Looker | None
 
+    def suspect(self, bound: Bound) -> None:
+        """Have the values looked at, if the kernel met some that may not be allowed."""
+        if bound.suspicious:
+            assert self.look is not None
+            self.look.suspect()
+
 
 @dataclass(frozen=True)
 class _Block:
@@ -254,8 +296,8 @@ class _Block:
     begin: int
     end: int
     length: int
-    plan: Callable[..., _Planned]
-    whole: _Planned | None
+    plan: Callable[..., Planned]
+    whole: Planned | None
 
 
 def _checks(pictures: Mapping[str, NDArray], look: Looker | None) -> dict[str, NDArray]:
@@ -268,88 +310,6 @@ def _checks(pictures: Mapping[str, NDArray], look: Looker | None) -> dict[str, N
         elif not np.issubdtype(array.dtype, np.integer):
             look({name: array})
     return checks
-
-
-@partial(jax.jit, static_argnames=("run", "pictures", "length"), donate_argnames=("fields",))
-def _plan_records(
-    transforms: tuple[Transform, ...],
-    params: RecordParams,
-    rest: dict[str, Array],
-    first: Array,
-    *,
-    run: Run,
-    pictures: _Pictures,
-    length: int,
-    fields: Sequence[Array] = (),
-) -> _Planned:
-    """Geometry and tables of some records of a block; positions are written to ``fields``."""
-    params, rest = some_of((params, rest), first, length)
-    shapes = _shapes(pictures, length)
-    task, own = prepare(run, transforms, params, rest, shapes)
-    kernel = compiled(task, shapes, own[0])
-    assert kernel is not None
-    return kernel.geometry(own[0], fields), _tables(task, own)
-
-
-@partial(jax.jit, static_argnames=("run", "pictures", "touched"), donate_argnames=("done",))
-def _finish_records(
-    transforms: tuple[Transform, ...],
-    params: RecordParams,
-    rest: dict[str, Array],
-    span: Array,
-    sampled: dict[str, Array],
-    done: dict[str, Array],
-    *,
-    run: Run,
-    pictures: _Pictures,
-    touched: frozenset[str],
-) -> dict[str, Array]:
-    """Photometry of ``span[1]`` records from ``span[0]`` of a block on, into ``done``."""
-    length = len(next(iter(sampled.values())))
-    params, rest = some_of((params, rest), span[0], length)
-    task, own = prepare(run, transforms, params, rest, _shapes(pictures, length))
-
-    def step(i: Array, done: dict[str, Array]) -> dict[str, Array]:
-        mine, given = jax.tree.map(
-            lambda leaf: lax.dynamic_index_in_dim(leaf, i, keepdims=False), (own, sampled)
-        )
-        changed = task.after(mine, given)
-        return {
-            n: lax.dynamic_update_index_in_dim(
-                held, changed[n].reshape(rows_of_channels(changed[n].shape)), i, 0
-            )
-            for n, held in done.items()
-        }
-
-    return lax.fori_loop(0, span[1], step, done)  # type: ignore[no-any-return]
-
-
-@partial(jax.jit, static_argnames=("run", "pictures", "length"))
-def _recolour_records(
-    transforms: tuple[Transform, ...],
-    params: RecordParams,
-    rest: dict[str, Array],
-    first: Array,
-    counts: dict[str, Array],
-    *,
-    run: Run,
-    pictures: _Pictures,
-    length: int,
-) -> dict[str, Recolouring]:
-    """What becomes of the levels in some records of a block."""
-    params, rest = some_of((params, rest), first, length)
-    task, own = prepare(run, transforms, params, rest, _shapes(pictures, length))
-    recolour = task.recolour
-    assert recolour is not None
-    return jax.vmap(lambda mine, of: recolour(mine, of.__getitem__))(own, counts)
-
-
-def _shapes(pictures: _Pictures, size: int) -> dict[str, jax.ShapeDtypeStruct]:
-    return {n: jax.ShapeDtypeStruct((size, *shape), dtype) for n, shape, dtype in pictures}
-
-
-def _tables(task: Task, own: Any) -> dict[str, Array]:
-    return jax.vmap(lambda mine: task.after(mine, {}))(own)
 
 
 class _Uncovered:
@@ -385,12 +345,12 @@ def _new_work(
     if not pictures:
         return _Uncovered()
     found: list[Any] = []
-    shapes = _shapes(pictures, len(params.key))
+    shapes = shapes_of(pictures, len(params.key))
 
     def trace(transforms: Any, params: RecordParams, rest: dict[str, Array]) -> Any:
         task, own = prepare(run, transforms, params, rest, shapes)
         found.append((task, compiled(task, shapes, own[0])))
-        return _tables(task, own)
+        return tables_of(task, own)
 
     tables = jax.eval_shape(trace, transforms, params, rest)
     task, kernel = found[0]

@@ -3,6 +3,7 @@
 from ._batch import Form as Form
 from ._batch import Loop as Loop
 from ._batch import resample as resample
+from ._compiled import Bound as Bound
 from ._compiled import Compiled as Compiled
 from ._compiled import Geometry as Geometry
 from ._compiled import can_check as can_check

@@ -1,0 +1,109 @@
+"""What the compiled executor leaves to JAX: plans, tables, and values that C does not change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+from jax import lax
+
+from ..sampling import Geometry, Recolouring, Task, compiled
+from ..transforms import Transform
+from ..typing import Array
+from ._blocks import some_of
+from ._params import RecordParams
+from ._run import prepare
+from ._scratch import rows_of_channels
+from ._structure import Run
+
+Planned = tuple[Geometry, dict[str, Array]]
+
+# (name, shape of one record, dtype) of every picture: what the compiled functions know of them.
+Pictures = tuple[tuple[str, tuple[int, ...], np.dtype[Any]], ...]
+
+
+@partial(jax.jit, static_argnames=("run", "pictures", "length"), donate_argnames=("fields",))
+def plan_records(
+    transforms: tuple[Transform, ...],
+    params: RecordParams,
+    rest: dict[str, Array],
+    first: Array,
+    *,
+    run: Run,
+    pictures: Pictures,
+    length: int,
+    fields: Sequence[Array] = (),
+) -> Planned:
+    """Geometry and tables of some records of a block; positions are written to ``fields``."""
+    params, rest = some_of((params, rest), first, length)
+    shapes = shapes_of(pictures, length)
+    task, own = prepare(run, transforms, params, rest, shapes)
+    kernel = compiled(task, shapes, own[0])
+    assert kernel is not None
+    return kernel.geometry(own[0], fields), tables_of(task, own)
+
+
+@partial(jax.jit, static_argnames=("run", "pictures", "touched"), donate_argnames=("done",))
+def finish_records(
+    transforms: tuple[Transform, ...],
+    params: RecordParams,
+    rest: dict[str, Array],
+    span: Array,
+    sampled: dict[str, Array],
+    done: dict[str, Array],
+    *,
+    run: Run,
+    pictures: Pictures,
+    touched: frozenset[str],
+) -> dict[str, Array]:
+    """Photometry of ``span[1]`` records from ``span[0]`` of a block on, into ``done``."""
+    length = len(next(iter(sampled.values())))
+    params, rest = some_of((params, rest), span[0], length)
+    task, own = prepare(run, transforms, params, rest, shapes_of(pictures, length))
+
+    def step(i: Array, done: dict[str, Array]) -> dict[str, Array]:
+        mine, given = jax.tree.map(
+            lambda leaf: lax.dynamic_index_in_dim(leaf, i, keepdims=False), (own, sampled)
+        )
+        changed = task.after(mine, given)
+        return {
+            n: lax.dynamic_update_index_in_dim(
+                held, changed[n].reshape(rows_of_channels(changed[n].shape)), i, 0
+            )
+            for n, held in done.items()
+        }
+
+    return lax.fori_loop(0, span[1], step, done)  # type: ignore[no-any-return]
+
+
+@partial(jax.jit, static_argnames=("run", "pictures", "length"))
+def recolour_records(
+    transforms: tuple[Transform, ...],
+    params: RecordParams,
+    rest: dict[str, Array],
+    first: Array,
+    counts: dict[str, Array],
+    *,
+    run: Run,
+    pictures: Pictures,
+    length: int,
+) -> dict[str, Recolouring]:
+    """What becomes of the levels in some records of a block."""
+    params, rest = some_of((params, rest), first, length)
+    task, own = prepare(run, transforms, params, rest, shapes_of(pictures, length))
+    recolour = task.recolour
+    assert recolour is not None
+    return jax.vmap(lambda mine, of: recolour(mine, of.__getitem__))(own, counts)
+
+
+def shapes_of(pictures: Pictures, size: int) -> dict[str, jax.ShapeDtypeStruct]:
+    """What so many records hold."""
+    return {n: jax.ShapeDtypeStruct((size, *shape), dtype) for n, shape, dtype in pictures}
+
+
+def tables_of(task: Task, own: Any) -> dict[str, Array]:
+    """Results that are no pictures, of a batch."""
+    return jax.vmap(lambda mine: task.after(mine, {}))(own)
