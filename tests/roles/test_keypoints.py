@@ -33,7 +33,7 @@ def centroids(pictures: np.ndarray) -> np.ndarray:
 def test_a_dot_lands_where_its_keypoint_goes(name):
     draw = np.random.default_rng(1)
     # Large, and the dots small: the centroid of a bent dot is not the image of its centre.
-    count, shape = 256, (96, 128)
+    count, shape = 256, (144, 192)
     size = np.array([shape[1], shape[0]])
     centres = size * draw.uniform(0.2, 0.8, (count, 2))
     line = pipeline(*ALL[name], entries=[picture(), entry("dot", "keypoints")])
