@@ -100,7 +100,7 @@ class PictureIterator(Iterator):
         """The pictures that samples show: sample i is copy ``i % copies`` of ``i // copies``."""
         return index_array // self.copies if self.copies > 1 else index_array
 
-    def _read(self, records: NDArray) -> dict[str, NDArray]:
+    def _read(self, records: NDArray) -> dict[str, Any]:
         """The entries of some records, float32 pictures with channels last."""
         raise NotImplementedError
 

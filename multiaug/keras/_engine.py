@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from ..errors import NotFittedError, ParameterError
-from ..pipeline import Pipeline, RecordParams
+from ..pipeline import Pipeline, RecordParams, Rows
 from ..spec import DataSpec, EntrySpec
 from ..statistics import Statistics
 from ..transforms import Finishing, Transform, Whiten
@@ -109,7 +109,9 @@ class Engine:
         pipeline = Pipeline(tuple(self._first(moving=True)), self.spec)
         return jax.tree.map(np.asarray, pipeline.sample(keys, frame))  # type: ignore[no-any-return]
 
-    def run(self, params: RecordParams | None, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
+    def run(
+        self, params: RecordParams | None, arrays: Mapping[str, NDArray | Rows]
+    ) -> dict[str, Any]:
         """A batch, augmented and standardised.
 
         Args:
@@ -201,8 +203,8 @@ class Engine:
         what: Any,
         transforms: Sequence[Transform],
         drawn: RecordParams | Key | None,
-        arrays: Mapping[str, NDArray],
-    ) -> dict[str, NDArray]:
+        arrays: Mapping[str, NDArray | Rows],
+    ) -> dict[str, Any]:
         """A batch through transforms, by params or by keys; None where nothing is drawn."""
         if not transforms:
             return dict(arrays)
@@ -210,7 +212,7 @@ class Engine:
         if not count:
             return dict(arrays)
         pipeline = Pipeline(tuple(transforms), self.spec)
-        held = {n: np.asarray(a) for n, a in arrays.items()}
+        held = {n: a if isinstance(a, Rows) else np.asarray(a) for n, a in arrays.items()}
         params = _nothing_drawn(pipeline, held, count) if drawn is None else drawn
         one = pipeline.apply if isinstance(params, RecordParams) else pipeline.batch
         if any(isinstance(t, Finishing) for t in transforms):
@@ -281,7 +283,7 @@ def _last(value: Any, generator: ImageDataGenerator) -> NDArray:
     return held
 
 
-def _nothing_drawn(pipeline: Pipeline, arrays: Mapping[str, NDArray], count: int) -> RecordParams:
+def _nothing_drawn(pipeline: Pipeline, arrays: Mapping[str, Any], count: int) -> RecordParams:
     """Params of transforms that draw nothing."""
     shape = arrays[pipeline.spec.reference(arrays) or next(iter(arrays))].shape[1:3]
     drawing = [t for t in pipeline.transforms if not isinstance(t, Finishing)]

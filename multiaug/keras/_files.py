@@ -114,7 +114,7 @@ class BatchFromFilesMixin(PictureIterator):
     def _image(self) -> str:
         return "image" if self._run is None else self._run.image
 
-    def _read(self, records: NDArray) -> dict[str, NDArray]:
+    def _read(self, records: NDArray) -> dict[str, Any]:
         paths = self.filepaths
         with ThreadPoolExecutor(core_count()) as pool:
             pictures = list(pool.map(lambda i: self._picture(paths[i]), records))

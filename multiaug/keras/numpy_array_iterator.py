@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ParameterError
+from ..pipeline import Rows
 from ..store import Source
 from ..typing import NDArray
 from ._batches import PictureIterator
@@ -123,7 +124,7 @@ class NumpyArrayIterator(PictureIterator):
     def _engine(self) -> Engine:
         return self._run
 
-    def _read(self, records: NDArray) -> dict[str, NDArray]:
+    def _read(self, records: NDArray) -> dict[str, Any]:
         if self._source is not None:
             arrays = self._source.read(records + self._first)
             arrays[self._image] = np.ascontiguousarray(arrays[self._image], np.float32)
@@ -131,8 +132,12 @@ class NumpyArrayIterator(PictureIterator):
         targets = {name: array[records] for name, array in self.targets.items()}
         return {self._image: self._pictures_at(records), **targets}
 
-    def _pictures_at(self, records: NDArray) -> NDArray:
+    def _pictures_at(self, records: NDArray) -> NDArray | Rows:
         """(n, H, W, C) float32: the user's own, or in memory that the next call uses again."""
+        if self.data_format == "channels_last" and self.x.dtype == np.float32:
+            pictures_of = Rows(self.x, records)
+            if pictures_of.in_place:
+                return pictures_of
         begin = int(records[0]) if len(records) else 0
         end = begin + len(records)
         if np.array_equal(records, np.arange(begin, end)):

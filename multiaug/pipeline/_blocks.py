@@ -26,9 +26,9 @@ _SMALL_RECORD = 512 * 1024
 _PART_BYTES = 5 * 1024 * 1024
 
 
-def part_length(batch: Mapping[str, NDArray]) -> int:
+def part_length(batch: Mapping[str, Any]) -> int:
     """Records of a part, a power of two up to 16; it depends on the record alone."""
-    one = sum(array.nbytes // max(1, len(array)) for array in batch.values())
+    one: int = sum(array.nbytes // max(1, len(array)) for array in batch.values())
     if one > _SMALL_RECORD:
         return 1
     fitting = min(_LARGEST_PART, _PART_BYTES // max(1, one))

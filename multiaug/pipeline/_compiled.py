@@ -31,6 +31,7 @@ from ..transforms import Transform
 from ..typing import Array, NDArray
 from ._blocks import BLOCK, Recent, cut, part_length, program_key, whole_block
 from ._params import RecordParams
+from ._rows import Rows
 from ._run import prepare
 from ._scratch import Scratch, in_place
 from ._stages import (
@@ -65,12 +66,16 @@ def run_compiled(
     look: Looker | None,
 ) -> Results | None:
     """`run_in_parts`, sampled in C; None where that does not cover the run."""
-    held = {name: np.asarray(array) for name, array in batch.items()}
+    held: dict[str, Any] = {
+        name: array if isinstance(array, Rows) and array.in_place else np.asarray(array)
+        for name, array in batch.items()
+    }
     work = _work_of(run, transforms, params, held)
     if work is None:
         return None
     pictures = {
-        name: np.require(held.pop(name), requirements=["C", "A"]) for name, _, _ in work.pictures
+        name: array if isinstance(array, Rows) else np.require(array, requirements=["C", "A"])
+        for name, array in ((name, held.pop(name)) for name, _, _ in work.pictures)
     }
     size = len(params.key)
     blocks = work.blocks(run, transforms, params, held, pictures)
@@ -122,7 +127,7 @@ class _Work:
         transforms: tuple[Transform, ...],
         params: RecordParams,
         rest: dict[str, NDArray],
-        pictures: Mapping[str, NDArray],
+        pictures: Mapping[str, NDArray | Rows],
     ) -> list[_Block]:
         """A batch in blocks; ``rest`` are the entries that are no pictures."""
         length = part_length(pictures) if self._by_part else BLOCK
@@ -194,12 +199,15 @@ class _Work:
         size = span.stop - span.start
         for name, table in tables.items():
             call.target.memory[name][span] = np.asarray(table)[:size]
+        parts = {name: array[span] for name, array in call.pictures.items()}
+        some = {name: part for name, part in parts.items() if isinstance(part, Rows)}
         return self.kernel.bind(
-            {name: array[span] for name, array in call.pictures.items()},
+            parts | {name: part.array for name, part in some.items()},
             results,
             jax.tree.map(in_place, geometry),
             call.checks,
             self._blocks(size, threads),
+            {name: part.index for name, part in some.items()},
         )
 
     def _run_part(self, call: _Call, block: _Block, span: slice) -> None:
@@ -258,7 +266,7 @@ class _Call:
     Args:
         run: the static side.
         transforms: the pipeline's.
-        pictures: name -> (N, H, W, C), C-contiguous.
+        pictures: name -> (N, H, W, C), C-contiguous; `Rows` of (M, H, W, C).
         checks: what the kernel is to look at; see `Compiled.bind`.
         target: where results go.
         look: is told of values that the spec may not allow.
@@ -266,7 +274,7 @@ class _Call:
 
     run: Run
     transforms: tuple[Transform, ...]
-    pictures: Mapping[str, NDArray]
+    pictures: Mapping[str, NDArray | Rows]
     checks: Mapping[str, NDArray]
     target: Target
     look: Looker | None
@@ -300,7 +308,7 @@ class _Block:
     whole: Planned | None
 
 
-def _checks(pictures: Mapping[str, NDArray], look: Looker | None) -> dict[str, NDArray]:
+def _checks(pictures: Mapping[str, NDArray | Rows], look: Looker | None) -> dict[str, NDArray]:
     """What the kernel can look at; the rest is looked at here."""
     checks: dict[str, NDArray] = {}
     for name, array in pictures.items() if look is not None else ():
@@ -308,7 +316,7 @@ def _checks(pictures: Mapping[str, NDArray], look: Looker | None) -> dict[str, N
         if array.dtype == np.float32 and can_check(array.shape[-1]):
             checks[name] = look.nan_is_fine(name, array.shape[-1])
         elif not np.issubdtype(array.dtype, np.integer):
-            look({name: array})
+            look({name: np.asarray(array)})
     return checks
 
 

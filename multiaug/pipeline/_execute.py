@@ -18,6 +18,7 @@ from ._blocks import BLOCK
 from ._compiled import run_compiled
 from ._params import RecordParams
 from ._parts import run_in_parts
+from ._rows import gathered
 from ._run import run_batch
 from ._structure import Run, out_shape
 from ._values import Looker, check_record_values
@@ -114,6 +115,8 @@ def execute(
     arrays = {n: a[..., None] if n in flat else a for n, a in batch.items()}
     devices = jax.local_devices()[: len(params.key)]
     traced = is_traced(transforms, params, arrays)
+    if traced or not on_cpu():
+        arrays = gathered(arrays)
     if check and not traced and not on_cpu():
         check_record_values(run.spec, batch, batch=True)
     if traced:
@@ -123,7 +126,7 @@ def execute(
         looker = Looker(run.spec, batch) if check else None
         done = run_compiled(run, transforms, params, arrays, flat, out, looker)
         if done is None:
-            done = run_in_parts(run, transforms, params, arrays, flat, out, looker)
+            done = run_in_parts(run, transforms, params, gathered(arrays), flat, out, looker)
         if looker is not None:
             looker.conclude()
         return done

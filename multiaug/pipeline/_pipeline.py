@@ -19,6 +19,7 @@ from ._blank import blank_record
 from ._execute import draw, execute, is_traced
 from ._finishing import finish, split, unfinish, untouched
 from ._params import RecordParams
+from ._rows import gathered
 from ._structure import Run, check_frames, check_spec, gains_intrinsics, is_projective, refuse_dense
 from ._values import check_record_values
 from ._view import check_camera
@@ -308,7 +309,7 @@ class Pipeline:
         if params.batched and finishing and not moving and untouched(run.spec, moved):
             if check and not is_traced(params, moved):
                 check_record_values(run.spec, moved, batch=True)
-            done = moved
+            done = gathered(moved)
         elif params.batched:
             done = execute(run, moving, params, moved, out=out, check=check)
         else:

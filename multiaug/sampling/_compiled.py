@@ -34,7 +34,7 @@ _MOST_AWARE, _MOST_PERIOD = 8, 2048
 
 class _Lane(ctypes.Structure):
     _fields_ = [
-        *((name, ctypes.c_void_p) for name in ("source", "out", "fill", "rays", "matrix")),
+        *((name, ctypes.c_void_p) for name in ("source", "out", "fill", "rows", "rays", "matrix")),
         *((name, ctypes.c_int64) for name in ("in_bytes", "out_bytes")),
         *((name, ctypes.c_int32) for name in ("method", "type", "border", "size", "channels")),
         *((name, ctypes.c_int32) for name in ("stride", "joint", "numbered")),
@@ -54,7 +54,7 @@ class _Group(ctypes.Structure):
 
 class _Check(ctypes.Structure):
     _fields_ = [
-        *((name, ctypes.c_void_p) for name in ("source", "nan_is_fine")),
+        *((name, ctypes.c_void_p) for name in ("source", "rows", "nan_is_fine")),
         *((name, ctypes.c_int64) for name in ("in_bytes", "length")),
         ("period", ctypes.c_int32),
     ]
@@ -185,18 +185,20 @@ class Compiled:
         geometry: Geometry,
         checks: Mapping[str, NDArray] | None = None,
         blocks: int = 1,
+        rows: Mapping[str, NDArray] | None = None,
     ) -> Bound:
         """Everything of one batch; the arrays must stay until it has run.
 
         Args:
-            arrays: name -> (N, H, W, C), C-contiguous.
+            arrays: name -> (N, H, W, C), C-contiguous; (M, H, W, C) of those with ``rows``.
             results: name -> (N, h, w, C), C-contiguous, of the same dtypes; written to.
             geometry: of these records, or of more.
             checks: float32 entry -> (C,) bool, the channels in which NaN means no data.
             blocks: how many pieces a record is cut into for threads to share.
+            rows: name -> (N,) int64, which records of its array are read.
         """
         return Bound(self._groups, self._structs, self._lanes, arrays, results, geometry,
-                     checks or {}, blocks)  # fmt: skip
+                     checks or {}, blocks, rows or {})  # fmt: skip
 
 
 class Bound:
@@ -212,9 +214,11 @@ class Bound:
         geometry: Geometry,
         checks: Mapping[str, NDArray],
         blocks: int,
+        rows: Mapping[str, NDArray],
     ) -> None:
         self._flags = np.zeros(2, np.int64)  # the next piece of work; something suspicious
         self._held: list[Any] = [arrays, results]
+        places = {name: self._pointer(numbers, np.int64) for name, numbers in rows.items()}
         own = (_Group * len(groups)).from_buffer_copy(structs)
         for struct, group, template, placed in zip(own, groups, lanes, geometry, strict=True):
             bound = (_Lane * len(template)).from_buffer_copy(template)
@@ -231,6 +235,7 @@ class Bound:
                 skipped = int(band.channels.start) * lane.size
                 lane.source = source.ctypes.data + skipped
                 lane.out = target.ctypes.data + skipped
+                lane.rows = places.get(job.name)
                 lane.in_bytes, lane.out_bytes = source.strides[0], target.strides[0]
                 lane.rays = None if rays is None else self._pointer(rays)
                 lane.matrix = None if matrix is None else self._pointer(matrix)
@@ -241,6 +246,7 @@ class Bound:
             fine = np.tile(nan_is_fine.astype(np.int32), 8)
             self._held.append(fine)
             check.source, check.nan_is_fine = source.ctypes.data, fine.ctypes.data
+            check.rows = places.get(name)
             check.in_bytes, check.period = source.strides[0], len(fine)
             check.length = source[0].size
         self._held += [own, looked_at]

@@ -2,7 +2,7 @@
 #include "warp.h"
 
 /* Changes whenever a structure of warp.h does. */
-int multiaug_abi(void) { return 4; }
+int multiaug_abi(void) { return 5; }
 
 #ifdef WITH_AVX2
 #define FORMULATIONS(name, T)                                                                    \

@@ -48,6 +48,9 @@ typedef struct {
 /* Inside, with four taps; on a pixel centre; near or over the edge; where no tap is inside. */
 enum { BETWEEN, EXACT, BORDER, BEYOND };
 
+/* Where a record stands that is read for another. */
+INLINE int64_t row_of(const int64_t *rows, int64_t record) { return rows ? rows[record] : record; }
+
 /* Its positions are in `field`, and not from `maps`. */
 INLINE int is_displaced(const Group *g, int64_t record)
 {
@@ -658,7 +661,7 @@ static void group_rows(const Group *g, int64_t record, int from, int to)
                 continue;
             }
             const int64_t pixel = (int64_t)l->stride * l->size;
-            copy_row(l, l->in + record * l->in_bytes + source * pixel, step, g->w_out,
+            copy_row(l, l->in + row_of(l->rows, record) * l->in_bytes + source * pixel, step, g->w_out,
                      l->out + record * l->out_bytes + (int64_t)row * g->w_out * pixel);
         }
         for (int first = 0; rest && first < g->w_out; first += CHUNK) {
@@ -670,7 +673,7 @@ static void group_rows(const Group *g, int64_t record, int from, int to)
                 const Lane *l = g->lanes + k;
                 if (copied && l->method != AWARE)
                     continue;
-                const char *in = l->in + record * l->in_bytes;
+                const char *in = l->in + row_of(l->rows, record) * l->in_bytes;
                 fetch(l, in, distance, n, &c);
                 fold_chunk(g, l->border, &c);
                 char *out = l->out + record * l->out_bytes +
@@ -731,7 +734,8 @@ void JOIN(multiaug_warp_, LEVEL)(const Batch *b)
                                    ? check->length
                                    : check->length * (block + 1) / b->blocks / check->period *
                                          check->period;
-            const uint32_t *bits = (const uint32_t *)(check->in + record * check->in_bytes);
+            const int64_t row = row_of(check->rows, record);
+            const uint32_t *bits = (const uint32_t *)(check->in + row * check->in_bytes);
             if (!is_sound(bits + from, to - from, check->nan_is_fine, worst, check->period))
                 __atomic_store_n(b->suspicious, 1, __ATOMIC_RELAXED);
         }

@@ -19,6 +19,7 @@ typedef struct {
     const char *in;  /* first channel of the first pixel */
     char *out;
     const char *fill; /* one pixel beyond a constant border, in the dtype */
+    const int64_t *rows; /* (N,) which record of `in` is read for each; null: the same one */
     const float *rays;   /* (N, 3, 3) intrinsics: positions are blended on their rays; or null */
     const float *matrix; /* (N, 3, 3) that multiplies what was read; or null */
     int64_t in_bytes, out_bytes; /* from record to record */
@@ -46,6 +47,7 @@ typedef struct {
 /* A float32 picture whose numbers are to be looked at. */
 typedef struct {
     const char *in;
+    const int64_t *rows; /* as in Lane */
     const int32_t *nan_is_fine; /* (period,) */
     int64_t in_bytes, length;   /* from record to record; numbers of a record */
     int32_t period;             /* numbers of eight pixels */
