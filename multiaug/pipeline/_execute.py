@@ -39,7 +39,7 @@ def on_cpu() -> bool:
 def draw(
     transforms: tuple[Transform, ...], keys: Key, spec: DataSpec, shape: SpatialShape
 ) -> RecordParams:
-    """Draw the params of a batch of keys (N,)."""
+    """Draw the params of a batch of keys (N,); on CPUs as NumPy arrays, where they are joined."""
     size, words = len(keys), jax.random.key_data(keys)
     sample = partial(_draw_block, transforms, spec=spec, shape=shape)
     # Inside a trace what is computed of constants is traced too.
@@ -57,12 +57,12 @@ def draw(
 
 
 def _joined(blocks: list[Any], size: int) -> Any:
-    """The first records of some blocks, on the device."""
+    """The first records of some blocks."""
 
     def join(*leaves: Array) -> Any:
         return np.concatenate([np.asarray(leaf) for leaf in leaves])[:size]
 
-    return jax.device_put(jax.tree.map(join, *blocks))
+    return jax.tree.map(join, *blocks)
 
 
 def _draw(

@@ -91,9 +91,9 @@ class Pipeline:
         """
         _check_key(key, (0, 1))
         frame = _frame(shape)
-        check_frames(self.transforms, self.spec, frame)
         keys = key[None] if key.ndim == 0 else key
-        params = draw(split(self.transforms)[0], keys, self.spec, frame)
+        # Arrays of JAX to whoever looks at them; to go on with, those of NumPy will do.
+        params = jax.tree.map(jnp.asarray, self._draw(keys, frame))
         return _first(params) if key.ndim == 0 else params
 
     def __call__(self, key: Key, record: Mapping[str, Any], *, check: bool = True) -> Record:
@@ -148,7 +148,7 @@ class Pipeline:
         """
         _check_key(keys, (1,))
         shape = check_structure(self.spec, batch, batch=True)
-        return self._apply(self.sample(keys, shape), batch, check=check, out=out)
+        return self._apply(self._draw(keys, shape), batch, check=check, out=out)
 
     def apply(
         self,
@@ -270,6 +270,10 @@ class Pipeline:
             )
         transforms = [from_config(config, f"$.transforms[{i}]") for i, config in enumerate(configs)]
         return cls(tuple(transforms), DataSpec.from_dict(document["spec"], "the pipeline's spec"))
+
+    def _draw(self, keys: Key, frame: SpatialShape) -> RecordParams:
+        check_frames(self.transforms, self.spec, frame)
+        return draw(split(self.transforms)[0], keys, self.spec, frame)
 
     def _apply(
         self,
