@@ -14,12 +14,10 @@ from threading import Lock
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from .._machine import core_count
 from ..sampling import (
-    LEVELS,
     Bound,
     Compiled,
     can_check,
@@ -37,6 +35,7 @@ from ._scratch import Scratch, in_place
 from ._stages import (
     Pictures,
     Planned,
+    counted_entries,
     finish_records,
     plan_records,
     recolour_records,
@@ -386,17 +385,5 @@ def _new_work(
         changed = jax.eval_shape(after, transforms, params, rest, touched)
     counted = None
     if task.recolour is not None:
-        asked: list[str] = []
-
-        def count(name: str) -> Array:
-            asked.append(name)
-            return jnp.zeros((sampled[name].shape[-1], LEVELS), jnp.int32)
-
-        def levels(transforms: Any, params: RecordParams, rest: Any) -> Any:
-            task, own = prepare(run, transforms, params, rest, shapes)
-            assert task.recolour is not None
-            return task.recolour(jax.tree.map(lambda leaf: leaf[0], own), count)
-
-        jax.eval_shape(levels, transforms, params, rest)
-        counted = frozenset(asked)
+        counted = counted_entries(run, pictures, transforms, params, rest)
     return _Work(kernel, pictures, sampled, results | sampled | changed, task.touched, counted)

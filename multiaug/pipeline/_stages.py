@@ -7,10 +7,11 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ..sampling import Geometry, Recolouring, Task, compiled
+from ..sampling import LEVELS, Geometry, Recolouring, Task, compiled
 from ..transforms import Transform
 from ..typing import Array
 from ._blocks import some_of
@@ -97,6 +98,27 @@ def recolour_records(
     recolour = task.recolour
     assert recolour is not None
     return jax.vmap(lambda mine, of: recolour(mine, of.__getitem__))(own, counts)
+
+
+def counted_entries(
+    run: Run, pictures: Pictures, transforms: Any, params: RecordParams, rest: dict[str, Any]
+) -> frozenset[str]:
+    """The pictures whose levels `recolour_records` wants to be counted."""
+    asked: list[str] = []
+    channels = {name: shape[-1] for name, shape, _ in pictures}
+
+    def count(name: str) -> Array:
+        asked.append(name)
+        return jnp.zeros((channels[name], LEVELS), jnp.int32)
+
+    def trace(transforms: Any, params: RecordParams, rest: dict[str, Any]) -> Any:
+        shapes = shapes_of(pictures, len(params.key))
+        task, own = prepare(run, transforms, params, rest, shapes)
+        assert task.recolour is not None
+        return task.recolour(jax.tree.map(lambda leaf: leaf[0], own), count)
+
+    jax.eval_shape(trace, transforms, params, rest)
+    return frozenset(asked)
 
 
 def shapes_of(pictures: Pictures, size: int) -> dict[str, jax.ShapeDtypeStruct]:

@@ -29,11 +29,11 @@ from ._frames import Crop as Crop
 from ._frames import Pad as Pad
 from ._frames import RandomResizedCrop as RandomResizedCrop
 from ._frames import Resize as Resize
+from ._noise import GaussianNoise as GaussianNoise
 from ._photometric import Brightness as Brightness
 from ._photometric import ChannelShift as ChannelShift
 from ._photometric import Contrast as Contrast
 from ._photometric import Gamma as Gamma
-from ._photometric import GaussianNoise as GaussianNoise
 from ._photometric import Normalize as Normalize
 from ._random import drawing_key as drawing_key
 from ._random import keyed as keyed

@@ -18,15 +18,17 @@ from ._base import (
     Geometric,
     Params,
     Range,
+    required,
+    static,
+    transform,
+)
+from ._checked import (
     choice,
     flag,
     logarithmic,
     probability,
-    required,
     settle,
-    static,
     symmetric,
-    transform,
 )
 
 # All numbers of a transform come from one call of the generator: its code, not its work, is

@@ -20,12 +20,14 @@ from ._base import (
     Frame,
     Params,
     Transform,
+    static,
+    transform,
+)
+from ._checked import (
     number,
     plain,
     probability,
     settle,
-    static,
-    transform,
     whole,
 )
 

@@ -16,13 +16,15 @@ from ._base import (
     Frame,
     Geometric,
     Params,
-    flag,
-    pair,
     required,
-    settle,
-    size,
     static,
     transform,
+)
+from ._checked import (
+    flag,
+    pair,
+    settle,
+    size,
     whole,
 )
 

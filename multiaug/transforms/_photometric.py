@@ -12,32 +12,31 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from ..errors import ParameterError
 from ..typing import Array, Key
 from ._affine import log_uniform, uniform, unit_uniform
 from ._base import (
     Frame,
-    Noise,
     Params,
     Photometric,
     Range,
     Target,
+    static,
+    transform,
+)
+from ._checked import (
     flag,
     logarithmic,
     names,
     number,
     plain,
     settle,
-    static,
     symmetric,
-    transform,
 )
-from ._random import normal
 
 
-class _Clipping(Photometric):
+class Clipping(Photometric):
     """A transform that clips floats to the value range on request; then it has no inverse."""
 
     clip: bool
@@ -68,12 +67,13 @@ class _Clipping(Photometric):
         """Its inverse."""
 
 
-def _extent(target: Target) -> float:
+def extent(target: Target) -> float:
+    """From black to white."""
     return target.range[1] - target.range[0]
 
 
 @transform
-class Brightness(_Clipping):
+class Brightness(Clipping):
     """Add one number to all channels: ``v + a (hi - lo)``, a from U(lo, hi).
 
     Args:
@@ -104,17 +104,17 @@ class Brightness(_Clipping):
 
     def _change(self, params: Params, values: Array, target: Target) -> Array:
         """``v + a (hi - lo)``."""
-        shift: Array = params["amount"] * _extent(target)
+        shift: Array = params["amount"] * extent(target)
         return values + shift
 
     def _restore(self, params: Params, values: Array, target: Target) -> Array:
         """``v - a (hi - lo)``."""
-        shift: Array = params["amount"] * _extent(target)
+        shift: Array = params["amount"] * extent(target)
         return values - shift
 
 
 @transform
-class Contrast(_Clipping):
+class Contrast(Clipping):
     """Spread values about the mean of the picture: ``m + (1 + a) (v - m)``, a from U(lo, hi).
 
     The mean is taken over all valid pixels and channels of a channel group.
@@ -159,7 +159,7 @@ class Contrast(_Clipping):
 
 
 @transform
-class Gamma(_Clipping):
+class Gamma(Clipping):
     """Raise values, scaled to [0, 1], to a power drawn log-uniformly.
 
     Below black the curve continues as its mirror image, so that floats survive.
@@ -201,76 +201,16 @@ class Gamma(_Clipping):
 
 def _power(values: Array, exponent: Array, target: Target) -> Array:
     lo = target.range[0]
-    u = (values - lo) / _extent(target)
+    u = (values - lo) / extent(target)
     # 0 to a power below 1 has an infinite slope: keep it out of the gradient.
     safe = jnp.where(u == 0, 1, jnp.abs(u))
     # Not `**`: of the power, CPUs have no vectorised form.
     powered = jnp.where(u == 0, 0, jnp.sign(u) * jnp.exp(exponent * jnp.log(safe)))
-    return lo + _extent(target) * powered
+    return lo + extent(target) * powered
 
 
 @transform
-class GaussianNoise(_Clipping):
-    """Add independent normal noise to every pixel and channel.
-
-    Args:
-        std: range of the standard deviation, as a fraction of the value range; a number v
-            means (0, v).
-        clip: clip floats to the value range.
-        entries: entries to touch; None for all with intensity channels.
-
-    Raises:
-        ParameterError: the range is negative, not finite, or lo > hi.
-    """
-
-    std: Any = static(0.05)
-    clip: bool = static(False)
-    entries: Any = static()
-
-    def __post_init__(self) -> None:
-        given = self.std
-        single = isinstance(given, int | float | np.number) and not isinstance(given, bool)
-        limits = (0.0, number(given, "GaussianNoise.std", low=0)) if single else given
-        settle(
-            self,
-            std=symmetric(limits, "GaussianNoise.std", low=0),
-            clip=flag(self.clip, "GaussianNoise.clip"),
-            entries=names(self.entries, "GaussianNoise.entries"),
-        )
-
-    def sample(self, key: Key, frame: Frame) -> Params:
-        """Draw ``std``, float32, and ``seed``, (2,) uint32, which fixes the noise."""
-        words = jax.random.bits(key, (3,), jnp.uint32)
-        # The upper 24 bits are all that float32 can tell apart.
-        u = (words[2] >> 8).astype(jnp.float32) * 2.0**-24
-        return {"std": uniform(u, self.std), "seed": words[:2]}
-
-    def _change(self, params: Params, values: Array, target: Target) -> Array:
-        """``v + std (hi - lo) n``, n from N(0, 1)."""
-        return values + self._noise(params, values, target)
-
-    def _restore(self, params: Params, values: Array, target: Target) -> Array:
-        """The same noise, taken away."""
-        return values - self._noise(params, values, target)
-
-    @property
-    def pointwise(self) -> bool:
-        """Pixels differ."""
-        return False
-
-    def noise(self, params: Params, target: Target) -> Noise:
-        """Seeded by the record, the entry's name and the group's first channel."""
-        # The name, not its place in the record: other entries must not change the noise.
-        stream = zlib.crc32(f"{target.name}/{target.start}".encode())
-        return Noise(params["seed"], stream, params["std"] * _extent(target), self.clip)
-
-    def _noise(self, params: Params, values: Array, target: Target) -> Array:
-        noise = self.noise(params, target)
-        return normal(noise.seed, noise.stream, values.shape) * noise.scale
-
-
-@transform
-class ChannelShift(_Clipping):
+class ChannelShift(Clipping):
     """Add a number of its own to every channel: ``v_c + a_c (hi - lo)``.
 
     Args:
@@ -328,7 +268,7 @@ class ChannelShift(_Clipping):
 
     def _shift(self, params: Params, values: Array, target: Target) -> Array:
         amount: Array = params[target.name][target.start : target.start + values.shape[-1]]
-        return (amount * _extent(target)).reshape(1, 1, -1)
+        return (amount * extent(target)).reshape(1, 1, -1)
 
 
 @transform
@@ -387,12 +327,12 @@ class Normalize(Photometric):
 
     def apply(self, params: Params, values: Array, target: Target) -> Array:
         """``((v - lo) / (hi - lo) - mean) / std``."""
-        scaled = (values - target.range[0]) / _extent(target)
+        scaled = (values - target.range[0]) / extent(target)
         return (scaled - _row(self.mean)) / _row(self.std)
 
     def invert(self, params: Params, values: Array, target: Target) -> Array:
         """``lo + (hi - lo) (v std + mean)``."""
-        return target.range[0] + _extent(target) * (values * _row(self.std) + _row(self.mean))
+        return target.range[0] + extent(target) * (values * _row(self.std) + _row(self.mean))
 
 
 def _numbers(value: Any, field_name: str, **limits: float) -> tuple[float, ...]:

@@ -15,15 +15,17 @@ from ._base import (
     Photometric,
     Range,
     Target,
-    choice,
     derived,
+    required,
+    static,
+    transform,
+)
+from ._checked import (
+    choice,
     flag,
     names,
     number,
-    required,
     settle,
-    static,
-    transform,
 )
 from ._fitted import check_frame, check_statistics, wanted_groups
 

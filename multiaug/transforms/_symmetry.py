@@ -12,7 +12,12 @@ from ..geometry import Map, affine_map, linear, product, rotation
 from ..sampling import Exact
 from ..typing import Array, Key, SpatialShape
 from ._affine import uniform_index, unit_uniform
-from ._base import Frame, Geometric, Params, plain, probability, settle, static, transform
+from ._base import Frame, Geometric, Params, static, transform
+from ._checked import (
+    plain,
+    probability,
+    settle,
+)
 
 
 def _need_square(owner: str, shape: SpatialShape, remedy: str) -> None:

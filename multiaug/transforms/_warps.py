@@ -21,7 +21,12 @@ from ..geometry import (
 )
 from ..typing import ArrayLike, Key, SpatialShape
 from ._affine import checked_matrix
-from ._base import Frame, Geometric, Params, number, settle, static, transform, whole
+from ._base import Frame, Geometric, Params, static, transform
+from ._checked import (
+    number,
+    settle,
+    whole,
+)
 
 # Corners that move by a quarter of the side can meet on a line.
 _MAX_CORNER_SHIFT = 0.24

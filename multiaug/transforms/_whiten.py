@@ -36,14 +36,16 @@ from ..typing import Array
 from ._base import (
     Finishing,
     Frame,
-    choice,
     derived,
-    names,
-    number,
     required,
-    settle,
     static,
     transform,
+)
+from ._checked import (
+    choice,
+    names,
+    number,
+    settle,
     whole,
 )
 from ._fitted import check_frame, check_statistics, group_at, wanted_groups

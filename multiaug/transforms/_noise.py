@@ -1,0 +1,77 @@
+"""Noise: a number of its own for every pixel and channel."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..typing import Array, Key
+from ._affine import uniform
+from ._base import Frame, Noise, Params, Target, static, transform
+from ._checked import flag, names, number, settle, symmetric
+from ._photometric import Clipping, extent
+from ._random import normal
+
+
+@transform
+class GaussianNoise(Clipping):
+    """Add independent normal noise to every pixel and channel.
+
+    Args:
+        std: range of the standard deviation, as a fraction of the value range; a number v
+            means (0, v).
+        clip: clip floats to the value range.
+        entries: entries to touch; None for all with intensity channels.
+
+    Raises:
+        ParameterError: the range is negative, not finite, or lo > hi.
+    """
+
+    std: Any = static(0.05)
+    clip: bool = static(False)
+    entries: Any = static()
+
+    def __post_init__(self) -> None:
+        given = self.std
+        single = isinstance(given, int | float | np.number) and not isinstance(given, bool)
+        limits = (0.0, number(given, "GaussianNoise.std", low=0)) if single else given
+        settle(
+            self,
+            std=symmetric(limits, "GaussianNoise.std", low=0),
+            clip=flag(self.clip, "GaussianNoise.clip"),
+            entries=names(self.entries, "GaussianNoise.entries"),
+        )
+
+    def sample(self, key: Key, frame: Frame) -> Params:
+        """Draw ``std``, float32, and ``seed``, (2,) uint32, which fixes the noise."""
+        words = jax.random.bits(key, (3,), jnp.uint32)
+        # The upper 24 bits are all that float32 can tell apart.
+        u = (words[2] >> 8).astype(jnp.float32) * 2.0**-24
+        return {"std": uniform(u, self.std), "seed": words[:2]}
+
+    def _change(self, params: Params, values: Array, target: Target) -> Array:
+        """``v + std (hi - lo) n``, n from N(0, 1)."""
+        return values + self._noise(params, values, target)
+
+    def _restore(self, params: Params, values: Array, target: Target) -> Array:
+        """The same noise, taken away."""
+        return values - self._noise(params, values, target)
+
+    @property
+    def pointwise(self) -> bool:
+        """Pixels differ."""
+        return False
+
+    def noise(self, params: Params, target: Target) -> Noise:
+        """Seeded by the record, the entry's name and the group's first channel."""
+        # The name, not its place in the record: other entries must not change the noise.
+        stream = zlib.crc32(f"{target.name}/{target.start}".encode())
+        return Noise(params["seed"], stream, params["std"] * extent(target), self.clip)
+
+    def _noise(self, params: Params, values: Array, target: Target) -> Array:
+        noise = self.noise(params, target)
+        return normal(noise.seed, noise.stream, values.shape) * noise.scale
