@@ -289,8 +289,8 @@ INLINE int rgb_u8(const uint8_t *in, int64_t W, const Chunk *c, int from, int to
         const __m128i lower = _mm256_castsi256_si128(words);
         const __m128i upper = _mm256_extracti128_si256(words, 1);
         uint8_t *at = out + 3 * (from + i);
-        if (i + 8 < n) {
-            /* Four bytes of the next pixels are written again by the next turn. */
+        if (i + 10 <= n) {
+            /* Four bytes of the next two pixels are written again by the next turn. */
             _mm_storeu_si128((__m128i *)at, lower);
             _mm_storeu_si128((__m128i *)(at + 12), upper);
         } else {
