@@ -84,6 +84,9 @@ def _compile(command: list[str], root: Path) -> bool:
     levels: dict[str, list[str]] = {"base": []}
     if platform.machine() in {"x86_64", "AMD64"}:
         levels["avx2"] = ["-mavx2", "-mfma"]
+        wide = [f"-mavx512{part}" for part in ("f", "bw", "dq", "vl")]
+        # Loops that the compiler makes vectors of stay at eight numbers.
+        levels["avx512"] = [*levels["avx2"], *wide, "-mprefer-vector-width=256"]
     with tempfile.TemporaryDirectory() as made:
         objects = []
         for name, (level, flags) in itertools.product(SOURCES, levels.items()):
@@ -92,7 +95,7 @@ def _compile(command: list[str], root: Path) -> bool:
             if not _run([*command, *FLAGS, *flags, f"-DLEVEL={level}", *source]):
                 return False
         library = Path(made, "lib.so")
-        dispatch = [str(folder / "dispatch.c"), *(["-DWITH_AVX2"] if "avx2" in levels else [])]
+        dispatch = [str(folder / "dispatch.c"), *(f"-DWITH_{level.upper()}" for level in levels)]
         if not _run([*command, *FLAGS, "-shared", *dispatch, *objects, "-o", str(library)]):
             return False
         # Moved in one step: a process that has the old library open keeps it.

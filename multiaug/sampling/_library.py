@@ -7,7 +7,7 @@ import os
 from functools import cache
 from pathlib import Path
 
-_ABI = 5
+_ABI = 6
 _LIBRARY = Path(__file__).parent / "_native" / "libmultiaug.so"
 
 
