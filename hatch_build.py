@@ -24,6 +24,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 FOLDER = Path("multiaug", "sampling", "_native")
 LIBRARY = FOLDER / "libmultiaug.so"
 SOURCES = ("warp", "recolour")  # once per instruction set
+ONCE = ("dispatch", "pool")
 FLAGS = [
     *("-O3", "-g0", "-fPIC", "-std=gnu11", "-Wall", "-Wextra", "-Wno-psabi"),
     "-Wno-maybe-uninitialized",  # rows are worked on by eights, whatever stands behind the last
@@ -95,8 +96,10 @@ def _compile(command: list[str], root: Path) -> bool:
             if not _run([*command, *FLAGS, *flags, f"-DLEVEL={level}", *source]):
                 return False
         library = Path(made, "lib.so")
-        dispatch = [str(folder / "dispatch.c"), *(f"-DWITH_{level.upper()}" for level in levels)]
-        if not _run([*command, *FLAGS, "-shared", *dispatch, *objects, "-o", str(library)]):
+        once = [str(folder / f"{name}.c") for name in ONCE]
+        defined = [f"-DWITH_{level.upper()}" for level in levels]
+        linked = ["-shared", "-pthread", *defined, *once, *objects, "-o", str(library)]
+        if not _run([*command, *FLAGS, *linked]):
             return False
         # Moved in one step: a process that has the old library open keeps it.
         new = root / LIBRARY.with_suffix(".new")

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._machine import core_count
-from ..transforms import Transform
 from ..typing import Array, NDArray
+from ._facts import Facts
 from ._params import RecordParams
 from ._structure import Run
 
@@ -60,18 +60,22 @@ def some_of(tree: Any, first: Array, length: int) -> Any:
     return jax.tree.map(lambda leaf: leaf[index], tree)
 
 
-def program_key(
-    run: Run, transforms: tuple[Transform, ...], params: RecordParams, batch: Mapping[str, NDArray]
-) -> Any:
-    """Equal for what the same compiled functions can run, whatever the size of the batch."""
-    records = tuple((n, a.shape[1:], a.dtype) for n, a in batch.items())
-    settings, pipeline = jax.tree.flatten(transforms)
+def program_key(run: Run, facts: Facts, drawn: Hashable, batch: Mapping[str, NDArray]) -> Hashable:
+    """Equal for what the same compiled functions can run, whatever the size of the batch.
+
+    Args:
+        run: the static side.
+        facts: the pipeline's.
+        drawn: of the params, from `kind_of`.
+        batch: arrays with a leading N.
+    """
+    return run, facts.program, drawn, tuple((n, a.shape[1:], a.dtype) for n, a in batch.items())
+
+
+def kind_of(params: RecordParams) -> Hashable:
+    """Equal for params of the same structure, shapes and dtypes, however many records they are."""
     drawn, structure = jax.tree.flatten(params)
-    kinds = (
-        *((np.shape(leaf), leaf.dtype) for leaf in settings),
-        *((np.shape(leaf)[1:], leaf.dtype) for leaf in drawn),
-    )
-    return run, records, pipeline, structure, kinds
+    return structure, tuple((np.shape(leaf)[1:], leaf.dtype) for leaf in drawn)
 
 
 class _Held(Protocol):
@@ -93,16 +97,21 @@ class Recent(Generic[T]):
     def __init__(self, kept: int = 64, with_memory: int = 3) -> None:
         self.kept, self.with_memory = kept, with_memory
         self._held: OrderedDict[Hashable, T] = OrderedDict()
+        self._latest: tuple[Hashable, T] | None = None
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
         """The one of a key, made where there is none."""
+        latest = self._latest
+        if latest is not None and latest[0] == key:
+            return latest[1]
         with self._lock:
             found = self._held.pop(key, None)
         if found is None:
             found = make()
         with self._lock:
             self._held[key] = found
+            self._latest = key, found
             while len(self._held) > self.kept:
                 self._held.popitem(last=False)
             for older in list(self._held.values())[: -self.with_memory]:

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
-from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -28,6 +27,8 @@ from ..sampling import (
 from ..transforms import Transform
 from ..typing import Array, NDArray
 from ._blocks import BLOCK, Recent, cut, part_length, program_key, whole_block
+from ._draw import Draws
+from ._facts import Facts
 from ._params import RecordParams
 from ._rows import Rows
 from ._run import prepare
@@ -36,7 +37,9 @@ from ._stages import (
     Pictures,
     Planned,
     counted_entries,
+    draw_and_plan,
     finish_records,
+    plan_block,
     plan_records,
     recolour_records,
     shapes_of,
@@ -48,17 +51,15 @@ from ._threads import in_threads
 from ._values import Looker
 
 # Below so many values of all lanes together, waking another thread takes longer than the work.
-_ONE_THREAD = 150_000
+_ONE_THREAD = 30_000
 # A large record is cut into blocks of rows, so that the last one keeps all threads busy.
 _BLOCK_PIXELS = 64 * 1024
-
-_FIRST = np.int32(0)
 
 
 def run_compiled(
     run: Run,
-    transforms: tuple[Transform, ...],
-    params: RecordParams,
+    facts: Facts,
+    draws: Draws,
     batch: Mapping[str, Any],
     flat: Set[str],
     out: Mapping[str, Any] | None,
@@ -69,18 +70,22 @@ def run_compiled(
         name: array if isinstance(array, Rows) and array.in_place else np.asarray(array)
         for name, array in batch.items()
     }
-    work = _work_of(run, transforms, params, held)
+    work = _work_of(run, facts, draws, held)
     if work is None:
         return None
-    pictures = {
-        name: array if isinstance(array, Rows) else np.require(array, requirements=["C", "A"])
-        for name, array in ((name, held.pop(name)) for name, _, _ in work.pictures)
-    }
-    size = len(params.key)
-    blocks = work.blocks(run, transforms, params, held, pictures)
-    target = Target.of(work.results, size, flat, sharing_devices(size), out)
+    size, transforms = len(draws.words), facts.moving
+    pictures = {name: _readable(held.pop(name)) for name, _, _ in work.pictures}
+    blocks = work.blocks(run, transforms, draws, held, pictures)
+    target = Target(work.results, size, flat, sharing_devices(size), out)
     work.run(_Call(run, transforms, pictures, _checks(pictures, look), target, look), blocks)
     return target.arrays()
+
+
+def _readable(array: NDArray | Rows) -> NDArray | Rows:
+    """A picture that C can read."""
+    if isinstance(array, Rows) or (array.flags.c_contiguous and array.flags.aligned):
+        return array
+    return np.require(array, requirements=["C", "A"])
 
 
 class _Work:
@@ -124,64 +129,62 @@ class _Work:
         self,
         run: Run,
         transforms: tuple[Transform, ...],
-        params: RecordParams,
+        draws: Draws,
         rest: dict[str, NDArray],
         pictures: Mapping[str, NDArray | Rows],
-    ) -> list[_Block]:
+    ) -> list[_Block | _Whole]:
         """A batch in blocks; ``rest`` are the entries that are no pictures."""
-        length = part_length(pictures) if self._by_part else BLOCK
-        size, blocks = len(params.key), []
-        for begin in range(0, size, BLOCK):
-            end = min(begin + BLOCK, size)
-            own, others = whole_block(params, begin, end), whole_block(rest, begin, end)
-            plan = partial(
-                plan_records,
-                transforms, own, others, run=run, pictures=self.pictures, length=length,
-            )  # fmt: skip
-            # Computed while the caller does other things.
-            whole = None if self._by_part else plan(_FIRST)
-            blocks.append(_Block(own, others, begin, end, length, plan, whole))
-        return blocks
-
-    def run(self, call: _Call, blocks: Sequence[_Block]) -> None:
-        """Run a batch into its target."""
-        threads = self._threads(blocks[-1].end)
+        size = len(draws.words)
+        spans = [slice(begin, min(begin + BLOCK, size)) for begin in range(0, size, BLOCK)]
+        drawn = draws.params if self._by_part or draws.are_made else draws.words
+        given = [whole_block((drawn, rest), span.start, span.stop) for span in spans]
         if self._by_part:
-            parts = [
-                partial(self._run_part, call, block, span)
-                for block in blocks
-                for span in cut(block.begin, block.end, block.length)
+            length = part_length(pictures)
+            plan = partial(plan_records, transforms, run=run, pictures=self.pictures, length=length)
+            return [
+                _Block(params, others, span, length, partial(plan, params, others))
+                for (params, others), span in zip(given, spans, strict=True)
             ]
-            # Threads that met a new program together would each compile it.
-            alone = 0 if self._compiled else 1
-            for part in parts[:alone]:
-                part()
-            self._compiled = True
-            in_threads(parts[alone:])
-        elif threads == 1:
-            self._run_blocks(call, blocks, 1)
-        elif self._threads(BLOCK) == 1:
-            # Small pictures: to share a block takes longer than the work.
-            in_threads([partial(self._run_blocks, call, [block], 1) for block in blocks])
-        else:
-            self._run_blocks(call, blocks, threads)
+        plan_all = plan_block if draws.are_made else draw_and_plan
+        # Computed while the caller does other things.
+        return [
+            _Whole(span, plan_all(transforms, *own, run=run, pictures=self.pictures))
+            for own, span in zip(given, spans, strict=True)
+        ]
 
-    def _run_blocks(self, call: _Call, blocks: Sequence[_Block], threads: int) -> None:
-        """Run whole blocks; the threads share each of them, and none waits between two."""
+    def run(self, call: _Call, blocks: Sequence[_Block | _Whole]) -> None:
+        """Run a batch into its target."""
+        whole = [block for block in blocks if isinstance(block, _Whole)]
+        if whole:
+            self._run_blocks(call, whole)
+            return
+        parts = [
+            partial(self._run_part, call, block, span)
+            for block in blocks
+            if isinstance(block, _Block)
+            for span in cut(block.span.start, block.span.stop, block.length)
+        ]
+        # Threads that met a new program together would each compile it.
+        alone = 0 if self._compiled else 1
+        for part in parts[:alone]:
+            part()
+        self._compiled = True
+        in_threads(parts[alone:])
+
+    def _run_blocks(self, call: _Call, blocks: Sequence[_Whole]) -> None:
+        """Run whole blocks; helpers begin with one while the next is made ready."""
+        threads = self._threads(blocks[-1].span.stop)
         bounds: list[Bound] = []
-        lock = Lock()
-
-        def work() -> None:
-            for k, block in enumerate(blocks):
-                with lock:
-                    if k == len(bounds):
-                        span = slice(block.begin, block.end)
-                        assert block.whole is not None
-                        results = {n: call.target.memory[n][span] for n in call.pictures}
-                        bounds.append(self._bind(call, block.whole, span, results, threads))
-                bounds[k].work()
-
-        in_threads([work] * threads)
+        try:
+            for block in blocks:
+                results = {n: call.target.memory[n][block.span] for n in call.pictures}
+                bound = self._bind(call, block.planned, block.span, results, threads)
+                bounds.append(bound)
+                if threads > 1:
+                    bound.start(threads - 1)
+        finally:
+            for bound in bounds:
+                bound.finish()
         for bound in bounds:
             call.suspect(bound)
 
@@ -210,7 +213,7 @@ class _Work:
         )
 
     def _run_part(self, call: _Call, block: _Block, span: slice) -> None:
-        size, first = span.stop - span.start, span.start - block.begin
+        size, first = span.stop - span.start, span.start - block.span.start
         try:
             memory = self._idle.pop()
         except IndexError:
@@ -227,7 +230,7 @@ class _Work:
             for name, _, _ in self.pictures
         }
         bound = self._bind(call, planned, span, results, 1)
-        bound.work()
+        bound.finish()
         call.suspect(bound)
         if self._counted is not None:
             how = recolour_records(
@@ -287,24 +290,28 @@ class _Call:
 
 @dataclass(frozen=True)
 class _Block:
-    """`BLOCK` records, of which ``begin`` .. ``end`` of the batch are the first.
+    """`BLOCK` records, of which those of the batch are the first; run in parts.
 
     Args:
         params: what they drew.
         rest: their entries that are no pictures.
-        begin, end: of the batch.
+        span: of the batch.
         length: records of a part.
         plan: first record of a part, ``fields`` -> its geometry and tables.
-        whole: those of the block, where it is run as one part.
     """
 
     params: RecordParams
     rest: dict[str, NDArray]
-    begin: int
-    end: int
+    span: slice
     length: int
     plan: Callable[..., Planned]
-    whole: Planned | None
+
+
+class _Whole(NamedTuple):
+    """A block that is run as a whole; ``planned`` need not have been computed yet."""
+
+    span: slice
+    planned: Planned
 
 
 def _checks(pictures: Mapping[str, NDArray | Rows], look: Looker | None) -> dict[str, NDArray]:
@@ -329,13 +336,11 @@ class _Uncovered:
 _WORKS: Recent[_Work | _Uncovered] = Recent()
 
 
-def _work_of(
-    run: Run, transforms: tuple[Transform, ...], params: RecordParams, batch: Mapping[str, NDArray]
-) -> _Work | None:
-    if not len(params.key):
+def _work_of(run: Run, facts: Facts, draws: Draws, batch: Mapping[str, NDArray]) -> _Work | None:
+    if not len(draws.words):
         return None
-    key = program_key(run, transforms, params, batch)
-    work = _WORKS.get(key, partial(_new_work, run, transforms, params, batch))
+    key = program_key(run, facts, draws.kind, batch)
+    work = _WORKS.get(key, lambda: _new_work(run, facts.moving, draws.shapes, batch))
     return work if isinstance(work, _Work) else None
 
 

@@ -11,16 +11,16 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ..sampling import Form
-from ..spec import DataSpec
-from ..transforms import Frame, Transform, drawing_key
-from ..typing import Array, Key, SpatialShape
-from ._blocks import BLOCK
+from ..transforms import Transform
+from ..typing import Array
 from ._compiled import run_compiled
+from ._draw import Draws, on_cpu
+from ._facts import Facts
 from ._params import RecordParams
 from ._parts import run_in_parts
 from ._rows import gathered
 from ._run import run_batch
-from ._structure import Run, out_shape
+from ._structure import Run
 from ._values import Looker, check_record_values
 
 _AXIS = "records"
@@ -28,108 +28,44 @@ _AXIS = "records"
 
 def is_traced(*trees: Any) -> bool:
     """True inside a user's own jit, grad, vmap or export."""
-    return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(trees))
-
-
-def on_cpu() -> bool:
-    """True when batches run on CPUs, where one record after the other is fastest."""
-    return jax.default_backend() == "cpu"
-
-
-def draw(
-    transforms: tuple[Transform, ...], keys: Key, spec: DataSpec, shape: SpatialShape
-) -> RecordParams:
-    """Draw the params of a batch of keys (N,); on CPUs as NumPy arrays, where they are joined."""
-    size, words = len(keys), jax.random.key_data(keys)
-    sample = partial(_draw_block, transforms, spec=spec, shape=shape)
-    # Inside a trace what is computed of constants is traced too.
-    if not on_cpu() or isinstance(words, jax.core.Tracer):
-        values = _draw_anywhere(transforms, words, spec=spec, shape=shape)
-    elif size == BLOCK:
-        values = sample(words)
-    else:
-        # As many at a time whatever the batch: the same compiled arithmetic for a batch of one
-        # and of a thousand gives a record the same bits in both.
-        held = np.asarray(words)
-        index = np.minimum(np.arange(-(-size // BLOCK) * BLOCK), size - 1).reshape(-1, BLOCK)
-        values = _joined([sample(held[i]) for i in index], size)
-    return RecordParams(values, words, shape, out_shape(transforms, shape))
-
-
-def _joined(blocks: list[Any], size: int) -> Any:
-    """The first records of some blocks."""
-
-    def join(*leaves: Array) -> Any:
-        return np.concatenate([np.asarray(leaf) for leaf in leaves])[:size]
-
-    return jax.tree.map(join, *blocks)
-
-
-def _draw(
-    transforms: tuple[Transform, ...],
-    words: Array,
-    *,
-    spec: DataSpec,
-    shape: SpatialShape,
-) -> tuple[Any, ...]:
-    """What the transforms draw from keys of these words (N, w)."""
-
-    def one(words: Array) -> tuple[Any, ...]:
-        key, drawn, frame = drawing_key(words), [], shape
-        for position, transform in enumerate(transforms):
-            drawn.append(transform.sample(jax.random.fold_in(key, position), Frame(frame, spec)))
-            frame = transform.out_shape(frame)
-        return tuple(drawn)
-
-    drawn: tuple[Any, ...] = jax.vmap(one)(words)
-    return drawn
-
-
-_draw_anywhere = jax.jit(_draw, static_argnames=("spec", "shape"))
-# A block is a few hundred numbers: LLVM's last level takes as long again to compile and saves
-# microseconds. JAX takes such settings outside of traces only.
-_draw_block = jax.jit(
-    _draw,
-    static_argnames=("spec", "shape"),
-    compiler_options={"xla_backend_optimization_level": 2},
-)
+    leaves = jax.tree.leaves(trees)
+    return any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
 
 
 def execute(
     run: Run,
-    transforms: tuple[Transform, ...],
-    params: RecordParams,
+    facts: Facts,
+    draws: Draws,
     batch: Mapping[str, Any],
     *,
     out: Mapping[str, Any] | None,
     check: bool,
 ) -> dict[str, Array]:
-    """Apply params to a batch, compiled; on all local devices when there are several.
+    """Apply what a batch drew to it, compiled; on all local devices when there are several.
 
     Raises:
         RecordError: values that the spec does not allow, where they are checked.
     """
-    pictures = {n for n in batch if run.spec.entries[n].kind == "spatial"}
+    entries = run.spec.entries
     # One rank for all pictures: a mask is a picture of one channel.
-    flat = {n for n in pictures if np.ndim(batch[n]) == 3}
+    flat = {n for n, a in batch.items() if np.ndim(a) == 3 and entries[n].kind == "spatial"}
     arrays = {n: a[..., None] if n in flat else a for n, a in batch.items()}
-    devices = jax.local_devices()[: len(params.key)]
-    traced = is_traced(transforms, params, arrays)
-    if traced or not on_cpu():
-        arrays = gathered(arrays)
-    if check and not traced and not on_cpu():
-        check_record_values(run.spec, batch, batch=True)
-    if traced:
-        form: Form = "map" if on_cpu() else "vmap"
-        done = _run_whole(transforms, params, arrays, run=run, form=form)
-    elif on_cpu():
+    traced = facts.traced or is_traced(draws.leaves, arrays)
+    if on_cpu() and not traced:
         looker = Looker(run.spec, batch) if check else None
-        done = run_compiled(run, transforms, params, arrays, flat, out, looker)
+        done = run_compiled(run, facts, draws, arrays, flat, out, looker)
         if done is None:
-            done = run_in_parts(run, transforms, params, gathered(arrays), flat, out, looker)
+            done = run_in_parts(run, facts, draws.params, gathered(arrays), flat, out, looker)
         if looker is not None:
             looker.conclude()
         return done
+    transforms, params, arrays = facts.moving, draws.params, gathered(arrays)
+    if check and not traced:
+        check_record_values(run.spec, batch, batch=True)
+    devices = jax.local_devices()[: len(draws.words)]
+    if traced:
+        form: Form = "map" if on_cpu() else "vmap"
+        done = _run_whole(transforms, params, arrays, run=run, form=form)
     elif len(devices) == 1:
         done = _run_whole(transforms, params, arrays, run=run, form="vmap")
     else:

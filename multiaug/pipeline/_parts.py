@@ -19,7 +19,8 @@ import numpy as np
 from ..sampling import Carry
 from ..transforms import Transform
 from ..typing import Array, NDArray
-from ._blocks import BLOCK, Recent, cut, part_length, program_key, some_of, whole_block
+from ._blocks import BLOCK, Recent, cut, kind_of, part_length, program_key, some_of, whole_block
+from ._facts import Facts
 from ._params import RecordParams
 from ._run import carry_of, run_batch
 from ._structure import Run
@@ -29,7 +30,7 @@ from ._threads import in_threads
 
 def run_in_parts(
     run: Run,
-    transforms: tuple[Transform, ...],
+    facts: Facts,
     params: RecordParams,
     batch: Mapping[str, Any],
     flat: Set[str],
@@ -40,8 +41,8 @@ def run_in_parts(
 
     Args:
         run: the static side.
-        transforms: the pipeline's.
-        params: what they drew, leading N.
+        facts: the pipeline's.
+        params: what its transforms drew, leading N.
         batch: the entries, leading N; pictures with an axis of channels.
         flat: pictures whose axis of channels is to be dropped.
         out: results of an earlier call, whose memory may be used.
@@ -60,8 +61,8 @@ def run_in_parts(
         for i, device in enumerate(devices[:shares])
         for part in _parts_of(params, held, i * size // shares, size // shares, length, device)
     ]
-    jobs = _programs(run, transforms, parts)
-    target = Target.of(jobs[0][0].results, size, flat, devices[:shares], out)
+    jobs = _programs(run, facts, parts)
+    target = Target(jobs[0][0].results, size, flat, devices[:shares], out)
     # Threads that met a new program together would each compile it.
     fresh = {program: part for program, part in reversed(jobs) if not program.compiled}
     rest = [job for job in jobs if job[1] not in fresh.values()]
@@ -69,7 +70,7 @@ def run_in_parts(
     def work(program: _Program, part: Part) -> None:
         if look is not None:
             look(part.batch)
-        program.call(run, transforms, part, target)
+        program.call(run, facts.moving, part, target)
 
     for program, part in fresh.items():
         work(program, part)
@@ -196,15 +197,13 @@ def _in_place(array: NDArray, name: str, length: int, staged: dict[str, NDArray]
 _PROGRAMS: Recent[_Program] = Recent()
 
 
-def _programs(
-    run: Run, transforms: tuple[Transform, ...], parts: Sequence[Part]
-) -> list[tuple[_Program, Part]]:
+def _programs(run: Run, facts: Facts, parts: Sequence[Part]) -> list[tuple[_Program, Part]]:
     """Every part with the program that runs it; there is one for every device."""
-    key = program_key(run, transforms, parts[0].params, parts[0].batch)
+    key = program_key(run, facts, kind_of(parts[0].params), parts[0].batch)
     found = {}
     for part in parts:
         if part.device not in found:
             found[part.device] = _PROGRAMS.get(
-                (*key, part.device), partial(_Program, run, transforms, part)
+                (key, part.device), partial(_Program, run, facts.moving, part)
             )
     return [(found[part.device], part) for part in parts]

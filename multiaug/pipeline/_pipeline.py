@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import jax
@@ -16,11 +16,13 @@ from ..spec import DataSpec, EntrySpec, check_structure
 from ..transforms import Transform, from_config, to_config
 from ..typing import Key, Record, SpatialShape
 from ._blank import blank_record
-from ._execute import draw, execute, is_traced
-from ._finishing import finish, split, unfinish, untouched
+from ._draw import Draws, words_of
+from ._execute import execute, is_traced
+from ._facts import Facts
+from ._finishing import finish, unfinish, untouched
 from ._params import RecordParams
 from ._rows import gathered
-from ._structure import Run, check_frames, check_spec, gains_intrinsics, is_projective, refuse_dense
+from ._structure import Run, check_frames, check_spec, gains_intrinsics, refuse_dense
 from ._values import check_record_values
 from ._view import check_camera
 
@@ -71,8 +73,11 @@ class Pipeline:
                 f"`Pipeline.spec` must be a DataSpec, got {type(self.spec).__name__}. "
                 "Load one with multiaug.load_spec."
             )
-        split(self.transforms)
-        check_spec(self.transforms, self.spec)
+        check_spec(self._facts.all, self.spec)
+
+    @cached_property
+    def _facts(self) -> Facts:
+        return Facts(self.transforms)
 
     def sample(self, key: Key, shape: SpatialShape) -> RecordParams:
         """Draw the params of one record, or of a batch of keys.
@@ -93,7 +98,7 @@ class Pipeline:
         frame = _frame(shape)
         keys = key[None] if key.ndim == 0 else key
         # Arrays of JAX to whoever looks at them; to go on with, those of NumPy will do.
-        params = jax.tree.map(jnp.asarray, self._draw(keys, frame))
+        params = jax.tree.map(jnp.asarray, self._draws(keys, frame).params)
         return _first(params) if key.ndim == 0 else params
 
     def __call__(self, key: Key, record: Mapping[str, Any], *, check: bool = True) -> Record:
@@ -115,7 +120,9 @@ class Pipeline:
         """
         _check_key(key, (0,))
         shape = check_structure(self.spec, record, batch=False)
-        return self._apply(self.sample(key, shape), record, check=check)
+        return self._apply(
+            Draws.given(self.sample(key, shape), self.spec), shape, record, check=check
+        )
 
     def batch(
         self,
@@ -148,7 +155,7 @@ class Pipeline:
         """
         _check_key(keys, (1,))
         shape = check_structure(self.spec, batch, batch=True)
-        return self._apply(self._draw(keys, shape), batch, check=check, out=out)
+        return self._apply(self._draws(keys, shape), shape, batch, check=check, out=out)
 
     def apply(
         self,
@@ -175,7 +182,7 @@ class Pipeline:
         """
         frame = params.in_shape
         check_structure(self.spec, record, batch=params.batched, frame=frame)
-        return self._apply(params, record, check=check, out=out)
+        return self._apply(Draws.given(params, self.spec), frame, record, check=check, out=out)
 
     def invert(
         self,
@@ -205,19 +212,19 @@ class Pipeline:
             RecordError: the record does not fit the spec or the params.
         """
         record = unfinish(
-            split(self.transforms)[1], self.spec, record, batched=params.batched, skip=roles or {}
+            self._facts.finishing, self.spec, record, batched=params.batched, skip=roles or {}
         )
         spec = _override(self.spec, roles or {})
         derived = {f"{n}{s}" for n in spec.entries for s in ("_visible", "_valid")}
         if gains_intrinsics(spec.camera) and "intrinsics" not in spec.entries:
             derived.add("intrinsics")
         given = {n: v for n, v in record.items() if n in spec.entries or n not in derived}
-        self._check_count(params, given)
+        _check_count(params.key, given)
         check_structure(
             spec, given, batch=params.batched, frame=params.out_shape, dtypes=False, partial=True
         )
         run = Run(spec, params.in_shape, inverse=True, resample_only=tuple(sorted(roles or {})))
-        return self._execute(run, params, given, check=check)
+        return self._execute(run, Draws.given(params, self.spec), given, check=check)
 
     def warmup(
         self, shape: SpatialShape, *, like: Mapping[str, Any] | None = None, size: int = 1
@@ -271,75 +278,79 @@ class Pipeline:
         transforms = [from_config(config, f"$.transforms[{i}]") for i, config in enumerate(configs)]
         return cls(tuple(transforms), DataSpec.from_dict(document["spec"], "the pipeline's spec"))
 
-    def _draw(self, keys: Key, frame: SpatialShape) -> RecordParams:
+    def _draws(self, keys: Key, frame: SpatialShape) -> Draws:
         check_frames(self.transforms, self.spec, frame)
-        return draw(split(self.transforms)[0], keys, self.spec, frame)
+        return Draws(words_of(keys), self._facts.moving, self.spec, frame)
 
     def _apply(
         self,
-        params: RecordParams,
+        draws: Draws,
+        frame: SpatialShape,
         record: Mapping[str, Any],
         *,
         check: bool,
         out: Mapping[str, Any] | None = None,
     ) -> Record:
-        self._check_count(params, record)
-        return self._execute(Run(self.spec, params.in_shape), params, record, check=check, out=out)
+        _check_count(draws.words, record)
+        return self._execute(Run(self.spec, frame), draws, record, check=check, out=out)
 
     def _execute(
         self,
         run: Run,
-        params: RecordParams,
+        draws: Draws,
         record: Mapping[str, Any],
         *,
         check: bool,
         out: Mapping[str, Any] | None = None,
     ) -> Record:
-        names = tuple(record)
-        for name in names:
+        facts = self._facts
+        for name in record if facts.dense else ():
             refuse_dense(self.transforms, name, run.spec.entries[name])
-        projective = is_projective(self.transforms)
-        check_camera(run.spec, names, projective=projective)
-        if check and not params.batched and not is_traced(*record.values()):
+        check_camera(run.spec, record, projective=facts.projective)
+        batched = draws.words.ndim > 1
+        if check and not batched and not is_traced(*record.values()):
             check_record_values(run.spec, record, batch=False)
         # Scalars pass by: no 64-bit id may be cut down to JAX's default of 32 bits.
         values = {n: v for n, v in record.items() if run.spec.entries[n].kind == "value"}
         moved = {n: v for n, v in record.items() if n not in values}
         if not moved:
             return values
-        moving, finishing = split(self.transforms)
-        if finishing:
+        if facts.finishing:
             out = None  # what came out of an earlier call is of another dtype and shape
-        if params.batched and finishing and not moving and untouched(run.spec, moved):
-            if check and not is_traced(params, moved):
+        if batched and facts.finishing and not facts.moving and untouched(run.spec, moved):
+            if check and not is_traced(draws.leaves, moved):
                 check_record_values(run.spec, moved, batch=True)
             done = gathered(moved)
-        elif params.batched:
-            done = execute(run, moving, params, moved, out=out, check=check)
+        elif batched:
+            done = execute(run, facts, draws, moved, out=out, check=check)
         else:
-            many, one = jax.tree.map(_one_more_axis, (params, moved))
-            done = execute(run, moving, many, one, out=None, check=False)
-        if finishing and not run.inverse:
-            done = finish(finishing, self.spec, done)
-        if not params.batched:
+            many, one = jax.tree.map(_one_more_axis, (draws.params, moved))
+            done = execute(run, facts, Draws.given(many, self.spec), one, out=None, check=False)
+        if facts.finishing and not run.inverse:
+            done = finish(facts.finishing, self.spec, done)
+        if not batched:
             done = {n: a[0] for n, a in done.items()}
-        return _in_order(run.spec, done | values)
-
-    def _check_count(self, params: RecordParams, record: Mapping[str, Any]) -> None:
-        if not params.batched:
-            return
-        for name, array in record.items():
-            if np.ndim(array) and len(array) != len(params.key):
-                raise ParameterError(
-                    f"There must be one key per record, got {len(params.key)} keys and "
-                    f"{len(array)} records in {name!r}. Split the key with jax.random.split."
-                )
+        done |= values
+        return {n: done[n] for n in _in_order(run.spec, tuple(done))}
 
 
-def _in_order(spec: DataSpec, done: Mapping[str, Any]) -> Record:
+def _check_count(words: Any, record: Mapping[str, Any]) -> None:
+    if words.ndim == 1:
+        return
+    count = len(words)
+    for name, array in record.items():
+        if np.ndim(array) and len(array) != count:
+            raise ParameterError(
+                f"There must be one key per record, got {count} keys and "
+                f"{len(array)} records in {name!r}. Split the key with jax.random.split."
+            )
+
+
+@lru_cache(maxsize=256)
+def _in_order(spec: DataSpec, names: tuple[str, ...]) -> tuple[str, ...]:
     """Entries in the spec's order, each followed by what was derived from it."""
     order = [f"{name}{suffix}" for name in spec.entries for suffix in ("", "_visible", "_valid")]
-    return {n: done[n] for n in dict.fromkeys([*order, *done]) if n in done}
+    return tuple(n for n in dict.fromkeys([*order, *names]) if n in names)
 
 
 def _one_more_axis(leaf: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,11 +14,12 @@ from jax import lax
 from ..sampling import LEVELS, Geometry, Recolouring, Task, compiled
 from ..transforms import Transform
 from ..typing import Array
-from ._blocks import some_of
+from ._blocks import BLOCK, some_of
+from ._draw import QUICKLY_COMPILED, draw_values
 from ._params import RecordParams
 from ._run import prepare
 from ._scratch import rows_of_channels
-from ._structure import Run
+from ._structure import Run, out_shape
 
 Planned = tuple[Geometry, dict[str, Array]]
 
@@ -40,7 +41,72 @@ def plan_records(
 ) -> Planned:
     """Geometry and tables of some records of a block; positions are written to ``fields``."""
     params, rest = some_of((params, rest), first, length)
-    shapes = shapes_of(pictures, length)
+    return _plan(transforms, params, rest, run, shapes_of(pictures, length), fields)
+
+
+@partial(jax.jit, static_argnames=("run", "pictures"))
+def plan_block(
+    transforms: tuple[Transform, ...],
+    params: RecordParams,
+    rest: dict[str, Array],
+    *,
+    run: Run,
+    pictures: Pictures,
+) -> Planned:
+    """`plan_records` of a whole block, where no positions are computed."""
+    return _plan(transforms, params, rest, run, shapes_of(pictures, BLOCK))
+
+
+@partial(jax.jit, static_argnames=("run", "pictures"), compiler_options=QUICKLY_COMPILED)
+def _draw_and_plan(
+    transforms: tuple[Transform, ...],
+    words: Array,
+    rest: dict[str, Array],
+    on: Array,
+    *,
+    run: Run,
+    pictures: Pictures,
+) -> Planned:
+    values = draw_values(transforms, words, spec=run.spec, shape=run.frame)
+    params = RecordParams(values, words, run.frame, out_shape(transforms, run.frame))
+
+    def plan(params: RecordParams) -> Planned:
+        return _plan(transforms, params, rest, run, shapes_of(pictures, BLOCK))
+
+    def nothing(params: RecordParams) -> Planned:
+        return jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(plan, params))  # type: ignore[no-any-return]
+
+    # Draws that the compiler weaves into the arithmetic of the plan might be rounded otherwise than
+    # those of `Pipeline.sample`: it does not look into a branch that may not be taken.
+    return lax.cond(on, plan, nothing, params)  # type: ignore[no-any-return]
+
+
+def draw_and_plan(
+    transforms: tuple[Transform, ...],
+    words: Array,
+    rest: dict[str, Array],
+    *,
+    run: Run,
+    pictures: Pictures,
+) -> Planned:
+    """`plan_block` of what the keys of these words draw, in one call.
+
+    Two take longer than all of the work on small pictures.
+    """
+    return _draw_and_plan(transforms, words, rest, _ON, run=run, pictures=pictures)  # type: ignore[no-any-return]
+
+
+_ON = np.bool_(True)
+
+
+def _plan(
+    transforms: tuple[Transform, ...],
+    params: RecordParams,
+    rest: dict[str, Array],
+    run: Run,
+    shapes: Mapping[str, jax.ShapeDtypeStruct],
+    fields: Sequence[Array] = (),
+) -> Planned:
     task, own = prepare(run, transforms, params, rest, shapes)
     kernel = compiled(task, shapes, own[0])
     assert kernel is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Mapping, Sequence, Set
 from functools import partial
 from typing import Any
@@ -24,41 +23,31 @@ class Target:
     """The results of a whole batch, as memory that parts are copied into.
 
     Args:
-        shapes: name -> shape and dtype of the whole.
+        results: name -> shape and dtype of one record's.
+        size: how many records.
+        flat: results that lose their last axis, which is one of channels.
         devices: which hold an equal share of it each.
         out: arrays whose memory may be used.
     """
 
     def __init__(
         self,
-        shapes: Mapping[str, jax.ShapeDtypeStruct],
-        devices: Sequence[jax.Device],
-        out: Mapping[str, Any] | None,
-    ) -> None:
-        self._devices = devices
-        self._recycled = {} if out is None else _reclaimed(out, shapes, devices)
-        self.memory = {
-            name: view_of(self._recycled[name])
-            if name in self._recycled
-            else empty(shape.shape, shape.dtype)
-            for name, shape in shapes.items()
-        }
-
-    @classmethod
-    def of(
-        cls,
         results: Mapping[str, jax.ShapeDtypeStruct],
         size: int,
         flat: Set[str],
         devices: Sequence[jax.Device],
         out: Mapping[str, Any] | None,
-    ) -> Target:
-        """For ``size`` records with these results; those in ``flat`` lose their last axis."""
+    ) -> None:
         shapes = {
-            name: jax.ShapeDtypeStruct((size, *s.shape[: -1 if name in flat else None]), s.dtype)
+            name: ((size, *(s.shape[:-1] if name in flat else s.shape)), s.dtype)
             for name, s in results.items()
         }
-        return cls(shapes, devices, out)
+        self._devices = devices
+        self._recycled = {} if out is None else _reclaimed(out, shapes, devices)
+        if self._recycled:
+            self.memory = {name: view_of(array) for name, array in self._recycled.items()}
+        else:
+            self.memory = {name: empty(*shape) for name, shape in shapes.items()}
 
     def put(self, done: Mapping[str, Array], start: int, count: int) -> None:
         """Copy the first records of a part into their place."""
@@ -96,7 +85,7 @@ def _take_over(arrays: dict[str, Array]) -> dict[str, Array]:
 
 def _reclaimed(
     out: Mapping[str, Any],
-    shapes: Mapping[str, jax.ShapeDtypeStruct],
+    shapes: Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]],
     devices: Sequence[jax.Device],
 ) -> dict[str, Array]:
     """New arrays on the memory of old ones, once nobody reads those any more.
@@ -104,13 +93,13 @@ def _reclaimed(
     Donating waits for computations that still use the old arrays, and invalidates them. Memory
     that is not XLA's own is copied, once: what comes back is.
     """
-    for name, shape in shapes.items():
+    for name, (shape, dtype) in shapes.items():
         found: Any = out.get(name)
         same = isinstance(found, jax.Array) and not found.is_deleted()
-        if not same or (found.shape, found.dtype) != (shape.shape, shape.dtype):
+        if not same or (found.shape, found.dtype) != (shape, dtype):
             raise RecordError(
                 f"`out` must be what an earlier call returned for a batch like this one: {name!r} "
-                f"must be a jax.Array {shape.dtype} {shape.shape}, got {_describe(found)}. "
+                f"must be a jax.Array {dtype} {shape}, got {_describe(found)}. "
                 "Leave `out` away for the first batch and for a shorter last one."
             )
     if len(devices) > 1:
@@ -130,8 +119,22 @@ def view_of(array: Array) -> NDArray:
 
     Not `np.asarray`: an array that NumPy looks at cannot be donated.
     """
-    if not array.nbytes:
-        return np.empty(array.shape, array.dtype)
-    pointer = array.unsafe_buffer_pointer()
-    raw: NDArray = np.ctypeslib.as_array((ctypes.c_uint8 * array.nbytes).from_address(pointer))
-    return raw.view(array.dtype).reshape(array.shape)
+    shape, dtype = array.shape, array.dtype
+    if not array.size:
+        return np.empty(shape, dtype)
+    place = _Place()
+    place.__array_interface__ = {
+        "data": (array.unsafe_buffer_pointer(), False),
+        "shape": shape,
+        "typestr": dtype.str,
+        "version": 3,
+    }
+    view: NDArray = np.asarray(place)
+    # Types that NumPy does not know, such as bfloat16, are bytes to it.
+    return view if view.dtype == dtype else view.view(dtype)
+
+
+class _Place:
+    """Something at an address, for NumPy."""
+
+    __array_interface__: dict[str, Any]

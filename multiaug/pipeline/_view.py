@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -145,7 +145,7 @@ def build_view(
     )
 
 
-def check_camera(spec: DataSpec, names: Sequence[str], *, projective: bool) -> None:
+def check_camera(spec: DataSpec, names: Collection[str], *, projective: bool) -> None:
     """Refuse a record without intrinsics where the geometry needs them.
 
     Args:
@@ -157,8 +157,9 @@ def check_camera(spec: DataSpec, names: Sequence[str], *, projective: bool) -> N
         RecordError: naming the entry and the two remedies.
     """
     camera = spec.camera
-    known = camera.has_default or any(spec.entries[n].role == "intrinsics" for n in names)
-    if known or camera.policy == "none" or not (projective or camera.policy == "fixed"):
+    if camera.policy == "none" or not (projective or camera.policy == "fixed"):
+        return
+    if camera.has_default or any(spec.entries[n].role == "intrinsics" for n in names):
         return
     for name in names:
         entry = spec.entries[name]

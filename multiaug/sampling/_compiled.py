@@ -68,6 +68,24 @@ class _Batch(ctypes.Structure):
     ]
 
 
+class _Job(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in ("batch", "next")),
+        *((name, ctypes.c_int32) for name in ("wanted", "helping")),
+    ]
+
+
+class _State(ctypes.Structure):
+    """A batch and what its threads share; in Python only."""
+
+    _fields_ = [
+        ("batch", _Batch),
+        ("next", ctypes.c_int64),  # the next piece of work
+        ("suspicious", ctypes.c_int32),
+        ("job", _Job),
+    ]
+
+
 class Placed(NamedTuple):
     """Where the lanes of a group are read.
 
@@ -119,14 +137,12 @@ class Compiled:
         self.dense = dense
         self._groups = tuple(groups)
         self._kept: list[NDArray] = []
-        self._lanes = [self._lane_array(group, dtypes) for group in groups]
+        parts = [part for group in groups for part in group.parts]
+        self._lanes = self._lane_array(parts, dtypes)
         self._structs = (_Group * len(groups))()
-        for struct, group, lanes, scale in zip(
-            self._structs, groups, self._lanes, scales, strict=True
-        ):
+        for struct, group, scale in zip(self._structs, groups, scales, strict=True):
             (struct.h_in, struct.w_in), (struct.h_out, struct.w_out) = group.sizes
-            struct.lanes, struct.n_lanes = ctypes.addressof(lanes), len(lanes)
-            struct.affine = affine
+            struct.n_lanes, struct.affine = len(group.parts), affine
             struct.scale_x, struct.scale_y = scale
         # Of one record: pixels of its largest picture, and numbers of all results.
         self.pixels = max(g.sizes[1][0] * g.sizes[1][1] for g in groups)
@@ -136,9 +152,9 @@ class Compiled:
             for job in g.jobs
         )
 
-    def _lane_array(self, group: _Shared, dtypes: Mapping[str, Any]) -> Any:
-        lanes = (_Lane * len(group.parts))()
-        for lane, (job, band) in zip(lanes, group.parts, strict=True):
+    def _lane_array(self, parts: Sequence[Part], dtypes: Mapping[str, Any]) -> Any:
+        lanes = (_Lane * len(parts))()
+        for lane, (job, band) in zip(lanes, parts, strict=True):
             dtype = dtypes[job.name]
             fill = np.ascontiguousarray(rim_value(band, dtype))
             self._kept.append(fill)
@@ -202,13 +218,16 @@ class Compiled:
 
 
 class Bound:
-    """A batch that is ready to run; see `Compiled.bind`."""
+    """A batch that is ready to run; see `Compiled.bind`.
+
+    `finish` does the work; threads of the library help where `start` was called before.
+    """
 
     def __init__(
         self,
         groups: Sequence[_Shared],
         structs: Any,
-        lanes: Sequence[Any],
+        lanes: Any,
         arrays: Mapping[str, NDArray],
         results: Mapping[str, NDArray],
         geometry: Geometry,
@@ -216,30 +235,31 @@ class Bound:
         blocks: int,
         rows: Mapping[str, NDArray],
     ) -> None:
-        self._flags = np.zeros(2, np.int64)  # the next piece of work; something suspicious
         self._held: list[Any] = [arrays, results]
         places = {name: self._pointer(numbers, np.int64) for name, numbers in rows.items()}
-        own = (_Group * len(groups)).from_buffer_copy(structs)
-        for struct, group, template, placed in zip(own, groups, lanes, geometry, strict=True):
-            bound = (_Lane * len(template)).from_buffer_copy(template)
-            struct.lanes = ctypes.addressof(bound)
+        own = type(structs).from_buffer_copy(structs)
+        bound = type(lanes).from_buffer_copy(lanes)
+        at, each = ctypes.addressof(bound), iter(bound)
+        for struct, group, placed in zip(own, groups, geometry, strict=True):
+            struct.lanes = at
+            at += len(group.parts) * ctypes.sizeof(_Lane)
             struct.maps = self._pointer(placed.maps)
             if placed.field is not None:
                 struct.displaced = self._pointer(placed.displaced, np.int32)
                 struct.field = self._pointer(placed.field)
                 struct.plane = placed.field.shape[2] * placed.field.shape[3]
-            for lane, (job, band), (rays, matrix) in zip(
-                bound, group.parts, placed.coded, strict=True
-            ):
+            for (job, band), (rays, matrix) in zip(group.parts, placed.coded, strict=True):
+                lane = next(each)
                 source, target = arrays[job.name], results[job.name]
                 skipped = int(band.channels.start) * lane.size
                 lane.source = source.ctypes.data + skipped
                 lane.out = target.ctypes.data + skipped
                 lane.rows = places.get(job.name)
                 lane.in_bytes, lane.out_bytes = source.strides[0], target.strides[0]
-                lane.rays = None if rays is None else self._pointer(rays)
-                lane.matrix = None if matrix is None else self._pointer(matrix)
-            self._held.append(bound)
+                if rays is not None:
+                    lane.rays = self._pointer(rays)
+                if matrix is not None:
+                    lane.matrix = self._pointer(matrix)
         looked_at = (_Check * len(checks))()
         for check, (name, nan_is_fine) in zip(looked_at, checks.items(), strict=True):
             source = arrays[name]
@@ -249,29 +269,39 @@ class Bound:
             check.rows = places.get(name)
             check.in_bytes, check.period = source.strides[0], len(fine)
             check.length = source[0].size
-        self._held += [own, looked_at]
+        self._held += [own, bound, looked_at]
         count = len(next(iter(results.values())))
-        flags = self._flags.ctypes.data
-        self._batch = _Batch(
-            ctypes.addressof(own), ctypes.addressof(looked_at), flags, flags + 8,
+        self._state = state = _State()
+        place = ctypes.addressof(state)
+        state.batch = _Batch(
+            ctypes.addressof(own), ctypes.addressof(looked_at),
+            place + _State.next.offset, place + _State.suspicious.offset,
             count, len(own), len(looked_at), blocks,
         )  # fmt: skip
+        state.job.batch = place
+        self._job = place + _State.job.offset
 
     def _pointer(self, array: Any, dtype: Any = np.float32) -> int:
         held = np.ascontiguousarray(array, dtype)
         self._held.append(held)
         return held.ctypes.data
 
-    def work(self) -> None:
-        """Do pieces of work until none is left; any number of threads at once."""
+    def start(self, helpers: int) -> None:
+        """Let threads begin, as many as this; `finish` must be called, whatever happens."""
         held = library()
         assert held is not None
-        held.multiaug_warp(ctypes.addressof(self._batch))
+        held.multiaug_start(self._job, helpers)
+
+    def finish(self) -> None:
+        """Work until nothing is left to do, and wait for the helpers."""
+        held = library()
+        assert held is not None
+        held.multiaug_finish(self._job)
 
     @property
     def suspicious(self) -> bool:
         """Some checked number is not finite where it must be."""
-        return bool(self._flags[1])
+        return bool(self._state.suspicious)
 
 
 def _displaced(chart: Any) -> Array:

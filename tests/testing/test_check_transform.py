@@ -10,9 +10,8 @@ import pytest
 import multiaug as ma
 from multiaug.geometry import affine_map, linear, shift
 from multiaug.testing import check_transform
-from multiaug.transforms import Geometric, Photometric, Target, static
+from multiaug.transforms import Geometric, Photometric, Target, _checked, static
 from multiaug.transforms import _base as base
-from multiaug.transforms import _checked
 
 SPEC = ma.DataSpec.from_dict(
     {

@@ -1,0 +1,64 @@
+"""What a pipeline's transforms are, found out once, when it is built."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from functools import cached_property
+
+import jax
+import numpy as np
+
+from ..transforms import Transform
+from ._finishing import split
+from ._structure import is_dense, is_projective
+
+
+class Facts:
+    """Of the transforms of a pipeline; their settings may be tracers.
+
+    Args:
+        transforms: all of them.
+
+    Attributes:
+        all: the transforms.
+        moving: the transforms of single records.
+        finishing: those of whole batches behind them.
+        projective: some map may have perspective.
+        dense: some transform displaces pixels by a field.
+    """
+
+    def __init__(self, transforms: Sequence[Transform]) -> None:
+        self.all = tuple(transforms)
+        self.moving, self.finishing = split(transforms)
+        self.projective = is_projective(self.moving)
+        self.dense = is_dense(self.moving)
+
+    @cached_property
+    def traced(self) -> bool:
+        """Some setting is a tracer: the pipeline was handed to a user's own jit."""
+        return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(self.moving))
+
+    @cached_property
+    def program(self) -> Hashed:
+        """Equal for transforms that the same compiled functions can run."""
+        settings, structure = jax.tree.flatten(self.moving)
+        return Hashed((structure, tuple((np.shape(leaf), leaf.dtype) for leaf in settings)))
+
+
+class Hashed:
+    """A value whose hash is computed once, and which is first compared by identity.
+
+    Args:
+        value: hashable.
+    """
+
+    def __init__(self, value: Hashable) -> None:
+        self._value, self._hash = value, hash(value)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Hashed):
+            return NotImplemented
+        return self is other or (self._hash == other._hash and self._value == other._value)
