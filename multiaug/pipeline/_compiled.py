@@ -32,12 +32,12 @@ from ._facts import Facts
 from ._params import RecordParams
 from ._rows import Rows
 from ._run import prepare
-from ._scratch import Scratch, in_place
+from ._scratch import Scratch
 from ._stages import (
     Pictures,
     Planned,
     counted_entries,
-    draw_and_plan,
+    draws_and_plans,
     finish_records,
     plan_block,
     plan_records,
@@ -54,6 +54,8 @@ from ._values import Looker
 _ONE_THREAD = 30_000
 # A large record is cut into blocks of rows, so that the last one keeps all threads busy.
 _BLOCK_PIXELS = 64 * 1024
+
+_ON = np.bool_(True)
 
 
 def run_compiled(
@@ -73,11 +75,11 @@ def run_compiled(
     work = _work_of(run, facts, draws, held)
     if work is None:
         return None
-    size, transforms = len(draws.words), facts.moving
+    size = len(draws.words)
     pictures = {name: _readable(held.pop(name)) for name, _, _ in work.pictures}
-    blocks = work.blocks(run, transforms, draws, held, pictures)
+    blocks = work.blocks(run, facts, draws, held, pictures)
     target = Target(work.results, size, flat, sharing_devices(size), out)
-    work.run(_Call(run, transforms, pictures, _checks(pictures, look), target, look), blocks)
+    work.run(_Call(run, facts.moving, pictures, _checks(pictures, look), target, look), blocks)
     return target.arrays()
 
 
@@ -99,6 +101,7 @@ class _Work:
         touched: results that are changed after they were sampled.
         counted: of which the levels are counted, to be changed level by level in C. None where
             they are changed in JAX.
+        draw_and_plan: see `draws_and_plans`.
     """
 
     def __init__(
@@ -109,10 +112,12 @@ class _Work:
         results: Mapping[str, jax.ShapeDtypeStruct],
         touched: frozenset[str],
         counted: frozenset[str] | None,
+        draw_and_plan: Callable[..., Planned],
     ) -> None:
         self.kernel, self.pictures = kernel, pictures
         self.sampled, self.results = sampled, results
         self._touched, self._counted = touched, counted
+        self._draw_and_plan = draw_and_plan
         # Where pixels keep their dtype, they get their new values in place.
         self._aside = {
             n for n in touched if counted is None or results[n].dtype != sampled[n].dtype
@@ -128,7 +133,7 @@ class _Work:
     def blocks(
         self,
         run: Run,
-        transforms: tuple[Transform, ...],
+        facts: Facts,
         draws: Draws,
         rest: dict[str, NDArray],
         pictures: Mapping[str, NDArray | Rows],
@@ -140,17 +145,20 @@ class _Work:
         given = [whole_block((drawn, rest), span.start, span.stop) for span in spans]
         if self._by_part:
             length = part_length(pictures)
-            plan = partial(plan_records, transforms, run=run, pictures=self.pictures, length=length)
+            plan = partial(
+                plan_records, facts.moving, run=run, pictures=self.pictures, length=length
+            )
             return [
                 _Block(params, others, span, length, partial(plan, params, others))
                 for (params, others), span in zip(given, spans, strict=True)
             ]
-        plan_all = plan_block if draws.are_made else draw_and_plan
+        plan_all: Callable[..., Planned] = partial(self._draw_and_plan, facts.settings)
+        on: tuple[Any, ...] = (_ON,)
+        if draws.are_made:
+            plan_all = partial(plan_block, facts.moving, run=run, pictures=self.pictures)
+            on = ()
         # Computed while the caller does other things.
-        return [
-            _Whole(span, plan_all(transforms, *own, run=run, pictures=self.pictures))
-            for own, span in zip(given, spans, strict=True)
-        ]
+        return [_Whole(span, plan_all(*own, *on)) for own, span in zip(given, spans, strict=True)]
 
     def run(self, call: _Call, blocks: Sequence[_Block | _Whole]) -> None:
         """Run a batch into its target."""
@@ -206,7 +214,7 @@ class _Work:
         return self.kernel.bind(
             parts | {name: part.array for name, part in some.items()},
             results,
-            jax.tree.map(in_place, geometry),
+            geometry,
             call.checks,
             self._blocks(size, threads),
             {name: part.index for name, part in some.items()},
@@ -391,4 +399,7 @@ def _new_work(
     counted = None
     if task.recolour is not None:
         counted = counted_entries(run, pictures, transforms, params, rest)
-    return _Work(kernel, pictures, sampled, results | sampled | changed, task.touched, counted)
+    return _Work(
+        kernel, pictures, sampled, results | sampled | changed, task.touched, counted,
+        draws_and_plans(transforms, run, pictures),
+    )  # fmt: skip

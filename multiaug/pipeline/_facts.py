@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from functools import cached_property
+from typing import Any
 
 import jax
 import numpy as np
@@ -34,15 +35,20 @@ class Facts:
         self.dense = is_dense(self.moving)
 
     @cached_property
+    def settings(self) -> list[Any]:
+        """Those that are arrays."""
+        return jax.tree.leaves(self.moving)
+
+    @cached_property
     def traced(self) -> bool:
         """Some setting is a tracer: the pipeline was handed to a user's own jit."""
-        return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(self.moving))
+        return any(isinstance(leaf, jax.core.Tracer) for leaf in self.settings)
 
     @cached_property
     def program(self) -> Hashed:
         """Equal for transforms that the same compiled functions can run."""
-        settings, structure = jax.tree.flatten(self.moving)
-        return Hashed((structure, tuple((np.shape(leaf), leaf.dtype) for leaf in settings)))
+        kinds = tuple((np.shape(leaf), leaf.dtype) for leaf in self.settings)
+        return Hashed((jax.tree.structure(self.moving), kinds))
 
 
 class Hashed:

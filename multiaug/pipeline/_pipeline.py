@@ -361,9 +361,14 @@ def _first(params: RecordParams) -> RecordParams:
     return jax.tree.map(lambda leaf: leaf[0], params)  # type: ignore[no-any-return]
 
 
+@lru_cache(maxsize=16)
+def _is_typed(dtype: Any) -> bool:
+    return jnp.issubdtype(dtype, jax.dtypes.prng_key)
+
+
 def _check_key(key: Any, ranks: tuple[int, ...]) -> None:
     dtype = getattr(key, "dtype", None)
-    if dtype is None or not jnp.issubdtype(dtype, jax.dtypes.prng_key):
+    if dtype is None or not _is_typed(dtype):
         found = type(key).__name__ if dtype is None else f"dtype {dtype}"
         raise ParameterError(
             f"`key` must be a typed key, got {found}. Make one with jax.random.key(seed), or "

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from ..typing import Array, NDArray
-from ._target import empty, view_of
+from ._target import empty
 
 
 class Scratch:
@@ -43,11 +43,6 @@ class Scratch:
         return {
             n: np.zeros((length, *rows_of_channels(s.shape)), s.dtype) for n, s in shapes.items()
         }
-
-
-def in_place(array: Array) -> NDArray:
-    """What has been computed, so that it can still be donated."""
-    return view_of(jax.block_until_ready(array))
 
 
 def rows_of_channels(shape: Sequence[int]) -> tuple[int, ...]:

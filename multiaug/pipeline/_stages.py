@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -57,46 +57,38 @@ def plan_block(
     return _plan(transforms, params, rest, run, shapes_of(pictures, BLOCK))
 
 
-@partial(jax.jit, static_argnames=("run", "pictures"), compiler_options=QUICKLY_COMPILED)
-def _draw_and_plan(
-    transforms: tuple[Transform, ...],
-    words: Array,
-    rest: dict[str, Array],
-    on: Array,
-    *,
-    run: Run,
-    pictures: Pictures,
-) -> Planned:
-    values = draw_values(transforms, words, spec=run.spec, shape=run.frame)
-    params = RecordParams(values, words, run.frame, out_shape(transforms, run.frame))
+def draws_and_plans(
+    transforms: tuple[Transform, ...], run: Run, pictures: Pictures
+) -> Callable[..., Planned]:
+    """`plan_block` of what keys draw, in one call: two take longer than small pictures.
 
-    def plan(params: RecordParams) -> Planned:
-        return _plan(transforms, params, rest, run, shapes_of(pictures, BLOCK))
-
-    def nothing(params: RecordParams) -> Planned:
-        return jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(plan, params))  # type: ignore[no-any-return]
-
-    # Draws that the compiler weaves into the arithmetic of the plan might be rounded otherwise than
-    # those of `Pipeline.sample`: it does not look into a branch that may not be taken.
-    return lax.cond(on, plan, nothing, params)  # type: ignore[no-any-return]
-
-
-def draw_and_plan(
-    transforms: tuple[Transform, ...],
-    words: Array,
-    rest: dict[str, Array],
-    *,
-    run: Run,
-    pictures: Pictures,
-) -> Planned:
-    """`plan_block` of what the keys of these words draw, in one call.
-
-    Two take longer than all of the work on small pictures.
+    Returns:
+        leaves of the transforms, words of the keys, other entries, True -> geometry and tables.
+        A function of arrays alone: to look static arguments up takes as long as it runs.
     """
-    return _draw_and_plan(transforms, words, rest, _ON, run=run, pictures=pictures)  # type: ignore[no-any-return]
+    structure = jax.tree.structure(transforms)
 
+    @partial(jax.jit, compiler_options=QUICKLY_COMPILED)
+    def draw_and_plan(
+        settings: list[Array], words: Array, rest: dict[str, Array], on: Array
+    ) -> Planned:
+        transforms = jax.tree.unflatten(structure, settings)
+        values = draw_values(transforms, words, spec=run.spec, shape=run.frame)
+        params = RecordParams(values, words, run.frame, out_shape(transforms, run.frame))
 
-_ON = np.bool_(True)
+        def plan(params: RecordParams) -> Planned:
+            return _plan(transforms, params, rest, run, shapes_of(pictures, BLOCK))
+
+        def nothing(params: RecordParams) -> Planned:
+            return jax.tree.map(  # type: ignore[no-any-return]
+                lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(plan, params)
+            )
+
+        # Draws that the compiler weaves into the arithmetic of the plan might be rounded otherwise
+        # than those of `Pipeline.sample`: a branch that may not be taken stays apart.
+        return lax.cond(on, plan, nothing, params)  # type: ignore[no-any-return]
+
+    return draw_and_plan
 
 
 def _plan(

@@ -208,10 +208,10 @@ class Compiled:
         Args:
             arrays: name -> (N, H, W, C), C-contiguous; (M, H, W, C) of those with ``rows``.
             results: name -> (N, h, w, C), C-contiguous, of the same dtypes; written to.
-            geometry: of these records, or of more.
+            geometry: of these records, or of more; computed, or on the way.
             checks: float32 entry -> (C,) bool, the channels in which NaN means no data.
             blocks: how many pieces a record is cut into for threads to share.
-            rows: name -> (N,) int64, which records of its array are read.
+            rows: name -> (N,) int64, contiguous, which records of its array are read.
         """
         return Bound(self._groups, self._structs, self._lanes, arrays, results, geometry,
                      checks or {}, blocks, rows or {})  # fmt: skip
@@ -235,18 +235,18 @@ class Bound:
         blocks: int,
         rows: Mapping[str, NDArray],
     ) -> None:
-        self._held: list[Any] = [arrays, results]
-        places = {name: self._pointer(numbers, np.int64) for name, numbers in rows.items()}
+        self._held: list[Any] = [arrays, results, geometry, rows]
+        places = {name: numbers.ctypes.data for name, numbers in rows.items()}
         own = type(structs).from_buffer_copy(structs)
         bound = type(lanes).from_buffer_copy(lanes)
         at, each = ctypes.addressof(bound), iter(bound)
         for struct, group, placed in zip(own, groups, geometry, strict=True):
             struct.lanes = at
             at += len(group.parts) * ctypes.sizeof(_Lane)
-            struct.maps = self._pointer(placed.maps)
+            struct.maps = _place_of(placed.maps)
             if placed.field is not None:
-                struct.displaced = self._pointer(placed.displaced, np.int32)
-                struct.field = self._pointer(placed.field)
+                struct.displaced = _place_of(placed.displaced)
+                struct.field = _place_of(placed.field)
                 struct.plane = placed.field.shape[2] * placed.field.shape[3]
             for (job, band), (rays, matrix) in zip(group.parts, placed.coded, strict=True):
                 lane = next(each)
@@ -257,9 +257,9 @@ class Bound:
                 lane.rows = places.get(job.name)
                 lane.in_bytes, lane.out_bytes = source.strides[0], target.strides[0]
                 if rays is not None:
-                    lane.rays = self._pointer(rays)
+                    lane.rays = _place_of(rays)
                 if matrix is not None:
-                    lane.matrix = self._pointer(matrix)
+                    lane.matrix = _place_of(matrix)
         looked_at = (_Check * len(checks))()
         for check, (name, nan_is_fine) in zip(looked_at, checks.items(), strict=True):
             source = arrays[name]
@@ -281,11 +281,6 @@ class Bound:
         state.job.batch = place
         self._job = place + _State.job.offset
 
-    def _pointer(self, array: Any, dtype: Any = np.float32) -> int:
-        held = np.ascontiguousarray(array, dtype)
-        self._held.append(held)
-        return held.ctypes.data
-
     def start(self, helpers: int) -> None:
         """Let threads begin, as many as this; `finish` must be called, whatever happens."""
         held = library()
@@ -302,6 +297,11 @@ class Bound:
     def suspicious(self) -> bool:
         """Some checked number is not finite where it must be."""
         return bool(self._state.suspicious)
+
+
+def _place_of(array: Any) -> int:
+    """Of numbers that JAX has computed. An array that NumPy looks at cannot be donated."""
+    return array.block_until_ready().unsafe_buffer_pointer()  # type: ignore[no-any-return]
 
 
 def _displaced(chart: Any) -> Array:
