@@ -21,6 +21,15 @@ from ._structure import out_shape
 QUICKLY_COMPILED = {"xla_backend_optimization_level": 2}
 
 
+try:
+    from jax._src.core import trace_state_clean as outside_traces
+except ImportError:  # it is not public: then the words of keys are asked for, as anybody does
+
+    def outside_traces() -> bool:
+        """Nobody knows."""
+        return False
+
+
 def on_cpu() -> bool:
     """True when batches run on CPUs, where one record after the other is fastest."""
     return jax.default_backend() == "cpu"
@@ -30,8 +39,9 @@ def words_of(keys: Key) -> Array:
     """The uint32 words of typed keys, as `jax.random.key_data` gives them.
 
     That takes as long as all draws of a small batch; today's keys hold their words as they are.
+    Inside a trace what is computed of constants must be traced too.
     """
-    words = getattr(keys, "_base_array", None)
+    words = getattr(keys, "_base_array", None) if outside_traces() else None
     return words if isinstance(words, jax.Array) else jax.random.key_data(keys)
 
 
@@ -103,7 +113,6 @@ def draw(
     """
     size = len(words)
     sample = partial(_draw_block, transforms, spec=spec, shape=shape)
-    # Inside a trace what is computed of constants is traced too.
     if not on_cpu() or isinstance(words, jax.core.Tracer):
         values = _draw_anywhere(transforms, words, spec=spec, shape=shape)
     elif size == BLOCK:

@@ -120,9 +120,8 @@ class Pipeline:
         """
         _check_key(key, (0,))
         shape = check_structure(self.spec, record, batch=False)
-        return self._apply(
-            Draws.given(self.sample(key, shape), self.spec), shape, record, check=check
-        )
+        draws = self._draws(key[None], shape)
+        return self._execute(Run(self.spec, shape), draws, record, batched=False, check=check)
 
     def batch(
         self,
@@ -155,7 +154,11 @@ class Pipeline:
         """
         _check_key(keys, (1,))
         shape = check_structure(self.spec, batch, batch=True)
-        return self._apply(self._draws(keys, shape), shape, batch, check=check, out=out)
+        draws = self._draws(keys, shape)
+        _check_count(draws.words, batch)
+        return self._execute(
+            Run(self.spec, shape), draws, batch, batched=True, check=check, out=out
+        )
 
     def apply(
         self,
@@ -182,7 +185,10 @@ class Pipeline:
         """
         frame = params.in_shape
         check_structure(self.spec, record, batch=params.batched, frame=frame)
-        return self._apply(Draws.given(params, self.spec), frame, record, check=check, out=out)
+        draws = self._given(params, record)
+        return self._execute(
+            Run(self.spec, frame), draws, record, batched=params.batched, check=check, out=out
+        )
 
     def invert(
         self,
@@ -219,12 +225,12 @@ class Pipeline:
         if gains_intrinsics(spec.camera) and "intrinsics" not in spec.entries:
             derived.add("intrinsics")
         given = {n: v for n, v in record.items() if n in spec.entries or n not in derived}
-        _check_count(params.key, given)
+        draws = self._given(params, given)
         check_structure(
             spec, given, batch=params.batched, frame=params.out_shape, dtypes=False, partial=True
         )
         run = Run(spec, params.in_shape, inverse=True, resample_only=tuple(sorted(roles or {})))
-        return self._execute(run, Draws.given(params, self.spec), given, check=check)
+        return self._execute(run, draws, given, batched=params.batched, check=check)
 
     def warmup(
         self, shape: SpatialShape, *, like: Mapping[str, Any] | None = None, size: int = 1
@@ -282,17 +288,12 @@ class Pipeline:
         check_frames(self.transforms, self.spec, frame)
         return Draws(words_of(keys), self._facts.moving, self.spec, frame)
 
-    def _apply(
-        self,
-        draws: Draws,
-        frame: SpatialShape,
-        record: Mapping[str, Any],
-        *,
-        check: bool,
-        out: Mapping[str, Any] | None = None,
-    ) -> Record:
-        _check_count(draws.words, record)
-        return self._execute(Run(self.spec, frame), draws, record, check=check, out=out)
+    def _given(self, params: RecordParams, record: Mapping[str, Any]) -> Draws:
+        if params.batched:
+            _check_count(params.key, record)
+        else:
+            params = jax.tree.map(_one_more_axis, params)
+        return Draws.given(params, self.spec)
 
     def _execute(
         self,
@@ -300,14 +301,15 @@ class Pipeline:
         draws: Draws,
         record: Mapping[str, Any],
         *,
+        batched: bool,
         check: bool,
         out: Mapping[str, Any] | None = None,
     ) -> Record:
+        """Apply ``draws``, of a leading N or 1, to a batch or to one record."""
         facts = self._facts
         for name in record if facts.dense else ():
             refuse_dense(self.transforms, name, run.spec.entries[name])
         check_camera(run.spec, record, projective=facts.projective)
-        batched = draws.words.ndim > 1
         if check and not batched and not is_traced(*record.values()):
             check_record_values(run.spec, record, batch=False)
         # Scalars pass by: no 64-bit id may be cut down to JAX's default of 32 bits.
@@ -324,8 +326,8 @@ class Pipeline:
         elif batched:
             done = execute(run, facts, draws, moved, out=out, check=check)
         else:
-            many, one = jax.tree.map(_one_more_axis, (draws.params, moved))
-            done = execute(run, facts, Draws.given(many, self.spec), one, out=None, check=False)
+            one = {n: _one_more_axis(a) for n, a in moved.items()}
+            done = execute(run, facts, draws, one, out=None, check=False)
         if facts.finishing and not run.inverse:
             done = finish(facts.finishing, self.spec, done)
         if not batched:
@@ -335,8 +337,6 @@ class Pipeline:
 
 
 def _check_count(words: Any, record: Mapping[str, Any]) -> None:
-    if words.ndim == 1:
-        return
     count = len(words)
     for name, array in record.items():
         if np.ndim(array) and len(array) != count:

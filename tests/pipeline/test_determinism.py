@@ -6,7 +6,8 @@ import jax
 import numpy as np
 import pytest
 
-from multiaug.testing import compilations
+import multiaug as ma
+from multiaug.testing import compilations, make_record
 from tests.pipeline.rich import PIPELINES, SHAPE, batch_of, digest, keys_of, part
 
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
@@ -54,7 +55,7 @@ def test_batches_devices_processes(name, fresh_python):
     # Of the compiled code a call runs that of a batch of one.
     with compilations() as found:
         assert_same(pipeline(keys[9], part(batch, 9)), part(whole, 9))
-    assert not [line for line in found if "_run" in line or "_draw" in line]
+    assert not [line for line in found if "_run" in line or "draw" in line]
 
     params = pipeline.sample(keys, SHAPE)
     assert_same(pipeline.apply(params, batch), whole)
@@ -80,3 +81,33 @@ def test_the_order_of_a_record_does_not_matter():
         "extrinsics", "id",
     ]  # fmt: skip
     assert out["id"].tolist() == [2**40 + i for i in range(7)]
+
+
+AT_ONCE = ma.DataSpec.from_dict(
+    {
+        "name": "at once",
+        "entries": {
+            "image": {"role": "intensity", "dtype": "float32", "channels": 2},
+            "cloud": {"role": "position", "dtype": "float32"},
+            "mask": {"role": "label", "dtype": "uint8"},
+            "intrinsics": {"role": "intrinsics", "dtype": "float32"},
+        },
+    }
+)
+MATRICES = [
+    [ma.Rotate(180), ma.Scale((0.5, 2)), ma.Shear(20), ma.Translate(0.3), ma.Flip("x")],
+    [ma.RandomResizedCrop((20, 24), antialias=False), ma.Rotate(20), ma.Perspective(0.1)],
+    [ma.OneOf([ma.D4(), ma.Maybe(ma.Translate(0.2))]), ma.SomeOf([ma.Rotate(9), ma.Shear(5)], 1)],
+]
+
+
+@pytest.mark.parametrize("transforms", MATRICES)
+def test_drawn_and_planned_at_once_or_one_by_one(transforms):
+    """A batch draws and plans in one compiled call; `sample` and `apply` have one each."""
+    pipeline = ma.Pipeline(transforms, AT_ONCE)
+    batch = make_record(AT_ONCE, (20, 24), 0, batch=40)
+    for seed in range(5):
+        keys = jax.random.split(jax.random.key(seed), 40)
+        whole = {n: np.array(a) for n, a in pipeline.batch(keys, batch).items()}
+        assert_same(pipeline.apply(pipeline.sample(keys, (20, 24)), batch), whole)
+        assert_same(pipeline(keys[7], part(batch, 7)), part(whole, 7))

@@ -34,7 +34,7 @@ def batch_of(count=3, shape=SHAPE, **settings):
 
 def ours(messages):
     """JAX's messages about tracing and compiling the library's own programs."""
-    names = ("_run_", "_draw", "plan_records", "recolour_records", "finish_records")
+    names = ("_run_", "draw", "plan_", "recolour_records", "finish_records")
     return [message for message in messages if any(name in message for name in names)]
 
 
