@@ -97,7 +97,10 @@ AT_ONCE = ma.DataSpec.from_dict(
 MATRICES = [
     [ma.Rotate(180), ma.Scale((0.5, 2)), ma.Shear(20), ma.Translate(0.3), ma.Flip("x")],
     [ma.RandomResizedCrop((20, 24), antialias=False), ma.Rotate(20), ma.Perspective(0.1)],
-    [ma.OneOf([ma.Rot90((0, 2)), ma.Maybe(ma.Translate(0.2))]), ma.SomeOf([ma.Rotate(9), ma.Shear(5)], 1)],
+    [
+        ma.OneOf([ma.Rot90((0, 2)), ma.Maybe(ma.Translate(0.2))]),
+        ma.SomeOf([ma.Rotate(9), ma.Shear(5)], 1),
+    ],
 ]
 
 
