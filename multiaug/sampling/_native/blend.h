@@ -2,6 +2,7 @@
 #ifndef MULTIAUG_BLEND_H
 #define MULTIAUG_BLEND_H
 
+#include "masked.h"
 #include "positions.h"
 
 #define LERP(a, b, f) ((a) + ((b) - (a)) * (f))
@@ -9,8 +10,10 @@
 
 #ifdef __AVX2__
 /* Each tap is a word of three bytes and one that is not looked at; eight pixels are a vector. */
-INLINE int rgb_u8(const uint8_t *in, int64_t W, const Chunk *c, int from, int to, uint8_t *out)
+INLINE int rgb_u8(const uint8_t *in, int64_t W, const Chunk *c, int from, int to, uint8_t *out,
+                  int64_t S)
 {
+    (void)S;
     uint32_t tap[4][CHUNK];
     const int n = to - from;
     for (int i = 0; i < n; i++) {
@@ -55,6 +58,21 @@ INLINE int rgb_u8(const uint8_t *in, int64_t W, const Chunk *c, int from, int to
     }
     return to;
 }
+
+/* A pixel is a quarter of a vector, whose last number is not written. */
+INLINE int rgb_f32(const float *in, int64_t W, const Chunk *c, int from, int to, float *out, int64_t S)
+{
+    for (int i = from; i < to; i += WIDE / 4) {
+        const float *at[WIDE / 4];
+        for (int q = 0; q < WIDE / 4; q++)
+            at[q] = in + c->index[i + q] * S;
+        const fv mixed = BLEND(quarters(at, 0), quarters(at, S), quarters(at, W),
+                               quarters(at, W + S), spread(c->fx + i), spread(c->fy + i));
+        for (int q = 0; q < WIDE / 4 && q < to - i; q++)
+            put3(out + (i + q) * S, quarter(mixed, q));
+    }
+    return to;
+}
 #endif
 
 #define T uint8_t
@@ -70,6 +88,9 @@ INLINE int rgb_u8(const uint8_t *in, int64_t W, const Chunk *c, int from, int to
 
 #define T float
 #define NAME(x) x##_f32
+#ifdef __AVX2__
+#define RGB
+#endif
 #include "linear.h"
 
 #endif

@@ -8,9 +8,12 @@ INLINE void copies(const Group *g, const Lane *l, const char *in, const Chunk *c
                    int64_t pixel, int bytes)
 {
     int32_t at[CHUNK];
-    for (int i = 0; i < n; i += 8)
-        put8_i32(at + i, wide_i32(c->index + i) + ((wide_f32(c->fx + i) >= 0.5f) & 1) +
-                             ((wide_f32(c->fy + i) >= 0.5f) & g->w_in));
+    const fv half = all_of(0.5f);
+    for (int i = 0; i < n; i += WIDE) {
+        const iv index = load_iv(c->index + i);
+        const iv column = where_iv(at_most(half, load_fv(c->fx + i)), index + 1, index);
+        store_iv(at + i, where_iv(at_most(half, load_fv(c->fy + i)), column + g->w_in, column));
+    }
     for (const Run *r = c->runs; r < c->runs + c->n_runs; r++) {
         if (r->place <= EXACT) {
             for (int i = r->from; i < r->to; i++)

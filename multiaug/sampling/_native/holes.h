@@ -4,12 +4,44 @@
 
 #include "positions.h"
 
+#ifdef __AVX2__
+/* Between four planes of WIDE pixels and vectors of four numbers of each fourth pixel. */
+INLINE void turn(fv v[4])
+{
+    const fv a = low_of(v[0], v[1]), b = high_of(v[0], v[1]);
+    const fv c = low_of(v[2], v[3]), d = high_of(v[2], v[3]);
+    v[0] = low_pairs(a, c), v[1] = high_pairs(a, c);
+    v[2] = low_pairs(b, d), v[3] = high_pairs(b, d);
+}
+
+/* Planes of the four numbers that stand at each index. */
+INLINE void fours(const float *in, const int32_t *index, int64_t S, fv v[4])
+{
+    for (int k = 0; k < 4; k++) {
+        const float *at[WIDE / 4];
+        for (int q = 0; q < WIDE / 4; q++)
+            at[q] = in + index[k + 4 * q] * S;
+        v[k] = quarters(at, 0);
+    }
+    turn(v);
+}
+
+/* The first three numbers of each fourth pixel, of the first n. */
+INLINE void put_threes(float *out, int64_t S, const fv v[4], int n)
+{
+    for (int k = 0; k < WIDE && k < n; k++)
+        put3(out + k * S, quarter(v[k % 4], k / 4));
+}
+#endif
+
 /* The taps of a chunk by channel; not a number where there is nothing. */
 typedef struct {
-    float value[4][MOST_AWARE][CHUNK];
+    float value[4][MOST_AWARE][CHUNK + WIDE];
     float column[2][CHUNK], row[2][CHUNK]; /* of the taps */
     float fx[CHUNK], fy[CHUNK];
 } Planes;
+
+typedef float Plane[CHUNK + WIDE];
 
 INLINE void lay_out_channels(const Group *g, const Lane *l, const float *in, const Chunk *c, int n,
                              Planes *p, int C)
@@ -17,26 +49,23 @@ INLINE void lay_out_channels(const Group *g, const Lane *l, const float *in, con
     const int64_t S = l->stride, W = g->w_in * S;
     memcpy(p->fx, c->fx, sizeof p->fx);
     memcpy(p->fy, c->fy, sizeof p->fy);
-    for (int i = 0; i < n; i += 8) {
-        const f8 x = floor8(wide_f32(c->x + i)), y = floor8(wide_f32(c->y + i));
-        put8_f32(p->column[0] + i, x);
-        put8_f32(p->column[1] + i, x + 1);
-        put8_f32(p->row[0] + i, y);
-        put8_f32(p->row[1] + i, y + 1);
+    for (int i = 0; i < n; i += WIDE) {
+        const fv x = floor_of(load_fv(c->x + i)), y = floor_of(load_fv(c->y + i));
+        store_fv(p->column[0] + i, x);
+        store_fv(p->column[1] + i, x + 1);
+        store_fv(p->row[0] + i, y);
+        store_fv(p->row[1] + i, y + 1);
     }
     for (const Run *r = c->runs; r < c->runs + c->n_runs; r++) {
         int i = r->from;
 #ifdef __AVX2__
-        /* Of each tap of four pixels: three channels and what stands behind them, turned over. */
-        for (; C == 3 && i + 4 <= r->to && r->place <= EXACT; i += 4)
+        /* What is read and written behind the run is never looked at, or written again. */
+        for (; C == 3 && i < r->to && r->place <= EXACT; i += WIDE)
             for (int t = 0; t < 4; t++) {
-                const float *first = in + (t & 1 ? S : 0) + (t & 2 ? W : 0);
-                __m128 v[4];
-                for (int k = 0; k < 4; k++)
-                    v[k] = _mm_loadu_ps(first + c->index[i + k] * S);
-                _MM_TRANSPOSE4_PS(v[0], v[1], v[2], v[3]);
+                fv v[4];
+                fours(in + (t & 1 ? S : 0) + (t & 2 ? W : 0), c->index + i, S, v);
                 for (int k = 0; k < 3; k++)
-                    _mm_storeu_ps(p->value[t][k] + i, v[k]);
+                    store_fv(p->value[t][k] + i, v[k]);
             }
 #endif
         for (; i < r->to && r->place <= EXACT; i++) {
@@ -75,27 +104,26 @@ static void lay_out(const Group *g, const Lane *l, const float *in, const Chunk 
 }
 
 /* Invalid numbers become NaN; of joint channels, all together. */
-static void judge(const Lane *l, int n, float (*value)[CHUNK])
+static void judge(const Lane *l, int n, Plane *value)
 {
     const int C = l->channels;
-    const f8 none = (f8){0} + NAN;
+    const fv none = all_of(NAN), mark = all_of(l->invalid);
     if (!l->numbered && !(l->joint && C > 1))
         return;
-    for (int i = 0; i < n; i += 8) {
-        i8 any = {0}, all = ~(i8){0};
+    for (int i = 0; i < n; i += WIDE) {
+        answers valid = answers_of(1), unmarked = answers_of(0);
         for (int k = 0; k < C; k++) {
-            f8 v = wide_f32(value[k] + i);
-            const i8 marked = l->numbered ? v == l->invalid : (i8){0};
-            all &= marked;
-            any |= v != v;
+            const fv v = load_fv(value[k] + i);
+            const answers marked = l->numbered ? same(v, mark) : answers_of(0);
+            unmarked |= ~marked;
+            valid &= same(v, v);
             if (l->numbered && !l->joint)
-                put8_f32(value[k] + i, where8(marked, none, v));
+                store_fv(value[k] + i, where(marked, none, v));
         }
         if (!l->joint)
             continue;
-        const i8 bad = l->numbered ? any | all : any;
         for (int k = 0; k < C; k++)
-            put8_f32(value[k] + i, where8(bad, none, wide_f32(value[k] + i)));
+            store_fv(value[k] + i, where(valid & unmarked, load_fv(value[k] + i), none));
     }
 }
 
@@ -110,70 +138,74 @@ static Rays rays_of(const Group *g, const float *k)
                   (g->h_in - 1) * 0.5f, 1 / g->scale_x, 1 / g->scale_y};
 }
 
-INLINE void rays_at(const Rays *r, f8 x, f8 y, f8 *u, f8 *v)
+INLINE void rays_at(const Rays *r, fv x, fv y, fv *u, fv *v)
 {
     *v = ((y - r->middle_y) * r->scale_y - r->cy) * r->fy;
     *u = ((x - r->middle_x) * r->scale_x - r->skew * *v - r->cx) * r->fx;
 }
 
+/* Neither lost nor beyond the horizon. */
+INLINE answers is_somewhere(fv x, fv y)
+{
+    return less(absolute(x), all_of(LOST)) & less(absolute(y), all_of(LOST));
+}
+
 /* Blends 1/Z and what X and Y deviate from the rays of their pixels: see `roles/_position.py`. */
 static void blend_on_rays(const Group *g, const Lane *l, const float *k, const Chunk *c, int n,
-                          Planes *p, float (*mixed)[CHUNK])
+                          Planes *p, Plane *mixed)
 {
     const Rays rays = rays_of(g, k);
     const int inside_only = l->border == CONSTANT;
-    for (int i = 0; i < n; i += 8) {
-        const f8 fx = wide_f32(p->fx + i), fy = wide_f32(p->fy + i);
-        f8 total = {0}, inverse = {0}, off_x = {0}, off_y = {0}, u, v;
+    const fv nothing = {0};
+    for (int i = 0; i < n; i += WIDE) {
+        const fv fx = load_fv(p->fx + i), fy = load_fv(p->fy + i);
+        fv total = nothing, inverse = nothing, off_x = nothing, off_y = nothing, u, v;
         for (int t = 0; t < 4; t++) {
-            const f8 x = wide_f32(p->value[t][0] + i), y = wide_f32(p->value[t][1] + i);
-            const f8 z = wide_f32(p->value[t][2] + i);
-            const f8 weight = (t & 1 ? fx : 1 - fx) * (t & 2 ? fy : 1 - fy);
-            const i8 used = (z > 0) & (x == x) & (y == y) & (weight > 0);
-            rays_at(&rays, wide_f32(p->column[t & 1] + i), wide_f32(p->row[t >> 1] + i), &u, &v);
-            const f8 w = where8(used, weight, (f8){0});
-            total += w;
-            inverse += w / where8(used, z, (f8){0} + 1);
-            off_x += where8(used, (x - z * u) * weight, (f8){0});
-            off_y += where8(used, (y - z * v) * weight, (f8){0});
+            const fv x = load_fv(p->value[t][0] + i), y = load_fv(p->value[t][1] + i);
+            const fv z = load_fv(p->value[t][2] + i);
+            const fv weight = (t & 1 ? fx : 1 - fx) * (t & 2 ? fy : 1 - fy);
+            const answers used = less(nothing, z) & both_numbers(x, y) & less(nothing, weight);
+            rays_at(&rays, load_fv(p->column[t & 1] + i), load_fv(p->row[t >> 1] + i), &u, &v);
+            total = plus_where(used, total, weight);
+            inverse = plus_where(used, inverse, weight / z);
+            off_x = plus_where(used, off_x, (x - z * u) * weight);
+            off_y = plus_where(used, off_y, (y - z * v) * weight);
         }
-        const f8 x = wide_f32(c->x + i), y = wide_f32(c->y + i);
-        i8 known = total >= HALF;
+        const fv x = load_fv(c->x + i), y = load_fv(c->y + i);
+        answers known = at_most(all_of(HALF), total);
         if (!inside_only)
-            known &= (x < LOST) & (x > -LOST) & (y < LOST) & (y > -LOST);
-        const f8 share = 1 / total, z = 1 / (inverse * share);
+            known &= is_somewhere(x, y);
+        const fv share = 1 / total, z = 1 / (inverse * share);
         rays_at(&rays, x, y, &u, &v);
         /* On a pixel centre, its own values: the first tap. */
-        const i8 whole = (x == floor8(x)) & (y == floor8(y));
-        const f8 none = (f8){0} + NAN;
-        const f8 own[3] = {z * u + off_x * share, z * v + off_y * share, z};
+        const answers whole = same(x, floor_of(x)) & same(y, floor_of(y));
+        const fv own[3] = {z * u + off_x * share, z * v + off_y * share, z};
         for (int q = 0; q < 3; q++)
-            put8_f32(mixed[q] + i,
-                     where8(known, where8(whole, wide_f32(p->value[0][q] + i), own[q]), none));
+            store_fv(mixed[q] + i, where(known, where(whole, load_fv(p->value[0][q] + i), own[q]),
+                                         all_of(NAN)));
     }
 }
 
-static void blend_known(const Lane *l, const Chunk *c, int n, Planes *p, float (*mixed)[CHUNK])
+static void blend_known(const Lane *l, const Chunk *c, int n, Planes *p, Plane *mixed)
 {
-    const f8 minus_zero = -(f8){0};
-    const f8 none = (f8){0} + NAN;
-    for (int i = 0; i < n; i += 8) {
-        const f8 fx = wide_f32(p->fx + i), fy = wide_f32(p->fy + i);
-        const f8 x = wide_f32(c->x + i), y = wide_f32(c->y + i);
-        i8 there = ~(i8){0};
+    const fv nothing = {0}, minus_zero = -nothing;
+    for (int i = 0; i < n; i += WIDE) {
+        const fv fx = load_fv(p->fx + i), fy = load_fv(p->fy + i);
+        answers there = answers_of(1);
         if (l->border != CONSTANT)
-            there = (x < LOST) & (x > -LOST) & (y < LOST) & (y > -LOST);
+            there = is_somewhere(load_fv(c->x + i), load_fv(c->y + i));
         for (int q = 0; q < l->channels; q++) {
             /* Adding to a negative zero changes nothing: a copy keeps the sign of its zeros. */
-            f8 total = {0}, sum = minus_zero;
+            fv total = nothing, sum = minus_zero;
             for (int t = 0; t < 4; t++) {
-                const f8 v = wide_f32(p->value[t][q] + i);
-                const f8 weight = (t & 1 ? fx : 1 - fx) * (t & 2 ? fy : 1 - fy);
-                const i8 used = (v == v) & (weight > 0);
-                total += where8(used, weight, (f8){0});
-                sum += where8(used, v * weight, minus_zero);
+                const fv v = load_fv(p->value[t][q] + i);
+                const fv weight = (t & 1 ? fx : 1 - fx) * (t & 2 ? fy : 1 - fy);
+                const answers used = same(v, v) & less(nothing, weight);
+                total = plus_where(used, total, weight);
+                sum = plus_where(used, sum, v * weight);
             }
-            put8_f32(mixed[q] + i, where8((total >= HALF) & there, sum * (1 / total), none));
+            store_fv(mixed[q] + i, where(at_most(all_of(HALF), total) & there, sum * (1 / total),
+                                         all_of(NAN)));
         }
     }
 }
@@ -182,7 +214,7 @@ static void aware(const Group *g, const Lane *l, int64_t record, const float *in
                   int n, float *out)
 {
     Planes p;
-    float mixed[MOST_AWARE][CHUNK];
+    Plane mixed[MOST_AWARE];
     const int C = l->channels;
     const int64_t S = l->stride;
     lay_out(g, l, in, c, n, &p);
@@ -195,28 +227,31 @@ static void aware(const Group *g, const Lane *l, int64_t record, const float *in
     }
     if (l->matrix) {
         const float *m = l->matrix + 9 * record;
-        for (int i = 0; i < n; i += 8) {
-            const f8 x = wide_f32(mixed[0] + i), y = wide_f32(mixed[1] + i);
-            const f8 z = wide_f32(mixed[2] + i);
-            put8_f32(mixed[0] + i, m[0] * x + m[1] * y + m[2] * z);
-            put8_f32(mixed[1] + i, m[3] * x + m[4] * y + m[5] * z);
-            put8_f32(mixed[2] + i, m[6] * x + m[7] * y + m[8] * z);
+        for (int i = 0; i < n; i += WIDE) {
+            const fv x = load_fv(mixed[0] + i), y = load_fv(mixed[1] + i);
+            const fv z = load_fv(mixed[2] + i);
+            store_fv(mixed[0] + i, m[0] * x + m[1] * y + m[2] * z);
+            store_fv(mixed[1] + i, m[3] * x + m[4] * y + m[5] * z);
+            store_fv(mixed[2] + i, m[6] * x + m[7] * y + m[8] * z);
         }
     }
     if (l->numbered)
         for (int q = 0; q < C; q++)
-            for (int i = 0; i < n; i += 8) {
-                const f8 v = wide_f32(mixed[q] + i);
-                put8_f32(mixed[q] + i, where8(v == v, v, (f8){0} + l->invalid));
+            for (int i = 0; i < n; i += WIDE) {
+                const fv v = load_fv(mixed[q] + i);
+                store_fv(mixed[q] + i, where(same(v, v), v, all_of(l->invalid)));
             }
-    if (C == 3)
-        for (int i = 0; i < n; i++)
-            for (int q = 0; q < 3; q++)
-                out[i * S + q] = mixed[q][i];
-    else
+    int i = 0;
+#ifdef __AVX2__
+    for (; C == 3 && i < n; i += WIDE) {
+        fv v[4] = {load_fv(mixed[0] + i), load_fv(mixed[1] + i), load_fv(mixed[2] + i)};
+        turn(v);
+        put_threes(out + i * S, S, v, n - i);
+    }
+#endif
+    for (; i < n; i++)
         for (int q = 0; q < C; q++)
-            for (int i = 0; i < n; i++)
-                out[i * S + q] = mixed[q][i];
+            out[i * S + q] = mixed[q][i];
 }
 
 #endif

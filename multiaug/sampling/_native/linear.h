@@ -1,9 +1,21 @@
 /* Linear blending of one element type: included with T, its width conversions, and NAME(x). */
 
-/* One pixel of C channels from four taps. Vectors overlap instead of leaving a rest. */
+/* One pixel of C channels from four taps. Without masks, vectors overlap instead of leaving a rest. */
 INLINE void NAME(pixel)(const T *a, const T *b, const T *c, const T *d, float fx, float fy, T *out,
                         int C)
 {
+#ifdef __AVX512F__
+    for (int k = 0; k < C; k += 16) {
+        const int n = C - k < 16 ? C - k : 16;
+        if (n > 8)
+            NAME(put16)(out + k, BLEND(NAME(some16)(a + k, n), NAME(some16)(b + k, n),
+                                       NAME(some16)(c + k, n), NAME(some16)(d + k, n), fx, fy), n);
+        else
+            NAME(put_some8)(out + k, BLEND(NAME(some8)(a + k, n), NAME(some8)(b + k, n),
+                                           NAME(some8)(c + k, n), NAME(some8)(d + k, n), fx, fy), n);
+    }
+    return;
+#endif
     if (C >= 8) {
         for (int k = 0;; k = k + 16 <= C ? k + 8 : C - 8) {
             NAME(put8)(out + k, BLEND(NAME(wide)(a + k), NAME(wide)(b + k), NAME(wide)(c + k),
@@ -64,8 +76,8 @@ INLINE void NAME(between)(const T *in, int64_t W, const Chunk *c, int from, int 
     }
     int i = from;
 #ifdef RGB
-    if (C == 3 && S == 3)
-        i = NAME(rgb)(in, W, c, from, to, out);
+    if (C == 3 && (S == 3 || sizeof(T) == 4))
+        i = NAME(rgb)(in, W, c, from, to, out, S);
 #endif
     /* Three channels are read as four, of which the last is dropped. */
     for (; i < to && C == 3; i++) {
@@ -131,6 +143,9 @@ static void NAME(linear)(const Group *g, const Lane *l, const char *source, cons
     case 4: NAME(row)(g, l, in, c, out, 4, S); break;
     case 6: NAME(row)(g, l, in, c, out, 6, S); break;
     case 8: NAME(row)(g, l, in, c, out, 8, S); break;
+    case 12: NAME(row)(g, l, in, c, out, 12, S); break;
+    case 13: NAME(row)(g, l, in, c, out, 13, S); break;
+    case 32: NAME(row)(g, l, in, c, out, 32, S); break;
     default: NAME(row)(g, l, in, c, out, l->channels, S);
     }
 }

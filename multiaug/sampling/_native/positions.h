@@ -2,8 +2,8 @@
 #ifndef MULTIAUG_POSITIONS_H
 #define MULTIAUG_POSITIONS_H
 
-#include "vectors.h"
 #include "warp.h"
+#include "widest.h"
 
 /* Pixels of a row at a time: their positions, and four taps of eight channels, stay in the first-
  * level cache. */
@@ -26,16 +26,16 @@ typedef struct {
     int from, to, place;
 } Run;
 
-/* Where the pixels of a chunk are read. */
+/* Where the pixels of a chunk are read. Arrays are worked on by whole vectors, from any pixel on: what
+ * stands behind its pixels is not looked at, but indices there can be read. */
 typedef struct {
-    float x[CHUNK], y[CHUNK]; /* positions in pixels of the source */
-    float fx[CHUNK + 8], fy[CHUNK + 8]; /* read by eights from any pixel on */
-    int32_t index[CHUNK]; /* of the upper left tap; that of the first pixel at a border */
-    int32_t place[CHUNK]; /* BETWEEN, EXACT, BORDER or BEYOND */
-    Run runs[CHUNK];      /* neighbours of one place */
+    float x[CHUNK + WIDE], y[CHUNK + WIDE]; /* positions in pixels of the source */
+    float fx[CHUNK + WIDE], fy[CHUNK + WIDE];
+    int32_t index[CHUNK + WIDE]; /* of the upper left tap; that of the first pixel at a border */
+    Run runs[CHUNK];             /* neighbours of one place */
     int n_runs;
     int folded; /* the border that `taps` are of; -1 for none */
-    Taps taps[CHUNK];     /* of pixels at a border */
+    Taps taps[CHUNK]; /* of pixels at a border */
 } Chunk;
 
 /* Inside, with four taps; on a pixel centre; near or over the edge; where no tap is inside. */
@@ -65,67 +65,76 @@ static void positions(const Group *g, int64_t record, int row, int first, int n,
     memcpy(m, g->maps + 9 * record, sizeof m);
     const float cx_in = (g->w_in - 1) * 0.5f, cy_in = (g->h_in - 1) * 0.5f;
     const float left = first - (g->w_out - 1) * 0.5f, y = row - (g->h_out - 1) * 0.5f;
-    if (g->affine) {
-        for (int i = 0; i < n; i++) {
-            const float x = left + (float)i;
-            c->x[i] = m[0] * x + m[1] * y + m[2] + cx_in;
-            c->y[i] = m[3] * x + m[4] * y + m[5] + cy_in;
+    for (int i = 0; i < n; i += WIDE) {
+        const fv x = left + __builtin_convertvector(steps() + i, fv);
+        fv u = m[0] * x + m[1] * y + m[2], v = m[3] * x + m[4] * y + m[5];
+        if (!g->affine) {
+            const float b = m[7] * y;
+            const fv a = m[6] * x, size = absolute(a) + fabsf(b) + fabsf(m[8]);
+            const fv w = a + b + m[8];
+            const answers seen = less(HORIZON * size, w);
+            const fv divisor = where(seen, w, all_of(1));
+            u = where(seen, u / divisor, all_of(FAR));
+            v = where(seen, v / divisor, all_of(FAR));
         }
-        return;
-    }
-    for (int i = 0; i < n; i++) {
-        const float x = left + (float)i;
-        const float a = m[6] * x, b = m[7] * y;
-        const float size = fabsf(a) + fabsf(b) + fabsf(m[8]);
-        const float w = a + b + m[8];
-        const int seen = w > HORIZON * size;
-        const float divisor = seen ? w : 1.0f;
-        const float u = (m[0] * x + m[1] * y + m[2]) / divisor;
-        const float v = (m[3] * x + m[4] * y + m[5]) / divisor;
-        c->x[i] = (seen ? u : FAR) + cx_in;
-        c->y[i] = (seen ? v : FAR) + cy_in;
+        store_fv(c->x + i, u + cx_in);
+        store_fv(c->y + i, v + cy_in);
     }
 }
 
-/* Arrays of a chunk are worked on by eights; what stands beyond its n pixels is not looked at. */
+/* Neighbours of one place, from two bits of each pixel's. */
+static void find_runs(const uint64_t *outside, const uint64_t *second, int n, Chunk *c)
+{
+    c->n_runs = 0;
+    for (int from = 0, to = 0; from < n; from = to) {
+        const uint64_t is_outside = outside[from / 64] >> from % 64 & 1;
+        const uint64_t is_second = second[from / 64] >> from % 64 & 1;
+        for (;;) {
+            const uint64_t other = (outside[to / 64] ^ -is_outside) | (second[to / 64] ^ -is_second);
+            if (other >> to % 64) {
+                to += __builtin_ctzll(other >> to % 64);
+                break;
+            }
+            to += 64 - to % 64;
+            if (to >= n)
+                break;
+        }
+        to = to < n ? to : n;
+        c->runs[c->n_runs++] = (Run){from, to, (int)(2 * is_outside + is_second)};
+    }
+}
+
 static void locate(const Group *g, int n, Chunk *restrict c)
 {
     const float right = g->w_in - 1, bottom = g->h_in - 1;
+    const fv none = {0}, ends_x = all_of(right), ends_y = all_of(bottom);
     const int32_t width = g->w_in;
     /* Wide loads may read one pixel too many: not behind the picture. */
-    const int32_t last = (g->h_in - 2) * width + width - 2;
-    const f8 ends_x = (f8){0} + right, ends_y = (f8){0} + bottom;
-    for (int i = 0; i < n; i += 8) {
-        const f8 x = wide_f32(c->x + i), y = wide_f32(c->y + i);
+    const iv last = (iv){0} + ((g->h_in - 2) * width + width - 2);
+    uint64_t outside[CHUNK / 64] = {0}, second[CHUNK / 64] = {0};
+    int i = 0;
+    for (; i < n; i += WIDE) {
+        const fv x = load_fv(c->x + i), y = load_fv(c->y + i);
         /* Clipped this way round, NaN becomes 0. */
-        const f8 px = where8(x > 0, x, (f8){0}), py = where8(y > 0, y, (f8){0});
-        const f8 hx = where8(px < right, px, ends_x), hy = where8(py < bottom, py, ends_y);
-        const i8 ix = __builtin_convertvector(hx, i8), iy = __builtin_convertvector(hy, i8);
-        const f8 fx = hx - __builtin_convertvector(ix, f8);
-        const f8 fy = hy - __builtin_convertvector(iy, f8);
-        const i8 index = iy * width + ix;
-        const i8 inside =
-            (hx == x) & (hy == y) & (hx < right) & (hy < bottom) & (index < last);
-        const i8 near = (x > -1) & (x < right + 1) & (y > -1) & (y < bottom + 1);
-        const i8 exact = (fx == 0) & (fy == 0);
-        const i8 place = (inside & ((exact & EXACT) | (~exact & BETWEEN))) |
-                         (~inside & ((near & BORDER) | (~near & BEYOND)));
-        put8_f32(c->fx + i, fx);
-        put8_f32(c->fy + i, fy);
-        put8_i32(c->index + i, index & inside);
-        put8_i32(c->place + i, place);
+        const fv px = least_of(most_of(x, none), ends_x), py = least_of(most_of(y, none), ends_y);
+        const iv ix = __builtin_convertvector(px, iv), iy = __builtin_convertvector(py, iv);
+        const fv fx = px - __builtin_convertvector(ix, fv);
+        const fv fy = py - __builtin_convertvector(iy, fv);
+        const iv index = iy * width + ix;
+        const answers inside = same(px, x) & same(py, y) & less(px, ends_x) & less(py, ends_y) &
+                               less_iv(index, last);
+        const answers exact = same(fx, none) & same(fy, none);
+        const answers beyond = ~(less(all_of(-1), x) & less(x, ends_x + 1) & less(all_of(-1), y) &
+                                 less(y, ends_y + 1));
+        store_fv(c->fx + i, fx);
+        store_fv(c->fy + i, fy);
+        store_iv(c->index + i, where_iv(inside, index, (iv){0}));
+        outside[i / 64] |= (uint64_t)bits_of(~inside) << i % 64;
+        second[i / 64] |= (uint64_t)bits_of((inside & exact) | (~inside & beyond)) << i % 64;
     }
+    store_iv(c->index + i, (iv){0});
     c->folded = -1;
-    c->n_runs = 0;
-    for (int i = 0; i < n;) {
-        const int32_t place = c->place[i];
-        const int from = i;
-        while (i + 8 <= n && all8(wide_i32(c->place + i) == place))
-            i += 8;
-        while (i < n && c->place[i] == place)
-            i++;
-        c->runs[c->n_runs++] = (Run){from, i, place};
-    }
+    find_runs(outside, second, n, c);
 }
 
 /* How far, in pixels of the source, a row some rows below reads from this one. */
@@ -146,6 +155,14 @@ static int64_t distance_below(const Group *g, int64_t record, int row, int first
     if (!(fabsf(dx) < g->w_in && fabsf(dy) < g->h_in))
         return 0;
     return (int64_t)floorf(dy) * g->w_in + (int64_t)floorf(dx);
+}
+
+/* Channels of the same pixels, which are fetched with the others. */
+INLINE int is_beside(const Lane *a, const Lane *b)
+{
+    const int64_t apart = (int64_t)((uintptr_t)a->in - (uintptr_t)b->in);
+    const int64_t pixel = (int64_t)a->stride * a->size;
+    return -pixel < apart && apart < pixel && a->in_bytes == b->in_bytes;
 }
 
 /* A turned row reads its source across the lines of the cache, in an order that no hardware
@@ -225,12 +242,6 @@ static void fold_chunk(const Group *g, int border, Chunk *c)
             fold_axis(c->y[i], g->h_in, border, t->row, t->out_y, &t->fy);
         }
     }
-}
-
-/* Nothing but the fill is seen there. */
-INLINE int is_fill(const Lane *l, const Chunk *c, int i)
-{
-    return c->place[i] == BEYOND && is_filled(l->border);
 }
 
 INLINE const char *tap_of(const Group *g, const Lane *l, const char *in, const Taps *t, int k,

@@ -41,7 +41,8 @@ static void group_rows(const Group *g, int64_t record, int from, int to)
                 if (copied && l->method != AWARE)
                     continue;
                 const char *in = l->in + row_of(l->rows, record) * l->in_bytes;
-                fetch(l, in, distance, n, &c);
+                if (k == 0 || !is_beside(l, l - 1))
+                    fetch(l, in, distance, n, &c);
                 fold_chunk(g, l->border, &c);
                 char *out = l->out + record * l->out_bytes +
                             ((int64_t)row * g->w_out + first) * l->stride * l->size;
@@ -60,29 +61,21 @@ static void group_rows(const Group *g, int64_t record, int from, int to)
     }
 }
 
-/* Every number is finite, or NaN where NaN means no data. `nan_is_fine` and `worst` are as long as
- * eight pixels, so that the loop over them is one of vectors. */
-static int is_sound(const uint32_t *bits, int64_t n, const int32_t *nan_is_fine, int32_t *worst,
-                    int period)
+/* Every number is finite, or NaN where NaN means no data. A number is bad by as much as its bits are
+ * beyond those of infinity, up to a limit that may differ from channel to channel; limits are as long
+ * as a period of eight pixels, twice, so that the loop over them is one of vectors. */
+static int is_sound(const uint32_t *bits, int64_t n, const uint32_t *limits, int period)
 {
-    const int32_t infinity = 0x7f800000;
-    memset(worst, 0, period * sizeof(int32_t));
+    const uint32_t unsigned_bits = 0x7fffffff, infinity = 0x7f800000;
+    answers bad = answers_of(0);
     int64_t i = 0;
     for (; i + period <= n; i += period)
-        for (int k = 0; k < period; k++) {
-            int32_t b = (int32_t)(bits[i + k] & 0x7fffffff);
-            b = (b > infinity) & nan_is_fine[k] ? 0 : b;
-            worst[k] = b > worst[k] ? b : worst[k];
-        }
-    for (int k = 0; i < n; i++, k++) {
-        int32_t b = (int32_t)(bits[i] & 0x7fffffff);
-        b = (b > infinity) & nan_is_fine[k] ? 0 : b;
-        worst[k] = b > worst[k] ? b : worst[k];
-    }
-    int32_t most = 0;
-    for (int k = 0; k < period; k++)
-        most = worst[k] > most ? worst[k] : most;
-    return most < infinity;
+        for (int k = 0; k < period; k += WIDE)
+            bad |= at_most_uv((load_uv(bits + i + k) & unsigned_bits) - infinity, load_uv(limits + k));
+    int any = bits_of(bad) != 0;
+    for (int k = 0; i < n; i++, k++)
+        any |= (bits[i] & unsigned_bits) - infinity <= limits[k];
+    return !any;
 }
 
 void JOIN(multiaug_warp_, LEVEL)(const Batch *b)
@@ -95,7 +88,9 @@ void JOIN(multiaug_warp_, LEVEL)(const Batch *b)
         const int block = (int)(item % b->blocks);
         for (int k = 0; k < b->n_checks; k++) {
             const Check *check = b->checks + k;
-            int32_t worst[MOST_PERIOD];
+            uint32_t limits[2 * MOST_PERIOD];
+            for (int i = 0; i < 2 * check->period; i++)
+                limits[i] = check->nan_is_fine[i % check->period] ? 0 : 0x7fffff;
             const int64_t from = check->length * block / b->blocks / check->period * check->period;
             const int64_t to = block + 1 == b->blocks
                                    ? check->length
@@ -103,7 +98,7 @@ void JOIN(multiaug_warp_, LEVEL)(const Batch *b)
                                          check->period;
             const int64_t row = row_of(check->rows, record);
             const uint32_t *bits = (const uint32_t *)(check->in + row * check->in_bytes);
-            if (!is_sound(bits + from, to - from, check->nan_is_fine, worst, check->period))
+            if (!is_sound(bits + from, to - from, limits, 2 * check->period))
                 __atomic_store_n(b->suspicious, 1, __ATOMIC_RELAXED);
         }
         for (int k = 0; k < b->n_groups; k++) {
