@@ -9,52 +9,29 @@
 #define BLEND(a, b, c, d, fx, fy) LERP(LERP(a, b, fx), LERP(c, d, fx), fy)
 
 #ifdef __AVX2__
-/* Each tap is a word of three bytes and one that is not looked at; eight pixels are a vector. */
+/* Eight bytes hold two neighbouring taps of a pixel, and two bytes that are not looked at. */
 INLINE int rgb_u8(const uint8_t *in, int64_t W, const Chunk *c, int from, int to, uint8_t *out,
                   int64_t S)
 {
-    (void)S;
-    uint32_t tap[4][CHUNK];
+    uint64_t upper[CHUNK + WIDE], lower[CHUNK + WIDE];
     const int n = to - from;
-    for (int i = 0; i < n; i++) {
-        const uint8_t *p = in + c->index[from + i] * 3;
-        memcpy(tap[0] + i, p, 4);
-        memcpy(tap[1] + i, p + 3, 4);
-        memcpy(tap[2] + i, p + W, 4);
-        memcpy(tap[3] + i, p + W + 3, 4);
-    }
-    const __m256i packed =
-        _mm256_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1, 0, 1, 2, 4, 5, 6,
-                         8, 9, 10, 12, 13, 14, -1, -1, -1, -1);
-    const __m256i byte = _mm256_set1_epi32(255);
-    for (int i = 0; i < n; i += 8) {
-        const f8 fx = wide_f32(c->fx + from + i), fy = wide_f32(c->fy + from + i);
-        __m256i words = _mm256_setzero_si256();
+    for (int i = 0; i < n; i += 4)
+        for (int q = i; q < i + 4; q++) {
+            const uint8_t *p = in + c->index[from + q] * S;
+            memcpy(upper + q, p, 8);
+            memcpy(lower + q, p + W, 8);
+        }
+    for (int i = 0; i < n; i += WIDE) {
+        const fv fx = load_fv(c->fx + from + i), fy = load_fv(c->fy + from + i);
+        uv words = {0}, a[2], b[2];
+        load_apart(upper + i, a);
+        load_apart(lower + i, b);
         for (int k = 0; k < 3; k++) {
-            f8 t[4];
-            for (int q = 0; q < 4; q++) {
-                const __m256i four = _mm256_loadu_si256((const __m256i *)(tap[q] + i));
-                t[q] = (f8)_mm256_cvtepi32_ps(
-                    _mm256_and_si256(_mm256_srli_epi32(four, 8 * k), byte));
-            }
-            const f8 mixed = BLEND(t[0], t[1], t[2], t[3], fx, fy) + BELOW_HALF;
-            words = _mm256_or_si256(words,
-                                    _mm256_slli_epi32(_mm256_cvttps_epi32((__m256)mixed), 8 * k));
+            const fv mixed = BLEND(byte_of(a, k), byte_of(a, k + 3), byte_of(b, k),
+                                   byte_of(b, k + 3), fx, fy);
+            words |= (uv)whole_of(mixed + BELOW_HALF) << 8 * k;
         }
-        words = _mm256_shuffle_epi8(words, packed);
-        const __m128i lower = _mm256_castsi256_si128(words);
-        const __m128i upper = _mm256_extracti128_si256(words, 1);
-        uint8_t *at = out + 3 * (from + i);
-        if (i + 10 <= n) {
-            /* Four bytes of the next two pixels are written again by the next turn. */
-            _mm_storeu_si128((__m128i *)at, lower);
-            _mm_storeu_si128((__m128i *)(at + 12), upper);
-        } else {
-            uint8_t last[28];
-            _mm_storeu_si128((__m128i *)last, lower);
-            _mm_storeu_si128((__m128i *)(last + 12), upper);
-            memcpy(at, last, 3 * (n - i));
-        }
+        put_rgb(out + 3 * (from + i), words, n - i);
     }
     return to;
 }

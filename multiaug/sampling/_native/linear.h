@@ -36,6 +36,28 @@ INLINE void NAME(pixel)(const T *a, const T *b, const T *c, const T *d, float fx
         out[k] = NAME(one)(BLEND((float)a[k], (float)b[k], (float)c[k], (float)d[k], fx, fy));
 }
 
+#ifdef __AVX2__
+/* One channel: neighbouring taps are one word. */
+INLINE void NAME(single)(const T *in, int64_t W, const Chunk *c, int from, int to, T *out)
+{
+    NAME(two) upper[CHUNK + WIDE], lower[CHUNK + WIDE];
+    const int n = to - from;
+    for (int i = 0; i < n; i += 4)
+        for (int q = i; q < i + 4; q++) {
+            const T *p = in + c->index[from + q];
+            memcpy(upper + q, p, sizeof *upper);
+            memcpy(lower + q, p + W, sizeof *lower);
+        }
+    for (int i = 0; i < n; i += WIDE) {
+        fv a[2], b[2];
+        NAME(apart)(upper + i, a);
+        NAME(apart)(lower + i, b);
+        NAME(put_some)(out + from + i, BLEND(a[0], a[1], b[0], b[1], load_fv(c->fx + from + i),
+                                             load_fv(c->fy + from + i)), n - i);
+    }
+}
+#endif
+
 /* Few channels: taps are laid out along the row first, then blended by vectors. */
 INLINE void NAME(thin)(const T *in, int64_t W, const Chunk *c, int from, int to, T *out, int C,
                        int64_t S)
@@ -70,6 +92,12 @@ INLINE void NAME(thin)(const T *in, int64_t W, const Chunk *c, int from, int to,
 INLINE void NAME(between)(const T *in, int64_t W, const Chunk *c, int from, int to, T *out, int C,
                           int64_t S)
 {
+#ifdef __AVX2__
+    if (C == 1 && S == 1) {
+        NAME(single)(in, W, c, from, to, out);
+        return;
+    }
+#endif
     if (C <= 2) {
         NAME(thin)(in, W, c, from, to, out, C, S);
         return;

@@ -52,4 +52,50 @@ INLINE void put16_f32(float *p, fv v, int n) { _mm512_mask_storeu_ps(p, first(n)
 INLINE void put_some8_f32(float *p, f8 v, int n) { _mm256_mask_storeu_ps(p, first(n), (__m256)v); }
 #endif
 
+#ifdef __AVX2__
+typedef uint16_t hv __attribute__((vector_size(2 * WIDE)));
+
+/* A word of two numbers for each pixel: WIDE of the first, of the second; and the first n of WIDE
+ * results. */
+typedef uint16_t two_u8;
+typedef uint32_t two_u16;
+typedef uint64_t two_f32;
+INLINE void apart_u8(const two_u8 *p, fv v[2])
+{
+    hv words;
+    memcpy(&words, p, sizeof words);
+    const uv whole = __builtin_convertvector(words, uv);
+    v[0] = __builtin_convertvector((iv)(whole & 255), fv);
+    v[1] = __builtin_convertvector((iv)(whole >> 8), fv);
+}
+INLINE void apart_u16(const two_u16 *p, fv v[2])
+{
+    const uv words = load_uv(p);
+    v[0] = __builtin_convertvector((iv)(words & 65535), fv);
+    v[1] = __builtin_convertvector((iv)(words >> 16), fv);
+}
+INLINE void apart_f32(const two_f32 *p, fv v[2])
+{
+    uv half[2];
+    load_apart(p, half);
+    v[0] = (fv)half[0], v[1] = (fv)half[1];
+}
+#ifdef __AVX512F__
+#define PUT_SOME(NAME, T)                                                                        \
+    INLINE void put_some_##NAME(T *p, fv v, int n) { put16_##NAME(p, v, n < 16 ? n : 16); }
+#else
+#define PUT_SOME(NAME, T)                                                                        \
+    INLINE void put_some_##NAME(T *p, fv v, int n)                                               \
+    {                                                                                            \
+        T some[8];                                                                               \
+        put8_##NAME(n < 8 ? some : p, v);                                                        \
+        if (n < 8)                                                                               \
+            memcpy(p, some, n * sizeof(T));                                                      \
+    }
+#endif
+PUT_SOME(u8, uint8_t)
+PUT_SOME(u16, uint16_t)
+PUT_SOME(f32, float)
+#endif
+
 #endif

@@ -156,6 +156,56 @@ BY_QUARTERS(low_of, unpacklo)
 BY_QUARTERS(high_of, unpackhi)
 BY_PAIRS(low_pairs, unpacklo)
 BY_PAIRS(high_pairs, unpackhi)
+
+/* ---- numbers of WIDE pixels ---------------------------------------------------------------- */
+
+#define THREE_OF_FOUR _mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1)
+
+#ifdef __AVX512F__
+/* The lower and the upper halves of long words. */
+INLINE void load_apart(const uint64_t *p, uv half[2])
+{
+    const __m512i v = _mm512_loadu_si512(p), w = _mm512_loadu_si512(p + 8);
+    const __m512i lower = (__m512i)(2 * steps());
+    half[0] = (uv)_mm512_permutex2var_epi32(v, lower, w);
+    half[1] = (uv)_mm512_permutex2var_epi32(v, (__m512i)((iv)lower + 1), w);
+}
+INLINE iv whole_of(fv v) { return (iv)_mm512_cvttps_epi32((__m512)v); }
+/* The lower three bytes of each word, of the first n. */
+INLINE void put_rgb(uint8_t *p, uv words, int n)
+{
+    const __m512i packed = _mm512_shuffle_epi8((__m512i)words, _mm512_broadcast_i32x4(THREE_OF_FOUR));
+    const __m512i joined = _mm512_permutexvar_epi32(
+        _mm512_setr_epi32(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 0, 0, 0, 0), packed);
+    const int bytes = n < WIDE ? 3 * n : 3 * WIDE;
+    _mm512_mask_storeu_epi8(p, (1ull << bytes) - 1, joined);
+}
+#else
+INLINE void load_apart(const uint64_t *p, uv half[2])
+{
+    const __m256 v = _mm256_loadu_ps((const float *)p), w = _mm256_loadu_ps((const float *)(p + 4));
+    half[0] = (uv)_mm256_permute4x64_epi64((__m256i)_mm256_shuffle_ps(v, w, 0x88), 0xd8);
+    half[1] = (uv)_mm256_permute4x64_epi64((__m256i)_mm256_shuffle_ps(v, w, 0xdd), 0xd8);
+}
+INLINE iv whole_of(fv v) { return (iv)_mm256_cvttps_epi32((__m256)v); }
+INLINE void put_rgb(uint8_t *p, uv words, int n)
+{
+    const __m256i packed =
+        _mm256_shuffle_epi8((__m256i)words, _mm256_broadcastsi128_si256(THREE_OF_FOUR));
+    uint8_t last[28], *at = n < WIDE + 2 ? last : p;
+    /* Four bytes of the next two pixels are written again by the next turn. */
+    _mm_storeu_si128((__m128i *)at, _mm256_castsi256_si128(packed));
+    _mm_storeu_si128((__m128i *)(at + 12), _mm256_extracti128_si256(packed, 1));
+    if (at == last)
+        memcpy(p, last, 3 * (n < WIDE ? n : WIDE));
+}
+#endif
+
+/* Byte k of eight. */
+INLINE fv byte_of(const uv half[2], int k)
+{
+    return __builtin_convertvector((iv)(half[k / 4] >> 8 * (k % 4) & 255), fv);
+}
 #endif
 
 #endif
