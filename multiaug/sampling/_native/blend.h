@@ -13,7 +13,7 @@
 INLINE int rgb_u8(const uint8_t *in, int64_t W, const Chunk *c, int from, int to, uint8_t *out,
                   int64_t S)
 {
-    uint64_t upper[CHUNK + WIDE], lower[CHUNK + WIDE];
+    uint64_t upper[ROOM] ALIGNED, lower[ROOM] ALIGNED;
     const int n = to - from;
     for (int i = 0; i < n; i += 4)
         for (int q = i; q < i + 4; q++) {
@@ -40,13 +40,15 @@ INLINE int rgb_u8(const uint8_t *in, int64_t W, const Chunk *c, int from, int to
 INLINE int rgb_f32(const float *in, int64_t W, const Chunk *c, int from, int to, float *out, int64_t S)
 {
     for (int i = from; i < to; i += WIDE / 4) {
-        const float *at[WIDE / 4];
+        int64_t at[WIDE / 4];
         for (int q = 0; q < WIDE / 4; q++)
-            at[q] = in + c->index[i + q] * S;
-        const fv mixed = BLEND(quarters(at, 0), quarters(at, S), quarters(at, W),
-                               quarters(at, W + S), spread(c->fx + i), spread(c->fy + i));
-        for (int q = 0; q < WIDE / 4 && q < to - i; q++)
-            put3(out + (i + q) * S, quarter(mixed, q));
+            at[q] = c->index[i + q] * S;
+        const fv mixed = BLEND(quarters(in, at), quarters(in + S, at), quarters(in + W, at),
+                               quarters(in + W + S, at), spread(c->fx + i), spread(c->fy + i));
+        const int last = to - i < WIDE / 4 ? to - i : WIDE / 4;
+        for (int q = 0; q < WIDE / 4; q++)
+            if (q < last)
+                put3(out + (i + q) * S, quarter(mixed, q));
     }
     return to;
 }

@@ -14,42 +14,42 @@ INLINE void turn(fv v[4])
     v[2] = low_pairs(b, d), v[3] = high_pairs(b, d);
 }
 
-/* Planes of the four numbers that stand at each index. */
-INLINE void fours(const float *in, const int32_t *index, int64_t S, fv v[4])
-{
-    for (int k = 0; k < 4; k++) {
-        const float *at[WIDE / 4];
-        for (int q = 0; q < WIDE / 4; q++)
-            at[q] = in + index[k + 4 * q] * S;
-        v[k] = quarters(at, 0);
-    }
-    turn(v);
-}
-
 /* The first three numbers of each fourth pixel, of the first n. */
 INLINE void put_threes(float *out, int64_t S, const fv v[4], int n)
 {
-    for (int k = 0; k < WIDE && k < n; k++)
-        put3(out + k * S, quarter(v[k % 4], k / 4));
+    if (n >= WIDE)
+        for (int k = 0; k < WIDE; k++)
+            put3(out + k * S, quarter(v[k % 4], k / 4));
+    else
+        for (int q = 0; 4 * q < n; q++)
+            for (int k = 0; k < 4 && 4 * q + k < n; k++)
+                memcpy(out + (4 * q + k) * S, (const float *)(v + k) + 4 * q, 3 * sizeof(float));
 }
 #endif
 
 /* The taps of a chunk by channel; not a number where there is nothing. */
 typedef struct {
-    float value[4][MOST_AWARE][CHUNK + WIDE];
+    float value[4][MOST_AWARE][ROOM];
     float column[2][CHUNK], row[2][CHUNK]; /* of the taps */
     float fx[CHUNK], fy[CHUNK];
-} Planes;
+} ALIGNED Planes;
 
-typedef float Plane[CHUNK + WIDE];
+typedef float Plane[ROOM] ALIGNED;
+
+/* The same number for a run of pixels. */
+INLINE void put_all(float *plane, int from, int to, float number)
+{
+    for (int i = from; i < to; i++)
+        plane[i] = number;
+}
 
 INLINE void lay_out_channels(const Group *g, const Lane *l, const float *in, const Chunk *c, int n,
                              Planes *p, int C)
 {
     const int64_t S = l->stride, W = g->w_in * S;
-    memcpy(p->fx, c->fx, sizeof p->fx);
-    memcpy(p->fy, c->fy, sizeof p->fy);
     for (int i = 0; i < n; i += WIDE) {
+        store_fv(p->fx + i, load_fv(c->fx + i));
+        store_fv(p->fy + i, load_fv(c->fy + i));
         const fv x = floor_of(load_fv(c->x + i)), y = floor_of(load_fv(c->y + i));
         store_fv(p->column[0] + i, x);
         store_fv(p->column[1] + i, x + 1);
@@ -60,13 +60,21 @@ INLINE void lay_out_channels(const Group *g, const Lane *l, const float *in, con
         int i = r->from;
 #ifdef __AVX2__
         /* What is read and written behind the run is never looked at, or written again. */
-        for (; C == 3 && i < r->to && r->place <= EXACT; i += WIDE)
-            for (int t = 0; t < 4; t++) {
-                fv v[4];
-                fours(in + (t & 1 ? S : 0) + (t & 2 ? W : 0), c->index + i, S, v);
-                for (int k = 0; k < 3; k++)
-                    store_fv(p->value[t][k] + i, v[k]);
+        for (; C == 3 && i < r->to && r->place <= EXACT; i += WIDE) {
+            fv v[4][4];
+            for (int k = 0; k < 4; k++) {
+                int64_t at[WIDE / 4];
+                for (int q = 0; q < WIDE / 4; q++)
+                    at[q] = c->index[i + k + 4 * q] * S;
+                for (int t = 0; t < 4; t++)
+                    v[t][k] = quarters(in + (t & 1 ? S : 0) + (t & 2 ? W : 0), at);
             }
+            for (int t = 0; t < 4; t++) {
+                turn(v[t]);
+                for (int k = 0; k < 3; k++)
+                    store_fv(p->value[t][k] + i, v[t][k]);
+            }
+        }
 #endif
         for (; i < r->to && r->place <= EXACT; i++) {
             const float *at = in + c->index[i] * S;
@@ -77,17 +85,23 @@ INLINE void lay_out_channels(const Group *g, const Lane *l, const float *in, con
                 p->value[3][k][i] = at[k + W + S];
             }
         }
+        if (r->place == BEYOND && is_filled(l->border)) {
+            for (int t = 0; t < 4; t++)
+                for (int q = 0; q < C; q++)
+                    put_all(p->value[t][q], i, r->to, ((const float *)l->fill)[q]);
+            put_all(p->fx, i, r->to, 0);
+            put_all(p->fy, i, r->to, 0);
+            continue;
+        }
         for (; i < r->to; i++) {
             const Taps *t = c->taps + i;
-            const int beyond = r->place == BEYOND && is_filled(l->border);
             for (int k = 0; k < 4; k++) {
-                const char *at =
-                    beyond ? l->fill : tap_of(g, l, (const char *)in, t, k, sizeof(float));
+                const float *at = (const float *)tap_of(g, l, (const char *)in, t, k, sizeof(float));
                 for (int q = 0; q < C; q++)
-                    p->value[k][q][i] = ((const float *)at)[q];
+                    p->value[k][q][i] = at[q];
             }
-            p->fx[i] = beyond ? 0 : t->fx, p->fy[i] = beyond ? 0 : t->fy;
-            for (int k = 0; k < 2 && !beyond; k++)
+            p->fx[i] = t->fx, p->fy[i] = t->fy;
+            for (int k = 0; k < 2; k++)
                 p->column[k][i] = t->column[k], p->row[k][i] = t->row[k];
         }
     }

@@ -40,7 +40,7 @@ INLINE void NAME(pixel)(const T *a, const T *b, const T *c, const T *d, float fx
 /* One channel: neighbouring taps are one word. */
 INLINE void NAME(single)(const T *in, int64_t W, const Chunk *c, int from, int to, T *out)
 {
-    NAME(two) upper[CHUNK + WIDE], lower[CHUNK + WIDE];
+    NAME(two) upper[ROOM] ALIGNED, lower[ROOM] ALIGNED;
     const int n = to - from;
     for (int i = 0; i < n; i += 4)
         for (int q = i; q < i + 4; q++) {

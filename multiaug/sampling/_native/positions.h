@@ -6,8 +6,8 @@
 #include "widest.h"
 
 /* Pixels of a row at a time: their positions, and four taps of eight channels, stay in the first-
- * level cache. */
-enum { CHUNK = 128 };
+ * level cache. And room for a whole vector behind the last one. */
+enum { CHUNK = 128, ROOM = CHUNK + 16 };
 
 /* What a row so far below reads is fetched from memory while this one is sampled. */
 enum { ROWS_AHEAD = 4 };
@@ -29,14 +29,14 @@ typedef struct {
 /* Where the pixels of a chunk are read. Arrays are worked on by whole vectors, from any pixel on: what
  * stands behind its pixels is not looked at, but indices there can be read. */
 typedef struct {
-    float x[CHUNK + WIDE], y[CHUNK + WIDE]; /* positions in pixels of the source */
-    float fx[CHUNK + WIDE], fy[CHUNK + WIDE];
-    int32_t index[CHUNK + WIDE]; /* of the upper left tap; that of the first pixel at a border */
+    float x[ROOM], y[ROOM]; /* positions in pixels of the source */
+    float fx[ROOM], fy[ROOM];
+    int32_t index[ROOM]; /* of the upper left tap; that of the first pixel at a border */
     Run runs[CHUNK];             /* neighbours of one place */
     int n_runs;
     int folded; /* the border that `taps` are of; -1 for none */
     Taps taps[CHUNK]; /* of pixels at a border */
-} Chunk;
+} ALIGNED Chunk;
 
 /* Inside, with four taps; on a pixel centre; near or over the edge; where no tap is inside. */
 enum { BETWEEN, EXACT, BORDER, BEYOND };
@@ -170,7 +170,9 @@ INLINE int is_beside(const Lane *a, const Lane *b)
 static void fetch(const Lane *l, const char *in, int64_t distance, int n, const Chunk *c)
 {
     const int64_t pixel = (int64_t)l->stride * l->size;
-    const int step = pixel < 3 ? 4 : pixel < 16 ? 2 : 1;
+    /* Pixels from line to line: those of a row follow one another, other rows are other lines. */
+    const float lines = most(fabsf(c->x[n - 1] - c->x[0]) * pixel / 64, fabsf(c->y[n - 1] - c->y[0]));
+    const int step = most(pixel < 3 ? 4 : pixel < 16 ? 2 : 1, least(n / lines, 16));
     /* Pixels longer than a line are read in order. */
     for (int i = 0; i < n && pixel <= 64; i += step)
         __builtin_prefetch((const char *)((uintptr_t)in + (c->index[i] + distance) * pixel));

@@ -22,6 +22,9 @@ typedef uint32_t uv __attribute__((vector_size(32)));
 typedef i8 answers;
 #endif
 
+/* Vectors of an array that begins where a line of the cache does lie in one line each. */
+#define ALIGNED __attribute__((aligned(64)))
+
 INLINE fv load_fv(const float *p) { fv v; memcpy(&v, p, sizeof v); return v; }
 INLINE iv load_iv(const int32_t *p) { iv v; memcpy(&v, p, sizeof v); return v; }
 INLINE uv load_uv(const uint32_t *p) { uv v; memcpy(&v, p, sizeof v); return v; }
@@ -109,10 +112,10 @@ INLINE __m128 four_at(const float *p) { return _mm_loadu_ps(p); }
     INLINE fv name(fv a, fv b) { return (fv)_mm512_##how##_ps((__m512)a, (__m512)b); }
 #define BY_PAIRS(name, how)                                                                      \
     INLINE fv name(fv a, fv b) { return (fv)_mm512_##how##_pd((__m512d)a, (__m512d)b); }
-INLINE fv quarters(const float *const at[4], int64_t k)
+INLINE fv quarters(const float *p, const int64_t at[4])
 {
-    const __m256 a = _mm256_insertf128_ps(_mm256_castps128_ps256(four_at(at[0] + k)), four_at(at[1] + k), 1);
-    const __m256 b = _mm256_insertf128_ps(_mm256_castps128_ps256(four_at(at[2] + k)), four_at(at[3] + k), 1);
+    const __m256 a = _mm256_insertf128_ps(_mm256_castps128_ps256(four_at(p + at[0])), four_at(p + at[1]), 1);
+    const __m256 b = _mm256_insertf128_ps(_mm256_castps128_ps256(four_at(p + at[2])), four_at(p + at[3]), 1);
     return (fv)_mm512_insertf32x8(_mm512_castps256_ps512(a), b, 1);
 }
 /* Each of four numbers four times. */
@@ -132,9 +135,9 @@ INLINE void put3(float *p, __m128 v) { _mm_mask_storeu_ps(p, 7, v); }
     INLINE fv name(fv a, fv b) { return (fv)_mm256_##how##_ps((__m256)a, (__m256)b); }
 #define BY_PAIRS(name, how)                                                                      \
     INLINE fv name(fv a, fv b) { return (fv)_mm256_##how##_pd((__m256d)a, (__m256d)b); }
-INLINE fv quarters(const float *const at[2], int64_t k)
+INLINE fv quarters(const float *p, const int64_t at[2])
 {
-    return (fv)_mm256_insertf128_ps(_mm256_castps128_ps256(four_at(at[0] + k)), four_at(at[1] + k), 1);
+    return (fv)_mm256_insertf128_ps(_mm256_castps128_ps256(four_at(p + at[0])), four_at(p + at[1]), 1);
 }
 INLINE fv spread(const float *p)
 {
