@@ -39,18 +39,17 @@ INLINE int rgb_u8(const uint8_t *in, int64_t W, const Chunk *c, int from, int to
 /* A pixel is a quarter of a vector, whose last number is not written. */
 INLINE int rgb_f32(const float *in, int64_t W, const Chunk *c, int from, int to, float *out, int64_t S)
 {
-    for (int i = from; i < to; i += WIDE / 4) {
+    int i = from;
+    for (; i + WIDE / 4 <= to; i += WIDE / 4) {
         int64_t at[WIDE / 4];
         for (int q = 0; q < WIDE / 4; q++)
             at[q] = c->index[i + q] * S;
         const fv mixed = BLEND(quarters(in, at), quarters(in + S, at), quarters(in + W, at),
                                quarters(in + W + S, at), spread(c->fx + i), spread(c->fy + i));
-        const int last = to - i < WIDE / 4 ? to - i : WIDE / 4;
         for (int q = 0; q < WIDE / 4; q++)
-            if (q < last)
-                put3(out + (i + q) * S, quarter(mixed, q));
+            put3(out + (i + q) * S, quarter(mixed, q), q + 1 < WIDE / 4);
     }
-    return to;
+    return i;
 }
 #endif
 

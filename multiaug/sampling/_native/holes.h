@@ -19,7 +19,7 @@ INLINE void put_threes(float *out, int64_t S, const fv v[4], int n)
 {
     if (n >= WIDE)
         for (int k = 0; k < WIDE; k++)
-            put3(out + k * S, quarter(v[k % 4], k / 4));
+            put3(out + k * S, quarter(v[k % 4], k / 4), k + 1 < WIDE);
     else
         for (int q = 0; 4 * q < n; q++)
             for (int k = 0; k < 4 && 4 * q + k < n; k++)

@@ -105,6 +105,21 @@ INLINE fv least_of(fv a, fv b) { return where8(a < b, a, b); }
 #ifdef __AVX2__
 /* ---- what a vector consists of: quarters of a zmm or halves of a ymm register ---------------- */
 
+/* Three of four numbers. A mask only where another pixel follows: compilers join it to taking a
+ * quarter of a vector, in an instruction that asks for the fourth number's page all the same. */
+INLINE void put3(float *p, __m128 v, int followed)
+{
+#ifdef __AVX512F__
+    if (followed) {
+        _mm_mask_storeu_ps(p, 7, v);
+        return;
+    }
+#endif
+    (void)followed;
+    _mm_storel_pi((__m64 *)p, v);
+    _mm_store_ss(p + 2, _mm_movehl_ps(v, v));
+}
+
 INLINE __m128 four_at(const float *p) { return _mm_loadu_ps(p); }
 
 #ifdef __AVX512F__
@@ -129,7 +144,6 @@ INLINE __m128 quarter(fv v, int k)
     const __m256 half = k & 2 ? _mm512_extractf32x8_ps((__m512)v, 1) : _mm512_castps512_ps256((__m512)v);
     return k & 1 ? _mm256_extractf128_ps(half, 1) : _mm256_castps256_ps128(half);
 }
-INLINE void put3(float *p, __m128 v) { _mm_mask_storeu_ps(p, 7, v); }
 #else
 #define BY_QUARTERS(name, how)                                                                   \
     INLINE fv name(fv a, fv b) { return (fv)_mm256_##how##_ps((__m256)a, (__m256)b); }
@@ -147,11 +161,6 @@ INLINE fv spread(const float *p)
 INLINE __m128 quarter(fv v, int k)
 {
     return k ? _mm256_extractf128_ps((__m256)v, 1) : _mm256_castps256_ps128((__m256)v);
-}
-INLINE void put3(float *p, __m128 v)
-{
-    _mm_storel_pi((__m64 *)p, v);
-    _mm_store_ss(p + 2, _mm_movehl_ps(v, v));
 }
 #endif
 
