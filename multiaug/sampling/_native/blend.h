@@ -5,6 +5,9 @@
 #include "masked.h"
 #include "positions.h"
 
+/* A line of the cache, and about what the cache of a core holds, in bytes. */
+enum { LINE = 64, CACHED = 1 << 20 };
+
 #define LERP(a, b, f) ((a) + ((b) - (a)) * (f))
 #define BLEND(a, b, c, d, fx, fy) LERP(LERP(a, b, fx), LERP(c, d, fx), fy)
 

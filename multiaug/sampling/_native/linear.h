@@ -2,20 +2,27 @@
 
 /* One pixel of C channels from four taps. Without masks, vectors overlap instead of leaving a rest. */
 INLINE void NAME(pixel)(const T *a, const T *b, const T *c, const T *d, float fx, float fy, T *out,
-                        int C)
+                        int C, int by_lines)
 {
 #ifdef __AVX512F__
     for (int k = 0; k < C; k += 16) {
         const int n = C - k < 16 ? C - k : 16;
-        if (n > 8)
-            NAME(put16)(out + k, BLEND(NAME(some16)(a + k, n), NAME(some16)(b + k, n),
-                                       NAME(some16)(c + k, n), NAME(some16)(d + k, n), fx, fy), n);
-        else
-            NAME(put_some8)(out + k, BLEND(NAME(some8)(a + k, n), NAME(some8)(b + k, n),
-                                           NAME(some8)(c + k, n), NAME(some8)(d + k, n), fx, fy), n);
+        if (n > 8) {
+            const fv mixed = BLEND(NAME(some16)(a + k, n), NAME(some16)(b + k, n),
+                                   NAME(some16)(c + k, n), NAME(some16)(d + k, n), fx, fy);
+            if (by_lines)
+                NAME(stream)(out + k, mixed);
+            else
+                NAME(put16)(out + k, mixed, n);
+        } else {
+            const f8 mixed = BLEND(NAME(some8)(a + k, n), NAME(some8)(b + k, n),
+                                   NAME(some8)(c + k, n), NAME(some8)(d + k, n), fx, fy);
+            NAME(put_some8)(out + k, mixed, n);
+        }
     }
     return;
 #endif
+    (void)by_lines;
     if (C >= 8) {
         for (int k = 0;; k = k + 16 <= C ? k + 8 : C - 8) {
             NAME(put8)(out + k, BLEND(NAME(wide)(a + k), NAME(wide)(b + k), NAME(wide)(c + k),
@@ -90,7 +97,7 @@ INLINE void NAME(thin)(const T *in, int64_t W, const Chunk *c, int from, int to,
 
 /* Pixels from .. to, all of them between four pixels of the picture. */
 INLINE void NAME(between)(const T *in, int64_t W, const Chunk *c, int from, int to, T *out, int C,
-                          int64_t S)
+                          int64_t S, int by_lines)
 {
 #ifdef __AVX2__
     if (C == 1 && S == 1) {
@@ -117,16 +124,21 @@ INLINE void NAME(between)(const T *in, int64_t W, const Chunk *c, int from, int 
     }
     for (; i < to; i++) {
         const T *p = in + c->index[i] * S;
-        NAME(pixel)(p, p + S, p + W, p + W + S, c->fx[i], c->fy[i], out + i * S, C);
+        NAME(pixel)(p, p + S, p + W, p + W + S, c->fx[i], c->fy[i], out + i * S, C,
+                    by_lines);
     }
 }
 
 INLINE void NAME(row)(const Group *g, const Lane *l, const T *in, const Chunk *c, T *out, int C,
                       int64_t S)
 {
+    /* Pixels of whole lines, of pictures that no cache holds, are written past the caches: lines
+     * need not be read first. */
+    const int by_lines = sizeof(T) * C % LINE == 0 && sizeof(T) == sizeof(float) && S == C &&
+                         (uintptr_t)out % LINE == 0 && l->out_bytes > CACHED;
     for (const Run *r = c->runs; r < c->runs + c->n_runs; r++) {
         if (r->place == BETWEEN) {
-            NAME(between)(in, g->w_in * S, c, r->from, r->to, out, C, S);
+            NAME(between)(in, g->w_in * S, c, r->from, r->to, out, C, S, by_lines);
         } else if (r->place == EXACT) {
             for (int i = r->from; i < r->to; i++)
                 memcpy(out + i * S, in + c->index[i] * S, C * sizeof(T));
@@ -142,7 +154,8 @@ INLINE void NAME(row)(const Group *g, const Lane *l, const T *in, const Chunk *c
                 if (t->fx == 0 && t->fy == 0)
                     memcpy(out + i * S, p[0], C * sizeof(T));
                 else
-                    NAME(pixel)(p[0], p[1], p[2], p[3], t->fx, t->fy, out + i * S, C);
+                    NAME(pixel)(p[0], p[1], p[2], p[3], t->fx, t->fy, out + i * S, C,
+                                by_lines);
             }
         }
     }

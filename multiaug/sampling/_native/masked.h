@@ -49,6 +49,9 @@ INLINE void put_some8_u16(uint16_t *p, f8 v, int n)
 INLINE fv some16_f32(const float *p, int n) { return (fv)_mm512_maskz_loadu_ps(first(n), p); }
 INLINE f8 some8_f32(const float *p, int n) { return (f8)_mm256_maskz_loadu_ps(first(n), p); }
 INLINE void put16_f32(float *p, fv v, int n) { _mm512_mask_storeu_ps(p, first(n), (__m512)v); }
+INLINE void stream_u8(uint8_t *p, fv v) { put16_u8(p, v, 16); }
+INLINE void stream_u16(uint16_t *p, fv v) { put16_u16(p, v, 16); }
+INLINE void stream_f32(float *p, fv v) { _mm512_stream_ps(p, (__m512)v); }
 INLINE void put_some8_f32(float *p, f8 v, int n) { _mm256_mask_storeu_ps(p, first(n), (__m256)v); }
 #endif
 

@@ -83,7 +83,7 @@ void JOIN(multiaug_warp_, LEVEL)(const Batch *b)
     for (;;) {
         const int64_t item = __atomic_fetch_add(b->next, 1, __ATOMIC_RELAXED);
         if (item >= b->n_records * b->blocks)
-            return;
+            break;
         const int64_t record = item / b->blocks;
         const int block = (int)(item % b->blocks);
         for (int k = 0; k < b->n_checks; k++) {
@@ -107,4 +107,8 @@ void JOIN(multiaug_warp_, LEVEL)(const Batch *b)
                        (int)((int64_t)g->h_out * (block + 1) / b->blocks));
         }
     }
+#ifdef __AVX512F__
+    /* What was written past the caches is there for all threads. */
+    _mm_sfence();
+#endif
 }
