@@ -1,0 +1,258 @@
+/* Where the pixels of a row are read. */
+#ifndef MULTIAUG_POSITIONS_H
+#define MULTIAUG_POSITIONS_H
+
+#include "warp.h"
+#include "widest.h"
+
+/* Pixels of a row at a time: their positions, and four taps of eight channels, stay in the first-
+ * level cache. And room for a whole vector behind the last one. */
+enum { CHUNK = 128, ROOM = CHUNK + 16 };
+
+/* What a row so far below reads is fetched from memory while this one is sampled. */
+enum { ROWS_AHEAD = 4 };
+
+static const float FAR = 1e12f, LOST = 1e9f, HORIZON = 1e-5f;
+static const float HALF = 0.5f - 1e-6f;
+
+/* The four taps of a pixel at or beyond a border. */
+typedef struct {
+    int32_t column[2], row[2];
+    int out_x[2], out_y[2];
+    float fx, fy;
+} Taps;
+
+typedef struct {
+    int from, to, place;
+} Run;
+
+/* Where the pixels of a chunk are read. Arrays are worked on by whole vectors, from any pixel on: what
+ * stands behind its pixels is not looked at, but indices there can be read. */
+typedef struct {
+    float x[ROOM], y[ROOM]; /* positions in pixels of the source */
+    float fx[ROOM], fy[ROOM];
+    int32_t index[ROOM]; /* of the upper left tap; that of the first pixel at a border */
+    Run runs[CHUNK];             /* neighbours of one place */
+    int n_runs;
+    int folded; /* the border that `taps` are of; -1 for none */
+    Taps taps[CHUNK]; /* of pixels at a border */
+} ALIGNED Chunk;
+
+/* Inside, with four taps; on a pixel centre; near or over the edge; where no tap is inside. */
+enum { BETWEEN, EXACT, BORDER, BEYOND };
+
+/* Where a record stands that is read for another. */
+INLINE int64_t row_of(const int64_t *rows, int64_t record) { return rows ? rows[record] : record; }
+
+/* Its positions are in `field`, and not from `maps`. */
+INLINE int is_displaced(const Group *g, int64_t record)
+{
+    return g->displaced && g->displaced[record];
+}
+
+/* ---- positions ------------------------------------------------------------------------- */
+
+static void positions(const Group *g, int64_t record, int row, int first, int n,
+                      Chunk *restrict c)
+{
+    if (is_displaced(g, record)) {
+        const float *at = g->field + record * 2 * g->plane + (int64_t)row * g->w_out + first;
+        memcpy(c->x, at, n * sizeof(float));
+        memcpy(c->y, at + g->plane, n * sizeof(float));
+        return;
+    }
+    float m[9];
+    memcpy(m, g->maps + 9 * record, sizeof m);
+    const float cx_in = (g->w_in - 1) * 0.5f, cy_in = (g->h_in - 1) * 0.5f;
+    const float left = first - (g->w_out - 1) * 0.5f, y = row - (g->h_out - 1) * 0.5f;
+    for (int i = 0; i < n; i += WIDE) {
+        const fv x = left + __builtin_convertvector(steps() + i, fv);
+        fv u = m[0] * x + m[1] * y + m[2], v = m[3] * x + m[4] * y + m[5];
+        if (!g->affine) {
+            const float b = m[7] * y;
+            const fv a = m[6] * x, size = absolute(a) + fabsf(b) + fabsf(m[8]);
+            const fv w = a + b + m[8];
+            const answers seen = less(HORIZON * size, w);
+            const fv divisor = where(seen, w, all_of(1));
+            u = where(seen, u / divisor, all_of(FAR));
+            v = where(seen, v / divisor, all_of(FAR));
+        }
+        store_fv(c->x + i, u + cx_in);
+        store_fv(c->y + i, v + cy_in);
+    }
+}
+
+/* Neighbours of one place, from two bits of each pixel's. */
+static void find_runs(const uint64_t *outside, const uint64_t *second, int n, Chunk *c)
+{
+    c->n_runs = 0;
+    for (int from = 0, to = 0; from < n; from = to) {
+        const uint64_t is_outside = outside[from / 64] >> from % 64 & 1;
+        const uint64_t is_second = second[from / 64] >> from % 64 & 1;
+        for (;;) {
+            const uint64_t other = (outside[to / 64] ^ -is_outside) | (second[to / 64] ^ -is_second);
+            if (other >> to % 64) {
+                to += __builtin_ctzll(other >> to % 64);
+                break;
+            }
+            to += 64 - to % 64;
+            if (to >= n)
+                break;
+        }
+        to = to < n ? to : n;
+        c->runs[c->n_runs++] = (Run){from, to, (int)(2 * is_outside + is_second)};
+    }
+}
+
+static void locate(const Group *g, int n, Chunk *restrict c)
+{
+    const float right = g->w_in - 1, bottom = g->h_in - 1;
+    const fv none = {0}, ends_x = all_of(right), ends_y = all_of(bottom);
+    const int32_t width = g->w_in;
+    /* Wide loads may read one pixel too many: not behind the picture. */
+    const iv last = (iv){0} + ((g->h_in - 2) * width + width - 2);
+    uint64_t outside[CHUNK / 64] = {0}, second[CHUNK / 64] = {0};
+    int i = 0;
+    for (; i < n; i += WIDE) {
+        const fv x = load_fv(c->x + i), y = load_fv(c->y + i);
+        /* Clipped this way round, NaN becomes 0. */
+        const fv px = least_of(most_of(x, none), ends_x), py = least_of(most_of(y, none), ends_y);
+        const iv ix = __builtin_convertvector(px, iv), iy = __builtin_convertvector(py, iv);
+        const fv fx = px - __builtin_convertvector(ix, fv);
+        const fv fy = py - __builtin_convertvector(iy, fv);
+        const iv index = iy * width + ix;
+        const answers inside = same(px, x) & same(py, y) & less(px, ends_x) & less(py, ends_y) &
+                               less_iv(index, last);
+        const answers exact = same(fx, none) & same(fy, none);
+        const answers beyond = ~(less(all_of(-1), x) & less(x, ends_x + 1) & less(all_of(-1), y) &
+                                 less(y, ends_y + 1));
+        store_fv(c->fx + i, fx);
+        store_fv(c->fy + i, fy);
+        store_iv(c->index + i, where_iv(inside, index, (iv){0}));
+        outside[i / 64] |= (uint64_t)bits_of(~inside) << i % 64;
+        second[i / 64] |= (uint64_t)bits_of((inside & exact) | (~inside & beyond)) << i % 64;
+    }
+    store_iv(c->index + i, (iv){0});
+    c->folded = -1;
+    find_runs(outside, second, n, c);
+}
+
+/* How far, in pixels of the source, a row some rows below reads from this one. */
+static int64_t distance_below(const Group *g, int64_t record, int row, int first, int n,
+                              const Chunk *c)
+{
+    float dx, dy;
+    if (is_displaced(g, record)) {
+        if (row + ROWS_AHEAD >= g->h_out)
+            return 0;
+        const float *at = g->field + record * 2 * g->plane +
+                          (int64_t)(row + ROWS_AHEAD) * g->w_out + first + n / 2;
+        dx = at[0] - c->x[n / 2], dy = at[g->plane] - c->y[n / 2];
+    } else {
+        const float *m = g->maps + 9 * record;
+        dx = ROWS_AHEAD * m[1], dy = ROWS_AHEAD * m[4];
+    }
+    if (!(fabsf(dx) < g->w_in && fabsf(dy) < g->h_in))
+        return 0;
+    return (int64_t)floorf(dy) * g->w_in + (int64_t)floorf(dx);
+}
+
+/* Channels of the same pixels, which are fetched with the others. */
+INLINE int is_beside(const Lane *a, const Lane *b)
+{
+    const int64_t apart = (int64_t)((uintptr_t)a->in - (uintptr_t)b->in);
+    const int64_t pixel = (int64_t)a->stride * a->size;
+    return -pixel < apart && apart < pixel && a->in_bytes == b->in_bytes;
+}
+
+/* A turned row reads its source across the lines of the cache, in an order that no hardware
+ * foresees. Pictures that are not in the second-level cache wait a third of the time for it. */
+static void fetch(const Lane *l, const char *in, int64_t distance, int n, const Chunk *c)
+{
+    const int64_t pixel = (int64_t)l->stride * l->size;
+    /* Pixels from line to line: those of a row follow one another, other rows are other lines. */
+    const float lines = most(fabsf(c->x[n - 1] - c->x[0]) * pixel / 64, fabsf(c->y[n - 1] - c->y[0]));
+    const int step = most(pixel < 3 ? 4 : pixel < 16 ? 2 : 1, least(n / lines, 16));
+    /* Pixels longer than a line are read in order. */
+    for (int i = 0; i < n && pixel <= 64; i += step)
+        __builtin_prefetch((const char *)((uintptr_t)in + (c->index[i] + distance) * pixel));
+}
+
+/* What lies outside is the fill. */
+INLINE int is_filled(int border) { return border == CONSTANT || border == CONSTANT_HARD; }
+
+/* The position inside the picture, or on its rim, that stands for c. */
+static float fold(float c, int size, int border)
+{
+    if (isnan(c))
+        c = FAR;
+    if (border == CONSTANT)
+        return least(most(c, -1), size);
+    if (border == CONSTANT_HARD)
+        return c >= 0 && c <= size - 1 ? c : -1;
+    if (border == WRAP_CLASSIC) {
+        const float period = size > 1 ? size - 1 : 1;
+        if (c < 0)
+            c += period * (floorf(-c / period) + 1);
+        else if (c > period)
+            c -= period * floorf(c / period);
+    }
+    if (border == WRAP) {
+        c -= size * floorf(c / size);
+        return least(most(c, 0), size);
+    }
+    if (border == REFLECT) {
+        c -= 2 * size * floorf((c + 0.5f) / (2 * size));
+        if (c > size - 0.5f)
+            c = 2 * size - 1 - c;
+    }
+    if (border == MIRROR) {
+        const float period = size > 1 ? 2 * size - 2 : 1;
+        c -= period * floorf(c / period);
+        c = least(c, period - c);
+    }
+    return least(most(c, 0), size - 1);
+}
+
+static void fold_axis(float c, int size, int border, int32_t *index, int *out, float *fraction)
+{
+    c = fold(c, size, border);
+    const float whole = floorf(c);
+    *fraction = c - whole;
+    for (int t = 0; t < 2; t++) {
+        /* A tap without weight must not be seen, whatever stands there. */
+        int32_t i = (int32_t)whole + (*fraction > 0 ? t : 0);
+        out[t] = is_filled(border) && (i < 0 || i >= size);
+        if (border == WRAP && i >= size)
+            i -= size;
+        index[t] = i < 0 ? 0 : i >= size ? size - 1 : i;
+    }
+}
+
+/* Taps of the pixels at a border, shared by all lanes of that border. */
+static void fold_chunk(const Group *g, int border, Chunk *c)
+{
+    if (c->folded == border)
+        return;
+    c->folded = border;
+    for (const Run *r = c->runs; r < c->runs + c->n_runs; r++) {
+        if (r->place < BORDER || (is_filled(border) && r->place == BEYOND))
+            continue;
+        for (int i = r->from; i < r->to; i++) {
+            Taps *t = c->taps + i;
+            fold_axis(c->x[i], g->w_in, border, t->column, t->out_x, &t->fx);
+            fold_axis(c->y[i], g->h_in, border, t->row, t->out_y, &t->fy);
+        }
+    }
+}
+
+INLINE const char *tap_of(const Group *g, const Lane *l, const char *in, const Taps *t, int k,
+                          int size)
+{
+    const int right = k & 1, lower = k >> 1;
+    if (t->out_x[right] | t->out_y[lower])
+        return l->fill;
+    return in + ((int64_t)t->row[lower] * g->w_in + t->column[right]) * l->stride * size;
+}
+
+#endif
