@@ -1,8 +1,9 @@
 """Batches on CPUs, sampled in C: straight from the caller's arrays into the results.
 
 The geometry of a block of records is computed in JAX, in blocks of a fixed size, so that a record
-gets the same bits in batches of every size. Where all maps are matrices and no photometric
-transform runs, that is all; else fields and photometry are computed part by part, in JAX.
+gets the same bits in batches of every size, and the numbers of photometric steps with it. Where all
+maps are matrices and all steps run in C, that is all; else fields, and what C cannot do to values,
+are computed part by part, in JAX.
 """
 
 from __future__ import annotations
@@ -17,17 +18,10 @@ import jax
 import numpy as np
 
 from .._machine import core_count
-from ..sampling import (
-    Bound,
-    Compiled,
-    can_check,
-    compiled,
-    count_levels,
-    recolour,
-)
+from ..sampling import Bound, Compiled, can_check, compiled
 from ..transforms import Transform
 from ..typing import Array, NDArray
-from ._blocks import BLOCK, Recent, cut, part_length, program_key, whole_block
+from ._blocks import BLOCK, Recent, cut, fitting, part_length, program_key, whole_block
 from ._params import RecordParams
 from ._rows import Rows
 from ._run import prepare
@@ -35,10 +29,9 @@ from ._scratch import Scratch, in_place
 from ._stages import (
     Pictures,
     Planned,
-    counted_entries,
     finish_records,
     plan_records,
-    recolour_records,
+    recolourings_of,
     shapes_of,
     tables_of,
 )
@@ -91,9 +84,7 @@ class _Work:
         pictures: what the records hold.
         sampled: what the kernel makes of one record.
         results: what comes of one record.
-        touched: results that are changed after they were sampled.
-        counted: of which the levels are counted, to be changed level by level in C. None where
-            they are changed in JAX.
+        touched: results that are changed in JAX after they were sampled.
     """
 
     def __init__(
@@ -103,15 +94,10 @@ class _Work:
         sampled: Mapping[str, jax.ShapeDtypeStruct],
         results: Mapping[str, jax.ShapeDtypeStruct],
         touched: frozenset[str],
-        counted: frozenset[str] | None,
     ) -> None:
         self.kernel, self.pictures = kernel, pictures
         self.sampled, self.results = sampled, results
-        self._touched, self._counted = touched, counted
-        # Where pixels keep their dtype, they get their new values in place.
-        self._aside = {
-            n for n in touched if counted is None or results[n].dtype != sampled[n].dtype
-        }
+        self._touched = touched
         self._by_part = kernel.dense or bool(touched)
         self._idle: list[Scratch] = []
         self._compiled = False
@@ -129,7 +115,7 @@ class _Work:
         pictures: Mapping[str, NDArray | Rows],
     ) -> list[_Block]:
         """A batch in blocks; ``rest`` are the entries that are no pictures."""
-        length = part_length(pictures) if self._by_part else BLOCK
+        length = self._length(pictures)
         size, blocks = len(params.key), []
         for begin in range(0, size, BLOCK):
             end = min(begin + BLOCK, size)
@@ -194,19 +180,19 @@ class _Work:
         threads: int,
     ) -> Bound:
         """Write the tables of some records, and make their pictures ready to be sampled."""
-        geometry, tables = planned
         size = span.stop - span.start
-        for name, table in tables.items():
+        for name, table in planned.tables.items():
             call.target.memory[name][span] = np.asarray(table)[:size]
         parts = {name: array[span] for name, array in call.pictures.items()}
         some = {name: part for name, part in parts.items() if isinstance(part, Rows)}
         return self.kernel.bind(
             parts | {name: part.array for name, part in some.items()},
             results,
-            jax.tree.map(in_place, geometry),
+            jax.tree.map(in_place, planned.geometry),
             call.checks,
             self._blocks(size, threads),
             {name: part.index for name, part in some.items()},
+            planned.recolourings,
         )
 
     def _run_part(self, call: _Call, block: _Block, span: slice) -> None:
@@ -219,25 +205,17 @@ class _Work:
             np.int32(first), fields=memory.fields(self.kernel.fields(block.length))
         )
         if self.kernel.dense:
-            memory.positions = [p.field for p in planned[0] if p.field is not None]
+            memory.positions = [p.field for p in planned.geometry if p.field is not None]
         results = {
             name: memory.sampled(name, block.length, self.sampled[name])[:size]
-            if name in self._aside
+            if name in self._touched
             else call.target.memory[name][span]
             for name, _, _ in self.pictures
         }
         bound = self._bind(call, planned, span, results, 1)
         bound.work()
         call.suspect(bound)
-        if self._counted is not None:
-            how = recolour_records(
-                call.transforms, block.params, block.rest, np.int32(first),
-                {n: count_levels(results[n], block.length) for n in self._counted},
-                run=call.run, pictures=self.pictures, length=block.length,
-            )  # fmt: skip
-            for name, changes in how.items():
-                recolour(results[name], changes, call.target.memory[name][span])
-        elif self._touched:
+        if self._touched:
             changed = {n: self.results[n] for n in self._touched}
             done = finish_records(
                 call.transforms, block.params, block.rest, np.array([first, size], np.int32),
@@ -247,6 +225,14 @@ class _Work:
             call.target.put(jax.block_until_ready(done), span.start, size)
             memory.kept = done
         self._idle.append(memory)
+
+    def _length(self, pictures: Mapping[str, NDArray | Rows]) -> int:
+        """Records of a part."""
+        if not self._by_part:
+            return BLOCK
+        if self._touched:
+            return part_length(pictures)
+        return fitting(sum(field.size * 4 for field in self.kernel.fields(1)))
 
     def _threads(self, size: int) -> int:
         return 1 if size * self.kernel.values < _ONE_THREAD else core_count()
@@ -357,14 +343,15 @@ def _new_work(
     def trace(transforms: Any, params: RecordParams, rest: dict[str, Array]) -> Any:
         task, own = prepare(run, transforms, params, rest, shapes)
         found.append((task, compiled(task, shapes, own[0])))
-        return tables_of(task, own)
+        return tables_of(task, own), recolourings_of(task, own)
 
-    tables = jax.eval_shape(trace, transforms, params, rest)
+    tables, recolourings = jax.eval_shape(trace, transforms, params, rest)
     task, kernel = found[0]
     if kernel is None:
         return _Uncovered()
     in_bytes = all(dtype == np.uint8 for _, _, dtype in pictures)
-    if kernel.dense and task.touched and task.recolour is None and in_bytes:
+    left = task.touched - recolourings.keys()
+    if kernel.dense and left and in_bytes:
         # JAX's loop has fields and bytes at hand when photometry follows: a third less time.
         return _Uncovered()
     results = {n: jax.ShapeDtypeStruct(s.shape[1:], s.dtype) for n, s in tables.items()}
@@ -374,16 +361,15 @@ def _new_work(
         )
         for job in task.jobs
     }
-    changed = {}
-    if task.touched:
+    changed = {
+        n: jax.ShapeDtypeStruct(sampled[n].shape, of[0].dtype) for n, of in recolourings.items()
+    }
+    if left:
 
         def after(transforms: Any, params: RecordParams, rest: Any, given: Any) -> Any:
             task, own = prepare(run, transforms, params, rest, shapes)
             return task.after(jax.tree.map(lambda leaf: leaf[0], own), given)
 
-        touched = {n: s for n, s in sampled.items() if n in task.touched}
-        changed = jax.eval_shape(after, transforms, params, rest, touched)
-    counted = None
-    if task.recolour is not None:
-        counted = counted_entries(run, pictures, transforms, params, rest)
-    return _Work(kernel, pictures, sampled, results | sampled | changed, task.touched, counted)
+        touched = {n: s for n, s in sampled.items() if n in left}
+        changed |= jax.eval_shape(after, transforms, params, rest, touched)
+    return _Work(kernel, pictures, sampled, results | sampled | changed, left)

@@ -23,6 +23,7 @@ from ._dtype import constant
 from ._lanes import Part, count_of, is_plain, rim_value, settled
 from ._library import library
 from ._plan import Band, Job, Task, coordinates, pixel_matrix, ratio
+from ._recolour import Recolouring, RecolouringStruct, bound_recolouring, sampled_into
 
 # As in warp.h.
 _BORDERS = ("constant", "edge", "reflect", "mirror", "wrap", "constant-hard", "wrap-classic")
@@ -62,9 +63,10 @@ class _Check(ctypes.Structure):
 
 class _Batch(ctypes.Structure):
     _fields_ = [
-        *((name, ctypes.c_void_p) for name in ("groups", "checks", "next", "suspicious")),
+        *((name, ctypes.c_void_p) for name in ("groups", "checks", "recolourings", "left")),
+        *((name, ctypes.c_void_p) for name in ("next", "suspicious")),
         ("n_records", ctypes.c_int64),
-        *((name, ctypes.c_int32) for name in ("n_groups", "n_checks", "blocks")),
+        *((name, ctypes.c_int32) for name in ("n_groups", "n_checks", "n_recolourings", "blocks")),
     ]
 
 
@@ -186,19 +188,22 @@ class Compiled:
         checks: Mapping[str, NDArray] | None = None,
         blocks: int = 1,
         rows: Mapping[str, NDArray] | None = None,
+        recolourings: Mapping[str, Sequence[Recolouring]] | None = None,
     ) -> Bound:
         """Everything of one batch; the arrays must stay until it has run.
 
         Args:
             arrays: name -> (N, H, W, C), C-contiguous; (M, H, W, C) of those with ``rows``.
-            results: name -> (N, h, w, C), C-contiguous, of the same dtypes; written to.
+            results: name -> (N, h, w, C), C-contiguous; written to. Of the same dtypes, but for
+                those that a recolouring changes.
             geometry: of these records, or of more.
             checks: float32 entry -> (C,) bool, the channels in which NaN means no data.
             blocks: how many pieces a record is cut into for threads to share.
             rows: name -> (N,) int64, which records of its array are read.
+            recolourings: name -> what is done to its channels once they are sampled.
         """
         return Bound(self._groups, self._structs, self._lanes, arrays, results, geometry,
-                     checks or {}, blocks, rows or {})  # fmt: skip
+                     checks or {}, blocks, rows or {}, recolourings or {})  # fmt: skip
 
 
 class Bound:
@@ -215,6 +220,7 @@ class Bound:
         checks: Mapping[str, NDArray],
         blocks: int,
         rows: Mapping[str, NDArray],
+        recolourings: Mapping[str, Sequence[Recolouring]],
     ) -> None:
         self._flags = np.zeros(2, np.int64)  # the next piece of work; something suspicious
         self._held: list[Any] = [arrays, results]
@@ -231,7 +237,8 @@ class Bound:
             for lane, (job, band), (rays, matrix) in zip(
                 bound, group.parts, placed.coded, strict=True
             ):
-                source, target = arrays[job.name], results[job.name]
+                source = arrays[job.name]
+                target = sampled_into(results[job.name], source.dtype)
                 skipped = int(band.channels.start) * lane.size
                 lane.source = source.ctypes.data + skipped
                 lane.out = target.ctypes.data + skipped
@@ -249,12 +256,20 @@ class Bound:
             check.rows = places.get(name)
             check.in_bytes, check.period = source.strides[0], len(fine)
             check.length = source[0].size
-        self._held += [own, looked_at]
+        changed = [
+            bound_recolouring(how, sampled_into(results[name], arrays[name].dtype), results[name])
+            for name, several in recolourings.items()
+            for how in several
+        ]
+        recoloured = (RecolouringStruct * len(changed))(*(struct for struct, _ in changed))
+        self._held += [own, looked_at, recoloured, changed]
         count = len(next(iter(results.values())))
         flags = self._flags.ctypes.data
+        self._left = np.full(count, blocks, np.int32)
         self._batch = _Batch(
-            ctypes.addressof(own), ctypes.addressof(looked_at), flags, flags + 8,
-            count, len(own), len(looked_at), blocks,
+            ctypes.addressof(own), ctypes.addressof(looked_at), ctypes.addressof(recoloured),
+            self._left.ctypes.data, flags, flags + 8,
+            count, len(own), len(looked_at), len(recoloured), blocks,
         )  # fmt: skip
 
     def _pointer(self, array: Any, dtype: Any = np.float32) -> int:

@@ -718,6 +718,8 @@ static int is_sound(const uint32_t *bits, int64_t n, const int32_t *nan_is_fine,
     return most < infinity;
 }
 
+void JOIN(multiaug_recolour_one_, LEVEL)(const Recolouring *r, int64_t record);
+
 void JOIN(multiaug_warp_, LEVEL)(const Batch *b)
 {
     for (;;) {
@@ -744,5 +746,9 @@ void JOIN(multiaug_warp_, LEVEL)(const Batch *b)
             group_rows(g, record, (int)((int64_t)g->h_out * block / b->blocks),
                        (int)((int64_t)g->h_out * (block + 1) / b->blocks));
         }
+        /* Values may depend on all of a record: whoever samples the last of it goes on. */
+        if (b->n_recolourings && __atomic_sub_fetch(b->left + record, 1, __ATOMIC_ACQ_REL) == 0)
+            for (int k = 0; k < b->n_recolourings; k++)
+                JOIN(multiaug_recolour_one_, LEVEL)(b->recolourings + k, record);
     }
 }
