@@ -350,7 +350,7 @@ def _new_work(
     if kernel is None:
         return _Uncovered()
     in_bytes = all(dtype == np.uint8 for _, _, dtype in pictures)
-    left = task.touched - recolourings.keys()
+    left = frozenset(task.touched - recolourings.keys())
     if kernel.dense and left and in_bytes:
         # JAX's loop has fields and bytes at hand when photometry follows: a third less time.
         return _Uncovered()

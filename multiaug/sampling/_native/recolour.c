@@ -94,27 +94,45 @@ INLINE int size_of(int type) { return type == U8 ? 1 : type == U16 ? 2 : 4; }
 /* Whole pixels of a piece. */
 INLINE int per_piece(const Chain *c) { return PIECE / c->channels * c->channels; }
 
+/* Numbers of some channels of n / channels pixels, to where pixels are so far apart. */
+INLINE void deal(const uint32_t *from, int apart, int n, int channels, uint32_t *to, int apart_then)
+{
+    for (int i = 0; i < n; i += channels, from += apart, to += apart_then)
+        for (int k = 0; k < channels; k++)
+            to[k] = from[k];
+}
+
+static void move(const char *from, int apart, int n, int channels, int size, char *to, int then)
+{
+    if (apart == channels && then == channels) {
+        memcpy(to, from, (size_t)n * size);
+    } else if (size == 4) {
+        const uint32_t *in = (const uint32_t *)from;
+        uint32_t *out = (uint32_t *)to;
+        /* Known numbers of channels: the loop over them is none. */
+        switch (channels) {
+        case 1: deal(in, apart, n, 1, out, then); break;
+        case 3: deal(in, apart, n, 3, out, then); break;
+        default: deal(in, apart, n, channels, out, then);
+        }
+    } else {
+        for (int i = 0; i < n; i += channels)
+            memcpy(to + (int64_t)(i / channels) * then * size,
+                   from + (int64_t)(i / channels) * apart * size, (size_t)channels * size);
+    }
+}
+
+INLINE int64_t place_of(const Chain *c, int64_t first)
+{
+    return c->stride == c->channels ? first : first / c->channels * c->stride;
+}
+
 /* n numbers of a record, side by side, in the dtype; zeros up to a whole vector. */
 static void collect(const Chain *c, int64_t first, int n, char *raw)
 {
     const int size = size_of(c->r->in_type);
     memset(raw + n * size, 0, (size_t)(-n & 15) * size);
-    if (c->stride == c->channels) {
-        memcpy(raw, c->in + first * size, (size_t)n * size);
-        return;
-    }
-    const char *in = c->in + first / c->channels * c->stride * size;
-    if (size == 4) {
-        const int channels = c->channels, stride = c->stride;
-        const uint32_t *from = (const uint32_t *)in;
-        uint32_t *to = (uint32_t *)raw;
-        for (int i = 0; i < n; i += channels, from += stride)
-            for (int k = 0; k < channels; k++)
-                to[i + k] = from[k];
-        return;
-    }
-    for (int i = 0; i < n; i += c->channels, in += (int64_t)c->stride * size)
-        memcpy(raw + i * size, in, (size_t)c->channels * size);
+    move(c->in + place_of(c, first) * size, c->stride, n, c->channels, size, raw, c->channels);
 }
 
 static void widen(const Chain *c, const char *raw, int n, float *v)
@@ -123,11 +141,9 @@ static void widen(const Chain *c, const char *raw, int n, float *v)
     if (c->r->in_type == U8)
         for (int i = 0; i < whole; i += 8)
             put8_f32(v + i, wide_u8((const uint8_t *)raw + i));
-    else if (c->r->in_type == U16)
+    else
         for (int i = 0; i < whole; i += 8)
             put8_f32(v + i, wide_u16((const uint16_t *)raw + i));
-    else
-        memcpy(v, raw, (size_t)whole * sizeof(float));
 }
 
 /* Values of whole pixels; `table` is of one channel, or of each. */
@@ -154,11 +170,15 @@ INLINE mw valid(const Recolouring *r, fw v)
 static void begin(const Chain *c, int64_t first, int n, float *v, float *given)
 {
     _Alignas(64) char raw[PIECE * sizeof(float)];
-    collect(c, first, n, raw);
-    if (c->table)
-        look_up(c, (const uint8_t *)raw, n, v);
-    else
-        widen(c, raw, n, v);
+    if (c->r->in_type == F32) {
+        collect(c, first, n, (char *)v);
+    } else {
+        collect(c, first, n, raw);
+        if (c->table)
+            look_up(c, (const uint8_t *)raw, n, v);
+        else
+            widen(c, raw, n, v);
+    }
     if (c->r->marks == MARK_NOTHING)
         return;
     if (c->table)
@@ -183,20 +203,7 @@ static void hand_over(const Chain *c, char *record, int64_t first, int n, float 
                 put8_u16((uint16_t *)raw + i, wide_f32(v + i));
         from = raw;
     }
-    if (c->stride == c->channels) {
-        memcpy(record + first * size, from, (size_t)n * size);
-        return;
-    }
-    char *out = record + first / c->channels * c->stride * size;
-    if (size == 4) {
-        const int channels = c->channels, stride = c->stride;
-        uint32_t *to = (uint32_t *)out;
-        for (int i = 0; i < n; i += channels, to += stride)
-            memcpy(to, v + i, (size_t)channels * sizeof(float));
-        return;
-    }
-    for (int i = 0; i < n; i += c->channels, out += (int64_t)c->stride * size)
-        memcpy(out, from + i * size, (size_t)c->channels * size);
+    move(from, c->channels, n, c->channels, size, record + place_of(c, first) * size, c->stride);
 }
 
 /* ---- means ----------------------------------------------------------------------------- */

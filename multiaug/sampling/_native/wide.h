@@ -24,6 +24,8 @@ INLINE fw fused(fw a, fw b, fw c)
     return (fw)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
 }
 INLINE fw root(fw v) { return (fw)_mm512_sqrt_ps((__m512)v); }
+INLINE fw lesser(fw a, fw b) { return (fw)_mm512_min_ps((__m512)a, (__m512)b); }
+INLINE fw greater(fw a, fw b) { return (fw)_mm512_max_ps((__m512)a, (__m512)b); }
 #else
 enum { WIDE = 8 };
 typedef f8 fw;
@@ -47,6 +49,9 @@ INLINE fw fused(fw a, fw b, fw c)
     return a;
 #endif
 }
+/* Of NaN and a number, the second. */
+INLINE fw lesser(fw a, fw b) { return where8(a < b, a, b); }
+INLINE fw greater(fw a, fw b) { return where8(a > b, a, b); }
 INLINE fw root(fw v)
 {
 #ifdef __AVX2__
@@ -96,21 +101,21 @@ INLINE fw logarithm(fw x)
     return fused(e, all_of(0.693359375f), m + sum);
 }
 
-/* e^x, to two units in the last place; 0 and infinity where float32 has no such normal number.
+/* e^x, to two units in the last place, of x held within the powers that float32 has.
  * S. L. Moshier, Cephes Mathematical Library, expf. */
 INLINE fw exponential(fw x)
 {
     static const float series[] = {1.9875691500e-4f, 1.3981999507e-3f, 8.3334519073e-3f,
                                    4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f};
+    x = lesser(greater(x, all_of(-87.3f)), all_of(88.3f));
     /* Added to 1.5 * 2^23, a number is rounded to a whole one, which stands in the last bits. */
-    const fw shifted = x * 1.44269504089f + 12582912.0f;
+    const fw shifted = fused(x, all_of(1.44269504089f), all_of(12582912.0f));
     const fw whole = shifted - 12582912.0f;
     fw rest = fused(whole, all_of(-0.693359375f), x);
     rest = fused(whole, all_of(2.12194440e-4f), rest);
     const fw sum = fused(series_of_six(series, rest), rest * rest, rest) + 1;
-    const fw found = sum * (fw)(((iw)shifted << 23) + 0x3f800000);
-    return pick(below(x, all_of(-87.3f)), (fw){0},
-                pick(below(x, all_of(88.3f)), found, all_of(INFINITY)));
+    /* Times 2^whole: added to the exponent. */
+    return (fw)((iw)sum + ((iw)shifted << 23));
 }
 
 /* |u|^exponent with the sign of u. */
@@ -120,8 +125,10 @@ INLINE fw signed_power(fw u, float exponent)
     const fw powered = exponential(logarithm(size) * exponent);
     const fw found = (fw)((iw)powered | ((iw)u & (int32_t)0x80000000));
     /* 0 stays, and so do infinity and NaN. */
-    const mw small = below(size, all_of(0x1p-126f));
-    return pick(small, (fw){0}, pick(below(size, all_of(INFINITY)), found, u));
+    const mw usual = below(size, all_of(INFINITY)) & below(all_of(0x1p-126f), size);
+    if (__builtin_expect(every(usual), 1))
+        return found;
+    return pick(usual, found, pick(below(size, all_of(1)), (fw){0}, u));
 }
 
 /* ---- noise ----------------------------------------------------------------------------- */
