@@ -1,5 +1,8 @@
 """Steps that change values, in C: against the operations in JAX, and against whole pipelines."""
 
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,10 +25,10 @@ from multiaug.transforms import (
     Spread,
     Target,
     keyed,
-    static,
     transform,
 )
 from multiaug.transforms._random import normal
+from tests.sampling.test_compiled import GUARDED, Shaded
 from tests.sampling.test_formulations import mask, picture, spec_of
 
 pytestmark = pytest.mark.skipif(not compiled_is_available(), reason="nothing was compiled")
@@ -289,30 +292,15 @@ def test_pixels_without_data_stay(monkeypatch, kind):
             np.testing.assert_allclose(a, b, atol=2e-6)
 
 
-@transform
-class _Shaded(Photometric):
-    """Depends on where a pixel is: no table says that."""
-
-    entries: tuple[str, ...] | None = static()
-
-    def sample(self, key, frame):
-        """Nothing is drawn."""
-        return {}
-
-    def apply(self, params, values, target):
-        """Darker from pixel to pixel."""
-        return values - jnp.arange(values.shape[0], dtype=jnp.float32).reshape(-1, 1, 1)
-
-
 def test_what_is_not_described_is_left_to_jax(monkeypatch):
     entries = {"rgb": picture("uint8", 3), "other": picture("float32", 3), "mask": mask()}
-    recipe = [_Shaded(), ma.Brightness(0.1)]
+    recipe = [Shaded(), ma.Brightness(0.1)]
     found, expected, in_c = both_ways(monkeypatch, recipe, entries)
     assert not in_c
     assert abs(np.asarray(found["rgb"]).astype(int) - np.asarray(expected["rgb"])).max() <= 1
 
 
-@pytest.mark.parametrize("transforms", [[_Shaded(("rgb",)), ma.Contrast(0.3)], [ma.Contrast(0.3)]])
+@pytest.mark.parametrize("transforms", [[Shaded(("rgb",)), ma.Contrast(0.3)], [ma.Contrast(0.3)]])
 def test_each_entry_goes_its_own_way(monkeypatch, transforms):
     """One entry in JAX, the other in C, in a batch; a record is the same in every batch."""
     entries = {"rgb": picture("float32", 3), "other": picture("uint16", 2), "mask": mask()}
@@ -339,3 +327,49 @@ def test_a_transform_must_say_what_it_does():
         Silent().apply({}, jnp.zeros((1, 1, 1)), target)
     with pytest.raises(ma.ParameterError, match="cannot be inverted"):
         Silent().invert({}, jnp.zeros((1, 1, 1)), target)
+
+
+def test_nothing_is_read_or_written_outside():
+    """Results between pages that nobody may touch, and records between others that stay."""
+    script = subprocess.run(
+        [sys.executable, "-c", GUARDED + _STEPS], capture_output=True, text=True, check=False
+    )
+    assert script.returncode == 0, script.stderr
+    assert "survived" in script.stdout
+
+
+_STEPS = """
+from multiaug.sampling import Recolouring, recolour, sampled_into
+from multiaug.sampling._library import library
+
+steps = ("own-lines", "spread", "power", "noise", "spread", "clip")
+for before, after in (("uint8",) * 2, ("uint16",) * 2, ("float32",) * 2, ("uint8", "float32"),
+                      ("uint16", "float32")):
+    for stride, start, count in ((1, 0, 1), (3, 0, 3), (6, 3, 3), (6, 0, 3), (9, 0, 9), (5, 2, 2)):
+        if before != after and count < stride:
+            continue
+        lines = [1, *[0.1] * count, *[1.1] * count, *[1] * count]
+        numbers = np.float32([[*lines, 1, 0.9, 1, 1.1, 0, 255, 1, 3, 1, 0.9, 1, 0, 255]] * 3)
+        words = np.arange(6, dtype=np.uint32).reshape(3, 1, 2)
+        for height, width in ((3, 3), (1, 1), (9, 9), (43, 101)):
+            for level in range(library().multiaug_level() + 1):
+                library().multiaug_allow(level)
+                for last in (3, 6):
+                    how = Recolouring(numbers[:, : len(lines) + (13 if last == 6 else 6)],
+                                      words[:, : last == 6], steps[:last],
+                                      start, count, None, np.dtype(after))
+                    for at_end in (True, False):
+                        out = guarded((3, height, width, stride), after, at_end)
+                        out[...] = 7
+                        before_it = out.copy()
+                        middle = out[1:2]
+                        sampled_into(middle, np.dtype(before))[...] = 7
+                        recolour(sampled_into(middle, np.dtype(before)), how, middle)
+                        assert (out[[0, 2]] == before_it[[0, 2]]).all()
+                        mine = np.zeros(stride, bool)
+                        mine[start : start + count] = True
+                        assert (middle[..., ~mine] == 7).all() and (middle[..., mine] != 7).any()
+                        recolour(sampled_into(out, np.dtype(before)), how, out)
+                library().multiaug_allow(2)
+print("survived")
+"""
