@@ -256,11 +256,12 @@ class Bound:
             check.rows = places.get(name)
             check.in_bytes, check.period = source.strides[0], len(fine)
             check.length = source[0].size
-        changed = [
-            bound_recolouring(how, sampled_into(results[name], arrays[name].dtype), results[name])
-            for name, several in recolourings.items()
-            for how in several
-        ]
+        changed = []
+        for name, several in recolourings.items():
+            # Results may lack the axis of channels.
+            out = results[name].reshape(len(results[name]), -1, arrays[name].shape[-1])
+            sampled = sampled_into(out, arrays[name].dtype)
+            changed += [bound_recolouring(how, sampled, out) for how in several]
         recoloured = (RecolouringStruct * len(changed))(*(struct for struct, _ in changed))
         self._held += [own, looked_at, recoloured, changed]
         count = len(next(iter(results.values())))

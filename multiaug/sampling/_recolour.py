@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -71,7 +72,7 @@ def can_recolour(dtype: np.dtype[Any], kinds: Sequence[str], channels: int) -> b
 
 
 def sampled_into(results: NDArray, dtype: np.dtype[Any]) -> NDArray:
-    """Where in the memory of results (N, h, w, C) the pictures lie that they are made of.
+    """Where in the memory of results (N, ...) the pictures lie that they are made of.
 
     Numbers that get wider are at the end of their record: from the first on, they make room.
     """
@@ -89,8 +90,8 @@ def bound_recolouring(
 
     Args:
         how: of N records, or of more.
-        pictures: (N, h, w, C), each contiguous.
-        out: (N, h, w, C), each contiguous: the same array, or see `sampled_into`.
+        pictures: (N, ..., C), each contiguous.
+        out: of this shape, each contiguous: the same array, or see `sampled_into`.
     """
     held = [
         np.ascontiguousarray(how.numbers, np.float32),
@@ -105,7 +106,7 @@ def bound_recolouring(
         out=out.ctypes.data + how.start * out.itemsize,
         kinds=kinds.ctypes.data, numbers=numbers.ctypes.data, words=words.ctypes.data,
         in_bytes=pictures.strides[0], out_bytes=out.strides[0],
-        n_records=len(pictures), pixels=pictures.shape[1] * pictures.shape[2],
+        n_records=len(pictures), pixels=math.prod(pictures.shape[1:-1]),
         length=numbers.shape[1], n_steps=len(kinds), n_noises=words.shape[1],
         channels=how.channels, stride=stride,
         in_type=_TYPES[pictures.dtype.name], out_type=_TYPES[out.dtype.name],
