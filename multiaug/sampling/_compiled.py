@@ -12,17 +12,16 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
-from ..geometry import Displacement, Projective
+from ..geometry import Map, Projective
 from ..typing import Array, NDArray, SpatialShape
 from ._axis import CLASSIC
+from ._displaced import controls_of, displaced, filled, is_spline, weights_of
 from ._dtype import constant
 from ._lanes import Part, count_of, is_plain, rim_value, settled
 from ._library import library
-from ._plan import Band, Job, Task, coordinates, pixel_matrix, ratio
+from ._plan import Band, Job, Task, pixel_matrix, ratio
 from ._recolour import Recolouring, RecolouringStruct, bound_recolouring, sampled_into
 
 # As in warp.h.
@@ -45,8 +44,10 @@ class _Lane(ctypes.Structure):
 
 class _Group(ctypes.Structure):
     _fields_ = [
-        *((name, ctypes.c_void_p) for name in ("lanes", "maps", "displaced", "field")),
+        *((name, ctypes.c_void_p) for name in ("lanes", "maps", "displaced", "field", "control")),
+        *((name, ctypes.c_void_p) for name in ("along_x", "along_y")),
         ("plane", ctypes.c_int64),
+        *((name, ctypes.c_int32) for name in ("knots_x", "knots_y")),
         *((name, ctypes.c_int32) for name in ("n_lanes", "affine")),
         *((name, ctypes.c_int32) for name in ("h_in", "w_in", "h_out", "w_out")),
         *((name, ctypes.c_float) for name in ("scale_x", "scale_y")),
@@ -75,14 +76,16 @@ class Placed(NamedTuple):
 
     Args:
         maps: (N, 3, 3) backward, between centred pixels.
-        displaced: (N,) int32, whether a record is read by its field; None where there is none.
+        displaced: (N,) int32, whether a record is not read by its matrix alone; None where none is.
         field: (N, 2, h or h + 1, w) positions in pixels, of records that are displaced.
+        control: (N, 2, R, C) of a spline in their place, that is added before the matrix.
         coded: per lane intrinsics and matrices, or None.
     """
 
     maps: Array
     displaced: Array | None
     field: Array | None
+    control: Array | None
     coded: list[tuple[Array | None, Array | None]]
 
 
@@ -104,7 +107,7 @@ class Compiled:
     Args:
         groups: the jobs by their sizes.
         dtypes: of the arrays.
-        dense: positions of records may be a field and not a matrix.
+        chart: the map of the records, of which only static parts are read.
         affine: the matrix has no perspective.
         scales: per group, (x, y) pixels of the source per reference pixel.
     """
@@ -114,11 +117,14 @@ class Compiled:
         groups: Sequence[_Shared],
         dtypes: Mapping[str, np.dtype[Any]],
         *,
-        dense: bool,
+        chart: Map,
         affine: bool,
         scales: Sequence[tuple[float, float]],
     ) -> None:
-        self.dense = dense
+        self._bent = chart.dense
+        self._spline = chart.dense and is_spline(chart)
+        # Positions may be a field in memory, computed in JAX.
+        self.dense = self._bent and not self._spline
         self._groups = tuple(groups)
         self._kept: list[NDArray] = []
         self._lanes = [self._lane_array(group, dtypes) for group in groups]
@@ -130,6 +136,11 @@ class Compiled:
             struct.lanes, struct.n_lanes = ctypes.addressof(lanes), len(lanes)
             struct.affine = affine
             struct.scale_x, struct.scale_y = scale
+            if self._spline:
+                along_x, along_y = weights = weights_of(chart, group.sizes[1])
+                struct.along_x, struct.along_y = along_x.ctypes.data, along_y.ctypes.data
+                struct.knots_x, struct.knots_y = len(along_x), along_y.shape[1]
+                self._kept += weights
         # Of one record: pixels of its largest picture, and numbers of all results.
         self.pixels = max(g.sizes[1][0] * g.sizes[1][1] for g in groups)
         self.values = sum(
@@ -172,12 +183,15 @@ class Compiled:
             views: as for `resample`.
             fields: memory to write positions to, of the shapes that the method `fields` names.
         """
-        displaced = _displaced(views.chart) if self.dense else None
+        bent = displaced(views.chart) if self._bent else None
         found = []
         for i, group in enumerate(self._groups):
             maps = jax.vmap(lambda view, g=group: pixel_matrix(view.chart, *g.sizes))(views)
-            field = None if displaced is None else _filled(views, group, displaced, fields[i])
-            found.append(Placed(maps, displaced, field, _coded(views, group)))
+            field = None
+            if bent is not None and self.dense:
+                field = filled(views, group.sizes, bent, fields[i])
+            control = controls_of(views.chart, group.sizes[1]) if self._spline else None
+            found.append(Placed(maps, bent, field, control, _coded(views, group)))
         return found
 
     def bind(
@@ -230,8 +244,11 @@ class Bound:
             bound = (_Lane * len(template)).from_buffer_copy(template)
             struct.lanes = ctypes.addressof(bound)
             struct.maps = self._pointer(placed.maps)
-            if placed.field is not None:
+            if placed.displaced is not None:
                 struct.displaced = self._pointer(placed.displaced, np.int32)
+            if placed.control is not None:
+                struct.control = self._pointer(placed.control)
+            if placed.field is not None:
                 struct.field = self._pointer(placed.field)
                 struct.plane = placed.field.shape[2] * placed.field.shape[3]
             for lane, (job, band), (rays, matrix) in zip(
@@ -290,33 +307,6 @@ class Bound:
         return bool(self._flags[1])
 
 
-def _displaced(chart: Any) -> Array:
-    """(N,) int32: some displacement of a record is not 0 everywhere."""
-    controls = [s.control for s in chart.segments if isinstance(s, Displacement)]
-    return jnp.stack([(c != 0).any(axis=(1, 2, 3)) for c in controls]).any(0).astype(jnp.int32)
-
-
-def _filled(views: Any, group: _Shared, displaced: Array, field: Array) -> Array:
-    """A field with the positions of the records that are displaced, computed in place.
-
-    In blocks of rows as those of `in_memory`: the same bits.
-    """
-    half = field.shape[2] // 2
-    first = jnp.argsort(1 - displaced)  # their numbers, before all others
-
-    def block(k: Array, field: Array) -> Array:
-        record, lower = first[k // 2], k % 2
-        view = jax.tree.map(
-            lambda leaf: lax.dynamic_index_in_dim(leaf, record, keepdims=False), views
-        )
-        rows = (lower * half + jnp.arange(half)).astype(jnp.float32)
-        x, y, _ = coordinates(view.chart, *group.sizes, rows)
-        field = lax.dynamic_update_slice(field, x[None, None], (record, 0, lower * half, 0))
-        return lax.dynamic_update_slice(field, y[None, None], (record, 1, lower * half, 0))
-
-    return lax.fori_loop(0, 2 * displaced.sum(), block, field)  # type: ignore[no-any-return]
-
-
 def _coded(views: Any, group: _Shared) -> list[tuple[Array | None, Array | None]]:
     coded = []
     for _, band in group.parts:
@@ -356,7 +346,7 @@ def compiled(task: Task, shapes: Mapping[str, jax.ShapeDtypeStruct], views: Any)
     chart = views.chart
     scales = [ratio(group.sizes[0], chart.in_shape) for group in groups]
     affine = all(s.affine for s in chart.segments if isinstance(s, Projective))
-    return Compiled(groups, dtypes, dense=chart.dense, affine=affine, scales=scales)
+    return Compiled(groups, dtypes, chart=chart, affine=affine, scales=scales)
 
 
 def _method(band: Band, dtype: np.dtype[Any]) -> int | None:

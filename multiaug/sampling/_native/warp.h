@@ -11,8 +11,11 @@ enum { U8, U16, F32, OTHER };
 /* The channels of an AWARE lane, and eight pixels of a checked picture, at most. */
 enum { MOST_AWARE = 8, MOST_PERIOD = 2048 };
 
-/* Of a byte; and the channels that may have a table of their own each. */
-enum { LEVELS = 256, MOST_TABLES = 16 };
+/* Of a displacement along a row. */
+enum { MOST_KNOTS = 64 };
+
+/* Of a byte. */
+enum { LEVELS = 256 };
 
 /* Neighbouring channels that are read by one rule. Pointers are to the first record. */
 typedef struct {
@@ -36,9 +39,13 @@ typedef struct {
 typedef struct {
     const Lane *lanes;
     const float *maps;        /* (N, 3, 3) backward, between centred pixels */
-    const int32_t *displaced; /* (N,) records that are read by `field`; null: none */
-    const float *field;       /* (N, 2, plane) positions in pixels, row by row */
+    const int32_t *displaced; /* (N,) records that are not read by their matrix alone; null: none */
+    const float *field;       /* (N, 2, plane) positions in pixels of those, row by row; or null */
+    const float *control;     /* (N, 2, knots_y, knots_x) of what is added before the matrix */
+    const float *along_x;     /* (knots_x, w_out) weights of the knots; they are 0 far away */
+    const float *along_y;     /* (h_out, knots_y) */
     int64_t plane;
+    int32_t knots_x, knots_y;
     int32_t n_lanes, affine;
     int32_t h_in, w_in, h_out, w_out;
     float scale_x, scale_y; /* pixels of the source per reference pixel */
