@@ -11,6 +11,7 @@ from ._camera import rq as rq
 from ._camera import uncentre_intrinsics as uncentre_intrinsics
 from ._displacement import control_shape as control_shape
 from ._displacement import slope_bound as slope_bound
+from ._displacement import spline_weights as spline_weights
 from ._map import FAR as FAR
 from ._map import LOST as LOST
 from ._map import Displacement as Displacement

@@ -23,6 +23,12 @@ def _basis(t: Array) -> tuple[Array, Array]:
     return value, slope * jnp.sign(t)
 
 
+def spline_weights(positions: Array, side: int, knots: int) -> Array:
+    """(n, knots): what each control value adds at n centred positions along a side of a frame."""
+    intervals = knots - MARGIN
+    return _basis(_distances((positions + side / 2) * (intervals / side), intervals))[0]
+
+
 def _distances(t: Array, intervals: int) -> Array:
     """Distance of every position from every knot, along a new last axis."""
     knots = jnp.arange(intervals + MARGIN, dtype=t.dtype) - 1

@@ -29,10 +29,13 @@ _PART_BYTES = 5 * 1024 * 1024
 def part_length(batch: Mapping[str, Any]) -> int:
     """Records of a part, a power of two up to 16; it depends on the record alone."""
     one: int = sum(array.nbytes // max(1, len(array)) for array in batch.values())
-    if one > _SMALL_RECORD:
-        return 1
-    fitting = min(_LARGEST_PART, _PART_BYTES // max(1, one))
-    return 1 << (fitting.bit_length() - 1)
+    return 1 if one > _SMALL_RECORD else fitting(one)
+
+
+def fitting(one: int) -> int:
+    """How many records of so many bytes make a part: a power of two up to 16."""
+    count = max(1, min(_LARGEST_PART, _PART_BYTES // max(1, one)))
+    return 1 << (count.bit_length() - 1)
 
 
 def cut(begin: int, end: int, length: int) -> list[slice]:

@@ -1,8 +1,9 @@
 """Batches on CPUs, sampled in C: straight from the caller's arrays into the results.
 
 The geometry of a block of records is computed in JAX, in blocks of a fixed size, so that a record
-gets the same bits in batches of every size. Where all maps are matrices and no photometric
-transform runs, that is all; else fields and photometry are computed part by part, in JAX.
+gets the same bits in batches of every size, and the numbers of photometric steps with it. Where all
+maps are matrices and all steps run in C, that is all; else fields, and what C cannot do to values,
+are computed part by part, in JAX.
 """
 
 from __future__ import annotations
@@ -16,17 +17,10 @@ import jax
 import numpy as np
 
 from .._machine import core_count
-from ..sampling import (
-    Bound,
-    Compiled,
-    can_check,
-    compiled,
-    count_levels,
-    recolour,
-)
+from ..sampling import Bound, Compiled, can_check, compiled
 from ..transforms import Transform
 from ..typing import Array, NDArray
-from ._blocks import BLOCK, Recent, cut, part_length, program_key, whole_block
+from ._blocks import BLOCK, Recent, cut, fitting, part_length, program_key, whole_block
 from ._draw import Draws
 from ._facts import Facts
 from ._params import RecordParams
@@ -36,12 +30,11 @@ from ._scratch import Scratch
 from ._stages import (
     Pictures,
     Planned,
-    counted_entries,
     draws_and_plans,
     finish_records,
     plan_block,
     plan_records,
-    recolour_records,
+    recolourings_of,
     shapes_of,
     tables_of,
 )
@@ -98,9 +91,7 @@ class _Work:
         pictures: what the records hold.
         sampled: what the kernel makes of one record.
         results: what comes of one record.
-        touched: results that are changed after they were sampled.
-        counted: of which the levels are counted, to be changed level by level in C. None where
-            they are changed in JAX.
+        touched: results that are changed in JAX after they were sampled.
         draw_and_plan: see `draws_and_plans`.
     """
 
@@ -111,17 +102,11 @@ class _Work:
         sampled: Mapping[str, jax.ShapeDtypeStruct],
         results: Mapping[str, jax.ShapeDtypeStruct],
         touched: frozenset[str],
-        counted: frozenset[str] | None,
         draw_and_plan: Callable[..., Planned],
     ) -> None:
         self.kernel, self.pictures = kernel, pictures
         self.sampled, self.results = sampled, results
-        self._touched, self._counted = touched, counted
-        self._draw_and_plan = draw_and_plan
-        # Where pixels keep their dtype, they get their new values in place.
-        self._aside = {
-            n for n in touched if counted is None or results[n].dtype != sampled[n].dtype
-        }
+        self._touched, self._draw_and_plan = touched, draw_and_plan
         self._by_part = kernel.dense or bool(touched)
         self._idle: list[Scratch] = []
         self._compiled = False
@@ -144,7 +129,7 @@ class _Work:
         drawn = draws.params if self._by_part or draws.are_made else draws.words
         given = [whole_block((drawn, rest), span.start, span.stop) for span in spans]
         if self._by_part:
-            length = part_length(pictures)
+            length = self._length(pictures)
             plan = partial(
                 plan_records, facts.moving, run=run, pictures=self.pictures, length=length
             )
@@ -205,19 +190,19 @@ class _Work:
         threads: int,
     ) -> Bound:
         """Write the tables of some records, and make their pictures ready to be sampled."""
-        geometry, tables = planned
         size = span.stop - span.start
-        for name, table in tables.items():
+        for name, table in planned.tables.items():
             call.target.memory[name][span] = np.asarray(table)[:size]
         parts = {name: array[span] for name, array in call.pictures.items()}
         some = {name: part for name, part in parts.items() if isinstance(part, Rows)}
         return self.kernel.bind(
             parts | {name: part.array for name, part in some.items()},
             results,
-            geometry,
+            planned.geometry,
             call.checks,
             self._blocks(size, threads),
             {name: part.index for name, part in some.items()},
+            planned.recolourings,
         )
 
     def _run_part(self, call: _Call, block: _Block, span: slice) -> None:
@@ -230,25 +215,17 @@ class _Work:
             np.int32(first), fields=memory.fields(self.kernel.fields(block.length))
         )
         if self.kernel.dense:
-            memory.positions = [p.field for p in planned[0] if p.field is not None]
+            memory.positions = [p.field for p in planned.geometry if p.field is not None]
         results = {
             name: memory.sampled(name, block.length, self.sampled[name])[:size]
-            if name in self._aside
+            if name in self._touched
             else call.target.memory[name][span]
             for name, _, _ in self.pictures
         }
         bound = self._bind(call, planned, span, results, 1)
         bound.finish()
         call.suspect(bound)
-        if self._counted is not None:
-            how = recolour_records(
-                call.transforms, block.params, block.rest, np.int32(first),
-                {n: count_levels(results[n], block.length) for n in self._counted},
-                run=call.run, pictures=self.pictures, length=block.length,
-            )  # fmt: skip
-            for name, changes in how.items():
-                recolour(results[name], changes, call.target.memory[name][span])
-        elif self._touched:
+        if self._touched:
             changed = {n: self.results[n] for n in self._touched}
             done = finish_records(
                 call.transforms, block.params, block.rest, np.array([first, size], np.int32),
@@ -258,6 +235,12 @@ class _Work:
             call.target.put(jax.block_until_ready(done), span.start, size)
             memory.kept = done
         self._idle.append(memory)
+
+    def _length(self, pictures: Mapping[str, NDArray | Rows]) -> int:
+        """Records of a part."""
+        if self._touched:
+            return part_length(pictures)
+        return fitting(sum(field.size * 4 for field in self.kernel.fields(1)))
 
     def _threads(self, size: int) -> int:
         return 1 if size * self.kernel.values < _ONE_THREAD else core_count()
@@ -370,14 +353,15 @@ def _new_work(
     def trace(transforms: Any, params: RecordParams, rest: dict[str, Array]) -> Any:
         task, own = prepare(run, transforms, params, rest, shapes)
         found.append((task, compiled(task, shapes, own[0])))
-        return tables_of(task, own)
+        return tables_of(task, own), recolourings_of(task, own)
 
-    tables = jax.eval_shape(trace, transforms, params, rest)
+    tables, recolourings = jax.eval_shape(trace, transforms, params, rest)
     task, kernel = found[0]
     if kernel is None:
         return _Uncovered()
     in_bytes = all(dtype == np.uint8 for _, _, dtype in pictures)
-    if kernel.dense and task.touched and task.recolour is None and in_bytes:
+    left = frozenset(task.touched - recolourings.keys())
+    if kernel.dense and left and in_bytes:
         # JAX's loop has fields and bytes at hand when photometry follows: a third less time.
         return _Uncovered()
     results = {n: jax.ShapeDtypeStruct(s.shape[1:], s.dtype) for n, s in tables.items()}
@@ -387,19 +371,16 @@ def _new_work(
         )
         for job in task.jobs
     }
-    changed = {}
-    if task.touched:
+    changed = {
+        n: jax.ShapeDtypeStruct(sampled[n].shape, of[0].dtype) for n, of in recolourings.items()
+    }
+    if left:
 
         def after(transforms: Any, params: RecordParams, rest: Any, given: Any) -> Any:
             task, own = prepare(run, transforms, params, rest, shapes)
             return task.after(jax.tree.map(lambda leaf: leaf[0], own), given)
 
-        touched = {n: s for n, s in sampled.items() if n in task.touched}
-        changed = jax.eval_shape(after, transforms, params, rest, touched)
-    counted = None
-    if task.recolour is not None:
-        counted = counted_entries(run, pictures, transforms, params, rest)
-    return _Work(
-        kernel, pictures, sampled, results | sampled | changed, task.touched, counted,
-        draws_and_plans(transforms, run, pictures),
-    )  # fmt: skip
+        touched = {n: s for n, s in sampled.items() if n in left}
+        changed |= jax.eval_shape(after, transforms, params, rest, touched)
+    planner = draws_and_plans(transforms, run, pictures)
+    return _Work(kernel, pictures, sampled, results | sampled | changed, left, planner)

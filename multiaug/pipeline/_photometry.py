@@ -1,17 +1,17 @@
-"""Photometric steps on the intensity channels of a record: pixel by pixel, or level by level."""
+"""Photometric steps on the intensity channels of a record, in JAX."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from ..errors import ParameterError
-from ..sampling import LEVELS, MOST_TABLES, Recolouring, cast, constant, is_float
+from ..sampling import cast, constant, is_float
 from ..spec import ChannelGroup, EntrySpec
-from ..transforms import Photometric, Range, Step, Target, Transform, keyed
+from ..transforms import Photometric, Range, Step, Target, Transform
 from ..typing import Array
 from ._structure import Run, groups_of, leaves
 
@@ -24,7 +24,8 @@ def is_touched(run: Run, name: str, transforms: Sequence[Transform]) -> bool:
     return any(isinstance(t, Photometric) and t.touches(name) for t in leaves(transforms))
 
 
-def _changes(step: Step, name: str) -> bool:
+def changes(step: Step, name: str) -> bool:
+    """The step is a photometric one, and touches the entry."""
     return isinstance(step.transform, Photometric) and step.transform.touches(name)
 
 
@@ -33,13 +34,13 @@ def photometry(run: Run, steps: list[Step], record: Mapping[str, Array]) -> dict
     result = dict(record)
     for name, entry in run.spec.entries.items():
         if name in record and is_touched(run, name, [s.transform for s in steps]):
-            touched = [s for s in steps if _changes(s, name)]
+            touched = [s for s in steps if changes(s, name)]
             result[name] = _change(run, entry, touched, result[name])
     return result
 
 
 def _change(run: Run, entry: EntrySpec, steps: list[Step], array: Array) -> Array:
-    keeps = _keeps_dtype(steps)
+    keeps = keeps_dtype(steps)
     before = np.dtype(array.dtype)
     if run.inverse:
         before = _source_dtype(entry, steps, before, keeps=keeps)
@@ -94,7 +95,7 @@ def _change_group(
     if valid is not None:
         # A NaN that is dropped in the end still turns the gradients of the others into NaN.
         values = jnp.where(valid, values, limits[0])
-    values = _run_steps(run, _targets(name, group, steps, limits, valid), values)
+    values = _run_steps(run, targets(name, group, shape[-1], steps, limits, valid), values)
     changed = cast(values, after)
     touched = _touched(steps, valid)
     # Not by way of float32, which does not hold every integer.
@@ -103,18 +104,18 @@ def _change_group(
     return changed.reshape(shape)
 
 
-def _targets(
+def targets(
     name: str,
     group: ChannelGroup,
+    channels: int,
     steps: Sequence[Step],
     limits: Range,
     valid: Array | None,
-    counts: Callable[[], Array] | None = None,
 ) -> list[tuple[Step, Target]]:
     """Each step with what it may know of the values that it gets."""
     found = []
     for step in steps:
-        found.append((step, Target(name, group.start, limits, valid, counts)))
+        found.append((step, Target(name, group.start, limits, valid, channels)))
         limits = _limits_after(step, limits)
     return found
 
@@ -165,85 +166,10 @@ def value_range(group: ChannelGroup, dtype: np.dtype[Any]) -> Range:
     return float(info.min) if info.min else 0.0, float(info.max)
 
 
-# ---- level by level ------------------------------------------------------------------------------
-
-
-def goes_by_levels(run: Run, name: str, dtype: Any, channels: int, steps: Sequence[Step]) -> bool:
-    """Whether `recolouring` says all that the steps do to an entry."""
-    groups = groups_of(run.spec.entries[name], dtype)
-    if run.inverse or np.dtype(dtype) != np.uint8 or len(groups) > 1:
-        return False
-    transforms = [s.transform for s in steps if _changes(s, name)]
-    if transforms and _adds_noise(transforms[-1]):
-        # Noise would fall on pixels without data.
-        if groups[0].invalid is not None:
-            return False
-        transforms.pop()
-    few = channels <= MOST_TABLES or not any(_by_channel(t) for t in transforms)
-    return few and all(isinstance(t, Photometric) and t.pointwise for t in transforms)
-
-
-def recolouring(
-    run: Run, name: str, channels: int, steps: Sequence[Step], counts: Callable[[], Array]
-) -> Recolouring:
-    """What the steps do to a picture of bytes of one record; see `goes_by_levels`. Traceable.
-
-    Args:
-        run: the static side.
-        name: the entry.
-        channels: its.
-        steps: of the record.
-        counts: -> (C, 256) int32, how many pixels there are of each level; asked for only where
-            a step wants to know.
-    """
-    entry, before = run.spec.entries[name], np.dtype(np.uint8)
-    (group,) = groups_of(entry, before)
-    steps = [step for step in steps if _changes(step, name)]
-    after = before if _keeps_dtype(steps) else np.dtype(np.float32)
-    apart = any(_by_channel(step.transform) for step in steps)
-    levels = jnp.arange(LEVELS, dtype=np.uint8).reshape(LEVELS, 1, 1)
-    levels = jnp.broadcast_to(levels, (LEVELS, 1, channels if apart else 1))
-    limits, valid = value_range(group, before), _valid(levels, group)
-    values = levels.astype(jnp.float32)
-    if valid is not None:
-        values = jnp.where(valid, values, limits[0])
-
-    def weights() -> Array:
-        found = counts().T[:, None, :]
-        found = found if apart else found.sum(-1, keepdims=True)
-        return found if valid is None else jnp.where(valid, found, 0)
-
-    chain = _targets(name, group, steps, limits, valid, weights)
-    noise = None
-    if chain and _adds_noise(chain[-1][0].transform):
-        noise = _noise_of(*chain.pop())
-    values = _run_steps(run, chain, values)
-    if valid is not None:
-        values = jnp.where(valid, values, levels.astype(jnp.float32))
-    if noise is None:
-        # Rounded here: what stands in the table is what comes out.
-        values = cast(values, after).astype(jnp.float32)
-        noise = jnp.zeros(2, jnp.uint32), jnp.zeros(3, jnp.float32)
-    return Recolouring(values[:, 0].T, *noise)
-
-
-def _noise_of(step: Step, target: Target) -> tuple[Array, Array]:
-    assert isinstance(step.transform, Photometric)
-    noise = step.transform.noise(step.params, target)
-    assert noise is not None
-    lo, hi = target.range if noise.clips else (-np.inf, np.inf)
-    scale = noise.scale if step.on is None else jnp.where(step.on, noise.scale, 0)
-    limits = jnp.stack([jnp.asarray(n, jnp.float32) for n in (scale, lo, hi)])
-    return jnp.stack(keyed(noise.seed, noise.stream)), limits
-
-
-def _adds_noise(transform: Transform) -> bool:
-    return isinstance(transform, Photometric) and type(transform).noise is not Photometric.noise
-
-
 def _by_channel(transform: Transform) -> bool:
     return isinstance(transform, Photometric) and transform.by_channel
 
 
-def _keeps_dtype(steps: Sequence[Step]) -> bool:
+def keeps_dtype(steps: Sequence[Step]) -> bool:
+    """Integers come back as integers."""
     return all(s.transform.keeps_dtype for s in steps if isinstance(s.transform, Photometric))

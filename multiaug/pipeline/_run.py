@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -25,7 +25,8 @@ from ..spec import ChannelGroup
 from ..transforms import Step, Transform
 from ..typing import Array, SpatialShape
 from ._params import RecordParams
-from ._photometry import goes_by_levels, is_touched, photometry, recolouring
+from ._photometry import is_touched, photometry
+from ._recolouring import recolourings
 from ._structure import (
     Run,
     antialiasing,
@@ -141,14 +142,16 @@ def _task(
             sampled = photometry(run, steps(params.values), sampled)
         return sampled | _move_tables(run, view, rest, sizes)
 
-    def recolour(own: _Own, counts: Callable[[str], Array]) -> dict[str, Recolouring]:
-        its = steps(own[1].values)
-        return {
-            n: recolouring(run, n, given[n].shape[-1], its, partial(counts, n)) for n in changed
-        }
+    def recolour(own: _Own) -> dict[str, tuple[Recolouring, ...]]:
+        its, found = steps(own[1].values), {}
+        for name in changed:
+            one = recolourings(run, name, given[name].dtype, given[name].shape[-1], its)
+            if one is not None:
+                found[name] = one
+        return found
 
     views, jobs = batch[0], []
-    changed = {n for n in pictures if is_touched(run, n, transforms)}
+    changed = [n for n in pictures if is_touched(run, n, transforms)]
     undone = run.inverse and bool(changed)
     given = jax.eval_shape(jax.vmap(before), batch, pictures) if undone else pictures
     for name, array in given.items():
@@ -157,11 +160,6 @@ def _task(
         bands = tuple(SPATIAL_ROLES[g.role].band(g, views) for g in groups_of(entry, array.dtype))
         out = entry_out_size(sizes[name], views.chart.in_shape, views.chart.out_shape)
         jobs.append(Job(name, sizes[name], out, bands, entry.validity))
-    # Which steps there are is the same for all records.
-    alike = steps(jax.tree.map(lambda leaf: leaf[0], batch[1].values)) if changed else []
-    by_levels = bool(changed) and all(
-        goes_by_levels(run, n, pictures[n].dtype, pictures[n].shape[-1], alike) for n in changed
-    )
     low = None if run.inverse else antialiasing(transforms, run.frame)
     return Task(
         tuple(jobs),
@@ -170,7 +168,7 @@ def _task(
         after,
         frozenset() if run.inverse else frozenset(changed),
         exact=exactness(transforms, inverse=run.inverse),
-        recolour=recolour if by_levels else None,
+        recolour=recolour,
     )
 
 

@@ -1,17 +1,17 @@
-"""What the compiled executor leaves to JAX: plans, tables, and values that C does not change."""
+"""What the compiled executor leaves to JAX: plans, tables, and values that C cannot change."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ..sampling import LEVELS, Geometry, Recolouring, Task, compiled
+from ..sampling import Geometry, Recolouring, Task, compiled
 from ..transforms import Transform
 from ..typing import Array
 from ._blocks import BLOCK, some_of
@@ -21,7 +21,20 @@ from ._run import prepare
 from ._scratch import rows_of_channels
 from ._structure import Run, out_shape
 
-Planned = tuple[Geometry, dict[str, Array]]
+
+class Planned(NamedTuple):
+    """What C has to be told of some records.
+
+    Args:
+        geometry: where their pictures are read.
+        tables: results that are no pictures.
+        recolourings: what is done to pictures once they are sampled, by name.
+    """
+
+    geometry: Geometry
+    tables: dict[str, Array]
+    recolourings: dict[str, tuple[Recolouring, ...]]
+
 
 # (name, shape of one record, dtype) of every picture: what the compiled functions know of them.
 Pictures = tuple[tuple[str, tuple[int, ...], np.dtype[Any]], ...]
@@ -39,7 +52,7 @@ def plan_records(
     length: int,
     fields: Sequence[Array] = (),
 ) -> Planned:
-    """Geometry and tables of some records of a block; positions are written to ``fields``."""
+    """What C needs of some records of a block; positions are written to ``fields``."""
     params, rest = some_of((params, rest), first, length)
     return _plan(transforms, params, rest, run, shapes_of(pictures, length), fields)
 
@@ -102,7 +115,9 @@ def _plan(
     task, own = prepare(run, transforms, params, rest, shapes)
     kernel = compiled(task, shapes, own[0])
     assert kernel is not None
-    return kernel.geometry(own[0], fields), tables_of(task, own)
+    return Planned(
+        kernel.geometry(own[0], fields), tables_of(task, own), recolourings_of(task, own)
+    )
 
 
 @partial(jax.jit, static_argnames=("run", "pictures", "touched"), donate_argnames=("done",))
@@ -138,47 +153,6 @@ def finish_records(
     return lax.fori_loop(0, span[1], step, done)  # type: ignore[no-any-return]
 
 
-@partial(jax.jit, static_argnames=("run", "pictures", "length"))
-def recolour_records(
-    transforms: tuple[Transform, ...],
-    params: RecordParams,
-    rest: dict[str, Array],
-    first: Array,
-    counts: dict[str, Array],
-    *,
-    run: Run,
-    pictures: Pictures,
-    length: int,
-) -> dict[str, Recolouring]:
-    """What becomes of the levels in some records of a block."""
-    params, rest = some_of((params, rest), first, length)
-    task, own = prepare(run, transforms, params, rest, shapes_of(pictures, length))
-    recolour = task.recolour
-    assert recolour is not None
-    return jax.vmap(lambda mine, of: recolour(mine, of.__getitem__))(own, counts)
-
-
-def counted_entries(
-    run: Run, pictures: Pictures, transforms: Any, params: RecordParams, rest: dict[str, Any]
-) -> frozenset[str]:
-    """The pictures whose levels `recolour_records` wants to be counted."""
-    asked: list[str] = []
-    channels = {name: shape[-1] for name, shape, _ in pictures}
-
-    def count(name: str) -> Array:
-        asked.append(name)
-        return jnp.zeros((channels[name], LEVELS), jnp.int32)
-
-    def trace(transforms: Any, params: RecordParams, rest: dict[str, Any]) -> Any:
-        shapes = shapes_of(pictures, len(params.key))
-        task, own = prepare(run, transforms, params, rest, shapes)
-        assert task.recolour is not None
-        return task.recolour(jax.tree.map(lambda leaf: leaf[0], own), count)
-
-    jax.eval_shape(trace, transforms, params, rest)
-    return frozenset(asked)
-
-
 def shapes_of(pictures: Pictures, size: int) -> dict[str, jax.ShapeDtypeStruct]:
     """What so many records hold."""
     return {n: jax.ShapeDtypeStruct((size, *shape), dtype) for n, shape, dtype in pictures}
@@ -187,3 +161,9 @@ def shapes_of(pictures: Pictures, size: int) -> dict[str, jax.ShapeDtypeStruct]:
 def tables_of(task: Task, own: Any) -> dict[str, Array]:
     """Results that are no pictures, of a batch."""
     return jax.vmap(lambda mine: task.after(mine, {}))(own)
+
+
+def recolourings_of(task: Task, own: Any) -> dict[str, tuple[Recolouring, ...]]:
+    """What C does to pictures of a batch once they are sampled."""
+    recolour = task.recolour
+    return {} if recolour is None else jax.vmap(recolour)(own)

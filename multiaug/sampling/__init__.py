@@ -23,8 +23,7 @@ from ._plan import Pointwise as Pointwise
 from ._plan import Site as Site
 from ._plan import Task as Task
 from ._plan import ratio as ratio
-from ._recolour import LEVELS as LEVELS
-from ._recolour import MOST_TABLES as MOST_TABLES
 from ._recolour import Recolouring as Recolouring
-from ._recolour import count_levels as count_levels
+from ._recolour import can_recolour as can_recolour
 from ._recolour import recolour as recolour
+from ._recolour import sampled_into as sampled_into

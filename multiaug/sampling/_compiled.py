@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
-from ..geometry import Displacement, Projective
+from ..geometry import Map, Projective
 from ..typing import Array, NDArray, SpatialShape
 from ._axis import CLASSIC
+from ._displaced import controls_of, displaced, filled, is_spline, weights_of
 from ._dtype import constant
 from ._lanes import Part, count_of, is_plain, rim_value, settled
 from ._library import library
-from ._plan import Band, Job, Task, coordinates, pixel_matrix, ratio
+from ._plan import Band, Job, Task, pixel_matrix, ratio
+from ._recolour import Recolouring, RecolouringStruct, bound_recolouring, sampled_into
 
 # As in warp.h.
 _BORDERS = ("constant", "edge", "reflect", "mirror", "wrap", "constant-hard", "wrap-classic")
@@ -44,8 +44,10 @@ class _Lane(ctypes.Structure):
 
 class _Group(ctypes.Structure):
     _fields_ = [
-        *((name, ctypes.c_void_p) for name in ("lanes", "maps", "displaced", "field")),
+        *((name, ctypes.c_void_p) for name in ("lanes", "maps", "displaced", "field", "control")),
+        *((name, ctypes.c_void_p) for name in ("along_x", "along_y")),
         ("plane", ctypes.c_int64),
+        *((name, ctypes.c_int32) for name in ("knots_x", "knots_y")),
         *((name, ctypes.c_int32) for name in ("n_lanes", "affine")),
         *((name, ctypes.c_int32) for name in ("h_in", "w_in", "h_out", "w_out")),
         *((name, ctypes.c_float) for name in ("scale_x", "scale_y")),
@@ -62,9 +64,10 @@ class _Check(ctypes.Structure):
 
 class _Batch(ctypes.Structure):
     _fields_ = [
-        *((name, ctypes.c_void_p) for name in ("groups", "checks", "next", "suspicious")),
+        *((name, ctypes.c_void_p) for name in ("groups", "checks", "recolourings", "left")),
+        *((name, ctypes.c_void_p) for name in ("next", "suspicious")),
         ("n_records", ctypes.c_int64),
-        *((name, ctypes.c_int32) for name in ("n_groups", "n_checks", "blocks")),
+        *((name, ctypes.c_int32) for name in ("n_groups", "n_checks", "n_recolourings", "blocks")),
     ]
 
 
@@ -91,14 +94,16 @@ class Placed(NamedTuple):
 
     Args:
         maps: (N, 3, 3) backward, between centred pixels.
-        displaced: (N,) int32, whether a record is read by its field; None where there is none.
+        displaced: (N,) int32, whether a record is not read by its matrix alone; None where none is.
         field: (N, 2, h or h + 1, w) positions in pixels, of records that are displaced.
+        control: (N, 2, R, C) of a spline in their place, that is added before the matrix.
         coded: per lane intrinsics and matrices, or None.
     """
 
     maps: Array
     displaced: Array | None
     field: Array | None
+    control: Array | None
     coded: list[tuple[Array | None, Array | None]]
 
 
@@ -120,7 +125,7 @@ class Compiled:
     Args:
         groups: the jobs by their sizes.
         dtypes: of the arrays.
-        dense: positions of records may be a field and not a matrix.
+        chart: the map of the records, of which only static parts are read.
         affine: the matrix has no perspective.
         scales: per group, (x, y) pixels of the source per reference pixel.
     """
@@ -130,11 +135,14 @@ class Compiled:
         groups: Sequence[_Shared],
         dtypes: Mapping[str, np.dtype[Any]],
         *,
-        dense: bool,
+        chart: Map,
         affine: bool,
         scales: Sequence[tuple[float, float]],
     ) -> None:
-        self.dense = dense
+        self._bent = chart.dense
+        self._spline = chart.dense and is_spline(chart)
+        # Positions may be a field in memory, computed in JAX.
+        self.dense = self._bent and not self._spline
         self._groups = tuple(groups)
         self._kept: list[NDArray] = []
         parts = [part for group in groups for part in group.parts]
@@ -144,6 +152,11 @@ class Compiled:
             (struct.h_in, struct.w_in), (struct.h_out, struct.w_out) = group.sizes
             struct.n_lanes, struct.affine = len(group.parts), affine
             struct.scale_x, struct.scale_y = scale
+            if self._spline:
+                along_x, along_y = weights = weights_of(chart, group.sizes[1])
+                struct.along_x, struct.along_y = along_x.ctypes.data, along_y.ctypes.data
+                struct.knots_x, struct.knots_y = len(along_x), along_y.shape[1]
+                self._kept += weights
         # Of one record: pixels of its largest picture, and numbers of all results.
         self.pixels = max(g.sizes[1][0] * g.sizes[1][1] for g in groups)
         self.values = sum(
@@ -186,12 +199,15 @@ class Compiled:
             views: as for `resample`.
             fields: memory to write positions to, of the shapes that the method `fields` names.
         """
-        displaced = _displaced(views.chart) if self.dense else None
+        bent = displaced(views.chart) if self._bent else None
         found = []
         for i, group in enumerate(self._groups):
             maps = jax.vmap(lambda view, g=group: pixel_matrix(view.chart, *g.sizes))(views)
-            field = None if displaced is None else _filled(views, group, displaced, fields[i])
-            found.append(Placed(maps, displaced, field, _coded(views, group)))
+            field = None
+            if bent is not None and self.dense:
+                field = filled(views, group.sizes, bent, fields[i])
+            control = controls_of(views.chart, group.sizes[1]) if self._spline else None
+            found.append(Placed(maps, bent, field, control, _coded(views, group)))
         return found
 
     def bind(
@@ -202,19 +218,22 @@ class Compiled:
         checks: Mapping[str, NDArray] | None = None,
         blocks: int = 1,
         rows: Mapping[str, NDArray] | None = None,
+        recolourings: Mapping[str, Sequence[Recolouring]] | None = None,
     ) -> Bound:
         """Everything of one batch; the arrays must stay until it has run.
 
         Args:
             arrays: name -> (N, H, W, C), C-contiguous; (M, H, W, C) of those with ``rows``.
-            results: name -> (N, h, w, C), C-contiguous, of the same dtypes; written to.
+            results: name -> (N, h, w, C), C-contiguous; written to. Of the same dtypes, but for
+                those that a recolouring changes.
             geometry: of these records, or of more; computed, or on the way.
             checks: float32 entry -> (C,) bool, the channels in which NaN means no data.
             blocks: how many pieces a record is cut into for threads to share.
             rows: name -> (N,) int64, contiguous, which records of its array are read.
+            recolourings: name -> what is done to its channels once they are sampled.
         """
         return Bound(self._groups, self._structs, self._lanes, arrays, results, geometry,
-                     checks or {}, blocks, rows or {})  # fmt: skip
+                     checks or {}, blocks, rows or {}, recolourings or {})  # fmt: skip
 
 
 class Bound:
@@ -234,6 +253,7 @@ class Bound:
         checks: Mapping[str, NDArray],
         blocks: int,
         rows: Mapping[str, NDArray],
+        recolourings: Mapping[str, Sequence[Recolouring]],
     ) -> None:
         self._held: list[Any] = [arrays, results, geometry, rows]
         places = {name: numbers.ctypes.data for name, numbers in rows.items()}
@@ -244,13 +264,17 @@ class Bound:
             struct.lanes = at
             at += len(group.parts) * ctypes.sizeof(_Lane)
             struct.maps = _place_of(placed.maps)
-            if placed.field is not None:
+            if placed.displaced is not None:
                 struct.displaced = _place_of(placed.displaced)
+            if placed.control is not None:
+                struct.control = _place_of(placed.control)
+            if placed.field is not None:
                 struct.field = _place_of(placed.field)
                 struct.plane = placed.field.shape[2] * placed.field.shape[3]
             for (job, band), (rays, matrix) in zip(group.parts, placed.coded, strict=True):
                 lane = next(each)
-                source, target = arrays[job.name], results[job.name]
+                source = arrays[job.name]
+                target = sampled_into(results[job.name], source.dtype)
                 skipped = int(band.channels.start) * lane.size
                 lane.source = source.ctypes.data + skipped
                 lane.out = target.ctypes.data + skipped
@@ -269,14 +293,22 @@ class Bound:
             check.rows = places.get(name)
             check.in_bytes, check.period = source.strides[0], len(fine)
             check.length = source[0].size
-        self._held += [own, bound, looked_at]
+        changed = []
+        for name, several in recolourings.items():
+            # Results may lack the axis of channels.
+            out = results[name].reshape(len(results[name]), -1, arrays[name].shape[-1])
+            sampled = sampled_into(out, arrays[name].dtype)
+            changed += [bound_recolouring(how, sampled, out) for how in several]
+        recoloured = (RecolouringStruct * len(changed))(*(struct for struct, _ in changed))
         count = len(next(iter(results.values())))
+        left = np.full(count, blocks, np.int32)
+        self._held += [own, bound, looked_at, recoloured, changed, left]
         self._state = state = _State()
         place = ctypes.addressof(state)
         state.batch = _Batch(
-            ctypes.addressof(own), ctypes.addressof(looked_at),
-            place + _State.next.offset, place + _State.suspicious.offset,
-            count, len(own), len(looked_at), blocks,
+            ctypes.addressof(own), ctypes.addressof(looked_at), ctypes.addressof(recoloured),
+            left.ctypes.data, place + _State.next.offset, place + _State.suspicious.offset,
+            count, len(own), len(looked_at), len(recoloured), blocks,
         )  # fmt: skip
         state.job.batch = place
         self._job = place + _State.job.offset
@@ -302,33 +334,6 @@ class Bound:
 def _place_of(array: Any) -> int:
     """Of numbers that JAX has computed. An array that NumPy looks at cannot be donated."""
     return array.block_until_ready().unsafe_buffer_pointer()  # type: ignore[no-any-return]
-
-
-def _displaced(chart: Any) -> Array:
-    """(N,) int32: some displacement of a record is not 0 everywhere."""
-    controls = [s.control for s in chart.segments if isinstance(s, Displacement)]
-    return jnp.stack([(c != 0).any(axis=(1, 2, 3)) for c in controls]).any(0).astype(jnp.int32)
-
-
-def _filled(views: Any, group: _Shared, displaced: Array, field: Array) -> Array:
-    """A field with the positions of the records that are displaced, computed in place.
-
-    In blocks of rows as those of `in_memory`: the same bits.
-    """
-    half = field.shape[2] // 2
-    first = jnp.argsort(1 - displaced)  # their numbers, before all others
-
-    def block(k: Array, field: Array) -> Array:
-        record, lower = first[k // 2], k % 2
-        view = jax.tree.map(
-            lambda leaf: lax.dynamic_index_in_dim(leaf, record, keepdims=False), views
-        )
-        rows = (lower * half + jnp.arange(half)).astype(jnp.float32)
-        x, y, _ = coordinates(view.chart, *group.sizes, rows)
-        field = lax.dynamic_update_slice(field, x[None, None], (record, 0, lower * half, 0))
-        return lax.dynamic_update_slice(field, y[None, None], (record, 1, lower * half, 0))
-
-    return lax.fori_loop(0, 2 * displaced.sum(), block, field)  # type: ignore[no-any-return]
 
 
 def _coded(views: Any, group: _Shared) -> list[tuple[Array | None, Array | None]]:
@@ -370,7 +375,7 @@ def compiled(task: Task, shapes: Mapping[str, jax.ShapeDtypeStruct], views: Any)
     chart = views.chart
     scales = [ratio(group.sizes[0], chart.in_shape) for group in groups]
     affine = all(s.affine for s in chart.segments if isinstance(s, Projective))
-    return Compiled(groups, dtypes, dense=chart.dense, affine=affine, scales=scales)
+    return Compiled(groups, dtypes, chart=chart, affine=affine, scales=scales)
 
 
 def _method(band: Band, dtype: np.dtype[Any]) -> int | None:

@@ -7,7 +7,7 @@ import os
 from functools import cache
 from pathlib import Path
 
-_ABI = 7
+_ABI = 8
 _LIBRARY = Path(__file__).parent / "_native" / "libmultiaug.so"
 
 
@@ -22,7 +22,7 @@ def library() -> ctypes.CDLL | None:
         return None
     if found.multiaug_abi() != _ABI:
         return None
-    for name in ("multiaug_finish", "multiaug_count", "multiaug_recolour"):
+    for name in ("multiaug_finish", "multiaug_recolour"):
         function = getattr(found, name)
         function.argtypes, function.restype = [ctypes.c_void_p], None
     found.multiaug_start.argtypes, found.multiaug_start.restype = (

@@ -174,9 +174,8 @@ class Task:
         touched: names of resampled arrays that ``after`` changes.
         exact: ``anywhere`` when all maps take pixel centres of the frame to pixel centres;
             ``window`` when they also stay inside the picture and transpose nothing.
-        recolour: what ``after`` does to the arrays in ``touched``, where these are bytes and it
-            does it level by level; else None. (own, counts of the levels) -> by name; counts
-            are those after resampling, name -> (C, 256) int32, asked for where they are needed.
+        recolour: own -> what ``after`` does to arrays in ``touched``, by name, for C; those that
+            it cannot say it of are missing.
     """
 
     jobs: tuple[Job, ...]
@@ -185,7 +184,7 @@ class Task:
     after: Callable[[Any, dict[str, Array]], dict[str, Array]]
     touched: frozenset[str]
     exact: Exact = ""
-    recolour: Callable[[Any, Callable[[str], Array]], dict[str, Recolouring]] | None = None
+    recolour: Callable[[Any], dict[str, tuple[Recolouring, ...]]] | None = None
 
 
 def prepared_record(task: Task, own: Any, arrays: dict[str, Array]) -> dict[str, Array]:

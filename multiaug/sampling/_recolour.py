@@ -1,79 +1,124 @@
-"""New values for bytes, in C: a table of all 256 levels, and normal noise on top of it."""
+"""New values for the channels of pictures, in C: a few steps, with numbers of every record."""
 
 from __future__ import annotations
 
 import ctypes
-from typing import Any, NamedTuple
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
+import jax
 import numpy as np
 
 from ..typing import Array, NDArray
 from ._library import library
 
-LEVELS = 256
 # As in warp.h.
-MOST_TABLES = 16
-_TYPES = {"uint8": 0, "float32": 2}
+KINDS = ("line", "own-lines", "spread", "power", "clip", "noise")
+MOST_STEPS, MOST_OWN_LINES, MOST_CHANNELS = 32, 4, 256
+_TYPES = {"uint8": 0, "uint16": 1, "float32": 2}
 
 
-class Recolouring(NamedTuple):
-    """How the values of a picture change; a leading N makes a batch.
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Recolouring:
+    """How some channels of a picture change; arrays with a leading N make a batch.
+
+    A step has a number that says whether it is on, and its own numbers behind it:
+
+    - ``line``: a, b, c of ``(v - a) b + c``; ``own-lines``: a of all channels, then b, then c.
+    - ``spread``: f of ``m + f (v - m)``, m the mean of all values that are valid.
+    - ``power``: g, lo, e of ``lo + e |u|^g sign(u)`` with ``u = (v - lo) / e``.
+    - ``clip``: lo, hi.
+    - ``noise``: its standard deviation; it has two ``words``.
 
     Args:
-        table: (1 or C, 256) float32, what becomes of each level in each channel.
-        words: (2,) uint32, of which the noise is made.
-        noise: (3,) float32: its standard deviation, 0 for none; lo and hi, to clip to after it.
+        numbers: (L,) float32, of all steps.
+        words: (noises, 2) uint32, of which noise is made.
+        kinds: of the steps, see `KINDS`.
+        start: the first channel.
+        channels: how many there are.
+        invalid: values without data, which stay: ``"nan"``, a number, or None.
+        dtype: of the result.
     """
 
-    table: Array
+    numbers: Array
     words: Array
-    noise: Array
+    kinds: tuple[str, ...] = field(metadata={"static": True})
+    start: int = field(metadata={"static": True})
+    channels: int = field(metadata={"static": True})
+    invalid: float | str | None = field(metadata={"static": True})
+    dtype: np.dtype[Any] = field(metadata={"static": True})
 
 
-class _Recolouring(ctypes.Structure):
+class RecolouringStruct(ctypes.Structure):
+    """`Recolouring` of warp.h."""
+
     _fields_ = [
-        *((name, ctypes.c_void_p) for name in ("source", "out", "tables", "words", "noise")),
-        ("counts", ctypes.c_void_p),
-        *((name, ctypes.c_int64) for name in ("n_records", "values")),
-        *((name, ctypes.c_int32) for name in ("channels", "period", "type")),
+        *((name, ctypes.c_void_p) for name in ("source", "out", "kinds", "numbers", "words")),
+        *((name, ctypes.c_int64) for name in ("in_bytes", "out_bytes")),
+        *((name, ctypes.c_int64) for name in ("n_records", "pixels", "length")),
+        *((name, ctypes.c_int32) for name in ("n_steps", "n_noises", "channels", "stride")),
+        *((name, ctypes.c_int32) for name in ("in_type", "out_type", "marks")),
+        ("invalid", ctypes.c_float),
     ]
 
 
-def count_levels(pictures: NDArray, length: int) -> NDArray:
-    """How often each level is in each channel of (N, h, w, C) uint8.
+def can_recolour(dtype: np.dtype[Any], kinds: Sequence[str], channels: int) -> bool:
+    """Whether pictures of a dtype can be changed in C by such steps."""
+    few = len(kinds) <= MOST_STEPS and kinds.count("own-lines") <= MOST_OWN_LINES
+    return few and channels <= MOST_CHANNELS and dtype.name in _TYPES
 
-    Returns:
-        (length, C, 256) int32; 0 from N on.
+
+def sampled_into(results: NDArray, dtype: np.dtype[Any]) -> NDArray:
+    """Where in the memory of results (N, ...) the pictures lie that they are made of.
+
+    Numbers that get wider are at the end of their record: from the first on, they make room.
     """
-    channels = pictures.shape[-1]
-    counts = np.zeros((length, channels, LEVELS), np.int32)
-    _run("multiaug_count", pictures, channels=channels, counts=counts.ctypes.data)
-    return counts
+    if results.dtype == dtype:
+        return results
+    size = results[0].size * dtype.itemsize if len(results) else 0
+    flat = results.view(np.uint8).reshape(len(results), -1)
+    return flat[:, flat.shape[1] - size :].view(dtype).reshape(results.shape)
+
+
+def bound_recolouring(
+    how: Recolouring, pictures: NDArray, out: NDArray
+) -> tuple[RecolouringStruct, list[Any]]:
+    """A recolouring for C, and what must be kept until it has run.
+
+    Args:
+        how: of N records, or of more.
+        pictures: (N, ..., C), each contiguous.
+        out: of this shape, each contiguous: the same array, or see `sampled_into`.
+    """
+    held = [
+        np.ascontiguousarray(how.numbers, np.float32),
+        np.ascontiguousarray(how.words, np.uint32),
+        np.array([KINDS.index(kind) for kind in how.kinds], np.int32),
+    ]
+    numbers, words, kinds = held
+    stride = pictures.shape[-1]
+    marks = 0 if how.invalid is None else 1 if how.invalid == "nan" else 2
+    struct = RecolouringStruct(
+        source=pictures.ctypes.data + how.start * pictures.itemsize,
+        out=out.ctypes.data + how.start * out.itemsize,
+        kinds=kinds.ctypes.data, numbers=numbers.ctypes.data, words=words.ctypes.data,
+        in_bytes=pictures.strides[0], out_bytes=out.strides[0],
+        n_records=len(pictures), pixels=math.prod(pictures.shape[1:-1]),
+        length=numbers.shape[1], n_steps=len(kinds), n_noises=words.shape[1],
+        channels=how.channels, stride=stride,
+        in_type=_TYPES[pictures.dtype.name], out_type=_TYPES[out.dtype.name],
+        marks=marks, invalid=how.invalid if marks == 2 else 0,
+    )  # fmt: skip
+    return struct, [*held, pictures, out]
 
 
 def recolour(pictures: NDArray, how: Recolouring, out: NDArray) -> None:
-    """Write new values of (N, h, w, C) uint8 to ``out``, uint8 or float32.
-
-    Args:
-        pictures: C-contiguous; ``out`` may be the same array.
-        how: of at least N records.
-        out: C-contiguous, of the same size.
-    """
-    tables, words, noise = (
-        np.ascontiguousarray(leaf, dtype)
-        for leaf, dtype in zip(how, (np.float32, np.uint32, np.float32), strict=True)
-    )
-    _run(
-        "multiaug_recolour", pictures,
-        out=out.ctypes.data, tables=tables.ctypes.data, words=words.ctypes.data,
-        noise=noise.ctypes.data, channels=pictures.shape[-1], period=tables.shape[1],
-        type=_TYPES[out.dtype.name],
-    )  # fmt: skip
-
-
-def _run(function: str, pictures: NDArray, **fields: Any) -> None:
-    held = library()
-    assert held is not None
-    one = pictures[0].size if len(pictures) else 0
-    task = _Recolouring(source=pictures.ctypes.data, n_records=len(pictures), values=one, **fields)
-    getattr(held, function)(ctypes.byref(task))
+    """Write new values of pictures to ``out``; see `bound_recolouring`."""
+    struct, held = bound_recolouring(how, pictures, out)
+    found = library()
+    assert found is not None
+    found.multiaug_recolour(ctypes.byref(struct))
+    del held

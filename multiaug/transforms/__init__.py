@@ -10,7 +10,6 @@ from ._base import Container as Container
 from ._base import Finishing as Finishing
 from ._base import Frame as Frame
 from ._base import Geometric as Geometric
-from ._base import Noise as Noise
 from ._base import Params as Params
 from ._base import Photometric as Photometric
 from ._base import Range as Range
@@ -30,6 +29,12 @@ from ._frames import Pad as Pad
 from ._frames import RandomResizedCrop as RandomResizedCrop
 from ._frames import Resize as Resize
 from ._noise import GaussianNoise as GaussianNoise
+from ._operations import Clip as Clip
+from ._operations import Line as Line
+from ._operations import Noise as Noise
+from ._operations import Operation as Operation
+from ._operations import Power as Power
+from ._operations import Spread as Spread
 from ._photometric import Brightness as Brightness
 from ._photometric import ChannelShift as ChannelShift
 from ._photometric import Contrast as Contrast

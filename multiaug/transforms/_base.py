@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple, NoReturn, TypeVar, dataclass_transform
 
@@ -17,6 +17,7 @@ from ..sampling import Exact
 from ..spec import DataSpec
 from ..statistics import Statistics, load_statistics
 from ..typing import Array, Key, SpatialShape
+from ._operations import Operation
 
 Params = Mapping[str, Any]
 """What one transform drew: name -> array (or a tuple of the children's, in containers)."""
@@ -49,44 +50,29 @@ class Target(NamedTuple):
         range: (lo, hi), the values that black and white stand for; numbers, or scalar arrays
             after a transform that changes them and need not run.
         valid: bool, broadcastable to the values; None when all are.
-        counts: where the values are a table of levels (256, 1, c): () -> how many valid pixels
-            are at each of them. None where the values are those of pixels.
+        channels: of the group, also where the values come as (h, w * c, 1); None where it is
+            that of the values.
     """
 
     name: str
     start: int
     range: Range
     valid: Array | None
-    counts: Callable[[], Array] | None = None
+    channels: int | None = None
+
+    @property
+    def extent(self) -> float:
+        """From black to white."""
+        return self.range[1] - self.range[0]
 
     def mean(self, values: Array) -> Array:
         """The mean of values (h, w, c) over all valid pixels and channels, float32."""
-        if self.counts is not None:
-            counts = self.counts().astype(jnp.float32)
-            weighted: Array = (values * counts).sum() / jnp.maximum(counts.sum(), 1)
-            return weighted
         if self.valid is None:
             return values.mean()
         valid = jnp.broadcast_to(self.valid, values.shape)
         count = jnp.maximum(valid.sum(), 1).astype(jnp.float32)
         mean: Array = jnp.where(valid, values, 0).sum() / count
         return mean
-
-
-class Noise(NamedTuple):
-    """Independent N(0, 1) numbers for all values, times a factor; see `_random.normal`.
-
-    Args:
-        seed: (2,) uint32.
-        stream: tells fields of one record apart.
-        scale: (), in units of the values.
-        clips: to the value range, afterwards.
-    """
-
-    seed: Array
-    stream: int
-    scale: Array
-    clips: bool
 
 
 class Transform(ABC):
@@ -157,16 +143,17 @@ class Photometric(Transform):
     """False when the result is float32 whatever came in."""
 
     @property
-    def pointwise(self) -> bool:
-        """A new value depends on the old one, its channel and `Target.mean` alone.
+    def described(self) -> bool:
+        """It says what it does by `operations`; then batches on CPUs run it in C."""
+        return type(self).operations is not Photometric.operations
 
-        Of a picture of bytes only the 256 levels are then computed, as values (256, 1, c).
+    def operations(self, params: Params, target: Target) -> Sequence[Operation]:
+        """What is done to the values of one channel group, step by step.
+
+        Which operations there are must not depend on the params: only their numbers may.
+        A transform that does something else overrides `apply`, and `invert` where it can.
         """
-        return False
-
-    def noise(self, params: Params, target: Target) -> Noise | None:
-        """What the transform adds, where that is all it does; else None."""
-        return None
+        raise NotImplementedError(f"{self.owner} must have `operations`, or `apply` of its own.")
 
     def check(self, frame: Frame) -> None:
         """Refuse entries that the spec does not have, or that hold no intensity."""
@@ -186,13 +173,22 @@ class Photometric(Transform):
         """The value range after the transform."""
         return given
 
-    @abstractmethod
     def apply(self, params: Params, values: Array, target: Target) -> Array:
         """Change the values (h, w, c) float32 of one channel group of one record."""
+        for operation in self.operations(params, target):
+            values = operation.apply(values, target.mean)
+        return values
 
     def invert(self, params: Params, values: Array, target: Target) -> Array:
         """Undo `apply` on floats that were not clipped."""
-        self.refuse_invert(target)
+        if not self.described:
+            self.refuse_invert(target)
+        for operation in reversed(self.operations(params, target)):
+            inverse = operation.inverse()
+            if inverse is None:
+                self.refuse_invert(target)
+            values = inverse.apply(values, target.mean)
+        return values
 
     def refuse_invert(self, target: Target) -> NoReturn:
         """What `invert` raises where values were lost."""

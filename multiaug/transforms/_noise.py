@@ -9,12 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..typing import Array, Key
+from ..typing import Key
 from ._affine import uniform
-from ._base import Frame, Noise, Params, Target, static, transform
+from ._base import Frame, Params, Target, static, transform
 from ._checked import flag, names, number, settle, symmetric
-from ._photometric import Clipping, extent
-from ._random import normal
+from ._operations import Noise, Operation
+from ._photometric import Clipping
 
 
 @transform
@@ -53,25 +53,11 @@ class GaussianNoise(Clipping):
         u = (words[2] >> 8).astype(jnp.float32) * 2.0**-24
         return {"std": uniform(u, self.std), "seed": words[:2]}
 
-    def _change(self, params: Params, values: Array, target: Target) -> Array:
-        """``v + std (hi - lo) n``, n from N(0, 1)."""
-        return values + self._noise(params, values, target)
+    def _change(self, params: Params, target: Target) -> Operation:
+        """``v + std (hi - lo) n``, n from N(0, 1).
 
-    def _restore(self, params: Params, values: Array, target: Target) -> Array:
-        """The same noise, taken away."""
-        return values - self._noise(params, values, target)
-
-    @property
-    def pointwise(self) -> bool:
-        """Pixels differ."""
-        return False
-
-    def noise(self, params: Params, target: Target) -> Noise:
-        """Seeded by the record, the entry's name and the group's first channel."""
+        Seeded by the record, the entry's name and the group's first channel.
+        """
         # The name, not its place in the record: other entries must not change the noise.
         stream = zlib.crc32(f"{target.name}/{target.start}".encode())
-        return Noise(params["seed"], stream, params["std"] * extent(target), self.clip)
-
-    def _noise(self, params: Params, values: Array, target: Target) -> Array:
-        noise = self.noise(params, target)
-        return normal(noise.seed, noise.stream, values.shape) * noise.scale
+        return Noise(params["seed"], stream, params["std"] * target.extent)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -34,6 +35,7 @@ from ._checked import (
     settle,
     symmetric,
 )
+from ._operations import Clip, Line, Operation, Power, Spread
 
 
 class Clipping(Photometric):
@@ -41,35 +43,14 @@ class Clipping(Photometric):
 
     clip: bool
 
-    @property
-    def pointwise(self) -> bool:
-        """See `Photometric.pointwise`."""
-        return True
-
-    def apply(self, params: Params, values: Array, target: Target) -> Array:
-        """Change the values, then clip them where asked."""
-        changed = self._change(params, values, target)
-        lo, hi = target.range
-        return jnp.clip(changed, lo, hi) if self.clip else changed
-
-    def invert(self, params: Params, values: Array, target: Target) -> Array:
-        """Undo the change, unless values were clipped."""
-        if self.clip:
-            self.refuse_invert(target)
-        return self._restore(params, values, target)
+    def operations(self, params: Params, target: Target) -> Sequence[Operation]:
+        """The change, then a clip where asked."""
+        change = self._change(params, target)
+        return [change, Clip(*target.range)] if self.clip else [change]
 
     @abstractmethod
-    def _change(self, params: Params, values: Array, target: Target) -> Array:
+    def _change(self, params: Params, target: Target) -> Operation:
         """The change itself."""
-
-    @abstractmethod
-    def _restore(self, params: Params, values: Array, target: Target) -> Array:
-        """Its inverse."""
-
-
-def extent(target: Target) -> float:
-    """From black to white."""
-    return target.range[1] - target.range[0]
 
 
 @transform
@@ -102,15 +83,9 @@ class Brightness(Clipping):
         (u,) = unit_uniform(key, 1)
         return {"amount": uniform(u, self.amount)}
 
-    def _change(self, params: Params, values: Array, target: Target) -> Array:
+    def _change(self, params: Params, target: Target) -> Operation:
         """``v + a (hi - lo)``."""
-        shift: Array = params["amount"] * extent(target)
-        return values + shift
-
-    def _restore(self, params: Params, values: Array, target: Target) -> Array:
-        """``v - a (hi - lo)``."""
-        shift: Array = params["amount"] * extent(target)
-        return values - shift
+        return Line(shift=params["amount"] * target.extent)
 
 
 @transform
@@ -145,17 +120,9 @@ class Contrast(Clipping):
         (u,) = unit_uniform(key, 1)
         return {"amount": uniform(u, self.amount)}
 
-    def _change(self, params: Params, values: Array, target: Target) -> Array:
+    def _change(self, params: Params, target: Target) -> Operation:
         """``m + (1 + a) (v - m)``."""
-        mean = target.mean(values)
-        spread: Array = (1 + params["amount"]) * (values - mean)
-        return mean + spread
-
-    def _restore(self, params: Params, values: Array, target: Target) -> Array:
-        """``m + (v - m) / (1 + a)``: the mean has not changed."""
-        mean = target.mean(values)
-        spread: Array = (values - mean) * (1 / (1 + params["amount"]))
-        return mean + spread
+        return Spread(1 + params["amount"])
 
 
 @transform
@@ -190,23 +157,9 @@ class Gamma(Clipping):
         (u,) = unit_uniform(key, 1)
         return {"exponent": log_uniform(u, self.exponent)}
 
-    def _change(self, params: Params, values: Array, target: Target) -> Array:
+    def _change(self, params: Params, target: Target) -> Operation:
         """``lo + (hi - lo) u^g`` with ``u = (v - lo) / (hi - lo)``."""
-        return _power(values, params["exponent"], target)
-
-    def _restore(self, params: Params, values: Array, target: Target) -> Array:
-        """The power ``1 / g``."""
-        return _power(values, 1 / params["exponent"], target)
-
-
-def _power(values: Array, exponent: Array, target: Target) -> Array:
-    lo = target.range[0]
-    u = (values - lo) / extent(target)
-    # 0 to a power below 1 has an infinite slope: keep it out of the gradient.
-    safe = jnp.where(u == 0, 1, jnp.abs(u))
-    # Not `**`: of the power, CPUs have no vectorised form.
-    powered = jnp.where(u == 0, 0, jnp.sign(u) * jnp.exp(exponent * jnp.log(safe)))
-    return lo + extent(target) * powered
+        return Power(params["exponent"], target.range[0], target.extent)
 
 
 @transform
@@ -258,17 +211,11 @@ class ChannelShift(Clipping):
                 drawn[name] = uniform(u, self.amount)
         return drawn
 
-    def _change(self, params: Params, values: Array, target: Target) -> Array:
+    def _change(self, params: Params, target: Target) -> Operation:
         """``v_c + a_c (hi - lo)``."""
-        return values + self._shift(params, values, target)
-
-    def _restore(self, params: Params, values: Array, target: Target) -> Array:
-        """``v_c - a_c (hi - lo)``."""
-        return values - self._shift(params, values, target)
-
-    def _shift(self, params: Params, values: Array, target: Target) -> Array:
-        amount: Array = params[target.name][target.start : target.start + values.shape[-1]]
-        return (amount * extent(target)).reshape(1, 1, -1)
+        end = None if target.channels is None else target.start + target.channels
+        amount: Array = params[target.name][target.start : end]
+        return Line(shift=(amount * target.extent).reshape(1, 1, -1))
 
 
 @transform
@@ -312,11 +259,6 @@ class Normalize(Photometric):
                             f"entry {name!r}, got {len(given)}."
                         )
 
-    @property
-    def pointwise(self) -> bool:
-        """See `Photometric.pointwise`."""
-        return True
-
     def out_range(self, given: Range) -> Range:
         """Standardised values count in units of one: black and white are 0 and 1."""
         return 0.0, 1.0
@@ -325,14 +267,10 @@ class Normalize(Photometric):
         """Nothing is drawn."""
         return {}
 
-    def apply(self, params: Params, values: Array, target: Target) -> Array:
+    def operations(self, params: Params, target: Target) -> Sequence[Operation]:
         """``((v - lo) / (hi - lo) - mean) / std``."""
-        scaled = (values - target.range[0]) / extent(target)
-        return (scaled - _row(self.mean)) / _row(self.std)
-
-    def invert(self, params: Params, values: Array, target: Target) -> Array:
-        """``lo + (hi - lo) (v std + mean)``."""
-        return target.range[0] + extent(target) * (values * _row(self.std) + _row(self.mean))
+        low, extent = target.range[0], target.extent
+        return [Line(1 / (extent * _row(self.std)), origin=low + extent * _row(self.mean))]
 
 
 def _numbers(value: Any, field_name: str, **limits: float) -> tuple[float, ...]:

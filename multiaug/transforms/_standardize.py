@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..errors import ParameterError
 from ..statistics import Statistics
-from ..typing import Array
 from ._base import (
     Frame,
     Params,
@@ -28,6 +28,7 @@ from ._checked import (
     settle,
 )
 from ._fitted import check_frame, check_statistics, wanted_groups
+from ._operations import Line, Operation
 
 
 @transform
@@ -89,10 +90,11 @@ class Standardize(Photometric):
             # A pixel that was never valid has no mean: 0 leaves it as it is.
             mean, std = np.nan_to_num(mean), np.nan_to_num(std, nan=1.0)
             spread = std * abs(self.rescale) + self.epsilon if self.scale else np.ones_like(std)
+            # A constant pixel is 0 after centring, whatever it is divided by.
+            spread = np.where(spread > 0, spread, 1.0)
             built[f"{group.entry}:{group.start}"] = {
-                "mean": (mean * self.rescale).astype(np.float32),
-                # A constant pixel is 0 after centring, whatever it is divided by.
-                "std": np.where(spread > 0, spread, 1.0).astype(np.float32),
+                "mean": mean.astype(np.float32),
+                "scale": (self.rescale / spread).astype(np.float32),
             }
         return built
 
@@ -106,11 +108,6 @@ class Standardize(Photometric):
         """True when the entry was fitted, and is wanted."""
         return any(key.rpartition(":")[0] == name for key in self.arrays)
 
-    @property
-    def pointwise(self) -> bool:
-        """Unless every pixel has a mean of its own."""
-        return self.centre == "channel"
-
     def out_range(self, given: Range) -> Range:
         """Standardised values count in units of one: black and white are 0 and 1."""
         return 0.0, 1.0
@@ -119,16 +116,7 @@ class Standardize(Photometric):
         """Nothing is drawn."""
         return {}
 
-    def apply(self, params: Params, values: Array, target: Target) -> Array:
+    def operations(self, params: Params, target: Target) -> Sequence[Operation]:
         """``(r v - r mean) / (r std + epsilon)``."""
-        held = self._of(target)
-        return (values * np.float32(self.rescale) - held["mean"]) / held["std"]
-
-    def invert(self, params: Params, values: Array, target: Target) -> Array:
-        """``(v (r std + epsilon) + r mean) / r``."""
-        held = self._of(target)
-        return (values * held["std"] + held["mean"]) / np.float32(self.rescale)
-
-    def _of(self, target: Target) -> dict[str, Array]:
-        found: dict[str, Array] = self.arrays[f"{target.name}:{target.start}"]
-        return found
+        held = self.arrays[f"{target.name}:{target.start}"]
+        return [Line(held["scale"], origin=held["mean"])]

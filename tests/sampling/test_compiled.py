@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -13,6 +14,7 @@ from multiaug.pipeline import _blocks, _compiled, _target, _threads
 from multiaug.sampling import compiled_is_available
 from multiaug.sampling._library import library
 from multiaug.testing import make_record
+from multiaug.transforms import Photometric, static, transform
 from tests.sampling.test_formulations import (
     RANDOM,
     TRANSFORMS,
@@ -156,24 +158,37 @@ def test_without_compiled_code_jax_does_the_work(monkeypatch):
     assert (np.asarray(found["mask"]) != np.asarray(other["mask"])).mean() < 1e-3
 
 
-@pytest.mark.parametrize(("dtype", "failing"), [("float32", "put"), ("uint8", "recolour")])
-def test_an_error_in_a_thread_reaches_the_caller(monkeypatch, dtype, failing):
-    entries = {"rgb": picture(dtype, 3), "mask": mask()}
-    pipeline = ma.Pipeline([*RANDOM, ma.Brightness(0.2)], spec_of(entries))
+@transform
+class Shaded(Photometric):
+    """Depends on where a pixel is: no operation says that."""
+
+    entries: tuple[str, ...] | None = static()
+
+    def sample(self, key, frame):
+        """Nothing is drawn."""
+        return {}
+
+    def apply(self, params, values, target):
+        """Darker from pixel to pixel."""
+        return values - jnp.arange(values.shape[0], dtype=jnp.float32).reshape(-1, 1, 1)
+
+
+def test_an_error_in_a_thread_reaches_the_caller(monkeypatch):
+    entries = {"rgb": picture("float32", 3), "mask": mask()}
+    pipeline = ma.Pipeline([*RANDOM, Shaded()], spec_of(entries))
     batch = make_record(pipeline.spec, (20, 20), 0, batch=40)
     keys = jax.random.split(jax.random.key(1), 40)
     expected = {n: np.array(a) for n, a in pipeline.batch(keys, batch).items()}
-    place = _target.Target if failing == "put" else _compiled
-    right, calls = getattr(place, failing), []
+    put, calls = _target.Target.put, []
 
     def fail(*arguments):
         calls.append(arguments)
         if len(calls) == 2:
             raise MemoryError("no room")
-        right(*arguments)
+        put(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(place, failing, fail)
+        patch.setattr(_target.Target, "put", fail)
         with pytest.raises(MemoryError, match="no room"):
             pipeline.batch(keys, batch)
     for name, array in pipeline.batch(keys, batch).items():
@@ -183,9 +198,7 @@ def test_an_error_in_a_thread_reaches_the_caller(monkeypatch, dtype, failing):
 def test_memory_of_pipelines_that_are_not_used_is_given_back(monkeypatch):
     monkeypatch.setattr(_compiled._WORKS, "with_memory", 1)
     monkeypatch.setattr(_compiled._WORKS, "kept", 2)
-    pipeline = ma.Pipeline(
-        [ma.Rotate(9), ma.Brightness(0.2)], spec_of({"rgb": picture("uint8", 3)})
-    )
+    pipeline = ma.Pipeline([ma.Rotate(9), Shaded()], spec_of({"rgb": picture("uint8", 3)}))
     for size in (8, 12):
         batch = make_record(pipeline.spec, (size, size), 0, batch=3)
         pipeline.batch(jax.random.split(jax.random.key(1), 3), batch)
@@ -213,13 +226,16 @@ def test_nothing_is_read_or_written_outside(level):
     if library().multiaug_level() < level:
         pytest.skip("this machine cannot run it")
     script = subprocess.run(
-        [sys.executable, "-c", _GUARDED, str(level)], capture_output=True, text=True, check=False
+        [sys.executable, "-c", GUARDED + _WARPS, str(level)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert script.returncode == 0, script.stderr
     assert "survived" in script.stdout
 
 
-_GUARDED = """
+GUARDED = """
 import ctypes, mmap, sys
 import jax, numpy as np
 import multiaug as ma
@@ -241,7 +257,8 @@ def guarded(shape, dtype, at_end):
         assert libc.mprotect(start + page * PAGE, PAGE, 0) == 0
     first = PAGE + (pages * PAGE - size if at_end else 0)
     return np.frombuffer(held, np.uint8, size, first).view(dtype).reshape(shape)
-
+"""
+_WARPS = """
 rng = np.random.default_rng(0)
 # Of a row of nine, one pixel is left when eight are done.
 SIZE = (2, 9, 9)

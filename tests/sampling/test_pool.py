@@ -84,7 +84,7 @@ held = library()
 def nothing(helpers):
     state = _State()
     place = ctypes.addressof(state)
-    state.batch = _Batch(None, None, place + _State.next.offset, place, 0, 0, 0, 1)
+    state.batch = _Batch(next=place + _State.next.offset, blocks=1)
     state.job.batch = place
     held.multiaug_start(place + _State.job.offset, helpers)
     held.multiaug_finish(place + _State.job.offset)

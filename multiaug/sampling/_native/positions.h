@@ -34,6 +34,7 @@ typedef struct {
     int32_t index[ROOM]; /* of the upper left tap; that of the first pixel at a border */
     Run runs[CHUNK];             /* neighbours of one place */
     int n_runs;
+    float knots[2][MOST_KNOTS]; /* of the row, x and y */
     int folded; /* the border that `taps` are of; -1 for none */
     Taps taps[CHUNK]; /* of pixels at a border */
 } ALIGNED Chunk;
@@ -44,7 +45,7 @@ enum { BETWEEN, EXACT, BORDER, BEYOND };
 /* Where a record stands that is read for another. */
 INLINE int64_t row_of(const int64_t *rows, int64_t record) { return rows ? rows[record] : record; }
 
-/* Its positions are in `field`, and not from `maps`. */
+/* Its positions are not those of its matrix alone. */
 INLINE int is_displaced(const Group *g, int64_t record)
 {
     return g->displaced && g->displaced[record];
@@ -52,9 +53,63 @@ INLINE int is_displaced(const Group *g, int64_t record)
 
 /* ---- positions ------------------------------------------------------------------------- */
 
+/* The control values that a row of the output lies between. */
+static void knots_of_row(const Group *g, int64_t record, int row, Chunk *restrict c)
+{
+    if (!is_displaced(g, record) || !g->control)
+        return;
+    const float *weights = g->along_y + (int64_t)row * g->knots_y;
+    memset(c->knots, 0, sizeof c->knots);
+    for (int axis = 0; axis < 2; axis++)
+        for (int r = 0; r < g->knots_y; r++) {
+            const float *values =
+                g->control + ((record * 2 + axis) * g->knots_y + r) * g->knots_x;
+            for (int k = 0; k < g->knots_x && weights[r] != 0; k++)
+                c->knots[axis][k] += weights[r] * values[k];
+        }
+}
+
+/* Displaced first, then by the matrix. */
+static void bent_positions(const Group *g, const float *m, int row, int first, int n,
+                           Chunk *restrict c)
+{
+    const float cx_in = (g->w_in - 1) * 0.5f, cy_in = (g->h_in - 1) * 0.5f;
+    const float left = first - (g->w_out - 1) * 0.5f, y = row - (g->h_out - 1) * 0.5f;
+    float *restrict px = c->x, *restrict py = c->y;
+    memset(px, 0, n * sizeof(float));
+    memset(py, 0, n * sizeof(float));
+    for (int k = 0; k < g->knots_x; k++) {
+        const float *weights = g->along_x + (int64_t)k * g->w_out + first;
+        const float a = c->knots[0][k], b = c->knots[1][k];
+        for (int i = 0; i < n; i++) {
+            px[i] += weights[i] * a;
+            py[i] += weights[i] * b;
+        }
+    }
+    for (int i = 0; i < n; i++) {
+        const float x = left + (float)i + px[i], v = y + py[i];
+        px[i] = m[0] * x + m[1] * v + m[2];
+        py[i] = m[3] * x + m[4] * v + m[5];
+        if (g->affine)
+            continue;
+        const float e = m[6] * x, f = m[7] * v;
+        const float size = fabsf(e) + fabsf(f) + fabsf(m[8]);
+        const float w = e + f + m[8];
+        const int seen = w > HORIZON * size;
+        px[i] = seen ? px[i] / w : FAR;
+        py[i] = seen ? py[i] / w : FAR;
+    }
+    for (int i = 0; i < n; i++)
+        px[i] += cx_in, py[i] += cy_in;
+}
+
 static void positions(const Group *g, int64_t record, int row, int first, int n,
                       Chunk *restrict c)
 {
+    if (is_displaced(g, record) && g->control) {
+        bent_positions(g, g->maps + 9 * record, row, first, n, c);
+        return;
+    }
     if (is_displaced(g, record)) {
         const float *at = g->field + record * 2 * g->plane + (int64_t)row * g->w_out + first;
         memcpy(c->x, at, n * sizeof(float));
@@ -142,7 +197,7 @@ static int64_t distance_below(const Group *g, int64_t record, int row, int first
                               const Chunk *c)
 {
     float dx, dy;
-    if (is_displaced(g, record)) {
+    if (is_displaced(g, record) && g->field) {
         if (row + ROWS_AHEAD >= g->h_out)
             return 0;
         const float *at = g->field + record * 2 * g->plane +

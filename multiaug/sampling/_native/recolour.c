@@ -1,220 +1,474 @@
-/* New values for bytes: a table of the 256 levels, and normal noise on top of it.
+/* New values for the channels of a picture: a few steps per record, see `_recolour.py`.
  *
- * The tables come from JAX, where photometric transforms are written. The noise is that of
- * `transforms/_random.py`, counter by counter, in the same float32 arithmetic.
+ * The numbers of the steps come from JAX; `transforms/_operations.py` says there what the steps
+ * mean. A picture is worked on piece by piece, each step over all of a piece. Of bytes, steps that
+ * depend on the value alone are run on the 256 levels, and pixels look them up.
  */
-#include "vectors.h"
 #include "warp.h"
+#include "wide.h"
 
-typedef uint32_t n8 __attribute__((vector_size(32)));
+enum { MOST_PERIOD_OF_LEVELS = 16, FEWEST_BY_LEVELS = 4096 };
 
-enum { PIECE = 384 }; /* numbers at a time: a multiple of 8 */
+/* A step of one record. Of those on straight lines, (v - a) * b + c, each channel may have numbers
+ * of its own: they are then laid out as the values of a piece are. */
+typedef struct {
+    int kind;
+    float a, b, c;
+    const uint32_t *words;
+    const float *own; /* as they were handed over, per channel */
+    float *tiles;     /* three times PIECE, once they are laid out */
+} Step;
 
-void JOIN(multiaug_count_, LEVEL)(const Recolouring *r)
+/* What is done to the channels of one record. */
+typedef struct {
+    const Recolouring *r;
+    const char *in;
+    int64_t values; /* numbers of the record */
+    int channels;   /* to a pixel; one where channels are alike and neighbours */
+    int stride;     /* numbers from pixel to pixel */
+    const float *table; /* per level and channel, what the bytes are looked up in; or null */
+    int period;         /* its channels */
+    int n;
+    Step steps[MOST_STEPS];
+} Chain;
+
+/* ---- steps over a piece ---------------------------------------------------------------- */
+
+static void on_a_line(const Step *s, int n, float *v)
 {
-    const int C = r->channels;
-    for (int64_t record = 0; record < r->n_records; record++) {
-        const uint8_t *in = r->in + record * r->values;
-        int32_t *counts = r->counts + record * C * LEVELS;
-        int64_t i = 0;
-        /* Neighbours are alike: counted in one place, each would wait for the one before. */
-        int32_t others[3][LEVELS] = {{0}};
-        for (; C == 1 && i + 4 <= r->values; i += 4) {
-            counts[in[i]]++;
-            for (int k = 0; k < 3; k++)
-                others[k][in[i + k + 1]]++;
+    if (s->tiles) {
+        const float *a = s->tiles, *b = a + PIECE, *c = b + PIECE;
+        for (int i = 0; i < n; i += WIDE)
+            put(v + i, (get(v + i) - get(a + i)) * get(b + i) + get(c + i));
+        return;
+    }
+    for (int i = 0; i < n; i += WIDE)
+        put(v + i, (get(v + i) - s->a) * s->b + s->c);
+}
+
+static void to_a_power(const Step *s, int n, float *v)
+{
+    /* Divided, as JAX does: black and white are whole numbers then. */
+    for (int i = 0; i < n; i += WIDE)
+        put(v + i, s->b + s->c * signed_power((get(v + i) - s->b) / s->c, s->a));
+}
+
+INLINE fw clipped(fw v, float lo, float hi)
+{
+    v = pick(below(all_of(lo), v), v, all_of(lo));
+    return pick(below(v, all_of(hi)), v, all_of(hi));
+}
+
+static void into_a_range(const Step *s, int n, float *v)
+{
+    for (int i = 0; i < n; i += WIDE) {
+        const fw x = get(v + i);
+        put(v + i, pick(alike(x, x), clipped(x, s->a, s->b), x));
+    }
+}
+
+static void with_noise(const Step *s, uint32_t first, int n, float *v)
+{
+    float normal[PIECE];
+    normals(first, s->words, n, normal);
+    for (int i = 0; i < n; i += WIDE)
+        put(v + i, get(v + i) + get(normal + i) * s->a);
+}
+
+/* The steps over n values of which the first is that of a record. Works on whole vectors. */
+static void run(const Step *steps, int n_steps, int64_t first, int n, float *v)
+{
+    for (int k = 0; k < n_steps; k++)
+        switch (steps[k].kind) {
+        case STEP_POWER: to_a_power(steps + k, n, v); break;
+        case STEP_CLIP: into_a_range(steps + k, n, v); break;
+        case STEP_NOISE: with_noise(steps + k, (uint32_t)first, n, v); break;
+        default: on_a_line(steps + k, n, v);
         }
-        for (; C == 3 && i + 3 <= r->values; i += 3) {
-            counts[in[i]]++;
-            counts[in[i + 1] + LEVELS]++;
-            counts[in[i + 2] + 2 * LEVELS]++;
+}
+
+/* ---- values from and to memory --------------------------------------------------------- */
+
+INLINE int size_of(int type) { return type == U8 ? 1 : type == U16 ? 2 : 4; }
+
+/* Whole pixels of a piece. */
+INLINE int per_piece(const Chain *c) { return PIECE / c->channels * c->channels; }
+
+/* Numbers of some channels of n / channels pixels, to where pixels are so far apart. */
+INLINE void deal(const uint32_t *from, int apart, int n, int channels, uint32_t *to, int apart_then)
+{
+    for (int i = 0; i < n; i += channels, from += apart, to += apart_then)
+        for (int k = 0; k < channels; k++)
+            to[k] = from[k];
+}
+
+static void move(const char *from, int apart, int n, int channels, int size, char *to, int then)
+{
+    if (apart == channels && then == channels) {
+        memcpy(to, from, (size_t)n * size);
+    } else if (size == 4) {
+        const uint32_t *in = (const uint32_t *)from;
+        uint32_t *out = (uint32_t *)to;
+        /* Known numbers of channels: the loop over them is none. */
+        switch (channels) {
+        case 1: deal(in, apart, n, 1, out, then); break;
+        case 3: deal(in, apart, n, 3, out, then); break;
+        default: deal(in, apart, n, channels, out, then);
         }
-        for (int c = 0; i < r->values; i++) {
-            counts[in[i] + c * LEVELS]++;
-            c = c + 1 == C ? 0 : c + 1;
-        }
-        for (int k = 0; C == 1 && k < 3; k++)
-            for (int v = 0; v < LEVELS; v++)
-                counts[v] += others[k][v];
+    } else {
+        for (int i = 0; i < n; i += channels)
+            memcpy(to + (int64_t)(i / channels) * then * size,
+                   from + (int64_t)(i / channels) * apart * size, (size_t)channels * size);
     }
 }
 
-/* ---- noise ----------------------------------------------------------------------------- */
-
-INLINE n8 mix(n8 word)
+INLINE int64_t place_of(const Chain *c, int64_t first)
 {
-    word = (word ^ (word >> 16)) * 0x7FEB352Du;
-    word = (word ^ (word >> 15)) * 0x846CA68Bu;
-    return word ^ (word >> 16);
+    return c->stride == c->channels ? first : first / c->channels * c->stride;
 }
 
-/* a * b + c, rounded once: on every machine the same bits. */
-INLINE f8 fused(f8 a, f8 b, f8 c)
+/* n numbers of a record, side by side, in the dtype; zeros up to a whole vector. */
+static void collect(const Chain *c, int64_t first, int n, char *raw)
 {
-#ifdef __FMA__
-    return (f8)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
-#else
-    for (int k = 0; k < 8; k++)
-        a[k] = fmaf(a[k], b[k], c[k]);
-    return a;
-#endif
+    const int size = size_of(c->r->in_type);
+    memset(raw + n * size, 0, (size_t)(-n & 15) * size);
+    move(c->in + place_of(c, first) * size, c->stride, n, c->channels, size, raw, c->channels);
 }
 
-INLINE f8 all_f32(float v) { return (f8){v, v, v, v, v, v, v, v}; }
-
-/* The polynomial of nine coefficients, highest power first. */
-INLINE f8 series8(const float *coefficients, f8 x)
+static void widen(const Chain *c, const char *raw, int n, float *v)
 {
-    f8 sum = all_f32(coefficients[0]);
-    for (int k = 1; k < 9; k++)
-        sum = fused(sum, x, all_f32(coefficients[k]));
-    return sum;
-}
-
-/* Natural logarithm of normal numbers, to one unit in the last place.
- * S. L. Moshier, Cephes Mathematical Library, logf. */
-INLINE f8 log8(f8 x)
-{
-    static const float series[] = {7.0376836292e-2f, -1.1514610310e-1f, 1.1676998740e-1f,
-                                   -1.2420140846e-1f, 1.4249322787e-1f, -1.6668057665e-1f,
-                                   2.0000714765e-1f, -2.4999993993e-1f, 3.3333331174e-1f};
-    const i8 bits = (i8)x;
-    const f8 half = (f8)((bits & 0x007fffff) | 0x3f000000); /* in [0.5, 1) */
-    const i8 small = half < 0.707106781186547524f;
-    const f8 e = __builtin_convertvector((bits >> 23) - 126 + small, f8);
-    const f8 m = half - 1 + (f8)((i8)half & small);
-    const f8 square = m * m;
-    f8 sum = fused(e, all_f32(-2.12194440e-4f), series8(series, m) * m * square);
-    sum = fused(square, all_f32(-0.5f), sum);
-    return fused(e, all_f32(0.693359375f), m + sum);
-}
-
-INLINE f8 root8(f8 v)
-{
-#ifdef __AVX2__
-    return (f8)_mm256_sqrt_ps((__m256)v);
-#else
-    for (int k = 0; k < 8; k++)
-        v[k] = sqrtf(v[k]);
-    return v;
-#endif
-}
-
-/* N(0, 1) for PIECE counters; see `transforms/_random.normal`. In steps over all of them: each
- * step is a chain of operations that wait for one another, and several numbers must be under way. */
-static void normals(uint32_t first, const uint32_t *words, float *out)
-{
-    static const float middle[] = {2.81022636e-08f, 3.43273939e-07f, -3.5233877e-06f,
-                                   -4.39150654e-06f, 0.00021858087f, -0.00125372503f,
-                                   -0.00417768164f, 0.246640727f, 1.50140941f};
-    static const float tails[] = {-0.000200214257f, 0.000100950558f, 0.00134934322f,
-                                  -0.00367342844f, 0.00573950773f, -0.0076224613f,
-                                  0.00943887047f, 1.00167406f, 2.83297682f};
-    float w[PIECE];
-    for (int i = 0; i < PIECE; i += 8) {
-        const n8 count = first + (uint32_t)i + (n8){0, 1, 2, 3, 4, 5, 6, 7};
-        const n8 word = mix(mix(count * 0x9E3779B9u + words[0]) ^ words[1]);
-        const f8 steps = __builtin_convertvector((i8)(word >> 8), f8);
-        put8_f32(out + i, (steps + 0.5f) * 0x1p-23f - 1);
-    }
-    for (int i = 0; i < PIECE; i += 8) {
-        const f8 x = wide_f32(out + i);
-        put8_f32(w + i, -log8((1 - x) * (1 + x)));
-    }
-    for (int i = 0; i < PIECE; i += 8) {
-        const f8 v = wide_f32(w + i);
-        const i8 near = v < 5;
-        f8 sum = series8(middle, v - 2.5f);
-        if (!all8(near))
-            sum = where8(near, sum, series8(tails, root8(v) - 3));
-        put8_f32(out + i, 1.41421356237f * (sum * wide_f32(out + i)));
-    }
-}
-
-/* ---- values ---------------------------------------------------------------------------- */
-
-INLINE f8 clipped(f8 v, float lo, float hi)
-{
-    v = where8(v > lo, v, (f8){0} + lo);
-    return where8(v < hi, v, (f8){0} + hi);
-}
-
-/* Values of C channels; `table` is of one, or of each. */
-INLINE void look_up(const uint8_t *in, const float *table, int period, int *channel, int n,
-                    float *out)
-{
-    int c = *channel;
-    if (period == 1)
-        for (int i = 0; i < n; i++)
-            out[i] = table[in[i]];
+    const int whole = (n + 15) & ~15;
+    if (c->r->in_type == U8)
+        for (int i = 0; i < whole; i += 8)
+            put8_f32(v + i, wide_u8((const uint8_t *)raw + i));
     else
-        for (int i = 0; i < n; i++) {
-            out[i] = table[in[i] + c * LEVELS];
-            c = c + 1 == period ? 0 : c + 1;
-        }
-    *channel = c;
+        for (int i = 0; i < whole; i += 8)
+            put8_f32(v + i, wide_u16((const uint16_t *)raw + i));
 }
 
-static void with_noise(const Recolouring *r, const uint8_t *in, const float *table,
-                       const uint32_t *words, const float *noise, char *out)
+/* Values of whole pixels; `table` is of one channel, or of each. */
+static void look_up(const Chain *c, const uint8_t *in, int n, float *v)
 {
-    float values[PIECE], normal[PIECE];
-    uint8_t bytes[PIECE];
-    int channel = 0;
-    for (int64_t first = 0; first < r->values; first += PIECE) {
-        const int n = r->values - first < PIECE ? (int)(r->values - first) : PIECE;
-        look_up(in + first, table, r->period, &channel, n, values);
-        normals((uint32_t)first, words, normal);
-        for (int i = 0; i < n; i += 8) {
-            f8 v = wide_f32(values + i) + wide_f32(normal + i) * noise[0];
-            v = clipped(v, noise[1], noise[2]);
-            if (r->type == U8)
-                put8_u8(bytes + i, clipped(v, 0, 255));
-            else
-                put8_f32(values + i, v);
-        }
-        if (r->type == U8)
-            memcpy(out + first, bytes, n);
+    const float *table = c->table;
+    memset(v + n, 0, (size_t)(-n & 15) * sizeof(float));
+    if (c->period == 1)
+        for (int i = 0; i < n; i++)
+            v[i] = table[in[i]];
+    else
+        for (int i = 0; i < n; i += c->period)
+            for (int k = 0; k < c->period; k++)
+                v[i + k] = table[in[i + k] + k * LEVELS];
+}
+
+INLINE mw valid(const Recolouring *r, fw v)
+{
+    const fw mark = r->marks == MARK_NAN ? v : all_of(r->invalid);
+    return r->marks == MARK_NAN ? alike(v, v) : neither(alike(v, mark));
+}
+
+/* Values that `run` may begin with, and what they were before the table. */
+static void begin(const Chain *c, int64_t first, int n, float *v, float *given)
+{
+    _Alignas(64) char raw[PIECE * sizeof(float)];
+    if (c->r->in_type == F32) {
+        collect(c, first, n, (char *)v);
+    } else {
+        collect(c, first, n, raw);
+        if (c->table)
+            look_up(c, (const uint8_t *)raw, n, v);
         else
-            memcpy(out + first * sizeof(float), values, n * sizeof(float));
+            widen(c, raw, n, v);
+    }
+    if (c->r->marks == MARK_NOTHING)
+        return;
+    if (c->table)
+        widen(c, raw, n, given);
+    else
+        memcpy(given, v, (size_t)((n + 15) & ~15) * sizeof(float));
+}
+
+static void hand_over(const Chain *c, char *record, int64_t first, int n, float *v)
+{
+    const int type = c->r->out_type, size = size_of(type);
+    _Alignas(64) char raw[PIECE * sizeof(float)];
+    const char *from = (const char *)v;
+    if (type != F32) {
+        const float top = type == U8 ? 255 : 65535;
+        for (int i = 0; i < n; i += WIDE)
+            put(v + i, clipped(get(v + i), 0, top));
+        for (int i = 0; i < n; i += 8)
+            if (type == U8)
+                put8_u8((uint8_t *)raw + i, wide_f32(v + i));
+            else
+                put8_u16((uint16_t *)raw + i, wide_f32(v + i));
+        from = raw;
+    }
+    move(from, c->channels, n, c->channels, size, record + place_of(c, first) * size, c->stride);
+}
+
+/* ---- means ----------------------------------------------------------------------------- */
+
+/* The mean of all valid values after the steps so far. In sixteen sums, whatever the vectors. */
+static float mean_of(const Chain *c)
+{
+    _Alignas(64) float v[PIECE], given[PIECE], lanes[16];
+    const int piece = per_piece(c);
+    double total = 0;
+    int64_t count = 0;
+    for (int64_t first = 0; first < c->values; first += piece) {
+        const int n = c->values - first < piece ? (int)(c->values - first) : piece;
+        begin(c, first, n, v, given);
+        run(c->steps, c->n, first, n, v);
+        if (c->r->marks == MARK_NOTHING) {
+            count += n;
+        } else {
+            for (int i = 0; i < n; i += WIDE) {
+                const mw there = valid(c->r, get(given + i));
+                put(v + i, pick(there, get(v + i), (fw){0}));
+                put(given + i, pick(there, all_of(1), (fw){0}));
+            }
+            for (int i = 0; i < n; i++)
+                count += given[i] != 0;
+        }
+        for (int i = n; i < ((n + 15) & ~15); i++)
+            v[i] = 0;
+        fw sums[16 / WIDE] = {{0}};
+        for (int i = 0; i < n; i += 16)
+            for (int k = 0; k < 16 / WIDE; k++)
+                sums[k] += get(v + i + k * WIDE);
+        memcpy(lanes, sums, sizeof lanes);
+        for (int k = 0; k < 16; k++)
+            total += lanes[k];
+    }
+    return (float)(total / (double)(count ? count : 1));
+}
+
+/* How often every level is there, per channel of the table. */
+static void count_levels(const Chain *c, int32_t *counts)
+{
+    const uint8_t *in = (const uint8_t *)c->in;
+    const int period = c->period;
+    memset(counts, 0, (size_t)period * LEVELS * sizeof *counts);
+    int64_t i = 0;
+    /* Neighbours are alike: counted in one place, each would wait for the one before. */
+    int32_t others[3][LEVELS] = {{0}};
+    for (; period == 1 && i + 4 <= c->values; i += 4) {
+        counts[in[i]]++;
+        for (int k = 0; k < 3; k++)
+            others[k][in[i + k + 1]]++;
+    }
+    for (; period == 3 && i + 3 <= c->values; i += 3) {
+        counts[in[i]]++;
+        counts[in[i + 1] + LEVELS]++;
+        counts[in[i + 2] + 2 * LEVELS]++;
+    }
+    for (int k = 0; i < c->values; i++) {
+        counts[in[i] + k * LEVELS]++;
+        k = k + 1 == period ? 0 : k + 1;
+    }
+    for (int k = 0; period == 1 && k < 3; k++)
+        for (int v = 0; v < LEVELS; v++)
+            counts[v] += others[k][v];
+}
+
+/* `mean_of`, from the values of the levels. */
+static float mean_of_levels(const Chain *c, const int32_t *counts, const float *table)
+{
+    double total = 0, count = 0;
+    for (int k = 0; k < c->period * LEVELS; k++) {
+        if (c->r->marks == MARK_NUMBER && (float)(k % LEVELS) == c->r->invalid)
+            continue;
+        total += (double)table[k] * counts[k];
+        count += counts[k];
+    }
+    return (float)(total / (count ? count : 1));
+}
+
+/* ---- from what was handed over to steps ------------------------------------------------ */
+
+INLINE int is_line(const Step *s) { return s->kind == STEP_LINE || s->kind == STEP_OWN_LINES; }
+
+/* (v - a1) b1 + c1, then (v - a2) b2 + c2, in one; no digits are lost where a is near v. */
+INLINE void join_lines(float *a1, float *b1, float *c1, float a2, float b2, float c2)
+{
+    if (*b1 == 0) {
+        *a1 = 0, *c1 = (*c1 - a2) * b2 + c2;
+        return;
+    }
+    *a1 = (float)(*a1 + ((double)a2 - *c1) / *b1);
+    *b1 *= b2;
+    *c1 = c2;
+}
+
+static float tile_at(const Step *s, int which, int i)
+{
+    return s->tiles ? s->tiles[which * PIECE + i] : which == 0 ? s->a : which == 1 ? s->b : s->c;
+}
+
+/* Add a step behind the others; neighbours on straight lines become one. */
+static void add(Chain *c, Step s, float (*tiles)[3 * PIECE], int *used)
+{
+    if (s.kind == STEP_OWN_LINES) {
+        s.tiles = tiles[(*used)++];
+        for (int which = 0; which < 3; which++)
+            for (int i = 0, k = 0; i < PIECE; i++) {
+                s.tiles[which * PIECE + i] = s.own[which * c->r->channels + k];
+                k = k + 1 == c->r->channels ? 0 : k + 1;
+            }
+    }
+    Step *last = c->n ? c->steps + c->n - 1 : 0;
+    if (!last || !is_line(last) || !is_line(&s)) {
+        c->steps[c->n++] = s;
+        return;
+    }
+    if (!last->tiles && !s.tiles) {
+        join_lines(&last->a, &last->b, &last->c, s.a, s.b, s.c);
+        return;
+    }
+    float *held = s.tiles ? s.tiles : last->tiles;
+    for (int i = 0; i < PIECE; i++) {
+        float x = tile_at(last, 0, i), y = tile_at(last, 1, i), z = tile_at(last, 2, i);
+        join_lines(&x, &y, &z, tile_at(&s, 0, i), tile_at(&s, 1, i), tile_at(&s, 2, i));
+        held[i] = x, held[PIECE + i] = y, held[2 * PIECE + i] = z;
+    }
+    last->kind = STEP_OWN_LINES, last->tiles = held;
+}
+
+/* The steps of a record that are on. */
+static int read_steps(const Recolouring *r, int64_t record, Step *steps)
+{
+    const float *numbers = r->numbers + record * r->length;
+    const uint32_t *words = r->words + record * r->n_noises * 2;
+    int count = 0;
+    for (int k = 0; k < r->n_steps; k++) {
+        const int kind = r->kinds[k];
+        const float *own = numbers + 1;
+        Step s = {kind, own[0], 0, 0, words, own, 0};
+        int length = 1;
+        if (kind == STEP_LINE || kind == STEP_POWER)
+            s.b = own[1], s.c = own[2], length = 3;
+        else if (kind == STEP_CLIP)
+            s.b = own[1], length = 2;
+        else if (kind == STEP_OWN_LINES)
+            length = 3 * r->channels;
+        else if (kind == STEP_NOISE)
+            words += 2;
+        if (numbers[0] != 0 && !(kind == STEP_NOISE && s.a == 0))
+            steps[count++] = s;
+        numbers += 1 + length;
+    }
+    return count;
+}
+
+/* ---- all of it ------------------------------------------------------------------------- */
+
+/* Values of the levels after the steps so far: (period, LEVELS). */
+static void table_of(const Chain *c, float *table)
+{
+    float v[PIECE];
+    const int period = c->period, levels = PIECE / period;
+    for (int first = 0; first < LEVELS; first += levels) {
+        const int n = (LEVELS - first < levels ? LEVELS - first : levels) * period;
+        memset(v, 0, sizeof v);
+        for (int i = 0; i < n; i++)
+            v[i] = (float)(first + i / period);
+        run(c->steps, c->n, 0, n, v);
+        for (int i = 0; i < n; i++)
+            table[i % period * LEVELS + first + i / period] = v[i];
+    }
+    if (c->r->marks == MARK_NUMBER && c->r->invalid >= 0 && c->r->invalid < LEVELS)
+        for (int k = 0; k < period; k++)
+            table[k * LEVELS + (int)c->r->invalid] = c->r->invalid;
+}
+
+/* Bytes to bytes, where nothing comes after the table. */
+static void look_up_bytes(const Chain *c, uint8_t *out)
+{
+    const uint8_t *in = (const uint8_t *)c->in;
+    const int period = c->period;
+    uint8_t bytes[MOST_PERIOD_OF_LEVELS * LEVELS];
+    for (int k = 0; k < period * LEVELS; k++)
+        bytes[k] = one_u8(least(most(c->table[k], 0), 255));
+    if (period == 1) {
+        for (int64_t i = 0; i < c->values; i++)
+            out[i] = bytes[in[i]];
+        return;
+    }
+    for (int64_t i = 0; i < c->values; i += period)
+        for (int k = 0; k < period; k++)
+            out[i + k] = bytes[in[i + k] + k * LEVELS];
+}
+
+static void run_over_pixels(const Chain *c, char *out)
+{
+    _Alignas(64) float v[PIECE], given[PIECE];
+    const int piece = per_piece(c);
+    for (int64_t first = 0; first < c->values; first += piece) {
+        const int n = c->values - first < piece ? (int)(c->values - first) : piece;
+        begin(c, first, n, v, given);
+        run(c->steps, c->n, first, n, v);
+        if (c->r->marks != MARK_NOTHING)
+            for (int i = 0; i < n; i += WIDE) {
+                const fw was = get(given + i);
+                put(v + i, pick(valid(c->r, was), get(v + i), was));
+            }
+        hand_over(c, out, first, n, v);
     }
 }
 
-static void without_noise(const Recolouring *r, const uint8_t *in, const float *table, char *out)
+/* Several steps of the chain, and of bytes those that a table holds, settled one after the other. */
+void JOIN(multiaug_recolour_one_, LEVEL)(const Recolouring *r, int64_t record)
 {
-    const int period = r->period;
-    if (r->type != U8) {
-        int channel = 0;
-        for (int64_t first = 0; first < r->values; first += PIECE) {
-            const int n = r->values - first < PIECE ? (int)(r->values - first) : PIECE;
-            look_up(in + first, table, period, &channel, n, (float *)out + first);
+    _Alignas(64) float tiles[MOST_OWN_LINES][3 * PIECE];
+    float table[MOST_PERIOD_OF_LEVELS * LEVELS];
+    int32_t counts[MOST_PERIOD_OF_LEVELS * LEVELS];
+    Step wanted[MOST_STEPS];
+    const int n = read_steps(r, record, wanted);
+    char *out = r->out + record * r->out_bytes;
+    int apart = r->stride != r->channels, used = 0, k = 0;
+    for (int i = 0; i < r->n_steps; i++)
+        apart |= r->kinds[i] == STEP_OWN_LINES;
+    Chain c = {.r = r,
+               .in = r->in + record * r->in_bytes,
+               .values = r->pixels * r->channels,
+               .channels = apart ? r->channels : 1,
+               .stride = apart ? r->stride : 1};
+    if (!n && r->in_type == r->out_type)
+        return;
+    c.period = c.channels;
+    if (r->in_type == U8 && c.stride == c.channels && c.period <= MOST_PERIOD_OF_LEVELS &&
+        c.values >= FEWEST_BY_LEVELS && n && wanted[0].kind != STEP_NOISE) {
+        int counted = 0;
+        for (; k < n && wanted[k].kind != STEP_NOISE; k++) {
+            if (wanted[k].kind == STEP_SPREAD) {
+                if (!counted)
+                    count_levels(&c, counts);
+                counted = 1;
+                table_of(&c, table);
+                const float mean = mean_of_levels(&c, counts, table);
+                wanted[k] = (Step){STEP_LINE, mean, wanted[k].a, mean, 0, 0, 0};
+            }
+            add(&c, wanted[k], tiles, &used);
         }
-        return;
+        table_of(&c, table);
+        c.table = table, c.n = 0;
+        if (k == n && r->out_type == U8) {
+            look_up_bytes(&c, (uint8_t *)out);
+            return;
+        }
     }
-    uint8_t bytes[MOST_TABLES * LEVELS], *to = (uint8_t *)out;
-    for (int k = 0; k < period * LEVELS; k++)
-        bytes[k] = one_u8(least(most(table[k], 0), 255));
-    if (period == 1) {
-        for (int64_t i = 0; i < r->values; i++)
-            to[i] = bytes[in[i]];
-        return;
+    for (; k < n; k++) {
+        if (wanted[k].kind == STEP_SPREAD) {
+            const float mean = mean_of(&c);
+            wanted[k] = (Step){STEP_LINE, mean, wanted[k].a, mean, 0, 0, 0};
+        }
+        add(&c, wanted[k], tiles, &used);
     }
-    for (int64_t i = 0; i < r->values; i += period)
-        for (int c = 0; c < period; c++)
-            to[i + c] = bytes[in[i + c] + c * LEVELS];
+    run_over_pixels(&c, out);
 }
 
 void JOIN(multiaug_recolour_, LEVEL)(const Recolouring *r)
 {
-    const int64_t bytes = r->values * (r->type == U8 ? 1 : sizeof(float));
-    for (int64_t record = 0; record < r->n_records; record++) {
-        const uint8_t *in = r->in + record * r->values;
-        char *out = r->out + record * bytes;
-        const float *table = r->tables + record * r->period * LEVELS;
-        const float *noise = r->noise + 3 * record;
-        if (noise[0] != 0)
-            with_noise(r, in, table, r->words + 2 * record, noise, out);
-        else
-            without_noise(r, in, table, out);
-    }
+    for (int64_t record = 0; record < r->n_records; record++)
+        JOIN(multiaug_recolour_one_, LEVEL)(r, record);
 }

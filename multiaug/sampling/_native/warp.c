@@ -31,6 +31,7 @@ static void group_rows(const Group *g, int64_t record, int from, int to)
             copy_row(l, l->in + row_of(l->rows, record) * l->in_bytes + source * pixel, step, g->w_out,
                      l->out + record * l->out_bytes + (int64_t)row * g->w_out * pixel);
         }
+        knots_of_row(g, record, row, &c);
         for (int first = 0; rest && first < g->w_out; first += CHUNK) {
             const int n = g->w_out - first < CHUNK ? g->w_out - first : CHUNK;
             positions(g, record, row, first, n, &c);
@@ -78,6 +79,8 @@ static int is_sound(const uint32_t *bits, int64_t n, const uint32_t *limits, int
     return !any;
 }
 
+void JOIN(multiaug_recolour_one_, LEVEL)(const Recolouring *r, int64_t record);
+
 void JOIN(multiaug_warp_, LEVEL)(const Batch *b)
 {
     for (;;) {
@@ -106,6 +109,10 @@ void JOIN(multiaug_warp_, LEVEL)(const Batch *b)
             group_rows(g, record, (int)((int64_t)g->h_out * block / b->blocks),
                        (int)((int64_t)g->h_out * (block + 1) / b->blocks));
         }
+        /* Values may depend on all of a record: whoever samples the last of it goes on. */
+        if (b->n_recolourings && __atomic_sub_fetch(b->left + record, 1, __ATOMIC_ACQ_REL) == 0)
+            for (int k = 0; k < b->n_recolourings; k++)
+                JOIN(multiaug_recolour_one_, LEVEL)(b->recolourings + k, record);
     }
 #ifdef __AVX512F__
     /* What was written past the caches is there for all threads. */

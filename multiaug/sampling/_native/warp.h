@@ -11,8 +11,11 @@ enum { U8, U16, F32, OTHER };
 /* The channels of an AWARE lane, and eight pixels of a checked picture, at most. */
 enum { MOST_AWARE = 8, MOST_PERIOD = 2048 };
 
-/* Of a byte; and the channels that may have a table of their own each. */
-enum { LEVELS = 256, MOST_TABLES = 16 };
+/* Of a displacement along a row. */
+enum { MOST_KNOTS = 64 };
+
+/* Of a byte. */
+enum { LEVELS = 256 };
 
 /* Neighbouring channels that are read by one rule. Pointers are to the first record. */
 typedef struct {
@@ -36,9 +39,13 @@ typedef struct {
 typedef struct {
     const Lane *lanes;
     const float *maps;        /* (N, 3, 3) backward, between centred pixels */
-    const int32_t *displaced; /* (N,) records that are read by `field`; null: none */
-    const float *field;       /* (N, 2, plane) positions in pixels, row by row */
+    const int32_t *displaced; /* (N,) records that are not read by their matrix alone; null: none */
+    const float *field;       /* (N, 2, plane) positions in pixels of those, row by row; or null */
+    const float *control;     /* (N, 2, knots_y, knots_x) of what is added before the matrix */
+    const float *along_x;     /* (knots_x, w_out) weights of the knots; they are 0 far away */
+    const float *along_y;     /* (h_out, knots_y) */
     int64_t plane;
+    int32_t knots_x, knots_y;
     int32_t n_lanes, affine;
     int32_t h_in, w_in, h_out, w_out;
     float scale_x, scale_y; /* pixels of the source per reference pixel */
@@ -53,27 +60,37 @@ typedef struct {
     int32_t period;             /* numbers of eight pixels */
 } Check;
 
+/* What a step does to values; see `_recolour.py`. */
+enum { STEP_LINE, STEP_OWN_LINES, STEP_SPREAD, STEP_POWER, STEP_CLIP, STEP_NOISE };
+enum { MARK_NOTHING, MARK_NAN, MARK_NUMBER };
+enum { MOST_STEPS = 32, MOST_OWN_LINES = 4, MOST_CHANNELS = 256 };
+
+/* Neighbouring channels of a picture that get new values. */
+typedef struct {
+    const char *in; /* first of the channels in the first pixel */
+    char *out;      /* the same place; or before it in memory where numbers get wider */
+    const int32_t *kinds;  /* (n_steps,) */
+    const float *numbers;  /* (N, length), of each step whether it is on, and its own */
+    const uint32_t *words; /* (N, n_noises, 2), of which noise is made */
+    int64_t in_bytes, out_bytes; /* from record to record */
+    int64_t n_records, pixels, length;
+    int32_t n_steps, n_noises;
+    int32_t channels, stride; /* numbers to a pixel, and from pixel to pixel */
+    int32_t in_type, out_type;
+    int32_t marks; /* what says that there are no data: see MARK_* */
+    float invalid;
+} Recolouring;
+
 typedef struct {
     const Group *groups;
     const Check *checks;
+    const Recolouring *recolourings;
+    int32_t *left;       /* (N,) blocks of a record that are still to be sampled */
     int64_t *next;       /* the next item of work, shared between threads */
     int32_t *suspicious; /* set where a check fails */
     int64_t n_records;
-    int32_t n_groups, n_checks;
+    int32_t n_groups, n_checks, n_recolourings;
     int32_t blocks; /* of rows, in which a record is shared between threads */
 } Batch;
-
-/* Pictures of bytes that get new values, by a table per record and channel, and by noise. */
-typedef struct {
-    const uint8_t *in;
-    char *out;             /* bytes, in place if that is wanted, or float32 */
-    const float *tables;   /* (N, period, LEVELS) */
-    const uint32_t *words; /* (N, 2), of which the noise is made */
-    const float *noise;    /* (N, 3) standard deviation, 0 for none, and the range to clip to */
-    int32_t *counts;       /* (N, channels, LEVELS), how often each level is there; added to */
-    int64_t n_records, values; /* numbers of a record */
-    int32_t channels, period;  /* tables of a record: one, or one per channel */
-    int32_t type;              /* of `out` */
-} Recolouring;
 
 #endif

@@ -1,0 +1,119 @@
+"""What photometric transforms are made of: a few operations, in JAX here and in C elsewhere.
+
+A transform that says what it does in these words (`Photometric.operations`) needs no formulas of
+its own: what it does, its inverse, and what the compiled executor runs all follow from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+
+from ..typing import Array
+from ._random import normal
+
+Mean = Callable[[Array], Array]
+"""Values (h, w, c) -> the mean of those that are valid, of all channels."""
+
+
+class Line(NamedTuple):
+    """``(v - origin) scale + shift``.
+
+    Numbers, scalar arrays, or arrays (1, 1, c) with one for every channel; arrays (h, w, c) are
+    left to JAX.
+    """
+
+    scale: Any = 1.0
+    shift: Any = 0.0
+    origin: Any = 0.0
+
+    def apply(self, values: Array, mean: Mean) -> Array:
+        """Values (h, w, c) -> new ones."""
+        changed: Array = (values - self.origin) * self.scale + self.shift
+        return changed
+
+    def inverse(self) -> Operation:
+        """The operation that undoes it."""
+        return Line(1 / self.scale, self.origin, self.shift)
+
+
+class Spread(NamedTuple):
+    """``m + factor (v - m)``, m the mean of all valid values of the channel group at that point."""
+
+    factor: Any
+
+    def apply(self, values: Array, mean: Mean) -> Array:
+        """Values (h, w, c) -> new ones."""
+        middle = mean(values)
+        changed: Array = middle + self.factor * (values - middle)
+        return changed
+
+    def inverse(self) -> Operation:
+        """The operation that undoes it: the mean has not changed."""
+        return Spread(1 / self.factor)
+
+
+class Power(NamedTuple):
+    """``low + extent u^exponent`` with ``u = (v - low) / extent``; below 0 the mirror image."""
+
+    exponent: Any
+    low: Any
+    extent: Any
+
+    def apply(self, values: Array, mean: Mean) -> Array:
+        """Values (h, w, c) -> new ones."""
+        u = (values - self.low) / self.extent
+        # 0 to a power below 1 has an infinite slope: keep it out of the gradient.
+        safe = jnp.where(u == 0, 1, jnp.abs(u))
+        # Not `**`: of the power, CPUs have no vectorised form.
+        powered = jnp.where(u == 0, 0, jnp.sign(u) * jnp.exp(self.exponent * jnp.log(safe)))
+        changed: Array = self.low + self.extent * powered
+        return changed
+
+    def inverse(self) -> Operation:
+        """The operation that undoes it."""
+        return self._replace(exponent=1 / self.exponent)
+
+
+class Clip(NamedTuple):
+    """Nothing below ``low``, nothing above ``high``."""
+
+    low: Any
+    high: Any
+
+    def apply(self, values: Array, mean: Mean) -> Array:
+        """Values (h, w, c) -> new ones."""
+        return jnp.clip(values, self.low, self.high)
+
+    def inverse(self) -> None:
+        """What was clipped is lost."""
+        return
+
+
+class Noise(NamedTuple):
+    """``v + scale n``, n independent numbers from N(0, 1) for all values.
+
+    Args:
+        seed: (2,) uint32.
+        stream: tells fields of one record apart.
+        scale: (), in units of the values.
+    """
+
+    seed: Array
+    stream: int
+    scale: Any
+
+    def apply(self, values: Array, mean: Mean) -> Array:
+        """Values (h, w, c) -> new ones."""
+        noise: Array = normal(self.seed, self.stream, values.shape) * self.scale
+        return values + noise
+
+    def inverse(self) -> Operation:
+        """The same noise, taken away."""
+        return self._replace(scale=-self.scale)
+
+
+Operation = Line | Spread | Power | Clip | Noise
+"""One step of what a photometric transform does."""
