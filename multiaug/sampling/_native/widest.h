@@ -142,11 +142,13 @@ INLINE __m128 four_at(const float *p) { return _mm_loadu_ps(p); }
     INLINE fv name(fv a, fv b) { return (fv)_mm512_##how##_ps((__m512)a, (__m512)b); }
 #define BY_PAIRS(name, how)                                                                      \
     INLINE fv name(fv a, fv b) { return (fv)_mm512_##how##_pd((__m512d)a, (__m512d)b); }
+/* Quarters are put in by masks: insertions of halves would make one more instruction. */
 INLINE fv quarters(const float *p, const int64_t at[4])
 {
-    const __m256 a = _mm256_insertf128_ps(_mm256_castps128_ps256(four_at(p + at[0])), four_at(p + at[1]), 1);
-    const __m256 b = _mm256_insertf128_ps(_mm256_castps128_ps256(four_at(p + at[2])), four_at(p + at[3]), 1);
-    return (fv)_mm512_insertf32x8(_mm512_castps256_ps512(a), b, 1);
+    __m512 v = _mm512_castps128_ps512(four_at(p + at[0]));
+    v = _mm512_mask_broadcast_f32x4(v, 0x00f0, four_at(p + at[1]));
+    v = _mm512_mask_broadcast_f32x4(v, 0x0f00, four_at(p + at[2]));
+    return (fv)_mm512_mask_broadcast_f32x4(v, 0xf000, four_at(p + at[3]));
 }
 /* Each of four numbers four times. */
 INLINE fv spread(const float *p)
@@ -231,7 +233,8 @@ INLINE void put_rgb(uint8_t *p, uv words, int n)
 /* Byte k of eight. */
 INLINE fv byte_of(const uv half[2], int k)
 {
-    return __builtin_convertvector((iv)(half[k / 4] >> 8 * (k % 4) & 255), fv);
+    const uv moved = half[k / 4] >> 8 * (k % 4);
+    return __builtin_convertvector((iv)(k % 4 == 3 ? moved : moved & 255), fv);
 }
 #endif
 
