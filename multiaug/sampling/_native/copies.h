@@ -16,7 +16,11 @@ INLINE void copies(const Group *g, const Lane *l, const char *in, const Chunk *c
     }
     for (const Run *r = c->runs; r < c->runs + c->n_runs; r++) {
         if (r->place <= EXACT) {
-            for (int i = r->from; i < r->to; i++)
+            int i = r->from;
+            for (; i + 4 <= r->to; i += 4)
+                for (int q = i; q < i + 4; q++)
+                    memcpy(out + q * pixel, in + at[q] * pixel, bytes);
+            for (; i < r->to; i++)
                 memcpy(out + i * pixel, in + at[i] * pixel, bytes);
         } else if (r->place == BEYOND && is_filled(l->border)) {
             for (int i = r->from; i < r->to; i++)

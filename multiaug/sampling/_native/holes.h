@@ -27,14 +27,14 @@ INLINE void put_threes(float *out, int64_t S, const fv v[4], int n)
 }
 #endif
 
+typedef float Plane[ROOM];
+
 /* The taps of a chunk by channel; not a number where there is nothing. */
 typedef struct {
-    float value[4][MOST_AWARE][ROOM];
+    Plane value[4][MOST_AWARE];
     float column[2][CHUNK], row[2][CHUNK]; /* of the taps */
     float fx[CHUNK], fy[CHUNK];
 } ALIGNED Planes;
-
-typedef float Plane[ROOM] ALIGNED;
 
 /* The same number for a run of pixels. */
 INLINE void put_all(float *plane, int from, int to, float number)
@@ -228,7 +228,7 @@ static void aware(const Group *g, const Lane *l, int64_t record, const float *in
                   int n, float *out)
 {
     Planes p;
-    Plane mixed[MOST_AWARE];
+    Plane mixed[MOST_AWARE] ALIGNED;
     const int C = l->channels;
     const int64_t S = l->stride;
     lay_out(g, l, in, c, n, &p);

@@ -5,9 +5,10 @@
 #include "warp.h"
 #include "widest.h"
 
-/* Pixels of a row at a time: their positions, and four taps of eight channels, stay in the first-
- * level cache. And room for a whole vector behind the last one. */
-enum { CHUNK = 128, ROOM = CHUNK + 16 };
+/* Pixels of a row at a time: enough that what is done once for all of them does not count, and few
+ * enough that positions and three planes of four taps stay in the first-level cache. And room for a
+ * whole vector behind the last one. */
+enum { CHUNK = 256, ROOM = CHUNK + 16 };
 
 /* What a row so far below reads is fetched from memory while this one is sampled. */
 enum { ROWS_AHEAD = 4 };
@@ -228,9 +229,10 @@ static void fetch(const Lane *l, const char *in, int64_t distance, int n, const 
     /* Pixels from line to line: those of a row follow one another, other rows are other lines. */
     const float lines = most(fabsf(c->x[n - 1] - c->x[0]) * pixel / 64, fabsf(c->y[n - 1] - c->y[0]));
     const int step = most(pixel < 3 ? 4 : pixel < 16 ? 2 : 1, least(n / lines, 16));
-    /* Pixels longer than a line are read in order. */
+    /* Pixels longer than a line are read in order. Into the second-level cache: the first is for what
+     * this row and the next ones read. */
     for (int i = 0; i < n && pixel <= 64; i += step)
-        __builtin_prefetch((const char *)((uintptr_t)in + (c->index[i] + distance) * pixel));
+        __builtin_prefetch((const char *)((uintptr_t)in + (c->index[i] + distance) * pixel), 0, 2);
 }
 
 /* What lies outside is the fill. */

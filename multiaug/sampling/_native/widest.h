@@ -1,8 +1,8 @@
 /* The widest vectors of an instruction set, and what may be asked of their numbers one by one.
  *
- * With AVX-512 they hold sixteen numbers, and an answer is a bit per number; otherwise eight, and an
- * answer is a number with all bits set, or none. Code written with them is the same at every level,
- * and so are its results: no operation here mixes the numbers of a vector. */
+ * With AVX-512 they hold sixteen numbers, and an answer is a bit per number; otherwise eight or four,
+ * and an answer is a number with all bits set, or none. Code written with them is the same at every
+ * level, and so are its results: no operation here mixes the numbers of a vector. */
 #ifndef MULTIAUG_WIDEST_H
 #define MULTIAUG_WIDEST_H
 
@@ -15,11 +15,16 @@ typedef int32_t iv __attribute__((vector_size(64)));
 typedef uint32_t uv __attribute__((vector_size(64)));
 typedef uint16_t answers;
 #else
+#ifdef __AVX2__
 enum { WIDE = 8 };
-typedef f8 fv;
-typedef i8 iv;
-typedef uint32_t uv __attribute__((vector_size(32)));
-typedef i8 answers;
+#else
+/* Of longer ones than a machine has, compilers make single numbers where they are compared. */
+enum { WIDE = 4 };
+#endif
+typedef float fv __attribute__((vector_size(4 * WIDE)));
+typedef int32_t iv __attribute__((vector_size(4 * WIDE)));
+typedef uint32_t uv __attribute__((vector_size(4 * WIDE)));
+typedef iv answers;
 #endif
 
 /* Vectors of an array that begins where a line of the cache does lie in one line each. */
@@ -81,25 +86,35 @@ INLINE answers at_most(fv a, fv b) { return a <= b; }
 INLINE answers same(fv a, fv b) { return a == b; }
 INLINE answers both_numbers(fv a, fv b) { return (a == a) & (b == b); }
 INLINE answers less_iv(iv a, iv b) { return a < b; }
-INLINE answers at_most_uv(uv a, uv b) { return (answers)(a <= b); }
-INLINE fv where(answers m, fv a, fv b) { return where8(m, a, b); }
+/* Of b below 2^31; by signed comparisons, which all machines have. */
+INLINE answers at_most_uv(uv a, uv b) { return ((iv)a > -1) & ~((iv)a > (iv)b); }
 INLINE iv where_iv(answers m, iv a, iv b) { return (a & m) | (b & ~m); }
-INLINE fv plus_where(answers m, fv sum, fv v) { return where8(m, sum + v, sum); }
+INLINE fv where(answers m, fv a, fv b) { return (fv)where_iv(m, (iv)a, (iv)b); }
+INLINE fv plus_where(answers m, fv sum, fv v) { return where(m, sum + v, sum); }
 INLINE uint32_t bits_of(answers m)
 {
 #ifdef __AVX2__
     return _mm256_movemask_ps((__m256)m);
 #else
     uint32_t bits = 0;
-    for (int k = 0; k < 8; k++)
+    for (int k = 0; k < WIDE; k++)
         bits |= (m[k] & 1u) << k;
     return bits;
 #endif
 }
 INLINE answers answers_of(int yes) { return (answers){0} - yes; }
-INLINE fv floor_of(fv v) { return floor8(v); }
-INLINE fv most_of(fv a, fv b) { return where8(a > b, a, b); }
-INLINE fv least_of(fv a, fv b) { return where8(a < b, a, b); }
+INLINE fv floor_of(fv v)
+{
+#ifdef __AVX2__
+    return (fv)_mm256_floor_ps((__m256)v);
+#else
+    for (int k = 0; k < WIDE; k++)
+        v[k] = floorf(v[k]);
+    return v;
+#endif
+}
+INLINE fv most_of(fv a, fv b) { return where(a > b, a, b); }
+INLINE fv least_of(fv a, fv b) { return where(a < b, a, b); }
 #endif
 
 #ifdef __AVX2__
@@ -127,11 +142,13 @@ INLINE __m128 four_at(const float *p) { return _mm_loadu_ps(p); }
     INLINE fv name(fv a, fv b) { return (fv)_mm512_##how##_ps((__m512)a, (__m512)b); }
 #define BY_PAIRS(name, how)                                                                      \
     INLINE fv name(fv a, fv b) { return (fv)_mm512_##how##_pd((__m512d)a, (__m512d)b); }
+/* Quarters are put in by masks: insertions of halves would make one more instruction. */
 INLINE fv quarters(const float *p, const int64_t at[4])
 {
-    const __m256 a = _mm256_insertf128_ps(_mm256_castps128_ps256(four_at(p + at[0])), four_at(p + at[1]), 1);
-    const __m256 b = _mm256_insertf128_ps(_mm256_castps128_ps256(four_at(p + at[2])), four_at(p + at[3]), 1);
-    return (fv)_mm512_insertf32x8(_mm512_castps256_ps512(a), b, 1);
+    __m512 v = _mm512_castps128_ps512(four_at(p + at[0]));
+    v = _mm512_mask_broadcast_f32x4(v, 0x00f0, four_at(p + at[1]));
+    v = _mm512_mask_broadcast_f32x4(v, 0x0f00, four_at(p + at[2]));
+    return (fv)_mm512_mask_broadcast_f32x4(v, 0xf000, four_at(p + at[3]));
 }
 /* Each of four numbers four times. */
 INLINE fv spread(const float *p)
@@ -216,7 +233,8 @@ INLINE void put_rgb(uint8_t *p, uv words, int n)
 /* Byte k of eight. */
 INLINE fv byte_of(const uv half[2], int k)
 {
-    return __builtin_convertvector((iv)(half[k / 4] >> 8 * (k % 4) & 255), fv);
+    const uv moved = half[k / 4] >> 8 * (k % 4);
+    return __builtin_convertvector((iv)(k % 4 == 3 ? moved : moved & 255), fv);
 }
 #endif
 
