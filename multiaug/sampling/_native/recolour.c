@@ -50,7 +50,10 @@ static void to_a_power(const Step *s, int n, float *v)
 {
     /* Divided, as JAX does: black and white are whole numbers then. */
     for (int i = 0; i < n; i += WIDE)
-        put(v + i, s->b + s->c * signed_power((get(v + i) - s->b) / s->c, s->a));
+        put(v + i, (get(v + i) - s->b) / s->c);
+    signed_powers(s->a, n, v);
+    for (int i = 0; i < n; i += WIDE)
+        put(v + i, s->b + s->c * get(v + i));
 }
 
 INLINE fw clipped(fw v, float lo, float hi)
@@ -67,14 +70,6 @@ static void into_a_range(const Step *s, int n, float *v)
     }
 }
 
-static void with_noise(const Step *s, uint32_t first, int n, float *v)
-{
-    float normal[PIECE];
-    normals(first, s->words, n, normal);
-    for (int i = 0; i < n; i += WIDE)
-        put(v + i, get(v + i) + get(normal + i) * s->a);
-}
-
 /* The steps over n values of which the first is that of a record. Works on whole vectors. */
 static void run(const Step *steps, int n_steps, int64_t first, int n, float *v)
 {
@@ -82,7 +77,7 @@ static void run(const Step *steps, int n_steps, int64_t first, int n, float *v)
         switch (steps[k].kind) {
         case STEP_POWER: to_a_power(steps + k, n, v); break;
         case STEP_CLIP: into_a_range(steps + k, n, v); break;
-        case STEP_NOISE: with_noise(steps + k, (uint32_t)first, n, v); break;
+        case STEP_NOISE: add_normals((uint32_t)first, steps[k].words, steps[k].a, n, v); break;
         default: on_a_line(steps + k, n, v);
         }
 }
