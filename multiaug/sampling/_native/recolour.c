@@ -266,6 +266,23 @@ static void count_levels(const Chain *c, int32_t *counts)
             counts[v] += others[k][v];
 }
 
+/* `mean_of` bytes that were only put on one line: its value at their mean. */
+static float mean_on_a_line(const Chain *c)
+{
+    const uint8_t *in = (const uint8_t *)c->in;
+    uint64_t total = 0;
+    for (int64_t first = 0; first < c->values; first += 1 << 16) {
+        const int n = c->values - first < 1 << 16 ? (int)(c->values - first) : 1 << 16;
+        uint32_t sum = 0;
+        for (int i = 0; i < n; i++)
+            sum += in[first + i];
+        total += sum;
+    }
+    const double mean = (double)total / (double)c->values;
+    const Step *s = c->steps;
+    return (float)(c->n ? (mean - s->a) * s->b + s->c : mean);
+}
+
 /* `mean_of`, from the values of the levels. */
 static float mean_of_levels(const Chain *c, const int32_t *counts, const float *table)
 {
@@ -411,7 +428,8 @@ static void run_over_pixels(const Chain *c, char *out)
     }
 }
 
-/* Several steps of the chain, and of bytes those that a table holds, settled one after the other. */
+/* The steps are settled one after the other: a spread needs the mean of what comes before it. Of
+ * bytes, a table takes in all that are before the first noise. */
 void JOIN(multiaug_recolour_one_, LEVEL)(const Recolouring *r, int64_t record)
 {
     _Alignas(64) float tiles[MOST_OWN_LINES][3 * PIECE];
@@ -436,11 +454,17 @@ void JOIN(multiaug_recolour_one_, LEVEL)(const Recolouring *r, int64_t record)
         int counted = 0;
         for (; k < n && wanted[k].kind != STEP_NOISE; k++) {
             if (wanted[k].kind == STEP_SPREAD) {
-                if (!counted)
-                    count_levels(&c, counts);
-                counted = 1;
-                table_of(&c, table);
-                const float mean = mean_of_levels(&c, counts, table);
+                const int line = c.n == 0 || (c.n == 1 && c.steps[0].kind == STEP_LINE);
+                float mean;
+                if (line && r->marks == MARK_NOTHING) {
+                    mean = mean_on_a_line(&c);
+                } else {
+                    if (!counted)
+                        count_levels(&c, counts);
+                    counted = 1;
+                    table_of(&c, table);
+                    mean = mean_of_levels(&c, counts, table);
+                }
                 wanted[k] = (Step){STEP_LINE, mean, wanted[k].a, mean, 0, 0, 0};
             }
             add(&c, wanted[k], tiles, &used);
