@@ -50,7 +50,10 @@ static void to_a_power(const Step *s, int n, float *v)
 {
     /* Divided, as JAX does: black and white are whole numbers then. */
     for (int i = 0; i < n; i += WIDE)
-        put(v + i, s->b + s->c * signed_power((get(v + i) - s->b) / s->c, s->a));
+        put(v + i, (get(v + i) - s->b) / s->c);
+    signed_powers(s->a, n, v);
+    for (int i = 0; i < n; i += WIDE)
+        put(v + i, s->b + s->c * get(v + i));
 }
 
 INLINE fw clipped(fw v, float lo, float hi)
@@ -67,14 +70,6 @@ static void into_a_range(const Step *s, int n, float *v)
     }
 }
 
-static void with_noise(const Step *s, uint32_t first, int n, float *v)
-{
-    float normal[PIECE];
-    normals(first, s->words, n, normal);
-    for (int i = 0; i < n; i += WIDE)
-        put(v + i, get(v + i) + get(normal + i) * s->a);
-}
-
 /* The steps over n values of which the first is that of a record. Works on whole vectors. */
 static void run(const Step *steps, int n_steps, int64_t first, int n, float *v)
 {
@@ -82,7 +77,7 @@ static void run(const Step *steps, int n_steps, int64_t first, int n, float *v)
         switch (steps[k].kind) {
         case STEP_POWER: to_a_power(steps + k, n, v); break;
         case STEP_CLIP: into_a_range(steps + k, n, v); break;
-        case STEP_NOISE: with_noise(steps + k, (uint32_t)first, n, v); break;
+        case STEP_NOISE: add_normals((uint32_t)first, steps[k].words, steps[k].a, n, v); break;
         default: on_a_line(steps + k, n, v);
         }
 }
@@ -271,6 +266,23 @@ static void count_levels(const Chain *c, int32_t *counts)
             counts[v] += others[k][v];
 }
 
+/* `mean_of` bytes that were only put on one line: its value at their mean. */
+static float mean_on_a_line(const Chain *c)
+{
+    const uint8_t *in = (const uint8_t *)c->in;
+    uint64_t total = 0;
+    for (int64_t first = 0; first < c->values; first += 1 << 16) {
+        const int n = c->values - first < 1 << 16 ? (int)(c->values - first) : 1 << 16;
+        uint32_t sum = 0;
+        for (int i = 0; i < n; i++)
+            sum += in[first + i];
+        total += sum;
+    }
+    const double mean = (double)total / (double)c->values;
+    const Step *s = c->steps;
+    return (float)(c->n ? (mean - s->a) * s->b + s->c : mean);
+}
+
 /* `mean_of`, from the values of the levels. */
 static float mean_of_levels(const Chain *c, const int32_t *counts, const float *table)
 {
@@ -416,7 +428,8 @@ static void run_over_pixels(const Chain *c, char *out)
     }
 }
 
-/* Several steps of the chain, and of bytes those that a table holds, settled one after the other. */
+/* The steps are settled one after the other: a spread needs the mean of what comes before it. Of
+ * bytes, a table takes in all that are before the first noise. */
 void JOIN(multiaug_recolour_one_, LEVEL)(const Recolouring *r, int64_t record)
 {
     _Alignas(64) float tiles[MOST_OWN_LINES][3 * PIECE];
@@ -441,11 +454,17 @@ void JOIN(multiaug_recolour_one_, LEVEL)(const Recolouring *r, int64_t record)
         int counted = 0;
         for (; k < n && wanted[k].kind != STEP_NOISE; k++) {
             if (wanted[k].kind == STEP_SPREAD) {
-                if (!counted)
-                    count_levels(&c, counts);
-                counted = 1;
-                table_of(&c, table);
-                const float mean = mean_of_levels(&c, counts, table);
+                const int line = c.n == 0 || (c.n == 1 && c.steps[0].kind == STEP_LINE);
+                float mean;
+                if (line && r->marks == MARK_NOTHING) {
+                    mean = mean_on_a_line(&c);
+                } else {
+                    if (!counted)
+                        count_levels(&c, counts);
+                    counted = 1;
+                    table_of(&c, table);
+                    mean = mean_of_levels(&c, counts, table);
+                }
                 wanted[k] = (Step){STEP_LINE, mean, wanted[k].a, mean, 0, 0, 0};
             }
             add(&c, wanted[k], tiles, &used);

@@ -71,17 +71,30 @@ INLINE fw magnitude(fw v) { return (fw)((iw)v & 0x7fffffff); }
 
 /* ---- logarithm and power --------------------------------------------------------------- */
 
-/* The polynomial of these coefficients, highest power first. */
-#define SERIES(name, n)                                                                          \
-    INLINE fw name(const float *coefficients, fw x)                                              \
-    {                                                                                            \
-        fw sum = all_of(coefficients[0]);                                                        \
-        for (int k = 1; k < n; k++)                                                              \
-            sum = fused(sum, x, all_of(coefficients[k]));                                        \
-        return sum;                                                                              \
-    }
-SERIES(series_of_six, 6)
-SERIES(series_of_nine, 9)
+/* The polynomial of nine coefficients, highest power first: even and odd powers side by side, as
+ * each step waits for the one before. */
+INLINE fw series_of_nine(const float *c, fw x)
+{
+    const fw square = x * x;
+    fw even = fused(all_of(c[0]), square, all_of(c[2]));
+    fw odd = fused(all_of(c[1]), square, all_of(c[3]));
+    even = fused(even, square, all_of(c[4]));
+    odd = fused(odd, square, all_of(c[5]));
+    even = fused(even, square, all_of(c[6]));
+    odd = fused(odd, square, all_of(c[7]));
+    even = fused(even, square, all_of(c[8]));
+    return fused(odd, x, even);
+}
+
+INLINE fw series_of_six(const float *c, fw x)
+{
+    const fw square = x * x;
+    fw even = fused(all_of(c[1]), square, all_of(c[3]));
+    fw odd = fused(all_of(c[0]), square, all_of(c[2]));
+    even = fused(even, square, all_of(c[5]));
+    odd = fused(odd, square, all_of(c[4]));
+    return fused(odd, x, even);
+}
 
 /* Natural logarithm of normal numbers, to one unit in the last place.
  * S. L. Moshier, Cephes Mathematical Library, logf. */
@@ -118,17 +131,22 @@ INLINE fw exponential(fw x)
     return (fw)((iw)sum + ((iw)shifted << 23));
 }
 
-/* |u|^exponent with the sign of u. */
-INLINE fw signed_power(fw u, float exponent)
+/* |u|^exponent with the sign of u, of n numbers; in steps over all of them, as `normals`. */
+INLINE void signed_powers(float exponent, int n, float *u)
 {
-    const fw size = magnitude(u);
-    const fw powered = exponential(logarithm(size) * exponent);
-    const fw found = (fw)((iw)powered | ((iw)u & (int32_t)0x80000000));
-    /* 0 stays, and so do infinity and NaN. */
-    const mw usual = below(size, all_of(INFINITY)) & below(all_of(0x1p-126f), size);
-    if (__builtin_expect(every(usual), 1))
-        return found;
-    return pick(usual, found, pick(below(size, all_of(1)), (fw){0}, u));
+    float w[PIECE];
+    for (int i = 0; i < n; i += WIDE)
+        put(w + i, logarithm(magnitude(get(u + i))));
+    for (int i = 0; i < n; i += WIDE) {
+        const fw v = get(u + i), size = magnitude(v);
+        const fw powered = exponential(get(w + i) * exponent);
+        const fw found = (fw)((iw)powered | ((iw)v & (int32_t)0x80000000));
+        /* 0 stays, and so do infinity and NaN. */
+        const mw usual = below(size, all_of(INFINITY)) & below(all_of(0x1p-126f), size);
+        put(u + i, found);
+        if (__builtin_expect(!every(usual), 0))
+            put(u + i, pick(usual, found, pick(below(size, all_of(1)), (fw){0}, v)));
+    }
 }
 
 /* ---- noise ----------------------------------------------------------------------------- */
@@ -140,9 +158,9 @@ INLINE nw mix(nw word)
     return word ^ (word >> 16);
 }
 
-/* N(0, 1) for the counters of n numbers; see `transforms/_random.normal`. In steps over all of them:
- * each is a chain of operations that wait for one another, and several must be under way. */
-INLINE void normals(uint32_t first, const uint32_t *words, int n, float *out)
+/* Adds N(0, 1), times a scale, to n numbers; see `transforms/_random.normal`. In steps over all of
+ * them: each is a chain of operations that wait for one another, and several must be under way. */
+INLINE void add_normals(uint32_t first, const uint32_t *words, float scale, int n, float *out)
 {
     static const float middle[] = {2.81022636e-08f, 3.43273939e-07f, -3.5233877e-06f,
                                    -4.39150654e-06f, 0.00021858087f, -0.00125372503f,
@@ -150,14 +168,16 @@ INLINE void normals(uint32_t first, const uint32_t *words, int n, float *out)
     static const float tails[] = {-0.000200214257f, 0.000100950558f, 0.00134934322f,
                                   -0.00367342844f, 0.00573950773f, -0.0076224613f,
                                   0.00943887047f, 1.00167406f, 2.83297682f};
-    float w[PIECE];
+    float x[PIECE], w[PIECE];
     for (int i = 0; i < n; i += WIDE) {
         const nw count = first + (uint32_t)i + counters();
         const nw word = mix(mix(count * 0x9E3779B9u + words[0]) ^ words[1]);
         const fw steps = __builtin_convertvector((iw)(word >> 8), fw);
-        const fw x = (steps + 0.5f) * 0x1p-23f - 1;
-        put(out + i, x);
-        put(w + i, -logarithm((1 - x) * (1 + x)));
+        put(x + i, (steps + 0.5f) * 0x1p-23f - 1);
+    }
+    for (int i = 0; i < n; i += WIDE) {
+        const fw v = get(x + i);
+        put(w + i, -logarithm((1 - v) * (1 + v)));
     }
     for (int i = 0; i < n; i += WIDE) {
         const fw v = get(w + i);
@@ -165,7 +185,7 @@ INLINE void normals(uint32_t first, const uint32_t *words, int n, float *out)
         fw sum = series_of_nine(middle, v - 2.5f);
         if (__builtin_expect(!every(near), 0))
             sum = pick(near, sum, series_of_nine(tails, root(v) - 3));
-        put(out + i, 1.41421356237f * (sum * get(out + i)));
+        put(out + i, get(out + i) + 1.41421356237f * (sum * get(x + i)) * scale);
     }
 }
 
