@@ -37,7 +37,7 @@ class _Lane(ctypes.Structure):
         *((name, ctypes.c_void_p) for name in ("source", "out", "fill", "rows", "rays", "matrix")),
         *((name, ctypes.c_int64) for name in ("in_bytes", "out_bytes")),
         *((name, ctypes.c_int32) for name in ("method", "type", "border", "size", "channels")),
-        *((name, ctypes.c_int32) for name in ("stride", "joint", "numbered")),
+        *((name, ctypes.c_int32) for name in ("stride", "joint", "numbered", "recoloured")),
         ("invalid", ctypes.c_float),
     ]
 
@@ -279,6 +279,7 @@ class Bound:
                 lane.source = source.ctypes.data + skipped
                 lane.out = target.ctypes.data + skipped
                 lane.rows = places.get(job.name)
+                lane.recoloured = job.name in recolourings
                 lane.in_bytes, lane.out_bytes = source.strides[0], target.strides[0]
                 if rays is not None:
                     lane.rays = _place_of(rays)

@@ -7,7 +7,7 @@ import os
 from functools import cache
 from pathlib import Path
 
-_ABI = 8
+_ABI = 9
 _LIBRARY = Path(__file__).parent / "_native" / "libmultiaug.so"
 
 

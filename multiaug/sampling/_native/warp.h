@@ -32,6 +32,7 @@ typedef struct {
     int32_t stride;   /* numbers from pixel to pixel */
     int32_t joint;    /* channels are invalid together */
     int32_t numbered; /* `invalid` is a number that marks pixels without data */
+    int32_t recoloured; /* what is written will be read once more */
     float invalid;    /* what stands where nothing is known */
 } Lane;
 
