@@ -134,7 +134,8 @@ INLINE void NAME(row)(const Group *g, const Lane *l, const T *in, const Chunk *c
 {
     /* Pixels of whole lines, of pictures that no cache holds, are written past the caches: lines
      * need not be read first. */
-    const int by_lines = !l->recoloured && sizeof(T) * C % LINE == 0 && sizeof(T) == sizeof(float) && S == C &&
+    const int by_lines = !l->recoloured && sizeof(T) == sizeof(float) && S == C &&
+                         sizeof(T) * C % LINE == 0 &&
                          (uintptr_t)out % LINE == 0 && l->out_bytes > CACHED;
     for (const Run *r = c->runs; r < c->runs + c->n_runs; r++) {
         if (r->place == BETWEEN) {
