@@ -5,7 +5,8 @@ INLINE void NAME(pixel)(const T *a, const T *b, const T *c, const T *d, float fx
                         int C, int by_lines)
 {
 #ifdef __AVX512F__
-    for (int k = 0; k < C; k += 16) {
+    /* Not of one number: some compilers write all four bytes of it where one is asked for. */
+    for (int k = 0; k < C && C >= 4; k += 16) {
         const int n = C - k < 16 ? C - k : 16;
         if (n > 8) {
             const fv mixed = BLEND(NAME(some16)(a + k, n), NAME(some16)(b + k, n),
@@ -20,7 +21,8 @@ INLINE void NAME(pixel)(const T *a, const T *b, const T *c, const T *d, float fx
             NAME(put_some8)(out + k, mixed, n);
         }
     }
-    return;
+    if (C >= 4)
+        return;
 #endif
     (void)by_lines;
     if (C >= 8) {
