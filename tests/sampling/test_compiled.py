@@ -11,7 +11,11 @@ import pytest
 
 import multiaug as ma
 from multiaug.pipeline import _blocks, _compiled, _target, _threads
+<<<<<<< HEAD
 from multiaug.sampling import compiled_is_available
+=======
+from multiaug.sampling import Bound, compiled_is_available
+>>>>>>> aa3
 from multiaug.sampling._library import library
 from multiaug.testing import make_record
 from multiaug.transforms import Photometric, static, transform
@@ -125,6 +129,24 @@ def test_photometry_follows():
     steps = [*RANDOM, ma.Brightness(0.3), ma.Gamma(1.5), ma.GaussianNoise(0.1)]
     pipeline = ma.Pipeline(steps, spec_of(entries))
     assert differences(pipeline, [(40, 56)], 4, rounding) == {}
+
+
+@pytest.mark.parametrize("before", [ma.Perspective(0.1), ma.Rotate(30)])
+def test_splines_are_added_up(before):
+    """An elastic step that comes last: no field in memory, the same bits on all machines."""
+    entries = {"float": picture("float32", 3), "mask": mask()}
+    transforms = [before, ma.Maybe(ma.Elastic(0.02, grid=(3, 7)), p=0.5)]
+    pipeline = ma.Pipeline(transforms, spec_of(entries))
+    assert differences(pipeline, [(40, 130)], 3, rounding, content="smooth") == {}
+    assert not _compiled._WORKS.values()[-1].kernel.dense
+    batch = make_record(pipeline.spec, (40, 130), 0, batch=5)
+    keys = jax.random.split(jax.random.key(2), 5)
+    found = []
+    for level in range(library().multiaug_level() + 1):
+        library().multiaug_allow(level)
+        found.append(np.asarray(pipeline.batch(keys, batch)["float"]).tobytes())
+    library().multiaug_allow(2)
+    assert len(set(found)) == 1
 
 
 @pytest.mark.parametrize("workers", [1, 3, 5] if NIGHTLY else [3])
