@@ -11,11 +11,7 @@ import pytest
 
 import multiaug as ma
 from multiaug.pipeline import _blocks, _compiled, _target, _threads
-<<<<<<< HEAD
 from multiaug.sampling import compiled_is_available
-=======
-from multiaug.sampling import Bound, compiled_is_available
->>>>>>> aa3
 from multiaug.sampling._library import library
 from multiaug.testing import make_record
 from multiaug.transforms import Photometric, static, transform
