@@ -23,7 +23,7 @@ T = TypeVar("T")
 _TURN_SECONDS, _MOST_CALLS = 0.01, 64
 # OpenMP threads spin for a while after their work; the next one shall not pay for it.
 _SETTLE_SECONDS = 0.002
-# Times the fastest so far: one call tells enough.
+# Times the fastest so far: two calls tell enough.
 _HOPELESS = 10
 # A peer's forms this close to its best are all timed, and the best of them counts.
 _CLOSE, _MOST_FORMS = 2.0, 4
@@ -107,12 +107,9 @@ def _calibrated(case: Case, peer: Peer, form: Form, fastest: float) -> Entrant:
     if not peer.floor:
         check(case, peer, peer.host(outputs))
     del outputs
-    estimate = _timed(form, 1)
-    if estimate > _HOPELESS * fastest:
-        return Entrant(peer, form, first, estimate)
     # The second call of something stateful may compile once more.
-    estimate = min(estimate, _timed(form, 1))
-    if estimate < 1:
+    estimate = min(_timed(form, 1) for _ in range(2))
+    if estimate < min(1, _HOPELESS * fastest):
         estimate = min(estimate, *(_timed(form, 1) for _ in range(2)))
     return Entrant(peer, form, first, estimate)
 
