@@ -72,11 +72,10 @@ static void knots_of_row(const Group *g, int64_t record, int row, Chunk *restric
 
 /* Displaced first, then by the matrix. */
 static void bent_positions(const Group *g, const float *m, int row, int first, int n,
-                           Chunk *restrict c)
+                           const Chunk *c, float *restrict px, float *restrict py)
 {
     const float cx_in = (g->w_in - 1) * 0.5f, cy_in = (g->h_in - 1) * 0.5f;
     const float left = first - (g->w_out - 1) * 0.5f, y = row - (g->h_out - 1) * 0.5f;
-    float *restrict px = c->x, *restrict py = c->y;
     memset(px, 0, n * sizeof(float));
     memset(py, 0, n * sizeof(float));
     for (int k = 0; k < g->knots_x; k++) {
@@ -104,17 +103,18 @@ static void bent_positions(const Group *g, const float *m, int row, int first, i
         px[i] += cx_in, py[i] += cy_in;
 }
 
-static void positions(const Group *g, int64_t record, int row, int first, int n,
+/* Of n pixels of a row, to `to` and behind it in x and y of a chunk. */
+static void positions(const Group *g, int64_t record, int row, int first, int n, int to,
                       Chunk *restrict c)
 {
     if (is_displaced(g, record) && g->control) {
-        bent_positions(g, g->maps + 9 * record, row, first, n, c);
+        bent_positions(g, g->maps + 9 * record, row, first, n, c, c->x + to, c->y + to);
         return;
     }
     if (is_displaced(g, record)) {
         const float *at = g->field + record * 2 * g->plane + (int64_t)row * g->w_out + first;
-        memcpy(c->x, at, n * sizeof(float));
-        memcpy(c->y, at + g->plane, n * sizeof(float));
+        memcpy(c->x + to, at, n * sizeof(float));
+        memcpy(c->y + to, at + g->plane, n * sizeof(float));
         return;
     }
     float m[9];
@@ -133,8 +133,8 @@ static void positions(const Group *g, int64_t record, int row, int first, int n,
             u = where(seen, u / divisor, all_of(FAR));
             v = where(seen, v / divisor, all_of(FAR));
         }
-        store_fv(c->x + i, u + cx_in);
-        store_fv(c->y + i, v + cy_in);
+        store_fv(c->x + to + i, u + cx_in);
+        store_fv(c->y + to + i, v + cy_in);
     }
 }
 

@@ -16,7 +16,7 @@
 static void group_rows(const Group *g, int64_t record, int from, int to)
 {
     Chunk c;
-    for (int row = from; row < to; row++) {
+    for (int row = from, rows = 1; row < to; row += rows) {
         int64_t source = 0;
         int step = 0;
         const int copied = straight(g, record, row, &source, &step);
@@ -31,18 +31,27 @@ static void group_rows(const Group *g, int64_t record, int from, int to)
             copy_row(l, l->in + row_of(l->rows, record) * l->in_bytes + source * pixel, step, g->w_out,
                      l->out + record * l->out_bytes + (int64_t)row * g->w_out * pixel);
         }
-        knots_of_row(g, record, row, &c);
+        /* Several short rows at a time: in the result they follow one another. */
+        rows = copied || 2 * g->w_out > CHUNK ? 1 : CHUNK / g->w_out;
+        rows = rows < to - row ? rows : to - row;
         for (int first = 0; rest && first < g->w_out; first += CHUNK) {
-            const int n = g->w_out - first < CHUNK ? g->w_out - first : CHUNK;
-            positions(g, record, row, first, n, &c);
+            const int width = g->w_out - first < CHUNK ? g->w_out - first : CHUNK;
+            const int n = rows * width;
+            for (int k = 0; k < rows; k++) {
+                if (first == 0)
+                    knots_of_row(g, record, row + k, &c);
+                positions(g, record, row + k, first, width, k * width, &c);
+            }
             locate(g, n, &c);
-            const int64_t distance = distance_below(g, record, row, first, n, &c);
+            const int64_t distance =
+                rows > 1 ? 0 : distance_below(g, record, row, first, n, &c);
             for (int k = 0; k < g->n_lanes; k++) {
                 const Lane *l = g->lanes + k;
                 if (copied && l->method != AWARE)
                     continue;
                 const char *in = l->in + row_of(l->rows, record) * l->in_bytes;
-                if (k == 0 || !is_beside(l, l - 1))
+                /* Short rows are in the cache. */
+                if (rows == 1 && (k == 0 || !is_beside(l, l - 1)))
                     fetch(l, in, distance, n, &c);
                 fold_chunk(g, l->border, &c);
                 char *out = l->out + record * l->out_bytes +
