@@ -193,15 +193,20 @@ class _Work:
         size = span.stop - span.start
         for name, table in planned.tables.items():
             call.target.memory[name][span] = np.asarray(table)[:size]
-        parts = {name: array[span] for name, array in call.pictures.items()}
-        some = {name: part for name, part in parts.items() if isinstance(part, Rows)}
+        parts, rows = {}, {}
+        for name, array in call.pictures.items():
+            part = array[span]
+            if isinstance(part, Rows):
+                rows[name] = part.index
+                part = part.array
+            parts[name] = part
         return self.kernel.bind(
-            parts | {name: part.array for name, part in some.items()},
+            parts,
             results,
             planned.geometry,
             call.checks,
             self._blocks(size, threads),
-            {name: part.index for name, part in some.items()},
+            rows,
             planned.recolourings,
         )
 

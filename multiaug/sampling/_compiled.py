@@ -302,7 +302,7 @@ class Bound:
             changed += [bound_recolouring(how, sampled, out) for how in several]
         recoloured = (RecolouringStruct * len(changed))(*(struct for struct, _ in changed))
         count = len(next(iter(results.values())))
-        left = np.full(count, blocks, np.int32)
+        left = np.full(count if changed else 0, blocks, np.int32)
         self._held += [own, bound, looked_at, recoloured, changed, left]
         self._state = state = _State()
         place = ctypes.addressof(state)
