@@ -76,7 +76,8 @@ def compile_library(root: Path) -> bool:
     """Compile into the source tree; True when the library is there."""
     commands = [system_compiler()]
     if importlib.util.find_spec("ziglang") is not None:
-        commands.append([sys.executable, "-m", "ziglang", "cc"])
+        # Of its own accord it takes whatever the machine has, also for code of other machines.
+        commands.append([sys.executable, "-m", "ziglang", "cc", "-mcpu=baseline"])
     return any(command is not None and _compile(command, root) for command in commands)
 
 

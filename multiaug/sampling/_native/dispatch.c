@@ -13,6 +13,7 @@ int multiaug_level(void)
 {
     int found = 0;
 #ifdef WITH_AVX2
+    __builtin_cpu_init();
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
         found = 1;
 #endif
