@@ -1,6 +1,10 @@
 /* The formulation for the instruction set of this machine. */
 #include "warp.h"
 
+#ifdef WITH_AVX2
+#include <cpuid.h>
+#endif
+
 /* Changes whenever a structure of warp.h does. */
 int multiaug_abi(void) { return 9; }
 
@@ -9,19 +13,35 @@ static int allowed = 2;
 
 void multiaug_allow(int level) { allowed = level; }
 
+/* What the processor has and the system saves, by the processor's manual. Compilers have a word for
+ * it, but not all of them the function behind it. */
+static int find_level(void)
+{
+#ifdef WITH_AVX2
+    unsigned a, b, c, d, saved, unused;
+    enum { FMA = 1 << 12, OSXSAVE = 1 << 27, AVX = 1 << 28 };        /* leaf 1, ecx */
+    enum { AVX2 = 1 << 5, F = 1 << 16, DQ = 1 << 17, BW = 1 << 30 }; /* leaf 7, ebx */
+    const unsigned VL = 1u << 31;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || ~c & (FMA | OSXSAVE | AVX))
+        return 0;
+    __asm__("xgetbv" : "=a"(saved), "=d"(unused) : "c"(0));
+    if (~saved & 0x6 || !__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b & AVX2))
+        return 0;
+#ifdef WITH_AVX512
+    if (!(~saved & 0xe6) && !(~b & (F | DQ | BW | VL)))
+        return 2;
+#endif
+    return 1;
+#else
+    return 0;
+#endif
+}
+
 int multiaug_level(void)
 {
-    int found = 0;
-#ifdef WITH_AVX2
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        found = 1;
-#endif
-#ifdef WITH_AVX512
-    if (found && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-        found = 2;
-#endif
+    static int found = -1;
+    if (found < 0)
+        found = find_level();
     return found < allowed ? found : allowed;
 }
 
