@@ -44,7 +44,7 @@ from ._threads import in_threads
 from ._values import Looker
 
 # Below so many values of all lanes together, waking another thread takes longer than the work.
-_ONE_THREAD = 30_000
+_ONE_THREAD = 100_000
 # A large record is cut into blocks of rows, so that the last one keeps all threads busy.
 _BLOCK_PIXELS = 64 * 1024
 
