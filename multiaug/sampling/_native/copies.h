@@ -113,6 +113,12 @@ static void copy_row(const Lane *l, const char *in, int step, int n, char *out)
         backwards(in, out, n, 12, 12);
     else if (pixel == 24 && bytes == 24)
         backwards(in, out, n, 24, 24);
+    else if (pixel == 26 && bytes == 26)
+        backwards(in, out, n, 26, 26);
+    else if (pixel == 48 && bytes == 48)
+        backwards(in, out, n, 48, 48);
+    else if (pixel == 128 && bytes == 128)
+        backwards(in, out, n, 128, 128);
     else
         backwards(in, out, n, pixel, bytes);
 }

@@ -224,21 +224,11 @@ static void blend_known(const Lane *l, const Chunk *c, int n, Planes *p, Plane *
     }
 }
 
-static void aware(const Group *g, const Lane *l, int64_t record, const float *in, const Chunk *c,
-                  int n, float *out)
+/* From planes to pixels, moved by the matrix; what is not known is the number for it. */
+static void put_known(const Lane *l, int64_t record, int n, Plane *mixed, float *out)
 {
-    Planes p;
-    Plane mixed[MOST_AWARE] ALIGNED;
     const int C = l->channels;
     const int64_t S = l->stride;
-    lay_out(g, l, in, c, n, &p);
-    if (l->rays) {
-        blend_on_rays(g, l, l->rays + 9 * record, c, n, &p, mixed);
-    } else {
-        for (int t = 0; t < 4; t++)
-            judge(l, n, p.value[t]);
-        blend_known(l, c, n, &p, mixed);
-    }
     if (l->matrix) {
         const float *m = l->matrix + 9 * record;
         for (int i = 0; i < n; i += WIDE) {
@@ -266,6 +256,48 @@ static void aware(const Group *g, const Lane *l, int64_t record, const float *in
     for (; i < n; i++)
         for (int q = 0; q < C; q++)
             out[i * S + q] = mixed[q][i];
+}
+
+static void aware(const Group *g, const Lane *l, int64_t record, const float *in, const Chunk *c,
+                  int n, float *out)
+{
+    Planes p;
+    Plane mixed[MOST_AWARE] ALIGNED;
+    lay_out(g, l, in, c, n, &p);
+    if (l->rays) {
+        blend_on_rays(g, l, l->rays + 9 * record, c, n, &p, mixed);
+    } else {
+        for (int t = 0; t < 4; t++)
+            judge(l, n, p.value[t]);
+        blend_known(l, c, n, &p, mixed);
+    }
+    put_known(l, record, n, mixed, out);
+}
+
+/* `aware` of a row that shows a row of the source: of each pixel, the one tap that has all weight. */
+static void copy_known(const Lane *l, int64_t record, const float *in, int step, int n, float *out)
+{
+    Plane value[MOST_AWARE] ALIGNED;
+    const int C = l->channels;
+    const int64_t S = l->stride;
+    for (int first = 0; first < n; first += CHUNK) {
+        const int count = n - first < CHUNK ? n - first : CHUNK;
+        const float *at = in + (int64_t)first * step * S;
+        for (int i = 0; i < count; i++, at += step * S)
+            for (int q = 0; q < C; q++)
+                value[q][i] = at[q];
+        if (l->rays)
+            for (int i = 0; i < count; i += WIDE) {
+                const fv x = load_fv(value[0] + i), y = load_fv(value[1] + i);
+                const answers known =
+                    less((fv){0}, load_fv(value[2] + i)) & both_numbers(x, y);
+                for (int q = 0; q < 3; q++)
+                    store_fv(value[q] + i, where(known, load_fv(value[q] + i), all_of(NAN)));
+            }
+        else
+            judge(l, count, value);
+        put_known(l, record, count, value, out + (int64_t)first * S);
+    }
 }
 
 #endif

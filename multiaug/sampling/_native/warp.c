@@ -20,21 +20,20 @@ static void group_rows(const Group *g, int64_t record, int from, int to)
         int64_t source = 0;
         int step = 0;
         const int copied = straight(g, record, row, &source, &step);
-        int rest = 0;
-        for (int k = 0; k < g->n_lanes; k++) {
+        for (int k = 0; copied && k < g->n_lanes; k++) {
             const Lane *l = g->lanes + k;
-            if (!copied || l->method == AWARE) {
-                rest = 1;
-                continue;
-            }
             const int64_t pixel = (int64_t)l->stride * l->size;
-            copy_row(l, l->in + row_of(l->rows, record) * l->in_bytes + source * pixel, step, g->w_out,
-                     l->out + record * l->out_bytes + (int64_t)row * g->w_out * pixel);
+            const char *in = l->in + row_of(l->rows, record) * l->in_bytes + source * pixel;
+            char *out = l->out + record * l->out_bytes + (int64_t)row * g->w_out * pixel;
+            if (l->method == AWARE)
+                copy_known(l, record, (const float *)in, step, g->w_out, (float *)out);
+            else
+                copy_row(l, in, step, g->w_out, out);
         }
         /* Several short rows at a time: in the result they follow one another. */
         rows = copied || 2 * g->w_out > CHUNK ? 1 : CHUNK / g->w_out;
         rows = rows < to - row ? rows : to - row;
-        for (int first = 0; rest && first < g->w_out; first += CHUNK) {
+        for (int first = 0; !copied && first < g->w_out; first += CHUNK) {
             const int width = g->w_out - first < CHUNK ? g->w_out - first : CHUNK;
             const int n = rows * width;
             for (int k = 0; k < rows; k++) {
@@ -47,8 +46,6 @@ static void group_rows(const Group *g, int64_t record, int from, int to)
                 rows > 1 ? 0 : distance_below(g, record, row, first, n, &c);
             for (int k = 0; k < g->n_lanes; k++) {
                 const Lane *l = g->lanes + k;
-                if (copied && l->method != AWARE)
-                    continue;
                 const char *in = l->in + row_of(l->rows, record) * l->in_bytes;
                 /* Short rows are in the cache. */
                 if (rows == 1 && (k == 0 || !is_beside(l, l - 1)))
