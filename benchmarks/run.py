@@ -84,6 +84,7 @@ def main(argv: list[str] | None = None) -> None:
     document["about"] = report.about(args, loaded, missing)
     for row in rows:
         document["rows"][row.name] = measure_row(row, loaded, args)
+        document["rows"] = work.in_order(document["rows"])
         # After every row: an interrupted run keeps what it has.
         report.save_json(document, args.out)
     _measure_processes(document, rows, args)

@@ -9,7 +9,7 @@ reference of every result exists.
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -88,6 +88,11 @@ def all_rows() -> list[Row]:
     """The whole matrix."""
     rows = [Row(w, k, s) for w in "abcd" for k in KINDS for s in SIZES]
     return rows + [Row("e", "rgbxyz", s) for s in SIZES]
+
+
+def in_order(rows: Mapping[str, Any]) -> dict[str, Any]:
+    """Rows by name, in the order of the matrix."""
+    return {row.name: rows[row.name] for row in all_rows() if row.name in rows}
 
 
 def choose(patterns: Sequence[str], *, quick: bool = False) -> list[Row]:
