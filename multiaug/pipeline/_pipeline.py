@@ -15,6 +15,7 @@ from ..errors import ParameterError
 from ..spec import DataSpec, EntrySpec, check_structure
 from ..transforms import Transform, from_config, to_config
 from ..typing import Key, Record, SpatialShape
+from ._arguments import check_count, check_key, checked_frame
 from ._blank import blank_record
 from ._draw import Draws, words_of
 from ._execute import execute, is_traced
@@ -94,8 +95,8 @@ class Pipeline:
         Raises:
             ParameterError: a key of the old uint32 form; transforms that do not fit the frame.
         """
-        _check_key(key, (0, 1))
-        frame = _frame(shape)
+        check_key(key, (0, 1))
+        frame = checked_frame(shape)
         keys = key[None] if key.ndim == 0 else key
         # Arrays of JAX to whoever looks at them; to go on with, those of NumPy will do.
         params = jax.tree.map(jnp.asarray, self._draws(keys, frame).params)
@@ -118,7 +119,7 @@ class Pipeline:
             RecordError: the record is not what the spec declares.
             ParameterError: a key of the old uint32 form; transforms that do not fit.
         """
-        _check_key(key, (0,))
+        check_key(key, (0,))
         shape = check_structure(self.spec, record, batch=False)
         draws = self._draws(key[None], shape)
         return self._execute(Run(self.spec, shape), draws, record, batched=False, check=check)
@@ -152,10 +153,10 @@ class Pipeline:
             RecordError: the batch is not what the spec declares, or ``out`` not what comes out.
             ParameterError: keys of the old uint32 form or another number of them.
         """
-        _check_key(keys, (1,))
+        check_key(keys, (1,))
         shape = check_structure(self.spec, batch, batch=True)
         draws = self._draws(keys, shape)
-        _check_count(draws.words, batch)
+        check_count(draws.words, batch)
         return self._execute(
             Run(self.spec, shape), draws, batch, batched=True, check=check, out=out
         )
@@ -247,7 +248,7 @@ class Pipeline:
             ParameterError: the spec leaves open what an entry looks like, and ``like`` is not
                 given; or transforms that do not fit the shape.
         """
-        record = blank_record(self.spec, _frame(shape)) if like is None else like
+        record = blank_record(self.spec, checked_frame(shape)) if like is None else like
         blank = {n: np.zeros((size, *np.shape(a)), a.dtype) for n, a in record.items()}
         self.batch(jax.random.split(jax.random.key(0), size), blank, check=False)
 
@@ -290,7 +291,7 @@ class Pipeline:
 
     def _given(self, params: RecordParams, record: Mapping[str, Any]) -> Draws:
         if params.batched:
-            _check_count(params.key, record)
+            check_count(params.key, record)
         else:
             params = jax.tree.map(_one_more_axis, params)
         return Draws.given(params, self.spec)
@@ -336,16 +337,6 @@ class Pipeline:
         return {n: done[n] for n in _in_order(run.spec, tuple(done))}
 
 
-def _check_count(words: Any, record: Mapping[str, Any]) -> None:
-    count = len(words)
-    for name, array in record.items():
-        if np.ndim(array) and len(array) != count:
-            raise ParameterError(
-                f"There must be one key per record, got {count} keys and "
-                f"{len(array)} records in {name!r}. Split the key with jax.random.split."
-            )
-
-
 @lru_cache(maxsize=256)
 def _in_order(spec: DataSpec, names: tuple[str, ...]) -> tuple[str, ...]:
     """Entries in the spec's order, each followed by what was derived from it."""
@@ -359,34 +350,6 @@ def _one_more_axis(leaf: Any) -> Any:
 
 def _first(params: RecordParams) -> RecordParams:
     return jax.tree.map(lambda leaf: leaf[0], params)  # type: ignore[no-any-return]
-
-
-@lru_cache(maxsize=16)
-def _is_typed(dtype: Any) -> bool:
-    return jnp.issubdtype(dtype, jax.dtypes.prng_key)
-
-
-def _check_key(key: Any, ranks: tuple[int, ...]) -> None:
-    dtype = getattr(key, "dtype", None)
-    if dtype is None or not _is_typed(dtype):
-        found = type(key).__name__ if dtype is None else f"dtype {dtype}"
-        raise ParameterError(
-            f"`key` must be a typed key, got {found}. Make one with jax.random.key(seed), or "
-            "wrap old uint32 words with jax.random.wrap_key_data(words)."
-        )
-    if key.ndim not in ranks:
-        expected = " or ".join("()" if rank == 0 else "(N,)" for rank in ranks)
-        raise ParameterError(
-            f"`key` must have shape {expected}, got {key.shape}. "
-            "One record takes one key; a batch takes jax.random.split(key, N)."
-        )
-
-
-def _frame(shape: Any) -> SpatialShape:
-    values = tuple(shape) if isinstance(shape, tuple | list) else ()
-    if len(values) != 2 or any(not isinstance(v, int | np.integer) or v < 1 for v in values):
-        raise ParameterError(f"`shape` must be (height, width) in whole pixels, got {shape!r}.")
-    return int(values[0]), int(values[1])
 
 
 @lru_cache(maxsize=64)
