@@ -26,18 +26,6 @@ INLINE f4 half_f32(const float *p) { f4 v; memcpy(&v, p, sizeof v); return v; }
 INLINE void put8_f32(float *p, f8 v) { memcpy(p, &v, sizeof v); }
 INLINE void put4_f32(float *p, f4 v) { memcpy(p, &v, sizeof v); }
 INLINE float one_f32(float v) { return v; }
-INLINE i8 wide_i32(const int32_t *p) { i8 v; memcpy(&v, p, sizeof v); return v; }
-INLINE void put8_i32(int32_t *p, i8 v) { memcpy(p, &v, sizeof v); }
-INLINE f8 floor8(f8 v)
-{
-#ifdef __AVX2__
-    return (f8)_mm256_floor_ps((__m256)v);
-#else
-    for (int k = 0; k < 8; k++)
-        v[k] = floorf(v[k]);
-    return v;
-#endif
-}
 INLINE int all8(i8 mask)
 {
 #ifdef __AVX2__
