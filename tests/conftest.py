@@ -29,6 +29,17 @@ hypothesis.settings.load_profile(
 )
 
 
+@pytest.fixture
+def without_c(monkeypatch) -> Callable[[], None]:
+    """Have nothing sampled in C from the call on, also by pipelines that have run before."""
+
+    def switch() -> None:
+        monkeypatch.setattr("multiaug.pipeline._execute.compiled_call", lambda *_: None)
+        monkeypatch.setattr("multiaug.pipeline._repeated.Repeated.get", lambda *_: None)
+
+    return switch
+
+
 @pytest.fixture(scope="session")
 def fresh_python() -> Callable[..., str]:
     """Run code in an interpreter of its own and return what it printed.

@@ -8,16 +8,18 @@ are computed part by part, in JAX.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 
 from .._machine import core_count
 from ..sampling import Bound, Compiled, can_check, compiled
+from ..spec import check_values, is_sound
 from ..transforms import Transform
 from ..typing import Array, NDArray
 from ._blocks import BLOCK, Recent, cut, fitting, part_length, program_key, whole_block
@@ -39,287 +41,360 @@ from ._stages import (
     tables_of,
 )
 from ._structure import Run
-from ._target import Results, Target, sharing_devices
+from ._target import Layout, Results, Target, address_of, sharing_devices
 from ._threads import in_threads
-from ._values import Looker
+from ._values import nan_is_fine
 
 # Below so many values of all lanes together, waking another thread takes longer than the work.
 _ONE_THREAD = 100_000
 # A large record is cut into blocks of rows, so that the last one keeps all threads busy.
 _BLOCK_PIXELS = 64 * 1024
+# Calls that a work remembers: batches of other sizes, such as a last one.
+_MOST_CALLS = 16
 
 _ON = np.bool_(True)
 
 
-def run_compiled(
-    run: Run,
-    facts: Facts,
-    draws: Draws,
-    batch: Mapping[str, Any],
-    flat: Set[str],
-    out: Mapping[str, Any] | None,
-    look: Looker | None,
-) -> Results | None:
-    """`run_in_parts`, sampled in C; None where that does not cover the run."""
-    held: dict[str, Any] = {
-        name: array if isinstance(array, Rows) and array.in_place else np.asarray(array)
-        for name, array in batch.items()
-    }
-    work = _work_of(run, facts, draws, held)
-    if work is None:
-        return None
-    size = len(draws.words)
-    pictures = {name: _readable(held.pop(name)) for name, _, _ in work.pictures}
-    blocks = work.blocks(run, facts, draws, held, pictures)
-    target = Target(work.results, size, flat, sharing_devices(size), out)
-    work.run(_Call(run, facts.moving, pictures, _checks(pictures, look), target, look), blocks)
-    return target.arrays()
+def compiled_call(
+    run: Run, facts: Facts, draws: Draws, batch: Mapping[str, Any], flat: Set[str]
+) -> CompiledCall | None:
+    """What runs batches like this one in C; None where that does not cover the run.
+
+    Args:
+        run: the static side.
+        facts: the pipeline's.
+        draws: of the records.
+        batch: the entries, leading N; pictures with an axis of channels.
+        flat: pictures whose axis of channels is to be dropped.
+    """
+    work = _work_of(run, facts, draws, batch)
+    return None if work is None else work.call(len(draws.words), frozenset(flat))
 
 
-def _readable(array: NDArray | Rows) -> NDArray | Rows:
-    """A picture that C can read."""
-    if isinstance(array, Rows) or (array.flags.c_contiguous and array.flags.aligned):
-        return array
-    return np.require(array, requirements=["C", "A"])
+class CompiledCall:
+    """What is found out once about batches of one structure and one size.
+
+    Args:
+        work: what is done to a record.
+        size: how many records.
+        flat: pictures without an axis of channels.
+    """
+
+    def __init__(self, work: _Work, size: int, flat: Set[str]) -> None:
+        self._work = work
+        self._layout = Layout(work.results, size, flat, sharing_devices(size))
+        self._spans = [slice(at, min(at + BLOCK, size)) for at in range(0, size, BLOCK)]
+        self._alone = work.by_part or size * work.kernel.values < _ONE_THREAD
+        self._idle: dict[tuple[int, int, bool], list[Bound]] = {}
+
+    @property
+    def whole(self) -> bool:
+        """Nothing is run part by part."""
+        return not self._work.by_part
+
+    def __call__(
+        self,
+        facts: Facts,
+        draws: Draws,
+        batch: Mapping[str, Any],
+        out: Mapping[str, Any] | None,
+        *,
+        check: bool,
+    ) -> Results:
+        """Run a batch.
+
+        Args:
+            facts: the pipeline's.
+            draws: of the records.
+            batch: the entries, leading N; pictures with an axis of channels, or without.
+            out: results of an earlier call, whose memory may be used.
+            check: refuse values that the spec does not allow.
+
+        Raises:
+            RecordError: there are such values, or ``out`` is not what the call returns.
+        """
+        work = self._work
+        pictures = _Read(batch, work.pictures)
+        rest = {n: np.asarray(batch[n]) for n in work.rest}
+        sound = work.look(batch, rest) if check else True
+        drawn = draws.params if work.by_part or draws.are_made else draws.words
+        given = [whole_block((drawn, rest), span.start, span.stop) for span in self._spans]
+        if work.by_part:
+            target = Target(self._layout, out)
+            seen = self._run_parts(_Call(facts.moving, pictures, target, check), given)
+        else:
+            # Computed while memory is made ready.
+            planned = work.planned(facts, given, drawn=draws.are_made)
+            target = Target(self._layout, out)
+            seen = self._run_blocks(pictures, target, planned, check=check)
+        if not (sound and seen):
+            check_values(work.run.spec, batch, batch=True)
+        return target.arrays()
+
+    def _run_blocks(
+        self, pictures: _Read, target: Target, planned: Sequence[Planned], *, check: bool
+    ) -> bool:
+        """Run whole blocks; helpers begin with one while the next is made ready."""
+        bounds: list[Bound] = []
+        helpers = 0 if self._alone else core_count() - 1
+        try:
+            for span, plan in zip(self._spans, planned, strict=True):
+                places = target.at(span.start)
+                bound = self._pointed(pictures, span, places, plan, helpers, check=check)
+                bounds.append(bound)
+                if helpers:
+                    bound.start(helpers)
+                _put_tables(target, plan, span)
+        finally:
+            for bound in bounds:
+                bound.finish()
+        sound = [self._given_back(bound, check=check) for bound in bounds]
+        return all(sound)
+
+    def _run_parts(self, call: _Call, given: Sequence[Any]) -> bool:
+        """Run blocks part by part, each by one thread."""
+        work = self._work
+        length = work.part_length(call.pictures)
+        parts = [
+            partial(self._run_part, call, own, block, span, length)
+            for own, block in zip(given, self._spans, strict=True)
+            for span in cut(block.start, block.stop, length)
+        ]
+        # Threads that met a new program together would each compile it.
+        alone = 0 if work.has_run else 1
+        for part in parts[:alone]:
+            part()
+        work.has_run = True
+        in_threads(parts[alone:])
+        return call.sound
+
+    def _run_part(self, call: _Call, own: Any, block: slice, span: slice, length: int) -> None:
+        work, (params, rest) = self._work, own
+        size, first = span.stop - span.start, span.start - block.start
+        memory = work.scratch()
+        planned = plan_records(
+            call.transforms, params, rest, np.int32(first),
+            run=work.run, pictures=work.pictures, length=length,
+            fields=memory.fields(work.kernel.fields(length)),
+        )  # fmt: skip
+        if work.kernel.dense:
+            memory.positions = [p.field for p in planned.geometry if p.field is not None]
+        places = call.target.at(span.start) | {
+            name: address_of(memory.sampled(name, length, work.sampled[name]))
+            for name in work.touched
+        }
+        bound = self._pointed(call.pictures, span, places, planned, 0, check=call.check)
+        bound.finish()
+        _put_tables(call.target, planned, span)
+        if not self._given_back(bound, check=call.check):
+            call.sound = False
+        if work.touched:
+            changed = {n: work.results[n] for n in work.touched}
+            done = finish_records(
+                call.transforms, params, rest, np.array([first, size], np.int32),
+                memory.pictures, memory.done(length, changed),
+                run=work.run, pictures=work.pictures, touched=work.touched,
+            )  # fmt: skip
+            call.target.put(jax.block_until_ready(done), span.start, size)
+            memory.kept = done
+        work.give_back(memory)
+
+    def _pointed(
+        self,
+        pictures: _Read,
+        span: slice,
+        places: Mapping[str, int],
+        planned: Planned,
+        helpers: int,
+        *,
+        check: bool,
+    ) -> Bound:
+        """Some records, made ready to be sampled by this thread and some helpers."""
+        size, pieces = span.stop - span.start, 1
+        if helpers:
+            enough = -(-4 * (helpers + 1) // size)
+            pieces = max(1, min(enough, -(-self._work.kernel.pixels // _BLOCK_PIXELS)))
+        try:
+            bound = self._idle[size, pieces, check].pop()
+        except LookupError:
+            bound = self._new_bound(size, pieces, planned, check=check)
+        bound.point(*pictures.at(span.start), places, planned.geometry, planned.recolourings)
+        return bound
+
+    def _new_bound(self, size: int, pieces: int, planned: Planned, *, check: bool) -> Bound:
+        work = self._work
+        record_bytes = dict(self._layout.record_bytes)
+        for name in work.touched:
+            shape = work.sampled[name]
+            record_bytes[name] = math.prod(shape.shape) * shape.dtype.itemsize
+        checks = work.checks if check else {}
+        return work.kernel.bound(size, record_bytes, checks, pieces, planned.recolourings)
+
+    def _given_back(self, bound: Bound, *, check: bool) -> bool:
+        """Have a batch's structures used again; whether what was looked at is sound."""
+        sound = not bound.suspicious
+        self._idle.setdefault((bound.size, bound.blocks, check), []).append(bound)
+        return sound
+
+
+def _put_tables(target: Target, planned: Planned, span: slice) -> None:
+    """Results of some records that are no pictures."""
+    for name, table in planned.tables.items():
+        target.memory[name][span] = np.asarray(table)[: span.stop - span.start]
 
 
 class _Work:
     """A pipeline for records of one shape.
 
     Args:
+        run: the static side.
         kernel: what is sampled.
         pictures: what the records hold.
+        rest: their entries that are no pictures.
         sampled: what the kernel makes of one record.
         results: what comes of one record.
         touched: results that are changed in JAX after they were sampled.
         draw_and_plan: see `draws_and_plans`.
+
+    Attributes:
+        by_part: records are run in parts, of which some work is done in JAX.
+        checks: see `Compiled.bound`; `look` looks at other values that may not be allowed.
+        has_run: what it calls has been compiled.
     """
 
     def __init__(
         self,
+        run: Run,
         kernel: Compiled,
         pictures: Pictures,
+        rest: Sequence[str],
         sampled: Mapping[str, jax.ShapeDtypeStruct],
         results: Mapping[str, jax.ShapeDtypeStruct],
         touched: frozenset[str],
         draw_and_plan: Callable[..., Planned],
     ) -> None:
-        self.kernel, self.pictures = kernel, pictures
-        self.sampled, self.results = sampled, results
-        self._touched, self._draw_and_plan = touched, draw_and_plan
-        self._by_part = kernel.dense or bool(touched)
+        self.run, self.kernel, self.pictures, self.rest = run, kernel, pictures, tuple(rest)
+        self.sampled, self.results, self.touched = sampled, results, touched
+        self.by_part = kernel.dense or bool(touched)
+        self.has_run = False
+        entries = run.spec.entries
+        self.checks = {
+            name: nan_is_fine(entries[name], shape[-1])
+            for name, shape, dtype in pictures
+            if dtype == np.float32 and can_check(shape[-1])
+        }
+        self._looked_at = [
+            name
+            for name, _, dtype in pictures
+            if name not in self.checks and not np.issubdtype(dtype, np.integer)
+        ]
+        self._draw_and_plan = draw_and_plan
         self._idle: list[Scratch] = []
-        self._compiled = False
+        self._calls: dict[tuple[int, frozenset[str]], CompiledCall] = {}
+
+    def call(self, size: int, flat: frozenset[str]) -> CompiledCall:
+        """For batches of a size; see `CompiledCall`."""
+        found = self._calls.get((size, flat))
+        if found is None:
+            if len(self._calls) >= _MOST_CALLS:
+                self._calls.clear()
+            found = self._calls[size, flat] = CompiledCall(self, size, flat)
+        return found
+
+    def look(self, batch: Mapping[str, Any], rest: Mapping[str, NDArray]) -> bool:
+        """Whether pictures that C does not look at are sound.
+
+        Raises:
+            RecordError: an entry that is no picture is not.
+        """
+        if rest:
+            check_values(self.run.spec, rest, batch=True)
+        entries = self.run.spec.entries
+        return all(is_sound(entries[name], np.asarray(batch[name])) for name in self._looked_at)
+
+    def planned(self, facts: Facts, given: Sequence[Any], *, drawn: bool) -> list[Planned]:
+        """Plans of blocks, from (params, rest), or from (words, rest) of which they are drawn."""
+        if not drawn:
+            return [self._draw_and_plan(facts.settings, *own, _ON) for own in given]
+        static = {"run": self.run, "pictures": self.pictures}
+        return [plan_block(facts.moving, *own, **static) for own in given]
+
+    def part_length(self, pictures: _Read) -> int:
+        """Records of a part."""
+        if self.touched:
+            return part_length(pictures.arrays)
+        return fitting(sum(field.size * 4 for field in self.kernel.fields(1)))
+
+    def scratch(self) -> Scratch:
+        """Memory for a part."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return Scratch()
+
+    def give_back(self, memory: Scratch) -> None:
+        """It can be used for another part."""
+        self._idle.append(memory)
 
     def release(self) -> None:
         """Give back the memory that no thread is using."""
         self._idle.clear()
 
-    def blocks(
-        self,
-        run: Run,
-        facts: Facts,
-        draws: Draws,
-        rest: dict[str, NDArray],
-        pictures: Mapping[str, NDArray | Rows],
-    ) -> list[_Block | _Whole]:
-        """A batch in blocks; ``rest`` are the entries that are no pictures."""
-        size = len(draws.words)
-        spans = [slice(begin, min(begin + BLOCK, size)) for begin in range(0, size, BLOCK)]
-        drawn = draws.params if self._by_part or draws.are_made else draws.words
-        given = [whole_block((drawn, rest), span.start, span.stop) for span in spans]
-        if self._by_part:
-            length = self._length(pictures)
-            plan = partial(
-                plan_records, facts.moving, run=run, pictures=self.pictures, length=length
-            )
-            return [
-                _Block(params, others, span, length, partial(plan, params, others))
-                for (params, others), span in zip(given, spans, strict=True)
-            ]
-        plan_all: Callable[..., Planned] = partial(self._draw_and_plan, facts.settings)
-        on: tuple[Any, ...] = (_ON,)
-        if draws.are_made:
-            plan_all = partial(plan_block, facts.moving, run=run, pictures=self.pictures)
-            on = ()
-        # Computed while the caller does other things.
-        return [_Whole(span, plan_all(*own, *on)) for own, span in zip(given, spans, strict=True)]
 
-    def run(self, call: _Call, blocks: Sequence[_Block | _Whole]) -> None:
-        """Run a batch into its target."""
-        whole = [block for block in blocks if isinstance(block, _Whole)]
-        if whole:
-            self._run_blocks(call, whole)
-            return
-        parts = [
-            partial(self._run_part, call, block, span)
-            for block in blocks
-            if isinstance(block, _Block)
-            for span in cut(block.span.start, block.span.stop, block.length)
-        ]
-        # Threads that met a new program together would each compile it.
-        alone = 0 if self._compiled else 1
-        for part in parts[:alone]:
-            part()
-        self._compiled = True
-        in_threads(parts[alone:])
+class _Read:
+    """Pictures of a batch where C reads them.
 
-    def _run_blocks(self, call: _Call, blocks: Sequence[_Whole]) -> None:
-        """Run whole blocks; helpers begin with one while the next is made ready."""
-        threads = self._threads(blocks[-1].span.stop)
-        bounds: list[Bound] = []
-        try:
-            for block in blocks:
-                results = {n: call.target.memory[n][block.span] for n in call.pictures}
-                bound = self._bind(call, block.planned, block.span, results, threads)
-                bounds.append(bound)
-                if threads > 1:
-                    bound.start(threads - 1)
-        finally:
-            for bound in bounds:
-                bound.finish()
-        for bound in bounds:
-            call.suspect(bound)
+    Args:
+        batch: arrays, or `Rows` of them.
+        pictures: what is read.
+    """
 
-    def _bind(
-        self,
-        call: _Call,
-        planned: Planned,
-        span: slice,
-        results: Mapping[str, NDArray],
-        threads: int,
-    ) -> Bound:
-        """Write the tables of some records, and make their pictures ready to be sampled."""
-        size = span.stop - span.start
-        for name, table in planned.tables.items():
-            call.target.memory[name][span] = np.asarray(table)[:size]
-        parts, rows = {}, {}
-        for name, array in call.pictures.items():
-            part = array[span]
-            if isinstance(part, Rows):
-                rows[name] = part.index
-                part = part.array
-            parts[name] = part
-        return self.kernel.bind(
-            parts,
-            results,
-            planned.geometry,
-            call.checks,
-            self._blocks(size, threads),
-            rows,
-            planned.recolourings,
-        )
+    def __init__(self, batch: Mapping[str, Any], pictures: Pictures) -> None:
+        self.arrays: dict[str, NDArray | Rows] = {}
+        self._sources: dict[str, int] = {}
+        self._rows: dict[str, int] = {}
+        for name, _, _ in pictures:
+            array = batch[name]
+            if isinstance(array, Rows) and array.in_place:
+                self._rows[name] = address_of(array.index)
+                self._sources[name] = address_of(array.array)
+            else:
+                array = np.asarray(array)
+                flags = array.flags
+                if not (flags.c_contiguous and flags.aligned):
+                    array = np.require(array, requirements=["C", "A"])
+                self._sources[name] = address_of(array)
+            self.arrays[name] = array
 
-    def _run_part(self, call: _Call, block: _Block, span: slice) -> None:
-        size, first = span.stop - span.start, span.start - block.span.start
-        try:
-            memory = self._idle.pop()
-        except IndexError:
-            memory = Scratch()
-        planned = block.plan(
-            np.int32(first), fields=memory.fields(self.kernel.fields(block.length))
-        )
-        if self.kernel.dense:
-            memory.positions = [p.field for p in planned.geometry if p.field is not None]
-        results = {
-            name: memory.sampled(name, block.length, self.sampled[name])[:size]
-            if name in self._touched
-            else call.target.memory[name][span]
-            for name, _, _ in self.pictures
+    def at(self, start: int) -> tuple[dict[str, int], dict[str, int]]:
+        """Addresses of records from ``start`` on, and of their numbers; see `Bound.point`."""
+        if start == 0:
+            return self._sources, self._rows
+        rows = {name: place + 8 * start for name, place in self._rows.items()}
+        sources = {
+            name: place if name in rows else place + start * self.arrays[name][0].nbytes
+            for name, place in self._sources.items()
         }
-        bound = self._bind(call, planned, span, results, 1)
-        bound.finish()
-        call.suspect(bound)
-        if self._touched:
-            changed = {n: self.results[n] for n in self._touched}
-            done = finish_records(
-                call.transforms, block.params, block.rest, np.array([first, size], np.int32),
-                memory.pictures, memory.done(block.length, changed),
-                run=call.run, pictures=self.pictures, touched=self._touched,
-            )  # fmt: skip
-            call.target.put(jax.block_until_ready(done), span.start, size)
-            memory.kept = done
-        self._idle.append(memory)
-
-    def _length(self, pictures: Mapping[str, NDArray | Rows]) -> int:
-        """Records of a part."""
-        if self._touched:
-            return part_length(pictures)
-        return fitting(sum(field.size * 4 for field in self.kernel.fields(1)))
-
-    def _threads(self, size: int) -> int:
-        return 1 if size * self.kernel.values < _ONE_THREAD else core_count()
-
-    def _blocks(self, size: int, threads: int) -> int:
-        if threads == 1:
-            return 1
-        enough = -(-4 * threads // size)
-        return max(1, min(enough, -(-self.kernel.pixels // _BLOCK_PIXELS)))
+        return sources, rows
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Call:
-    """One batch.
+    """One batch that is run in parts.
 
     Args:
-        run: the static side.
         transforms: the pipeline's.
-        pictures: name -> (N, H, W, C), C-contiguous; `Rows` of (M, H, W, C).
-        checks: what the kernel is to look at; see `Compiled.bind`.
+        pictures: what is read.
         target: where results go.
-        look: is told of values that the spec may not allow.
+        check: look at values.
+        sound: no thread saw one that may not be allowed.
     """
 
-    run: Run
     transforms: tuple[Transform, ...]
-    pictures: Mapping[str, NDArray | Rows]
-    checks: Mapping[str, NDArray]
+    pictures: _Read
     target: Target
-    look: Looker | None
-
-    def suspect(self, bound: Bound) -> None:
-        """Have the values looked at, if the kernel met some that may not be allowed."""
-        if bound.suspicious:
-            assert self.look is not None
-            self.look.suspect()
-
-
-@dataclass(frozen=True)
-class _Block:
-    """`BLOCK` records, of which those of the batch are the first; run in parts.
-
-    Args:
-        params: what they drew.
-        rest: their entries that are no pictures.
-        span: of the batch.
-        length: records of a part.
-        plan: first record of a part, ``fields`` -> its geometry and tables.
-    """
-
-    params: RecordParams
-    rest: dict[str, NDArray]
-    span: slice
-    length: int
-    plan: Callable[..., Planned]
-
-
-class _Whole(NamedTuple):
-    """A block that is run as a whole; ``planned`` need not have been computed yet."""
-
-    span: slice
-    planned: Planned
-
-
-def _checks(pictures: Mapping[str, NDArray | Rows], look: Looker | None) -> dict[str, NDArray]:
-    """What the kernel can look at; the rest is looked at here."""
-    checks: dict[str, NDArray] = {}
-    for name, array in pictures.items() if look is not None else ():
-        assert look is not None
-        if array.dtype == np.float32 and can_check(array.shape[-1]):
-            checks[name] = look.nan_is_fine(name, array.shape[-1])
-        elif not np.issubdtype(array.dtype, np.integer):
-            look({name: np.asarray(array)})
-    return checks
+    check: bool
+    sound: bool = True
 
 
 class _Uncovered:
@@ -332,7 +407,7 @@ class _Uncovered:
 _WORKS: Recent[_Work | _Uncovered] = Recent()
 
 
-def _work_of(run: Run, facts: Facts, draws: Draws, batch: Mapping[str, NDArray]) -> _Work | None:
+def _work_of(run: Run, facts: Facts, draws: Draws, batch: Mapping[str, Any]) -> _Work | None:
     if not len(draws.words):
         return None
     key = program_key(run, facts, draws.kind, batch)
@@ -341,7 +416,7 @@ def _work_of(run: Run, facts: Facts, draws: Draws, batch: Mapping[str, NDArray])
 
 
 def _new_work(
-    run: Run, transforms: tuple[Transform, ...], params: RecordParams, batch: Mapping[str, NDArray]
+    run: Run, transforms: tuple[Transform, ...], params: RecordParams, batch: Mapping[str, Any]
 ) -> _Work | _Uncovered:
     entries = run.spec.entries
     pictures = tuple(
@@ -349,7 +424,7 @@ def _new_work(
         for name, array in batch.items()
         if entries[name].kind == "spatial"
     )
-    rest = {n: a for n, a in batch.items() if entries[n].kind != "spatial"}
+    rest = {n: np.asarray(a) for n, a in batch.items() if entries[n].kind != "spatial"}
     if not pictures:
         return _Uncovered()
     found: list[Any] = []
@@ -388,4 +463,6 @@ def _new_work(
         touched = {n: s for n, s in sampled.items() if n in left}
         changed |= jax.eval_shape(after, transforms, params, rest, touched)
     planner = draws_and_plans(transforms, run, pictures)
-    return _Work(kernel, pictures, sampled, results | sampled | changed, left, planner)
+    return _Work(
+        run, kernel, pictures, tuple(rest), sampled, results | sampled | changed, left, planner
+    )

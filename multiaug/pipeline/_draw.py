@@ -35,14 +35,20 @@ def on_cpu() -> bool:
     return jax.default_backend() == "cpu"
 
 
-def words_of(keys: Key) -> Array:
-    """The uint32 words of typed keys, as `jax.random.key_data` gives them.
+def held_words(keys: Key) -> Array | None:
+    """The words of typed keys where they lie at hand and nothing is traced; else None.
 
-    That takes as long as all draws of a small batch; today's keys hold their words as they are.
-    Inside a trace what is computed of constants must be traced too.
+    To ask for them takes as long as all draws of a small batch; today's keys hold their words as
+    they are. Inside a trace what is computed of constants must be traced too.
     """
     words = getattr(keys, "_base_array", None) if outside_traces() else None
-    return words if isinstance(words, jax.Array) else jax.random.key_data(keys)
+    return words if isinstance(words, jax.Array) else None
+
+
+def words_of(keys: Key) -> Array:
+    """The uint32 words of typed keys, as `jax.random.key_data` gives them."""
+    words = held_words(keys)
+    return jax.random.key_data(keys) if words is None else words
 
 
 class Draws:

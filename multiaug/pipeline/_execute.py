@@ -13,7 +13,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from ..sampling import Form
 from ..transforms import Transform
 from ..typing import Array
-from ._compiled import run_compiled
+from ._compiled import CompiledCall, compiled_call
 from ._draw import Draws, on_cpu
 from ._facts import Facts
 from ._params import RecordParams
@@ -46,16 +46,14 @@ def execute(
     Raises:
         RecordError: values that the spec does not allow, where they are checked.
     """
-    entries = run.spec.entries
-    # One rank for all pictures: a mask is a picture of one channel.
-    flat = {n for n, a in batch.items() if np.ndim(a) == 3 and entries[n].kind == "spatial"}
-    arrays = {n: a[..., None] if n in flat else a for n, a in batch.items()}
+    arrays, flat = _of_one_rank(run, batch)
     traced = facts.traced or is_traced(draws.leaves, arrays)
     if on_cpu() and not traced:
+        call = compiled_call(run, facts, draws, arrays, flat)
+        if call is not None:
+            return call(facts, draws, batch, out, check=check)
         looker = Looker(run.spec, batch) if check else None
-        done = run_compiled(run, facts, draws, arrays, flat, out, looker)
-        if done is None:
-            done = run_in_parts(run, facts, draws.params, gathered(arrays), flat, out, looker)
+        done = run_in_parts(run, facts, draws.params, gathered(arrays), flat, out, looker)
         if looker is not None:
             looker.conclude()
         return done
@@ -71,6 +69,23 @@ def execute(
     else:
         done = _spread(run, transforms, params, arrays, tuple(devices))
     return {n: a[..., 0] if n in flat else a for n, a in done.items()}
+
+
+def call_in_c(
+    run: Run, facts: Facts, draws: Draws, batch: Mapping[str, Any]
+) -> CompiledCall | None:
+    """What `execute` runs batches like this one with, if they run in C, whole."""
+    if not on_cpu() or facts.traced:
+        return None
+    call = compiled_call(run, facts, draws, *_of_one_rank(run, batch))
+    return call if call is not None and call.whole else None
+
+
+def _of_one_rank(run: Run, batch: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
+    """The batch with an axis of channels for all pictures, and those that had none."""
+    entries = run.spec.entries
+    flat = {n for n, a in batch.items() if np.ndim(a) == 3 and entries[n].kind == "spatial"}
+    return {n: a[..., None] if n in flat else a for n, a in batch.items()}, flat
 
 
 @partial(jax.jit, static_argnames=("run", "form"))

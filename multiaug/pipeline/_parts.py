@@ -24,7 +24,7 @@ from ._facts import Facts
 from ._params import RecordParams
 from ._run import carry_of, run_batch
 from ._structure import Run
-from ._target import ALIGNMENT, Results, Target, empty, sharing_devices
+from ._target import ALIGNMENT, Layout, Results, Target, empty, sharing_devices
 from ._threads import in_threads
 
 
@@ -62,7 +62,7 @@ def run_in_parts(
         for part in _parts_of(params, held, i * size // shares, size // shares, length, device)
     ]
     jobs = _programs(run, facts, parts)
-    target = Target(jobs[0][0].results, size, flat, devices[:shares], out)
+    target = Target(Layout(jobs[0][0].results, size, flat, devices[:shares]), out)
     # Threads that met a new program together would each compile it.
     fresh = {program: part for program, part in reversed(jobs) if not program.compiled}
     rest = [job for job in jobs if job[1] not in fresh.values()]

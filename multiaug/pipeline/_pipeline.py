@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any
@@ -17,11 +17,12 @@ from ..transforms import Transform, from_config, to_config
 from ..typing import Key, Record, SpatialShape
 from ._arguments import check_count, check_key, checked_frame
 from ._blank import blank_record
-from ._draw import Draws, words_of
-from ._execute import execute, is_traced
+from ._draw import Draws, held_words, words_of
+from ._execute import call_in_c, execute, is_traced
 from ._facts import Facts
 from ._finishing import finish, unfinish, untouched
 from ._params import RecordParams
+from ._repeated import Repeat, Repeated, signature_of
 from ._rows import gathered
 from ._structure import Run, check_frames, check_spec, gains_intrinsics, refuse_dense
 from ._values import check_record_values
@@ -79,6 +80,10 @@ class Pipeline:
     @cached_property
     def _facts(self) -> Facts:
         return Facts(self.transforms)
+
+    @cached_property
+    def _repeated(self) -> Repeated:
+        return Repeated()
 
     def sample(self, key: Key, shape: SpatialShape) -> RecordParams:
         """Draw the params of one record, or of a batch of keys.
@@ -153,13 +158,21 @@ class Pipeline:
             RecordError: the batch is not what the spec declares, or ``out`` not what comes out.
             ParameterError: keys of the old uint32 form or another number of them.
         """
+        words, signature = held_words(keys), None
+        if words is not None:
+            signature = signature_of(words, batch)
+            repeat = self._repeated.get(signature)
+            if repeat is not None:
+                return repeat(words, batch, out, check=check)
         check_key(keys, (1,))
         shape = check_structure(self.spec, batch, batch=True)
         draws = self._draws(keys, shape)
         check_count(draws.words, batch)
-        return self._execute(
-            Run(self.spec, shape), draws, batch, batched=True, check=check, out=out
-        )
+        run = Run(self.spec, shape)
+        done = self._execute(run, draws, batch, batched=True, check=check, out=out)
+        if signature is not None:
+            self._remember(signature, run, draws, batch, tuple(done))
+        return done
 
     def apply(
         self,
@@ -284,6 +297,27 @@ class Pipeline:
             )
         transforms = [from_config(config, f"$.transforms[{i}]") for i, config in enumerate(configs)]
         return cls(tuple(transforms), DataSpec.from_dict(document["spec"], "the pipeline's spec"))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What else has been found out holds addresses.
+        return {"transforms": self.transforms, "spec": self.spec}
+
+    def _remember(
+        self,
+        signature: Hashable,
+        run: Run,
+        draws: Draws,
+        batch: Mapping[str, Any],
+        order: Sequence[str],
+    ) -> None:
+        """Have batches like this one run without looking at their structure, where that is all."""
+        values = [n for n in batch if run.spec.entries[n].kind == "value"]
+        moved = {n: v for n, v in batch.items() if n not in values}
+        # Params are made for batches that are run in parts.
+        if moved and not self._facts.finishing and not draws.are_made:
+            call = call_in_c(run, self._facts, draws, moved)
+            if call is not None:
+                self._repeated.put(signature, Repeat(call, self._facts, run, order, values))
 
     def _draws(self, keys: Key, frame: SpatialShape) -> Draws:
         check_frames(self.transforms, self.spec, frame)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
-from functools import partial
+import math
+from collections.abc import Callable, Mapping, Sequence, Set
+from functools import cached_property, partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -19,15 +21,18 @@ AXIS = "records"
 Results = dict[str, Any]
 
 
-class Target:
-    """The results of a whole batch, as memory that parts are copied into.
+# Results of so few bytes are cheaper to clear in JAX than to hand over to it.
+_SMALL = 1 << 20
+
+
+class Layout:
+    """What the results of batches of one size are.
 
     Args:
         results: name -> shape and dtype of one record's.
         size: how many records.
         flat: results that lose their last axis, which is one of channels.
         devices: which hold an equal share of it each.
-        out: arrays whose memory may be used.
     """
 
     def __init__(
@@ -36,18 +41,64 @@ class Target:
         size: int,
         flat: Set[str],
         devices: Sequence[jax.Device],
-        out: Mapping[str, Any] | None,
     ) -> None:
-        shapes = {
-            name: ((size, *(s.shape[:-1] if name in flat else s.shape)), s.dtype)
+        self.shapes = {
+            name: ((size, *(s.shape[:-1] if name in flat else s.shape)), np.dtype(s.dtype))
             for name, s in results.items()
         }
-        self._devices = devices
-        self._recycled = {} if out is None else _reclaimed(out, shapes, devices)
-        if self._recycled:
-            self.memory = {name: view_of(array) for name, array in self._recycled.items()}
+        self.devices = tuple(devices)
+        self.record_bytes = {
+            name: math.prod(shape[1:]) * dtype.itemsize
+            for name, (shape, dtype) in self.shapes.items()
+        }
+        self._small = size * sum(self.record_bytes.values()) <= _SMALL and len(devices) == 1
+        self._met = False
+
+    def arrays(self, out: Mapping[str, Any] | None) -> dict[str, Array]:
+        """Arrays of JAX that nobody else has seen, to be written to; none: take other memory."""
+        if out is not None:
+            return _reclaimed(out, self)
+        if self._small and self._met:
+            # Waited for: it would be cleared once more after somebody wrote to it.
+            return {n: a.block_until_ready() for n, a in self._blank().items()}
+        # The first batch shall not wait for a compilation.
+        self._met = True
+        return {}
+
+    @cached_property
+    def _blank(self) -> Callable[[], dict[str, Array]]:
+        shapes = self.shapes
+        return jax.jit(lambda: {n: jnp.zeros(*shape) for n, shape in shapes.items()})
+
+
+class Target:
+    """The results of one batch, as memory that is written to.
+
+    Args:
+        layout: what they are.
+        out: arrays whose memory may be used.
+    """
+
+    def __init__(self, layout: Layout, out: Mapping[str, Any] | None) -> None:
+        self._layout = layout
+        self._arrays = layout.arrays(out)
+        if self._arrays:
+            self._places = {n: a.unsafe_buffer_pointer() for n, a in self._arrays.items()}
         else:
-            self.memory = {name: empty(*shape) for name, shape in shapes.items()}
+            self.memory = {n: empty(*shape) for n, shape in layout.shapes.items()}
+            self._places = {n: address_of(a) for n, a in self.memory.items()}
+
+    def at(self, start: int) -> dict[str, int]:
+        """Name -> address of the results of a record and of those behind it."""
+        if start == 0:
+            return self._places
+        each = self._layout.record_bytes
+        return {name: place + start * each[name] for name, place in self._places.items()}
+
+    @cached_property
+    def memory(self) -> dict[str, NDArray]:
+        """Name -> the whole of it."""
+        return {name: view_of(array) for name, array in self._arrays.items()}
 
     def put(self, done: Mapping[str, Array], start: int, count: int) -> None:
         """Copy the first records of a part into their place."""
@@ -57,9 +108,12 @@ class Target:
 
     def arrays(self) -> Results:
         """The results; nothing may be put from now on."""
-        if len(self._devices) == 1:
-            return self._recycled or jax.device_put(self.memory)
-        mesh = Mesh(np.array(self._devices), (AXIS,))
+        if self._arrays:
+            return self._arrays
+        devices = self._layout.devices
+        if len(devices) == 1:
+            return jax.device_put(self.memory)  # type: ignore[no-any-return]
+        mesh = Mesh(np.array(devices), (AXIS,))
         sharding = NamedSharding(mesh, PartitionSpec(AXIS))
         return {n: jax.device_put(m, sharding) for n, m in self.memory.items()}
 
@@ -79,32 +133,34 @@ def empty(shape: tuple[int, ...], dtype: Any) -> NDArray:
 
 
 @partial(jax.jit, donate_argnums=0)
-def _take_over(arrays: dict[str, Array]) -> dict[str, Array]:
+def _take_over(arrays: list[Array]) -> list[Array]:
     return arrays
 
 
-def _reclaimed(
-    out: Mapping[str, Any],
-    shapes: Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]],
-    devices: Sequence[jax.Device],
-) -> dict[str, Array]:
+def _reclaimed(out: Mapping[str, Any], layout: Layout) -> dict[str, Array]:
     """New arrays on the memory of old ones, once nobody reads those any more.
 
     Donating waits for computations that still use the old arrays, and invalidates them. Memory
     that is not XLA's own is copied, once: what comes back is.
     """
-    for name, (shape, dtype) in shapes.items():
+    for name, (shape, dtype) in layout.shapes.items():
         found: Any = out.get(name)
         same = isinstance(found, jax.Array) and not found.is_deleted()
-        if not same or (found.shape, found.dtype) != (shape, dtype):
+        if not same or found.shape != shape or found.dtype != dtype:
             raise RecordError(
                 f"`out` must be what an earlier call returned for a batch like this one: {name!r} "
                 f"must be a jax.Array {dtype} {shape}, got {_describe(found)}. "
                 "Leave `out` away for the first batch and for a shorter last one."
             )
-    if len(devices) > 1:
+    if len(layout.devices) > 1:
         return {}  # each device holds a part of its own
-    return jax.block_until_ready(_take_over({n: out[n] for n in shapes}))  # type: ignore[no-any-return]
+    taken = _take_over([out[name] for name in layout.shapes])
+    return {n: a.block_until_ready() for n, a in zip(layout.shapes, taken, strict=True)}
+
+
+def address_of(array: NDArray) -> int:
+    """Of its first number."""
+    return array.__array_interface__["data"][0]  # type: ignore[no-any-return]
 
 
 def _describe(found: Any) -> str:

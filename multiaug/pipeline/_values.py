@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..spec import ChannelGroup, DataSpec, check_values, is_sound
+from ..spec import ChannelGroup, DataSpec, EntrySpec, check_values, is_sound
 from ..typing import Array, NDArray
 
 
@@ -55,17 +55,6 @@ class Looker:
             if not is_sound(self._spec.entries[name], part[name]):
                 self._suspicious = True
 
-    def nan_is_fine(self, name: str, channels: int) -> NDArray:
-        """(C,) bool, where NaN means no data: for who looks himself, and calls `suspect`."""
-        fine = np.zeros(channels, bool)
-        for group in self._spec.entries[name].groups:
-            fine[group.channel_slice()] = group.invalid == "nan"
-        return fine
-
-    def suspect(self) -> None:
-        """Somebody saw a number that is not finite where it must be."""
-        self._suspicious = True
-
     def conclude(self) -> None:
         """When all parts have been looked at.
 
@@ -74,6 +63,14 @@ class Looker:
         """
         if self._suspicious:
             check_values(self._spec, self._batch, batch=True)
+
+
+def nan_is_fine(entry: EntrySpec, channels: int) -> NDArray:
+    """(C,) bool, the channels of a picture in which NaN means no data."""
+    fine = np.zeros(channels, bool)
+    for group in entry.groups:
+        fine[group.channel_slice()] = group.invalid == "nan"
+    return fine
 
 
 @partial(jax.jit, static_argnames=("groups",))

@@ -7,6 +7,7 @@ the formulations in JAX.
 from __future__ import annotations
 
 import ctypes
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -22,7 +23,7 @@ from ._dtype import constant
 from ._lanes import Part, count_of, is_plain, rim_value, settled
 from ._library import library
 from ._plan import Band, Job, Task, pixel_matrix, ratio
-from ._recolour import Recolouring, RecolouringStruct, bound_recolouring, sampled_into
+from ._recolour import BoundRecolouring, Recolouring, RecolouringStruct
 
 # As in warp.h.
 _BORDERS = ("constant", "edge", "reflect", "mirror", "wrap", "constant-hard", "wrap-classic")
@@ -143,7 +144,7 @@ class Compiled:
         self._spline = chart.dense and is_spline(chart)
         # Positions may be a field in memory, computed in JAX.
         self.dense = self._bent and not self._spline
-        self._groups = tuple(groups)
+        self._groups, self._dtypes = tuple(groups), dtypes
         self._kept: list[NDArray] = []
         parts = [part for group in groups for part in group.parts]
         self._lanes = self._lane_array(parts, dtypes)
@@ -193,7 +194,7 @@ class Compiled:
         return [jax.ShapeDtypeStruct((length, 2, h + h % 2, w), np.float32) for h, w in sizes]
 
     def geometry(self, views: Any, fields: Sequence[Array]) -> Geometry:
-        """What `bind` has to be told of some records. Traceable.
+        """What `Bound.point` has to be told of some records. Traceable.
 
         Args:
             views: as for `resample`.
@@ -210,36 +211,38 @@ class Compiled:
             found.append(Placed(maps, bent, field, control, _coded(views, group)))
         return found
 
-    def bind(
+    def bound(
         self,
-        arrays: Mapping[str, NDArray],
-        results: Mapping[str, NDArray],
-        geometry: Geometry,
+        size: int,
+        results: Mapping[str, int],
         checks: Mapping[str, NDArray] | None = None,
         blocks: int = 1,
-        rows: Mapping[str, NDArray] | None = None,
         recolourings: Mapping[str, Sequence[Recolouring]] | None = None,
     ) -> Bound:
-        """Everything of one batch; the arrays must stay until it has run.
+        """Room for what C is told of a batch; it serves for one batch after the other.
 
         Args:
-            arrays: name -> (N, H, W, C), C-contiguous; (M, H, W, C) of those with ``rows``.
-            results: name -> (N, h, w, C), C-contiguous; written to. Of the same dtypes, but for
-                those that a recolouring changes.
-            geometry: of these records, or of more; computed, or on the way.
+            size: how many records, N.
+            results: name -> bytes of one record's result: more than are sampled, where a
+                recolouring makes numbers wider.
             checks: float32 entry -> (C,) bool, the channels in which NaN means no data.
             blocks: how many pieces a record is cut into for threads to share.
-            rows: name -> (N,) int64, contiguous, which records of its array are read.
-            recolourings: name -> what is done to its channels once they are sampled.
+            recolourings: name -> what is done to its channels once they are sampled; only static
+                parts, and the shapes of arrays, are read.
         """
-        return Bound(self._groups, self._structs, self._lanes, arrays, results, geometry,
-                     checks or {}, blocks, rows or {}, recolourings or {})  # fmt: skip
+        return Bound(self._groups, self._structs, self._lanes, self._dtypes, size, results,
+                     checks or {}, blocks, recolourings or {})  # fmt: skip
 
 
 class Bound:
-    """A batch that is ready to run; see `Compiled.bind`.
+    """A batch for C; see `Compiled.bound`.
 
-    `finish` does the work; threads of the library help where `start` was called before.
+    After `point`, `finish` does the work; threads of the library help where `start` was called
+    before. By one thread at a time.
+
+    Attributes:
+        size: how many records.
+        blocks: how many pieces a record is cut into.
     """
 
     def __init__(
@@ -247,22 +250,85 @@ class Bound:
         groups: Sequence[_Shared],
         structs: Any,
         lanes: Any,
-        arrays: Mapping[str, NDArray],
-        results: Mapping[str, NDArray],
-        geometry: Geometry,
+        dtypes: Mapping[str, np.dtype[Any]],
+        size: int,
+        results: Mapping[str, int],
         checks: Mapping[str, NDArray],
         blocks: int,
-        rows: Mapping[str, NDArray],
         recolourings: Mapping[str, Sequence[Recolouring]],
     ) -> None:
-        self._held: list[Any] = [arrays, results, geometry, rows]
-        places = {name: numbers.ctypes.data for name, numbers in rows.items()}
+        held = library()
+        assert held is not None
+        self._library, self.size, self.blocks = held, size, blocks
         own = type(structs).from_buffer_copy(structs)
         bound = type(lanes).from_buffer_copy(lanes)
         at, each = ctypes.addressof(bound), iter(bound)
-        for struct, group, placed in zip(own, groups, geometry, strict=True):
+        self._groups, self._lanes = list(own), []
+        pictures: dict[str, tuple[Job, Any, int]] = {}
+        for struct, group in zip(own, groups, strict=True):
             struct.lanes = at
             at += len(group.parts) * ctypes.sizeof(_Lane)
+            for job, band in group.parts:
+                lane = next(each)
+                pixel = lane.stride * lane.size
+                lane.in_bytes = math.prod(job.size_in) * pixel
+                lane.out_bytes = results[job.name]
+                lane.recoloured = job.name in recolourings
+                skipped = int(band.channels.start) * lane.size
+                # See `sampled_into`.
+                behind = results[job.name] - math.prod(job.size_out) * pixel
+                self._lanes.append((lane, job.name, skipped, behind + skipped))
+                pictures[job.name] = job, lane, behind
+        looked_at = (_Check * len(checks))()
+        self._checks = list(zip(looked_at, checks, strict=True))
+        fines = []
+        for check, name in self._checks:
+            fine = np.tile(checks[name].astype(np.int32), 8)
+            fines.append(fine)
+            check.nan_is_fine, check.period = fine.ctypes.data, len(fine)
+            check.in_bytes = pictures[name][1].in_bytes
+            check.length = check.in_bytes // np.dtype(np.float32).itemsize
+        recoloured = (RecolouringStruct * sum(map(len, recolourings.values())))()
+        self._changed: list[tuple[BoundRecolouring, str, int, int]] = []
+        for name, several in recolourings.items():
+            job, lane, behind = pictures[name]
+            for i, how in enumerate(several):
+                change = BoundRecolouring(
+                    recoloured[len(self._changed)], how, dtypes[name], size,
+                    math.prod(job.size_out), lane.stride, results[name],
+                )  # fmt: skip
+                self._changed.append((change, name, i, behind))
+        self._left = np.zeros(size if self._changed else 0, np.int32)
+        self._kept = own, bound, looked_at, recoloured, fines
+        self._state = state = _State()
+        place = ctypes.addressof(state)
+        state.batch = _Batch(
+            ctypes.addressof(own), ctypes.addressof(looked_at), ctypes.addressof(recoloured),
+            self._left.ctypes.data, place + _State.next.offset, place + _State.suspicious.offset,
+            size, len(own), len(looked_at), len(recoloured), blocks,
+        )  # fmt: skip
+        state.job.batch = place
+        self._job = place + _State.job.offset
+
+    def point(
+        self,
+        sources: Mapping[str, int],
+        rows: Mapping[str, int],
+        results: Mapping[str, int],
+        geometry: Geometry,
+        recolourings: Mapping[str, Sequence[Recolouring]],
+    ) -> None:
+        """Name the memory of a batch; it must stay until the batch has run.
+
+        Args:
+            sources: name -> address of (N, H, W, C), contiguous; of (M, H, W, C) with ``rows``.
+            rows: name -> address of (N,) int64, which records of its array are read.
+            results: name -> address of (N, h, w, C), contiguous; written to.
+            geometry: of these records, or of more; computed, or on the way.
+            recolourings: as for `Compiled.bound`, of these records.
+        """
+        lanes = iter(self._lanes)
+        for struct, placed in zip(self._groups, geometry, strict=True):
             struct.maps = _place_of(placed.maps)
             if placed.displaced is not None:
                 struct.displaced = _place_of(placed.displaced)
@@ -271,60 +337,29 @@ class Bound:
             if placed.field is not None:
                 struct.field = _place_of(placed.field)
                 struct.plane = placed.field.shape[2] * placed.field.shape[3]
-            for (job, band), (rays, matrix) in zip(group.parts, placed.coded, strict=True):
-                lane = next(each)
-                source = arrays[job.name]
-                target = sampled_into(results[job.name], source.dtype)
-                skipped = int(band.channels.start) * lane.size
-                lane.source = source.ctypes.data + skipped
-                lane.out = target.ctypes.data + skipped
-                lane.rows = places.get(job.name)
-                lane.recoloured = job.name in recolourings
-                lane.in_bytes, lane.out_bytes = source.strides[0], target.strides[0]
+            for rays, matrix in placed.coded:
+                lane, name, skipped, behind = next(lanes)
+                lane.source, lane.rows = sources[name] + skipped, rows.get(name)
+                lane.out = results[name] + behind
                 if rays is not None:
                     lane.rays = _place_of(rays)
                 if matrix is not None:
                     lane.matrix = _place_of(matrix)
-        looked_at = (_Check * len(checks))()
-        for check, (name, nan_is_fine) in zip(looked_at, checks.items(), strict=True):
-            source = arrays[name]
-            fine = np.tile(nan_is_fine.astype(np.int32), 8)
-            self._held.append(fine)
-            check.source, check.nan_is_fine = source.ctypes.data, fine.ctypes.data
-            check.rows = places.get(name)
-            check.in_bytes, check.period = source.strides[0], len(fine)
-            check.length = source[0].size
-        changed = []
-        for name, several in recolourings.items():
-            # Results may lack the axis of channels.
-            out = results[name].reshape(len(results[name]), -1, arrays[name].shape[-1])
-            sampled = sampled_into(out, arrays[name].dtype)
-            changed += [bound_recolouring(how, sampled, out) for how in several]
-        recoloured = (RecolouringStruct * len(changed))(*(struct for struct, _ in changed))
-        count = len(next(iter(results.values())))
-        left = np.full(count if changed else 0, blocks, np.int32)
-        self._held += [own, bound, looked_at, recoloured, changed, left]
-        self._state = state = _State()
-        place = ctypes.addressof(state)
-        state.batch = _Batch(
-            ctypes.addressof(own), ctypes.addressof(looked_at), ctypes.addressof(recoloured),
-            left.ctypes.data, place + _State.next.offset, place + _State.suspicious.offset,
-            count, len(own), len(looked_at), len(recoloured), blocks,
-        )  # fmt: skip
-        state.job.batch = place
-        self._job = place + _State.job.offset
+        for check, name in self._checks:
+            check.source, check.rows = sources[name], rows.get(name)
+        for change, name, i, behind in self._changed:
+            how, out = recolourings[name][i], results[name]
+            change.point(out + behind, out, _place_of(how.numbers), _place_of(how.words))
+        self._left.fill(self.blocks)
+        self._state.next = self._state.suspicious = 0
 
     def start(self, helpers: int) -> None:
         """Let threads begin, as many as this; `finish` must be called, whatever happens."""
-        held = library()
-        assert held is not None
-        held.multiaug_start(self._job, helpers)
+        self._library.multiaug_start(self._job, helpers)
 
     def finish(self) -> None:
         """Work until nothing is left to do, and wait for the helpers."""
-        held = library()
-        assert held is not None
-        held.multiaug_finish(self._job)
+        self._library.multiaug_finish(self._job)
 
     @property
     def suspicious(self) -> bool:
@@ -346,7 +381,7 @@ def _coded(views: Any, group: _Shared) -> list[tuple[Array | None, Array | None]
 
 
 def can_check(channels: int) -> bool:
-    """Whether `Compiled.bind` can check pictures of so many channels."""
+    """Whether `Compiled.bound` can check pictures of so many channels."""
     return 8 * channels <= _MOST_PERIOD
 
 

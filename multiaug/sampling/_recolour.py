@@ -83,42 +83,64 @@ def sampled_into(results: NDArray, dtype: np.dtype[Any]) -> NDArray:
     return flat[:, flat.shape[1] - size :].view(dtype).reshape(results.shape)
 
 
-def bound_recolouring(
-    how: Recolouring, pictures: NDArray, out: NDArray
-) -> tuple[RecolouringStruct, list[Any]]:
-    """A recolouring for C, and what must be kept until it has run.
+class BoundRecolouring:
+    """A recolouring for C of batches of one size.
 
     Args:
-        how: of N records, or of more.
-        pictures: (N, ..., C), each contiguous.
-        out: of this shape, each contiguous: the same array, or see `sampled_into`.
+        struct: what C is told.
+        how: of N records, or of more; only static parts, and the shapes of arrays, are read.
+        dtype: of the pictures before.
+        size: how many records, N.
+        pixels: of a picture.
+        stride: channels of a picture.
+        record: bytes from record to record of the results.
     """
-    held = [
-        np.ascontiguousarray(how.numbers, np.float32),
-        np.ascontiguousarray(how.words, np.uint32),
-        np.array([KINDS.index(kind) for kind in how.kinds], np.int32),
-    ]
-    numbers, words, kinds = held
-    stride = pictures.shape[-1]
-    marks = 0 if how.invalid is None else 1 if how.invalid == "nan" else 2
-    struct = RecolouringStruct(
-        source=pictures.ctypes.data + how.start * pictures.itemsize,
-        out=out.ctypes.data + how.start * out.itemsize,
-        kinds=kinds.ctypes.data, numbers=numbers.ctypes.data, words=words.ctypes.data,
-        in_bytes=pictures.strides[0], out_bytes=out.strides[0],
-        n_records=len(pictures), pixels=math.prod(pictures.shape[1:-1]),
-        length=numbers.shape[1], n_steps=len(kinds), n_noises=words.shape[1],
-        channels=how.channels, stride=stride,
-        in_type=_TYPES[pictures.dtype.name], out_type=_TYPES[out.dtype.name],
-        marks=marks, invalid=how.invalid if marks == 2 else 0,
-    )  # fmt: skip
-    return struct, [*held, pictures, out]
+
+    def __init__(
+        self,
+        struct: RecolouringStruct,
+        how: Recolouring,
+        dtype: np.dtype[Any],
+        size: int,
+        pixels: int,
+        stride: int,
+        record: int,
+    ) -> None:
+        marks = 0 if how.invalid is None else 1 if how.invalid == "nan" else 2
+        self._kinds = np.array([KINDS.index(kind) for kind in how.kinds], np.int32)
+        self._first = how.start * dtype.itemsize, how.start * how.dtype.itemsize
+        self._struct = struct
+        struct.kinds, struct.n_steps = self._kinds.ctypes.data, len(self._kinds)
+        struct.length, struct.n_noises = how.numbers.shape[1], how.words.shape[1]
+        struct.n_records, struct.pixels = size, pixels
+        struct.channels, struct.stride = how.channels, stride
+        struct.in_bytes = struct.out_bytes = record
+        struct.in_type, struct.out_type = _TYPES[dtype.name], _TYPES[how.dtype.name]
+        struct.marks, struct.invalid = marks, how.invalid if marks == 2 else 0
+
+    def point(self, pictures: int, out: int, numbers: int, words: int) -> None:
+        """Name the memory of a batch: addresses of pictures, results, and what `how` holds."""
+        struct, (read, written) = self._struct, self._first
+        struct.source, struct.out = pictures + read, out + written
+        struct.numbers, struct.words = numbers, words
 
 
 def recolour(pictures: NDArray, how: Recolouring, out: NDArray) -> None:
-    """Write new values of pictures to ``out``; see `bound_recolouring`."""
-    struct, held = bound_recolouring(how, pictures, out)
+    """Write new values of pictures to ``out``.
+
+    Args:
+        pictures: (N, ..., C), each contiguous.
+        how: of N records, or of more; arrays of NumPy.
+        out: of this shape, each contiguous: the same array, or see `sampled_into`.
+    """
+    numbers = np.ascontiguousarray(how.numbers, np.float32)
+    words = np.ascontiguousarray(how.words, np.uint32)
+    struct = RecolouringStruct()
+    bound = BoundRecolouring(
+        struct, how, pictures.dtype, len(pictures), math.prod(pictures.shape[1:-1]),
+        pictures.shape[-1], out.strides[0],
+    )  # fmt: skip
+    bound.point(pictures.ctypes.data, out.ctypes.data, numbers.ctypes.data, words.ctypes.data)
     found = library()
     assert found is not None
     found.multiaug_recolour(ctypes.byref(struct))
-    del held

@@ -147,14 +147,14 @@ def test_splines_are_added_up(before):
 
 @pytest.mark.parametrize("workers", [1, 3, 5] if NIGHTLY else [3])
 @pytest.mark.parametrize("compiled", [True, False])
-def test_any_number_of_threads(monkeypatch, workers, compiled):
+def test_any_number_of_threads(monkeypatch, without_c, workers, compiled):
     """More threads than parts of a block, and blocks that no part divides."""
     entries = {"rgb": picture("uint8", 3), "mask": mask(), "hole": picture("float32", 1)}
     pipeline = ma.Pipeline([ma.Rotate(30), ma.Elastic(0.03), ma.Brightness(0.2)], spec_of(entries))
     batch = make_record(pipeline.spec, (24, 32), 0, batch=45)
     keys = jax.random.split(jax.random.key(0), 45)
     if not compiled:
-        monkeypatch.setattr("multiaug.pipeline._execute.run_compiled", lambda *_: None)
+        without_c()
     expected = {n: np.array(a) for n, a in pipeline.batch(keys, batch).items()}
     for module in (_blocks, _compiled, _threads):
         monkeypatch.setattr(module, "core_count", lambda: workers)
@@ -163,13 +163,13 @@ def test_any_number_of_threads(monkeypatch, workers, compiled):
         np.testing.assert_array_equal(np.asarray(found[name]), array, name)
 
 
-def test_without_compiled_code_jax_does_the_work(monkeypatch):
+def test_without_compiled_code_jax_does_the_work(without_c):
     entries = {"rgb": picture("uint8", 3), "mask": mask()}
     pipeline = ma.Pipeline(RANDOM, spec_of(entries))
     batch = make_record(pipeline.spec, (33, 20), 0, batch=5)
     keys = jax.random.split(jax.random.key(1), 5)
     found = pipeline.batch(keys, batch)
-    monkeypatch.setattr("multiaug.pipeline._execute.run_compiled", lambda *_: None)
+    without_c()
     other = pipeline.batch(keys, batch)
     off = np.asarray(found["rgb"]).astype(int) - np.asarray(other["rgb"]).astype(int)
     assert np.abs(off).max() <= 1

@@ -92,9 +92,9 @@ CASES = [*DAILY, *(AT_NIGHT if NIGHTLY else ())]
 
 
 @pytest.fixture(autouse=True)
-def in_jax(monkeypatch):
+def in_jax(without_c):
     """Nothing is sampled in C, which test_compiled.py is about."""
-    monkeypatch.setattr("multiaug.pipeline._execute.run_compiled", lambda *_: None)
+    without_c()
 
 
 def spec_of(entries):

@@ -48,16 +48,16 @@ def test_an_error_while_helpers_are_at_work(monkeypatch):
     monkeypatch.setattr(_compiled, "core_count", lambda: 3)
     keys, batch = batch_of(0)
     expected = as_numpy(PIPELINE.batch(keys, batch))
-    bind, calls = _compiled._Work._bind, []
+    pointed, calls = _compiled.CompiledCall._pointed, []
 
-    def fail(*arguments):
-        calls.append(bind(*arguments))
+    def fail(*arguments, **settings):
+        calls.append(pointed(*arguments, **settings))
         if len(calls) == 2:
             raise MemoryError("no room")
         return calls[-1]
 
     with monkeypatch.context() as patch:
-        patch.setattr(_compiled._Work, "_bind", fail)
+        patch.setattr(_compiled.CompiledCall, "_pointed", fail)
         with pytest.raises(MemoryError, match="no room"):
             PIPELINE.batch(keys, batch)
     # Every record of the first block was handed out, and nobody is at work on it any more.

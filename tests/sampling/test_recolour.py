@@ -224,10 +224,10 @@ def both_ways(monkeypatch, transforms, entries, shape=(60, 50), size=7):
     pipeline = ma.Pipeline([ma.Rotate(20), ma.Flip("x"), *transforms], spec_of(entries))
     batch = make_record(pipeline.spec, shape, 0, batch=size)
     keys = jax.random.split(jax.random.key(3), size)
-    in_c, run_compiled = [], _execute.run_compiled
+    in_c, compiled_call = [], _execute.compiled_call
 
     def compiled(*args):
-        found = run_compiled(*args)
+        found = compiled_call(*args)
         in_c.append(found is not None)
         return found
 
@@ -237,12 +237,12 @@ def both_ways(monkeypatch, transforms, entries, shape=(60, 50), size=7):
 
     finish_records = _compiled.finish_records
     with monkeypatch.context() as patch:
-        patch.setattr(_execute, "run_compiled", compiled)
+        patch.setattr(_execute, "compiled_call", compiled)
         patch.setattr(_compiled, "finish_records", finish)
         found = pipeline.batch(keys, batch)
     with monkeypatch.context() as patch:
-        patch.setattr(_execute, "run_compiled", lambda *_: None)
-        return found, pipeline.batch(keys, batch), all(in_c)
+        patch.setattr(_execute, "compiled_call", lambda *_: None)
+        return found, pipeline.then().batch(keys, batch), all(in_c)
 
 
 @pytest.mark.parametrize(

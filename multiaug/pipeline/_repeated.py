@@ -1,0 +1,94 @@
+"""Batches like an earlier one: what was asked of their structure is not asked again."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from ..typing import Array, Record
+from ._compiled import CompiledCall
+from ._draw import Draws
+from ._facts import Facts
+from ._rows import Rows
+from ._structure import Run
+
+# Batches of other sizes, such as a last one.
+_MOST = 16
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """How a pipeline runs batches of a structure that it has checked, in C.
+
+    Args:
+        call: what runs them.
+        facts: the pipeline's.
+        run: the static side.
+        order: of the results.
+        values: entries that pass by.
+    """
+
+    call: CompiledCall
+    facts: Facts
+    run: Run
+    order: Sequence[str]
+    values: Sequence[str]
+
+    def __call__(
+        self,
+        words: Array,
+        batch: Mapping[str, Any],
+        out: Mapping[str, Any] | None,
+        *,
+        check: bool,
+    ) -> Record:
+        """`Pipeline.batch`; ``words`` (N, w) uint32 are those of its keys."""
+        draws = Draws(words, self.facts.moving, self.run.spec, self.run.frame)
+        done = self.call(self.facts, draws, batch, out, check=check)
+        for name in self.values:
+            done[name] = batch[name]
+        return {name: done[name] for name in self.order}
+
+
+class Repeated:
+    """The structures of batches that a pipeline has met, if they run in C.
+
+    To look at a structure takes as long as to augment small pictures.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, Repeat] = {}
+
+    def get(self, signature: Hashable) -> Repeat | None:
+        """How such batches are run, where one has been met."""
+        return self._known.get(signature)
+
+    def put(self, signature: Hashable, repeat: Repeat) -> None:
+        """Remember a structure; its signature is not None."""
+        if len(self._known) >= _MOST:
+            self._known.clear()
+        self._known[signature] = repeat
+
+
+def signature_of(words: Array, batch: Mapping[str, Any]) -> Hashable | None:
+    """Equal for batches of one structure; None for what is no array, or of other computations.
+
+    Args:
+        words: (N, w), of the keys.
+        batch: the entries.
+    """
+    parts: list[Any] = [words.shape]
+    for name, array in batch.items():
+        kind = type(array)
+        if not (kind is np.ndarray or kind is Rows or _is_computed(array)):
+            return None
+        parts += (name, kind is Rows, array.shape, array.dtype)
+    return tuple(parts)
+
+
+def _is_computed(array: Any) -> bool:
+    return isinstance(array, jax.Array) and not isinstance(array, jax.core.Tracer)
