@@ -8,11 +8,44 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <time.h>
+
+/* To sleep and be woken takes as long as a batch of small pictures: who waits for little looks for
+ * so many nanoseconds before. */
+enum { PATIENCE = 100000 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t wanted = PTHREAD_COND_INITIALIZER, left = PTHREAD_COND_INITIALIZER;
 static Job *jobs;
 static int threads;
+
+static void relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb");
+#endif
+}
+
+static int64_t now(void)
+{
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    return at.tv_sec * INT64_C(1000000000) + at.tv_nsec;
+}
+
+static void wait_for_helpers(const Job *job)
+{
+    int64_t end = now() + PATIENCE;
+    do
+        for (int i = 0; i < 32; i++) {
+            if (!__atomic_load_n(&job->helping, __ATOMIC_RELAXED))
+                return;
+            relax();
+        }
+    while (now() < end);
+}
 
 static void *help(void *unused)
 {
@@ -29,7 +62,8 @@ static void *help(void *unused)
         pthread_mutex_unlock(&lock);
         multiaug_warp(job->batch);
         pthread_mutex_lock(&lock);
-        if (--job->helping == 0)
+        /* The job may be gone as soon as nobody helps. */
+        if (__atomic_sub_fetch(&job->helping, 1, __ATOMIC_RELEASE) == 0)
             pthread_cond_broadcast(&left);
     }
     return unused;
@@ -88,6 +122,11 @@ void multiaug_finish(Job *job)
             *at = job->next;
             break;
         }
+    if (job->helping) {
+        pthread_mutex_unlock(&lock);
+        wait_for_helpers(job);
+        pthread_mutex_lock(&lock);
+    }
     while (job->helping)
         pthread_cond_wait(&left, &lock);
     pthread_mutex_unlock(&lock);
