@@ -11,10 +11,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from .._machine import core_count
@@ -52,7 +53,11 @@ _BLOCK_PIXELS = 64 * 1024
 # Calls that a work remembers: batches of other sizes, such as a last one.
 _MOST_CALLS = 16
 
-_ON = np.bool_(True)
+
+@cache
+def _on() -> Array:
+    """True, where a compiled function need not fetch it."""
+    return jnp.asarray(True)
 
 
 def compiled_call(
@@ -315,7 +320,7 @@ class _Work:
     def planned(self, facts: Facts, given: Sequence[Any], *, drawn: bool) -> list[Planned]:
         """Plans of blocks, from (params, rest), or from (words, rest) of which they are drawn."""
         if not drawn:
-            return [self._draw_and_plan(facts.settings, *own, _ON) for own in given]
+            return [self._draw_and_plan(facts.settings, *own, _on()) for own in given]
         static = {"run": self.run, "pictures": self.pictures}
         return [plan_block(facts.moving, *own, **static) for own in given]
 
