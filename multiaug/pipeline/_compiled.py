@@ -121,26 +121,32 @@ class CompiledCall:
         work = self._work
         pictures = _Read(batch, work.pictures)
         rest = {n: np.asarray(batch[n]) for n in work.rest}
-        sound = work.look(batch, rest) if check else True
         drawn = draws.params if work.by_part or draws.are_made else draws.words
         given = [whole_block((drawn, rest), span.start, span.stop) for span in self._spans]
+        look = partial(work.look, batch, rest) if check else None
         if work.by_part:
+            sound = look is None or look()
             target = Target(self._layout, out)
-            seen = self._run_parts(_Call(facts.moving, pictures, target, check), given)
+            sound &= self._run_parts(_Call(facts.moving, pictures, target, check), given)
         else:
             # Computed while memory is made ready.
             planned = work.planned(facts, given, drawn=draws.are_made)
             target = Target(self._layout, out)
-            seen = self._run_blocks(pictures, target, planned, check=check)
-        if not (sound and seen):
+            sound = self._run_blocks(pictures, target, planned, look)
+        if not sound:
             check_values(work.run.spec, batch, batch=True)
         return target.arrays()
 
     def _run_blocks(
-        self, pictures: _Read, target: Target, planned: Sequence[Planned], *, check: bool
+        self,
+        pictures: _Read,
+        target: Target,
+        planned: Sequence[Planned],
+        look: Callable[[], bool] | None,
     ) -> bool:
-        """Run whole blocks; helpers begin with one while the next is made ready."""
+        """Run whole blocks; helpers are at work while the next is made ready, and at the look."""
         bounds: list[Bound] = []
+        check, sound = look is not None, True
         helpers = 0 if self._alone else core_count() - 1
         try:
             for span, plan in zip(self._spans, planned, strict=True):
@@ -150,11 +156,14 @@ class CompiledCall:
                 if helpers:
                     bound.start(helpers)
                 _put_tables(target, plan, span)
+            if look is not None:
+                sound = look()
         finally:
             for bound in bounds:
                 bound.finish()
-        sound = [self._given_back(bound, check=check) for bound in bounds]
-        return all(sound)
+        for bound in bounds:
+            sound &= self._given_back(bound, check=check)
+        return sound
 
     def _run_parts(self, call: _Call, given: Sequence[Any]) -> bool:
         """Run blocks part by part, each by one thread."""
@@ -245,7 +254,7 @@ class CompiledCall:
 def _put_tables(target: Target, planned: Planned, span: slice) -> None:
     """Results of some records that are no pictures."""
     for name, table in planned.tables.items():
-        target.memory[name][span] = np.asarray(table)[: span.stop - span.start]
+        target.view(name)[span] = np.asarray(table)[: span.stop - span.start]
 
 
 class _Work:

@@ -83,11 +83,12 @@ class Target:
     def __init__(self, layout: Layout, out: Mapping[str, Any] | None) -> None:
         self._layout = layout
         self._arrays = layout.arrays(out)
+        self._memory: dict[str, NDArray] = {}
         if self._arrays:
             self._places = {n: a.unsafe_buffer_pointer() for n, a in self._arrays.items()}
         else:
-            self.memory = {n: empty(*shape) for n, shape in layout.shapes.items()}
-            self._places = {n: address_of(a) for n, a in self.memory.items()}
+            self._memory = {n: empty(*shape) for n, shape in layout.shapes.items()}
+            self._places = {n: address_of(a) for n, a in self._memory.items()}
 
     def at(self, start: int) -> dict[str, int]:
         """Name -> address of the results of a record and of those behind it."""
@@ -96,15 +97,17 @@ class Target:
         each = self._layout.record_bytes
         return {name: place + start * each[name] for name, place in self._places.items()}
 
-    @cached_property
-    def memory(self) -> dict[str, NDArray]:
-        """Name -> the whole of it."""
-        return {name: view_of(array) for name, array in self._arrays.items()}
+    def view(self, name: str) -> NDArray:
+        """The whole of a result, to be written to."""
+        found = self._memory.get(name)
+        if found is None:
+            found = self._memory[name] = view_of(self._arrays[name])
+        return found
 
     def put(self, done: Mapping[str, Array], start: int, count: int) -> None:
         """Copy the first records of a part into their place."""
         for name, array in done.items():
-            place = self.memory[name][start : start + count]
+            place = self.view(name)[start : start + count]
             place[...] = view_of(array)[:count].reshape(place.shape)
 
     def arrays(self) -> Results:
@@ -113,10 +116,10 @@ class Target:
             return self._arrays
         devices = self._layout.devices
         if len(devices) == 1:
-            return jax.device_put(self.memory)  # type: ignore[no-any-return]
+            return jax.device_put(self._memory)  # type: ignore[no-any-return]
         mesh = Mesh(np.array(devices), (AXIS,))
         sharding = NamedSharding(mesh, PartitionSpec(AXIS))
-        return {n: jax.device_put(m, sharding) for n, m in self.memory.items()}
+        return {n: jax.device_put(m, sharding) for n, m in self._memory.items()}
 
 
 def sharing_devices(size: int) -> list[jax.Device]:
