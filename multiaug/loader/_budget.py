@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import logging
 
+from .._machine import core_count
 from ..pipeline import Pipeline
 from ..store import ChunkedSource, Source
 from ._memory import Budget, Needs, divide, warn_of_narrow_window
 from ._order import Shuffle
+
+# One fills what another leaves of the cores; a third one finds nothing left.
+_AUGMENTERS = 2
 
 _LOG = logging.getLogger("multiaug.loader")
 
@@ -62,6 +66,7 @@ def budget_of(
         decoder=9 * chunk * record // 4 + (1 << 18),
         threads=threads,
         prefetch=prefetch,
+        augmenters=most_augmenters(pipeline, prefetch),
     )
     if rows:
         return divide(memory, needs, window=1, streams=1, most=1, ahead=0)
@@ -76,6 +81,11 @@ def budget_of(
         )
         _LOG.info("window of %d chunks, %d bytes", budget.window, budget.total)
     return budget
+
+
+def most_augmenters(pipeline: Pipeline | None, prefetch: int) -> int:
+    """Batches that are augmented at a time where nothing speaks against it."""
+    return min(_AUGMENTERS, core_count()) if prefetch and pipeline is not None else 1
 
 
 def _result_bytes(source: Source, chunked: ChunkedSource, pipeline: Pipeline | None) -> int:

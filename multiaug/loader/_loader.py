@@ -373,7 +373,7 @@ class Loader:
             self._on_corrupt == "skip", int(self._skip_limit * epoch.total / self.shard[1])
         )
         self._skipped = 0
-        prefetcher = Prefetcher(self._maker.batches(epoch, first, losses), self._prefetch)
+        prefetcher = self._maker.batches(epoch, first, losses)
         self._running = weakref.ref(prefetcher)
         with prefetcher:
             for step, batch in prefetcher:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import jax
 import numpy as np
 
 from ..pipeline import Pipeline
 from ..store import ChunkedSource
+from ._budget import most_augmenters
 from ._keys import record_keys
 from ._order import Epoch
 from ._place import Recycler, local_sharding, to_jax
@@ -55,25 +59,41 @@ class BatchMaker:
         self._sharding, self._check = sharding, check
         self._reader: ChunkReader | RowReader | None = None
         self._recycler = Recycler(keep=prefetch + 3)
+        self._compiled = False
+        self._compiling = threading.Lock()
 
     def batches(
         self, epoch: Epoch, first: int, losses: Losses
-    ) -> Iterator[tuple[int, dict[str, Any] | None]]:
-        """Yield (step, batch) from a position of the streams on; None is a batch of no records."""
+    ) -> Prefetcher[tuple[int, dict[str, Any] | None]]:
+        """(step, batch) from a position of the streams on; None is a batch of no records."""
         history = self._schedule.history(epoch, first)
         raws = self._open_reader().read(self._schedule.plans(epoch, first), history, losses)
         # Gathering goes on while the pipeline computes; without one there is nothing to wait for.
         depth = 1 if self._prefetch and self._pipeline is not None else 0
-        with Prefetcher(self._with_keys(raws, epoch.number), depth) as ahead:
-            for raw, keys in ahead:
-                if len(raw.plan.index):
-                    batch: dict[str, Any] | None = self._finish(raw, keys)
-                else:
-                    batch = self._empty(epoch.number)
-                step = raw.plan.step
-                del raw, keys
-                yield step, batch
-                del batch
+        return Prefetcher(
+            _ahead(self._with_keys(raws, epoch.number), depth),
+            self._prefetch,
+            partial(self._made, epoch.number),
+            self._augmenters(),
+        )
+
+    def _augmenters(self) -> int:
+        """Batches that are augmented at a time.
+
+        While one waits for its last records, or for the interpreter, another one is computed.
+        Accelerators have no memory to spare, and all processes must call them in the same order.
+        """
+        most = most_augmenters(self._pipeline, self._prefetch)
+        here = most == 1 or (jax.default_backend() == "cpu" and jax.process_count() == 1)
+        return most if here else 1
+
+    def _made(self, epoch: int, item: tuple[RawBatch, Any]) -> tuple[int, dict[str, Any] | None]:
+        raw, keys = item
+        # Threads that met a new program together would each compile it.
+        with nullcontext() if self._compiled else self._compiling:
+            batch = self._finish(raw, keys) if len(raw.plan.index) else self._empty(epoch)
+            self._compiled = True
+        return raw.plan.step, batch
 
     def _with_keys(self, raws: Iterator[RawBatch], epoch: int) -> Iterator[tuple[RawBatch, Any]]:
         """Batches with the keys of their records, where a pipeline will ask for them."""
@@ -129,3 +149,10 @@ class BatchMaker:
             else:
                 self._reader = ChunkReader(source, self._slots, size, self._threads)
         return self._reader
+
+
+def _ahead(items: Iterator[Any], count: int) -> Iterator[Any]:
+    """The items, so many of them ready before they are asked for."""
+    found: Prefetcher[Any] = Prefetcher(items, count)
+    with found:
+        yield from found

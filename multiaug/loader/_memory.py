@@ -23,6 +23,7 @@ class Needs:
         decoder: what each thread that reads holds besides.
         threads: how many they are.
         prefetch: batches that are ready before they are asked for.
+        augmenters: batches that are augmented at a time.
     """
 
     chunk: int
@@ -31,14 +32,18 @@ class Needs:
     decoder: int
     threads: int
     prefetch: int
+    augmenters: int
 
     @property
     def fixed(self) -> int:
         """Everything but the chunks: it does not depend on the window."""
         # Ready ones, one in the making, one in use, and the one that the caller has just left.
         live = self.prefetch + 3
-        batches = live * self.batch if not self.result else 4 * self.batch + live * self.result
-        return batches + self.threads * self.decoder
+        if not self.result:
+            return live * self.batch + self.threads * self.decoder
+        # One in the making, one that is ready, and a copy where records are left out of one.
+        raw = self.augmenters + 3
+        return raw * self.batch + live * self.result + self.threads * self.decoder
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -50,12 +51,15 @@ def local_sharding(count: int) -> Sharding | None:
 class Recycler:
     """Finds results of earlier calls that nobody refers to any more, to be used as ``out=``.
 
+    Several threads may call it.
+
     Args:
         keep: how many calls to remember.
     """
 
     def __init__(self, keep: int) -> None:
         self._given: deque[dict[str, Any]] = deque(maxlen=keep)
+        self._changing = threading.Lock()
         # How many references an array has that nobody but this class knows of.
         self._alone = _references({"array": np.zeros(1)})
 
@@ -70,22 +74,24 @@ class Recycler:
         one_cpu = jax.default_backend() == "cpu" and jax.local_device_count() == 1
         if not one_cpu:
             return run(None)
-        out = self._free(count)
+        with self._changing:
+            out = self._take(count)
         results = run(out)
-        if out is not None:
-            self._given = deque((g for g in self._given if g is not out), self._given.maxlen)
-        self._given.append({n: a for n, a in results.items() if isinstance(a, jax.Array)})
+        with self._changing:
+            self._given.append({n: a for n, a in results.items() if isinstance(a, jax.Array)})
         return results
 
     def forget(self) -> None:
         """Let go of everything."""
         self._given.clear()
 
-    def _free(self, count: int) -> dict[str, Any] | None:
-        for given in self._given:
+    def _take(self, count: int) -> dict[str, Any] | None:
+        """Free results, which nobody else is given from now on."""
+        for place, given in enumerate(self._given):
             if any(len(array) != count for array in given.values()):
                 continue
             if given and all(count == self._alone[0] for count in _references(given)):
+                del self._given[place]
                 return given
         return None
 

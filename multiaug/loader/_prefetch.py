@@ -1,4 +1,4 @@
-"""A thread that makes batches ahead, and ends with the loop that wants them."""
+"""Threads that make things ahead, and end with the loop that wants them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import queue
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
 from ..errors import ParameterError
@@ -19,46 +19,63 @@ _END = object()
 
 
 class Prefetcher(Generic[_T]):
-    """Iterates over something in a thread of its own.
+    """Makes things in threads of its own, and hands them out in order.
+
+    At most ``ahead`` + 1 things that were not asked for exist, ready or in the making.
 
     Args:
-        items: what to iterate over; closed in the thread, when it ends or is ended.
-        ahead: how many items wait at most; 0 iterates in the caller's thread.
+        items: what things are made of; taken in these threads, by one of them at a time, and
+            closed when they end.
+        ahead: how many things may be ready; 0 makes them in the caller's thread.
+        make: item -> thing, called by several threads at a time; None hands out the items.
+        threads: how many things are in the making at a time.
     """
 
-    def __init__(self, items: Iterator[_T], ahead: int) -> None:
-        self._items = items
-        self._stop = threading.Event()
-        self._queue: queue.Queue[Any] = queue.Queue(max(1, ahead))
-        self._thread: threading.Thread | None = None
+    def __init__(
+        self,
+        items: Iterator[Any],
+        ahead: int,
+        make: Callable[[Any], _T] | None = None,
+        threads: int = 1,
+    ) -> None:
+        self._work = work = _Work(items, make, ahead + 1)
+        self._threads: list[threading.Thread] = []
         if ahead:
-            # The thread must not hold on to this object, or a forgotten loop would never end.
-            self._thread = threading.Thread(
-                target=_run,
-                args=(items, self._queue, self._stop),
-                name="multiaug-prefetch",
-                daemon=True,
-            )
+            # Threads must not hold on to this object, or a forgotten loop would never end.
+            self._threads = [
+                threading.Thread(
+                    target=_run, args=(work,), name=f"multiaug-prefetch-{i}", daemon=True
+                )
+                for i in range(threads)
+            ]
             _register(self)
-            self._thread.start()
+            for thread in self._threads:
+                thread.start()
 
     def __iter__(self) -> Iterator[_T]:
-        if self._thread is None:
-            yield from self._items
+        work = self._work
+        if not self._threads:
+            for item in work.items:
+                thing = work.made(item)
+                del item
+                yield thing
+                del thing
             return
         while True:
-            item = self._get()
-            if item is _END:
+            place = self._get(work.places)
+            work.room.release()
+            thing = self._get(place)
+            if thing is _END:
                 return
-            if isinstance(item, _Failure):
-                raise item.error
-            yield item
-            del item
+            if isinstance(thing, _Failure):
+                raise thing.error
+            yield thing
+            del thing
 
-    def _get(self) -> Any:
-        while not self._stop.is_set():
+    def _get(self, source: queue.SimpleQueue[Any]) -> Any:
+        while not self._work.stop.is_set():
             try:
-                return self._queue.get(timeout=_POLL)
+                return source.get(timeout=_POLL)
             except queue.Empty:
                 continue
         raise ParameterError(
@@ -67,18 +84,13 @@ class Prefetcher(Generic[_T]):
         )
 
     def close(self) -> None:
-        """End the thread, and wait for it."""
-        self._stop.set()
-        if self._thread is None:
-            self._items.close()  # type: ignore[attr-defined]
-            return
-        while self._thread.is_alive():
-            try:
-                while True:
-                    self._queue.get_nowait()
-            except queue.Empty:
-                pass
-            self._thread.join(_POLL)
+        """End the threads, and wait for them."""
+        work = self._work
+        work.stop.set()
+        work.room.release(max(1, len(self._threads)))  # nobody waits for room any more
+        for thread in self._threads:
+            thread.join()
+        work.close()
 
     def __enter__(self) -> Prefetcher[_T]:
         return self
@@ -92,27 +104,66 @@ class _Failure:
         self.error = error
 
 
-def _run(items: Iterator[Any], out: queue.Queue[Any], stop: threading.Event) -> None:
+class _Work:
+    """What the threads of a `Prefetcher` share with it.
+
+    Args:
+        items: as in `Prefetcher`.
+        make: as in `Prefetcher`.
+        room: how many things may exist.
+    """
+
+    def __init__(self, items: Iterator[Any], make: Callable[[Any], Any] | None, room: int) -> None:
+        self.items, self._make = items, make
+        self.stop = threading.Event()
+        self.room = threading.Semaphore(room)
+        self.places: queue.SimpleQueue[Any] = queue.SimpleQueue()  # of things, in order
+        self._taking = threading.Lock()
+        self._over = False
+
+    def goes_on(self) -> bool:
+        """Wait until there is room for another thing; False where none is wanted."""
+        while not (self.stop.is_set() or self._over):
+            if self.room.acquire(timeout=_POLL):
+                return not (self.stop.is_set() or self._over)
+        return False
+
+    def next(self, place: queue.SimpleQueue[Any]) -> Any:
+        """The next item, for a thing that will be put to a place; `_END` after the last one."""
+        with self._taking:
+            self.places.put(place)
+            try:
+                item = next(self.items, _END)
+            except BaseException:
+                self._over = True
+                raise
+            self._over = item is _END
+            return item
+
+    def made(self, item: Any) -> Any:
+        """The thing that an item becomes."""
+        return item if self._make is None or item is _END else self._make(item)
+
+    def close(self) -> None:
+        """Close the items, once nobody takes one."""
+        with self._taking:
+            self._over = True
+            self.items.close()  # type: ignore[attr-defined]
+
+
+def _run(work: _Work) -> None:
     try:
-        for item in items:
-            _put(out, item, stop)
-            del item
-            if stop.is_set():
+        while work.goes_on():
+            place: queue.SimpleQueue[Any] = queue.SimpleQueue()
+            try:
+                # No names for the item and the thing: whoever takes the thing may see that
+                # nobody else refers to it.
+                place.put(work.made(work.next(place)))
+            except BaseException as error:
+                place.put(_Failure(error))
                 return
-        _put(out, _END, stop)
-    except BaseException as error:
-        _put(out, _Failure(error), stop)
     finally:
-        items.close()  # type: ignore[attr-defined]
-
-
-def _put(out: queue.Queue[Any], item: Any, stop: threading.Event) -> None:
-    while not stop.is_set():
-        try:
-            out.put(item, timeout=_POLL)
-            return
-        except queue.Full:
-            continue
+        work.close()
 
 
 _OPEN: weakref.WeakSet[Prefetcher[Any]] = weakref.WeakSet()

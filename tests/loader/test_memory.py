@@ -16,7 +16,9 @@ def peak():
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 def epoch(name):
-    loader = ma.Loader(ma.open_source({folder!r} + name), batch_size=8, memory={memory}, threads=2)
+    source = ma.open_source({folder!r} + name)
+    pipeline = ma.Pipeline([ma.Rotate(20), ma.Flip("x")], source.spec) if {augmented} else None
+    loader = ma.Loader(source, pipeline, batch_size=8, memory={memory}, threads=2)
     return sum(len(batch["index"]) for batch in loader)
 epoch("/small")
 before = peak()
@@ -26,7 +28,8 @@ print(count, peak() - before)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-def test_an_epoch_stays_within_the_memory_given(tmp_path, fresh_python):
+@pytest.mark.parametrize("augmented", [False, True])
+def test_an_epoch_stays_within_the_memory_given(tmp_path, fresh_python, augmented):
     spec = ma.load_spec("rgb-segmentation")
     draw = np.random.default_rng(0)
     picture = draw.integers(0, 256, (32, 96, 96, 3), np.uint8)
@@ -38,7 +41,7 @@ def test_an_epoch_stays_within_the_memory_given(tmp_path, fresh_python):
             chunk=8,
         )
     memory = 48 * 32 * 96 * 96 * 4 // 4
-    code = CODE.format(folder=str(tmp_path), memory=memory)
+    code = CODE.format(folder=str(tmp_path), memory=memory, augmented=augmented)
     count, grown = map(int, fresh_python(code).split())
     assert count == 48 * 32
     assert grown < memory
