@@ -264,11 +264,13 @@ def test_recipes(monkeypatch, recipe, kind):
     np.testing.assert_array_equal(np.isnan(a), np.isnan(b))
     a, b = np.nan_to_num(a), np.nan_to_num(b)
     if found["rgb"].dtype != np.float32:
-        # The means of Contrast differ in their last digits: some values are ties. Where Gamma is
-        # steep, next to black, that is more than one of 65,536 levels.
-        assert abs(a - b).max() <= (1 if kind == "uint8" else 8)
-        assert (abs(a - b) > 1).mean() < 1e-4
-        assert (a != b).mean() < (0.002 if kind == "uint8" else 0.02)
+        # The means of Contrast differ in their last digits: some values are ties. Of bytes those
+        # are less than 1e-5 (measured: 8e-6 of 2 million); where Gamma is steep, next to black, it
+        # is more than one of 65,536 levels.
+        off = abs(a - b)
+        assert off.max() <= (1 if kind == "uint8" else 4)
+        assert (off > 1).mean() < 1e-4
+        assert (off > 0).sum() <= 3 if kind == "uint8" else (off > 0).mean() < 0.005
     else:
         scale = 255 if kind == "groups" else 1
         # A level that is a tie for the sampler moves a value by one, by 1 / std.
