@@ -12,6 +12,9 @@ from ._order import Shuffle
 
 # One fills what another leaves of the cores; a third one finds nothing left.
 _AUGMENTERS = 2
+# Bytes of a batch below which two of them wait for the interpreter: 6 % more time for 130 kB, the
+# same for 500 kB, 5 % less for 1.2 MB.
+_SMALL_BATCH = 1 << 20
 
 _LOG = logging.getLogger("multiaug.loader")
 
@@ -66,7 +69,7 @@ def budget_of(
         decoder=9 * chunk * record // 4 + (1 << 18),
         threads=threads,
         prefetch=prefetch,
-        augmenters=most_augmenters(pipeline, prefetch),
+        augmenters=most_augmenters(pipeline, prefetch, batch_size * record),
     )
     if rows:
         return divide(memory, needs, window=1, streams=1, most=1, ahead=0)
@@ -83,9 +86,17 @@ def budget_of(
     return budget
 
 
-def most_augmenters(pipeline: Pipeline | None, prefetch: int) -> int:
-    """Batches that are augmented at a time where nothing speaks against it."""
-    return min(_AUGMENTERS, core_count()) if prefetch and pipeline is not None else 1
+def most_augmenters(pipeline: Pipeline | None, prefetch: int, batch: int) -> int:
+    """Batches that are augmented at a time where nothing speaks against it.
+
+    Args:
+        pipeline: what is done to them.
+        prefetch: as in `Loader`.
+        batch: bytes of one as it is read.
+    """
+    if pipeline is None or not prefetch or batch < _SMALL_BATCH:
+        return 1
+    return min(_AUGMENTERS, core_count())
 
 
 def _result_bytes(source: Source, chunked: ChunkedSource, pipeline: Pipeline | None) -> int:

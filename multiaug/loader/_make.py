@@ -83,7 +83,9 @@ class BatchMaker:
         While one waits for its last records, or for the interpreter, another one is computed.
         Accelerators have no memory to spare, and all processes must call them in the same order.
         """
-        most = most_augmenters(self._pipeline, self._prefetch)
+        record = sum(s.nbytes for s in self._source.structure.values())
+        size = self._schedule.batch_size * record
+        most = most_augmenters(self._pipeline, self._prefetch, size)
         here = most == 1 or (jax.default_backend() == "cpu" and jax.process_count() == 1)
         return most if here else 1
 

@@ -23,6 +23,15 @@ from multiaug.loader._read import RowReader
 from tests.loader.conftest import arrays
 
 
+@pytest.fixture(scope="module", autouse=True)
+def two_batches_at_a_time():
+    """As large ones are augmented."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("multiaug.loader._budget._SMALL_BATCH", 0)
+        patch.setattr("multiaug.loader._budget.core_count", lambda: 2)
+        yield
+
+
 @pytest.fixture(scope="module")
 def pipeline(spec):
     return ma.Pipeline([ma.Flip("x"), ma.Rotate(20), ma.Brightness(0.2)], spec)

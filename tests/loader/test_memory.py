@@ -11,6 +11,8 @@ CODE = """
 import sys, warnings
 from pathlib import Path
 import multiaug as ma
+from multiaug.loader import _budget
+_budget._SMALL_BATCH = 0  # two batches are augmented at a time
 warnings.simplefilter("ignore")
 def peak():
     lines = Path("/proc/self/status").read_text().splitlines()
