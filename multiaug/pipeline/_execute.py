@@ -8,20 +8,21 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ..sampling import Form
 from ..transforms import Transform
 from ..typing import Array
 from ._compiled import CompiledCall, compiled_call
-from ._draw import Draws, on_cpu
+from ._draw import Draws, draw, on_cpu
 from ._facts import Facts
 from ._params import RecordParams
 from ._parts import run_in_parts
 from ._rows import gathered
 from ._run import run_batch
 from ._structure import Run
-from ._values import Looker, check_record_values
+from ._values import Looker, begin_check
 
 _AXIS = "records"
 
@@ -46,9 +47,9 @@ def execute(
     Raises:
         RecordError: values that the spec does not allow, where they are checked.
     """
-    arrays, flat = _of_one_rank(run, batch)
-    traced = facts.traced or is_traced(draws.leaves, arrays)
+    traced = facts.traced or is_traced(draws.leaves, batch)
     if on_cpu() and not traced:
+        arrays, flat = _of_one_rank(run, batch)
         call = compiled_call(run, facts, draws, arrays, flat)
         if call is not None:
             return call(facts, draws, batch, out, check=check)
@@ -57,18 +58,22 @@ def execute(
         if looker is not None:
             looker.conclude()
         return done
-    transforms, params, arrays = facts.moving, draws.params, gathered(arrays)
-    if check and not traced:
-        check_record_values(run.spec, batch, batch=True)
-    devices = jax.local_devices()[: len(draws.words)]
+    transforms, arrays = facts.moving, gathered(batch)
     if traced:
         form: Form = "map" if on_cpu() else "vmap"
-        done = _run_whole(transforms, params, arrays, run=run, form=form)
-    elif len(devices) == 1:
-        done = _run_whole(transforms, params, arrays, run=run, form="vmap")
+        return _run_whole(transforms, draws.params, arrays, run=run, form=form)  # type: ignore[no-any-return]
+    # Calls are queued: the look at the values first, the work behind it, then who waits for the
+    # former leaves the latter running.
+    conclude = begin_check(run.spec, arrays, batch=True) if check else None
+    drawn = draws.params if draws.are_made else draws.words
+    devices = jax.local_devices()[: len(draws.words)]
+    if len(devices) == 1:
+        done = _run_whole(transforms, drawn, arrays, run=run, form="vmap")
     else:
-        done = _spread(run, transforms, params, arrays, tuple(devices))
-    return {n: a[..., 0] if n in flat else a for n, a in done.items()}
+        done = _spread(run, transforms, drawn, arrays, tuple(devices))
+    if conclude is not None:
+        conclude()
+    return done
 
 
 def call_in_c(
@@ -91,51 +96,68 @@ def _of_one_rank(run: Run, batch: Mapping[str, Any]) -> tuple[dict[str, Any], se
 @partial(jax.jit, static_argnames=("run", "form"))
 def _run_whole(
     transforms: tuple[Transform, ...],
-    params: RecordParams,
+    drawn: RecordParams | Array,
     batch: dict[str, Array],
     *,
     run: Run,
     form: Form,
 ) -> dict[str, Array]:
-    return run_batch(run, transforms, params, batch, form)  # type: ignore[return-value]
+    """One program for all that a batch needs: on an accelerator a call costs more than its work.
+
+    Args:
+        transforms: the pipeline's.
+        drawn: the params, or (N, w) uint32 words of keys that they are drawn from.
+        batch: the entries, leading N.
+        run: the static side.
+        form: see `multiaug.sampling.resample`.
+    """
+    if isinstance(drawn, RecordParams):
+        params = drawn
+    else:
+        # In memory: what is drawn must not come out otherwise in every kernel that reads it.
+        params = lax.optimization_barrier(draw(transforms, drawn, run.spec, run.frame))
+    # One rank for all pictures: a mask is a picture of one channel.
+    arrays, flat = _of_one_rank(run, batch)
+    done: dict[str, Array] = run_batch(run, transforms, params, arrays, form)  # type: ignore[assignment]
+    return {n: a[..., 0] if n in flat else a for n, a in done.items()}
 
 
 @partial(jax.jit, static_argnames=("run", "mesh"))
 def _run_on_mesh(
     transforms: tuple[Transform, ...],
-    params: RecordParams,
+    drawn: RecordParams | Array,
     batch: dict[str, Array],
     *,
     run: Run,
     mesh: Mesh,
 ) -> dict[str, Array]:
     def part(
-        transforms: tuple[Transform, ...], params: RecordParams, batch: Any
+        transforms: tuple[Transform, ...], drawn: RecordParams | Array, batch: Any
     ) -> dict[str, Array]:
-        return run_batch(run, transforms, params, batch, "vmap")  # type: ignore[return-value]
+        return _run_whole(transforms, drawn, batch, run=run, form="vmap")  # type: ignore[no-any-return]
 
     shared, split = PartitionSpec(), PartitionSpec(_AXIS)
     spread = jax.shard_map(
         part, mesh=mesh, in_specs=(shared, split, split), out_specs=split, check_vma=False
     )
-    return spread(transforms, params, batch)
+    return spread(transforms, drawn, batch)
 
 
 def _spread(
     run: Run,
     transforms: tuple[Transform, ...],
-    params: RecordParams,
+    drawn: RecordParams | Array,
     batch: dict[str, Any],
     devices: tuple[jax.Device, ...],
 ) -> dict[str, Array]:
     """One part per accelerator; the last record is repeated until they are of one size."""
-    size = len(params.key)
+    size = len(drawn.key if isinstance(drawn, RecordParams) else drawn)
     part = -(-size // len(devices))
     index = np.minimum(np.arange(part * len(devices)), size - 1)
     if len(index) > size:
-        params, batch = jax.tree.map(lambda leaf: leaf[index], (params, batch))
+        drawn, batch = jax.tree.map(lambda leaf: leaf[index], (drawn, batch))
     mesh = Mesh(np.array(devices), (_AXIS,))
     sharding = NamedSharding(mesh, PartitionSpec(_AXIS))
-    params, batch = jax.device_put((params, batch), sharding)
-    done = _run_on_mesh(transforms, params, batch, run=run, mesh=mesh)
+    drawn, batch = jax.device_put((drawn, batch), sharding)
+    done = _run_on_mesh(transforms, drawn, batch, run=run, mesh=mesh)
     return {name: array[:size] for name, array in done.items()} if len(index) > size else done

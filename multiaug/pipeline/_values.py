@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -17,19 +17,51 @@ from ..typing import Array, NDArray
 def check_record_values(spec: DataSpec, record: Mapping[str, Any], *, batch: bool) -> None:
     """`check_values`, without copying a sound batch from an accelerator to the host.
 
-    Pictures on an accelerator are first looked at where they are; only those that hold
-    something suspicious travel, so that the error can name the place.
-
     Raises:
         RecordError: as `check_values` does.
     """
-    here = {}
-    for name, array in record.items():
-        entry = spec.entries[name]
-        away = isinstance(array, jax.Array) and any(d.platform != "cpu" for d in array.devices())
-        if not (away and entry.kind == "spatial") or bool(suspicious(array, entry.groups)):
-            here[name] = array
-    check_values(spec, here, batch=batch)
+    begin_check(spec, record, batch=batch)()
+
+
+def begin_check(spec: DataSpec, record: Mapping[str, Any], *, batch: bool) -> Callable[[], None]:
+    """Begin what `check_record_values` does; who calls the result waits for it.
+
+    Pictures on an accelerator are first looked at where they are; only those that hold
+    something suspicious travel, so that the error can name the place. An accelerator runs what
+    it is given in order: what is given to it between the two calls is not waited for.
+
+    Args:
+        spec: what the values mean.
+        record: arrays by entry name.
+        batch: they have a leading axis of records.
+    """
+    away = [
+        name
+        for name, array in record.items()
+        if spec.entries[name].kind == "spatial"
+        and isinstance(array, jax.Array)
+        and any(device.platform != "cpu" for device in array.devices())
+    ]
+    # Integers are what they are: nobody needs to look.
+    looked_at = [name for name in away if jnp.issubdtype(record[name].dtype, jnp.floating)]
+    found = None
+    if looked_at:
+        groups = tuple(spec.entries[name].groups for name in looked_at)
+        found = _look([record[name] for name in looked_at], groups)
+
+    def conclude() -> None:
+        bad = [] if found is None else np.asarray(found).tolist()
+        held = {name for name, is_bad in zip(looked_at, bad, strict=True) if is_bad}
+        here = {n: array for n, array in record.items() if n not in away or n in held}
+        check_values(spec, here, batch=batch)
+
+    return conclude
+
+
+@partial(jax.jit, static_argnames=("groups",))
+def _look(arrays: list[Array], groups: tuple[tuple[ChannelGroup, ...], ...]) -> Array:
+    """(len(arrays),) bool, which of them are `suspicious`: one call, one number to wait for."""
+    return jnp.stack([suspicious(a, g) for a, g in zip(arrays, groups, strict=True)])
 
 
 class Looker:

@@ -43,14 +43,17 @@ def resample(
 
     def body(record: tuple[dict[str, Array], Any, Any]) -> dict[str, Array]:
         given, view, mine = record
-        sampled = resample_record(prepared_record(task, mine, given), task, view)
+        prepared = prepared_record(task, mine, given)
+        sampled = resample_record(prepared, task, view, vectorised=form == "vmap")
         return sampled | task.after(mine, {n: sampled[n] for n in task.touched})
 
     records = (dict(arrays), views, own)
     return jax.vmap(body)(records) if form == "vmap" else lax.map(body, records)
 
 
-def resample_record(arrays: Mapping[str, Array], task: Task, view: Any) -> dict[str, Array]:
+def resample_record(
+    arrays: Mapping[str, Array], task: Task, view: Any, *, vectorised: bool = False
+) -> dict[str, Array]:
     """The reference: arrays (H, W, C) of one record; those of the same sizes share their grid."""
     grids: dict[tuple[SpatialShape, SpatialShape], Grid] = {}
     result: dict[str, Array] = {}
@@ -59,7 +62,7 @@ def resample_record(arrays: Mapping[str, Array], task: Task, view: Any) -> dict[
         if sizes not in grids:
             sharing = [j for j in task.jobs if (j.size_in, j.size_out) == sizes]
             wanted = any(band.needs_jacobian for j in sharing for band in j.bands)
-            grids[sizes] = sampling_grid(view.chart, *sizes, jacobian=wanted)
+            grids[sizes] = sampling_grid(view.chart, *sizes, jacobian=wanted, vectorised=vectorised)
         array, grid = arrays[job.name], grids[sizes]
         site = site_of(job, grid, array.dtype, view)
         result.update(resample_array(array, job, grid, task.low, site))
