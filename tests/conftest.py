@@ -29,6 +29,12 @@ hypothesis.settings.load_profile(
 )
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """On an accelerator, leave out what is promised for CPUs alone."""
+    if item.get_closest_marker("cpu") and jax.default_backend() != "cpu":
+        pytest.skip("promised for CPUs alone")
+
+
 @pytest.fixture
 def without_c(monkeypatch) -> Callable[[], None]:
     """Have nothing sampled in C from the call on, also by pipelines that have run before."""

@@ -23,6 +23,7 @@ from ._plan import Pointwise as Pointwise
 from ._plan import Site as Site
 from ._plan import Task as Task
 from ._plan import ratio as ratio
+from ._plan import written_down as written_down
 from ._recolour import Recolouring as Recolouring
 from ._recolour import can_recolour as can_recolour
 from ._recolour import recolour as recolour

@@ -11,7 +11,7 @@ from ..typing import Array
 from ._axis import nearest, split
 from ._dtype import cast, is_float
 from ._filters import SPLINE_MARGIN, lowpass, prefilter
-from ._plan import Band, Grid, Job, LowPass, Site, positions
+from ._plan import Band, Grid, Job, LowPass, Site, positions, written_down
 from ._taps import HALF, Tap, fill_row, gather, is_valid, native_fill, tap_at, taps_of
 
 
@@ -44,6 +44,7 @@ def blend(
         assert fill is not None
         values, known = _blend_all(source, band, grid, size, fill), None
     if band.decode is not None:
+        values, known = written_down((values, known))
         values = band.decode(values, site)
     if not _copies_by_itself(image, band, aware=aware):
         values, known = _keep_exact(image, band, grid, sigma, (values, known), fill)

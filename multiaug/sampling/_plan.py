@@ -237,10 +237,10 @@ def in_memory(function: Callable[[S], T], rows: S) -> T:
 
 
 def in_memory_of(function: Callable[[S], T], rows: S) -> T:
-    """`in_memory` for the vectorised form, by what the platform is compiled for has for it.
+    """`in_memory` for the vectorised form, by what the platform has for it.
 
-    XLA for GPUs fuses nothing across a barrier, and writes down what comes before it: one kernel
-    in the place of a loop of ten. XLA for CPUs drops barriers before it fuses.
+    XLA for GPUs fuses nothing across a barrier: one kernel in the place of a loop of ten. XLA for
+    CPUs drops barriers before it fuses.
     """
 
     def barrier(rows: S) -> T:
@@ -250,6 +250,16 @@ def in_memory_of(function: Callable[[S], T], rows: S) -> T:
         return in_memory(function, rows)
 
     return lax.platform_dependent(rows, cuda=barrier, rocm=barrier, default=loop)  # type: ignore[no-any-return]
+
+
+def written_down(values: T) -> T:
+    """The same values, which GPUs write to memory, for what reads them more than once.
+
+    Kernels of a GPU that share a value compute it anew, with all gathers behind it. Elsewhere
+    nothing happens.
+    """
+    barrier = lax.optimization_barrier
+    return lax.platform_dependent(values, cuda=barrier, rocm=barrier, default=lambda v: v)  # type: ignore[no-any-return]
 
 
 def coordinates(

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
+from ..sampling import written_down
 from ..typing import Array
 from ._random import normal
 
@@ -46,6 +47,8 @@ class Spread(NamedTuple):
 
     def apply(self, values: Array, mean: Mean) -> Array:
         """Values (h, w, c) -> new ones."""
+        # Once for the mean, once for what is done with it.
+        values = written_down(values)
         middle = mean(values)
         changed: Array = middle + self.factor * (values - middle)
         return changed

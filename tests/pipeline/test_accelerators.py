@@ -61,6 +61,30 @@ def test_the_vectorised_form_agrees_with_the_loop(drawn):
             np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4, err_msg=name)
 
 
+def test_what_is_drawn_inside_is_what_sample_draws(drawn):
+    """One program draws, plans and samples; masks need no axis of channels."""
+    pipeline, params, batch = drawn
+    run = Run(SPEC, SIZE)
+    inside = _run_whole(pipeline.transforms, params.key, batch, run=run, form="vmap")
+    given = _run_whole(pipeline.transforms, params, batch, run=run, form="vmap")
+    assert inside["mask"].shape == batch["mask"].shape
+    for name in given:
+        np.testing.assert_allclose(inside[name], given[name], rtol=1e-5, atol=1e-5, err_msg=name)
+
+
+def test_arrays_of_jax_are_checked_where_they_are(drawn):
+    pipeline, _, batch = drawn
+    held = {n: jax.numpy.asarray(a) for n, a in batch.items()}
+    keys = jax.random.split(jax.random.key(3), 5)
+    bad = held["rgbxyz"].at[2, 1, 0, 1].set(np.nan)
+    with pytest.raises(ma.RecordError, match="rgbxyz"):
+        pipeline.batch(keys, held | {"rgbxyz": bad})
+    singular = held["intrinsics"].at[4, 0, 0].set(0)
+    with pytest.raises(ma.RecordError, match="intrinsics"):
+        pipeline.batch(keys, held | {"intrinsics": singular})
+    assert set(pipeline.batch(keys, held)) == set(held)
+
+
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])
 @pytest.mark.parametrize("name", ["stereo-normals", "rgb-segmentation"])
 def test_it_lowers_for_accelerators(name, platform):

@@ -40,6 +40,7 @@ def assert_same(found, expected):
         assert a.tobytes() == b.tobytes(), name
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize("name", PIPELINES if NIGHTLY else ("elastic",))
 def test_batches_devices_processes(name, fresh_python):
     pipeline, batch, keys = PIPELINES[name], batch_of(64), keys_of(64)

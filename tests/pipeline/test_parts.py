@@ -47,6 +47,7 @@ def assert_same(found, expected):
         np.testing.assert_array_equal(np.asarray(found[name]), np.asarray(expected[name]), name)
 
 
+@pytest.mark.cpu
 def test_results_go_into_the_memory_of_earlier_ones():
     count = 40
     expected = [copies(PIPELINE.batch(keys_of(count, s), batch_of(count))) for s in range(4)]
@@ -63,6 +64,7 @@ def test_results_go_into_the_memory_of_earlier_ones():
     assert places[1] == places[2] == places[3]
 
 
+@pytest.mark.cpu
 def test_apply_takes_the_memory_of_earlier_results():
     params = PIPELINE.sample(keys_of(5), SHAPE)
     expected = jax.tree.map(np.array, PIPELINE.apply(params, batch_of(5)))
@@ -182,6 +184,7 @@ def in_jax(without_c):
     without_c()
 
 
+@pytest.mark.cpu
 @pytest.mark.usefixtures("in_jax")
 def test_an_error_in_a_thread_reaches_the_caller(monkeypatch):
     run = _parts._Program.call
@@ -227,6 +230,7 @@ def test_arrays_that_are_not_contiguous_or_aligned():
     assert_same(PIPELINE.batch(keys_of(6), device), expected)
 
 
+@pytest.mark.cpu
 def test_several_devices_take_and_give_results(fresh_python):
     code = """
 import sys
@@ -243,6 +247,7 @@ for count in (6, 7):
     assert fresh_python(code, devices=2).split() == ["2", str(sums[0]), "1", str(sums[1])]
 
 
+@pytest.mark.cpu
 @pytest.mark.usefixtures("in_jax")
 def test_memory_of_programs_that_are_not_used_is_given_back(monkeypatch):
     monkeypatch.setattr(_parts._PROGRAMS, "with_memory", 1)

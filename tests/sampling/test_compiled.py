@@ -27,7 +27,10 @@ from tests.sampling.test_formulations import (
     spec_of,
 )
 
-pytestmark = pytest.mark.skipif(not compiled_is_available(), reason="nothing was compiled")
+pytestmark = [
+    pytest.mark.cpu,
+    pytest.mark.skipif(not compiled_is_available(), reason="nothing was compiled"),
+]
 
 BORDERS = ("constant", "edge", "reflect", "mirror", "wrap")
 

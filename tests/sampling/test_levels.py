@@ -11,7 +11,10 @@ from multiaug.testing import make_record
 from tests.sampling.test_compiled import CASES, CLOUD, KINDS, entries_of, is_compiled
 from tests.sampling.test_formulations import RANDOM, picture, spec_of
 
-pytestmark = pytest.mark.skipif(not compiled_is_available(), reason="nothing was compiled")
+pytestmark = [
+    pytest.mark.cpu,
+    pytest.mark.skipif(not compiled_is_available(), reason="nothing was compiled"),
+]
 
 NAMES = ("base", "avx2", "avx512")
 

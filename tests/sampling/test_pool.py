@@ -12,7 +12,10 @@ from multiaug.sampling import compiled_is_available
 from multiaug.testing import make_record
 from tests.sampling.test_formulations import RANDOM, mask, picture, spec_of
 
-pytestmark = pytest.mark.skipif(not compiled_is_available(), reason="nothing was compiled")
+pytestmark = [
+    pytest.mark.cpu,
+    pytest.mark.skipif(not compiled_is_available(), reason="nothing was compiled"),
+]
 
 PIPELINE = ma.Pipeline(RANDOM, spec_of({"rgb": picture("uint8", 3), "mask": mask()}))
 

@@ -31,7 +31,10 @@ from multiaug.transforms._random import normal
 from tests.sampling.test_compiled import GUARDED, Shaded
 from tests.sampling.test_formulations import mask, picture, spec_of
 
-pytestmark = pytest.mark.skipif(not compiled_is_available(), reason="nothing was compiled")
+pytestmark = [
+    pytest.mark.cpu,
+    pytest.mark.skipif(not compiled_is_available(), reason="nothing was compiled"),
+]
 
 # Few shapes: JAX compiles every one. Of pieces, and of levels, there are some, one, and less.
 SHAPES = [(2, 3, 5), (1, 40, 41), (3, 70, 61)]

@@ -142,6 +142,7 @@ def test_a_pipeline_with_geometry_before():
     assert np.abs(np.asarray(back["image"]) - records).max() < 0.05
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize("n", [40, 300])
 def test_one_record_or_many_are_the_same_bits(n):
     records = pictures(n, 6, 6)
