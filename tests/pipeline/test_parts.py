@@ -107,6 +107,7 @@ def test_results_are_not_the_callers_memory_nor_each_others():
     assert_same(first, kept)
 
 
+@pytest.mark.cpu
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -125,6 +126,7 @@ def test_out_must_be_what_comes_out(change, words):
     assert_same(out, kept)  # refused before anything was deleted
 
 
+@pytest.mark.cpu
 def test_out_that_is_spent_is_refused():
     out = PIPELINE.batch(keys_of(4), batch_of(4))
     PIPELINE.batch(keys_of(4), batch_of(4), out=out)

