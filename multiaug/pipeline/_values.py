@@ -36,45 +36,48 @@ def begin_check(spec: DataSpec, record: Mapping[str, Any], *, batch: bool) -> Ca
         record: arrays by entry name.
         batch: they have a leading axis of records.
     """
-    here, looks = set(record), []
-    places: dict[frozenset[jax.Device], list[str]] = {}
+    here = dict(record)
+    places: dict[frozenset[jax.Device], tuple[list[str], list[str]]] = {}
     for name, array in record.items():
-        if spec.entries[name].kind != "spatial" or not isinstance(array, jax.Array):
+        kind = spec.entries[name].kind
+        devices = array.devices() if isinstance(array, jax.Array) else ()
+        if kind == "value" or not any(device.platform != "cpu" for device in devices):
             continue
-        devices = frozenset(array.devices())
-        if any(device.platform != "cpu" for device in devices):
-            here.discard(name)
-            # Integers are what they are: nobody needs to look.
-            if jnp.issubdtype(array.dtype, jnp.floating):
-                places.setdefault(devices, []).append(name)
-    for devices, names in places.items():
-        groups = tuple(spec.entries[name].groups for name in names)
-        looks.append((names, _look_on(devices)([record[name] for name in names], groups=groups)))
+        del here[name]
+        # Integers are what they are: nobody needs to look.
+        if jnp.issubdtype(array.dtype, jnp.floating):
+            pictures, tables = places.setdefault(frozenset(devices), ([], []))
+            (pictures if kind == "spatial" else tables).append(name)
+    looks = []
+    for place, (pictures, tables) in places.items():
+        groups = tuple(spec.entries[name].groups for name in pictures)
+        held = [record[name] for name in pictures], [record[name] for name in tables]
+        looks.append((pictures, tables, _look_on(place)(*held, groups=groups)))
 
     def conclude() -> None:
-        bad = {
-            name
-            for names, found in looks
-            for name, is_bad in zip(names, np.asarray(found).tolist(), strict=True)
-            if is_bad
-        }
-        held = {n: array for n, array in record.items() if n in here or n in bad}
-        check_values(spec, held, batch=batch)
+        for pictures, tables, (flags, fetched) in looks:
+            bad = [name for name, flag in zip(pictures, np.asarray(flags), strict=True) if flag]
+            here.update({name: record[name] for name in bad})
+            here.update(zip(tables, fetched, strict=True))
+        check_values(spec, here, batch=batch)
 
     return conclude
 
 
-def _look(arrays: list[Array], groups: tuple[tuple[ChannelGroup, ...], ...]) -> Array:
-    """(len(arrays),) bool, which of them are `suspicious`: one call, one array to wait for."""
-    return jnp.stack([suspicious(a, g) for a, g in zip(arrays, groups, strict=True)])
+def _look(
+    pictures: list[Array], tables: list[Array], groups: tuple[tuple[ChannelGroup, ...], ...]
+) -> tuple[Array, list[Array]]:
+    """(len(pictures),) bool, which are `suspicious`, and the tables as they are: for one call."""
+    flags = [suspicious(array, of) for array, of in zip(pictures, groups, strict=True)]
+    return jnp.stack(flags) if flags else jnp.zeros(0, bool), tables
 
 
 @lru_cache(maxsize=16)
-def _look_on(devices: frozenset[jax.Device]) -> Callable[..., Array]:
+def _look_on(devices: frozenset[jax.Device]) -> Callable[..., tuple[Array, list[Array]]]:
     """`_look`, compiled for arrays on these devices.
 
-    One GPU puts the answer into memory of the host by itself: fetching it from there takes half
-    of the time of fetching it from the GPU.
+    One GPU puts the answers into memory of the host by itself: fetching them from there takes half
+    of the time of fetching them from the GPU.
     """
     device = next(iter(devices))
     kinds = {memory.kind for memory in device.addressable_memories()}

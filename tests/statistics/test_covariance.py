@@ -1,6 +1,7 @@
 import itertools
 import os
 
+import jax
 import numpy as np
 import pytest
 from hypothesis import given
