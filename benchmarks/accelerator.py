@@ -20,6 +20,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def queued(call: Callable[[], Outputs], wait: Callable[[Outputs], Outputs]) -> l
 
 
 def ours(device: jax.Device) -> list[Peer]:
-    """The full call, and the call with params that were drawn ahead."""
+    """The full call, the same without its check, and the call with params drawn ahead."""
 
     def host(outputs: Outputs) -> Mapping[str, NDArray[Any]]:
         image = outputs["rgbxyz"] if "rgbxyz" in outputs else outputs["image"]
@@ -91,12 +92,18 @@ def ours(device: jax.Device) -> list[Peer]:
         keys, record = jax.device_put((case.keys, case.record), device)
         return queued(lambda: case.pipeline.batch(keys, record), jax.block_until_ready)
 
+    def unchecked(case: Case) -> list[Form]:
+        keys, record = jax.device_put((case.keys, case.record), device)
+        run = partial(case.pipeline.batch, keys, record, check=False)
+        return queued(run, jax.block_until_ready)
+
     def given(case: Case) -> list[Form]:
         params, record = jax.device_put((case.params, case.record), device)
         return queued(lambda: case.pipeline.apply(params, record), jax.block_until_ready)
 
     return [
         Peer("multiaug", full, host, ma.__version__, "pipeline.batch, checks on", ours=True),
+        Peer("multiaug unchecked", unchecked, host, ma.__version__, "check=False", ours=True),
         Peer("multiaug apply", given, host, ma.__version__, "params drawn ahead", ours=True),
     ]
 
@@ -245,7 +252,7 @@ def line(name: str, found: Mapping[str, Any]) -> str:
         times, ratios = found["forms"][form], found["ratios"].get(form, {})
         cells += [
             f"{times[peer]['median_s'] * 1e6:,.0f}" if peer in times else ""
-            for peer in ("multiaug", "multiaug apply", "torch", "kornia")
+            for peer in ("multiaug", "multiaug unchecked", "multiaug apply", "torch", "kornia")
         ]
         for peer in ("torch", "kornia"):
             ratio = ratios.get(peer)
@@ -255,7 +262,7 @@ def line(name: str, found: Mapping[str, Any]) -> str:
     return f"| {name} | " + " | ".join(cells) + " |"
 
 
-HEAD = ("multiaug", "apply", "torch", "kornia", "torch / ours", "kornia / ours")
+HEAD = ("multiaug", "unchecked", "apply", "torch", "kornia", "torch / ours", "kornia / ours")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -281,15 +288,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(", ".join(f"{name} {value}" for name, value in about.items()))
     print("| µs a batch | " + " | ".join([*HEAD, *(f"queued: {h}" for h in HEAD)]) + " |")
     print("|---" * (2 * len(HEAD) + 1) + "|")
+
+    def prepared(row: Row) -> tuple[Case, dict[str, int]]:
+        case = make_case(row)
+        return case, {} if options.no_memory else program(case)
+
     # Pictures take longer to make than to augment, and nothing is timed yet.
     with ThreadPoolExecutor() as pool:
-        cases = list(pool.map(make_case, chosen))
-    while cases:
-        case = cases.pop(0)
+        ready = list(pool.map(prepared, chosen))
+    while ready:
+        case, about_program = ready.pop(0)
         found = measure(case, peers, options.repeats, options.seconds)
         if not options.no_memory:
-            found["program"] = program(case)
-            found["torch_peak_bytes"] = torch_peak(case, peers[2])
+            found["program"] = about_program
+            found["torch_peak_bytes"] = torch_peak(case, peers[3])
         results["rows"][case.row.name] = found
         print(line(case.row.name, found), flush=True)
         for who, why in found["refused"].items():
