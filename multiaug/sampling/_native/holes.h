@@ -2,7 +2,7 @@
 #ifndef MULTIAUG_HOLES_H
 #define MULTIAUG_HOLES_H
 
-#include "positions.h"
+#include "blend.h"
 
 #ifdef __AVX2__
 /* Between four planes of WIDE pixels and vectors of four numbers of each fourth pixel. */
@@ -27,12 +27,31 @@ INLINE void put_threes(float *out, int64_t S, const fv v[4], int n)
 }
 #endif
 
+/* The four taps of WIDE pixels of three channels, as planes. What stands behind a run can be read. */
+INLINE void planes_of(const float *in, int64_t S, int64_t W, const int32_t *index, fv v[4][4])
+{
+#ifdef __AVX2__
+    int64_t at[4][WIDE / 4];
+    for (int k = 0; k < WIDE; k++)
+        at[k % 4][k / 4] = index[k] * S;
+    for (int t = 0; t < 4; t++)
+        for (int k = 0; k < 4; k++)
+            v[t][k] = quarters(in + (t & 1 ? S : 0) + (t & 2 ? W : 0), at[k]);
+    for (int t = 0; t < 4; t++)
+        turn(v[t]);
+#else
+    for (int k = 0; k < WIDE; k++)
+        for (int t = 0; t < 4; t++)
+            for (int q = 0; q < 3; q++)
+                v[t][q][k] = in[index[k] * S + (t & 1 ? S : 0) + (t & 2 ? W : 0) + q];
+#endif
+}
+
 typedef float Plane[ROOM];
 
 /* The taps of a chunk by channel; not a number where there is nothing. */
 typedef struct {
     Plane value[4][MOST_AWARE];
-    float column[2][CHUNK], row[2][CHUNK]; /* of the taps */
     float fx[CHUNK], fy[CHUNK];
 } ALIGNED Planes;
 
@@ -47,35 +66,18 @@ INLINE void lay_out_channels(const Group *g, const Lane *l, const float *in, con
                              Planes *p, int C)
 {
     const int64_t S = l->stride, W = g->w_in * S;
-    for (int i = 0; i < n; i += WIDE) {
-        store_fv(p->fx + i, load_fv(c->fx + i));
-        store_fv(p->fy + i, load_fv(c->fy + i));
-        const fv x = floor_of(load_fv(c->x + i)), y = floor_of(load_fv(c->y + i));
-        store_fv(p->column[0] + i, x);
-        store_fv(p->column[1] + i, x + 1);
-        store_fv(p->row[0] + i, y);
-        store_fv(p->row[1] + i, y + 1);
-    }
+    memcpy(p->fx, c->fx, n * sizeof(float));
+    memcpy(p->fy, c->fy, n * sizeof(float));
     for (const Run *r = c->runs; r < c->runs + c->n_runs; r++) {
         int i = r->from;
-#ifdef __AVX2__
-        /* What is read and written behind the run is never looked at, or written again. */
+        /* What is written behind the run is never looked at, or written again. */
         for (; C == 3 && i < r->to && r->place <= EXACT; i += WIDE) {
             fv v[4][4];
-            for (int k = 0; k < 4; k++) {
-                int64_t at[WIDE / 4];
-                for (int q = 0; q < WIDE / 4; q++)
-                    at[q] = c->index[i + k + 4 * q] * S;
-                for (int t = 0; t < 4; t++)
-                    v[t][k] = quarters(in + (t & 1 ? S : 0) + (t & 2 ? W : 0), at);
-            }
-            for (int t = 0; t < 4; t++) {
-                turn(v[t]);
+            planes_of(in, S, W, c->index + i, v);
+            for (int t = 0; t < 4; t++)
                 for (int k = 0; k < 3; k++)
                     store_fv(p->value[t][k] + i, v[t][k]);
-            }
         }
-#endif
         for (; i < r->to && r->place <= EXACT; i++) {
             const float *at = in + c->index[i] * S;
             for (int k = 0; k < C; k++) {
@@ -101,8 +103,6 @@ INLINE void lay_out_channels(const Group *g, const Lane *l, const float *in, con
                     p->value[k][q][i] = at[q];
             }
             p->fx[i] = t->fx, p->fy[i] = t->fy;
-            for (int k = 0; k < 2; k++)
-                p->column[k][i] = t->column[k], p->row[k][i] = t->row[k];
         }
     }
 }
@@ -144,12 +144,19 @@ static void judge(const Lane *l, int n, Plane *value)
 /* (X/Z, Y/Z) seen at positions in pixels of the source, by the intrinsics k. */
 typedef struct {
     float fx, fy, skew, cx, cy, middle_x, middle_y, scale_x, scale_y;
+    float u_by_x, u_by_y, v_by_y, u_first, v_first; /* the same as linear functions */
 } Rays;
 
 static Rays rays_of(const Group *g, const float *k)
 {
-    return (Rays){1 / k[0], 1 / k[4], k[1], k[2], k[5], (g->w_in - 1) * 0.5f,
-                  (g->h_in - 1) * 0.5f, 1 / g->scale_x, 1 / g->scale_y};
+    Rays r = {1 / k[0], 1 / k[4], k[1], k[2], k[5], (g->w_in - 1) * 0.5f, (g->h_in - 1) * 0.5f,
+              1 / g->scale_x, 1 / g->scale_y, 0, 0, 0, 0, 0};
+    r.v_by_y = r.scale_y * r.fy;
+    r.v_first = (-r.middle_y * r.scale_y - r.cy) * r.fy;
+    r.u_by_x = r.scale_x * r.fx;
+    r.u_by_y = -r.skew * r.v_by_y * r.fx;
+    r.u_first = (-r.middle_x * r.scale_x - r.skew * r.v_first - r.cx) * r.fx;
+    return r;
 }
 
 INLINE void rays_at(const Rays *r, fv x, fv y, fv *u, fv *v)
@@ -164,40 +171,175 @@ INLINE answers is_somewhere(fv x, fv y)
     return less(absolute(x), all_of(LOST)) & less(absolute(y), all_of(LOST));
 }
 
+INLINE answers is_seen(const fv point[3])
+{
+    return less((fv){0}, point[2]) & both_numbers(point[0], point[1]);
+}
+
+/* The taps of WIDE pixels, not all of which need be known. */
+typedef struct {
+    float value[4][3][WIDE];
+    float column[2][WIDE], row[2][WIDE];
+    float fx[WIDE], fy[WIDE], x[WIDE], y[WIDE];
+} ALIGNED Some;
+
 /* Blends 1/Z and what X and Y deviate from the rays of their pixels: see `roles/_position.py`. */
-static void blend_on_rays(const Group *g, const Lane *l, const float *k, const Chunk *c, int n,
-                          Planes *p, Plane *mixed)
+static void blend_some(const Rays *rays, const Some *s, int inside_only, fv mixed[3])
+{
+    const fv fx = load_fv(s->fx), fy = load_fv(s->fy), nothing = {0};
+    const fv x = load_fv(s->x), y = load_fv(s->y);
+    fv total = nothing, inverse = nothing, off_x = nothing, off_y = nothing, u, v;
+    for (int t = 0; t < 4; t++) {
+        const fv tap[3] = {load_fv(s->value[t][0]), load_fv(s->value[t][1]), load_fv(s->value[t][2])};
+        const fv weight = (t & 1 ? fx : 1 - fx) * (t & 2 ? fy : 1 - fy);
+        const answers used = is_seen(tap) & less(nothing, weight);
+        rays_at(rays, load_fv(s->column[t & 1]), load_fv(s->row[t >> 1]), &u, &v);
+        total = plus_where(used, total, weight);
+        inverse = plus_where(used, inverse, weight / tap[2]);
+        off_x = plus_where(used, off_x, (tap[0] - tap[2] * u) * weight);
+        off_y = plus_where(used, off_y, (tap[1] - tap[2] * v) * weight);
+    }
+    answers known = at_most(all_of(HALF), total);
+    if (!inside_only)
+        known &= is_somewhere(x, y);
+    const fv share = 1 / total, z = 1 / (inverse * share);
+    rays_at(rays, x, y, &u, &v);
+    /* On a pixel centre, its own values: the first tap. */
+    const answers whole = same(x, floor_of(x)) & same(y, floor_of(y));
+    const fv own[3] = {z * u + off_x * share, z * v + off_y * share, z};
+    for (int q = 0; q < 3; q++)
+        mixed[q] = where(known, where(whole, load_fv(s->value[0][q]), own[q]), all_of(NAN));
+}
+
+/* The same where all four taps are known, which is told. With f the blend of four numbers, as of
+ * colours, and (u, v) the ray of the position, the blend of X is f(X) + u (Z - f(Z)), less what
+ * the rays of the taps differ from it: f(Z (u_t - u)). That is a product of differences of Z, as
+ * the weights of two neighbours times their distances have the sum 0. And 1 / f(1/Z) is one
+ * fraction, of products of four Z. */
+INLINE answers blend_all(const Rays *r, fv t[4][4], fv fx, fv fy, fv x, fv y, fv mixed[3])
+{
+    const fv a = t[0][2], b = t[1][2], c = t[2][2], d = t[3][2];
+    const fv least_z = least_of(least_of(a, b), least_of(c, d));
+    const fv most_z = most_of(most_of(a, b), most_of(c, d));
+    const fv right = b - a, right_below = d - c, moved = right * fx, moved_below = right_below * fx;
+    const fv upper = a + moved, lower = c + moved_below, down = lower - upper;
+    const fv above = a * b, below = c * d;
+    const fv z = above * below / LERP((b - moved) * below, (d - moved_below) * above, fy);
+    const fv excess = z - (upper + down * fy);
+    const fv across = (fx - fx * fx) * LERP(right, right_below, fy), along = (fy - fy * fy) * down;
+    const fv u = r->u_by_x * x + (r->u_by_y * y + r->u_first), v = r->v_by_y * y + r->v_first;
+    const fv own_x = BLEND(t[0][0], t[1][0], t[2][0], t[3][0], fx, fy);
+    const fv own_y = BLEND(t[0][1], t[1][1], t[2][1], t[3][1], fx, fy);
+    mixed[0] = own_x + (u * excess - (r->u_by_x * across + r->u_by_y * along));
+    mixed[1] = own_y + (v * excess - r->v_by_y * along);
+    mixed[2] = z;
+    /* Of larger and smaller numbers products may have no place in float32. What is not a number
+     * in one tap is none in the sum. */
+    return at_most(all_of(0x1p-30f), least_z) & at_most(most_z, all_of(0x1p30f)) &
+           is_somewhere(mixed[0], mixed[1]);
+}
+
+/* Of pixels from .. to between four others. */
+static void rays_between(const Group *g, const Lane *l, const Rays *rays, const float *in,
+                         const Chunk *c, int from, int to, Plane *mixed)
+{
+    const int64_t S = l->stride, W = g->w_in * S;
+    for (int i = from; i < to; i += WIDE) {
+        const fv fx = load_fv(c->fx + i), fy = load_fv(c->fy + i);
+        const fv x = load_fv(c->x + i), y = load_fv(c->y + i);
+        fv tap[4][4], point[3];
+        planes_of(in, S, W, c->index + i, tap);
+        const answers all = blend_all(rays, tap, fx, fy, x, y, point);
+        if (__builtin_expect(bits_of(all) != bits_of(answers_of(1)), 0)) {
+            Some s;
+            fv some[3];
+            for (int t = 0; t < 4; t++)
+                for (int q = 0; q < 3; q++)
+                    store_fv(s.value[t][q], tap[t][q]);
+            for (int k = 0; k < 2; k++) {
+                store_fv(s.column[k], floor_of(x) + (float)k);
+                store_fv(s.row[k], floor_of(y) + (float)k);
+            }
+            store_fv(s.fx, fx), store_fv(s.fy, fy);
+            store_fv(s.x, x), store_fv(s.y, y);
+            blend_some(rays, &s, l->border == CONSTANT, some);
+            for (int q = 0; q < 3; q++)
+                point[q] = where(all, point[q], some[q]);
+        }
+        for (int q = 0; q < 3; q++)
+            store_fv(mixed[q] + i, point[q]);
+    }
+}
+
+/* Of pixels on the centres of others: their own values. */
+static void rays_exactly(const Lane *l, const float *in, const Chunk *c, int from, int to,
+                         Plane *mixed)
+{
+    for (int i = from; i < to; i++) {
+        const float *at = in + c->index[i] * (int64_t)l->stride;
+        const int seen = at[2] > 0 && at[0] == at[0] && at[1] == at[1];
+        for (int q = 0; q < 3; q++)
+            mixed[q][i] = seen ? at[q] : NAN;
+    }
+}
+
+INLINE int is_near(const Lane *l, const Run *r)
+{
+    return r->place == BORDER || (r->place == BEYOND && !is_filled(l->border));
+}
+
+/* Of pixels at a border, from all runs of them: most are of one or two. */
+static void rays_at_border(const Group *g, const Lane *l, const Rays *rays, const float *in,
+                           const Chunk *c, Plane *mixed)
+{
+    const Run *r = c->runs, *end = r + c->n_runs;
+    for (int i = r->from, n; r < end;) {
+        Some s;
+        fv point[3];
+        int at[WIDE];
+        for (n = 0; n < WIDE && r < end;) {
+            if (i == r->to || !is_near(l, r)) {
+                if (++r < end)
+                    i = r->from;
+                continue;
+            }
+            const Taps *taps = c->taps + i;
+            for (int t = 0; t < 4; t++) {
+                const float *tap =
+                    (const float *)tap_of(g, l, (const char *)in, taps, t, sizeof(float));
+                for (int q = 0; q < 3; q++)
+                    s.value[t][q][n] = tap[q];
+            }
+            for (int t = 0; t < 2; t++)
+                s.column[t][n] = taps->column[t], s.row[t][n] = taps->row[t];
+            s.fx[n] = taps->fx, s.fy[n] = taps->fy;
+            s.x[n] = c->x[i], s.y[n] = c->y[i];
+            at[n++] = i++;
+        }
+        if (!n)
+            break;
+        blend_some(rays, &s, l->border == CONSTANT, point);
+        for (int k = 0; k < n; k++)
+            for (int q = 0; q < 3; q++)
+                mixed[q][at[k]] = point[q][k];
+    }
+}
+
+static void blend_on_rays(const Group *g, const Lane *l, const float *k, const float *in,
+                          const Chunk *c, Plane *mixed)
 {
     const Rays rays = rays_of(g, k);
-    const int inside_only = l->border == CONSTANT;
-    const fv nothing = {0};
-    for (int i = 0; i < n; i += WIDE) {
-        const fv fx = load_fv(p->fx + i), fy = load_fv(p->fy + i);
-        fv total = nothing, inverse = nothing, off_x = nothing, off_y = nothing, u, v;
-        for (int t = 0; t < 4; t++) {
-            const fv x = load_fv(p->value[t][0] + i), y = load_fv(p->value[t][1] + i);
-            const fv z = load_fv(p->value[t][2] + i);
-            const fv weight = (t & 1 ? fx : 1 - fx) * (t & 2 ? fy : 1 - fy);
-            const answers used = less(nothing, z) & both_numbers(x, y) & less(nothing, weight);
-            rays_at(&rays, load_fv(p->column[t & 1] + i), load_fv(p->row[t >> 1] + i), &u, &v);
-            total = plus_where(used, total, weight);
-            inverse = plus_where(used, inverse, weight / z);
-            off_x = plus_where(used, off_x, (x - z * u) * weight);
-            off_y = plus_where(used, off_y, (y - z * v) * weight);
-        }
-        const fv x = load_fv(c->x + i), y = load_fv(c->y + i);
-        answers known = at_most(all_of(HALF), total);
-        if (!inside_only)
-            known &= is_somewhere(x, y);
-        const fv share = 1 / total, z = 1 / (inverse * share);
-        rays_at(&rays, x, y, &u, &v);
-        /* On a pixel centre, its own values: the first tap. */
-        const answers whole = same(x, floor_of(x)) & same(y, floor_of(y));
-        const fv own[3] = {z * u + off_x * share, z * v + off_y * share, z};
-        for (int q = 0; q < 3; q++)
-            store_fv(mixed[q] + i, where(known, where(whole, load_fv(p->value[0][q] + i), own[q]),
-                                         all_of(NAN)));
+    /* What is written behind a run is written again. */
+    for (const Run *r = c->runs; r < c->runs + c->n_runs; r++) {
+        if (r->place == BETWEEN)
+            rays_between(g, l, &rays, in, c, r->from, r->to, mixed);
+        else if (r->place == EXACT)
+            rays_exactly(l, in, c, r->from, r->to, mixed);
+        else if (!is_near(l, r))
+            for (int q = 0; q < 3; q++)
+                put_all(mixed[q], r->from, r->to, NAN);
     }
+    rays_at_border(g, l, &rays, in, c, mixed);
 }
 
 static void blend_known(const Lane *l, const Chunk *c, int n, Planes *p, Plane *mixed)
@@ -261,12 +403,12 @@ static void put_known(const Lane *l, int64_t record, int n, Plane *mixed, float 
 static void aware(const Group *g, const Lane *l, int64_t record, const float *in, const Chunk *c,
                   int n, float *out)
 {
-    Planes p;
     Plane mixed[MOST_AWARE] ALIGNED;
-    lay_out(g, l, in, c, n, &p);
     if (l->rays) {
-        blend_on_rays(g, l, l->rays + 9 * record, c, n, &p, mixed);
+        blend_on_rays(g, l, l->rays + 9 * record, in, c, mixed);
     } else {
+        Planes p;
+        lay_out(g, l, in, c, n, &p);
         for (int t = 0; t < 4; t++)
             judge(l, n, p.value[t]);
         blend_known(l, c, n, &p, mixed);
@@ -288,11 +430,11 @@ static void copy_known(const Lane *l, int64_t record, const float *in, int step,
                 value[q][i] = at[q];
         if (l->rays)
             for (int i = 0; i < count; i += WIDE) {
-                const fv x = load_fv(value[0] + i), y = load_fv(value[1] + i);
-                const answers known =
-                    less((fv){0}, load_fv(value[2] + i)) & both_numbers(x, y);
+                const fv point[3] = {load_fv(value[0] + i), load_fv(value[1] + i),
+                                     load_fv(value[2] + i)};
+                const answers seen = is_seen(point);
                 for (int q = 0; q < 3; q++)
-                    store_fv(value[q] + i, where(known, load_fv(value[q] + i), all_of(NAN)));
+                    store_fv(value[q] + i, where(seen, point[q], all_of(NAN)));
             }
         else
             judge(l, count, value);
