@@ -235,6 +235,16 @@ static void fetch(const Lane *l, const char *in, int64_t distance, int n, const 
         __builtin_prefetch((const char *)((uintptr_t)in + (c->index[i] + distance) * pixel), 0, 2);
 }
 
+/* Where the next row is written: a line that is written in pieces is read before. Not of longer pixels,
+ * whose lines may be written as a whole, past the caches; nor into the first-level cache, which what this
+ * row reads needs. Of words of two bytes it costs more than it gains. */
+static void fetch_result(const Lane *l, const char *out, int n)
+{
+    const int64_t pixel = (int64_t)l->stride * l->size;
+    for (int64_t i = 0; i < n * pixel && pixel < 64 && l->size == sizeof(float); i += 64)
+        __builtin_prefetch(out + i, 0, 2);
+}
+
 /* What lies outside is the fill. */
 INLINE int is_filled(int border) { return border == CONSTANT || border == CONSTANT_HARD; }
 

@@ -47,12 +47,16 @@ static void group_rows(const Group *g, int64_t record, int from, int to)
             for (int k = 0; k < g->n_lanes; k++) {
                 const Lane *l = g->lanes + k;
                 const char *in = l->in + row_of(l->rows, record) * l->in_bytes;
+                const int64_t pixel = (int64_t)l->stride * l->size;
+                char *out =
+                    l->out + record * l->out_bytes + ((int64_t)row * g->w_out + first) * pixel;
                 /* Short rows are in the cache. */
-                if (rows == 1 && (k == 0 || !is_beside(l, l - 1)))
+                if (rows == 1 && (k == 0 || !is_beside(l, l - 1))) {
                     fetch(l, in, distance, n, &c);
+                    if (row + 1 < to)
+                        fetch_result(l, out + g->w_out * pixel, n);
+                }
                 fold_chunk(g, l->border, &c);
-                char *out = l->out + record * l->out_bytes +
-                            ((int64_t)row * g->w_out + first) * l->stride * l->size;
                 if (l->method == NEAREST)
                     nearest(g, l, in, &c, n, out);
                 else if (l->method == AWARE)
