@@ -264,6 +264,7 @@ from multiaug.pipeline import _compiled, _target
 from multiaug.sampling._library import library
 
 library().multiaug_allow(int(sys.argv[1]))
+_target._SMALL = -1  # all results into memory from `empty`
 libc, kept = ctypes.CDLL(None, use_errno=True), []
 libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
 PAGE = mmap.PAGESIZE
@@ -318,5 +319,38 @@ for border in ("constant", "edge", "reflect", "mirror", "wrap"):
         for seed in range(8):
             pipeline.batch(jax.random.split(jax.random.key(seed), 2), batch)
         assert isinstance(_compiled._WORKS.values()[-1], _compiled._Work), "nothing ran in C"
+
+# Whole rows, forwards and backwards, of more pixels than a vector has, or a chunk.
+roles = [{"channels": 3, "role": "intensity"}, {"channels": 3, "role": "position"}]
+entries = {
+    "cloud": {"dtype": "float32", "channels": roles},
+    "points": {"dtype": "float32", "role": "position", "channels": 3},
+    "holes": {"dtype": "float32", "role": "intensity", "channels": 3, "invalid": "nan"},
+    "intrinsics": {"role": "intrinsics", "dtype": "float32"},
+}
+spec = ma.DataSpec.from_dict({"name": "guarded rows", "entries": entries})
+pipeline = ma.Pipeline([ma.Flip("x", p=0.5), ma.Flip("y", p=0.5)], spec)
+for width in (16, 17, 33, 48, 272, 273, 300):
+    for at_end in (True, False):
+        _target.empty = lambda shape, dtype: guarded(shape, dtype, at_end)
+        batch = {n: guarded((4, 3, width, c), "float32", at_end)
+                 for n, c in (("cloud", 6), ("points", 3), ("holes", 3))}
+        for array in batch.values():
+            array[...] = rng.integers(1, 255, array.shape)
+        batch["intrinsics"] = np.float32([[[9, 0, 4], [0, 9, 4], [0, 0, 1]]] * 4)
+        batch["cloud"][0, 1, 3, 4] = batch["points"][1, 2, -1, 2] = np.nan
+        params = pipeline.sample(jax.random.split(jax.random.key(width), 4), (3, width))
+        done = pipeline.apply(params, batch)
+        assert isinstance(_compiled._WORKS.values()[-1], _compiled._Work), "nothing ran in C"
+        for i in range(4):
+            rows, columns = (slice(None, None, -1 if leaf[i] else 1) for leaf in (
+                jax.tree.leaves(params.values[1])[0], jax.tree.leaves(params.values[0])[0]))
+            turned = batch["holes"][i][rows, columns]
+            np.testing.assert_array_equal(np.asarray(done["holes"][i]), turned)
+            points = batch["points"][i][rows, columns].copy()
+            points[np.isnan(points).any(-1)] = np.nan
+            # A mirrored camera has mirrored axes.
+            found = np.abs(np.asarray(done["points"][i]))
+            np.testing.assert_array_equal(found, points)
 print("survived")
 """

@@ -25,6 +25,17 @@ INLINE void put_threes(float *out, int64_t S, const fv v[4], int n)
             for (int k = 0; k < 4 && 4 * q + k < n; k++)
                 memcpy(out + (4 * q + k) * S, (const float *)(v + k) + 4 * q, 3 * sizeof(float));
 }
+
+/* Three channels of WIDE pixels that lie so far from each other, as planes; a fourth number is read. */
+INLINE void planes_along(const float *in, int64_t distance, fv v[4])
+{
+    int64_t at[4][WIDE / 4];
+    for (int k = 0; k < WIDE; k++)
+        at[k % 4][k / 4] = k * distance;
+    for (int k = 0; k < 4; k++)
+        v[k] = quarters(in, at[k]);
+    turn(v);
+}
 #endif
 
 /* The four taps of WIDE pixels of three channels, as planes. What stands behind a run can be read. */
@@ -425,9 +436,23 @@ static void copy_known(const Lane *l, int64_t record, const float *in, int step,
     for (int first = 0; first < n; first += CHUNK) {
         const int count = n - first < CHUNK ? n - first : CHUNK;
         const float *at = in + (int64_t)first * step * S;
-        for (int i = 0; i < count; i++, at += step * S)
+        int i = 0;
+#ifdef __AVX2__
+        /* Four numbers are read of each pixel: of the last one in memory they might not be there. */
+        const int skipped = step < 0 && first == 0 ? WIDE : 0;
+        for (; C == 3 && i < skipped && i < count; i++)
             for (int q = 0; q < C; q++)
-                value[q][i] = at[q];
+                value[q][i] = at[(int64_t)i * step * S + q];
+        for (; C == 3 && i + WIDE <= count && (step < 0 || first + i + WIDE < n); i += WIDE) {
+            fv v[4];
+            planes_along(at + (int64_t)i * step * S, step * S, v);
+            for (int q = 0; q < 3; q++)
+                store_fv(value[q] + i, v[q]);
+        }
+#endif
+        for (; i < count; i++)
+            for (int q = 0; q < C; q++)
+                value[q][i] = at[(int64_t)i * step * S + q];
         if (l->rays)
             for (int i = 0; i < count; i += WIDE) {
                 const fv point[3] = {load_fv(value[0] + i), load_fv(value[1] + i),
