@@ -1,4 +1,4 @@
-"""Compiles the CPU sampler when the package is built or installed from source.
+"""Compiles the code for CPUs when the package is built or installed from source.
 
 Without a compiler on the machine, the build asks for `ziglang`, which brings one from the package
 index. Where nothing compiles, the package is complete all the same: JAX does the work, slower.
@@ -21,10 +21,10 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-FOLDER = Path("multiaug", "sampling", "_native")
+FOLDER = Path("multiaug", "_native")
 LIBRARY = FOLDER / "libmultiaug.so"
 SOURCES = ("warp", "recolour")  # once per instruction set
-ONCE = ("dispatch", "pool")
+ONCE = ("dispatch", "pool", "records")
 FLAGS = [
     *("-O3", "-g0", "-fPIC", "-std=gnu11", "-Wall", "-Wextra", "-Wno-psabi"),
     "-Wno-maybe-uninitialized",  # rows are worked on by eights, whatever stands behind the last
@@ -35,7 +35,7 @@ FLAGS = [
 
 
 class CompileHook(BuildHookInterface):  # type: ignore[type-arg]
-    """Adds the compiled sampler to wheels and editable installations."""
+    """Adds the compiled library to wheels and editable installations."""
 
     def dependencies(self) -> list[str]:
         """What the build needs besides hatchling: a compiler, if the machine has none."""

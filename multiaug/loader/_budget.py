@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 
 from .._machine import core_count
 from ..pipeline import Pipeline
 from ..store import ChunkedSource, Source
-from ._memory import Budget, Needs, divide, warn_of_narrow_window
+from ._memory import Budget, Needs, divide, divide_for_rows, warn_of_narrow_window
 from ._order import Shuffle
 
 # One fills what another leaves of the cores; a third one finds nothing left.
@@ -29,7 +30,7 @@ def budget_of(
     window: int | None,
     shuffle: Shuffle | None,
     rows: bool,
-    copies: int,
+    total: int,
     streams: int,
     local: int,
     prefetch: int,
@@ -47,7 +48,7 @@ def budget_of(
         window: as in `Loader`.
         shuffle: as in `Loader`.
         rows: single records are picked, so no window is held.
-        copies: as in `Loader`.
+        total: records of an epoch of all hosts, each copy counted.
         streams: of all hosts.
         local: those of this host.
         prefetch: as in `Loader`.
@@ -62,19 +63,23 @@ def budget_of(
     chunk = chunked.chunk
     chunks = -(-len(source) // chunk)
     most = -(-chunks // streams)
+    # What each thread holds: the stored bytes of an array's chunk, and a whole one of those whose
+    # chunks are not in the order of memory. Those that read whole chunks decode all entries first.
+    decoder = (9 if rows else 13) * chunk * record // 4 + (1 << 18)
     needs = Needs(
-        chunk=chunk * record,
-        batch=batch_size * record * (1 + prefetch if rows else 1),
+        records=total / chunks,
+        record=record,
+        batch_size=batch_size,
         result=batch_size * _result_bytes(source, chunked, pipeline),
-        decoder=9 * chunk * record // 4 + (1 << 18),
+        decoder=decoder,
         threads=threads,
         prefetch=prefetch,
         augmenters=most_augmenters(pipeline, prefetch, batch_size * record),
     )
     if rows:
-        return divide(memory, needs, window=1, streams=1, most=1, ahead=0)
+        return divide_for_rows(memory, needs)
     sequential = shuffle is None
-    ahead = 2 * max(threads, -(-batch_size // (chunk * copies)))
+    ahead = 2 * max(threads, math.ceil(batch_size / needs.records))
     budget = divide(
         memory, needs, window=1 if sequential else window, streams=local, most=most, ahead=ahead
     )

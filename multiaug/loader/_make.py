@@ -14,11 +14,13 @@ import numpy as np
 from ..pipeline import Pipeline
 from ..store import ChunkedSource
 from ._budget import most_augmenters
+from ._chunks import ChunkReader
 from ._keys import record_keys
+from ._memory import Budget
 from ._order import Epoch
 from ._place import Recycler, local_sharding, to_jax
 from ._prefetch import Prefetcher
-from ._read import ChunkReader, Losses, Plan, RawBatch, RowReader
+from ._read import Losses, Plan, RawBatch, RowReader
 from ._schedule import Schedule
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ class BatchMaker:
         source: what is read.
         pipeline: what is done to it, or None.
         schedule: which records each batch has.
-        slots: chunks that may be held.
+        budget: of memory.
         threads: that read.
         prefetch: as in `Loader`.
         sharding: as in `Loader`.
@@ -48,14 +50,14 @@ class BatchMaker:
         pipeline: Pipeline | None,
         schedule: Schedule,
         *,
-        slots: int,
+        budget: Budget,
         threads: int,
         prefetch: int,
         sharding: Sharding | None,
         check: bool,
     ) -> None:
         self._source, self._pipeline, self._schedule = source, pipeline, schedule
-        self._slots, self._threads, self._prefetch = slots, threads, prefetch
+        self._budget, self._threads, self._prefetch = budget, threads, prefetch
         self._sharding, self._check = sharding, check
         self._reader: ChunkReader | RowReader | None = None
         self._recycler = Recycler(keep=prefetch + 3)
@@ -66,8 +68,7 @@ class BatchMaker:
         self, epoch: Epoch, first: int, losses: Losses
     ) -> Prefetcher[tuple[int, dict[str, Any] | None]]:
         """(step, batch) from a position of the streams on; None is a batch of no records."""
-        history = self._schedule.history(epoch, first)
-        raws = self._open_reader().read(self._schedule.plans(epoch, first), history, losses)
+        raws = self._open_reader().read(self._schedule.plans(epoch, first), losses)
         # Gathering goes on while the pipeline computes; without one there is nothing to wait for.
         depth = 1 if self._prefetch and self._pipeline is not None else 0
         return Prefetcher(
@@ -138,18 +139,21 @@ class BatchMaker:
 
     def _open_reader(self) -> ChunkReader | RowReader:
         if self._reader is None:
-            # Where single records can be read there is no need to hold the window's chunks. The
-            # order is the same, as it depends on their length alone.
+            # Where single records can be read there is no need for begun batches. The order is the
+            # same, as it depends on the length of chunks alone.
             source, size, order = self._source, self._schedule.batch_size, self._schedule.order
             record = sum(s.nbytes for s in source.structure.values())
-            room = self._slots * source.chunk >= 2 * size
+            room = self._budget.batches >= 2
             seeks = getattr(source, "row_access", False) and record >= _LARGE_RECORD
             rows = order.shuffle == "full"
             if rows or (seeks and room and order.shuffle is not None):
                 ahead = self._prefetch if rows else min(1, self._prefetch)
                 self._reader = RowReader(source, size, self._threads, ahead)
             else:
-                self._reader = ChunkReader(source, self._slots, size, self._threads)
+                budget = self._budget
+                self._reader = ChunkReader(
+                    source, size, self._threads, budget.batches, budget.reach
+                )
         return self._reader
 
 

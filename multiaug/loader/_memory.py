@@ -1,33 +1,40 @@
-"""How a given amount of memory is divided: chunks that are mixed, batches, room to decode in."""
+"""How a given amount of memory is divided: batches that are being filled, room to decode in."""
 
 from __future__ import annotations
 
 import math
 import warnings
+from bisect import bisect_right
 from dataclasses import dataclass
 
 from ..errors import ParameterError
 
+_REMEDY = "Raise memory, or lower batch_size or prefetch; or write the data with shorter chunks."
 # Chunks that are being read while the window is in use.
 _AHEAD = 4
+# How far the number of records in a window may be above its mean, in standard deviations.
+_DEVIATIONS = 3
 
 
 @dataclass(frozen=True)
 class Needs:
-    """What a loader holds, in bytes.
+    """What a loader holds.
 
     Args:
-        chunk: all entries of the records that are read together, decoded.
-        batch: a batch as it is read.
-        result: a batch as it is handed out, where a pipeline makes another one of it; else 0.
-        decoder: what each thread that reads holds besides.
+        records: of a chunk, as many as come of it in an epoch.
+        record: bytes of one as it is read.
+        batch_size: records of a batch.
+        result: bytes of a batch as it is handed out, where a pipeline makes another one of what
+            is read; else 0.
+        decoder: bytes that each thread that reads holds.
         threads: how many they are.
         prefetch: batches that are ready before they are asked for.
         augmenters: batches that are augmented at a time.
     """
 
-    chunk: int
-    batch: int
+    records: float
+    record: int
+    batch_size: int
     result: int
     decoder: int
     threads: int
@@ -35,13 +42,23 @@ class Needs:
     augmenters: int
 
     @property
+    def chunk(self) -> int:
+        """Bytes of what comes of a chunk."""
+        return math.ceil(self.records * self.record)
+
+    @property
+    def batch(self) -> int:
+        """Bytes of a batch as it is read."""
+        return self.batch_size * self.record
+
+    @property
     def fixed(self) -> int:
-        """Everything but the chunks: it does not depend on the window."""
+        """Bytes of everything but the batches that are being filled: whatever the window is."""
         # Ready ones, one in the making, one in use, and the one that the caller has just left.
         live = self.prefetch + 3
         if not self.result:
             return live * self.batch + self.threads * self.decoder
-        # One in the making, one that is ready, and a copy where records are left out of one.
+        # One that was just filled, one that is ready, and a copy where records are left out.
         raw = self.augmenters + 3
         return raw * self.batch + live * self.result + self.threads * self.decoder
 
@@ -52,13 +69,35 @@ class Budget:
 
     Args:
         window: chunks that are mixed at a time, of each stream.
-        slots: chunks that are held in all.
+        reach: how many batches after the first one that needs a chunk may need it too.
+        batches: that are being filled at a time.
         total: bytes of everything.
     """
 
     window: int
-    slots: int
+    reach: int
+    batches: int
     total: int
+
+
+def reach(window: int, needs: Needs, *, streams: int, most: int) -> int:
+    """How many batches after the first one that needs a chunk may need it too.
+
+    All records of a chunk are among those of one window. These are a random number where the
+    window is not all there is: each chunk near its ends has only some of its records there. The
+    variance of their number is a third of its mean (of the chunks at a distance of u windows a
+    share of 1 - u, independently; 2 u (1 - u) in all).
+
+    Args:
+        window: chunks.
+        needs: what records and batches are.
+        streams: as many windows are held by this process.
+        most: chunks of a stream.
+    """
+    count = window * needs.records
+    if 1 < window < most:
+        count += _DEVIATIONS * math.sqrt(count / 3)
+    return math.ceil(streams * count / needs.batch_size)
 
 
 def divide(
@@ -74,7 +113,7 @@ def divide(
 
     Args:
         memory: bytes, the contract.
-        needs: what else is held.
+        needs: what is held.
         window: chunks; None takes as many as half of the memory holds.
         streams: as many windows are held by this process.
         most: chunks of a stream; a window need not be wider.
@@ -83,32 +122,49 @@ def divide(
     Raises:
         ParameterError: it is too little for two chunks, or for the given window.
     """
-    ahead = max(_AHEAD, ahead)
     left = memory - needs.fixed
-    fitting = left // needs.chunk
-    if fitting < min(2, streams * most):
+    if left < min(2, streams * most) * needs.chunk or left < needs.batch:
         raise ParameterError(
-            f"`memory` is {memory:,} bytes, but batches and decoders take {needs.fixed:,} and a "
-            f"chunk of all entries {needs.chunk:,}: two chunks must fit. Raise memory, or lower "
-            "batch_size or prefetch; or write the data with shorter chunks."
+            f"`memory` is {memory:,} bytes, but batches and decoders take {needs.fixed:,}, another "
+            f"batch {needs.batch:,} and a chunk of all entries {needs.chunk:,}: two chunks must "
+            f"fit. {_REMEDY}"
         )
+    fitting = left // needs.batch
+
+    def held(window: int) -> int:
+        return 1 + reach(window, needs, streams=streams, most=most)
+
     if window is None:
-        half = memory // 2 // needs.chunk
-        window = max(1, min(half, fitting - 1) // streams - 1)
-        window = min(window, most)
-        if streams * most <= fitting and streams * most * needs.chunk <= memory // 2:
+        widest = min(most, memory // 2 // (streams * needs.chunk))
+        room = fitting - math.ceil(needs.records / needs.batch_size)  # for a chunk to come
+        window = max(1, bisect_right(range(1, widest + 1), room, key=held))
+        if widest == most and held(most) <= fitting:
             window = most
     window = min(window, most)
-    # A window slides over one chunk more than its width, unless it holds all there are.
-    held = streams * (window if window == most else window + 1)
-    if held > fitting:
+    if window > 1 and held(window) > fitting:
         raise ParameterError(
             f"`window` is {window} chunks in each of {streams} streams, which take "
-            f"{held * needs.chunk + needs.fixed:,} bytes with batches and decoders, but memory is "
-            f"{memory:,}. Lower window, or raise memory."
+            f"{held(window) * needs.batch + needs.fixed:,} bytes with batches and decoders, but "
+            f"memory is {memory:,}. Lower window, or raise memory."
         )
-    slots = min(held + ahead, fitting, streams * most)
-    return Budget(window, slots, slots * needs.chunk + needs.fixed)
+    further = math.ceil(max(_AHEAD, ahead) * needs.records / needs.batch_size)
+    batches = min(held(window) + further, fitting, held(most))
+    return Budget(window, held(window) - 1, batches, batches * needs.batch + needs.fixed)
+
+
+def divide_for_rows(memory: int, needs: Needs) -> Budget:
+    """The division where single records are read: there is no window.
+
+    Raises:
+        ParameterError: it is too little.
+    """
+    batches = 1 + needs.prefetch
+    total = needs.fixed + batches * needs.batch
+    if memory < total:
+        raise ParameterError(
+            f"`memory` is {memory:,} bytes, but batches and decoders take {total:,}. {_REMEDY}"
+        )
+    return Budget(1, 0, batches, total)
 
 
 def warn_of_narrow_window(window: int, batch_size: int, most: int, *, stacklevel: int) -> None:

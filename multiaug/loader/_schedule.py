@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from ._order import Epoch, Order
-from ._read import History, Plan
+from ._read import Plan
 
 # Looking up many records of an order at once costs little more than looking up a few.
 _TOGETHER = 1024
@@ -64,22 +63,3 @@ class Schedule:
                 part = slice((step - begin) * share, (step - begin + 1) * share)
                 index = np.concatenate([index[part] for index, _ in taken])
                 yield Plan(step, index, np.concatenate([copy[part] for _, copy in taken]))
-
-    def history(self, epoch: Epoch, first: int) -> History:
-        """How often chunks are asked for; after a resumption some have been, before."""
-        draws, order = epoch.chunk_draws, epoch.order
-
-        def total(chunk: int) -> int:
-            if draws is not None:
-                return int(draws[chunk]) * order.copies
-            start = chunk * order.chunk
-            return (min(start + order.chunk, order.count) - start) * order.copies
-
-        done: Counter[int] = Counter()
-        if first and order.shuffle != "full":
-            # Older chunks are spent: none reaches further than its window.
-            reach = 2 * (order.window + 2) * order.chunk * order.copies
-            for stream in self.streams:
-                index, _ = epoch.stream(stream).take(max(0, first - reach), first)
-                done.update((index // order.chunk).tolist())
-        return History(total, done)

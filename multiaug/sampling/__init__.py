@@ -1,5 +1,6 @@
 """Role-free resampling: channels, modes, validity, borders. All gathers of multiaug live here."""
 
+from .._native import compiled_is_available as compiled_is_available
 from ._batch import Form as Form
 from ._batch import Loop as Loop
 from ._batch import resample as resample
@@ -11,7 +12,6 @@ from ._compiled import compiled as compiled
 from ._dtype import cast as cast
 from ._dtype import constant as constant
 from ._dtype import is_float as is_float
-from ._library import compiled_is_available as compiled_is_available
 from ._loop import Carry as Carry
 from ._loop import first_carry as first_carry
 from ._plan import Band as Band

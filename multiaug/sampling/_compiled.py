@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from .._native import library
 from ..geometry import Map, Projective
 from ..typing import Array, NDArray, SpatialShape
 from ._axis import CLASSIC
 from ._displaced import controls_of, displaced, filled, is_spline, weights_of
 from ._dtype import constant
 from ._lanes import Part, count_of, is_plain, rim_value, settled
-from ._library import library
 from ._plan import Band, Job, Task, pixel_matrix, ratio
 from ._recolour import BoundRecolouring, Recolouring, RecolouringStruct
 

@@ -11,8 +11,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from .._native import library
 from ..typing import Array, NDArray
-from ._library import library
 
 # As in warp.h.
 KINDS = ("line", "own-lines", "spread", "power", "clip", "noise")

@@ -9,7 +9,7 @@ import pytest
 from jax import export
 
 import multiaug as ma
-from multiaug.sampling import compiled_is_available
+from multiaug._native import compiled_is_available
 from multiaug.testing import compilations, make_record
 
 SHAPE = (20, 24)

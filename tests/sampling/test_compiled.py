@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 
 import multiaug as ma
+from multiaug._native import compiled_is_available, library
 from multiaug.pipeline import _blocks, _compiled, _target, _threads
-from multiaug.sampling import compiled_is_available
-from multiaug.sampling._library import library
 from multiaug.testing import make_record
 from multiaug.transforms import Photometric, static, transform
 from tests.sampling.test_formulations import (
@@ -261,7 +260,7 @@ import ctypes, mmap, sys
 import jax, numpy as np
 import multiaug as ma
 from multiaug.pipeline import _compiled, _target
-from multiaug.sampling._library import library
+from multiaug._native import library
 
 library().multiaug_allow(int(sys.argv[1]))
 _target._SMALL = -1  # all results into memory from `empty`

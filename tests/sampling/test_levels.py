@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 import multiaug as ma
-from multiaug.sampling import compiled_is_available
-from multiaug.sampling._library import library
+from multiaug._native import compiled_is_available, library
 from multiaug.testing import make_record
 from tests.sampling.test_compiled import CASES, CLOUD, KINDS, entries_of, is_compiled
 from tests.sampling.test_formulations import RANDOM, picture, spec_of

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import multiaug as ma
+from multiaug._native import compiled_is_available
 from multiaug.pipeline import _compiled
-from multiaug.sampling import compiled_is_available
 from multiaug.testing import make_record
 from tests.sampling.test_formulations import RANDOM, mask, picture, spec_of
 
@@ -80,7 +80,7 @@ import ctypes, os, signal, warnings
 warnings.simplefilter("ignore")
 from pathlib import Path
 from multiaug.sampling._compiled import _Batch, _State
-from multiaug.sampling._library import library
+from multiaug._native import library
 
 held = library()
 

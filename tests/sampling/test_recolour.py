@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import multiaug as ma
+from multiaug._native import compiled_is_available, library
 from multiaug.pipeline import _compiled, _execute
 from multiaug.pipeline._recolouring import _numbers
-from multiaug.sampling import Recolouring, compiled_is_available, recolour, sampled_into
-from multiaug.sampling._library import library
+from multiaug.sampling import Recolouring, recolour, sampled_into
 from multiaug.testing import make_record
 from multiaug.transforms import (
     Clip,
@@ -345,7 +345,7 @@ def test_nothing_is_read_or_written_outside():
 
 _STEPS = """
 from multiaug.sampling import Recolouring, recolour, sampled_into
-from multiaug.sampling._library import library
+from multiaug._native import library
 
 steps = ("own-lines", "spread", "power", "noise", "spread", "clip")
 for before, after in (("uint8",) * 2, ("uint16",) * 2, ("float32",) * 2, ("uint8", "float32"),

@@ -22,7 +22,7 @@ _LEAVES = {"_machine", "_version", "errors", "typing"}
 _GROUND = _LEAVES | {"files"}
 _SPEC = _GROUND | {"spec"}
 _GEOMETRY = _SPEC | {"geometry"}
-_SAMPLING = _GEOMETRY | {"sampling"}
+_SAMPLING = _GEOMETRY | {"_native", "sampling"}
 _ROLES = _SAMPLING | {"roles"}
 _TRANSFORMS = _ROLES | {"statistics", "transforms"}
 _PIPELINE = _TRANSFORMS | {"pipeline"}
@@ -31,6 +31,7 @@ _PASSES = _LOADER | {"passes"}
 _TOP = _PASSES | {""}
 MAY_IMPORT: dict[str, set[str]] = {
     "_machine": {"errors"},
+    "_native": set(),
     "_version": set(),
     "errors": set(),
     "typing": set(),
@@ -39,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "statistics": _GROUND,
     "store": _SPEC,
     "geometry": _SPEC,
-    "sampling": _GEOMETRY,
+    "sampling": _GEOMETRY | {"_native"},
     "roles": _SAMPLING,
     "transforms": _ROLES | {"statistics"},
     "pipeline": _TRANSFORMS,
@@ -55,7 +56,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__main__": {"", "cli"},
 }
 
-WITHOUT_JAX = {"_machine", "_version", "errors", "files", "spec", "store"}
+WITHOUT_JAX = {"_machine", "_native", "_version", "errors", "files", "spec", "store"}
 JAX_FOR_TYPES_ONLY = {"typing"}
 WITH_ZARR = {"statistics", "store"}
 

@@ -1,4 +1,4 @@
-"""The compiled library of the sampler, where there is one."""
+"""The compiled library, where there is one."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import os
 from functools import cache
 from pathlib import Path
 
-_ABI = 9
-_LIBRARY = Path(__file__).parent / "_native" / "libmultiaug.so"
+_ABI = 10
+_LIBRARY = Path(__file__).parent / "libmultiaug.so"
 
 
 @cache
@@ -22,18 +22,20 @@ def library() -> ctypes.CDLL | None:
         return None
     if found.multiaug_abi() != _ABI:
         return None
-    for name in ("multiaug_finish", "multiaug_recolour"):
-        function = getattr(found, name)
-        function.argtypes, function.restype = [ctypes.c_void_p], None
-    found.multiaug_start.argtypes, found.multiaug_start.restype = (
-        [ctypes.c_void_p, ctypes.c_int],
-        None,
-    )
+    pointer, size = ctypes.c_void_p, ctypes.c_int64
+    for name, arguments in {
+        "finish": [pointer],
+        "recolour": [pointer],
+        "scatter": [pointer, size, pointer, pointer, size],
+        "start": [pointer, ctypes.c_int],
+    }.items():
+        function = getattr(found, f"multiaug_{name}")
+        function.argtypes, function.restype = arguments, None
     return found
 
 
 def compiled_is_available() -> bool:
-    """Whether batches on CPUs run in C where they can.
+    """Whether C does on CPUs what it can.
 
     Not where no compiler was found when the package was installed, nor with the environment
     variable ``MULTIAUG_COMPILED=0``.

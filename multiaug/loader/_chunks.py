@@ -1,0 +1,248 @@
+"""Batches of records whose chunks are decoded as a whole, each of them once.
+
+A chunk's records go to batches all over the window. So batches are begun long before they are
+handed out, and a thread that has decoded a chunk copies the records to their places in all of
+them, while the chunk is still in the processor's cache. No decoded chunk is kept.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+from .._native import library
+from ..errors import CorruptChunkError
+from ..store import ChunkedSource, aligned
+from ..typing import NDArray
+from ._read import Losses, Plan, Pools, RawBatch, without
+
+
+class ChunkReader:
+    """Reads whole chunks, and hands their records out to batches.
+
+    Args:
+        source: what to read.
+        batch_size: records of the largest batch.
+        threads: that read.
+        most: batches that are begun at a time.
+        reach: how many batches after the first one that needs a chunk may need it too. A chunk
+            is read when so many have been begun, or as many as may be; for those that are begun
+            later it is read again.
+    """
+
+    def __init__(
+        self, source: ChunkedSource, batch_size: int, threads: int, most: int, reach: int
+    ) -> None:
+        self.source = source
+        self.pools = Pools(source, batch_size)
+        self.most, self._reach = most, reach
+        self._threads = threads
+        self._idle: list[_Room] = []
+
+    def read(self, plans: Iterator[Plan], losses: Losses) -> Iterator[RawBatch]:
+        """Yield batches; chunks of later ones are read meanwhile.
+
+        Args:
+            plans: the batches.
+            losses: keeps count of what cannot be decoded.
+        """
+        run = _Run(self, plans)
+        with ThreadPoolExecutor(self._threads, thread_name_prefix="multiaug-read") as executor:
+            try:
+                while (batch := self._first(run, executor)) is not None:
+                    raw = batch.wait(losses, self.source.chunk)
+                    run.drop()
+                    del batch
+                    yield raw
+                    del raw
+            finally:
+                executor.shutdown(wait=True, cancel_futures=True)
+
+    def _first(self, run: _Run, executor: ThreadPoolExecutor) -> _Batch | None:
+        """The batch that comes next, whose chunks are being read; None after the last one."""
+        while len(run.begun) < self.most and run.begin():
+            pass
+        if not run.begun:
+            return None
+        over = len(run.begun) < self.most  # there are no others
+        run.submit(executor, max(1, len(run.begun) - (0 if over else self._reach)))
+        return run.begun[0]
+
+    def load(self, chunk: int, moves: list[int], targets: _Targets) -> CorruptChunkError | None:
+        """Read one chunk, and copy its records to batches; returns why it cannot be decoded."""
+        length, count = self.source.chunk, len(self.source)
+        try:
+            room = self._idle.pop()
+        except IndexError:
+            room = _Room(self.source)
+        try:
+            self.source.read_range(chunk * length, min((chunk + 1) * length, count), room.rows)
+            targets.fill(room, moves)
+        except CorruptChunkError as error:
+            return error.with_traceback(None)  # which would hold on to the batches
+        finally:
+            self._idle.append(room)
+        return None
+
+
+class _Room:
+    """Memory that a chunk is decoded in.
+
+    Args:
+        source: of the chunk.
+    """
+
+    def __init__(self, source: ChunkedSource) -> None:
+        self.rows = {
+            n: aligned(source.chunk * s.nbytes).view(s.dtype).reshape(source.chunk, *s.shape)
+            for n, s in source.structure.items()
+        }
+        # int64 (entries, 2), for C: where the records of an entry are, and the size of one.
+        self.entries = np.array([[_address(a), a.strides[0]] for a in self.rows.values()], np.int64)
+
+
+class _Targets:
+    """The batches that are being filled, each with a number below ``count``.
+
+    Args:
+        count: of batches.
+        entries: of each of them.
+    """
+
+    def __init__(self, count: int, entries: int) -> None:
+        self.batches: list[_Batch | None] = [None] * count
+        # Where the arrays of a batch are, for C.
+        self._addresses = np.zeros((count, entries), np.int64)
+        self._library = library()
+
+    def add(self, batch: _Batch) -> None:
+        """Its number is one that no other has at this time."""
+        self.batches[batch.number] = batch
+        self._addresses[batch.number] = [_address(array) for array in batch.arrays.values()]
+
+    def fill(self, room: _Room, moves: list[int]) -> None:
+        """Copy records.
+
+        Args:
+            room: with a chunk's records.
+            moves: number of a batch, place in the chunk and in the batch, for each of them.
+        """
+        table = np.array(moves, np.int64)
+        if self._library is not None:
+            self._library.multiaug_scatter(
+                _address(room.entries), len(room.entries), _address(self._addresses),
+                _address(table), len(moves) // 3,
+            )  # fmt: skip
+            return
+        numbers, inside, places = table.reshape(-1, 3).T
+        for number in np.unique(numbers):
+            chosen = numbers == number
+            batch = self.batches[number]
+            assert batch is not None  # it waits for these records
+            for name, array in batch.arrays.items():
+                array[places[chosen]] = room.rows[name][inside[chosen]]
+
+
+@dataclass(eq=False)
+class _Batch:
+    """A batch that is being filled.
+
+    Args:
+        number: among those that are.
+        plan: which records it has.
+        arrays: their places.
+        loads: chunk that they come of -> the reading of it.
+    """
+
+    number: int
+    plan: Plan
+    arrays: dict[str, NDArray]
+    loads: dict[int, Future[CorruptChunkError | None] | None]
+
+    def wait(self, losses: Losses, length: int) -> RawBatch:
+        """The batch when all of it has been read, without what cannot be decoded.
+
+        Args:
+            losses: keeps count of it.
+            length: of chunks.
+        """
+        lost: list[int] = []
+        for chunk, future in self.loads.items():
+            assert future is not None  # all were begun before anybody waits
+            if (error := future.result()) is not None:
+                found = np.flatnonzero(self.plan.index // length == chunk)
+                losses.add(len(found), error)
+                lost += found.tolist()
+        if lost:
+            return without(self.plan, self.arrays, lost)
+        return RawBatch(self.plan, self.arrays)
+
+
+class _Run:
+    """The batches of an epoch that have been begun.
+
+    Args:
+        reader: of their chunks.
+        plans: of all batches.
+    """
+
+    def __init__(self, reader: ChunkReader, plans: Iterator[Plan]) -> None:
+        self._reader, self._plans = reader, plans
+        self.begun: deque[_Batch] = deque()
+        self._count = 0  # of all that were ever begun
+        self._targets = _Targets(reader.most, len(reader.source.structure))
+        self._submitted = 0  # at the front of those begun: they are being read, or have been
+        self._wanted: dict[int, list[int]] = {}  # chunk -> moves that nobody makes yet
+
+    def begin(self) -> bool:
+        """Begin another batch; False when there is none."""
+        plan = next(self._plans, None)
+        if plan is None:
+            return False
+        # As many numbers as there may be batches, in turns: the first of them is handed out first.
+        number = self._count % self._reader.most
+        self._count += 1
+        chunks, inside = np.divmod(plan.index, self._reader.source.chunk)
+        listed = chunks.tolist()
+        for place, (chunk, row) in enumerate(zip(listed, inside.tolist(), strict=True)):
+            moves = self._wanted.get(chunk)
+            if moves is None:
+                self._wanted[chunk] = moves = []
+            moves += (number, row, place)
+        arrays = self._reader.pools.lend(len(listed))
+        batch = _Batch(number, plan, arrays, dict.fromkeys(listed))
+        self._targets.add(batch)
+        self.begun.append(batch)
+        return True
+
+    def submit(self, executor: ThreadPoolExecutor, count: int) -> None:
+        """Have all chunks read that the first batches need, for others as well."""
+        for batch in islice(self.begun, self._submitted, count):
+            for chunk, future in batch.loads.items():
+                if future is None:
+                    self._submit(executor, chunk)
+        self._submitted = max(self._submitted, min(count, len(self.begun)))
+
+    def _submit(self, executor: ThreadPoolExecutor, chunk: int) -> None:
+        moves = self._wanted.pop(chunk)
+        future = executor.submit(self._reader.load, chunk, moves, self._targets)
+        for number in set(moves[::3]):
+            batch = self._targets.batches[number]
+            assert batch is not None
+            batch.loads[chunk] = future
+
+    def drop(self) -> None:
+        """The first batch has been filled."""
+        batch = self.begun.popleft()
+        self._targets.batches[batch.number] = None
+        self._submitted -= 1
+
+
+def _address(array: NDArray) -> int:
+    address: int = array.__array_interface__["data"][0]
+    return address
