@@ -8,7 +8,7 @@ them, while the chunk is still in the processor's cache. No decoded chunk is kep
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -21,6 +21,9 @@ from ..store import ChunkedSource, aligned
 from ..typing import NDArray
 from ._read import Losses, Plan, Pools, RawBatch, without
 
+# Chunk -> how many records come of it.
+Expected = Callable[[int], int]
+
 
 class ChunkReader:
     """Reads whole chunks, and hands their records out to batches.
@@ -30,28 +33,24 @@ class ChunkReader:
         batch_size: records of the largest batch.
         threads: that read.
         most: batches that are begun at a time.
-        reach: how many batches after the first one that needs a chunk may need it too. A chunk
-            is read when so many have been begun, or as many as may be; for those that are begun
-            later it is read again.
     """
 
-    def __init__(
-        self, source: ChunkedSource, batch_size: int, threads: int, most: int, reach: int
-    ) -> None:
+    def __init__(self, source: ChunkedSource, batch_size: int, threads: int, most: int) -> None:
         self.source = source
         self.pools = Pools(source, batch_size)
-        self.most, self._reach = most, reach
+        self.most = most
         self._threads = threads
         self._idle: list[_Room] = []
 
-    def read(self, plans: Iterator[Plan], losses: Losses) -> Iterator[RawBatch]:
+    def read(self, plans: Iterator[Plan], expected: Expected, losses: Losses) -> Iterator[RawBatch]:
         """Yield batches; chunks of later ones are read meanwhile.
 
         Args:
             plans: the batches.
+            expected: how many records of each chunk they have.
             losses: keeps count of what cannot be decoded.
         """
-        run = _Run(self, plans)
+        run = _Run(self, plans, expected)
         with ThreadPoolExecutor(self._threads, thread_name_prefix="multiaug-read") as executor:
             try:
                 while (batch := self._first(run, executor)) is not None:
@@ -65,12 +64,11 @@ class ChunkReader:
 
     def _first(self, run: _Run, executor: ThreadPoolExecutor) -> _Batch | None:
         """The batch that comes next, whose chunks are being read; None after the last one."""
-        while len(run.begun) < self.most and run.begin():
+        while len(run.begun) < self.most and run.begin(executor):
             pass
         if not run.begun:
             return None
-        over = len(run.begun) < self.most  # there are no others
-        run.submit(executor, max(1, len(run.begun) - (0 if over else self._reach)))
+        run.submit(executor, None if len(run.begun) < self.most else 1)
         return run.begun[0]
 
     def load(self, chunk: int, moves: list[int], targets: _Targets) -> CorruptChunkError | None:
@@ -186,20 +184,23 @@ class _Batch:
 class _Run:
     """The batches of an epoch that have been begun.
 
+    A chunk is read as soon as everything that is expected of it is wanted by some of them; at the
+    latest when the first of them needs it. What is wanted of it after that has it read again.
+
     Args:
         reader: of their chunks.
         plans: of all batches.
+        expected: how many records of each chunk they have.
     """
 
-    def __init__(self, reader: ChunkReader, plans: Iterator[Plan]) -> None:
-        self._reader, self._plans = reader, plans
+    def __init__(self, reader: ChunkReader, plans: Iterator[Plan], expected: Expected) -> None:
+        self._reader, self._plans, self._expected = reader, plans, expected
         self.begun: deque[_Batch] = deque()
         self._count = 0  # of all that were ever begun
         self._targets = _Targets(reader.most, len(reader.source.structure))
-        self._submitted = 0  # at the front of those begun: they are being read, or have been
         self._wanted: dict[int, list[int]] = {}  # chunk -> moves that nobody makes yet
 
-    def begin(self) -> bool:
+    def begin(self, executor: ThreadPoolExecutor) -> bool:
         """Begin another batch; False when there is none."""
         plan = next(self._plans, None)
         if plan is None:
@@ -218,29 +219,30 @@ class _Run:
         batch = _Batch(number, plan, arrays, dict.fromkeys(listed))
         self._targets.add(batch)
         self.begun.append(batch)
+        for chunk in batch.loads:
+            if len(self._wanted[chunk]) == 3 * self._expected(chunk):
+                self._submit(executor, chunk)
         return True
 
-    def submit(self, executor: ThreadPoolExecutor, count: int) -> None:
-        """Have all chunks read that the first batches need, for others as well."""
-        for batch in islice(self.begun, self._submitted, count):
+    def submit(self, executor: ThreadPoolExecutor, count: int | None) -> None:
+        """Have all chunks read that the first batches need; None: that any of them needs."""
+        for batch in islice(self.begun, count):
             for chunk, future in batch.loads.items():
                 if future is None:
                     self._submit(executor, chunk)
-        self._submitted = max(self._submitted, min(count, len(self.begun)))
 
     def _submit(self, executor: ThreadPoolExecutor, chunk: int) -> None:
         moves = self._wanted.pop(chunk)
         future = executor.submit(self._reader.load, chunk, moves, self._targets)
         for number in set(moves[::3]):
             batch = self._targets.batches[number]
-            assert batch is not None
+            assert batch is not None  # it is not handed out before it has these records
             batch.loads[chunk] = future
 
     def drop(self) -> None:
         """The first batch has been filled."""
         batch = self.begun.popleft()
         self._targets.batches[batch.number] = None
-        self._submitted -= 1
 
 
 def _address(array: NDArray) -> int:

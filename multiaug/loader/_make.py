@@ -68,7 +68,11 @@ class BatchMaker:
         self, epoch: Epoch, first: int, losses: Losses
     ) -> Prefetcher[tuple[int, dict[str, Any] | None]]:
         """(step, batch) from a position of the streams on; None is a batch of no records."""
-        raws = self._open_reader().read(self._schedule.plans(epoch, first), losses)
+        reader, plans = self._open_reader(), self._schedule.plans(epoch, first)
+        if isinstance(reader, ChunkReader):
+            raws = reader.read(plans, self._schedule.expected(epoch, first), losses)
+        else:
+            raws = reader.read(plans, losses)
         # Gathering goes on while the pipeline computes; without one there is nothing to wait for.
         depth = 1 if self._prefetch and self._pipeline is not None else 0
         return Prefetcher(
@@ -150,10 +154,7 @@ class BatchMaker:
                 ahead = self._prefetch if rows else min(1, self._prefetch)
                 self._reader = RowReader(source, size, self._threads, ahead)
             else:
-                budget = self._budget
-                self._reader = ChunkReader(
-                    source, size, self._threads, budget.batches, budget.reach
-                )
+                self._reader = ChunkReader(source, size, self._threads, self._budget.batches)
         return self._reader
 
 

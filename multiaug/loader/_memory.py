@@ -69,19 +69,17 @@ class Budget:
 
     Args:
         window: chunks that are mixed at a time, of each stream.
-        reach: how many batches after the first one that needs a chunk may need it too.
         batches: that are being filled at a time.
         total: bytes of everything.
     """
 
     window: int
-    reach: int
     batches: int
     total: int
 
 
-def reach(window: int, needs: Needs, *, streams: int, most: int) -> int:
-    """How many batches after the first one that needs a chunk may need it too.
+def held(window: int, needs: Needs, *, streams: int, most: int) -> int:
+    """Batches from the first one that needs a chunk to the last one that does.
 
     All records of a chunk are among those of one window. These are a random number where the
     window is not all there is: each chunk near its ends has only some of its records there. The
@@ -97,7 +95,7 @@ def reach(window: int, needs: Needs, *, streams: int, most: int) -> int:
     count = window * needs.records
     if 1 < window < most:
         count += _DEVIATIONS * math.sqrt(count / 3)
-    return math.ceil(streams * count / needs.batch_size)
+    return 1 + math.ceil(streams * count / needs.batch_size)
 
 
 def divide(
@@ -131,25 +129,25 @@ def divide(
         )
     fitting = left // needs.batch
 
-    def held(window: int) -> int:
-        return 1 + reach(window, needs, streams=streams, most=most)
+    def batches_of(window: int) -> int:
+        return held(window, needs, streams=streams, most=most)
 
     if window is None:
         widest = min(most, memory // 2 // (streams * needs.chunk))
         room = fitting - math.ceil(needs.records / needs.batch_size)  # for a chunk to come
-        window = max(1, bisect_right(range(1, widest + 1), room, key=held))
-        if widest == most and held(most) <= fitting:
+        window = max(1, bisect_right(range(1, widest + 1), room, key=batches_of))
+        if widest == most and batches_of(most) <= fitting:
             window = most
     window = min(window, most)
-    if window > 1 and held(window) > fitting:
+    if window > 1 and batches_of(window) > fitting:
+        total = batches_of(window) * needs.batch + needs.fixed
         raise ParameterError(
-            f"`window` is {window} chunks in each of {streams} streams, which take "
-            f"{held(window) * needs.batch + needs.fixed:,} bytes with batches and decoders, but "
-            f"memory is {memory:,}. Lower window, or raise memory."
+            f"`window` is {window} chunks in each of {streams} streams, which take {total:,} bytes "
+            f"with batches and decoders, but memory is {memory:,}. Lower window, or raise memory."
         )
     further = math.ceil(max(_AHEAD, ahead) * needs.records / needs.batch_size)
-    batches = min(held(window) + further, fitting, held(most))
-    return Budget(window, held(window) - 1, batches, batches * needs.batch + needs.fixed)
+    batches = min(batches_of(window) + further, fitting, batches_of(most))
+    return Budget(window, batches, batches * needs.batch + needs.fixed)
 
 
 def divide_for_rows(memory: int, needs: Needs) -> Budget:
@@ -164,7 +162,7 @@ def divide_for_rows(memory: int, needs: Needs) -> Budget:
         raise ParameterError(
             f"`memory` is {memory:,} bytes, but batches and decoders take {total:,}. {_REMEDY}"
         )
-    return Budget(1, 0, batches, total)
+    return Budget(1, batches, total)
 
 
 def warn_of_narrow_window(window: int, batch_size: int, most: int, *, stacklevel: int) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,3 +64,26 @@ class Schedule:
                 part = slice((step - begin) * share, (step - begin + 1) * share)
                 index = np.concatenate([index[part] for index, _ in taken])
                 yield Plan(step, index, np.concatenate([copy[part] for _, copy in taken]))
+
+    def expected(self, epoch: Epoch, first: int) -> Callable[[int], int]:
+        """Chunk -> how many of its records come from a position on.
+
+        Chunks of several streams, at their ends, have fewer in each.
+        """
+        draws, order = epoch.chunk_draws, epoch.order
+        done: Counter[int] = Counter()
+        if first:
+            # Older chunks are spent: none reaches further than its window.
+            reach = 2 * (order.window + 2) * order.chunk * order.copies
+            for stream in self.streams:
+                index, _ = epoch.stream(stream).take(max(0, first - reach), first)
+                done.update((index // order.chunk).tolist())
+
+        def expected(chunk: int) -> int:
+            if draws is not None:
+                return int(draws[chunk]) * order.copies - done[chunk]
+            start = chunk * order.chunk
+            records = min(start + order.chunk, order.count) - start
+            return records * order.copies - done[chunk]
+
+        return expected
