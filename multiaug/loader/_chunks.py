@@ -8,10 +8,11 @@ them, while the chunk is still in the processor's cache. No decoded chunk is kep
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import InitVar, dataclass
+from functools import partial
 from itertools import islice
+from queue import SimpleQueue
 
 import numpy as np
 
@@ -20,9 +21,12 @@ from ..errors import CorruptChunkError
 from ..store import ChunkedSource, aligned
 from ..typing import NDArray
 from ._read import Losses, Plan, Pools, RawBatch, without
+from ._workers import Workers
 
 # Chunk -> how many records come of it.
 Expected = Callable[[int], int]
+# A chunk that was read, and why it could not be.
+Outcomes = SimpleQueue[tuple[int, BaseException | None]]
 
 
 class ChunkReader:
@@ -50,29 +54,39 @@ class ChunkReader:
             expected: how many records of each chunk they have.
             losses: keeps count of what cannot be decoded.
         """
-        run = _Run(self, plans, expected)
-        with ThreadPoolExecutor(self._threads, thread_name_prefix="multiaug-read") as executor:
-            try:
-                while (batch := self._first(run, executor)) is not None:
-                    raw = batch.wait(losses, self.source.chunk)
-                    run.drop()
-                    del batch
-                    yield raw
-                    del raw
-            finally:
-                executor.shutdown(wait=True, cancel_futures=True)
+        with Workers(self._threads, "multiaug-read") as workers:
+            run = _Run(self, plans, expected, workers)
+            while (batch := self._first(run)) is not None:
+                raw = batch.wait(losses, self.source.chunk)
+                run.drop()
+                del batch
+                yield raw
+                del raw
 
-    def _first(self, run: _Run, executor: ThreadPoolExecutor) -> _Batch | None:
+    def _first(self, run: _Run) -> _Batch | None:
         """The batch that comes next, whose chunks are being read; None after the last one."""
-        while len(run.begun) < self.most and run.begin(executor):
+        while len(run.begun) < self.most and run.begin():
             pass
         if not run.begun:
             return None
-        run.submit(executor, None if len(run.begun) < self.most else 1)
+        run.submit(None if len(run.begun) < self.most else 1)
         return run.begun[0]
 
-    def load(self, chunk: int, moves: list[int], targets: _Targets) -> CorruptChunkError | None:
-        """Read one chunk, and copy its records to batches; returns why it cannot be decoded."""
+    def load(
+        self, chunk: int, moves: list[int], targets: _Targets, outcomes: Sequence[Outcomes]
+    ) -> None:
+        """Read one chunk, copy its records to batches, and tell them."""
+        failure: BaseException | None = None
+        try:
+            self._load(chunk, moves, targets)
+        except CorruptChunkError as error:
+            failure = error.with_traceback(None)  # which would hold on to the batches
+        except BaseException as error:  # whatever it is, somebody waits for it
+            failure = error
+        for outcome in outcomes:
+            outcome.put((chunk, failure))
+
+    def _load(self, chunk: int, moves: list[int], targets: _Targets) -> None:
         length, count = self.source.chunk, len(self.source)
         try:
             room = self._idle.pop()
@@ -81,11 +95,8 @@ class ChunkReader:
         try:
             self.source.read_range(chunk * length, min((chunk + 1) * length, count), room.rows)
             targets.fill(room, moves)
-        except CorruptChunkError as error:
-            return error.with_traceback(None)  # which would hold on to the batches
         finally:
             self._idle.append(room)
-        return None
 
 
 class _Room:
@@ -154,13 +165,18 @@ class _Batch:
         number: among those that are.
         plan: which records it has.
         arrays: their places.
-        loads: chunk that they come of -> the reading of it.
+        chunks: that they come of.
     """
 
     number: int
     plan: Plan
     arrays: dict[str, NDArray]
-    loads: dict[int, Future[CorruptChunkError | None] | None]
+    chunks: InitVar[Iterable[int]]
+
+    def __post_init__(self, chunks: Iterable[int]) -> None:
+        self.missing = dict.fromkeys(chunks)  # those that nobody reads yet
+        self.outcomes: Outcomes = SimpleQueue()
+        self._reads = len(self.missing)
 
     def wait(self, losses: Losses, length: int) -> RawBatch:
         """The batch when all of it has been read, without what cannot be decoded.
@@ -170,12 +186,15 @@ class _Batch:
             length: of chunks.
         """
         lost: list[int] = []
-        for chunk, future in self.loads.items():
-            assert future is not None  # all were begun before anybody waits
-            if (error := future.result()) is not None:
-                found = np.flatnonzero(self.plan.index // length == chunk)
-                losses.add(len(found), error)
-                lost += found.tolist()
+        for _ in range(self._reads):
+            chunk, error = self.outcomes.get()
+            if error is None:
+                continue
+            if not isinstance(error, CorruptChunkError):
+                raise error
+            found = np.flatnonzero(self.plan.index // length == chunk)
+            losses.add(len(found), error)
+            lost += found.tolist()
         if lost:
             return without(self.plan, self.arrays, lost)
         return RawBatch(self.plan, self.arrays)
@@ -191,16 +210,20 @@ class _Run:
         reader: of their chunks.
         plans: of all batches.
         expected: how many records of each chunk they have.
+        workers: that read.
     """
 
-    def __init__(self, reader: ChunkReader, plans: Iterator[Plan], expected: Expected) -> None:
+    def __init__(
+        self, reader: ChunkReader, plans: Iterator[Plan], expected: Expected, workers: Workers
+    ) -> None:
         self._reader, self._plans, self._expected = reader, plans, expected
+        self._workers = workers
         self.begun: deque[_Batch] = deque()
         self._count = 0  # of all that were ever begun
         self._targets = _Targets(reader.most, len(reader.source.structure))
         self._wanted: dict[int, list[int]] = {}  # chunk -> moves that nobody makes yet
 
-    def begin(self, executor: ThreadPoolExecutor) -> bool:
+    def begin(self) -> bool:
         """Begin another batch; False when there is none."""
         plan = next(self._plans, None)
         if plan is None:
@@ -216,28 +239,29 @@ class _Run:
                 self._wanted[chunk] = moves = []
             moves += (number, row, place)
         arrays = self._reader.pools.lend(len(listed))
-        batch = _Batch(number, plan, arrays, dict.fromkeys(listed))
+        batch = _Batch(number, plan, arrays, listed)
         self._targets.add(batch)
         self.begun.append(batch)
-        for chunk in batch.loads:
+        for chunk in list(batch.missing):
             if len(self._wanted[chunk]) == 3 * self._expected(chunk):
-                self._submit(executor, chunk)
+                self._submit(chunk)
         return True
 
-    def submit(self, executor: ThreadPoolExecutor, count: int | None) -> None:
+    def submit(self, count: int | None) -> None:
         """Have all chunks read that the first batches need; None: that any of them needs."""
         for batch in islice(self.begun, count):
-            for chunk, future in batch.loads.items():
-                if future is None:
-                    self._submit(executor, chunk)
+            for chunk in list(batch.missing):
+                self._submit(chunk)
 
-    def _submit(self, executor: ThreadPoolExecutor, chunk: int) -> None:
+    def _submit(self, chunk: int) -> None:
         moves = self._wanted.pop(chunk)
-        future = executor.submit(self._reader.load, chunk, moves, self._targets)
+        outcomes = []
         for number in set(moves[::3]):
             batch = self._targets.batches[number]
             assert batch is not None  # it is not handed out before it has these records
-            batch.loads[chunk] = future
+            del batch.missing[chunk]
+            outcomes.append(batch.outcomes)
+        self._workers.put(partial(self._reader.load, chunk, moves, self._targets, outcomes))
 
     def drop(self) -> None:
         """The first batch has been filled."""

@@ -15,8 +15,9 @@ from ._source import Block, Structure
 
 ReadRange = Callable[[int, int, Mapping[str, NDArray]], None]
 
-# Small blocks are read together, up to this size: starting threads costs as much as a megabyte.
-_GROUP_BYTES = 8 * 2**20
+# Small blocks are read together, up to this size: telling threads costs as much as a megabyte.
+_GROUP_BYTES = 16 * 2**20
+_DEPTH = 2  # groups that are being read
 # Memory that a source keeps between scans; more goes back to the system.
 _KEPT_BYTES = 128 * 2**20
 
@@ -47,12 +48,10 @@ def scan_in_threads(
     groups = list(_grouped(spans, _GROUP_BYTES // max(1, record)))
     longest = max(group[-1][2] - group[0][1] for group in groups)
     rows = -(-longest // chunk) * chunk  # room for the last chunk's unused rows
-    # Threads that find work waiting need not be woken; large groups keep them busy by themselves.
-    depth = 4 if rows * record <= _GROUP_BYTES else 2
     own = pools.get(rows) or {
-        n: BufferPool(rows * s.nbytes, depth + 1) for n, s in structure.items()
+        n: BufferPool(rows * s.nbytes, _DEPTH + 1) for n, s in structure.items()
     }
-    if (depth + 1) * rows * record <= _KEPT_BYTES:
+    if (_DEPTH + 1) * rows * record <= _KEPT_BYTES:
         pools.clear()
         pools[rows] = own
     threads = core_count()
@@ -72,7 +71,7 @@ def scan_in_threads(
         todo = iter(groups)
         try:
             while True:
-                while len(waiting) < depth and (following := next(todo, None)) is not None:
+                while len(waiting) < _DEPTH and (following := next(todo, None)) is not None:
                     waiting.append(start(executor, following))
                 if not waiting:
                     return
