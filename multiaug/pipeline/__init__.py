@@ -4,4 +4,5 @@ from ._params import RecordParams as RecordParams
 from ._pipeline import Pipeline as Pipeline
 from ._rows import Rows as Rows
 from ._tuning import enable_compilation_cache as enable_compilation_cache
+from ._tuning import keep_freed_memory as keep_freed_memory
 from ._tuning import tune_malloc as tune_malloc

@@ -5,6 +5,9 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import jax
@@ -13,6 +16,7 @@ from jax.experimental.compilation_cache import compilation_cache
 # From glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 _NEVER = 2**31 - 1
+_MMAP_MAX = 65536
 
 
 def tune_malloc() -> bool:
@@ -29,13 +33,57 @@ def tune_malloc() -> bool:
     References:
         mallopt(3).
     """
-    if not sys.platform.startswith("linux"):
-        return False
-    try:
-        mallopt = ctypes.CDLL("libc.so.6").mallopt
-    except (AttributeError, OSError):  # another C library, such as musl
+    mallopt = _glibc("mallopt")
+    if mallopt is None:
         return False
     return bool(mallopt(_M_MMAP_MAX, 0)) and bool(mallopt(_M_TRIM_THRESHOLD, _NEVER))
+
+
+_KEEPING = threading.Lock()
+_keepers = 0
+
+
+@contextmanager
+def keep_freed_memory() -> Iterator[None]:
+    """As after `tune_malloc`, while the block runs; then memory goes back to the system.
+
+    Only where the environment has set ``MALLOC_TRIM_THRESHOLD_``, as Dask does for its workers: it
+    has every block of 128 kB and more come from the system, page by page, each time that it is
+    needed, and that setting can be put back. Several threads may be in such blocks at a time.
+
+    References:
+        mallopt(3), malloc_trim(3).
+    """
+    global _keepers
+    mallopt, trim = _glibc("mallopt"), _glibc("malloc_trim")
+    before = os.environ.get("MALLOC_TRIM_THRESHOLD_", "")
+    if mallopt is None or trim is None or not before.isdigit():
+        yield
+        return
+    with _KEEPING:
+        _keepers += 1
+        mallopt(_M_MMAP_MAX, 0)
+        mallopt(_M_TRIM_THRESHOLD, _NEVER)
+    try:
+        yield
+    finally:
+        with _KEEPING:
+            _keepers -= 1
+            if not _keepers:
+                mallopt(_M_MMAP_MAX, int(os.environ.get("MALLOC_MMAP_MAX_", _MMAP_MAX)))
+                mallopt(_M_TRIM_THRESHOLD, min(int(before), _NEVER))
+                trim(0)
+
+
+def _glibc(name: str) -> Callable[..., int] | None:
+    """A function of the C library; None where that is another one."""
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        found: Callable[..., int] = getattr(ctypes.CDLL("libc.so.6"), name)
+    except (AttributeError, OSError):  # such as musl
+        return None
+    return found
 
 
 def enable_compilation_cache(path: str | os.PathLike[str]) -> None:

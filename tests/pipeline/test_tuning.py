@@ -79,3 +79,34 @@ print(loose, faults(), tuned)
 def test_it_is_a_no_op_elsewhere(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
     assert ma.tune_malloc() is False
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc")
+@pytest.mark.parametrize("set_before", [True, False])
+def test_freed_memory_is_kept_for_a_while(fresh_python, monkeypatch, set_before):
+    """In nested blocks, too; and nothing is changed where it could not be put back."""
+    if set_before:
+        monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "65536")
+    else:
+        monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
+    code = """
+import resource
+import numpy as np
+from multiaug.pipeline import keep_freed_memory
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(5):
+        np.ones(16_000_000, np.float32)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+before = faults()
+with keep_freed_memory():
+    with keep_freed_memory():
+        faults()
+    inside = faults()
+print(before, inside, faults())
+"""
+    before, inside, after = map(int, fresh_python(code).split())
+    # Huge pages need few faults: only the ratio says something.
+    assert before > 100
+    assert (inside < before / 10) == set_before
+    assert after > before / 2
