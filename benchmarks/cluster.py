@@ -89,7 +89,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--records", type=int, default=8192, help="of the export")
     parser.add_argument("--copies", type=int, default=6, help="more work: 60 s at least are wanted")
-    parser.add_argument("--rows", type=int, default=262_144, help="of the fit; likewise")
+    parser.add_argument("--rows", type=int, default=655_360, help="of the fit; likewise")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--jobs", nargs="*", default=["export", "fit"])
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
