@@ -5,7 +5,7 @@
  * depend on the value alone are run on the 256 levels, and pixels look them up.
  */
 #include "warp.h"
-#include "wide.h"
+#include "functions.h"
 
 enum { MOST_PERIOD_OF_LEVELS = 16, FEWEST_BY_LEVELS = 4096 };
 
@@ -39,34 +39,34 @@ static void on_a_line(const Step *s, int n, float *v)
     if (s->tiles) {
         const float *a = s->tiles, *b = a + PIECE, *c = b + PIECE;
         for (int i = 0; i < n; i += WIDE)
-            put(v + i, (get(v + i) - get(a + i)) * get(b + i) + get(c + i));
+            store_fv(v + i, (load_fv(v + i) - load_fv(a + i)) * load_fv(b + i) + load_fv(c + i));
         return;
     }
     for (int i = 0; i < n; i += WIDE)
-        put(v + i, (get(v + i) - s->a) * s->b + s->c);
+        store_fv(v + i, (load_fv(v + i) - s->a) * s->b + s->c);
 }
 
 static void to_a_power(const Step *s, int n, float *v)
 {
     /* Divided, as JAX does: black and white are whole numbers then. */
     for (int i = 0; i < n; i += WIDE)
-        put(v + i, (get(v + i) - s->b) / s->c);
+        store_fv(v + i, (load_fv(v + i) - s->b) / s->c);
     signed_powers(s->a, n, v);
     for (int i = 0; i < n; i += WIDE)
-        put(v + i, s->b + s->c * get(v + i));
+        store_fv(v + i, s->b + s->c * load_fv(v + i));
 }
 
-INLINE fw clipped(fw v, float lo, float hi)
+INLINE fv clipped(fv v, float lo, float hi)
 {
-    v = pick(below(all_of(lo), v), v, all_of(lo));
-    return pick(below(v, all_of(hi)), v, all_of(hi));
+    v = where(less(all_of(lo), v), v, all_of(lo));
+    return where(less(v, all_of(hi)), v, all_of(hi));
 }
 
 static void into_a_range(const Step *s, int n, float *v)
 {
     for (int i = 0; i < n; i += WIDE) {
-        const fw x = get(v + i);
-        put(v + i, pick(alike(x, x), clipped(x, s->a, s->b), x));
+        const fv x = load_fv(v + i);
+        store_fv(v + i, where(same(x, x), clipped(x, s->a, s->b), x));
     }
 }
 
@@ -155,10 +155,10 @@ static void look_up(const Chain *c, const uint8_t *in, int n, float *v)
                 v[i + k] = table[in[i + k] + k * LEVELS];
 }
 
-INLINE mw valid(const Recolouring *r, fw v)
+INLINE answers valid(const Recolouring *r, fv v)
 {
-    const fw mark = r->marks == MARK_NAN ? v : all_of(r->invalid);
-    return r->marks == MARK_NAN ? alike(v, v) : neither(alike(v, mark));
+    const fv mark = r->marks == MARK_NAN ? v : all_of(r->invalid);
+    return r->marks == MARK_NAN ? same(v, v) : unlike(v, mark);
 }
 
 /* Values that `run` may begin with, and what they were before the table. */
@@ -190,7 +190,7 @@ static void hand_over(const Chain *c, char *record, int64_t first, int n, float 
     if (type != F32) {
         const float top = type == U8 ? 255 : 65535;
         for (int i = 0; i < n; i += WIDE)
-            put(v + i, clipped(get(v + i), 0, top));
+            store_fv(v + i, clipped(load_fv(v + i), 0, top));
         for (int i = 0; i < n; i += 8)
             if (type == U8)
                 put8_u8((uint8_t *)raw + i, wide_f32(v + i));
@@ -218,19 +218,19 @@ static float mean_of(const Chain *c)
             count += n;
         } else {
             for (int i = 0; i < n; i += WIDE) {
-                const mw there = valid(c->r, get(given + i));
-                put(v + i, pick(there, get(v + i), (fw){0}));
-                put(given + i, pick(there, all_of(1), (fw){0}));
+                const answers there = valid(c->r, load_fv(given + i));
+                store_fv(v + i, where(there, load_fv(v + i), (fv){0}));
+                store_fv(given + i, where(there, all_of(1), (fv){0}));
             }
             for (int i = 0; i < n; i++)
                 count += given[i] != 0;
         }
         for (int i = n; i < ((n + 15) & ~15); i++)
             v[i] = 0;
-        fw sums[16 / WIDE] = {{0}};
+        fv sums[16 / WIDE] = {{0}};
         for (int i = 0; i < n; i += 16)
             for (int k = 0; k < 16 / WIDE; k++)
-                sums[k] += get(v + i + k * WIDE);
+                sums[k] += load_fv(v + i + k * WIDE);
         memcpy(lanes, sums, sizeof lanes);
         for (int k = 0; k < 16; k++)
             total += lanes[k];
@@ -421,8 +421,8 @@ static void run_over_pixels(const Chain *c, char *out)
         run(c->steps, c->n, first, n, v);
         if (c->r->marks != MARK_NOTHING)
             for (int i = 0; i < n; i += WIDE) {
-                const fw was = get(given + i);
-                put(v + i, pick(valid(c->r, was), get(v + i), was));
+                const fv was = load_fv(given + i);
+                store_fv(v + i, where(valid(c->r, was), load_fv(v + i), was));
             }
         hand_over(c, out, first, n, v);
     }

@@ -16,7 +16,6 @@
 
 typedef float f4 __attribute__((vector_size(16)));
 typedef float f8 __attribute__((vector_size(32)));
-typedef int32_t i8 __attribute__((vector_size(32)));
 
 INLINE float least(float a, float b) { return a < b ? a : b; }
 INLINE float most(float a, float b) { return a > b ? a : b; }
@@ -26,18 +25,6 @@ INLINE f4 half_f32(const float *p) { f4 v; memcpy(&v, p, sizeof v); return v; }
 INLINE void put8_f32(float *p, f8 v) { memcpy(p, &v, sizeof v); }
 INLINE void put4_f32(float *p, f4 v) { memcpy(p, &v, sizeof v); }
 INLINE float one_f32(float v) { return v; }
-INLINE int all8(i8 mask)
-{
-#ifdef __AVX2__
-    return _mm256_movemask_epi8((__m256i)mask) == -1;
-#else
-    int32_t all = -1;
-    for (int k = 0; k < 8; k++)
-        all &= mask[k];
-    return all;
-#endif
-}
-INLINE f8 where8(i8 mask, f8 a, f8 b) { return (f8)(((i8)a & mask) | ((i8)b & ~mask)); }
 
 /* ---- element types --------------------------------------------------------------------- */
 

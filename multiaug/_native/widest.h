@@ -55,6 +55,7 @@ INLINE iv steps(void)
 INLINE answers less(fv a, fv b) { return COMPARED(a, b, _CMP_LT_OQ); }
 INLINE answers at_most(fv a, fv b) { return COMPARED(a, b, _CMP_LE_OQ); }
 INLINE answers same(fv a, fv b) { return COMPARED(a, b, _CMP_EQ_OQ); }
+INLINE answers unlike(fv a, fv b) { return COMPARED(a, b, _CMP_NEQ_UQ); }
 INLINE answers both_numbers(fv a, fv b) { return COMPARED(a, b, _CMP_ORD_Q); }
 INLINE answers less_iv(iv a, iv b) { return _mm512_cmplt_epi32_mask((__m512i)a, (__m512i)b); }
 INLINE answers at_most_uv(uv a, uv b) { return _mm512_cmple_epu32_mask((__m512i)a, (__m512i)b); }
@@ -84,6 +85,7 @@ INLINE fv least_of(fv a, fv b) { return (fv)_mm512_min_ps((__m512)a, (__m512)b);
 INLINE answers less(fv a, fv b) { return a < b; }
 INLINE answers at_most(fv a, fv b) { return a <= b; }
 INLINE answers same(fv a, fv b) { return a == b; }
+INLINE answers unlike(fv a, fv b) { return a != b; }
 INLINE answers both_numbers(fv a, fv b) { return (a == a) & (b == b); }
 INLINE answers less_iv(iv a, iv b) { return a < b; }
 /* Of b below 2^31; by signed comparisons, which all machines have. */
@@ -116,6 +118,8 @@ INLINE fv floor_of(fv v)
 INLINE fv most_of(fv a, fv b) { return where(a > b, a, b); }
 INLINE fv least_of(fv a, fv b) { return where(a < b, a, b); }
 #endif
+
+INLINE int every(answers m) { return bits_of(m) == (1u << WIDE) - 1; }
 
 #ifdef __AVX2__
 /* ---- what a vector consists of: quarters of a zmm or halves of a ymm register ---------------- */
