@@ -191,6 +191,7 @@ class ShardedWriter:
             StoreError: a block is missing, or the destination has appeared meanwhile.
         """
         entries = self._log()
+        self._remove_remains()
         group = self._complete_group(self.partial, FileObjects(self.partial), entries)
         self._marker(self._digests(entries), complete=True).write(group)
         try:
@@ -206,6 +207,12 @@ class ShardedWriter:
         except OSError as error:
             raise self._failed(error) from error
         return self.dest
+
+    def _remove_remains(self) -> None:
+        """What zarr was writing when its process was killed, beside the object's own name."""
+        for path in self.partial.rglob("*.partial"):
+            if path.is_file():
+                path.unlink(missing_ok=True)
 
     def _digests(self, entries: Mapping[int, Mapping[str, Any]]) -> dict[str, str]:
         """Array name -> digest of the digests of its blocks, from the log."""

@@ -231,6 +231,16 @@ class TestGoingOn:
         assert sorted(written)[:2] == [0, 2]
         assert files(begun) == files(exported)
 
+    def test_what_zarr_was_writing_is_removed(self, begun, exported):
+        """It writes beside an object's name first, also its metadata."""
+        unfinished = begun.with_name("a.zarr.partial")
+        shard = unfinished / "image" / "c" / "2" / "0" / "0"
+        shard.mkdir(parents=True, exist_ok=True)
+        for folder, name in ((shard, "0"), (unfinished, "zarr")):
+            (folder / f"{name}.3e585d15a9ea432a903417d516b63c75.partial").write_bytes(b"some")
+        run(begun)
+        assert files(begun) == files(exported)
+
     def test_a_line_that_was_cut(self, begun, exported, monkeypatch):
         log = begun.with_name("a.zarr.partial") / ".multiaug-log"
         log.write_text(log.read_text()[:-9])
