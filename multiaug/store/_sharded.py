@@ -209,8 +209,9 @@ class ShardedWriter:
         return self.dest
 
     def _remove_remains(self) -> None:
-        """What zarr was writing when its process was killed, beside the object's own name."""
-        for path in self.partial.rglob("*.partial"):
+        """What was being written, beside its own name, when a process was killed."""
+        by_zarr, by_us = self.partial.rglob("*.partial"), self.partial.glob(f"{_LOG}.tmp-*")
+        for path in [*by_zarr, *by_us]:
             if path.is_file():
                 path.unlink(missing_ok=True)
 

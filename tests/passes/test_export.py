@@ -231,13 +231,14 @@ class TestGoingOn:
         assert sorted(written)[:2] == [0, 2]
         assert files(begun) == files(exported)
 
-    def test_what_zarr_was_writing_is_removed(self, begun, exported):
-        """It writes beside an object's name first, also its metadata."""
+    def test_what_was_being_written_is_removed(self, begun, exported):
+        """Everything is written beside its name first: chunks, metadata and the log."""
         unfinished = begun.with_name("a.zarr.partial")
         shard = unfinished / "image" / "c" / "2" / "0" / "0"
         shard.mkdir(parents=True, exist_ok=True)
         for folder, name in ((shard, "0"), (unfinished, "zarr")):
             (folder / f"{name}.3e585d15a9ea432a903417d516b63c75.partial").write_bytes(b"some")
+        (unfinished / ".multiaug-log.tmp-3e585d15a9ea432a903417d516b63c75").write_bytes(b"some")
         run(begun)
         assert files(begun) == files(exported)
 
