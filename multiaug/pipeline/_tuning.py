@@ -36,9 +36,11 @@ def tune_malloc() -> bool:
     mallopt = _glibc("mallopt")
     if mallopt is None:
         return False
+    _TUNED.set()
     return bool(mallopt(_M_MMAP_MAX, 0)) and bool(mallopt(_M_TRIM_THRESHOLD, _NEVER))
 
 
+_TUNED = threading.Event()  # for good
 _KEEPING = threading.Lock()
 _keepers = 0
 
@@ -49,7 +51,8 @@ def keep_freed_memory() -> Iterator[None]:
 
     Only where the environment has set ``MALLOC_TRIM_THRESHOLD_``, as Dask does for its workers: it
     has every block of 128 kB and more come from the system, page by page, each time that it is
-    needed, and that setting can be put back. Several threads may be in such blocks at a time.
+    needed, and that setting can be put back. Elsewhere, and after `tune_malloc`, nothing is done.
+    Several threads may be in such blocks at a time.
 
     References:
         mallopt(3), malloc_trim(3).
@@ -57,7 +60,7 @@ def keep_freed_memory() -> Iterator[None]:
     global _keepers
     mallopt, trim = _glibc("mallopt"), _glibc("malloc_trim")
     before = os.environ.get("MALLOC_TRIM_THRESHOLD_", "")
-    if mallopt is None or trim is None or not before.isdigit():
+    if mallopt is None or trim is None or _TUNED.is_set() or not before.isdigit():
         yield
         return
     with _KEEPING:

@@ -52,23 +52,28 @@ print("clean")
     assert fresh_python(code).strip() == "clean"
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc")
-def test_large_blocks_stay_with_the_process(fresh_python):
-    code = """
+FAULTS = """
 import resource
 import numpy as np
 import multiaug as ma
+from multiaug.pipeline import keep_freed_memory
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(5):
         np.ones(16_000_000, np.float32)
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc")
+def test_large_blocks_stay_with_the_process(fresh_python):
+    code = """
 loose = faults()
 tuned = ma.tune_malloc()
 faults()
 print(loose, faults(), tuned)
 """
-    loose, kept, tuned = fresh_python(code).split()
+    loose, kept, tuned = fresh_python(FAULTS + code).split()
     if tuned == "False":
         pytest.skip("this C library has no mallopt")
     # Huge pages need few faults: only the ratio says something.
@@ -90,14 +95,6 @@ def test_freed_memory_is_kept_for_a_while(fresh_python, monkeypatch, set_before)
     else:
         monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
     code = """
-import resource
-import numpy as np
-from multiaug.pipeline import keep_freed_memory
-def faults():
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(5):
-        np.ones(16_000_000, np.float32)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 before = faults()
 with keep_freed_memory():
     with keep_freed_memory():
@@ -105,8 +102,21 @@ with keep_freed_memory():
     inside = faults()
 print(before, inside, faults())
 """
-    before, inside, after = map(int, fresh_python(code).split())
+    before, inside, after = map(int, fresh_python(FAULTS + code).split())
     # Huge pages need few faults: only the ratio says something.
     assert before > 100
     assert (inside < before / 10) == set_before
     assert after > before / 2
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc")
+def test_what_is_tuned_for_good_stays_so(fresh_python):
+    code = """
+loose = faults()
+ma.tune_malloc()
+with keep_freed_memory():
+    faults()
+print(loose, faults())
+"""
+    loose, kept = map(int, fresh_python(FAULTS + code, MALLOC_TRIM_THRESHOLD_="65536").split())
+    assert kept < loose / 10
