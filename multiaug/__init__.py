@@ -8,6 +8,7 @@ from .errors import CorruptChunkError as CorruptChunkError
 from .errors import MissingChunkError as MissingChunkError
 from .errors import Mistake as Mistake
 from .errors import MultiaugError as MultiaugError
+from .errors import MultiaugWarning as MultiaugWarning
 from .errors import NotFittedError as NotFittedError
 from .errors import ParameterError as ParameterError
 from .errors import RecordError as RecordError

@@ -1,9 +1,15 @@
-"""The errors that multiaug raises: one root, one child per kind of mistake."""
+"""The errors that multiaug raises, one child per kind of mistake, and its warnings."""
 
 from __future__ import annotations
 
+import os
+import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+_PACKAGE = f"{Path(__file__).parent}{os.sep}"
 
 
 class MultiaugError(ValueError):
@@ -66,3 +72,22 @@ class MissingChunkError(StoreError):
 
 class CorruptChunkError(StoreError):
     """A chunk is there but cannot be decoded, or its checksum is wrong."""
+
+
+class MultiaugWarning(UserWarning):
+    """Something was guessed, left out or cannot be known; the text says what to do about it."""
+
+
+def warn(message: str, category: type[Warning] = MultiaugWarning) -> None:
+    """Warn at the line of the caller's own code, whatever path the call took through multiaug.
+
+    Python shows a warning once for each line and text, so a loop is told once.
+    """
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and _is_ours(frame.f_code.co_filename):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
+
+
+def _is_ours(file: str) -> bool:
+    return file.startswith(_PACKAGE)

@@ -21,7 +21,8 @@ Modules = dict[str, tuple[Path, "list[Import]"]]
 _LEAVES = {"_machine", "_version", "errors", "typing"}
 _GROUND = _LEAVES | {"files"}
 _SPEC = _GROUND | {"spec"}
-_GEOMETRY = _SPEC | {"geometry"}
+_CHECKS = _SPEC | {"checks"}
+_GEOMETRY = _CHECKS | {"geometry"}
 _SAMPLING = _GEOMETRY | {"_native", "sampling"}
 _ROLES = _SAMPLING | {"roles"}
 _TRANSFORMS = _ROLES | {"statistics", "transforms"}
@@ -38,7 +39,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "files": _LEAVES,
     "spec": _GROUND,
     "statistics": _GROUND,
-    "store": _SPEC,
+    "checks": _SPEC,
+    "store": _CHECKS,
     "geometry": _SPEC,
     "sampling": _GEOMETRY | {"_native"},
     "roles": _SAMPLING,
@@ -56,7 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__main__": {"", "cli"},
 }
 
-WITHOUT_JAX = {"_machine", "_native", "_version", "errors", "files", "spec", "store"}
+WITHOUT_JAX = {"_machine", "_native", "_version", "checks", "errors", "files", "spec", "store"}
 JAX_FOR_TYPES_ONLY = {"typing"}
 WITH_ZARR = {"statistics", "store"}
 
