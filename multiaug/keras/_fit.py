@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._arguments import NUMBERS, check_argument
 from ..errors import ParameterError
 from ..files import sha256_of
 from ..passes import fit
@@ -67,7 +68,9 @@ def source_of(generator: ImageDataGenerator, x: Any, what: str) -> Source:
         return open_source(x, generator.spec)
     if isinstance(x, Source):
         return x
+    check_argument("fit.x", x, NUMBERS)
     array = np.asanyarray(x)
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if array.ndim != 4:
         raise ParameterError(f"{what} should have rank 4. Got array with shape: {array.shape}")
     if array.dtype.name not in ("uint8", "uint16", "int16", "int32", "float16", "float32"):

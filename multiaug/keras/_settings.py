@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .._arguments import NUMBERS, Kind, check_argument
 from ..errors import ParameterError
 from ..transforms import Range
 from ..typing import NDArray
@@ -53,7 +54,7 @@ def method_of(order: Any) -> str:
     Raises:
         InterpolationError: another order than 0, 1 and 3.
     """
-    if order not in METHODS:
+    if not isinstance(order, int | np.integer) or order not in METHODS:
         raise InterpolationError(
             f"`interpolation_order` must be 0 (nearest), 1 (linear) or 3 (spline), got {order!r}: "
             "spline order not supported."
@@ -71,7 +72,7 @@ def data_format_of(data_format: str | None) -> str:
         keras = sys.modules.get("keras")
         config = getattr(keras, "config", None)
         return str(config.image_data_format()) if config is not None else "channels_last"
-    if data_format not in FORMATS:
+    if not isinstance(data_format, str) or data_format not in FORMATS:
         raise ParameterError(
             '`data_format` should be `"channels_last"` (channel after row and column) or '
             '`"channels_first"` (channel before row and column). '
@@ -129,7 +130,12 @@ def shift_of(value: Any, name: str) -> Shift:
     Raises:
         ParameterError: neither a number nor a list of them.
     """
-    if not isinstance(value, np.ndarray | list | tuple) and not value:
+    kind = Kind(
+        "a number or a list of numbers",
+        lambda value: value is None or (NUMBERS.accepts(value) and np.ndim(value) < 2),
+    )
+    check_argument(name, value, kind)
+    if value is None or (np.ndim(value) == 0 and not value):
         return "none", (), False
     single = np.ndim(value) == 0
     numbers: NDArray = np.atleast_1d(np.asarray(value))

@@ -8,15 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._arguments import PATH, TEXT, TEXTS, Kind, checked, optional
 from ..errors import ParameterError
 from ..typing import NDArray
 from ._files import BatchFromFilesMixin
+from ._kinds import FILES, SWITCH
 from .utils import validate_filename
 
 if TYPE_CHECKING:
     from .image_data_generator import ImageDataGenerator
 
 _WITHOUT_CLASSES = ("input", "multi_output", "raw", None)
+
+
+def _is_frame(value: Any) -> bool:
+    return hasattr(value, "iloc") and hasattr(value, "columns")
+
+
+def _are_columns(value: Any) -> bool:
+    return isinstance(value, str) or (TEXTS.accepts(value) and len(value) > 0)
 
 
 class DataFrameIterator(BatchFromFilesMixin):
@@ -57,6 +67,15 @@ class DataFrameIterator(BatchFromFilesMixin):
 
     allowed_class_modes = ("binary", "categorical", "input", "multi_output", "raw", "sparse", None)
 
+    @checked(
+        dataframe=Kind("a pandas DataFrame", _is_frame),
+        directory=optional(PATH),
+        x_col=TEXT,
+        y_col=optional(Kind("the name of a column, or a list of names", _are_columns)),
+        weight_col=optional(TEXT),
+        validate_filenames=SWITCH,
+        **FILES,
+    )
     def __init__(
         self,
         dataframe: Any,
@@ -100,6 +119,18 @@ class DataFrameIterator(BatchFromFilesMixin):
         self.directory = os.fspath(directory) if directory else ""
         self.class_mode = class_mode
         self.dtype = np.dtype("float32" if dtype is None else dtype).name
+        listed = [y_col] if isinstance(y_col, str) else list(y_col or ())
+        if class_mode is not None and class_mode != "input" and not listed:
+            raise ParameterError(
+                f'`y_col` must name a column for class_mode="{class_mode}", got None. Use '
+                "class_mode=None where there are no labels."
+            )
+        for column in (x_col, *(listed if class_mode is not None else ()), weight_col):
+            if column is not None and column not in frame.columns:
+                raise ParameterError(
+                    f"The data frame has no column {column!r}; it has {list(frame.columns)}. Name "
+                    "the columns with x_col, y_col and weight_col."
+                )
         self._check(frame, x_col, y_col, weight_col, classes)
         if validate_filenames:
             frame = self._valid(frame, x_col)

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._arguments import PATH, checked
 from ..errors import ParameterError
 from ..typing import NDArray
 from ._files import BatchFromFilesMixin, files_of
+from ._kinds import FILES
 
 if TYPE_CHECKING:
     from .image_data_generator import ImageDataGenerator
@@ -57,6 +59,7 @@ class DirectoryIterator(BatchFromFilesMixin):
 
     allowed_class_modes = ("categorical", "binary", "sparse", "input", None)
 
+    @checked(directory=PATH, **FILES)
     def __init__(
         self,
         directory: str | os.PathLike[str],
@@ -92,7 +95,7 @@ class DirectoryIterator(BatchFromFilesMixin):
             interpolation,
             keep_aspect_ratio,
         )
-        if class_mode not in self.allowed_class_modes:
+        if not isinstance(class_mode, str | None) or class_mode not in self.allowed_class_modes:
             raise ParameterError(
                 f"Invalid class_mode: {class_mode}; expected one of: {self.allowed_class_modes}"
             )

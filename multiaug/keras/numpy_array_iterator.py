@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._arguments import NUMBERS, check_argument, checked, optional
 from ..errors import ParameterError
 from ..pipeline import Rows
 from ..store import Source
 from ..typing import NDArray
 from ._batches import PictureIterator
 from ._engine import Engine, classic_spec
+from ._kinds import ARRAY, ITERATION, SWITCH
 from ._saving import Saver
 from ._settings import data_format_of
 
@@ -59,6 +61,9 @@ class NumpyArrayIterator(PictureIterator):
         StoreError: ``save_to_dir`` cannot be written to.
     """
 
+    @checked(
+        y=optional(ARRAY), sample_weight=optional(ARRAY), ignore_class_split=SWITCH, **ITERATION
+    )
     def __init__(
         self,
         x: Any,
@@ -184,6 +189,8 @@ def _inputs(x: Any) -> tuple[Any, list[NDArray]]:
         raise ParameterError(
             f"`x` must be an array or (pictures, further inputs), got {len(x)} parts."
         )
+    for part in (x[0], *(x[1] if isinstance(x[1], list) else [x[1]])):
+        check_argument("flow.x", part, ARRAY)
     misc = [np.asarray(a) for a in (x[1] if isinstance(x[1], list) else [x[1]])]
     for array in misc:
         if len(array) != len(x[0]):
@@ -195,6 +202,7 @@ def _inputs(x: Any) -> tuple[Any, list[NDArray]]:
 
 
 def _pictures(x: Any) -> NDArray:
+    check_argument("flow.x", x, NUMBERS)
     array: NDArray = np.asanyarray(x)
     if array.ndim != 4:
         raise ParameterError(
@@ -205,6 +213,8 @@ def _pictures(x: Any) -> NDArray:
 
 
 def _check_lengths(x: Any, y: Any, sample_weight: Any, targets: Any) -> None:
+    if not isinstance(x, Source):
+        check_argument("flow.x", x, ARRAY)
     length = len(x)
     if y is not None and len(y) != length:
         raise ParameterError(

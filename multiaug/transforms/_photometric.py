@@ -61,6 +61,7 @@ class Brightness(Clipping):
         amount: range of a, as a fraction of the value range; a number v means (-v, v).
         clip: clip floats to the value range.
         entries: entries to touch; None for all with intensity channels.
+        p: the probability that a pipeline runs it.
 
     Raises:
         ParameterError: the range is not finite or lo > hi.
@@ -69,6 +70,7 @@ class Brightness(Clipping):
     amount: Any = static(0.2)
     clip: bool = static(False)
     entries: Any = static()
+    p: float = static(1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         settle(
@@ -98,6 +100,7 @@ class Contrast(Clipping):
         amount: range of a, above -1; a number v means (-v, v).
         clip: clip floats to the value range.
         entries: entries to touch; None for all with intensity channels.
+        p: the probability that a pipeline runs it.
 
     Raises:
         ParameterError: the range is not finite, lo > hi, or reaches below -0.99.
@@ -106,6 +109,7 @@ class Contrast(Clipping):
     amount: Any = static(0.2)
     clip: bool = static(False)
     entries: Any = static()
+    p: float = static(1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         settle(
@@ -135,6 +139,7 @@ class Gamma(Clipping):
         exponent: (lo, hi) > 0; a number v means (1/v, v).
         clip: clip floats to the value range.
         entries: entries to touch; None for all with intensity channels.
+        p: the probability that a pipeline runs it.
 
     Raises:
         ParameterError: not finite, not positive, or lo > hi.
@@ -143,6 +148,7 @@ class Gamma(Clipping):
     exponent: Any = static(1.25)
     clip: bool = static(False)
     entries: Any = static()
+    p: float = static(1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         settle(
@@ -171,6 +177,7 @@ class ChannelShift(Clipping):
         clip: clip floats to the value range.
         entries: entries to touch; None for all with intensity channels. Their channel counts
             must be declared.
+        p: the probability that a pipeline runs it.
 
     Raises:
         ParameterError: the range is not finite or lo > hi; a channel count is not declared.
@@ -179,6 +186,7 @@ class ChannelShift(Clipping):
     amount: Any = static(0.1)
     clip: bool = static(False)
     entries: Any = static()
+    p: float = static(1.0, kw_only=True)
     by_channel = True
 
     def __post_init__(self) -> None:
@@ -226,6 +234,7 @@ class Normalize(Photometric):
         mean: one number, or one per channel of each group it touches.
         std: the same, positive.
         entries: entries to touch; None for all with intensity channels.
+        p: the probability that a pipeline runs it.
 
     Raises:
         ParameterError: not finite, or a std that is not positive.
@@ -234,6 +243,7 @@ class Normalize(Photometric):
     mean: Any = static(0.0)
     std: Any = static(1.0)
     entries: Any = static()
+    p: float = static(1.0, kw_only=True)
     by_channel = True
     keeps_dtype = False
 

@@ -43,6 +43,7 @@ class Standardize(Photometric):
         epsilon: added to the std, in rescaled units.
         rescale: r, a number that values are multiplied by first, such as 1 / 255.
         entries: entries to touch; None for all that were fitted.
+        p: the probability that a pipeline runs it.
 
     Raises:
         NotFittedError: no moments of an entry.
@@ -55,6 +56,7 @@ class Standardize(Photometric):
     epsilon: float = static(1e-6)
     rescale: float = static(1.0)
     entries: Any = static()
+    p: float = static(1.0, kw_only=True)
     arrays: Any = derived()
     by_channel = True
     keeps_dtype = False
