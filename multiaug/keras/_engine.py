@@ -265,7 +265,7 @@ def whitening_of(
     """ZCA as the classic has it; it said nothing of directions that it amplifies a lot."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        return Whiten(  # type: ignore[call-arg]
+        return Whiten(
             statistics,
             epsilon=epsilon,
             eps_mode=eps_mode,

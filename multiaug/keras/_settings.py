@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .._arguments import NUMBERS, Kind, check_argument
-from ..errors import ParameterError
+from ..errors import ParameterError, warn
 from ..transforms import Range
 from ..typing import NDArray
 from ._moves import Shift
@@ -59,7 +58,7 @@ def method_of(order: Any) -> str:
             f"`interpolation_order` must be 0 (nearest), 1 (linear) or 3 (spline), got {order!r}: "
             "spline order not supported."
         )
-    return METHODS[order]
+    return METHODS[int(order)]
 
 
 def data_format_of(data_format: str | None) -> str:
@@ -177,4 +176,4 @@ def implied(
 
 
 def _warn(what: str) -> None:
-    warnings.warn(f"This ImageDataGenerator specifies {what}", stacklevel=5)
+    warn(f"This ImageDataGenerator specifies {what}", UserWarning)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .._arguments import PATH, TEXT, TEXTS, Kind, checked, optional
-from ..errors import ParameterError
+from ..errors import ParameterError, warn
 from ..typing import NDArray
 from ._files import BatchFromFilesMixin
 from ._kinds import FILES, SWITCH
@@ -195,7 +194,7 @@ class DataFrameIterator(BatchFromFilesMixin):
                 "or tuple."
             )
         if classes and mode in _WITHOUT_CLASSES:
-            warnings.warn(f'`classes` will be ignored given the class_mode="{mode}"', stacklevel=4)
+            warn(f'`classes` will be ignored given the class_mode="{mode}"', UserWarning)
         if weight_col and not np.issubdtype(_dtype(frame[weight_col]), np.number):
             raise TypeError(f"Column weight_col={weight_col} must be numeric.")
 
@@ -208,10 +207,10 @@ class DataFrameIterator(BatchFromFilesMixin):
             bool,
         )
         if not valid.all():
-            warnings.warn(
+            warn(
                 f'Found {(~valid).sum()} invalid image filename(s) in x_col="{x_col}". These '
                 "filename(s) will be ignored.",
-                stacklevel=4,
+                UserWarning,
             )
         return frame[valid]
 

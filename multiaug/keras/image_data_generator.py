@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .._arguments import NUMBERS, RECORD, checked, whole
-from ..errors import ParameterError
+from ..errors import ParameterError, warn
 from ..spec import DataSpec
 from ..statistics import Statistics
 from ..transforms import Whiten
@@ -436,4 +435,4 @@ _DEPRECATED = {
 
 
 def _deprecated(text: str) -> None:
-    warnings.warn(text, DeprecationWarning, stacklevel=3)
+    warn(text, DeprecationWarning)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 import os
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .._arguments import NUMBERS, PATH, Kind, checked, optional
-from ..errors import ParameterError
+from ..errors import ParameterError, warn
 from ..typing import NDArray
 from ._kinds import DTYPE, SIZE, SWITCH
 
@@ -137,9 +136,7 @@ def save_img(
     """
     img = array_to_img(x, data_format=data_format, scale=scale)
     if img.mode == "RGBA" and file_format in ("jpg", "jpeg"):
-        warnings.warn(
-            "The JPG format does not support RGBA images, converting to RGB.", stacklevel=2
-        )
+        warn("The JPG format does not support RGBA images, converting to RGB.", UserWarning)
         img = img.convert("RGB")
     img.save(path, format=file_format, **kwargs)
 
@@ -175,7 +172,7 @@ def load_img(
         OSError: no file, or no picture.
     """
     if grayscale is True:
-        warnings.warn('grayscale is deprecated. Please use color_mode = "grayscale"', stacklevel=2)
+        warn('grayscale is deprecated. Please use color_mode = "grayscale"', UserWarning)
         color_mode = "grayscale"
     image = _pillow()
     held = (

@@ -159,7 +159,6 @@ class Loader:
             local=streams // self.shard[1],
             prefetch=self._prefetch,
             threads=self._threads,
-            stacklevel=3,
         )
         self._order = Order(
             len(source),

@@ -79,8 +79,8 @@ def hash_split(
         raise ParameterError(
             f"`hash_split.fractions` must be positive and sum to 1, got {list(fractions)}."
         )
-    whole = isinstance(records, int | np.integer)
-    counter = np.arange(records) if whole else _identities(records)
+    counted = isinstance(records, int | np.integer)
+    counter = np.arange(int(records)) if counted else _identities(records)  # type: ignore[arg-type]
     unit = uniform(hashed(derive(seed, _SPLIT), counter))
     part = np.searchsorted(np.cumsum(shares)[:-1], unit, side="right")
     parts = tuple(np.flatnonzero(part == number) for number in range(len(shares)))

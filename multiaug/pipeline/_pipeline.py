@@ -60,7 +60,7 @@ class Pipeline:
         ['image', 'mask']
     """
 
-    transforms: tuple[Transform, ...]
+    transforms: Sequence[Transform]
     spec: DataSpec = field(metadata={"static": True})
 
     def __post_init__(self) -> None:

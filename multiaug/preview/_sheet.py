@@ -26,8 +26,7 @@ GROUP_GAP = 28
 
 
 def _are_rows(value: Any) -> bool:
-    sequences = list | tuple
-    return isinstance(value, sequences) and all(isinstance(row, sequences) for row in value)
+    return isinstance(value, list | tuple) and all(isinstance(row, list | tuple) for row in value)
 
 
 def _are_groups(value: Any) -> bool:

@@ -29,7 +29,7 @@ def _are_entries(value: Any) -> bool:
     return all(isinstance(entry, EntrySpec) for entry in entries)
 
 
-@dataclass(frozen=True, eq=False, init=False)
+@dataclass(frozen=True, eq=False, init=False, repr=False)
 class DataSpec:
     """Names the entries of a record and says what the values of each mean.
 
@@ -122,6 +122,12 @@ class DataSpec:
             if any(group.role == "intensity" for group in entry.groups):
                 return entry.name
         return pictures[0].name if pictures else None
+
+    def __repr__(self) -> str:
+        """Python that makes it, with ``from multiaug import *``."""
+        from ._text import as_python  # which reads the shipped ones, and so imports this
+
+        return as_python(self)
 
     def __hash__(self) -> int:
         return self._hash

@@ -77,7 +77,7 @@ class Rotate(Geometric):
     """
 
     degrees: Any = required()
-    p: float = static(1.0, kw_only=True)
+    p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         settle(self, degrees=symmetric(self.degrees, "Rotate.degrees"))
@@ -108,10 +108,10 @@ class Translate(Geometric):
         ParameterError: both or ill-formed ranges, or not finite.
     """
 
-    fraction: Any = static()
-    px: Any = static()
-    whole: bool = static(False)
-    p: float = static(1.0, kw_only=True)
+    fraction: Any = static(default=None)
+    px: Any = static(default=None)
+    whole: bool = static(default=False)
+    p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         if self.fraction is not None and self.px is not None:
@@ -170,9 +170,9 @@ class Scale(Geometric):
     """
 
     factor: Any = required()
-    per_axis: bool = static(False)
-    antialias: bool = static(False)
-    p: float = static(1.0, kw_only=True)
+    per_axis: bool = static(default=False)
+    antialias: bool = static(default=False)
+    p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         limits = logarithmic(self.factor, "Scale.factor", low=MIN_SCALE, high=MAX_SCALE)
@@ -213,7 +213,7 @@ class Shear(Geometric):
     """
 
     degrees: Any = required()
-    p: float = static(1.0, kw_only=True)
+    p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         value = self.degrees
@@ -252,8 +252,8 @@ class Flip(Geometric):
         ParameterError: another axis, or p outside [0, 1].
     """
 
-    axis: str = static("x")
-    p: float = static(0.5)
+    axis: str = static(default="x")
+    p: float = static(default=0.5)
     mirrors = True
 
     def __post_init__(self) -> None:
@@ -298,7 +298,7 @@ class Affine(Geometric):
     """
 
     matrix: ArrayLike
-    p: float = static(1.0, kw_only=True)
+    p: float = static(default=1.0, kw_only=True)
     mirrors = True
 
     def __post_init__(self) -> None:

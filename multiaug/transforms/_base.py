@@ -89,7 +89,7 @@ class Transform(ABC):
     @property
     def chance(self) -> float:
         """The probability that a pipeline runs it: the keyword ``p``, where it has that."""
-        return self.p if _has_chance(self) else 1.0  # type: ignore[attr-defined, no-any-return]
+        return self.p if _has_chance(self) else 1.0  # type: ignore[attr-defined]
 
     def __repr__(self) -> str:
         """The call that makes it, without what is left at its default."""
@@ -252,14 +252,19 @@ class Container(Transform):
 
 
 def static(default: Any = None, **kwargs: Any) -> Any:
-    """A dataclass field that is part of the structure, not an array."""
+    """A dataclass field that is part of the structure, not an array.
+
+    Args:
+        default: of the field; by keyword, for type checkers to see that there is one.
+        kwargs: of `dataclasses.field`.
+    """
     return field(default=default, metadata={"static": True}, **kwargs)
 
 
-def derived(*, static: bool = False) -> Any:
+def derived(*, default: Any = None, static: bool = False) -> Any:
     """A field that is made from the others and no part of the settings; arrays, unless static."""
     metadata = {"derived": True, "static": static}
-    return field(default=None, repr=False, compare=False, metadata=metadata)
+    return field(default=default, repr=False, compare=False, metadata=metadata)
 
 
 def required() -> Any:
@@ -289,10 +294,8 @@ def transform(cls: type[T]) -> type[T]:
 
     Fields annotated with bool, int, float, str or tuple are static, part of what is compiled, as
     those made with `static` are; all others hold arrays, or transforms. A keyword-only field
-    ``p: float = static(1.0, kw_only=True)`` is the probability that a pipeline runs the transform.
-
-    Raises:
-        ParameterError: another transform has the same name.
+    ``p: float = static(default=1.0, kw_only=True)`` is the probability that a pipeline runs the
+    transform.
     """
     for name, annotation in vars(cls).get("__annotations__", {}).items():
         value = vars(cls).get(name, MISSING)

@@ -114,7 +114,7 @@ class Maybe(_Holder):
     """
 
     transforms: Any
-    p: float = static(0.5)
+    p: float = static(default=0.5)
 
     def __post_init__(self) -> None:
         settle(
@@ -151,8 +151,8 @@ class OneOf(_Holder):
     """
 
     transforms: Any
-    weights: Any = static()
-    p: float = static(1.0, kw_only=True)
+    weights: Any = static(default=None)
+    p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         children = _children(self.transforms, "OneOf")
@@ -214,8 +214,8 @@ class SomeOf(_Holder):
     """
 
     transforms: Any
-    k: Any = static(1)
-    p: float = static(1.0, kw_only=True)
+    k: Any = static(default=1)
+    p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         children = _children(self.transforms, "SomeOf")
@@ -258,7 +258,7 @@ class Shuffle(_Holder):
     """
 
     transforms: Any
-    p: float = static(1.0, kw_only=True)
+    p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         settle(self, transforms=_children(self.transforms, "Shuffle"))

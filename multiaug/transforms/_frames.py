@@ -54,11 +54,11 @@ class Crop(Geometric):
             picture is known) a window that does not fit without ``pad``.
     """
 
-    size: Any = static()
-    position: str = static("random")
-    box: Any = static()
-    pad: bool = static(False)
-    p: float = static(1.0, kw_only=True)
+    size: Any = static(default=None)
+    position: str = static(default="random")
+    box: Any = static(default=None)
+    pad: bool = static(default=False)
+    p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         if (self.size is None) == (self.box is None):
@@ -143,7 +143,7 @@ class Pad(Geometric):
     """
 
     pixels: Any = required()
-    p: float = static(1.0, kw_only=True)
+    p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         given = self.pixels
@@ -189,8 +189,8 @@ class Resize(Geometric):
     """
 
     size: Any = required()
-    antialias: bool = static(True)
-    p: float = static(1.0, kw_only=True)
+    antialias: bool = static(default=True)
+    p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         settle(
@@ -240,10 +240,10 @@ class RandomResizedCrop(Geometric):
     """
 
     size: Any = required()
-    scale: Any = static((0.08, 1.0))
-    ratio: Any = static((3 / 4, 4 / 3))
-    antialias: bool = static(False)
-    p: float = static(1.0, kw_only=True)
+    scale: Any = static(default=(0.08, 1.0))
+    ratio: Any = static(default=(3 / 4, 4 / 3))
+    antialias: bool = static(default=False)
+    p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         settle(

@@ -32,10 +32,10 @@ class GaussianNoise(Clipping):
         ParameterError: the range is negative, not finite, or lo > hi.
     """
 
-    std: Any = static(0.05)
-    clip: bool = static(False)
-    entries: Any = static()
-    p: float = static(1.0, kw_only=True)
+    std: Any = static(default=0.05)
+    clip: bool = static(default=False)
+    entries: Any = static(default=None)
+    p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         given = self.std

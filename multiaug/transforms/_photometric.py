@@ -67,10 +67,10 @@ class Brightness(Clipping):
         ParameterError: the range is not finite or lo > hi.
     """
 
-    amount: Any = static(0.2)
-    clip: bool = static(False)
-    entries: Any = static()
-    p: float = static(1.0, kw_only=True)
+    amount: Any = static(default=0.2)
+    clip: bool = static(default=False)
+    entries: Any = static(default=None)
+    p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         settle(
@@ -106,10 +106,10 @@ class Contrast(Clipping):
         ParameterError: the range is not finite, lo > hi, or reaches below -0.99.
     """
 
-    amount: Any = static(0.2)
-    clip: bool = static(False)
-    entries: Any = static()
-    p: float = static(1.0, kw_only=True)
+    amount: Any = static(default=0.2)
+    clip: bool = static(default=False)
+    entries: Any = static(default=None)
+    p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         settle(
@@ -145,10 +145,10 @@ class Gamma(Clipping):
         ParameterError: not finite, not positive, or lo > hi.
     """
 
-    exponent: Any = static(1.25)
-    clip: bool = static(False)
-    entries: Any = static()
-    p: float = static(1.0, kw_only=True)
+    exponent: Any = static(default=1.25)
+    clip: bool = static(default=False)
+    entries: Any = static(default=None)
+    p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         settle(
@@ -183,10 +183,10 @@ class ChannelShift(Clipping):
         ParameterError: the range is not finite or lo > hi; a channel count is not declared.
     """
 
-    amount: Any = static(0.1)
-    clip: bool = static(False)
-    entries: Any = static()
-    p: float = static(1.0, kw_only=True)
+    amount: Any = static(default=0.1)
+    clip: bool = static(default=False)
+    entries: Any = static(default=None)
+    p: float = static(default=1.0, kw_only=True)
     by_channel = True
 
     def __post_init__(self) -> None:
@@ -240,10 +240,10 @@ class Normalize(Photometric):
         ParameterError: not finite, or a std that is not positive.
     """
 
-    mean: Any = static(0.0)
-    std: Any = static(1.0)
-    entries: Any = static()
-    p: float = static(1.0, kw_only=True)
+    mean: Any = static(default=0.0)
+    std: Any = static(default=1.0)
+    entries: Any = static(default=None)
+    p: float = static(default=1.0, kw_only=True)
     by_channel = True
     keeps_dtype = False
 

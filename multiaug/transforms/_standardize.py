@@ -51,13 +51,13 @@ class Standardize(Photometric):
     """
 
     statistics: Statistics = required()
-    centre: str = static("channel")
-    scale: bool = static(True)
-    epsilon: float = static(1e-6)
-    rescale: float = static(1.0)
-    entries: Any = static()
-    p: float = static(1.0, kw_only=True)
-    arrays: Any = derived()
+    centre: str = static(default="channel")
+    scale: bool = static(default=True)
+    epsilon: float = static(default=1e-6)
+    rescale: float = static(default=1.0)
+    entries: Any = static(default=None)
+    p: float = static(default=1.0, kw_only=True)
+    arrays: Any = derived(default=None)
     by_channel = True
     keeps_dtype = False
 

@@ -40,8 +40,8 @@ class Rot90(Geometric):
         ParameterError: no turns, or not whole numbers.
     """
 
-    turns: Any = static((0, 1, 2, 3))
-    p: float = static(1.0, kw_only=True)
+    turns: Any = static(default=(0, 1, 2, 3))
+    p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         given = plain(self.turns)
@@ -88,7 +88,7 @@ class Transpose(Geometric):
         ParameterError: p outside [0, 1].
     """
 
-    p: float = static(0.5)
+    p: float = static(default=0.5)
     mirrors = True
 
     def __post_init__(self) -> None:
@@ -133,7 +133,7 @@ class D4(Geometric):
         p: the probability that a pipeline runs it.
     """
 
-    p: float = static(1.0, kw_only=True)
+    p: float = static(default=1.0, kw_only=True)
     mirrors = True
 
     def check(self, frame: Frame) -> None:

@@ -51,9 +51,9 @@ class Perspective(Geometric):
             at the centre.
     """
 
-    scale: float | None = static()
+    scale: float | None = static(default=None)
     matrix: ArrayLike | None = None
-    p: float = static(1.0, kw_only=True)
+    p: float = static(default=1.0, kw_only=True)
     projective = True
 
     def __post_init__(self) -> None:
@@ -138,9 +138,9 @@ class Elastic(Geometric):
         Transactions on Medical Imaging 18(8), 1999.
     """
 
-    amount: float = static(0.03)
-    grid: Any = static((5, 5))
-    p: float = static(1.0, kw_only=True)
+    amount: float = static(default=0.03)
+    grid: Any = static(default=(5, 5))
+    p: float = static(default=1.0, kw_only=True)
     dense = True
 
     def __post_init__(self) -> None:
