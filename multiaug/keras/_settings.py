@@ -80,6 +80,31 @@ def data_format_of(data_format: str | None) -> str:
     return data_format
 
 
+def warn_of_layout(shape: tuple[int, ...], data_format: str, owner: str) -> None:
+    """Say that images look as if they were in the other layout than the one they are read in.
+
+    The classic warns of every number of channels but 1, 3 and 4; here any number is welcome, and
+    only images that make sense in the other layout alone are worth a word.
+
+    Args:
+        shape: (N, ...) of the images.
+        data_format: the layout that they are read in.
+        owner: who reads them.
+    """
+    last = data_format == "channels_last"
+    channels, other = (shape[3], shape[1]) if last else (shape[1], shape[3])
+    usual = (1, 3, 4)
+    if channels not in usual and other in usual and channels > 4:
+        named = ("channels_last", "channels_first")
+        warn(
+            f'{owner} is set to use the data format convention "{data_format}" (channels on axis '
+            f"{3 if last else 1}), and was passed images of shape {shape}: {channels} channels. "
+            f'They look like "{named[last]}": pass data_format="{named[last]}" to '
+            "ImageDataGenerator if they are.",
+            UserWarning,
+        )
+
+
 def zoom_of(zoom_range: Any) -> list[float]:
     """[lo, hi]; a number z is [1 - z, 1 + z].
 

@@ -13,7 +13,7 @@ import numpy as np
 from .._arguments import NUMBERS, check_argument, checked, shown, whole
 from ..errors import ParameterError
 from ..typing import NDArray
-from ._engine import apply_parameters
+from ._engine import apply_parameters, picture_spec
 from ._kinds import AXES, AXIS, FILL, IMAGE, NUMBER, PAIR, SWITCH
 from ._settings import border_of, method_of
 
@@ -173,7 +173,7 @@ def apply_brightness_shift(x: NDArray, brightness: float, scale: bool = True) ->
     return _apply(x, {"brightness": brightness}, -1)
 
 
-@checked(x=IMAGE, scale=SWITCH)
+@checked(scale=SWITCH)
 def random_brightness(x: NDArray, brightness_range: Any, scale: bool = True) -> NDArray:
     """`apply_brightness_shift` with a factor from a range.
 
@@ -186,7 +186,7 @@ def random_brightness(x: NDArray, brightness_range: Any, scale: bool = True) -> 
             f"Received: {shown(brightness_range)}"
         )
     factor = np.random.uniform(brightness_range[0], brightness_range[1])  # noqa: NPY002
-    return apply_brightness_shift(x, factor, scale)
+    return apply_brightness_shift(x, factor)
 
 
 def transform_matrix_offset_center(matrix: NDArray, x: float, y: float) -> NDArray:
@@ -264,11 +264,11 @@ def apply_affine_transform(
             f"{axes} and shape {array.shape}."
         )
     border, method = border_of(fill_mode), method_of(order)
-    done = apply_parameters(array.transpose(axes), given, border, method, float(cval))
+    done = apply_parameters(array.transpose(axes), given, picture_spec(border, method, float(cval)))
     return np.ascontiguousarray(done.transpose(np.argsort([axis % 3 for axis in axes])))
 
 
 def _apply(x: NDArray, given: dict[str, float], channel_axis: int) -> NDArray:
     held = np.moveaxis(np.asarray(x), channel_axis, -1)
-    done = apply_parameters(held, given, "edge", "linear", 0.0)
+    done = apply_parameters(held, given, picture_spec("edge", "linear", 0.0))
     return np.ascontiguousarray(np.moveaxis(done, -1, channel_axis))

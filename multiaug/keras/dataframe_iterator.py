@@ -118,13 +118,15 @@ class DataFrameIterator(BatchFromFilesMixin):
         self.directory = os.fspath(directory) if directory else ""
         self.class_mode = class_mode
         self.dtype = np.dtype("float32" if dtype is None else dtype).name
-        listed = [y_col] if isinstance(y_col, str) else list(y_col or ())
-        if class_mode is not None and class_mode != "input" and not listed:
-            raise ParameterError(
-                f'`y_col` must name a column for class_mode="{class_mode}", got None. Use '
-                "class_mode=None where there are no labels."
-            )
-        for column in (x_col, *(listed if class_mode is not None else ()), weight_col):
+        listed: list[str] = []
+        if class_mode not in (None, "input"):
+            listed = [y_col] if isinstance(y_col, str) else list(y_col or ())
+            if not listed:
+                raise ParameterError(
+                    f'`y_col` must name a column for class_mode="{class_mode}", got None. Use '
+                    "class_mode=None where there are no labels."
+                )
+        for column in (x_col, *listed, weight_col):
             if column is not None and column not in frame.columns:
                 raise ParameterError(
                     f"The data frame has no column {column!r}; it has {list(frame.columns)}. Name "
@@ -256,4 +258,5 @@ def _filtered(frame: Any, y_col: str, classes: Any) -> tuple[Any, list[str]]:
     frame = frame.copy()
     keep = np.array([label is not None for label in kept], bool)
     frame[y_col] = np.fromiter(kept, object, len(kept))
-    return frame[keep], sorted(set(classes) if classes else found)
+    # Given classes are numbered in the order given, as Keras 3 has it; found ones are sorted.
+    return frame[keep], list(dict.fromkeys(classes)) if classes else sorted(found)

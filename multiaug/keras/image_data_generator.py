@@ -15,7 +15,7 @@ from ..statistics import Statistics
 from ..transforms import Whiten
 from ..typing import NDArray
 from ._draws import draw_parameters
-from ._engine import Engine, apply_parameters, classic_spec
+from ._engine import Engine, apply_parameters, classic_spec, only_picture
 from ._fit import fit_statistics
 from ._fitted import FittedStatistics
 from ._kinds import GENERATOR, GLOBAL_SEED, IMAGE, SHAPE, SWITCH
@@ -388,6 +388,8 @@ class ImageDataGenerator(FittedStatistics):
     def apply_transform(self, x: NDArray, transform_parameters: Mapping[str, Any]) -> NDArray:
         """Apply given parameters to a picture.
 
+        With a ``spec`` positions, directions and the like turn with the pixels, as in `flow`.
+
         Args:
             x: rank 3, in the generator's layout.
             transform_parameters: some of what `get_random_transform` returns.
@@ -401,13 +403,7 @@ class ImageDataGenerator(FittedStatistics):
                 f"`apply_transform` takes one picture (rank 3), got shape {picture.shape}."
             )
         held = np.moveaxis(picture, self.channel_axis - 1, -1)
-        done = apply_parameters(
-            held,
-            transform_parameters,
-            border_of(self.fill_mode),
-            method_of(self.interpolation_order),
-            float(self.cval),
-        )
+        done = apply_parameters(held, transform_parameters, only_picture(classic_spec(self)))
         return np.ascontiguousarray(np.moveaxis(done, -1, self.channel_axis - 1))
 
     @checked(x=IMAGE, seed=GLOBAL_SEED)
