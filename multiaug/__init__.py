@@ -1,5 +1,8 @@
 """multiaug: augmentation for data that is more than an RGB picture."""
 
+import importlib as _importlib
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
 from . import distributed as distributed
 from . import roles as roles
 from . import statistics as statistics
@@ -74,3 +77,21 @@ from .transforms import Standardize as Standardize
 from .transforms import Translate as Translate
 from .transforms import Transpose as Transpose
 from .transforms import Whiten as Whiten
+
+if _TYPE_CHECKING:
+    from . import keras as keras
+    from . import preview as preview
+    from . import testing as testing
+
+# Reachable as attributes, imported when somebody asks: most programs need none of them.
+_ON_DEMAND = ("keras", "preview", "testing")
+
+
+def __getattr__(name: str) -> object:
+    if name in _ON_DEMAND:
+        return _importlib.import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_ON_DEMAND})

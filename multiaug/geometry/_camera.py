@@ -15,6 +15,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
+from .._arguments import NUMBERS, checked
 from ..errors import RecordError
 from ..typing import Array, ArrayLike, NDArray, SpatialShape
 from ._map import Projective
@@ -119,6 +120,7 @@ class EstimatedIntrinsics(NamedTuple):
     """Root mean square distance, in pixels, between the grid and the reprojected points."""
 
 
+@checked(xyz=NUMBERS)
 def estimate_intrinsics(xyz: ArrayLike) -> EstimatedIntrinsics:
     """Fit fx, fy, cx, cy to an organised cloud, by least squares on x = fx X/Z + cx.
 

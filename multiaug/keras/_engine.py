@@ -65,6 +65,12 @@ def classic_spec(
     return DataSpec("multiaug.keras", entries)
 
 
+def only_picture(spec: DataSpec) -> DataSpec:
+    """The spec of records that hold nothing but the picture, whose camera is not known."""
+    image = spec.reference()
+    return DataSpec(spec.name, [e for e in spec.entries.values() if e.name == image], spec.camera)
+
+
 def _with_settings(entry: EntrySpec, border: str, method: str, fill: float) -> EntrySpec:
     groups = [
         replace(g, border=border, interpolation=method, fill=(fill,))
@@ -265,7 +271,7 @@ def whitening_of(
     """ZCA as the classic has it; it said nothing of directions that it amplifies a lot."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        return Whiten(  # type: ignore[call-arg]
+        return Whiten(
             statistics,
             epsilon=epsilon,
             eps_mode=eps_mode,
@@ -291,12 +297,15 @@ def _nothing_drawn(pipeline: Pipeline, arrays: Mapping[str, Any], count: int) ->
     return RecordParams(tuple({} for _ in drawing), key, shape, shape)
 
 
-def apply_parameters(
-    picture: NDArray, given: Mapping[str, Any], border: str, method: str, fill: float
-) -> NDArray:
+def apply_parameters(picture: NDArray, given: Mapping[str, Any], spec: DataSpec) -> NDArray:
     """One picture (H, W, C) moved, and its values shifted and scaled, by given parameters.
 
     Any dtype: those that the sampler does not know are computed in float32.
+
+    Args:
+        picture: of any dtype.
+        given: some of what `draw_parameters` draws.
+        spec: of the picture, its only entry.
     """
     transforms: list[Transform] = []
     values: list[dict[str, Any]] = []
@@ -322,9 +331,10 @@ def apply_parameters(
         picture.shape[:2],
         picture.shape[:2],
     )
-    pipeline = Pipeline(tuple(transforms), picture_spec(border, method, fill))
-    done = pipeline.apply(params, {"image": np.ascontiguousarray(held)[None]}, check=False)
-    found = np.array(done["image"][0])
+    image = next(iter(spec.entries))
+    pipeline = Pipeline(tuple(transforms), spec)
+    done = pipeline.apply(params, {image: np.ascontiguousarray(held)[None]}, check=False)
+    found = np.array(done[image][0])
     if found.dtype == dtype:
         return found
     return (np.floor(found + 0.5) if dtype.kind in "iub" else found).astype(dtype)

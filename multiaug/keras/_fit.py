@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._arguments import NUMBERS, check_argument
 from ..errors import ParameterError
 from ..files import sha256_of
 from ..passes import fit
@@ -15,7 +16,8 @@ from ..spec import DataSpec
 from ..statistics import ZCA, Moments, Statistic, Statistics
 from ..store import ArraySource, Block, BlockId, Source, open_source
 from ..typing import NDArray
-from ._engine import Engine, classic_spec, keys_of, seed_of
+from ._engine import Engine, classic_spec, keys_of, only_picture, seed_of
+from ._settings import warn_of_layout
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -67,20 +69,18 @@ def source_of(generator: ImageDataGenerator, x: Any, what: str) -> Source:
         return open_source(x, generator.spec)
     if isinstance(x, Source):
         return x
+    check_argument("fit.x", x, NUMBERS)
     array = np.asanyarray(x)
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
     if array.ndim != 4:
         raise ParameterError(f"{what} should have rank 4. Got array with shape: {array.shape}")
+    warn_of_layout(array.shape, generator.data_format, what)
     if array.dtype.name not in ("uint8", "uint16", "int16", "int32", "float16", "float32"):
         array = array.astype(np.float32)
     if generator.data_format == "channels_first":
         array = np.moveaxis(array, 1, -1)
     spec = classic_spec(generator)
-    return ArraySource({spec.reference() or "image": array}, _only_picture(spec))
-
-
-def _only_picture(spec: DataSpec) -> DataSpec:
-    image = spec.reference()
-    return DataSpec(spec.name, [e for e in spec.entries.values() if e.name == image], spec.camera)
+    return ArraySource({spec.reference() or "image": array}, only_picture(spec))
 
 
 class PreparedSource:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ _ANY_CHANNELS = {"tif", "tiff", "npy"}
 
 
 class Saver:
-    """Writes pictures as ``<prefix>_<sample>_<number>.<format>``.
+    """Writes pictures as ``<prefix>_<sample>_<number>.<format>``; never over an older file.
 
     Args:
         folder: where to; it is made if it is not there.
@@ -63,11 +65,20 @@ class Saver:
         Args:
             pictures: (N, ...) in the data format.
             index_array: (N,) the samples that they show.
-            number: of the epoch, which keeps pictures of one sample apart.
+            number: of the epoch, which keeps pictures of one sample apart; where there is a file
+                of that name, such as one of an earlier run, the next free number.
         """
         for picture, index in zip(pictures, index_array, strict=True):
-            name = self._folder / f"{self._prefix}_{index}_{number}.{self._kind}"
-            _write(picture, name, self._format)
+            _write(picture, self._free(f"{self._prefix}_{index}", number), self._format)
+
+    def _free(self, stem: str, number: int) -> Path:
+        """A new, empty file, made here so that nobody else takes the name."""
+        for free in itertools.count(number):
+            path = self._folder / f"{stem}_{free}.{self._kind}"
+            with suppress(FileExistsError):
+                path.open("xb").close()
+                return path
+        raise AssertionError("there is no end to numbers")
 
 
 def _write(picture: NDArray, path: Path, data_format: str) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ..errors import ParameterError
+from .._arguments import NUMBERS, Kind, check_argument
+from ..errors import ParameterError, warn
 from ..transforms import Range
 from ..typing import NDArray
 from ._moves import Shift
@@ -53,12 +53,12 @@ def method_of(order: Any) -> str:
     Raises:
         InterpolationError: another order than 0, 1 and 3.
     """
-    if order not in METHODS:
+    if not isinstance(order, int | np.integer) or order not in METHODS:
         raise InterpolationError(
             f"`interpolation_order` must be 0 (nearest), 1 (linear) or 3 (spline), got {order!r}: "
             "spline order not supported."
         )
-    return METHODS[order]
+    return METHODS[int(order)]
 
 
 def data_format_of(data_format: str | None) -> str:
@@ -71,13 +71,38 @@ def data_format_of(data_format: str | None) -> str:
         keras = sys.modules.get("keras")
         config = getattr(keras, "config", None)
         return str(config.image_data_format()) if config is not None else "channels_last"
-    if data_format not in FORMATS:
+    if not isinstance(data_format, str) or data_format not in FORMATS:
         raise ParameterError(
             '`data_format` should be `"channels_last"` (channel after row and column) or '
             '`"channels_first"` (channel before row and column). '
             f"Received: {data_format}"
         )
     return data_format
+
+
+def warn_of_layout(shape: tuple[int, ...], data_format: str, owner: str) -> None:
+    """Say that images look as if they were in the other layout than the one they are read in.
+
+    The classic warns of every number of channels but 1, 3 and 4; here any number is welcome, and
+    only images that make sense in the other layout alone are worth a word.
+
+    Args:
+        shape: (N, ...) of the images.
+        data_format: the layout that they are read in.
+        owner: who reads them.
+    """
+    last = data_format == "channels_last"
+    channels, other = (shape[3], shape[1]) if last else (shape[1], shape[3])
+    usual = (1, 3, 4)
+    if channels not in usual and other in usual and channels > 4:
+        named = ("channels_last", "channels_first")
+        warn(
+            f'{owner} is set to use the data format convention "{data_format}" (channels on axis '
+            f"{3 if last else 1}), and was passed images of shape {shape}: {channels} channels. "
+            f'They look like "{named[last]}": pass data_format="{named[last]}" to '
+            "ImageDataGenerator if they are.",
+            UserWarning,
+        )
 
 
 def zoom_of(zoom_range: Any) -> list[float]:
@@ -129,7 +154,12 @@ def shift_of(value: Any, name: str) -> Shift:
     Raises:
         ParameterError: neither a number nor a list of them.
     """
-    if not isinstance(value, np.ndarray | list | tuple) and not value:
+    kind = Kind(
+        "a number or a list of numbers",
+        lambda value: value is None or (NUMBERS.accepts(value) and np.ndim(value) < 2),
+    )
+    check_argument(name, value, kind)
+    if value is None or (np.ndim(value) == 0 and not value):
         return "none", (), False
     single = np.ndim(value) == 0
     numbers: NDArray = np.atleast_1d(np.asarray(value))
@@ -171,4 +201,4 @@ def implied(
 
 
 def _warn(what: str) -> None:
-    warnings.warn(f"This ImageDataGenerator specifies {what}", stacklevel=5)
+    warn(f"This ImageDataGenerator specifies {what}", UserWarning)

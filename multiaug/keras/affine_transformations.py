@@ -10,17 +10,26 @@ from typing import Any
 
 import numpy as np
 
+from .._arguments import NUMBERS, check_argument, checked, shown, whole
 from ..errors import ParameterError
 from ..typing import NDArray
-from ._engine import apply_parameters
+from ._engine import apply_parameters, picture_spec
+from ._kinds import AXES, AXIS, FILL, IMAGE, NUMBER, PAIR, SWITCH
 from ._settings import border_of, method_of
 
 
+@checked(x=NUMBERS)
 def flip_axis(x: NDArray, axis: int) -> NDArray:
-    """Mirror an array along an axis; a view."""
+    """Mirror an array along an axis; a view.
+
+    Raises:
+        ParameterError: it has no such axis.
+    """
+    check_argument("flip_axis.axis", axis, whole(-np.ndim(x), np.ndim(x) - 1))
     return np.flip(np.asarray(x), axis)
 
 
+@checked(x=IMAGE, rg=NUMBER, **AXES, **FILL)
 def random_rotation(
     x: NDArray,
     rg: float,
@@ -45,6 +54,7 @@ def random_rotation(
     )
 
 
+@checked(x=IMAGE, wrg=NUMBER, hrg=NUMBER, **AXES, **FILL)
 def random_shift(
     x: NDArray,
     wrg: float,
@@ -73,6 +83,7 @@ def random_shift(
     )
 
 
+@checked(x=IMAGE, intensity=NUMBER, **AXES, **FILL)
 def random_shear(
     x: NDArray,
     intensity: float,
@@ -97,6 +108,7 @@ def random_shear(
     )
 
 
+@checked(x=IMAGE, zoom_range=PAIR, **AXES, **FILL)
 def random_zoom(
     x: NDArray,
     zoom_range: Any,
@@ -132,17 +144,20 @@ def random_zoom(
     )
 
 
+@checked(x=IMAGE, intensity=NUMBER, channel_axis=AXIS)
 def apply_channel_shift(x: NDArray, intensity: float, channel_axis: int = 0) -> NDArray:
     """Add one number to all channels; clipped to the picture's own least and greatest value."""
     return _apply(x, {"channel_shift_intensity": intensity}, channel_axis)
 
 
+@checked(x=IMAGE, intensity_range=NUMBER, channel_axis=AXIS)
 def random_channel_shift(x: NDArray, intensity_range: float, channel_axis: int = 0) -> NDArray:
     """`apply_channel_shift` with a number from (-intensity_range, intensity_range)."""
     intensity = np.random.uniform(-intensity_range, intensity_range)  # noqa: NPY002
     return apply_channel_shift(x, intensity, channel_axis=channel_axis)
 
 
+@checked(x=IMAGE, brightness=NUMBER, scale=SWITCH)
 def apply_brightness_shift(x: NDArray, brightness: float, scale: bool = True) -> NDArray:
     """Multiply values by a factor, and clip them to the range that the picture is in.
 
@@ -158,18 +173,20 @@ def apply_brightness_shift(x: NDArray, brightness: float, scale: bool = True) ->
     return _apply(x, {"brightness": brightness}, -1)
 
 
+@checked(scale=SWITCH)
 def random_brightness(x: NDArray, brightness_range: Any, scale: bool = True) -> NDArray:
     """`apply_brightness_shift` with a factor from a range.
 
     Raises:
         ParameterError: the range is no pair.
     """
-    if len(brightness_range) != 2:
+    if not PAIR.accepts(brightness_range):
         raise ParameterError(
-            f"`brightness_range should be tuple or list of two floats. Received: {brightness_range}"
+            "`brightness_range should be tuple or list of two floats. "
+            f"Received: {shown(brightness_range)}"
         )
     factor = np.random.uniform(brightness_range[0], brightness_range[1])  # noqa: NPY002
-    return apply_brightness_shift(x, factor, scale)
+    return apply_brightness_shift(x, factor)
 
 
 def transform_matrix_offset_center(matrix: NDArray, x: float, y: float) -> NDArray:
@@ -184,6 +201,17 @@ def transform_matrix_offset_center(matrix: NDArray, x: float, y: float) -> NDArr
     return moved
 
 
+@checked(
+    x=IMAGE,
+    theta=NUMBER,
+    tx=NUMBER,
+    ty=NUMBER,
+    shear=NUMBER,
+    zx=NUMBER,
+    zy=NUMBER,
+    **AXES,
+    **FILL,
+)
 def apply_affine_transform(
     x: NDArray,
     theta: float = 0,
@@ -236,11 +264,11 @@ def apply_affine_transform(
             f"{axes} and shape {array.shape}."
         )
     border, method = border_of(fill_mode), method_of(order)
-    done = apply_parameters(array.transpose(axes), given, border, method, float(cval))
+    done = apply_parameters(array.transpose(axes), given, picture_spec(border, method, float(cval)))
     return np.ascontiguousarray(done.transpose(np.argsort([axis % 3 for axis in axes])))
 
 
 def _apply(x: NDArray, given: dict[str, float], channel_axis: int) -> NDArray:
     held = np.moveaxis(np.asarray(x), channel_axis, -1)
-    done = apply_parameters(held, given, "edge", "linear", 0.0)
+    done = apply_parameters(held, given, picture_spec("edge", "linear", 0.0))
     return np.ascontiguousarray(np.moveaxis(done, -1, channel_axis))

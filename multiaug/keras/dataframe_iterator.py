@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import os
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import ParameterError
+from .._arguments import PATH, TEXT, TEXTS, Kind, checked, optional
+from ..errors import ParameterError, warn
 from ..typing import NDArray
 from ._files import BatchFromFilesMixin
+from ._kinds import FILES, SWITCH
 from .utils import validate_filename
 
 if TYPE_CHECKING:
     from .image_data_generator import ImageDataGenerator
 
 _WITHOUT_CLASSES = ("input", "multi_output", "raw", None)
+
+
+def _is_frame(value: Any) -> bool:
+    return hasattr(value, "iloc") and hasattr(value, "columns")
+
+
+def _are_columns(value: Any) -> bool:
+    return isinstance(value, str) or (TEXTS.accepts(value) and len(value) > 0)
 
 
 class DataFrameIterator(BatchFromFilesMixin):
@@ -57,6 +66,15 @@ class DataFrameIterator(BatchFromFilesMixin):
 
     allowed_class_modes = ("binary", "categorical", "input", "multi_output", "raw", "sparse", None)
 
+    @checked(
+        dataframe=Kind("a pandas DataFrame", _is_frame),
+        directory=optional(PATH),
+        x_col=TEXT,
+        y_col=optional(Kind("the name of a column, or a list of names", _are_columns)),
+        weight_col=optional(TEXT),
+        validate_filenames=SWITCH,
+        **FILES,
+    )
     def __init__(
         self,
         dataframe: Any,
@@ -100,6 +118,20 @@ class DataFrameIterator(BatchFromFilesMixin):
         self.directory = os.fspath(directory) if directory else ""
         self.class_mode = class_mode
         self.dtype = np.dtype("float32" if dtype is None else dtype).name
+        listed: list[str] = []
+        if class_mode not in (None, "input"):
+            listed = [y_col] if isinstance(y_col, str) else list(y_col or ())
+            if not listed:
+                raise ParameterError(
+                    f'`y_col` must name a column for class_mode="{class_mode}", got None. Use '
+                    "class_mode=None where there are no labels."
+                )
+        for column in (x_col, *listed, weight_col):
+            if column is not None and column not in frame.columns:
+                raise ParameterError(
+                    f"The data frame has no column {column!r}; it has {list(frame.columns)}. Name "
+                    "the columns with x_col, y_col and weight_col."
+                )
         self._check(frame, x_col, y_col, weight_col, classes)
         if validate_filenames:
             frame = self._valid(frame, x_col)
@@ -164,7 +196,7 @@ class DataFrameIterator(BatchFromFilesMixin):
                 "or tuple."
             )
         if classes and mode in _WITHOUT_CLASSES:
-            warnings.warn(f'`classes` will be ignored given the class_mode="{mode}"', stacklevel=4)
+            warn(f'`classes` will be ignored given the class_mode="{mode}"', UserWarning)
         if weight_col and not np.issubdtype(_dtype(frame[weight_col]), np.number):
             raise TypeError(f"Column weight_col={weight_col} must be numeric.")
 
@@ -177,10 +209,10 @@ class DataFrameIterator(BatchFromFilesMixin):
             bool,
         )
         if not valid.all():
-            warnings.warn(
+            warn(
                 f'Found {(~valid).sum()} invalid image filename(s) in x_col="{x_col}". These '
                 "filename(s) will be ignored.",
-                stacklevel=4,
+                UserWarning,
             )
         return frame[valid]
 
@@ -226,4 +258,5 @@ def _filtered(frame: Any, y_col: str, classes: Any) -> tuple[Any, list[str]]:
     frame = frame.copy()
     keep = np.array([label is not None for label in kept], bool)
     frame[y_col] = np.fromiter(kept, object, len(kept))
-    return frame[keep], sorted(set(classes) if classes else found)
+    # Given classes are numbered in the order given, as Keras 3 has it; found ones are sorted.
+    return frame[keep], list(dict.fromkeys(classes)) if classes else sorted(found)

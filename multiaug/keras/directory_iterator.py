@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import ParameterError
+from .._arguments import PATH, checked
+from ..errors import ParameterError, warn
 from ..typing import NDArray
 from ._files import BatchFromFilesMixin, files_of
+from ._kinds import FILES
 
 if TYPE_CHECKING:
     from .image_data_generator import ImageDataGenerator
@@ -57,6 +59,7 @@ class DirectoryIterator(BatchFromFilesMixin):
 
     allowed_class_modes = ("categorical", "binary", "sparse", "input", None)
 
+    @checked(directory=PATH, **FILES)
     def __init__(
         self,
         directory: str | os.PathLike[str],
@@ -92,7 +95,7 @@ class DirectoryIterator(BatchFromFilesMixin):
             interpolation,
             keep_aspect_ratio,
         )
-        if class_mode not in self.allowed_class_modes:
+        if not isinstance(class_mode, str | None) or class_mode not in self.allowed_class_modes:
             raise ParameterError(
                 f"Invalid class_mode: {class_mode}; expected one of: {self.allowed_class_modes}"
             )
@@ -101,7 +104,7 @@ class DirectoryIterator(BatchFromFilesMixin):
         self.dtype = np.dtype("float32" if dtype is None else dtype).name
         root = Path(directory)
         if not classes:
-            classes = sorted(path.name for path in root.iterdir() if path.is_dir())
+            classes = _class_folders(root)
         self.num_classes = len(classes)
         self.class_indices = {name: number for number, name in enumerate(classes)}
         self.filenames: list[str] = []
@@ -127,6 +130,15 @@ class DirectoryIterator(BatchFromFilesMixin):
             seed=seed,
         )
 
+    def _why_empty(self) -> str:
+        loose = sum(1 for _ in files_of(Path(self.directory), self.white_list_formats, False))
+        found = f"There are {loose} images in it" if loose else "There are no images in it"
+        return (
+            f"{super()._why_empty()}: {os.fspath(self.directory)!r} has no images in folders of "
+            f"classes. {found}. Expected one folder for each class; for images without classes "
+            "put them into one folder inside it and pass class_mode=None."
+        )
+
     @property
     def filepaths(self) -> list[str]:
         """Paths of the files."""
@@ -141,3 +153,15 @@ class DirectoryIterator(BatchFromFilesMixin):
     def sample_weight(self) -> None:
         """None."""
         return
+
+
+def _class_folders(root: Path) -> list[str]:
+    """Names of the folders inside, sorted; hidden ones are what notebooks and desktops leave."""
+    names = sorted(path.name for path in root.iterdir() if path.is_dir())
+    hidden = [name for name in names if name.startswith(".")]
+    if hidden:
+        warn(
+            f"{root}: the hidden folders {', '.join(hidden)} are no classes. Name them in "
+            "`classes` if they are."
+        )
+    return [name for name in names if name not in hidden]

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import ParameterError
+from .._arguments import NUMBERS, RECORD, checked, whole
+from ..errors import ParameterError, warn
 from ..spec import DataSpec
 from ..statistics import Statistics
 from ..transforms import Whiten
 from ..typing import NDArray
 from ._draws import draw_parameters
-from ._engine import Engine, apply_parameters, classic_spec
+from ._engine import Engine, apply_parameters, classic_spec, only_picture
 from ._fit import fit_statistics
 from ._fitted import FittedStatistics
+from ._kinds import GENERATOR, GLOBAL_SEED, IMAGE, SHAPE, SWITCH
 from ._settings import (
     border_of,
     data_format_of,
@@ -99,6 +100,7 @@ class ImageDataGenerator(FittedStatistics):
         ((4, 8, 8, 3), (4,))
     """
 
+    @checked(**GENERATOR)
     def __init__(
         self,
         featurewise_center: bool = False,
@@ -134,15 +136,6 @@ class ImageDataGenerator(FittedStatistics):
         border_of(fill_mode), method_of(interpolation_order)
         shift_of(width_shift_range, "width_shift_range")
         shift_of(height_shift_range, "height_shift_range")
-        if zca_eps_mode not in ("keras", "covariance"):
-            raise ParameterError(
-                f"`zca_eps_mode` must be 'keras' or 'covariance', got {zca_eps_mode!r}."
-            )
-        if spec is not None and not isinstance(spec, DataSpec):
-            raise ParameterError(
-                f"`spec` must be a DataSpec, got {type(spec).__name__}. Load one with "
-                "multiaug.load_spec."
-            )
         self.data_format = data_format_of(data_format)
         self.row_axis, self.col_axis, self.channel_axis = _AXES[self.data_format]
         self._validation_split = split_of(validation_split)
@@ -320,6 +313,7 @@ class ImageDataGenerator(FittedStatistics):
             **kwargs,
         )
 
+    @checked(augment=SWITCH, rounds=whole(1), seed=GLOBAL_SEED)
     def fit(
         self,
         x: NDArray | Source | str | os.PathLike[str],
@@ -349,6 +343,7 @@ class ImageDataGenerator(FittedStatistics):
         if found is not None:
             self._take(found, entry)
 
+    @checked(x=NUMBERS)
     def standardize(self, x: NDArray) -> NDArray:
         """Standardise a picture, or a batch of them, each by itself; ``x`` is not changed.
 
@@ -371,6 +366,7 @@ class ImageDataGenerator(FittedStatistics):
         found = self._in_format(np.array(done)).astype(self.dtype, copy=False)
         return found if given.ndim == 4 else found[0]
 
+    @checked(img_shape=SHAPE, seed=GLOBAL_SEED)
     def get_random_transform(
         self, img_shape: tuple[int, ...], seed: int | None = None
     ) -> dict[str, Any]:
@@ -388,8 +384,11 @@ class ImageDataGenerator(FittedStatistics):
             np.random.seed(seed)  # noqa: NPY002
         return draw_parameters(self, img_shape)
 
+    @checked(x=IMAGE, transform_parameters=RECORD)
     def apply_transform(self, x: NDArray, transform_parameters: Mapping[str, Any]) -> NDArray:
         """Apply given parameters to a picture.
+
+        With a ``spec`` positions, directions and the like turn with the pixels, as in `flow`.
 
         Args:
             x: rank 3, in the generator's layout.
@@ -404,15 +403,10 @@ class ImageDataGenerator(FittedStatistics):
                 f"`apply_transform` takes one picture (rank 3), got shape {picture.shape}."
             )
         held = np.moveaxis(picture, self.channel_axis - 1, -1)
-        done = apply_parameters(
-            held,
-            transform_parameters,
-            border_of(self.fill_mode),
-            method_of(self.interpolation_order),
-            float(self.cval),
-        )
+        done = apply_parameters(held, transform_parameters, only_picture(classic_spec(self)))
         return np.ascontiguousarray(np.moveaxis(done, -1, self.channel_axis - 1))
 
+    @checked(x=IMAGE, seed=GLOBAL_SEED)
     def random_transform(self, x: NDArray, seed: int | None = None) -> NDArray:
         """Apply drawn parameters to a picture; see `get_random_transform` for the seed."""
         return self.apply_transform(x, self.get_random_transform(np.shape(x), seed))
@@ -437,4 +431,4 @@ _DEPRECATED = {
 
 
 def _deprecated(text: str) -> None:
-    warnings.warn(text, DeprecationWarning, stacklevel=3)
+    warn(text, DeprecationWarning)

@@ -151,9 +151,15 @@ class Iterator:
 
     def next(self) -> Any:
         """The next batch."""
+        if self.n == 0:
+            raise ParameterError(self._why_empty())
         with self.lock:
             start, indices = self._advance()
         return self._batch_at(start, indices)
+
+    def _why_empty(self) -> str:
+        """What to say to who asks an iterator without samples for a batch."""
+        return "Asked to retrieve element 0, but the Sequence has length 0"
 
     def _batch_at(self, start: int, indices: NDArray) -> Any:
         """The batch that begins at a place of the epoch."""

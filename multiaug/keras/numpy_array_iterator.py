@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._arguments import NUMBERS, check_argument, checked, optional
 from ..errors import ParameterError
 from ..pipeline import Rows
+from ..spec import DataSpec
 from ..store import Source
 from ..typing import NDArray
 from ._batches import PictureIterator
 from ._engine import Engine, classic_spec
+from ._kinds import ARRAY, ITERATION, SWITCH
 from ._saving import Saver
-from ._settings import data_format_of
+from ._settings import data_format_of, warn_of_layout
 
 if TYPE_CHECKING:
     from .image_data_generator import ImageDataGenerator
@@ -59,6 +62,9 @@ class NumpyArrayIterator(PictureIterator):
         StoreError: ``save_to_dir`` cannot be written to.
     """
 
+    @checked(
+        y=optional(ARRAY), sample_weight=optional(ARRAY), ignore_class_split=SWITCH, **ITERATION
+    )
     def __init__(
         self,
         x: Any,
@@ -92,9 +98,13 @@ class NumpyArrayIterator(PictureIterator):
         self.y = None if y is None else np.asarray(y)[rows]
         self.sample_weight = None if sample_weight is None else np.asarray(sample_weight)[rows]
         if self._source is None:
+            warn_of_layout(self.x.shape, self.data_format, "NumpyArrayIterator")
             self.x = self.x[rows]
         self._single = targets is not None and not isinstance(targets, Mapping)
-        held = {} if targets is None else {"target": targets} if self._single else dict(targets)
+        name = _target_of(g.spec) if self._single and g.spec is not None else "target"
+        held = {} if targets is None else {name: targets} if self._single else dict(targets)
+        if g.spec is not None:
+            _check_names(g.spec, held)
         self.targets = {name: np.asanyarray(a)[rows] for name, a in held.items()}
         spec = self._source.spec if self._source else classic_spec(g, self.targets)
         self._image = spec.reference() or "image"
@@ -166,7 +176,7 @@ class NumpyArrayIterator(PictureIterator):
         records = self.records_of(index_array)
         inputs = [x, *(array[records] for array in self.x_misc)] if self.x_misc else x
         others = {n: a for n, a in arrays.items() if n != self._image}
-        moved: Any = others["target"] if self._single else others
+        moved: Any = next(iter(others.values())) if self._single else others
         y = None if self.y is None else self.y[records]
         second = y if not others else moved if y is None else (y, moved)
         if second is None:
@@ -184,6 +194,8 @@ def _inputs(x: Any) -> tuple[Any, list[NDArray]]:
         raise ParameterError(
             f"`x` must be an array or (pictures, further inputs), got {len(x)} parts."
         )
+    for part in (x[0], *(x[1] if isinstance(x[1], list) else [x[1]])):
+        check_argument("flow.x", part, ARRAY)
     misc = [np.asarray(a) for a in (x[1] if isinstance(x[1], list) else [x[1]])]
     for array in misc:
         if len(array) != len(x[0]):
@@ -195,6 +207,7 @@ def _inputs(x: Any) -> tuple[Any, list[NDArray]]:
 
 
 def _pictures(x: Any) -> NDArray:
+    check_argument("flow.x", x, NUMBERS)
     array: NDArray = np.asanyarray(x)
     if array.ndim != 4:
         raise ParameterError(
@@ -204,7 +217,31 @@ def _pictures(x: Any) -> NDArray:
     return array
 
 
+def _target_of(spec: DataSpec) -> str:
+    """The entry of a spec that targets without a name are of: the only image besides the first."""
+    others = [n for n, e in spec.entries.items() if e.kind == "spatial" and n != spec.reference()]
+    if len(others) != 1:
+        raise ParameterError(
+            f"`targets` without a name must be of the only other image of the spec {spec.name!r}, "
+            f"but it has {others}. Pass a mapping: targets={{name: array}}."
+        )
+    return others[0]
+
+
+def _check_names(spec: DataSpec, targets: Mapping[str, Any]) -> None:
+    """Refuse targets that the spec does not have, at once and not at the first batch."""
+    for name in targets:
+        if name not in spec.entries or name == spec.reference():
+            others = [other for other in spec.entries if other != spec.reference()]
+            raise ParameterError(
+                f"`targets` must be named after entries of the spec {spec.name!r}, got {name!r}. "
+                f"It has {others}."
+            )
+
+
 def _check_lengths(x: Any, y: Any, sample_weight: Any, targets: Any) -> None:
+    if not isinstance(x, Source):
+        check_argument("flow.x", x, ARRAY)
     length = len(x)
     if y is not None and len(y) != length:
         raise ParameterError(

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import io
 import os
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..errors import ParameterError
+from .._arguments import NUMBERS, PATH, Kind, checked, optional
+from ..errors import ParameterError, warn
 from ..typing import NDArray
+from ._kinds import DTYPE, SIZE, SWITCH
 
 _FORMATS = ("channels_first", "channels_last")
 _RESAMPLING = ("nearest", "bilinear", "bicubic", "hamming", "box", "lanczos")
@@ -50,6 +51,7 @@ def list_pictures(directory: str | os.PathLike[str], ext: Any = _EXTENSIONS) -> 
     ]
 
 
+@checked(x=NUMBERS, scale=SWITCH, dtype=DTYPE)
 def array_to_img(
     x: Any, data_format: str | None = None, scale: bool = True, dtype: Any = None
 ) -> Any:
@@ -90,6 +92,7 @@ def array_to_img(
     return image.fromarray(grey.astype("int32" if grey.size and grey.max() > 255 else "uint8"))
 
 
+@checked(img=NUMBERS, dtype=DTYPE)
 def img_to_array(img: Any, data_format: str | None = None, dtype: Any = None) -> NDArray:
     """An array of a Pillow picture, or of an array with any number of channels.
 
@@ -133,13 +136,18 @@ def save_img(
     """
     img = array_to_img(x, data_format=data_format, scale=scale)
     if img.mode == "RGBA" and file_format in ("jpg", "jpeg"):
-        warnings.warn(
-            "The JPG format does not support RGBA images, converting to RGB.", stacklevel=2
-        )
+        warn("The JPG format does not support RGBA images, converting to RGB.", UserWarning)
         img = img.convert("RGB")
     img.save(path, format=file_format, **kwargs)
 
 
+def _is_file(value: Any) -> bool:
+    return PATH.accepts(value) or isinstance(value, io.IOBase)
+
+
+@checked(
+    path=Kind("a path, or a file that is open for reading", _is_file), target_size=optional(SIZE)
+)
 def load_img(
     path: Any,
     grayscale: bool = False,
@@ -164,7 +172,7 @@ def load_img(
         OSError: no file, or no picture.
     """
     if grayscale is True:
-        warnings.warn('grayscale is deprecated. Please use color_mode = "grayscale"', stacklevel=2)
+        warn('grayscale is deprecated. Please use color_mode = "grayscale"', UserWarning)
         color_mode = "grayscale"
     image = _pillow()
     held = (
@@ -204,6 +212,6 @@ def _resized(image: Any, img: Any, size: Any, interpolation: str, keep_aspect_ra
 def _format(data_format: str | None, message: str) -> str:
     if data_format is None:
         return "channels_last"
-    if data_format not in _FORMATS:
+    if not isinstance(data_format, str) or data_format not in _FORMATS:
         raise ParameterError(f"{message}: {data_format}")
     return data_format

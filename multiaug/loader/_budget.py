@@ -35,7 +35,6 @@ def budget_of(
     local: int,
     prefetch: int,
     threads: int,
-    stacklevel: int,
 ) -> Budget:
     """Divide the memory, and say what a narrow window does.
 
@@ -53,7 +52,6 @@ def budget_of(
         local: those of this host.
         prefetch: as in `Loader`.
         threads: that read.
-        stacklevel: of the warning.
 
     Raises:
         ParameterError: memory does not hold two chunks, or not the window.
@@ -84,9 +82,7 @@ def budget_of(
         memory, needs, window=1 if sequential else window, streams=local, most=most, ahead=ahead
     )
     if not sequential:
-        warn_of_narrow_window(
-            budget.window * local, batch_size, most * local, stacklevel=stacklevel + 1
-        )
+        warn_of_narrow_window(budget.window * local, batch_size, most * local)
         _LOG.info("window of %d chunks, %d bytes", budget.window, budget.total)
     return budget
 

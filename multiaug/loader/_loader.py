@@ -6,13 +6,15 @@ import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import jax
 import numpy as np
 
+from .._arguments import FLAG, NUMBERS, SEED, checked, instance, one_of, optional, real, whole
 from .._machine import core_count, parse_memory
 from ..errors import ParameterError
 from ..files import sha256_of
-from ..pipeline import Pipeline
-from ..store import Source
+from ..pipeline import PIPELINE_KIND, Pipeline
+from ..store import SOURCE_KIND, Source
 from ..typing import NDArray
 from ._adapt import chunked
 from ._budget import budget_of
@@ -87,6 +89,21 @@ class Loader:
         [(4, 8, 8, 3), (4, 8, 8, 3), (2, 8, 8, 3)]
     """
 
+    @checked(
+        source=SOURCE_KIND,
+        pipeline=optional(PIPELINE_KIND),
+        seed=SEED,
+        shuffle=one_of("block", "full", None),
+        copies=whole(1),
+        drop_last=FLAG,
+        indices=optional(NUMBERS),
+        weights=optional(NUMBERS),
+        threads=optional(whole(1)),
+        on_corrupt=one_of("raise", "skip"),
+        skip_limit=real(0, 1),
+        sharding=optional(instance(jax.sharding.Sharding, "a sharding of JAX")),
+        check=FLAG,
+    )
     def __init__(
         self,
         source: Source,
@@ -115,15 +132,7 @@ class Loader:
         self.source = source
         self.pipeline = pipeline
         self.batch_size = check_count("batch_size", batch_size, 1)
-        self.seed = check_count("seed", seed, 0)
-        if shuffle not in ("block", "full", None):
-            raise ParameterError(
-                f"`Loader.shuffle` must be 'block', 'full' or None, got {shuffle!r}."
-            )
-        if on_corrupt not in ("raise", "skip"):
-            raise ParameterError(
-                f"`Loader.on_corrupt` must be 'raise' or 'skip', got {on_corrupt!r}."
-            )
+        self.seed = int(seed)
         self.drop_last = drop_last
         self.sharding = sharding
         self._on_corrupt, self._skip_limit = on_corrupt, skip_limit
@@ -133,8 +142,6 @@ class Loader:
         draws = check_draws(indices, len(source))
         weight = check_weights(weights, len(source), draws)
         self._threads = threads or (_REMOTE_THREADS if self._chunked.remote else core_count())
-        check_count("threads", self._threads, 1)
-        copies = check_count("copies", copies, 1)
         # Single records need no window: any order of them is as good as any other.
         chunk = self._chunked.chunk
         self._rows = shuffle == "full" or (shuffle == "block" and chunk == 1)
@@ -152,7 +159,6 @@ class Loader:
             local=streams // self.shard[1],
             prefetch=self._prefetch,
             threads=self._threads,
-            stacklevel=3,
         )
         self._order = Order(
             len(source),

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-import warnings
 from bisect import bisect_right
 from dataclasses import dataclass
 
-from ..errors import ParameterError
+from ..errors import ParameterError, warn
 
 _REMEDY = "Raise memory, or lower batch_size or prefetch; or write the data with shorter chunks."
 # Chunks that are being read while the window is in use.
@@ -165,15 +164,14 @@ def divide_for_rows(memory: int, needs: Needs) -> Budget:
     return Budget(1, batches, total)
 
 
-def warn_of_narrow_window(window: int, batch_size: int, most: int, *, stacklevel: int) -> None:
+def warn_of_narrow_window(window: int, batch_size: int, most: int) -> None:
     """Say what a window that holds fewer chunks than a batch has records does to batches."""
     if window >= min(batch_size, most):
         return
     inflation = 1 + (batch_size - 1) / window
-    warnings.warn(
+    warn(
         f"The window holds {window} chunks, fewer than the {batch_size} records of a batch. If "
         "records of a chunk are alike (sorted by class, say), means over a batch vary "
         f"{math.ceil(10 * inflation) / 10:.1f} times as much as with a full shuffle. Raise memory "
-        "or window, or write the data with shorter chunks or in random order.",
-        stacklevel=stacklevel,
+        "or window, or write the data with shorter chunks or in random order."
     )

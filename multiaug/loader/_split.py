@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import _arguments
+from .._arguments import NUMBERS, SEED, Kind, checked
 from ..errors import ParameterError
 from ..typing import NDArray
 from ._random import derive, hashed, uniform
@@ -19,6 +21,34 @@ if TYPE_CHECKING:
 _SPLIT = 0x5B1
 
 
+def _are_records(value: Any) -> bool:
+    return _arguments.whole(1).accepts(value) or _is_column(value)
+
+
+def _is_column(value: Any) -> bool:
+    """Whether it is a list of numbers or of text, also as data frames hold them."""
+    if isinstance(value, str | bytes | Mapping):
+        return False
+    return np.ndim(np.asarray(value)) == 1
+
+
+def _column(values: Any) -> NDArray:
+    """Numbers or text (n,); columns of data frames hold text as objects."""
+    array = np.asarray(values)
+    if array.dtype.kind in "OT" and all(isinstance(value, str) for value in array):
+        return array.astype(str)
+    return array
+
+
+def _are_shares(value: Any) -> bool:
+    return NUMBERS.accepts(value) and np.ndim(value) == 1
+
+
+@checked(
+    records=Kind("a number of records, or an identity of each", _are_records),
+    fractions=Kind("the share of each part", _are_shares),
+    seed=SEED,
+)
 def hash_split(
     records: int | Sequence[str] | ArrayLike, fractions: Sequence[float], *, seed: int = 0
 ) -> tuple[NDArray, ...]:
@@ -49,7 +79,8 @@ def hash_split(
         raise ParameterError(
             f"`hash_split.fractions` must be positive and sum to 1, got {list(fractions)}."
         )
-    counter = np.arange(records) if isinstance(records, int) else _identities(records)
+    counted = isinstance(records, int | np.integer)
+    counter = np.arange(int(records)) if counted else _identities(records)  # type: ignore[arg-type]
     unit = uniform(hashed(derive(seed, _SPLIT), counter))
     part = np.searchsorted(np.cumsum(shares)[:-1], unit, side="right")
     parts = tuple(np.flatnonzero(part == number) for number in range(len(shares)))
@@ -63,7 +94,7 @@ def hash_split(
 
 
 def _identities(values: Sequence[str] | ArrayLike) -> NDArray:
-    array = np.asarray(values)
+    array = _column(values)
     if array.ndim != 1 or array.dtype.kind not in "iuU":
         raise ParameterError(
             "`hash_split.records` must be a number, or text or whole numbers for each record, got "
@@ -78,6 +109,7 @@ def _identities(values: Sequence[str] | ArrayLike) -> NDArray:
     return chosen
 
 
+@checked(labels=Kind("one label for each record", _is_column))
 def class_weights(labels: ArrayLike) -> NDArray:
     """Weights that let every class come equally often.
 
@@ -94,7 +126,7 @@ def class_weights(labels: ArrayLike) -> NDArray:
         >>> class_weights([0, 0, 0, 1]).tolist()
         [0.6666666666666666, 0.6666666666666666, 0.6666666666666666, 2.0]
     """
-    array = np.asarray(labels)
+    array = _column(labels)
     if array.ndim != 1 or not array.size or array.dtype.kind not in "biuU":
         raise ParameterError(
             "`class_weights.labels` must be whole numbers or text (n,), got "

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._arguments import FLAG, PATH, SEED, Kind, checked, optional, whole
 from ..errors import ParameterError, RecordError
 from ..loader import record_keys
-from ..pipeline import Pipeline
+from ..pipeline import PIPELINE_KIND, Pipeline
+from ..spec import SPEC_KIND
 from ..store import Source, open_source, write_zarr
 from ..typing import NDArray
 from ._export import export
@@ -20,6 +22,14 @@ if TYPE_CHECKING:
     from ..spec import DataSpec
 
 
+@checked(
+    dest=PATH,
+    spec=optional(SPEC_KIND),
+    chunk=optional(whole(1)),
+    shuffle=optional(SEED),
+    overwrite=FLAG,
+    progress=optional(FLAG),
+)
 def convert(
     data: Any,
     dest: str | os.PathLike[str],
@@ -91,6 +101,22 @@ def convert(
     return path
 
 
+def _is_iterable(value: Any) -> bool:
+    return (
+        hasattr(type(value), "__iter__")
+        and not hasattr(value, "__array__")
+        and not isinstance(value, str | bytes | Mapping)
+    )
+
+
+@checked(
+    records=Kind("records, one mapping from entry name to array each", _is_iterable),
+    pipeline=PIPELINE_KIND,
+    batch_size=whole(1),
+    seed=SEED,
+    epoch=whole(0),
+    check=FLAG,
+)
 def map_batches(
     records: Iterable[Mapping[str, Any]],
     pipeline: Pipeline,
@@ -125,6 +151,17 @@ def map_batches(
         >>> [len(batch["index"]) for batch in map_batches(records, pipeline, batch_size=2)]
         [2, 2, 1]
     """
+    return _mapped(records, pipeline, batch_size, seed, epoch, check)
+
+
+def _mapped(
+    records: Iterable[Mapping[str, Any]],
+    pipeline: Pipeline,
+    batch_size: int,
+    seed: int,
+    epoch: int,
+    check: bool,
+) -> Iterator[dict[str, Any]]:
     first = 0
     for batch in stack_records(records, batch_size):
         count = len(next(iter(batch.values())))
@@ -138,8 +175,6 @@ def stack_records(
     records: Iterable[Mapping[str, Any]], batch_size: int
 ) -> Iterator[dict[str, NDArray]]:
     """Batches of consecutive records."""
-    if batch_size < 1:
-        raise ParameterError(f"`batch_size` must be at least 1, got {batch_size}.")
     waiting: list[Mapping[str, Any]] = []
     for number, record in enumerate(records):
         if not isinstance(record, Mapping):

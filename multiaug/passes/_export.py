@@ -11,12 +11,15 @@ from typing import Any
 import jax
 import numpy as np
 
+from .._arguments import FLAG, SEED, checked, optional, whole
 from .._machine import parse_memory
 from .._version import __version__
-from ..errors import ParameterError, StoreError
+from ..errors import StoreError
 from ..loader import chunked, random_order, record_keys
-from ..pipeline import Pipeline
+from ..pipeline import PIPELINE_KIND, Pipeline
 from ..store import (
+    DESTINATION_KIND,
+    SOURCE_KIND,
     ChunkedSource,
     Destination,
     RemoteWriter,
@@ -36,6 +39,19 @@ _LARGE_RECORD = 100_000
 _COMPUTING = threading.Lock()
 
 
+@checked(
+    source=SOURCE_KIND,
+    pipeline=optional(PIPELINE_KIND),
+    dest=DESTINATION_KIND,
+    copies=whole(1),
+    seed=SEED,
+    batch_size=whole(1),
+    chunk=optional(whole(1)),
+    shuffle=optional(SEED),
+    overwrite=FLAG,
+    progress=optional(FLAG),
+    check=FLAG,
+)
 def export(
     source: Source,
     pipeline: Pipeline | None,
@@ -103,15 +119,6 @@ def export(
         ...     len(ma.open_source(path))
         30
     """
-    for name, value, least in [
-        ("copies", copies, 1),
-        ("seed", seed, 0),
-        ("batch_size", batch_size, 1),
-    ]:
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise ParameterError(
-                f"`export.{name}` must be a whole number, at least {least}, got {value!r}."
-            )
     if not is_store(dest):
         _refuse_inside(source, Path(dest))
     task = _Task(source, pipeline, seed, copies, batch_size, shuffle, check)
@@ -119,8 +126,6 @@ def export(
     record = max(1, sum(s.nbytes for s in structure.values()))
     if chunk is None:
         chunk = 1 if record >= _LARGE_RECORD else max(1, _CHUNK_BYTES // record)
-    if chunk < 1:
-        raise ParameterError(f"`export.chunk` must be at least 1, got {chunk}.")
     count = len(source) * copies
     chunk = min(chunk, count)
     block = max(1, parse_memory(shard, "shard") // (record * chunk)) * chunk

@@ -10,12 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from .._arguments import FLAG, PATH, SEED, checked, one_of, optional, real, whole
 from .._machine import bytes_text, parse_memory
-from ..errors import ParameterError
 from ..files import sha256_of
-from ..pipeline import Pipeline
+from ..pipeline import PIPELINE_KIND, Pipeline
 from ..statistics import GroupStatistics, Item, Moments, MomentsState, Statistic, Statistics
-from ..store import Source
+from ..store import SOURCE_KIND, Source
 from ..typing import NDArray
 from ._checkpoint import Checkpoint
 from ._plan import Plan, Solver, make_plan
@@ -25,6 +25,17 @@ from ._runner import as_runner
 from ._scheduled import ScheduledRun
 
 
+@checked(
+    source=SOURCE_KIND,
+    progress=FLAG,
+    solver=one_of("auto", "primal", "dual", "lowrank"),
+    invalid=one_of("raise", "skip", "mask"),
+    pipeline=optional(PIPELINE_KIND),
+    rounds=whole(1),
+    seed=SEED,
+    checkpoint=optional(PATH),
+    checkpoint_every=real(0, 1e9),
+)
 def fit(
     source: Source,
     *statistics: Statistic,
@@ -97,11 +108,6 @@ def fit(
         (192, 192)
     """
     check_policy(invalid, rounds, pipeline)
-    if not isinstance(source, Source):
-        raise ParameterError(
-            f"`fit.source` must be a source, got {type(source).__name__}. Open one with "
-            "multiaug.open_source."
-        )
     budget = parse_memory(memory, "fit.memory")
     records = Records(source, pipeline, rounds, seed, invalid)
     plan = make_plan(records, statistics, budget, solver)

@@ -10,15 +10,26 @@ from typing import Any
 import jax
 import numpy as np
 
+from .._arguments import FLAG, PATH, SEED, checked, whole
 from ..errors import ParameterError
-from ..pipeline import Pipeline
+from ..pipeline import PIPELINE_KIND, Pipeline
 from ..spec import DataSpec
-from ..store import Source, write_zarr
+from ..store import SOURCE_KIND, Source, write_zarr
 from ..transforms import Finishing, Photometric
 from ..typing import NDArray
 from ._records import record_keys
 
 
+@checked(
+    source=SOURCE_KIND,
+    pipeline=PIPELINE_KIND,
+    dest=PATH,
+    seed=SEED,
+    batch_size=whole(1),
+    chunk=whole(1),
+    overwrite=FLAG,
+    progress=FLAG,
+)
 def materialize(
     source: Source,
     pipeline: Pipeline,
@@ -54,12 +65,6 @@ def materialize(
         ParameterError: not a pipeline, or a pipeline whose results are no pictures (PCA).
         StoreError: something stands at ``dest``.
     """
-    if not isinstance(pipeline, Pipeline):
-        raise ParameterError(
-            f"`materialize.pipeline` must be a Pipeline, got {type(pipeline).__name__}."
-        )
-    if not isinstance(batch_size, int) or batch_size < 1:
-        raise ParameterError(f"`materialize.batch_size` must be >= 1, got {batch_size!r}.")
     first = _batch(pipeline, source.read([0]), np.zeros(1, np.int64), seed)
     spec = _spec_of(pipeline, first)
     batches = _batches(source, pipeline, seed, batch_size, progress)

@@ -1,6 +1,7 @@
 """Pipelines: plan, resample, finish; keys, batches, devices."""
 
 from ._params import RecordParams as RecordParams
+from ._pipeline import PIPELINE_KIND as PIPELINE_KIND
 from ._pipeline import Pipeline as Pipeline
 from ._rows import Rows as Rows
 from ._tuning import enable_compilation_cache as enable_compilation_cache

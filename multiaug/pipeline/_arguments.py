@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._arguments import shown
 from ..errors import ParameterError
 from ..typing import SpatialShape
 
@@ -21,9 +22,9 @@ def _is_typed(dtype: Any) -> bool:
 
 def check_key(key: Any, ranks: tuple[int, ...]) -> None:
     """Refuse what is no typed key, or one of another rank."""
-    dtype = getattr(key, "dtype", None)
+    dtype = key.dtype if isinstance(key, jax.Array | np.ndarray) else None
     if dtype is None or not _is_typed(dtype):
-        found = type(key).__name__ if dtype is None else f"dtype {dtype}"
+        found = shown(key) if dtype is None else f"dtype {dtype}"
         raise ParameterError(
             f"`key` must be a typed key, got {found}. Make one with jax.random.key(seed), or "
             "wrap old uint32 words with jax.random.wrap_key_data(words)."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any
@@ -11,9 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._arguments import FLAG, RECORD, check_argument, checked, instance, optional, whole
 from ..errors import ParameterError
-from ..spec import DataSpec, EntrySpec, check_structure
-from ..transforms import Transform, from_config, to_config
+from ..spec import SPEC_KIND, DataSpec, EntrySpec, check_structure
+from ..transforms import Transform, as_transforms, from_config, to_config
 from ..typing import Key, Record, SpatialShape
 from ._arguments import check_count, check_key, checked_frame
 from ._blank import blank_record
@@ -29,6 +30,9 @@ from ._values import check_record_values
 from ._view import check_camera
 
 SCHEMA = "multiaug.pipeline/1"
+
+_PARAMS = instance(RecordParams, "RecordParams", "Pipeline.sample draws them.")
+_OUT = optional(RECORD)
 
 
 @jax.tree_util.register_dataclass
@@ -56,25 +60,14 @@ class Pipeline:
         ['image', 'mask']
     """
 
-    transforms: tuple[Transform, ...]
+    transforms: Sequence[Transform]
     spec: DataSpec = field(metadata={"static": True})
 
     def __post_init__(self) -> None:
-        if isinstance(self.transforms, Transform) or not isinstance(self.transforms, Iterable):
-            raise ParameterError(
-                f"`Pipeline.transforms` must be a list of transforms, got {self.transforms!r}."
-            )
-        object.__setattr__(self, "transforms", tuple(self.transforms))
-        for position, transform in enumerate(self.transforms):
-            if not isinstance(transform, Transform):
-                raise ParameterError(
-                    f"`Pipeline.transforms[{position}]` must be a transform, got {transform!r}."
-                )
-        if not isinstance(self.spec, DataSpec):
-            raise ParameterError(
-                f"`Pipeline.spec` must be a DataSpec, got {type(self.spec).__name__}. "
-                "Load one with multiaug.load_spec."
-            )
+        object.__setattr__(
+            self, "transforms", as_transforms(self.transforms, "Pipeline.transforms")
+        )
+        check_argument("Pipeline.spec", self.spec, SPEC_KIND)
         check_spec(self._facts.all, self.spec)
 
     @cached_property
@@ -125,6 +118,7 @@ class Pipeline:
             ParameterError: a key of the old uint32 form; transforms that do not fit.
         """
         check_key(key, (0,))
+        check_argument("Pipeline.__call__.record", record, RECORD)
         shape = check_structure(self.spec, record, batch=False)
         draws = self._draws(key[None], shape)
         return self._execute(Run(self.spec, shape), draws, record, batched=False, check=check)
@@ -158,6 +152,8 @@ class Pipeline:
             RecordError: the batch is not what the spec declares, or ``out`` not what comes out.
             ParameterError: keys of the old uint32 form or another number of them.
         """
+        check_argument("Pipeline.batch.batch", batch, RECORD)
+        check_argument("Pipeline.batch.out", out, _OUT)
         words, signature = held_words(keys), None
         if words is not None:
             signature = signature_of(words, batch)
@@ -174,6 +170,7 @@ class Pipeline:
             self._remember(signature, run, draws, batch, tuple(done))
         return done
 
+    @checked(params=_PARAMS, record=RECORD, out=_OUT, check=FLAG)
     def apply(
         self,
         params: RecordParams,
@@ -204,6 +201,7 @@ class Pipeline:
             Run(self.spec, frame), draws, record, batched=params.batched, check=check, out=out
         )
 
+    @checked(params=_PARAMS, record=RECORD, roles=optional(RECORD), check=FLAG)
     def invert(
         self,
         params: RecordParams,
@@ -246,6 +244,7 @@ class Pipeline:
         run = Run(spec, params.in_shape, inverse=True, resample_only=tuple(sorted(roles or {})))
         return self._execute(run, draws, given, batched=params.batched, check=check)
 
+    @checked(like=optional(RECORD), size=whole(1))
     def warmup(
         self, shape: SpatialShape, *, like: Mapping[str, Any] | None = None, size: int = 1
     ) -> None:
@@ -262,6 +261,7 @@ class Pipeline:
                 given; or transforms that do not fit the shape.
         """
         record = blank_record(self.spec, checked_frame(shape)) if like is None else like
+        check_structure(self.spec, record, batch=False)
         blank = {n: np.zeros((size, *np.shape(a)), a.dtype) for n, a in record.items()}
         self.batch(jax.random.split(jax.random.key(0), size), blank, check=False)
 
@@ -297,6 +297,12 @@ class Pipeline:
             )
         transforms = [from_config(config, f"$.transforms[{i}]") for i, config in enumerate(configs)]
         return cls(tuple(transforms), DataSpec.from_dict(document["spec"], "the pipeline's spec"))
+
+    def __repr__(self) -> str:
+        """Python that makes it, with ``from multiaug import *``."""
+        lines = "".join(f"        {transform!r},\n" for transform in self.transforms)
+        listed = f"[\n{lines}    ]" if lines else "[]"
+        return f"Pipeline(\n    {listed},\n    {self.spec!r},\n)"
 
     def __getstate__(self) -> dict[str, Any]:
         # What else has been found out holds addresses.
@@ -398,10 +404,16 @@ def _with_role(spec: DataSpec, name: str, role: str) -> DataSpec:
 def _override(spec: DataSpec, roles: Mapping[str, str]) -> DataSpec:
     for name, role in roles.items():
         entry = spec.entries.get(name)
-        if entry is None or entry.kind != "spatial":
+        if entry is None or entry.kind != "spatial" or not isinstance(role, str):
             raise ParameterError(
                 f"`roles` must name pictures of the spec, got {name!r}. "
                 f"It has {[n for n, e in spec.entries.items() if e.kind == 'spatial']}."
             )
         spec = _with_role(spec, name, role)
     return spec
+
+
+PIPELINE_KIND = instance(
+    Pipeline, "a Pipeline", "Make one with multiaug.Pipeline(transforms, spec)."
+)
+"""What arguments called ``pipeline`` may be."""

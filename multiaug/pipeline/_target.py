@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from .._arguments import shown
 from ..errors import RecordError
 from ..typing import Array, NDArray
 
@@ -171,8 +172,8 @@ def address_of(array: NDArray) -> int:
 
 
 def _describe(found: Any) -> str:
-    if not hasattr(found, "dtype"):
-        return repr(found)
+    if not isinstance(found, jax.Array):
+        return shown(found)
     spent = isinstance(found, jax.Array) and found.is_deleted()
     return f"{'deleted ' if spent else ''}{type(found).__name__} {found.dtype} {found.shape}"
 

@@ -7,19 +7,22 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from .._arguments import NUMBERS, RECORD, checked, instance, optional
 from ..errors import RecordError
+from ..spec import SPEC_KIND, ChannelGroup
 from ..typing import NDArray
 from ._colours import INVALID, colour_ramp, hue_circle, label_colours, to_uint8
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from ..spec import ChannelGroup, DataSpec, EntrySpec
+    from ..spec import DataSpec, EntrySpec
 
 Limits: TypeAlias = tuple[NDArray | float, NDArray | float]
 """What the darkest and the brightest colour stand for; per channel for positions."""
 
 
+@checked(values=NUMBERS, group=instance(ChannelGroup, "a channel group"))
 def render(values: ArrayLike, group: ChannelGroup, limits: Limits | None = None) -> NDArray:
     """Make a picture of one channel group.
 
@@ -84,6 +87,7 @@ def limits_of(pictures: Iterable[ArrayLike], group: ChannelGroup) -> Limits:
     return (lo, hi) if group.role == "position" else (float(lo[0]), float(hi[0]))
 
 
+@checked(spec=SPEC_KIND, record=RECORD, limits=optional(RECORD))
 def render_record(
     spec: DataSpec, record: Mapping[str, ArrayLike], limits: Mapping[str, Limits] | None = None
 ) -> dict[str, NDArray]:

@@ -7,10 +7,11 @@ import itertools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._arguments import PATH, TEXT, TEXTS, Kind, checked, optional, whole
 from ..errors import ParameterError
 from ..files import replace_file
 from ..typing import NDArray
@@ -24,6 +25,29 @@ GAP = 8
 GROUP_GAP = 28
 
 
+def _are_rows(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(row, list | tuple) for row in value)
+
+
+def _are_groups(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(
+        isinstance(group, list | tuple)
+        and len(group) == 2
+        and isinstance(group[0], str)
+        and whole(1).accepts(group[1])
+        for group in value
+    )
+
+
+@checked(
+    rows=Kind("rows of images", _are_rows),
+    columns=optional(TEXTS),
+    labels=optional(TEXTS),
+    groups=optional(Kind("pairs of a heading and a number of columns", _are_groups)),
+    title=TEXT,
+    note=TEXT,
+    path=optional(PATH),
+)
 def contact_sheet(
     rows: Sequence[Sequence[NDArray]],
     columns: Sequence[str] | None = None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._arguments import NUMBERS, PATH, TEXT, checked, instance, optional, shown
 from ..errors import NotFittedError, ParameterError
 from ..statistics import GroupStatistics, Spectrum, Statistics, gains_of, operator_of, whiten
 from ..statistics import WhiteningRule as Rule
@@ -22,6 +23,12 @@ _COLUMNS = 6
 _SOFT, _LINE, _PAPER = (206, 206, 202), (52, 101, 164), (250, 250, 248)
 
 
+@checked(
+    statistics=instance(Statistics, "statistics", "multiaug.fit gathers them."),
+    label=optional(TEXT),
+    records=optional(NUMBERS),
+    path=optional(PATH),
+)
 def statistics_sheet(
     statistics: Statistics,
     label: str | None = None,
@@ -64,7 +71,13 @@ def statistics_sheet(
         leading = [_signed(v.reshape(shape)) for v in spectrum.vectors[:_COLUMNS]]
         rows.append(("leading\ncomponents", leading))
         if records is not None:
-            rows += _before_after(spectrum, np.asarray(records)[:_COLUMNS])
+            if np.shape(records)[1:] != spectrum.record_shape:
+                raise ParameterError(
+                    f"`statistics_sheet.records` must be records of shape {spectrum.record_shape} "
+                    f"with a leading n, got {shown(records)}."
+                )
+            first = np.asarray(records)[:_COLUMNS]
+            rows += _before_after(spectrum, first.astype(first.dtype.newbyteorder("="), copy=False))
     if not rows:
         raise NotFittedError(
             f"The statistics of {label!r} hold {sorted(group)}, of which there is no picture. Fit "

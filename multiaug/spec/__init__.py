@@ -12,6 +12,7 @@ from ._model import ChannelGroup as ChannelGroup
 from ._model import Entries as Entries
 from ._model import EntrySpec as EntrySpec
 from ._records import check_structure as check_structure
+from ._spec import SPEC_KIND as SPEC_KIND
 from ._spec import DataSpec as DataSpec
 from ._values import check_values as check_values
 from ._values import is_sound as is_sound

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from .._arguments import PATH, checked
 from ..errors import Mistake, SpecError
 from ._mistakes import listed, suggest
 from ._schema import Checked, data_specs_folder
@@ -19,6 +20,7 @@ def shipped_specs() -> tuple[str, ...]:
     return tuple(sorted(name for name in names if not name.endswith(".schema")))
 
 
+@checked(name_or_path=PATH)
 def load_spec(name_or_path: str | os.PathLike[str]) -> DataSpec:
     """Read a spec: a shipped one by its name, or your own from a JSON file.
 

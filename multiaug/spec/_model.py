@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
+from .._arguments import shown
+from ..errors import ParameterError
 from ._dtypes import ALL_DTYPES, dtypes_for, holds
 from ._facts import ROLE_FACTS, RoleFacts
 
@@ -115,7 +117,15 @@ class EntrySpec:
     validity: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "groups", tuple(self.groups))
+        groups = self.groups
+        if not isinstance(groups, list | tuple) or not all(
+            isinstance(group, ChannelGroup) for group in groups
+        ):
+            raise ParameterError(
+                f"`EntrySpec.groups` must be channel groups, got {shown(groups)}. "
+                "EntrySpec.of_role makes an entry with the defaults of its role."
+            )
+        object.__setattr__(self, "groups", tuple(groups))
 
     @classmethod
     def of_role(

@@ -6,11 +6,12 @@ from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from .._arguments import FLAG, RECORD, checked
 from ..errors import RecordError
 from ..typing import SpatialShape
 from ._mistakes import listed, suggest
 from ._model import EntrySpec
-from ._spec import DataSpec
+from ._spec import SPEC_KIND, DataSpec
 
 
 class _Described(NamedTuple):
@@ -20,6 +21,7 @@ class _Described(NamedTuple):
     dtype: Any
 
 
+@checked(spec=SPEC_KIND, record=RECORD, batch=FLAG, dtypes=FLAG, partial=FLAG)
 def check_structure(
     spec: DataSpec,
     record: Mapping[str, Any],

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from .._arguments import TEXT, Kind, checked, instance, optional
 from ..errors import SpecError
 from ._document import (
     SCHEMA_VERSION,
@@ -18,8 +19,17 @@ from ._document import (
 from ._mistakes import Finding, in_document_order
 from ._model import CameraSpec, ChannelGroup, Entries, EntrySpec
 
+_MAKE_ENTRIES = "Make each with EntrySpec.of_role, or the spec with DataSpec.from_dict."
 
-@dataclass(frozen=True, eq=False, init=False)
+
+def _are_entries(value: Any) -> bool:
+    if not isinstance(value, Mapping | list | tuple):
+        return False
+    entries = value.values() if isinstance(value, Mapping) else value
+    return all(isinstance(entry, EntrySpec) for entry in entries)
+
+
+@dataclass(frozen=True, eq=False, init=False, repr=False)
 class DataSpec:
     """Names the entries of a record and says what the values of each mean.
 
@@ -44,6 +54,12 @@ class DataSpec:
     description: str
     _hash: int = field(init=False, repr=False)
 
+    @checked(
+        name=TEXT,
+        entries=Kind("entries, or a mapping from name to entry", _are_entries, _MAKE_ENTRIES),
+        camera=optional(instance(CameraSpec, "a CameraSpec")),
+        description=TEXT,
+    )
     def __init__(
         self,
         name: str,
@@ -106,6 +122,12 @@ class DataSpec:
             if any(group.role == "intensity" for group in entry.groups):
                 return entry.name
         return pictures[0].name if pictures else None
+
+    def __repr__(self) -> str:
+        """Python that makes it, with ``from multiaug import *``."""
+        from ._text import as_python  # which reads the shipped ones, and so imports this
+
+        return as_python(self)
 
     def __hash__(self) -> int:
         return self._hash
@@ -177,3 +199,7 @@ def _diff(old: EntrySpec, new: EntrySpec) -> Iterator[Finding]:
                 text = f"{expected!r} here; EntrySpec.of_role fills it in"
                 path = ("entries", old.name, "groups", index, name)
                 yield Finding(path, repr(found), text)
+
+
+SPEC_KIND = instance(DataSpec, "a DataSpec", "Load one with multiaug.load_spec.")
+"""What arguments called ``spec`` may be."""

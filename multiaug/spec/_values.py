@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from .._arguments import FLAG, RECORD, checked, shown
 from ..errors import RecordError
 from ..typing import NDArray
 from ._dtypes import ALL_DTYPES
 from ._model import ChannelGroup, EntrySpec
-from ._spec import DataSpec
+from ._spec import SPEC_KIND, DataSpec
 
 # Relative to the largest number of a matrix: below it, float32 cannot tell it from zero.
 _TINY = 1e-6
@@ -19,6 +20,7 @@ _TINY = 1e-6
 _LAST_ROW = 1e-3
 
 
+@checked(spec=SPEC_KIND, record=RECORD, batch=FLAG)
 def check_values(spec: DataSpec, record: Mapping[str, Any], *, batch: bool) -> None:
     """Refuse values that the spec gives no meaning to, before they spread through a batch.
 
@@ -40,7 +42,9 @@ def check_values(spec: DataSpec, record: Mapping[str, Any], *, batch: bool) -> N
     for name, entry in spec.entries.items():
         if name in record and entry.kind != "value":
             array = np.asarray(record[name])
-            if ALL_DTYPES[array.dtype.name].kind == "f":
+            if array.dtype.name not in ALL_DTYPES:
+                mistakes.append(f"{name}: found {shown(record[name])}, expected an array")
+            elif ALL_DTYPES[array.dtype.name].kind == "f":
                 mistakes += _entry(entry, array, batch)
     if mistakes:
         subject = "The batch holds" if batch else "The record holds"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from .._arguments import PATH, TEXT, checked, optional
 from ..errors import NotFittedError, ParameterError, StoreError
 from ..files import staged_directory
 from ..typing import NDArray
@@ -168,6 +169,7 @@ class Statistics(Mapping[str, GroupStatistics]):
         counts = {k: self.info.get(k, 0) + other.info.get(k, 0) for k in keys}
         return Statistics(groups, {**counts, "merged": True})
 
+    @checked(path=PATH)
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write a zarr group; it is whole or not there, and carries checksums.
 
@@ -204,6 +206,7 @@ class Statistics(Mapping[str, GroupStatistics]):
         return {"path": self.path, "sha256": self.sha256}
 
 
+@checked(path=PATH, sha256=optional(TEXT))
 def load_statistics(path: str | os.PathLike[str], *, sha256: str | None = None) -> Statistics:
     """Read statistics that `Statistics.save` wrote.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from .._arguments import FLAG, check_argument
 from ..errors import NotFittedError, ParameterError
 from ..typing import NDArray
 from ._blocks import ExactBlocks, FixedPointBlocks, FloatBlocks, check_range
@@ -74,6 +75,7 @@ class Covariance(Statistic):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_argument(f"{self.owner}.deterministic", self.deterministic, FLAG)
         if self.deterministic and (self.dtype is None or kind_of(self.dtype) == "float"):
             check_range(self.owner, self.range)
         elif self.range is not None:

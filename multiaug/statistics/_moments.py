@@ -51,7 +51,12 @@ class Moments(Statistic):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_float_shift(self, self.shift)
-        if self.invalid == "nan" and self.dtype is not None and is_exact(self.dtype):
+        if (
+            isinstance(self.invalid, str)
+            and self.invalid == "nan"
+            and self.dtype is not None
+            and is_exact(self.dtype)
+        ):
             object.__setattr__(self, "invalid", None)  # integers have no NaN
 
     def init(self) -> MomentsState:

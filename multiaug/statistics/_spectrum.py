@@ -16,7 +16,7 @@ Centre = Literal["pixel", "channel"]
 
 def check_centre(centre: str) -> None:
     """Refuse a word that is not a way of centring."""
-    if centre not in ("pixel", "channel"):
+    if not isinstance(centre, str) or centre not in ("pixel", "channel"):
         raise ParameterError(f"`centre` must be 'pixel' or 'channel', got {centre!r}.")
 
 

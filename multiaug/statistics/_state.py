@@ -10,6 +10,7 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
+from .._arguments import NUMBERS, check_argument, shown
 from ..errors import ParameterError, RecordError
 from ..typing import ArrayLike, NDArray
 from ._numbers import first_bad, integer_shift, is_exact, kind_of
@@ -47,25 +48,30 @@ class Statistic(ABC):
     def __post_init__(self) -> None:
         set_field = object.__setattr__
         if self.record_shape is not None:
-            shape = tuple(self.record_shape)
-            if any(not isinstance(s, int | np.integer) or s < 1 for s in shape):
+            given: Any = self.record_shape
+            shape = tuple(given) if isinstance(given, list | tuple) else ()
+            if not shape or any(not isinstance(s, int | np.integer) or s < 1 for s in shape):
                 raise ParameterError(
                     f"`{self.owner}.record_shape` must be lengths >= 1, got {self.record_shape!r}."
                 )
             set_field(self, "record_shape", tuple(int(s) for s in shape))
         if self.dtype is not None:
-            given: Any = self.dtype
-            name = given if isinstance(given, str) else np.dtype(given).name
+            named: Any = self.dtype
+            if not isinstance(named, str | type | np.dtype):
+                raise ParameterError(
+                    f"`{self.owner}.dtype` must be the name of a dtype, got {shown(named)}."
+                )
+            name = named if isinstance(named, str) else np.dtype(named).name
             kind_of(name)
             set_field(self, "dtype", name)
         if self.entries is not None:
-            named: Any = self.entries
-            held = (named,) if isinstance(named, str) else tuple(named)
-            if not all(isinstance(entry, str) for entry in held):
+            listed: Any = self.entries
+            held = (listed,) if isinstance(listed, str) else listed
+            if not isinstance(held, list | tuple) or not all(isinstance(e, str) for e in held):
                 raise ParameterError(
                     f"`{self.owner}.entries` must be names of entries, got {self.entries!r}."
                 )
-            set_field(self, "entries", held)
+            set_field(self, "entries", tuple(held))
 
     @property
     def owner(self) -> str:
@@ -263,6 +269,7 @@ def check_batch(statistic: Statistic, batch: ArrayLike, chunk: ChunkId | None) -
     Raises:
         RecordError: another shape or dtype, NaN or infinity.
     """
+    check_argument(f"{statistic.owner}.update.batch", batch, NUMBERS)
     rows = np.asarray(batch)
     shape = statistic.shape
     if rows.shape[1:] != shape or rows.ndim != len(shape) + 1:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-from ..errors import NotFittedError, ParameterError
+from ..errors import NotFittedError, ParameterError, warn
 from ..typing import NDArray
 from ._spectrum import Spectrum
 
@@ -156,11 +155,9 @@ def _tail(kept: Spectrum, rule: WhiteningRule, values: NDArray, epsilon: float) 
 
 def warn_of_gain(gain: float, epsilon: float, owner: str) -> None:
     """Say that noise will be amplified beyond measure."""
-    warnings.warn(
+    warn(
         f"{owner}: the largest gain is {gain:.3g} (epsilon {epsilon:.3g}), and noise is amplified "
         f"as much. Above {LARGEST_GAIN:g}, raise epsilon, a variance, or take epsilon='auto'.",
-        UserWarning,
-        stacklevel=4,
     )
 
 

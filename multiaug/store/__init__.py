@@ -2,6 +2,7 @@
 
 from ._arrays import ArraySource as ArraySource
 from ._clouds import CloudSource as CloudSource
+from ._group import DESTINATION_KIND as DESTINATION_KIND
 from ._group import Destination as Destination
 from ._group import is_store as is_store
 from ._npy import NpySource as NpySource
@@ -13,6 +14,7 @@ from ._pool import BufferPool as BufferPool
 from ._pool import aligned as aligned
 from ._remote import RemoteWriter as RemoteWriter
 from ._sharded import ShardedWriter as ShardedWriter
+from ._source import SOURCE_KIND as SOURCE_KIND
 from ._source import Block as Block
 from ._source import BlockId as BlockId
 from ._source import ChunkedSource as ChunkedSource

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import ParameterError
+from .._arguments import RECORD, checked, whole
 from ..files import sha256_array, sha256_of
+from ..spec import SPEC_KIND
 from ..typing import NDArray
 from ._source import Block, BlockId, Structure, check_blocks, check_indices, check_out
 from ._structure import check_entries, common_length
@@ -35,9 +36,8 @@ class ArraySource:
         ParameterError: ``block`` is less than 1.
     """
 
+    @checked(arrays=RECORD, spec=SPEC_KIND, block=whole(1))
     def __init__(self, arrays: Mapping[str, ArrayLike], spec: DataSpec, *, block: int = 64) -> None:
-        if block < 1:
-            raise ParameterError(f"ArraySource.block must be at least 1, got {block}.")
         self._arrays = {name: _read_only(array) for name, array in arrays.items()}
         self._length = common_length(self._arrays, "arrays in memory")
         check_entries(spec, self._arrays, "arrays in memory")

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ..errors import RecordError, StoreError
+from .._arguments import PATH, checked, shown
+from ..errors import ParameterError, RecordError, StoreError
 from ..files import sha256_file, sha256_of
+from ..spec import SPEC_KIND
 from ..typing import NDArray
 from ._pcd import Cloud, read_pcd
 from ._record_source import RecordSource
@@ -57,6 +59,7 @@ class CloudSource(RecordSource):
         RecordError: a cloud lacks what the spec declares, or is not like the first one.
     """
 
+    @checked(spec=SPEC_KIND)
     def __init__(
         self,
         path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
@@ -135,6 +138,10 @@ def _files(
     path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
 ) -> tuple[list[Path], str]:
     if not isinstance(path, str | os.PathLike):
+        if not isinstance(path, list | tuple) or not all(map(PATH.accepts, path)):
+            raise ParameterError(
+                f"`CloudSource.path` must be a path or a list of paths, got {shown(path)}."
+            )
         files = [Path(file) for file in path]
         where = "the given clouds"
     else:

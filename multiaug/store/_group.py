@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from .._arguments import Kind
 from ..errors import StoreError
 
 if TYPE_CHECKING:
@@ -36,6 +37,14 @@ def is_store(dest: Destination) -> TypeIs[Store]:
     from zarr.abc.store import Store
 
     return isinstance(dest, Store)
+
+
+def _is_destination(value: Any) -> bool:
+    return isinstance(value, str | os.PathLike) or is_store(value)
+
+
+DESTINATION_KIND = Kind("a path, or an open store of zarr", _is_destination)
+"""What arguments that are a `Destination` may be."""
 
 
 def looks_like_zarr(path: Path) -> bool:

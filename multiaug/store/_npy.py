@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from .._arguments import PATH, Kind, checked, one_of, whole
 from ..errors import ParameterError, StoreError
 from ..files import sha256_of
+from ..spec import SPEC_KIND
 from ..typing import NDArray
 from ._arrays import ArraySource
 
@@ -19,6 +21,11 @@ if TYPE_CHECKING:
 
 Channels = Literal["last", "first"]
 _EDGE = 2**20
+
+
+def _is_path_or_mapping(value: Any) -> bool:
+    paths = value.values() if isinstance(value, Mapping) else (value,)
+    return all(PATH.accepts(path) for path in paths)
 
 
 class NpySource(ArraySource):
@@ -39,6 +46,12 @@ class NpySource(ArraySource):
         ParameterError: ``channels`` is neither, or one file for several entries.
     """
 
+    @checked(
+        path=Kind("a path, or a mapping from entry name to path", _is_path_or_mapping),
+        spec=SPEC_KIND,
+        channels=one_of("last", "first"),
+        block=whole(1),
+    )
     def __init__(
         self,
         path: str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]],

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._arguments import checked, one_of, optional, whole
 from ..errors import StoreError
 from ..files import sha256_of
+from ..spec import SPEC_KIND
 from ..typing import NDArray
-from ._group import open_group
+from ._group import DESTINATION_KIND, open_group
 from ._marker import read_marker
 from ._objects import FileObjects, Objects, StoreObjects
 from ._ome_metadata import has_multiscales, level_of
@@ -50,6 +52,12 @@ class OmeSource(RecordSource):
         RecordError: an array is not what the spec says.
     """
 
+    @checked(
+        path=DESTINATION_KIND,
+        spec=optional(SPEC_KIND),
+        level=whole(0),
+        on_missing=one_of("raise", "fill"),
+    )
     def __init__(
         self,
         path: str | os.PathLike[str] | Store,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._arguments import FLAG, PATH, checked, one_of, optional, whole
 from ..errors import ParameterError, StoreError
 from ..files import staged_directory
 from ..typing import NDArray
@@ -16,7 +17,7 @@ from ._group import looks_like_zarr
 from ._marker import Marker
 from ._ome import is_label
 from ._ome_metadata import VERSIONS, ZARR_FORMAT, axes_of, multiscales_of, put
-from ._source import ChunkedSource, Structure
+from ._source import SOURCE_KIND, ChunkedSource, Structure
 from ._write import check_name
 
 if TYPE_CHECKING:
@@ -30,6 +31,13 @@ _SHARD_BYTES = 64 * 2**20
 _SMALLEST = 64
 
 
+@checked(
+    source=SOURCE_KIND,
+    dest=PATH,
+    levels=optional(whole(1)),
+    version=one_of(*VERSIONS),
+    overwrite=FLAG,
+)
 def write_ome(
     source: ChunkedSource,
     dest: str | os.PathLike[str],
@@ -75,10 +83,6 @@ def write_ome(
         ...     ma.open_source(path, level=1).read([0])["image"].shape
         (1, 64, 64, 3)
     """
-    if version not in VERSIONS:
-        raise ParameterError(
-            f"`write_ome.version` must be one of {', '.join(VERSIONS)}, got {version!r}."
-        )
     target, structure, spec = Path(dest), dict(source.structure), source.spec
     for name, entry in structure.items():
         check_name(name, entry, str(target))

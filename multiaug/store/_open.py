@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._arguments import Kind, checked, optional
 from ..errors import ParameterError, StoreError
+from ..spec import SPEC_KIND
 from ._arrays import ArraySource
 from ._clouds import CloudSource
-from ._group import is_address, looks_like_zarr, open_group
+from ._group import DESTINATION_KIND, is_address, looks_like_zarr, open_group
 from ._npy import NpySource
 from ._ome import OmeSource
 from ._ome_metadata import has_multiscales
@@ -24,9 +26,21 @@ if TYPE_CHECKING:
 
     from ..spec import DataSpec
 
-Kind = Callable[..., Source]
+SourceClass = Callable[..., Source]
 
 
+def _is_data(value: Any) -> bool:
+    return isinstance(value, Mapping) or DESTINATION_KIND.accepts(value)
+
+
+@checked(
+    data=Kind(
+        "a path, a zarr store, or a mapping from entry name to array or path",
+        _is_data,
+        "Write {'image': array}.",
+    ),
+    spec=optional(SPEC_KIND),
+)
 def open_source(
     data: str | os.PathLike[str] | Store | Mapping[str, ArrayLike | str | os.PathLike[str]],
     spec: DataSpec | None = None,
@@ -96,7 +110,7 @@ def open_source(
     return kind(data, spec, **settings)
 
 
-def _kind(data: Any) -> tuple[Kind, str, set[str]]:
+def _kind(data: Any) -> tuple[SourceClass, str, set[str]]:
     """Class, name and settings of what reads the data."""
     npy = NpySource, ".npy files", {"channels", "block"}
     clouds = CloudSource, "clouds", {"intrinsics"}

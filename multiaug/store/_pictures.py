@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._arguments import PATH, checked
 from ..errors import CorruptChunkError, ParameterError, RecordError, StoreError
 from ..files import sha256_of
+from ..spec import SPEC_KIND
 from ..typing import NDArray, SpatialShape
 from ._record_source import RecordSource
 
@@ -51,6 +53,7 @@ class PictureSource(RecordSource):
         RecordError: a picture is not what the spec says.
     """
 
+    @checked(root=PATH, spec=SPEC_KIND)
     def __init__(
         self,
         root: str | os.PathLike[str],

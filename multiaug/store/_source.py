@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
+from .._arguments import NUMBERS, RECORD, Kind, check_argument, shown
 from ..errors import ParameterError
 from ..typing import NDArray
 
@@ -130,6 +132,7 @@ class ChunkedSource(Source, Protocol):
 
 def check_indices(indices: ArrayLike, count: int) -> NDArray:
     """Return record positions as int64 (n,); raises ParameterError for any that do not exist."""
+    check_argument("Source.read.indices", indices, NUMBERS)
     asked = np.asarray(indices)
     if asked.size == 0:
         return np.zeros(0, np.int64)
@@ -151,6 +154,8 @@ def check_blocks(blocks: Iterable[BlockId] | None, count: int) -> list[int]:
     """Return ids of blocks numbered from 0; raises ParameterError for any that do not exist."""
     if blocks is None:
         return list(range(count))
+    if not hasattr(type(blocks), "__iter__") or getattr(blocks, "ndim", 1) == 0:
+        raise ParameterError(f"`Source.scan.blocks` must be ids of blocks, got {shown(blocks)}.")
     asked = list(blocks)
     for block in asked:
         if not isinstance(block, int | np.integer) or not 0 <= block < count:
@@ -171,14 +176,28 @@ def check_out(
     """
     if out is None:
         return {n: np.empty((count, *s.shape), s.dtype) for n, s in structure.items()}
+    check_argument("Source.read.out", out, RECORD)
     for name, array in out.items():
         wanted = structure.get(name)
         if wanted is None:
             raise ParameterError(f"Source.read: out has {name!r}, expected only {list(structure)}.")
         shape = (count, *wanted.shape)
-        if (array.shape, array.dtype) != (shape, wanted.dtype) or not array.flags.c_contiguous:
+        fits = isinstance(array, np.ndarray) and array.flags.c_contiguous
+        if not fits or (array.shape, array.dtype) != (shape, wanted.dtype):
             raise ParameterError(
                 f"Source.read: out[{name!r}] must be a contiguous {wanted.dtype} array {shape}, "
-                f"got {array.dtype} {array.shape}."
+                f"got {shown(array)}."
             )
     return dict(out)
+
+
+def _is_source(value: Any) -> bool:
+    # Not isinstance: before Python 3.12 that evaluates properties, and a fingerprint hashes files.
+    members = ("spec", "fingerprint", "read", "__len__")
+    return not isinstance(value, type) and all(
+        inspect.getattr_static(value, name, None) is not None for name in members
+    )
+
+
+SOURCE_KIND = Kind("a source of records", _is_source, "Open one with multiaug.open_source.")
+"""What arguments called ``source`` may be."""

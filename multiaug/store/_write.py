@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import ParameterError, RecordError, StoreError
+from .._arguments import FLAG, PATH, Kind, checked, shown, whole
+from ..errors import RecordError, StoreError
 from ..files import array_bytes, staged_directory
+from ..spec import SPEC_KIND
 from ..typing import NDArray
 from ._group import looks_like_zarr
 from ._layout import Layout
@@ -29,6 +31,21 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
+def _are_batches(value: Any) -> bool:
+    return (
+        hasattr(type(value), "__iter__")
+        and not hasattr(value, "__array__")
+        and not isinstance(value, str | bytes | Mapping)
+    )
+
+
+@checked(
+    dest=PATH,
+    batches=Kind("batches, one mapping from entry name to array each", _are_batches),
+    spec=SPEC_KIND,
+    chunk=whole(1),
+    overwrite=FLAG,
+)
 def write_zarr(
     dest: str | os.PathLike[str],
     batches: Iterable[Mapping[str, ArrayLike]],
@@ -78,8 +95,6 @@ def write_zarr(
         ...     len(open_source(path))
         20
     """
-    if chunk < 1:
-        raise ParameterError(f"write_zarr: chunk must be at least 1 record, got {chunk}.")
     target = Path(dest)
     if overwrite and target.exists() and not looks_like_zarr(target):
         raise StoreError(
@@ -89,6 +104,11 @@ def write_zarr(
     with staged_directory(target, replace=overwrite) as staged:
         writer = _Writer(staged, spec, chunk)
         for batch in batches:
+            if not isinstance(batch, Mapping):
+                raise RecordError(
+                    f"write_zarr.batches: found {shown(batch)}, expected mappings from entry name "
+                    "to array."
+                )
             writer.add({name: np.asarray(array) for name, array in batch.items()})
         writer.close(target)
     return target

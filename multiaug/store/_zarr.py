@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._arguments import checked, one_of, optional
 from ..errors import CorruptChunkError, ParameterError, StoreError
 from ..files import sha256_of
+from ..spec import SPEC_KIND
 from ..typing import NDArray
-from ._group import open_arrays, open_group
+from ._group import DESTINATION_KIND, open_arrays, open_group
 from ._marker import read_marker
 from ._objects import FileObjects, Objects, StoreObjects
 from ._reader import ArrayReader, OnMissing
@@ -65,6 +67,7 @@ class ZarrSource:
         ParameterError: ``on_missing`` is neither ``raise`` nor ``fill``.
     """
 
+    @checked(path=DESTINATION_KIND, spec=optional(SPEC_KIND), on_missing=one_of("raise", "fill"))
     def __init__(
         self,
         path: str | os.PathLike[str] | Store,

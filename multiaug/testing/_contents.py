@@ -9,7 +9,8 @@ from typing import Any, Literal
 import jax.numpy as jnp
 import numpy as np
 
-from ..spec import ChannelGroup, DataSpec, EntrySpec
+from .._arguments import FLAG, SEED, Kind, checked, optional, whole
+from ..spec import SPEC_KIND, ChannelGroup, DataSpec, EntrySpec
 from ..typing import NDArray, Record, SpatialShape
 
 Content = Literal["noise", "smooth"]
@@ -21,6 +22,17 @@ _IDS = 4
 _HOLES = 0.1
 
 
+def _is_shape(value: Any) -> bool:
+    return isinstance(value, list | tuple) and len(value) == 2 and all(map(whole(1).accepts, value))
+
+
+@checked(
+    spec=SPEC_KIND,
+    shape=Kind("(height, width) in whole pixels", _is_shape),
+    seed=SEED,
+    batch=optional(whole(1)),
+    holes=FLAG,
+)
 def make_record(
     spec: DataSpec,
     shape: SpatialShape,

@@ -66,6 +66,7 @@ class Rotate(Geometric):
 
     Args:
         degrees: (lo, hi) in degrees, counter-clockwise as seen; a number d means (-d, d).
+        p: the probability that a pipeline runs it.
 
     Raises:
         ParameterError: the range is not finite or lo > hi.
@@ -76,6 +77,7 @@ class Rotate(Geometric):
     """
 
     degrees: Any = required()
+    p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         settle(self, degrees=symmetric(self.degrees, "Rotate.degrees"))
@@ -100,14 +102,16 @@ class Translate(Geometric):
             ((lo, hi), (lo, hi)) is x and y. Default 0.1 when ``px`` is not given either.
         px: the same in pixels of the reference frame, in the place of ``fraction``.
         whole: round to whole pixels, which makes the shift an exact copy.
+        p: the probability that a pipeline runs it.
 
     Raises:
         ParameterError: both or ill-formed ranges, or not finite.
     """
 
-    fraction: Any = static()
-    px: Any = static()
-    whole: bool = static(False)
+    fraction: Any = static(default=None)
+    px: Any = static(default=None)
+    whole: bool = static(default=False)
+    p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         if self.fraction is not None and self.px is not None:
@@ -159,14 +163,16 @@ class Scale(Geometric):
         factor: (lo, hi) within [1/8, 8]; a number v means (1/v, v).
         per_axis: draw a factor for each axis, which changes the aspect ratio.
         antialias: low-pass before shrinking.
+        p: the probability that a pipeline runs it.
 
     Raises:
         ParameterError: not finite, not positive, lo > hi, or outside [1/8, 8].
     """
 
     factor: Any = required()
-    per_axis: bool = static(False)
-    antialias: bool = static(False)
+    per_axis: bool = static(default=False)
+    antialias: bool = static(default=False)
+    p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         limits = logarithmic(self.factor, "Scale.factor", low=MIN_SCALE, high=MAX_SCALE)
@@ -200,12 +206,14 @@ class Shear(Geometric):
     Args:
         degrees: (lo, hi) of a, within [-75, 75]; a number d means (-d, d); a pair of pairs
             ((lo, hi), (lo, hi)) is a and b. With one range, b is 0.
+        p: the probability that a pipeline runs it.
 
     Raises:
         ParameterError: not finite, lo > hi, or beyond 75 degrees.
     """
 
     degrees: Any = required()
+    p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         value = self.degrees
@@ -244,8 +252,8 @@ class Flip(Geometric):
         ParameterError: another axis, or p outside [0, 1].
     """
 
-    axis: str = static("x")
-    p: float = static(0.5)
+    axis: str = static(default="x")
+    p: float = static(default=0.5)
     mirrors = True
 
     def __post_init__(self) -> None:
@@ -278,6 +286,7 @@ class Affine(Geometric):
     Args:
         matrix: (2, 3) or (3, 3) forward matrix on pixel coordinates (x, y, 1) of the frame:
             where an input position goes. An array, so that new values compile nothing anew.
+        p: the probability that a pipeline runs it.
 
     Raises:
         ParameterError: wrong shape, not finite, last row not (0, 0, 1), or singular.
@@ -289,6 +298,7 @@ class Affine(Geometric):
     """
 
     matrix: ArrayLike
+    p: float = static(default=1.0, kw_only=True)
     mirrors = True
 
     def __post_init__(self) -> None:
@@ -305,10 +315,8 @@ class Affine(Geometric):
 
 def checked_matrix(value: Any, field_name: str, *, affine: bool) -> Any:
     """A (3, 3) float32 array; leaves that JAX puts in place of arrays pass untouched."""
-    if isinstance(value, jax.core.Tracer) or not isinstance(
-        value, np.ndarray | jax.Array | list | tuple
-    ):
-        return value
+    if isinstance(value, jax.core.Tracer) or type(value) is object:
+        return value  # what JAX puts there while it looks at the structure
     try:
         matrix = np.asarray(value, np.float32)
     except (TypeError, ValueError) as error:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, NamedTuple, NoReturn, TypeVar, dataclass_transform
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._arguments import check_argument, instance, real
 from ..errors import ParameterError
 from ..geometry import Map
 from ..sampling import Exact
@@ -82,6 +85,15 @@ class Transform(ABC):
     def owner(self) -> str:
         """The name used in errors and JSON."""
         return type(self).__name__
+
+    @property
+    def chance(self) -> float:
+        """The probability that a pipeline runs it: the keyword ``p``, where it has that."""
+        return self.p if _has_chance(self) else 1.0  # type: ignore[attr-defined]
+
+    def __repr__(self) -> str:
+        """The call that makes it, without what is left at its default."""
+        return f"{self.owner}({', '.join(_arguments(self))})"
 
     def check(self, frame: Frame) -> None:
         """Refuse, eagerly, a frame or a spec that this transform cannot work on.
@@ -240,14 +252,19 @@ class Container(Transform):
 
 
 def static(default: Any = None, **kwargs: Any) -> Any:
-    """A dataclass field that is part of the structure, not an array."""
+    """A dataclass field that is part of the structure, not an array.
+
+    Args:
+        default: of the field; by keyword, for type checkers to see that there is one.
+        kwargs: of `dataclasses.field`.
+    """
     return field(default=default, metadata={"static": True}, **kwargs)
 
 
-def derived(*, static: bool = False) -> Any:
+def derived(*, default: Any = None, static: bool = False) -> Any:
     """A field that is made from the others and no part of the settings; arrays, unless static."""
     metadata = {"derived": True, "static": static}
-    return field(default=None, repr=False, compare=False, metadata=metadata)
+    return field(default=default, repr=False, compare=False, metadata=metadata)
 
 
 def required() -> Any:
@@ -255,18 +272,81 @@ def required() -> Any:
     return field(metadata={"static": True})
 
 
+def _has_chance(transform_: Any) -> bool:
+    """Whether it has a keyword ``p``; a `p` that is no mere keyword is a setting of its own."""
+    return any(item.name == "p" and item.kw_only for item in fields(transform_))
+
+
+def always(transform_: T) -> T:
+    """The transform without its chance: it runs every time."""
+    made = copy.copy(transform_)
+    object.__setattr__(made, "p", 1.0)
+    return made
+
+
+# Annotations of plain values: such a field is part of the structure, whether it says so or not.
+_PLAIN = re.compile(r"(bool|int|float|str|None)(\s*\|\s*(bool|int|float|str|None))*|tuple\b.*")
+
+
 @dataclass_transform(frozen_default=True, field_specifiers=(static, required, derived))
 def transform(cls: type[T]) -> type[T]:
-    """Class decorator: a frozen dataclass, a pytree, and known to JSON pipelines."""
-    made = jax.tree_util.register_dataclass(dataclass(frozen=True)(cls))
+    """Class decorator: a frozen dataclass, a pytree, and known to JSON pipelines.
+
+    Fields annotated with bool, int, float, str or tuple are static, part of what is compiled, as
+    those made with `static` are; all others hold arrays, or transforms. A keyword-only field
+    ``p: float = static(default=1.0, kw_only=True)`` is the probability that a pipeline runs the
+    transform.
+    """
+    for name, annotation in vars(cls).get("__annotations__", {}).items():
+        value = vars(cls).get(name, MISSING)
+        text = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
+        if not isinstance(value, Field) and _PLAIN.fullmatch(text):
+            setattr(cls, name, field(default=value, metadata={"static": True}))
+    checks = getattr(cls, "__post_init__", None)
+
+    def check_fields(self: Any) -> None:
+        if _has_chance(self):
+            kind = real(0, 1)._replace(expected="a probability in [0, 1]")
+            check_argument(f"{self.owner}.p", self.p, kind)
+        if checks is not None:
+            checks(self)
+
+    cls.__post_init__ = check_fields  # type: ignore[attr-defined]
+    made = jax.tree_util.register_dataclass(dataclass(frozen=True, repr=False)(cls))
     REGISTRY[cls.__name__] = made
     return made
 
 
+def _arguments(transform_: Transform) -> Iterator[str]:
+    """The settings that differ from their defaults, as Python."""
+    for item in _settings(transform_):
+        value = getattr(transform_, item.name)
+        default, plain = item.default, not isinstance(value, np.ndarray | jax.Array)
+        if value is default or (plain and type(value) is type(default) and value == default):
+            continue
+        yield f"{item.name}={_as_python(value)}"
+
+
+def _as_python(value: Any) -> str:
+    if isinstance(value, Statistics):
+        where = "" if value.path is None else repr(value.path)
+        return f"load_statistics({where})"
+    if isinstance(value, np.ndarray | jax.Array) and not isinstance(value, jax.core.Tracer):
+        return repr(np.asarray(value).tolist())
+    if isinstance(value, tuple) and any(isinstance(part, Transform) for part in value):
+        return f"[{', '.join(map(repr, value))}]"
+    return repr(value)
+
+
 def to_config(transform_: Transform) -> dict[str, Any]:
     """A transform as JSON-ready data; arrays become nested lists."""
+    check_argument(
+        "to_config.transform_", transform_, instance(Transform, "a transform", "Call its class.")
+    )
     config: dict[str, Any] = {"type": transform_.owner}
     for item in _settings(transform_):
+        if item.name == "p" and item.kw_only and transform_.chance == 1:
+            continue  # as documents have it that were written before there was a `p`
         config[item.name] = _plain(getattr(transform_, item.name))
     return config
 

@@ -99,7 +99,7 @@ def whole(value: Any, field_name: str, *, low: int) -> int:
 
 def choice(value: Any, field_name: str, options: Sequence[str]) -> str:
     """One of some words."""
-    if value not in options:
+    if not isinstance(value, str) or value not in options:
         raise ParameterError(f"`{field_name}` must be one of {', '.join(options)}, got {value!r}.")
     return str(value)
 

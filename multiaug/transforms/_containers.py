@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._arguments import shown
 from ..errors import ParameterError
 from ..typing import Array, Key, SpatialShape
 from ._affine import uniform_index, unit_uniform
@@ -20,6 +21,7 @@ from ._base import (
     Frame,
     Params,
     Transform,
+    always,
     static,
     transform,
 )
@@ -34,16 +36,36 @@ from ._checked import (
 Expanded = list[tuple[Transform, Params, Array | None]]
 
 
+def as_transforms(value: Any, name: str) -> tuple[Transform, ...]:
+    """Some transforms as a tuple; those that run by chance are put into a `Maybe`.
+
+    Args:
+        value: a list of transforms.
+        name: of the argument, for the error.
+
+    Raises:
+        ParameterError: something in it is no transform.
+    """
+    if not isinstance(value, tuple | list):
+        raise ParameterError(f"`{name}` must be a list of transforms, got {shown(value)}.")
+    for position, item in enumerate(value):
+        if isinstance(item, type) and issubclass(item, Transform):
+            raise ParameterError(
+                f"`{name}[{position}]` must be a transform, got the class {item.__name__}. "
+                f"Call it: {item.__name__}()."
+            )
+        if not isinstance(item, Transform):
+            raise ParameterError(f"`{name}[{position}]` must be a transform, got {shown(item)}.")
+    return tuple(Maybe(always(item), item.chance) if item.chance < 1 else item for item in value)
+
+
 def _children(value: Any, owner: str) -> tuple[Transform, ...]:
-    children = (value,) if isinstance(value, Transform) else value
-    if not isinstance(children, tuple | list) or not children:
-        raise ParameterError(
-            f"`{owner}.transforms` must be transforms, at least one, got {value!r}."
-        )
-    for child in children:
-        if not isinstance(child, Transform):
-            raise ParameterError(f"`{owner}.transforms` must be transforms, got {child!r}.")
-    return tuple(children)
+    children = as_transforms(
+        [value] if isinstance(value, Transform) else value, f"{owner}.transforms"
+    )
+    if not children:
+        raise ParameterError(f"`{owner}.transforms` must be at least one transform, got none.")
+    return children
 
 
 class _Holder(Container):
@@ -75,7 +97,7 @@ class _Holder(Container):
                 raise ParameterError(
                     f"`{self.owner}` must leave one shape whatever is chosen, but "
                     f"{child.owner} turns {shape[0]} x {shape[1]} into {out[0]} x {out[1]}. "
-                    "Move it out of the container."
+                    "Move it out of the container, and leave out its `p`."
                 )
 
 
@@ -92,7 +114,7 @@ class Maybe(_Holder):
     """
 
     transforms: Any
-    p: float = static(0.5)
+    p: float = static(default=0.5)
 
     def __post_init__(self) -> None:
         settle(
@@ -121,6 +143,7 @@ class OneOf(_Holder):
     Args:
         transforms: what to choose from.
         weights: how likely each is, in proportion; None for all alike.
+        p: the probability that a pipeline runs it.
 
     Raises:
         ParameterError: weights of another length, negative or all 0; children that leave
@@ -128,7 +151,8 @@ class OneOf(_Holder):
     """
 
     transforms: Any
-    weights: Any = static()
+    weights: Any = static(default=None)
+    p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         children = _children(self.transforms, "OneOf")
@@ -183,13 +207,15 @@ class SomeOf(_Holder):
     Args:
         transforms: what to choose from.
         k: how many; a pair (lo, hi) draws the number.
+        p: the probability that a pipeline runs it.
 
     Raises:
         ParameterError: k out of range; a child changes the frame's shape.
     """
 
     transforms: Any
-    k: Any = static(1)
+    k: Any = static(default=1)
+    p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         children = _children(self.transforms, "SomeOf")
@@ -225,12 +251,14 @@ class Shuffle(_Holder):
 
     Args:
         transforms: what to run.
+        p: the probability that a pipeline runs it.
 
     Raises:
         ParameterError: a child changes the frame's shape.
     """
 
     transforms: Any
+    p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         settle(self, transforms=_children(self.transforms, "Shuffle"))

@@ -47,16 +47,18 @@ class Crop(Geometric):
             of ``size`` and ``position``.
         pad: where the window is larger than the picture, fill by each entry's border rule; else
             that is an error.
+        p: the probability that a pipeline runs it.
 
     Raises:
         ParameterError: a window of no size, size and box together, or (when the shape of the
             picture is known) a window that does not fit without ``pad``.
     """
 
-    size: Any = static()
-    position: str = static("random")
-    box: Any = static()
-    pad: bool = static(False)
+    size: Any = static(default=None)
+    position: str = static(default="random")
+    box: Any = static(default=None)
+    pad: bool = static(default=False)
+    p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         if (self.size is None) == (self.box is None):
@@ -64,7 +66,7 @@ class Crop(Geometric):
                 f"`Crop` takes `size` or `box`, got size={self.size!r} and box={self.box!r}."
             )
         settle(self, pad=flag(self.pad, "Crop.pad"))
-        if self.position not in {"random", "centre"}:
+        if not isinstance(self.position, str) or self.position not in {"random", "centre"}:
             raise ParameterError(
                 f"`Crop.position` must be random or centre, got {self.position!r}. "
                 "Use `box` for a fixed place."
@@ -134,12 +136,14 @@ class Pad(Geometric):
 
     Args:
         pixels: (top, bottom, left, right); (y, x) on both sides; or one int for all four.
+        p: the probability that a pipeline runs it.
 
     Raises:
         ParameterError: negative or not whole.
     """
 
     pixels: Any = required()
+    p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         given = self.pixels
@@ -178,13 +182,15 @@ class Resize(Geometric):
     Args:
         size: (height, width); an int n is (n, n).
         antialias: low-pass before shrinking, with a Gaussian of deviation (factor - 1) / 2.
+        p: the probability that a pipeline runs it.
 
     Raises:
         ParameterError: a size below 1.
     """
 
     size: Any = required()
-    antialias: bool = static(True)
+    antialias: bool = static(default=True)
+    p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         settle(
@@ -224,6 +230,7 @@ class RandomResizedCrop(Geometric):
         scale: (lo, hi) of the window's area as a fraction of the picture's.
         ratio: (lo, hi) of width / height, drawn log-uniformly.
         antialias: low-pass before shrinking.
+        p: the probability that a pipeline runs it.
 
     Raises:
         ParameterError: ill-formed ranges or sizes.
@@ -233,9 +240,10 @@ class RandomResizedCrop(Geometric):
     """
 
     size: Any = required()
-    scale: Any = static((0.08, 1.0))
-    ratio: Any = static((3 / 4, 4 / 3))
-    antialias: bool = static(False)
+    scale: Any = static(default=(0.08, 1.0))
+    ratio: Any = static(default=(3 / 4, 4 / 3))
+    antialias: bool = static(default=False)
+    p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         settle(

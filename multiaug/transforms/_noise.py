@@ -26,14 +26,16 @@ class GaussianNoise(Clipping):
             means (0, v).
         clip: clip floats to the value range.
         entries: entries to touch; None for all with intensity channels.
+        p: the probability that a pipeline runs it.
 
     Raises:
         ParameterError: the range is negative, not finite, or lo > hi.
     """
 
-    std: Any = static(0.05)
-    clip: bool = static(False)
-    entries: Any = static()
+    std: Any = static(default=0.05)
+    clip: bool = static(default=False)
+    entries: Any = static(default=None)
+    p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         given = self.std

@@ -61,14 +61,16 @@ class Brightness(Clipping):
         amount: range of a, as a fraction of the value range; a number v means (-v, v).
         clip: clip floats to the value range.
         entries: entries to touch; None for all with intensity channels.
+        p: the probability that a pipeline runs it.
 
     Raises:
         ParameterError: the range is not finite or lo > hi.
     """
 
-    amount: Any = static(0.2)
-    clip: bool = static(False)
-    entries: Any = static()
+    amount: Any = static(default=0.2)
+    clip: bool = static(default=False)
+    entries: Any = static(default=None)
+    p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         settle(
@@ -98,14 +100,16 @@ class Contrast(Clipping):
         amount: range of a, above -1; a number v means (-v, v).
         clip: clip floats to the value range.
         entries: entries to touch; None for all with intensity channels.
+        p: the probability that a pipeline runs it.
 
     Raises:
         ParameterError: the range is not finite, lo > hi, or reaches below -0.99.
     """
 
-    amount: Any = static(0.2)
-    clip: bool = static(False)
-    entries: Any = static()
+    amount: Any = static(default=0.2)
+    clip: bool = static(default=False)
+    entries: Any = static(default=None)
+    p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         settle(
@@ -135,14 +139,16 @@ class Gamma(Clipping):
         exponent: (lo, hi) > 0; a number v means (1/v, v).
         clip: clip floats to the value range.
         entries: entries to touch; None for all with intensity channels.
+        p: the probability that a pipeline runs it.
 
     Raises:
         ParameterError: not finite, not positive, or lo > hi.
     """
 
-    exponent: Any = static(1.25)
-    clip: bool = static(False)
-    entries: Any = static()
+    exponent: Any = static(default=1.25)
+    clip: bool = static(default=False)
+    entries: Any = static(default=None)
+    p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         settle(
@@ -171,14 +177,16 @@ class ChannelShift(Clipping):
         clip: clip floats to the value range.
         entries: entries to touch; None for all with intensity channels. Their channel counts
             must be declared.
+        p: the probability that a pipeline runs it.
 
     Raises:
         ParameterError: the range is not finite or lo > hi; a channel count is not declared.
     """
 
-    amount: Any = static(0.1)
-    clip: bool = static(False)
-    entries: Any = static()
+    amount: Any = static(default=0.1)
+    clip: bool = static(default=False)
+    entries: Any = static(default=None)
+    p: float = static(default=1.0, kw_only=True)
     by_channel = True
 
     def __post_init__(self) -> None:
@@ -226,14 +234,16 @@ class Normalize(Photometric):
         mean: one number, or one per channel of each group it touches.
         std: the same, positive.
         entries: entries to touch; None for all with intensity channels.
+        p: the probability that a pipeline runs it.
 
     Raises:
         ParameterError: not finite, or a std that is not positive.
     """
 
-    mean: Any = static(0.0)
-    std: Any = static(1.0)
-    entries: Any = static()
+    mean: Any = static(default=0.0)
+    std: Any = static(default=1.0)
+    entries: Any = static(default=None)
+    p: float = static(default=1.0, kw_only=True)
     by_channel = True
     keeps_dtype = False
 

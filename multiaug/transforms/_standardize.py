@@ -43,6 +43,7 @@ class Standardize(Photometric):
         epsilon: added to the std, in rescaled units.
         rescale: r, a number that values are multiplied by first, such as 1 / 255.
         entries: entries to touch; None for all that were fitted.
+        p: the probability that a pipeline runs it.
 
     Raises:
         NotFittedError: no moments of an entry.
@@ -50,12 +51,13 @@ class Standardize(Photometric):
     """
 
     statistics: Statistics = required()
-    centre: str = static("channel")
-    scale: bool = static(True)
-    epsilon: float = static(1e-6)
-    rescale: float = static(1.0)
-    entries: Any = static()
-    arrays: Any = derived()
+    centre: str = static(default="channel")
+    scale: bool = static(default=True)
+    epsilon: float = static(default=1e-6)
+    rescale: float = static(default=1.0)
+    entries: Any = static(default=None)
+    p: float = static(default=1.0, kw_only=True)
+    arrays: Any = derived(default=None)
     by_channel = True
     keeps_dtype = False
 

@@ -34,12 +34,14 @@ class Rot90(Geometric):
     Args:
         turns: quarter turns to draw from, counter-clockwise as seen, each as likely as the
             others; an int is a fixed turn. Odd and even ones together need a square frame.
+        p: the probability that a pipeline runs it.
 
     Raises:
         ParameterError: no turns, or not whole numbers.
     """
 
-    turns: Any = static((0, 1, 2, 3))
+    turns: Any = static(default=(0, 1, 2, 3))
+    p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         given = plain(self.turns)
@@ -86,7 +88,7 @@ class Transpose(Geometric):
         ParameterError: p outside [0, 1].
     """
 
-    p: float = static(0.5)
+    p: float = static(default=0.5)
     mirrors = True
 
     def __post_init__(self) -> None:
@@ -126,8 +128,12 @@ class D4(Geometric):
     """One of the eight symmetries of the square, each as likely as the others; an exact copy.
 
     The frame must be square.
+
+    Args:
+        p: the probability that a pipeline runs it.
     """
 
+    p: float = static(default=1.0, kw_only=True)
     mirrors = True
 
     def check(self, frame: Frame) -> None:

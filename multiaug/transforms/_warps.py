@@ -43,6 +43,7 @@ class Perspective(Geometric):
             Default 0.1 when no matrix is given.
         matrix: (3, 3) forward homography on pixel coordinates (x, y, 1) of the frame, in the
             place of ``scale``. An array, so that new values compile nothing anew.
+        p: the probability that a pipeline runs it.
 
     Raises:
         ParameterError: both given, scale out of range, or a matrix that is singular, or whose
@@ -50,8 +51,9 @@ class Perspective(Geometric):
             at the centre.
     """
 
-    scale: float | None = static()
+    scale: float | None = static(default=None)
     matrix: ArrayLike | None = None
+    p: float = static(default=1.0, kw_only=True)
     projective = True
 
     def __post_init__(self) -> None:
@@ -125,6 +127,7 @@ class Elastic(Geometric):
     Args:
         amount: largest control value, as a fraction of the shorter side.
         grid: control intervals along (y, x); an int n is (n, n). Few make long waves.
+        p: the probability that a pipeline runs it.
 
     Raises:
         ParameterError: negative or not finite, or so strong that the field could fold: the
@@ -135,8 +138,9 @@ class Elastic(Geometric):
         Transactions on Medical Imaging 18(8), 1999.
     """
 
-    amount: float = static(0.03)
-    grid: Any = static((5, 5))
+    amount: float = static(default=0.03)
+    grid: Any = static(default=(5, 5))
+    p: float = static(default=1.0, kw_only=True)
     dense = True
 
     def __post_init__(self) -> None:

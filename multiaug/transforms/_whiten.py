@@ -94,17 +94,17 @@ class Whiten(Finishing):
     """
 
     statistics: Statistics = required()
-    method: str = static("zca")
-    epsilon: Any = static("auto")
-    eps_mode: str = static("variance")
-    tail: str = static("residual")
-    centre: str = static("pixel")
-    components: int | None = static(None)
-    rescale: float = static(1.0)
-    statistic: str = static("zca")
-    entries: Any = static()
-    operators: Any = derived()
-    gains: Any = derived(static=True)
+    method: str = static(default="zca")
+    epsilon: Any = static(default="auto")
+    eps_mode: str = static(default="variance")
+    tail: str = static(default="residual")
+    centre: str = static(default="pixel")
+    components: int | None = static(default=None)
+    rescale: float = static(default=1.0)
+    statistic: str = static(default="zca")
+    entries: Any = static(default=None)
+    operators: Any = derived(default=None)
+    gains: Any = derived(default=None, static=True)
 
     def __post_init__(self) -> None:
         if self.operators is not None:
