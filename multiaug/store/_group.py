@@ -43,6 +43,46 @@ def looks_like_zarr(path: Path) -> bool:
     return any((path / name).is_file() for name in _METADATA)
 
 
+def only_stores(target: Path) -> None:
+    """What ``overwrite=True`` may remove: a zarr store, and nothing else.
+
+    Raises:
+        StoreError: something else stands there.
+    """
+    if not looks_like_zarr(target):
+        raise StoreError(
+            f"{target} is not a zarr store, so overwrite=True does not remove it. Choose another "
+            "name, or remove it yourself."
+        )
+
+
+def refuse_inside(source: Any, dest: Destination) -> None:
+    """A store must not grow inside the data that it is made from, nor around them.
+
+    Args:
+        source: may have ``roots``, the folders that it reads, and a ``group`` of zarr's.
+        dest: a folder, or a store of zarr's.
+
+    Raises:
+        StoreError: it would.
+    """
+    if is_store(dest):
+        group = getattr(source, "group", None)
+        if group is not None and group.store == dest:
+            raise StoreError(f"{dest} is the source itself. Write to another store.")
+        root = getattr(dest, "root", None)  # of a folder
+        if not isinstance(root, Path):
+            return
+        dest = root
+    two = Path(dest).resolve()
+    for path in getattr(source, "roots", ()):
+        one = Path(path).resolve()
+        if one == two or one in two.parents or two in one.parents:
+            raise StoreError(
+                f"{dest} and the source {path} lie in one another. Write to another folder."
+            )
+
+
 def open_group(path: str | os.PathLike[str] | Store) -> tuple[zarr.Group, str]:
     """Open a zarr group for reading; returns it with what to call it in errors.
 

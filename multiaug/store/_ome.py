@@ -75,7 +75,8 @@ class OmeSource(RecordSource):
                 "completion marker. The store was changed after it was written: write it again."
             )
         objects = _objects_of(group)
-        self.remote = objects.remote
+        self.remote, self.group = objects.remote, group
+        self.roots = (objects.root,) if isinstance(objects, FileObjects) else ()
         on_missing = "raise" if marker else on_missing
         self._readers = {
             n: ArrayReader(a, objects, where, on_missing, vouched=marker is not None)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ParameterError, RecordError, StoreError
-from ..files import array_bytes, staged_directory
+from ..files import array_bytes, staged_directory, writing
 from ..typing import NDArray
-from ._group import looks_like_zarr
+from ._group import only_stores
 from ._layout import Layout
 from ._marker import Marker
 from ._objects import FileObjects
@@ -81,16 +81,15 @@ def write_zarr(
     if chunk < 1:
         raise ParameterError(f"write_zarr: chunk must be at least 1 record, got {chunk}.")
     target = Path(dest)
-    if overwrite and target.exists() and not looks_like_zarr(target):
-        raise StoreError(
-            f"{target} is not a zarr store, so overwrite=True does not remove it. Choose another "
-            "name, or remove it yourself."
-        )
-    with staged_directory(target, replace=overwrite) as staged:
-        writer = _Writer(staged, spec, chunk)
+    with staged_directory(target, may_replace=only_stores if overwrite else None) as staged:
+        with writing(target):
+            writer = _Writer(staged, spec, chunk)
         for batch in batches:
-            writer.add({name: np.asarray(array) for name, array in batch.items()})
-        writer.close(target)
+            arrays = {name: np.asarray(array) for name, array in batch.items()}
+            with writing(target):
+                writer.add(arrays)
+        with writing(target):
+            writer.close(target)
     return target
 
 

@@ -106,6 +106,11 @@ class ZarrSource:
         return Path(self._where)
 
     @property
+    def roots(self) -> tuple[Path, ...]:
+        """The folder that is read, where it is one of this machine."""
+        return (self._objects.root,) if isinstance(self._objects, FileObjects) else ()
+
+    @property
     def spec(self) -> DataSpec:
         """What the entries of the records are."""
         return self._spec
@@ -172,7 +177,9 @@ class ZarrSource:
         """
         numbers = check_blocks(blocks, len(self.blocks))
         spans = [(n, n * self._block, min((n + 1) * self._block, self._length)) for n in numbers]
-        return scan_in_threads(spans, self.structure, self._chunk, self.read_range, self._pools)
+        return scan_in_threads(
+            spans, self.structure, self._chunk, self.read_range, self._pools, remote=self.remote
+        )
 
     def read_range(self, start: int, stop: int, out: Mapping[str, NDArray]) -> None:
         """Read neighbouring records into arrays that are there already.
