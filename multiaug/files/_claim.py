@@ -52,10 +52,12 @@ def claimed(dest: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         yield target
     finally:
-        # Removed while it is held: whoever opened it meanwhile sees that it has no name any more.
-        with suppress(OSError):
-            path.unlink()
-        os.close(handle)
+        try:
+            # While it is held: whoever has opened it meanwhile sees that its name is gone.
+            with suppress(OSError):
+                path.unlink()
+        finally:
+            os.close(handle)
 
 
 def _followed(path: Path) -> Path:

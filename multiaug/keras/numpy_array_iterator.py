@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import ParameterError
 from ..pipeline import Rows
-from ..store import Source, is_source
+from ..store import is_source
 from ..typing import NDArray
 from ._batches import PictureIterator
 from ._engine import Engine, classic_spec

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from .._machine import bytes_text, parse_memory
-from ..errors import ParameterError
 from ..files import sha256_of
 from ..pipeline import Pipeline
 from ..statistics import GroupStatistics, Item, Moments, MomentsState, Statistic, Statistics

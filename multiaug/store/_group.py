@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..errors import StoreError
+from ._objects import patiently
 
 if TYPE_CHECKING:
     import zarr
@@ -110,8 +111,18 @@ def open_group(path: str | os.PathLike[str] | Store) -> tuple[zarr.Group, str]:
 def _open(store: Store, where: str) -> tuple[zarr.Group, str]:
     import zarr
 
+    foreign = not isinstance(store, zarr.storage.LocalStore)
+
+    def attempt() -> zarr.Group | zarr.Array[Any]:
+        # Consolidated metadata may be older than the arrays: of another length, or of arrays that
+        # are gone. Each array is asked for its own.
+        try:
+            return zarr.open_group(store, mode="r", use_consolidated=False)
+        except (FileNotFoundError, ValueError):
+            return zarr.open_array(store, mode="r")
+
     try:
-        node = zarr.open(store, mode="r")
+        node = patiently(attempt, foreign=foreign)
     except Exception as error:  # broken JSON, unknown codecs and formats all end up here
         raise StoreError(f"{where}: the zarr metadata cannot be read: {error}.") from error
     if not isinstance(node, zarr.Group):
@@ -166,7 +177,7 @@ def _node(group: zarr.Group, name: str, where: str) -> zarr.Array[Any] | None:
     import zarr
 
     try:
-        node = group[name]
+        node = patiently(lambda: group[name], foreign=True)
     except Exception as error:
         # A codec that is not known is a KeyError as well, in some releases of zarr.
         if isinstance(error, KeyError) and not _is_there(group, name):

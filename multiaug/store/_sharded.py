@@ -205,6 +205,9 @@ class ShardedWriter:
         self._marker(self._digests(entries), complete=True).write(group)
         try:
             put_in_place(self.partial, self.dest, self._may_replace)
+        except StoreError as error:
+            raise StoreError(f"{error} The finished store is kept as {self.partial}.") from error
+        try:
             # Not before: without it a kill in between would have everything made again.
             (self.dest / _LOG).unlink()
         except OSError as error:
