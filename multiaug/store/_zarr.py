@@ -17,10 +17,11 @@ from ..typing import NDArray
 from ._group import open_arrays, open_group
 from ._marker import read_marker
 from ._objects import FileObjects, Objects, StoreObjects
-from ._reader import ArrayReader, OnMissing
+from ._reader import OnMissing
 from ._scan import Pools, scan_in_threads
 from ._source import Block, BlockId, Structure, check_blocks, check_indices, check_out
-from ._structure import check_entries, common_length
+from ._structure import check_arrays, check_entries, common_length
+from ._unpack import UnpackingReader, open_reader
 from ._verify import digest_of
 
 if TYPE_CHECKING:
@@ -84,15 +85,16 @@ class ZarrSource:
         arrays = open_arrays(self.group, self._spec, self._where)
         self._length = common_length(arrays, self._where)
         self._check_length()
-        structures = {n: Structure(a.shape, np.dtype(a.dtype)) for n, a in arrays.items()}
-        check_entries(self._spec, structures, self._where)
+        check_arrays(self._spec, arrays, self._where)
         self._objects = _objects_of(self.group)
         self._pools: Pools = {}
-        vouched = self._marker is not None
+        settings: Any = self._objects, self._where, self.on_missing
         self._readers = {
-            n: ArrayReader(a, self._objects, self._where, self.on_missing, vouched=vouched)
+            n: open_reader(a, self._spec.entries[n], *settings, vouched=self._marker is not None)
             for n, a in arrays.items()
         }
+        structures = {n: Structure(r.shape, r.dtype) for n, r in self._readers.items()}
+        check_entries(self._spec, structures, self._where)
         layouts = {n: reader.layout for n, reader in self._readers.items()}
         sizes = {n: layout.record_bytes for n, layout in layouts.items()}
         self._block = _common({n: lay.stored[0] for n, lay in layouts.items()}, sizes, self._length)
@@ -156,6 +158,8 @@ class ZarrSource:
             metadata = {**reader.layout.array.metadata.to_dict(), "attributes": {}}
             parts.append(json.dumps([name, metadata], sort_keys=True, default=str))
             parts.append(self._marker.sha256.get(name, "") if self._marker else "")
+            if isinstance(reader, UnpackingReader):
+                parts.append(repr(reader.packing))
         return sha256_of(*parts)
 
     def __len__(self) -> int:
