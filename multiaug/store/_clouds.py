@@ -114,8 +114,8 @@ class CloudSource(RecordSource):
             axes = [values for values in found if values is not None]
             if len(axes) < 3:
                 raise RecordError(
-                    f"{file}: there are no fields x, y and z to estimate the intrinsics from; found "
-                    f"{sorted(cloud.fields)}. Pass intrinsics of your own."
+                    f"{file}: there are no fields x, y and z to estimate the intrinsics from; "
+                    f"found {sorted(cloud.fields)}. Pass intrinsics of your own."
                 )
             points = np.stack(axes, axis=-1)
             matrix, self.residuals[file.name] = fit_camera(points, str(file))

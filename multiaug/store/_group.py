@@ -161,12 +161,13 @@ def open_arrays(group: zarr.Group, spec: DataSpec, where: str) -> dict[str, zarr
         elif not entry.optional:
             raise StoreError(
                 f"{where}: there is no array {name!r}, which the spec declares; found "
-                f"{_names(group)}. Add it, or declare the entry as optional."
+                f"{names_in(group)}. Add it, or declare the entry as optional."
             )
     return arrays
 
 
-def _names(group: zarr.Group) -> list[str]:
+def names_in(group: zarr.Group) -> list[str]:
+    """Names of arrays and groups in a group."""
     try:
         return sorted(name for name, _ in group.members())
     except Exception:  # some stores cannot be listed; an error's text need not be complete

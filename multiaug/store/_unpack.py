@@ -30,8 +30,12 @@ def open_reader(
     """A reader of an entry's values: of the array as it is, unless its attributes say otherwise.
 
     Args:
-        array: see `ArrayReader`, as `objects`, `where`, `on_missing` and `vouched`.
+        array: see `ArrayReader`.
         entry: what the array is.
+        objects: see `ArrayReader`.
+        where: see `ArrayReader`.
+        on_missing: see `ArrayReader`.
+        vouched: see `ArrayReader`.
 
     Raises:
         StoreError: see `ArrayReader` and `packing_of`.

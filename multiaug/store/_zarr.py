@@ -9,12 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from ..errors import CorruptChunkError, ParameterError, StoreError
+from ..errors import CorruptChunkError, ParameterError, StoreError, warn
 from ..files import sha256_of
 from ..typing import NDArray
-from ._group import open_arrays, open_group
+from ._group import names_in, open_arrays, open_group
 from ._marker import read_marker
 from ._objects import FileObjects, Objects, StoreObjects
 from ._reader import OnMissing
@@ -93,6 +91,8 @@ class ZarrSource:
             n: open_reader(a, self._spec.entries[n], *settings, vouched=self._marker is not None)
             for n, a in arrays.items()
         }
+        if self._marker is None and not self.remote:
+            self._say_what_is_missing()
         structures = {n: Structure(r.shape, r.dtype) for n, r in self._readers.items()}
         check_entries(self._spec, structures, self._where)
         layouts = {n: reader.layout for n, reader in self._readers.items()}
@@ -252,12 +252,35 @@ class ZarrSource:
                     "after writing: restore the store from a copy, or write it again."
                 )
 
+    @property
+    def ignored(self) -> list[str]:
+        """Arrays in the group that the spec does not declare: times, coordinates, what else."""
+        return [name for name in names_in(self.group) if name not in self._spec.entries]
+
     def __repr__(self) -> str:
-        return f"ZarrSource({self._where!r}, records={self._length}, entries={[*self._readers]})"
+        ignored = [] if self.remote else self.ignored
+        return f"ZarrSource({self._where!r}, records={self._length}, entries={[*self._readers]}" + (
+            f", left alone: {ignored})" if ignored else ")"
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Threads, locks and open files stay behind: the other process opens the store itself.
         return _reopen, self._arguments
+
+    def _say_what_is_missing(self) -> None:
+        """An optional entry may be there under another name."""
+        missing = [name for name in self._spec.entries if name not in self._readers]
+        others = [name for name in self.ignored if self._has_records(name)] if missing else []
+        if others:
+            warn(
+                f"{self._where}: there is no {', '.join(map(repr, missing))}, which is optional; "
+                f"of the arrays that are there the spec does not declare {others}. If one of them "
+                "is meant, name the entry so in the spec."
+            )
+
+    def _has_records(self, name: str) -> bool:
+        shape = getattr(self.group.get(name), "shape", ())
+        return len(shape) > 2 and shape[0] == self._length
 
     def _choose_spec(self, spec: DataSpec | None) -> DataSpec:
         if spec is not None:
