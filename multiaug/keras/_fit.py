@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +16,17 @@ from ..files import sha256_of
 from ..passes import fit
 from ..spec import DataSpec
 from ..statistics import ZCA, Moments, Statistic, Statistics
-from ..store import ArraySource, Block, BlockId, Source, open_source
+from ..store import (
+    ArraySource,
+    Block,
+    BlockId,
+    ChunkedSource,
+    Source,
+    Structure,
+    chunked,
+    is_source,
+    open_source,
+)
 from ..typing import NDArray
 from ._engine import Engine, classic_spec, keys_of, only_picture, seed_of
 from ._settings import warn_of_layout
@@ -59,16 +71,16 @@ def fit_statistics(
     return found, image
 
 
-def source_of(generator: ImageDataGenerator, x: Any, what: str) -> Source:
+def source_of(generator: ImageDataGenerator, x: Any, what: str) -> ChunkedSource:
     """Whatever the generator is given, as a source of pictures with channels last.
 
     Raises:
         ParameterError: an array that is not of rank 4.
     """
     if isinstance(x, str | os.PathLike):
-        return open_source(x, generator.spec)
-    if isinstance(x, Source):
-        return x
+        return chunked(open_source(x, generator.spec))
+    if is_source(x):
+        return chunked(x)
     check_argument("fit.x", x, NUMBERS)
     array = np.asanyarray(x)
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
@@ -123,12 +135,25 @@ class PreparedSource:
 
     def scan(self, blocks: Iterable[BlockId] | None = None) -> Iterator[Block]:
         """Read blocks, all of them by default, in the order given."""
-        for number in self.blocks if blocks is None else blocks:
-            assert isinstance(number, int)
-            turn, place = divmod(number, len(self._inner))
-            for block in self._source.scan([self._inner[place]]):
+        count = len(self._inner)
+        asked = [int(np.asarray(n)) for n in (self.blocks if blocks is None else blocks)]
+        for turn, run in groupby(asked, lambda number: number // count):
+            numbers = list(run)  # scanned together, so that the source can read ahead
+            found = self._source.scan([self._inner[number % count] for number in numbers])
+            for number, block in zip(numbers, found, strict=True):
                 done = self._prepared(dict(block), block.index, turn)
                 yield Block(number, block.index + turn * len(self._source), done)
+
+    @cached_property
+    def structure(self) -> Mapping[str, Structure]:
+        """Of the first record."""
+        return {n: Structure(a.shape[1:], a.dtype) for n, a in self.read([0]).items()}
+
+    def read_range(self, start: int, stop: int, out: Mapping[str, NDArray]) -> None:
+        """Read neighbouring records into arrays that are there already."""
+        found = self.read(np.arange(start, stop))
+        for name, array in out.items():
+            array[: stop - start] = found[name]
 
     def read(self, indices: ArrayLike) -> dict[str, NDArray]:
         """Read records by position, in any order, repeats allowed."""

@@ -12,7 +12,7 @@ from .._arguments import NUMBERS, check_argument, checked, optional
 from ..errors import ParameterError
 from ..pipeline import Rows
 from ..spec import DataSpec
-from ..store import Source
+from ..store import Source, is_source
 from ..typing import NDArray
 from ._batches import PictureIterator
 from ._engine import Engine, classic_spec
@@ -91,7 +91,7 @@ class NumpyArrayIterator(PictureIterator):
         pictures, misc = _inputs(x)
         _check_lengths(pictures, y, sample_weight, targets)
         rows = _rows(pictures, y, g._validation_split, subset, ignore_class_split)
-        self._source = pictures if isinstance(pictures, Source) else None
+        self._source = pictures if is_source(pictures) else None
         self.x: Any = pictures if self._source is not None else _pictures(pictures)
         self._first = rows.start
         self.x_misc = [array[rows] for array in misc]
@@ -253,7 +253,7 @@ def _check_lengths(x: Any, y: Any, sample_weight: Any, targets: Any) -> None:
             "`x` (images tensor) and `sample_weight` should have the same length. Found: "
             f"{length} images, sample_weight.shape = {np.shape(sample_weight)}"
         )
-    if isinstance(x, Source) and targets is not None:
+    if is_source(x) and targets is not None:
         raise ParameterError("`targets` of a source are its further entries; leave them out.")
     named = targets if isinstance(targets, Mapping) else {"targets": targets}
     for name, array in named.items():

@@ -1,6 +1,5 @@
 """Batches of augmented records from a source, in a resumable random order."""
 
-from ._adapt import chunked as chunked
 from ._doors import RandomAccess as RandomAccess
 from ._keys import record_keys as record_keys
 from ._loader import Loader as Loader

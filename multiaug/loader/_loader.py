@@ -14,9 +14,8 @@ from .._machine import core_count, parse_memory
 from ..errors import ParameterError
 from ..files import sha256_of
 from ..pipeline import PIPELINE_KIND, Pipeline
-from ..store import SOURCE_KIND, Source
+from ..store import Source, chunked
 from ..typing import NDArray
-from ._adapt import chunked
 from ._budget import budget_of
 from ._doors import grain_dataset, keras_dataset, tensorflow_dataset, torch_dataset
 from ._make import BatchMaker
@@ -90,7 +89,6 @@ class Loader:
     """
 
     @checked(
-        source=SOURCE_KIND,
         pipeline=optional(PIPELINE_KIND),
         seed=SEED,
         shuffle=one_of("block", "full", None),
@@ -138,7 +136,7 @@ class Loader:
         self._on_corrupt, self._skip_limit = on_corrupt, skip_limit
         self._prefetch = check_count("prefetch", prefetch, 0)
         self.shard, streams = check_shard(shard, streams, self.batch_size)
-        self._chunked = chunked(source)
+        self._chunked = chunked(source, "Loader.source")
         draws = check_draws(indices, len(source))
         weight = check_weights(weights, len(source), draws)
         self._threads = threads or (_REMOTE_THREADS if self._chunked.remote else core_count())

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from ..errors import ParameterError, StoreError
-from ..files import staged_directory
+from ..files import claimed, staged_directory, writing
 from ..statistics import Item, SecondLook, describe_item, read_group, restore_item, write_group
 from ..typing import NDArray
 
 # Writing may take this share of the time at most.
 _SHARE = 20
+_NAME = re.compile(r"[0-9]{8}")
+_REMAINS = re.compile(r"[0-9]{8}\.(tmp|old)-[0-9a-f]{32}")
 
 
 class Checkpoint:
@@ -38,6 +42,17 @@ class Checkpoint:
         self._every = every
         self._due = time.monotonic() + every
         self._number = 0
+        self._ours: set[int] = set()  # those that are known to be checkpoints, and may be removed
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes from writing to the same folder.
+
+        Raises:
+            StoreError: another one does, or the folder cannot be made.
+        """
+        with nullcontext() if self._folder is None else claimed(self._folder):
+            yield
 
     @property
     def is_due(self) -> bool:
@@ -53,8 +68,10 @@ class Checkpoint:
         """
         if self._folder is None or not self._folder.exists():
             return None
+        if not self._folder.is_dir():
+            raise StoreError(f"The checkpoint {self._folder} is a file. Name a folder.")
         self._sweep()
-        numbers = sorted(int(p.name) for p in self._folder.iterdir() if p.name.isdigit())
+        numbers = _numbers(self._folder)
         if not numbers:
             return None
         self._number = numbers[-1] + 1
@@ -72,10 +89,11 @@ class Checkpoint:
         errors = []
         for number in reversed(numbers):
             try:
-                document, arrays, _ = read_group(self._folder / f"{number:08d}")
+                document, arrays, _ = read_group(self._folder / _name(number))
             except StoreError as error:
                 errors.append(error)
                 continue
+            self._ours.add(number)
             items = []
             for i, described in enumerate(document["items"]):
                 own = {
@@ -92,7 +110,8 @@ class Checkpoint:
         if self._folder is None:
             return
         started = time.monotonic()
-        self._folder.mkdir(parents=True, exist_ok=True)
+        with writing(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
         arrays: dict[str, NDArray] = {}
         for i, item in enumerate(items):
             arrays |= {f"{i}/{key}": array for key, array in item.arrays().items()}
@@ -101,11 +120,12 @@ class Checkpoint:
             "settings": dict(self._settings),
             "items": [describe_item(item) for item in items],
         }
-        with staged_directory(self._folder / f"{self._number:08d}") as staged:
+        target = self._folder / _name(self._number)
+        with staged_directory(target) as staged, writing(target):
             write_group(staged, document, arrays)
-        for older in self._folder.iterdir():
-            if older.name.isdigit() and int(older.name) < self._number:
-                shutil.rmtree(older, ignore_errors=True)
+        for number in self._ours & set(_numbers(self._folder)):
+            shutil.rmtree(self._folder / _name(number), ignore_errors=True)
+        self._ours = {self._number}
         self._number += 1
         now = time.monotonic()
         self._due = now + max(self._every, _SHARE * (now - started) if self._every > 0 else 0)
@@ -114,5 +134,14 @@ class Checkpoint:
         """Remove what a killed process left half-written."""
         assert self._folder is not None
         for path in self._folder.iterdir():
-            if ".tmp-" in path.name or ".old-" in path.name:
+            if _REMAINS.fullmatch(path.name):
                 shutil.rmtree(path, ignore_errors=True)
+
+
+def _name(number: int) -> str:
+    return f"{number:08d}"
+
+
+def _numbers(folder: Path) -> list[int]:
+    """Of the checkpoints in a folder; what else is there is somebody's own."""
+    return sorted(int(path.name) for path in folder.iterdir() if _NAME.fullmatch(path.name))

@@ -14,7 +14,7 @@ from ..errors import ParameterError, RecordError
 from ..loader import record_keys
 from ..pipeline import PIPELINE_KIND, Pipeline
 from ..spec import SPEC_KIND
-from ..store import Source, open_source, write_zarr
+from ..store import is_source, is_store, open_source, write_zarr
 from ..typing import NDArray
 from ._export import export
 
@@ -86,7 +86,7 @@ def convert(
             )
         batches = stack_records(data, 16 if chunk is None else chunk)
         return write_zarr(dest, batches, spec, chunk=chunk or 16, overwrite=overwrite)
-    source = data if isinstance(data, Source) else open_source(data, spec, **settings)
+    source = data if is_source(data) else open_source(data, spec, **settings)
     path: Path = export(
         source,
         None,
@@ -212,7 +212,9 @@ def _stack(records: list[Mapping[str, Any]], first: int) -> dict[str, NDArray]:
 
 
 def _is_stream(data: Any) -> bool:
-    if isinstance(data, Mapping | str | os.PathLike | Source) or not isinstance(data, Iterable):
+    if isinstance(data, Mapping | str | os.PathLike) or not isinstance(data, Iterable):
+        return False
+    if is_source(data) or is_store(data):
         return False
     return (
         not all(isinstance(part, str | os.PathLike) for part in data)

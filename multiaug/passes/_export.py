@@ -14,21 +14,24 @@ import numpy as np
 from .._arguments import FLAG, SEED, checked, optional, whole
 from .._machine import parse_memory
 from .._version import __version__
-from ..errors import StoreError
-from ..loader import chunked, random_order, record_keys
+from ..files import claimed, writing
+from ..loader import random_order, record_keys
 from ..pipeline import PIPELINE_KIND, Pipeline
 from ..store import (
     DESTINATION_KIND,
-    SOURCE_KIND,
     ChunkedSource,
     Destination,
+    RecordReader,
     RemoteWriter,
     ShardedWriter,
     Source,
     Structure,
+    chunked,
     is_store,
+    refuse_inside,
 )
 from ..typing import NDArray
+from ._results import spec_of_results
 from ._runner import as_runner
 
 _SCHEMA = "multiaug.export/1"
@@ -37,10 +40,10 @@ _LARGE_RECORD = 100_000
 
 # A batch runs on all cores by itself; several at once would only be in each other's way.
 _COMPUTING = threading.Lock()
+_ORDERING = threading.Lock()
 
 
 @checked(
-    source=SOURCE_KIND,
     pipeline=optional(PIPELINE_KIND),
     dest=DESTINATION_KIND,
     copies=whole(1),
@@ -119,8 +122,8 @@ def export(
         ...     len(ma.open_source(path))
         30
     """
-    if not is_store(dest):
-        _refuse_inside(source, Path(dest))
+    source = chunked(source, "export.source")
+    refuse_inside(source, dest)
     task = _Task(source, pipeline, seed, copies, batch_size, shuffle, check)
     structure = task.structure()
     record = max(1, sum(s.nbytes for s in structure.values()))
@@ -131,21 +134,32 @@ def export(
     block = max(1, parse_memory(shard, "shard") // (record * chunk)) * chunk
     block = min(block, -(-count // chunk) * chunk)
     spec = pipeline.spec if pipeline is not None else source.spec
+    spec = spec_of_results(spec, pipeline, source.structure, structure, "export")
     parts = spec, structure, count, chunk, block, task.provenance()
     if is_store(dest):
-        task.writer = RemoteWriter(dest, *parts)
-    else:
-        task.writer = ShardedWriter(Path(dest), *parts)
-    done = task.writer.begin(overwrite=overwrite)
-    todo = [number for number in range(task.writer.block_count) if number not in done]
+        _fill(task, RemoteWriter(dest, *parts), scheduler, overwrite, progress)
+        return dest
+    with claimed(dest) as target:
+        _fill(task, ShardedWriter(target, *parts), scheduler, overwrite, progress)
+    return Path(dest)
+
+
+def _fill(
+    task: _Task, writer: ShardedWriter, scheduler: Any, overwrite: bool, progress: bool | None
+) -> None:
+    """Make and write all blocks that are not done, then finish the store."""
+    task.writer = writer
+    with writing(writer.dest):
+        done = writer.begin(overwrite=overwrite)
+    todo = [number for number in range(writer.block_count) if number not in done]
     workers = min(3, max(1, len(todo)))
-    with _bar(count, progress) as bar:
-        bar.update(sum(high - low for low, high in map(task.writer.rows, done)))
+    with _bar(writer.records, progress) as bar:
+        bar.update(sum(high - low for low, high in map(writer.rows, done)))
         for number, entry in as_runner(scheduler, workers).run(write_block, task, todo):
-            task.writer.finish_block(entry)
-            low, high = task.writer.rows(number)
+            writer.finish_block(entry)
+            low, high = writer.rows(number)
             bar.update(high - low)
-    return task.writer.finish()
+    writer.finish()
 
 
 def write_block(task: _Task, number: int) -> dict[str, Any]:
@@ -158,7 +172,7 @@ def write_block(task: _Task, number: int) -> dict[str, Any]:
 class _Task:
     """All that a worker needs to know; goes through pickle."""
 
-    source: Source
+    source: ChunkedSource
     pipeline: Pipeline | None
     seed: int
     copies: int
@@ -166,26 +180,29 @@ class _Task:
     shuffle: int | None
     check: bool
     writer: ShardedWriter | None = field(default=None)
+    _shuffled: NDArray | None = field(default=None, repr=False)
 
     def make(self, start: int, stop: int) -> dict[str, NDArray]:
         """The rows start .. stop - 1 of the result."""
         results: dict[str, NDArray] = {}
-        for low in range(start, stop, self.batch_size):
-            high = min(low + self.batch_size, stop)
-            batch = self._batch(np.arange(low, high))
-            if not results:
-                results = {
-                    n: np.empty((stop - start, *a.shape[1:]), a.dtype) for n, a in batch.items()
-                }
-            for name, array in batch.items():
-                results[name][low - start : high - start] = array
+        with RecordReader(self.source) as reader:
+            for low in range(start, stop, self.batch_size):
+                high = min(low + self.batch_size, stop)
+                batch = self._batch(np.arange(low, high), reader)
+                if not results:
+                    results = {
+                        n: np.empty((stop - start, *a.shape[1:]), a.dtype) for n, a in batch.items()
+                    }
+                for name, array in batch.items():
+                    results[name][low - start : high - start] = array
         return results
 
     def structure(self) -> dict[str, Structure]:
         """What one row of the result looks like."""
         if self.pipeline is None:
-            return dict(chunked(self.source).structure)
-        first = self._batch(np.zeros(1, np.int64))
+            return dict(self.source.structure)
+        with RecordReader(self.source) as reader:
+            first = self._batch(np.zeros(1, np.int64), reader)
         return {n: Structure(a.shape[1:], a.dtype) for n, a in first.items()}
 
     def provenance(self) -> dict[str, Any]:
@@ -208,11 +225,11 @@ class _Task:
             "versions": versions,
         }
 
-    def _batch(self, rows: NDArray) -> dict[str, NDArray]:
-        index, copy = np.divmod(rows, self.copies)
+    def _batch(self, rows: NDArray, reader: RecordReader) -> dict[str, NDArray]:
         if self.shuffle is not None:
-            index, copy = np.divmod(self._order()(rows), self.copies)
-        records = _read(chunked(self.source), index)
+            rows = self._order()[rows]
+        index, copy = np.divmod(rows, self.copies)
+        records = reader.read(index)
         if self.pipeline is None:
             return records
         keys = record_keys(self.seed, 0, index, copy)
@@ -220,34 +237,17 @@ class _Task:
             results = self.pipeline.batch(keys, records, check=self.check)
         return {name: np.asarray(array) for name, array in results.items()}
 
-    def _order(self) -> Any:
+    def _order(self) -> NDArray:
+        """The row of the source's own order at each place; sorted once by each process."""
         assert self.shuffle is not None
-        return random_order(len(self.source) * self.copies, self.shuffle)
+        with _ORDERING:
+            if self._shuffled is None:
+                count = len(self.source) * self.copies
+                self._shuffled = random_order(count, self.shuffle)(np.arange(count))
+            return self._shuffled
 
-
-def _read(source: ChunkedSource, index: NDArray) -> dict[str, NDArray]:
-    """Records by position; neighbours in one go."""
-    low, high = int(index.min()), int(index.max()) + 1
-    if high - low > len(index):
-        return source.read(index)
-    room = (-(-(high - low) // source.chunk) + 1) * source.chunk
-    arrays = {n: np.empty((room, *s.shape), s.dtype) for n, s in source.structure.items()}
-    source.read_range(low, high, arrays)
-    if (np.diff(index) == 1).all():
-        return {n: a[: high - low] for n, a in arrays.items()}
-    return {n: a[index - low] for n, a in arrays.items()}
-
-
-def _refuse_inside(source: Source, dest: Path) -> None:
-    """A store must not grow inside the data that it is made from, nor around them."""
-    path = getattr(source, "path", None)
-    if not isinstance(path, Path):
-        return
-    one, two = path.resolve(), dest.resolve()
-    if one == two or one in two.parents or two in one.parents:
-        raise StoreError(
-            f"{dest} and the source {path} lie in one another. Write to another folder."
-        )
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_shuffled": None}  # larger than all the rest, and soon made anew
 
 
 def _bar(total: int, progress: bool | None) -> Any:

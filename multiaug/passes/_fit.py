@@ -15,7 +15,7 @@ from .._machine import bytes_text, parse_memory
 from ..files import sha256_of
 from ..pipeline import PIPELINE_KIND, Pipeline
 from ..statistics import GroupStatistics, Item, Moments, MomentsState, Statistic, Statistics
-from ..store import SOURCE_KIND, Source
+from ..store import Source, chunked
 from ..typing import NDArray
 from ._checkpoint import Checkpoint
 from ._plan import Plan, Solver, make_plan
@@ -26,7 +26,6 @@ from ._scheduled import ScheduledRun
 
 
 @checked(
-    source=SOURCE_KIND,
     progress=FLAG,
     solver=one_of("auto", "primal", "dual", "lowrank"),
     invalid=one_of("raise", "skip", "mask"),
@@ -108,10 +107,12 @@ def fit(
         (192, 192)
     """
     check_policy(invalid, rounds, pipeline)
+    source = chunked(source, "fit.source")
     budget = parse_memory(memory, "fit.memory")
     records = Records(source, pipeline, rounds, seed, invalid)
     plan = make_plan(records, statistics, budget, solver)
-    identity = _identity(source, pipeline, rounds, seed)
+    fingerprint = source.fingerprint  # asked for once: some sources read all their files for it
+    identity = _identity(fingerprint, pipeline, rounds, seed)
     make = FitRun if scheduler is None else partial(ScheduledRun, as_runner(scheduler))
     means = None
     if invalid == "mask":
@@ -125,12 +126,12 @@ def fit(
         "statistics": [[t.target.label, t.name, t.statistic.to_dict()] for t in plan.tasks],
     }
     book = Checkpoint(checkpoint, settings, checkpoint_every)
-    with _bar(progress) as (tick, set_total):
+    with book.held(), _bar(progress) as (tick, set_total):
         run = make(records, plan, means, invalid == "skip", book, identity, tick)
         set_total(run.total)
         results = run.run()
     info = {
-        "source": source.fingerprint,
+        "source": fingerprint,
         "records": records.n,
         "rounds": rounds,
         "skipped": run.dropped,
@@ -160,12 +161,12 @@ def _grouped(plan: Plan, results: list[Any]) -> dict[str, GroupStatistics]:
     return groups
 
 
-def _identity(source: Source, pipeline: Pipeline | None, rounds: int, seed: int) -> str:
+def _identity(fingerprint: str, pipeline: Pipeline | None, rounds: int, seed: int) -> str:
     """By which the records of a pass are known: of the source, or augmented from it."""
     if pipeline is None:
-        return source.fingerprint
+        return fingerprint
     described = json.dumps(pipeline.to_dict(), sort_keys=True)
-    return sha256_of(source.fingerprint, described, f"{rounds} {seed}")
+    return sha256_of(fingerprint, described, f"{rounds} {seed}")
 
 
 def _means(
@@ -186,7 +187,7 @@ def _means(
     moments = make_plan(records, [Moments(entries=entries)], budget, "auto")
     folder = None if checkpoint is None else Path(checkpoint) / "means"
     book = Checkpoint(folder, {"source": identity, "entries": list(entries)}, every)
-    with _bar(progress, "means") as (tick, set_total):
+    with book.held(), _bar(progress, "means") as (tick, set_total):
         run = make(records, moments, None, False, book, identity, tick)
         set_total(run.total)
         found = {task.target.label: item for task, _, item in run.run()}

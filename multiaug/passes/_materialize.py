@@ -5,23 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
 
 from .._arguments import FLAG, PATH, SEED, checked, whole
-from ..errors import ParameterError
 from ..pipeline import PIPELINE_KIND, Pipeline
-from ..spec import DataSpec
-from ..store import SOURCE_KIND, Source, write_zarr
-from ..transforms import Finishing, Photometric
+from ..store import Source, Structure, chunked, refuse_inside, write_zarr
 from ..typing import NDArray
 from ._records import record_keys
+from ._results import spec_of_results
 
 
 @checked(
-    source=SOURCE_KIND,
     pipeline=PIPELINE_KIND,
     dest=PATH,
     seed=SEED,
@@ -65,8 +61,11 @@ def materialize(
         ParameterError: not a pipeline, or a pipeline whose results are no pictures (PCA).
         StoreError: something stands at ``dest``.
     """
+    source = chunked(source, "materialize.source")
+    refuse_inside(source, Path(dest))
     first = _batch(pipeline, source.read([0]), np.zeros(1, np.int64), seed)
-    spec = _spec_of(pipeline, first)
+    after = {name: Structure(array.shape[1:], array.dtype) for name, array in first.items()}
+    spec = spec_of_results(pipeline.spec, pipeline, source.structure, after, "materialize")
     batches = _batches(source, pipeline, seed, batch_size, progress)
     return write_zarr(dest, batches, spec, chunk=chunk, overwrite=overwrite)
 
@@ -90,32 +89,3 @@ def _batches(
                 arrays = {name: array[rows] for name, array in block.items()}
                 yield _batch(pipeline, arrays, block.index[rows], seed)
                 bar.update(len(block.index[rows]))
-
-
-def _spec_of(pipeline: Pipeline, first: dict[str, NDArray]) -> DataSpec:
-    """The pipeline's spec, with the dtypes of its results."""
-    document = pipeline.spec.to_dict()
-    names = [t.owner for t in pipeline.transforms if isinstance(t, Finishing | Photometric)]
-    for name, entry in document["entries"].items():
-        if name not in first:
-            continue
-        found = first[name]
-        if pipeline.spec.entries[name].kind == "spatial" and found.ndim < 3:
-            raise ParameterError(
-                f"`materialize` writes pictures, but {', '.join(names)} makes rows of {name!r}: "
-                f"{found.shape[1:]}. Write those with multiaug.write_zarr and a spec of your own."
-            )
-        if entry.get("dtype") != found.dtype.name:
-            entry["dtype"] = found.dtype.name
-            _forget_range(entry)
-    kept = {n: e for n, e in document["entries"].items() if n in first or e.get("optional")}
-    return DataSpec.from_dict({**document, "entries": kept}, "the results of the pipeline")
-
-
-def _forget_range(entry: dict[str, Any]) -> None:
-    """The range of the values before says nothing of those after."""
-    channels = entry.get("channels")
-    groups = channels if isinstance(channels, list) else []
-    parts = [entry, *(group for group in groups if isinstance(group, dict))]
-    for part in parts:
-        part.pop("range", None)

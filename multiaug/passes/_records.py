@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -15,7 +17,7 @@ from ..errors import ParameterError, RecordError
 from ..pipeline import Pipeline
 from ..spec import ChannelGroup, is_sound
 from ..statistics import ChunkId
-from ..store import Block, Source
+from ..store import Block, ChunkedSource
 from ..typing import Array, Key, NDArray
 
 InvalidPolicy = Literal["raise", "skip", "mask"]
@@ -74,7 +76,7 @@ class Records:
 
     def __init__(
         self,
-        source: Source,
+        source: ChunkedSource,
         pipeline: Pipeline | None,
         rounds: int,
         seed: int,
@@ -110,15 +112,19 @@ class Records:
         return found
 
     def read(self, positions: Iterable[int], targets: Sequence[Target]) -> Iterator[Piece]:
-        """Read blocks by their place in ``chunks``.
+        """Read blocks by their place in ``chunks``, some of them ahead of the consumer.
 
         Raises:
             RecordError: NaN or infinity, with the chunk and the record, unless they are skipped.
         """
-        for position in positions:
-            number, place = divmod(position, len(self._blocks))
-            for block in self.source.scan([self._blocks[place]]):
-                yield self._piece(block, number, self.chunks[position], targets)
+        count = len(self._blocks)
+        for number, run in groupby(positions, lambda position: position // count):
+            asked = list(run)
+            scan = self.source.scan([self._blocks[position % count] for position in asked])
+            with closing(scan):  # type: ignore[type-var]
+                for position, block in zip(asked, scan, strict=True):
+                    yield self._piece(block, number, self.chunks[position], targets)
+                    del block  # its memory is used again when nobody holds it
 
     def _piece(self, block: Block, number: int, chunk: ChunkId, targets: Sequence[Target]) -> Piece:
         arrays = dict(block)

@@ -8,7 +8,9 @@ process that goes on from a checkpoint.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -73,6 +75,7 @@ class FitRun:
         self._steps = self._make_steps()
         self._leaves = self._make_leaves()
         self._done, self._looked, self.dropped = 0, 0, 0
+        self._pieces: Iterator[Piece] = iter(())
         self._places: dict[str, NDArray] = places or {}
         self._held: dict[str, tuple[int, int, NDArray, list[NDArray]]] = {}
         self._pair_of: dict[str, tuple[int, int, int, int]] = {}
@@ -146,12 +149,22 @@ class FitRun:
 
     def _gather(self) -> None:
         """Do all the steps that are not done."""
-        while self._done < len(self._steps):
-            step = self._steps[self._done]
-            self._do(step)
-            self._done += 1
-            if self._checkpoint.is_due and self._may_stop(step):
-                self._save()
+        with self._reading(self._steps[self._done :]):
+            while self._done < len(self._steps):
+                step = self._steps[self._done]
+                self._do(step)
+                self._done += 1
+                if self._checkpoint.is_due and self._may_stop(step):
+                    self._save()
+
+    @contextmanager
+    def _reading(self, steps: Sequence[Step]) -> Iterator[None]:
+        """One scan of all blocks that steps will read, so that a source can read ahead."""
+        groups = (self._groups[i if j is None else j] for i, j in steps)
+        pieces = self._records.read((i for group in groups for i in group), self._targets)
+        with closing(pieces):  # type: ignore[type-var]
+            self._pieces = pieces
+            yield
 
     def _do(self, step: Step) -> None:
         group, other = step
@@ -237,7 +250,7 @@ class FitRun:
         """Feed every accumulator from the blocks of a group."""
         group = self._groups[number]
         parts: dict[str, list[tuple[NDArray, NDArray]]] = {}
-        for piece in self._records.read(group, self._targets):
+        for piece in islice(self._pieces, len(group)):
             self.dropped += piece.dropped
             for task, accumulator in zip(self._plan.tasks, self._accumulators, strict=True):
                 rows, positions = self._rows_of(task, piece)
@@ -274,7 +287,7 @@ class FitRun:
         if any(held[0] != number for held in self._held.values()) or not self._held:
             self._restore_group(number)
         parts: dict[str, list[tuple[NDArray, NDArray]]] = {}
-        for piece in self._records.read(self._groups[other], self._targets):
+        for piece in islice(self._pieces, len(self._groups[other])):
             for task in self._plan.tasks:
                 if task.name == "gram":
                     parts.setdefault(task.target.label, []).append(self._rows_of(task, piece))

@@ -102,24 +102,27 @@ class LeafRun(FitRun):
     def find_shifts(self, wanted: Sequence[int]) -> list[NDArray | None]:
         """Read groups until it is known what the sums of these tasks are about."""
         shifts: list[NDArray | None] = []
-        for group in range(len(self._groups)):
-            self._read_group(group)
-            self._flush()
-            shifts = [getattr(state, "shift", None) for state in self._totals]
-            if all(shifts[number] is not None for number in wanted):
-                break
+        with self._reading([(group, None) for group in range(len(self._groups))]):
+            for group in range(len(self._groups)):
+                self._read_group(group)
+                self._flush()
+                shifts = [getattr(state, "shift", None) for state in self._totals]
+                if all(shifts[number] is not None for number in wanted):
+                    break
         return shifts
 
     def make(self, first: int, end: int) -> list[Part]:
         """Make leaves [first, end): a part for each, or one of all where no cut changes a bit."""
         parts, begun = [], first
-        for leaf in range(first, end):
-            low, high = self._leaves[leaf]
-            for step in self._steps[max(low, self._done) : high]:
-                self._do(step)
-            if self._pairs or not self._free or leaf == end - 1:
-                parts.append(self._part(begun, leaf + 1))
-                begun = leaf + 1
+        start = max(self._leaves[first][0], self._done)
+        with self._reading(self._steps[start : self._leaves[end - 1][1]]):
+            for leaf in range(first, end):
+                low, high = self._leaves[leaf]
+                for step in self._steps[max(low, self._done) : high]:
+                    self._do(step)
+                if self._pairs or not self._free or leaf == end - 1:
+                    parts.append(self._part(begun, leaf + 1))
+                    begun = leaf + 1
         return parts
 
     def _part(self, first: int, end: int) -> Part:

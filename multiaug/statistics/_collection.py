@@ -10,10 +10,10 @@ from typing import Any, TypeAlias
 
 from .._arguments import PATH, TEXT, checked, optional
 from ..errors import NotFittedError, ParameterError, StoreError
-from ..files import staged_directory
+from ..files import staged_directory, writing
 from ..typing import NDArray
 from ._covariance import CovarianceState
-from ._file import read_group, write_group
+from ._file import only_statistics, read_group, write_group
 from ._look import LOOKS, SecondLook
 from ._moments import MomentsState
 from ._spectrum import Centre, Spectrum
@@ -181,13 +181,9 @@ class Statistics(Mapping[str, GroupStatistics]):
             StoreError: something stands there, or it cannot be written.
         """
         target = Path(path)
-        if overwrite and target.exists() and not (target / "zarr.json").is_file():
-            raise StoreError(
-                f"{target} is not a zarr group, so overwrite=True does not remove it. Choose "
-                "another name, or remove it yourself."
-            )
         document, arrays = to_document(self)
-        with staged_directory(target, replace=overwrite) as staged:
+        only = only_statistics if overwrite else None
+        with staged_directory(target, may_replace=only) as staged, writing(target):
             sha256 = write_group(staged, document, arrays)
         self.path, self.sha256 = str(path), sha256
         return target

@@ -91,12 +91,33 @@ def read_group(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray], str]:
     return document, _read_arrays(folder, listed, damaged), str(marker["sha256"])
 
 
+def only_statistics(folder: Path) -> None:
+    """What `Statistics.save` may replace: statistics, of any release, and nothing else.
+
+    Raises:
+        StoreError: something else stands there.
+    """
+    try:
+        ours = str(_found(folder)["schema"]).startswith(SCHEMA.partition("/")[0])
+    except (OSError, ValueError, KeyError, TypeError):
+        ours = False
+    if not ours:
+        raise StoreError(
+            f"{folder} holds no statistics, so overwrite=True does not remove it. Choose another "
+            "name, or remove it yourself."
+        )
+
+
+def _found(folder: Path) -> Any:
+    return json.loads((folder / "zarr.json").read_text())["attributes"][ATTRIBUTE]
+
+
 def _marker(folder: Path) -> dict[str, Any]:
     """The marker of a group; refuses what is not a complete file of a known schema."""
     if not folder.exists():
         raise StoreError(f"{folder}: there is nothing there. Check the path.")
     try:
-        found = json.loads((folder / "zarr.json").read_text())["attributes"][ATTRIBUTE]
+        found = _found(folder)
         schema = found["schema"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(

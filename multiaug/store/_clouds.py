@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from .._arguments import PATH, checked, shown
-from ..errors import ParameterError, RecordError, StoreError
+from ..errors import ParameterError, RecordError, StoreError, warn
 from ..files import sha256_file, sha256_of
 from ..spec import SPEC_KIND
 from ..typing import NDArray
@@ -69,9 +69,16 @@ class CloudSource(RecordSource):
     ) -> None:
         self._files, where = _files(path)
         self.residuals: dict[str, float] = {}
+        self._told = False
         self._intrinsics = None if isinstance(intrinsics, str) else np.asarray(intrinsics)
         self._entries = dict(spec.entries)
         cloud = read_pcd(self._files[0])
+        if cloud.viewpoint is not None:
+            warn(
+                f"{self._files[0]}: VIEWPOINT is {' '.join(f'{n:g}' for n in cloud.viewpoint)} and "
+                "not the origin. Points are read as they are stored, in the frame of the file; if "
+                "that is not the camera's, move them there first."
+            )
         self._present = [n for n, e in spec.entries.items() if _has(cloud, e)]
         super().__init__(spec, [file.name for file in self._files], where)
 
@@ -90,13 +97,30 @@ class CloudSource(RecordSource):
             if entry.kind == "matrix":
                 record[name] = self._camera(cloud, file, entry)
             else:
-                record[name] = _picture(cloud, entry, file)
+                record[name] = self._picture(cloud, entry, file)
         return record
+
+    def _picture(self, cloud: Cloud, entry: EntrySpec, file: Path) -> NDArray:
+        picture, zeros = _picture(cloud, entry, file)
+        if zeros and not self._told:
+            self._told = True
+            warn(
+                f"{file}: {zeros:,} values of {entry.name!r} are at the origin, where the camera "
+                "is: they are taken as no data, as the spec marks it. That goes for all clouds."
+            )
+        return picture
 
     def _camera(self, cloud: Cloud, file: Path, entry: EntrySpec) -> NDArray:
         matrix = self._intrinsics
         if matrix is None:
-            points = np.stack([cloud.fields[axis] for axis in "xyz"], axis=-1)
+            found = [_channel(cloud, axis) for axis in "xyz"]
+            axes = [values for values in found if values is not None]
+            if len(axes) < 3:
+                raise RecordError(
+                    f"{file}: there are no fields x, y and z to estimate the intrinsics from; "
+                    f"found {sorted(cloud.fields)}. Pass intrinsics of your own."
+                )
+            points = np.stack(axes, axis=-1)
             matrix, self.residuals[file.name] = fit_camera(points, str(file))
         return np.ascontiguousarray(matrix, entry.dtype or "float32")
 
@@ -147,13 +171,18 @@ def _files(
     else:
         root = Path(path)
         where = str(root)
-        files = sorted(root.rglob("*.pcd")) if root.is_dir() else [root]
+        files = sorted(filter(_is_cloud, root.rglob("*"))) if root.is_dir() else [root]
     if not files:
         raise StoreError(f"{where}: there are no .pcd files in it.")
     for file in files:
         if not file.is_file():
             raise StoreError(f"{file}: there is nothing there. Check the path.")
     return files, where
+
+
+def _is_cloud(file: Path) -> bool:
+    """.pcd in letters of any size, but not the hidden files that macOS puts beside others."""
+    return file.suffix.lower() == ".pcd" and not file.name.startswith(".")
 
 
 def _names(group: ChannelGroup, entry: EntrySpec) -> tuple[str, ...]:
@@ -171,9 +200,12 @@ def _has(cloud: Cloud, entry: EntrySpec) -> bool:
     return entry.kind == "spatial" and (found or not entry.optional)
 
 
-def _picture(cloud: Cloud, entry: EntrySpec, file: Path) -> NDArray:
-    channels = []
+def _picture(cloud: Cloud, entry: EntrySpec, file: Path) -> tuple[NDArray, int]:
+    """An entry of a cloud, and how many of its pixels were at the origin and are no data."""
+    channels: list[NDArray] = []
+    zeros = 0
     for group in entry.groups:
+        first = len(channels)
         for name in _names(group, entry):
             values = _channel(cloud, name)
             if values is None:
@@ -182,19 +214,43 @@ def _picture(cloud: Cloud, entry: EntrySpec, file: Path) -> NDArray:
                     f"{sorted(cloud.fields)}."
                 )
             channels.append(_scaled(values, name, group, entry))
+        if group.role in ("position", "depth") and group.invalid is not None:
+            channels[first:], found = _marked(channels[first:], group.invalid)
+            zeros += found
     dtype = entry.dtype or ("uint8" if entry.role == "label" else "float32")
     if entry.channels == 1:
-        return _cast(channels[0], dtype, entry, file)
-    return _cast(np.stack(channels, axis=-1), dtype, entry, file)
+        return _cast(channels[0], dtype, entry, file), zeros
+    return _cast(np.stack(channels, axis=-1), dtype, entry, file), zeros
+
+
+def _marked(channels: list[NDArray], invalid: float | Literal["nan"]) -> tuple[list[NDArray], int]:
+    """Mark pixels without a point as the spec does: drivers write NaN, or the origin."""
+    origin = np.logical_and.reduce([values == 0 for values in channels])
+    lost = origin | ~np.logical_and.reduce([np.isfinite(values) for values in channels])
+    mark = np.nan if invalid == "nan" else float(invalid)
+    count = 0 if mark == 0 else int(origin.sum())
+    if not lost.any() or all(values.dtype.kind in "iu" for values in channels):
+        return channels, 0
+    return [np.where(lost, values.dtype.type(mark), values) for values in channels], count
 
 
 def _channel(cloud: Cloud, name: str) -> NDArray | None:
     if name in cloud.fields:
         return cloud.fields[name]
+    for field, values in cloud.fields.items():
+        lower = field.lower()
+        if name in (lower, _SYNONYMS.get(lower)):
+            return values
     for packed in ("rgb", "rgba"):
         if name in _BYTE_OF and packed in cloud.fields:
+            colours = cloud.fields[packed]
+            if colours.ndim != 2 or colours.dtype.itemsize != 4:
+                raise RecordError(
+                    f"The field {packed!r} holds {colours.dtype} {colours.shape}, expected one "
+                    "number of 4 bytes for each point, of which each byte is a colour."
+                )
             # The four bytes of a colour, often called a float.
-            words = np.ascontiguousarray(cloud.fields[packed]).view(np.uint32)
+            words = np.ascontiguousarray(colours).view(np.uint32)
             return (words >> _BYTE_OF[name]) & 255
     return None
 
@@ -215,4 +271,22 @@ def _cast(values: NDArray, dtype: str, entry: EntrySpec, file: Path) -> NDArray:
                 f"{file}: {entry.name!r} holds values from {values.min()} to {values.max()}, "
                 f"which {dtype} cannot hold. Declare a wider dtype."
             )
-    return np.ascontiguousarray(values, target)
+    rounded: NDArray = np.ascontiguousarray(values, target)
+    if entry.role == "position" and values.dtype.itemsize > target.itemsize:
+        _refuse_rounding(values, rounded, entry, file)
+    return rounded
+
+
+def _refuse_rounding(values: NDArray, rounded: NDArray, entry: EntrySpec, file: Path) -> None:
+    """Coordinates of a map, millions of metres, lose their centimetres in float32."""
+    points = values[np.isfinite(values).all(-1)] if values.ndim == 3 else values
+    if not points.size:
+        return
+    extent = float(np.ptp(points.reshape(-1, points.shape[-1]), axis=0).max())
+    error = float(np.nanmax(np.abs(values - rounded.astype(np.float64))))
+    if error > 1e-4 * extent:
+        raise RecordError(
+            f"{file}: {entry.name!r} lies around {float(np.abs(points).max()):g}, and rounding to "
+            f"{rounded.dtype} moves points by up to {error:g}, of an extent of {extent:g}. "
+            "Subtract where the camera is, or declare a wider dtype."
+        )

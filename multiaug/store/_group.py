@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .._arguments import Kind
 from ..errors import StoreError
+from ._objects import patiently
 
 if TYPE_CHECKING:
     import zarr
@@ -52,6 +53,46 @@ def looks_like_zarr(path: Path) -> bool:
     return any((path / name).is_file() for name in _METADATA)
 
 
+def only_stores(target: Path) -> None:
+    """What ``overwrite=True`` may remove: a zarr store, and nothing else.
+
+    Raises:
+        StoreError: something else stands there.
+    """
+    if not looks_like_zarr(target):
+        raise StoreError(
+            f"{target} is not a zarr store, so overwrite=True does not remove it. Choose another "
+            "name, or remove it yourself."
+        )
+
+
+def refuse_inside(source: Any, dest: Destination) -> None:
+    """A store must not grow inside the data that it is made from, nor around them.
+
+    Args:
+        source: may have ``roots``, the folders that it reads, and a ``group`` of zarr's.
+        dest: a folder, or a store of zarr's.
+
+    Raises:
+        StoreError: it would.
+    """
+    if is_store(dest):
+        group = getattr(source, "group", None)
+        if group is not None and group.store == dest:
+            raise StoreError(f"{dest} is the source itself. Write to another store.")
+        root = getattr(dest, "root", None)  # of a folder
+        if not isinstance(root, Path):
+            return
+        dest = root
+    two = Path(dest).resolve()
+    for path in getattr(source, "roots", ()):
+        one = Path(path).resolve()
+        if one == two or one in two.parents or two in one.parents:
+            raise StoreError(
+                f"{dest} and the source {path} lie in one another. Write to another folder."
+            )
+
+
 def open_group(path: str | os.PathLike[str] | Store) -> tuple[zarr.Group, str]:
     """Open a zarr group for reading; returns it with what to call it in errors.
 
@@ -79,8 +120,18 @@ def open_group(path: str | os.PathLike[str] | Store) -> tuple[zarr.Group, str]:
 def _open(store: Store, where: str) -> tuple[zarr.Group, str]:
     import zarr
 
+    foreign = not isinstance(store, zarr.storage.LocalStore)
+
+    def attempt() -> zarr.Group | zarr.Array[Any]:
+        # Consolidated metadata may be older than the arrays: of another length, or of arrays that
+        # are gone. Each array is asked for its own.
+        try:
+            return zarr.open_group(store, mode="r", use_consolidated=False)
+        except (FileNotFoundError, ValueError):
+            return zarr.open_array(store, mode="r")
+
     try:
-        node = zarr.open(store, mode="r")
+        node = patiently(attempt, foreign=foreign)
     except Exception as error:  # broken JSON, unknown codecs and formats all end up here
         raise StoreError(f"{where}: the zarr metadata cannot be read: {error}.") from error
     if not isinstance(node, zarr.Group):
@@ -119,12 +170,13 @@ def open_arrays(group: zarr.Group, spec: DataSpec, where: str) -> dict[str, zarr
         elif not entry.optional:
             raise StoreError(
                 f"{where}: there is no array {name!r}, which the spec declares; found "
-                f"{_names(group)}. Add it, or declare the entry as optional."
+                f"{names_in(group)}. Add it, or declare the entry as optional."
             )
     return arrays
 
 
-def _names(group: zarr.Group) -> list[str]:
+def names_in(group: zarr.Group) -> list[str]:
+    """Names of arrays and groups in a group."""
     try:
         return sorted(name for name, _ in group.members())
     except Exception:  # some stores cannot be listed; an error's text need not be complete
@@ -135,7 +187,7 @@ def _node(group: zarr.Group, name: str, where: str) -> zarr.Array[Any] | None:
     import zarr
 
     try:
-        node = group[name]
+        node = patiently(lambda: group[name], foreign=True)
     except Exception as error:
         # A codec that is not known is a KeyError as well, in some releases of zarr.
         if isinstance(error, KeyError) and not _is_there(group, name):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import random
+import socket
 import stat
 import time
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
+from ..errors import MultiaugError, StoreError
 from ..typing import NDArray
 from ._pool import scratch
 
@@ -23,12 +25,26 @@ _T = TypeVar("_T")
 
 # Errors that pass by themselves: of networks, network file systems and busy machines.
 _TRANSIENT = {
-    errno.EAGAIN, errno.EBUSY, errno.ECONNABORTED, errno.ECONNRESET, errno.EHOSTUNREACH,
-    errno.EINTR, errno.EIO, errno.ENETDOWN, errno.ENETUNREACH, errno.ESTALE, errno.ETIMEDOUT,
+    errno.EAGAIN, errno.EBUSY, errno.ECONNABORTED, errno.ECONNREFUSED, errno.ECONNRESET,
+    errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.EINTR, errno.EIO, errno.ENETDOWN, errno.ENETRESET,
+    errno.ENETUNREACH, errno.EPIPE, errno.ESTALE, errno.ETIMEDOUT, socket.EAI_AGAIN,
 }  # fmt: skip
 _TRIES = 4
 _FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 _FIRST_WAIT = 0.05  # seconds; doubled from try to try
+
+
+# Errors that the next try meets again: of the object, of the account, or of a program.
+_LASTING = (
+    FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError, FileExistsError,
+    ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, MemoryError,
+    NameError, NotImplementedError, SyntaxError, TypeError, UnicodeError,
+)  # fmt: skip
+_LASTING_NAMES = (
+    "AlreadyExists", "Auth", "Certificate", "Credential", "Denied", "Forbidden", "Invalid",
+    "NotFound", "NotImplemented", "NotModified", "NotSupported", "Permission", "Precondition",
+    "Profile", "Unauth", "UnknownConfig",
+)  # fmt: skip
 
 
 class Objects(Protocol):
@@ -127,10 +143,7 @@ class StoreObjects:
         """See `Objects`."""
         from zarr.core.sync import sync
 
-        try:
-            return patiently(lambda: int(sync(self._store.getsize(key))))
-        except FileNotFoundError:
-            return None
+        return self._do(key, lambda: int(sync(self._store.getsize(key))))
 
     def forget(self, key: str) -> None:
         """See `Objects`; nothing is held open."""
@@ -140,23 +153,85 @@ class StoreObjects:
         from zarr.core.sync import sync
 
         prototype = default_buffer_prototype()
-        found = patiently(lambda: sync(self._store.get(key, prototype, byte_range=part)))
+        found = self._do(key, lambda: sync(self._store.get(key, prototype, byte_range=part)))
         return None if found is None else np.asarray(found.as_numpy_array()).view(np.uint8)
 
+    def _do(self, key: str, attempt: Callable[[], _T]) -> _T | None:
+        """Try a few times, as networks fail; None where there is no such object."""
+        try:
+            return patiently(attempt, foreign=True)
+        except FileNotFoundError:
+            return None
+        except (MemoryError, StoreError):
+            raise
+        except Exception as error:  # every store has errors of its own
+            remedy = "Try again later." if may_pass(error) else "Check the address and the rights."
+            raise StoreError(
+                f"{self._store}: {key} cannot be read: {type(error).__name__}: {error}. {remedy}"
+            ) from error
 
-def patiently(attempt: Callable[[], _T]) -> _T:
-    """Repeat what fails for a reason that may pass, each time after a longer, random wait."""
+
+def patiently(attempt: Callable[[], _T], *, foreign: bool = False) -> _T:
+    """Repeat what fails for a reason that may pass, each time after a longer, random wait.
+
+    Args:
+        attempt: what to do.
+        foreign: through a library of somebody else's (aiohttp, botocore, gcsfs, obstore), whose
+            errors are of any kind; see `may_pass`.
+    """
     for number in range(_TRIES - 1):
         try:
             return attempt()
         except (TimeoutError, ConnectionError):
             pass
         except OSError as error:
-            if error.errno not in _TRANSIENT:
+            if error.errno not in _TRANSIENT and not (foreign and may_pass(error)):
+                raise
+        except Exception as error:
+            if not (foreign and may_pass(error)):
                 raise
         # Random, so that many readers of a server that fails do not come back together.
         time.sleep(_FIRST_WAIT * 2**number * (0.5 + random.random()))
     return attempt()
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether an error of a library that talks to servers may be gone on the next try.
+
+    What the server says counts: 408, 425, 429 and 5xx may pass, other codes do not. Without a
+    code everything may, but for what is known to stay: missing objects, refused permission,
+    lacking credentials, and mistakes in a program.
+    """
+    if isinstance(error, (MultiaugError, *_LASTING)):
+        return False
+    status = _status(error)
+    if status is not None:
+        return status in (408, 425, 429) or (status >= 500 and status not in (501, 505))
+    if any(word in type(error).__name__ for word in _LASTING_NAMES):
+        return False
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in _TRANSIENT
+    return True
+
+
+def _status(error: BaseException) -> int | None:
+    """The code of HTTP in an error of aiohttp, botocore, gcsfs, google, azure or requests."""
+    response = getattr(error, "response", None)
+    meta = response.get("ResponseMetadata", {}) if isinstance(response, dict) else {}
+    found = (
+        getattr(error, "status", None),
+        getattr(error, "status_code", None),
+        getattr(error, "code", None),
+        meta.get("HTTPStatusCode") if isinstance(meta, dict) else None,
+        getattr(response, "status_code", None),
+    )
+    for code in found:
+        try:
+            if code is not None and 100 <= int(code) < 600:
+                return int(code)
+        except (TypeError, ValueError):
+            continue
+    return None
 
 
 def _read_file(path: str, start: int, size: int | None, place: NDArray | None) -> NDArray | None:

@@ -18,9 +18,10 @@ from ._group import DESTINATION_KIND, open_group
 from ._marker import read_marker
 from ._objects import FileObjects, Objects, StoreObjects
 from ._ome_metadata import has_multiscales, level_of
-from ._reader import ArrayReader, OnMissing
+from ._reader import OnMissing
 from ._record_source import RecordSource
 from ._structure import common_length
+from ._unpack import open_reader
 
 if TYPE_CHECKING:
     import os
@@ -83,10 +84,13 @@ class OmeSource(RecordSource):
                 "completion marker. The store was changed after it was written: write it again."
             )
         objects = _objects_of(group)
-        self.remote = objects.remote
+        self.remote, self.group = objects.remote, group
+        self.roots = (objects.root,) if isinstance(objects, FileObjects) else ()
         on_missing = "raise" if marker else on_missing
         self._readers = {
-            n: ArrayReader(a, objects, where, on_missing, vouched=marker is not None)
+            n: open_reader(
+                a, spec.entries[n], objects, where, on_missing, vouched=marker is not None
+            )
             for n, a in arrays.items()
         }
         for reader in self._readers.values():

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._arguments import FLAG, PATH, checked, one_of, optional, whole
-from ..errors import ParameterError, StoreError
-from ..files import staged_directory
+from ..errors import ParameterError
+from ..files import staged_directory, writing
 from ..typing import NDArray
-from ._group import looks_like_zarr
+from ._adapt import chunked
+from ._by_position import RecordReader
+from ._group import only_stores, refuse_inside
 from ._marker import Marker
 from ._ome import is_label
 from ._ome_metadata import VERSIONS, ZARR_FORMAT, axes_of, multiscales_of, put
-from ._source import SOURCE_KIND, ChunkedSource, Structure
+from ._source import Source, Structure
 from ._write import check_name
 
 if TYPE_CHECKING:
@@ -32,14 +34,13 @@ _SMALLEST = 64
 
 
 @checked(
-    source=SOURCE_KIND,
     dest=PATH,
     levels=optional(whole(1)),
     version=one_of(*VERSIONS),
     overwrite=FLAG,
 )
 def write_ome(
-    source: ChunkedSource,
+    source: Source,
     dest: str | os.PathLike[str],
     *,
     levels: int | None = None,
@@ -83,23 +84,24 @@ def write_ome(
         ...     ma.open_source(path, level=1).read([0])["image"].shape
         (1, 64, 64, 3)
     """
+    source = chunked(source, "write_ome.source")
+    refuse_inside(source, dest)
     target, structure, spec = Path(dest), dict(source.structure), source.spec
     for name, entry in structure.items():
         check_name(name, entry, str(target))
-    if overwrite and target.exists() and not looks_like_zarr(target):
-        raise StoreError(
-            f"{target} is not a zarr store, so overwrite=True does not remove it. Choose another "
-            "name, or remove it yourself."
-        )
     counts = {n: _levels(n, s, levels) for n, s in structure.items() if _is_picture(spec, n)}
-    with staged_directory(target, replace=overwrite) as staged:
+    with (
+        staged_directory(target, may_replace=only_stores if overwrite else None) as staged,
+        writing(target),
+        RecordReader(source) as reader,
+    ):
         group = _new_group(staged, version)
         marker = Marker(len(source), spec, source.chunk, {}, complete=False)
         marker.write(group)
         lengths = _lengths(structure, len(source))
         arrays = _create(group, version, spec, structure, counts, len(source), lengths)
         for start in range(0, len(source), lengths[1]):
-            batch = source.read(np.arange(start, min(start + lengths[1], len(source))))
+            batch = reader.read(np.arange(start, min(start + lengths[1], len(source))))
             for name, level in ((n, level) for n, found in arrays.items() for level in found):
                 level.write(start, batch[name])
         Marker(len(source), spec, source.chunk, {}).write(group)

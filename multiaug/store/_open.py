@@ -126,6 +126,8 @@ def _kind(data: Any) -> tuple[SourceClass, str, set[str]]:
         return npy
     if path.suffix.lower() == ".pcd":
         return clouds
+    if path.is_file():
+        raise StoreError(f"{path}: {_remedy(path.suffix.lower())}")
     if not path.is_dir() or looks_like_zarr(path):
         return zarr
     names = _endings(path)
@@ -140,6 +142,46 @@ def _kind(data: Any) -> tuple[SourceClass, str, set[str]]:
         ".npy, .pcd or picture files in it."
     )
 
+
+def _remedy(ending: str) -> str:
+    """What to do with a single file of a kind that is not read."""
+    if ending in _PICTURES:
+        return "this is one picture. Give the folder that the pictures are in."
+    for endings, text in _OTHERS.items():
+        if ending in endings:
+            return f"{ending} files are not read. {text}"
+    return (
+        "this is a file of a kind that is not read. Pass arrays by entry name, or write the "
+        "records once: multiaug.convert(records, 'train.zarr', spec)."
+    )
+
+
+# Kinds of files that people have, and how to get at their records.
+_OTHERS = {
+    (".npz",): "Pass its arrays: open_source(dict(numpy.load(path)), spec).",
+    (".h5", ".hdf5", ".hdf", ".nc", ".nc4", ".mat"): (
+        "Pass arrays, open_source({'image': file['image'][:]}, spec), or write them once: "
+        "multiaug.convert(records, 'train.zarr', spec)."
+    ),
+    (
+        ".parquet",
+        ".arrow",
+        ".feather",
+        ".csv",
+        ".tfrecord",
+        ".tfrecords",
+        ".tar",
+        ".lmdb",
+        ".json",
+    ): (
+        "Iterate over the records and write them once: "
+        "multiaug.convert(records, 'train.zarr', spec)."
+    ),
+    (".ply", ".las", ".laz", ".xyz", ".bin", ".e57"): (
+        "Project the points onto a camera and pass the arrays by entry name."
+    ),
+    (".zip",): "A zarr store in it opens as zarr.storage.ZipStore(path, mode='r').",
+}
 
 _PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
 _LOOKED_AT = 1000

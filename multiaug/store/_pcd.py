@@ -17,6 +17,7 @@ from ..typing import NDArray
 _HEADER_BYTES = 64 * 1024
 _TYPES = {("F", 4), ("F", 8), *((kind, size) for kind in "IU" for size in (1, 2, 4, 8))}
 _MOST_POINTS = 2**27
+_PADDING = "\0"  # begins names that no field has
 
 
 @dataclass(frozen=True)
@@ -25,9 +26,12 @@ class Cloud:
 
     Args:
         fields: field name -> values (H, W); fields of several values are (H, W, count).
+        viewpoint: where the sensor was: x, y, z and a quaternion, w first; None where the file
+            says nothing, or the origin.
     """
 
     fields: dict[str, NDArray]
+    viewpoint: tuple[float, ...] | None = None
 
 
 def read_pcd(path: Path, most_points: int = _MOST_POINTS) -> Cloud:
@@ -61,7 +65,7 @@ def read_pcd(path: Path, most_points: int = _MOST_POINTS) -> Cloud:
     if height < 2:
         raise StoreError(
             f"{path}: HEIGHT is {height}: the cloud is not organised, so it has no pixels. "
-            "Project it onto a camera first."
+            "Project it onto a camera first, and open the arrays: open_source({'xyz': points})."
         )
     encoding = header.get("DATA", ["?"])[0]
     body = memoryview(content)[start:]
@@ -79,8 +83,9 @@ def read_pcd(path: Path, most_points: int = _MOST_POINTS) -> Cloud:
         raise StoreError(
             f"{path}: DATA is {encoding!r}, expected ascii, binary or binary_compressed."
         )
-    shaped = {n: c.reshape(height, width, -1) for n, c in columns.items() if n != "_"}
-    return Cloud({n: c[..., 0] if c.shape[2] == 1 else c for n, c in shaped.items()})
+    shaped = {n: c.reshape(height, width, -1) for n, c in columns.items() if n[0] != _PADDING}
+    single = {n: c[..., 0] if c.shape[2] == 1 else c for n, c in shaped.items()}
+    return Cloud(single, _viewpoint(path, header))
 
 
 def _header(path: Path, content: bytes) -> tuple[dict[str, list[str]], int]:
@@ -126,16 +131,27 @@ def _fields(path: Path, header: dict[str, list[str]]) -> list[tuple[str, str, in
     for number, (name, size, kind, count) in enumerate(
         zip(names, sizes, kinds, counts, strict=True)
     ):
-        known = size.isdigit() and (kind, int(size)) in _TYPES
-        if not known or not count.isdigit() or not 1 <= int(count) <= 4096:
+        # Some programs write the type as a small letter, which PCL reads, too.
+        known = size.isdigit() and (kind.upper(), int(size)) in _TYPES
+        if not known or not count.isdigit() or not 0 <= int(count) <= 4096:
             raise CorruptChunkError(
                 f"{path}: field {name!r} has TYPE {kind!r}, SIZE {size!r} and COUNT {count!r}, "
                 "which no .pcd file has."
             )
-        unique = name if name == "_" or name not in names[:number] else f"{name}_{number}"
-        padding = f"_{number}" if name == "_" else unique
-        fields.append((padding, f"<{kind.lower()}{size}", int(count)))
+        if int(count) == 0:  # what PCL makes of padding at the end of a point
+            continue
+        unique = name if name not in names[:number] else f"{name}_{number}"
+        found = f"{_PADDING}{number}" if name == "_" else unique
+        fields.append((found, f"<{kind.lower()}{size}", int(count)))
     return fields
+
+
+def _viewpoint(path: Path, header: dict[str, list[str]]) -> tuple[float, ...] | None:
+    try:
+        found = tuple(float(number) for number in header.get("VIEWPOINT", []))
+    except ValueError as error:
+        raise CorruptChunkError(f"{path}: VIEWPOINT holds no numbers: {error}.") from error
+    return found if found and found != (0, 0, 0, 1, 0, 0, 0) else None
 
 
 def _from_text(
@@ -149,6 +165,8 @@ def _from_text(
     columns, first = {}, 0
     for name, kind, count in fields:
         text = table[:, first : first + count]
+        if name in ("rgb", "rgba") and kind == "<f4" and _are_digits(text):
+            kind = "<u4"  # the bits of a colour, printed as a whole number under TYPE F
         try:
             # By way of Python's numbers for integers: 64 bits do not fit a float.
             columns[name] = text.astype(np.dtype(kind) if "f" in kind else np.int64).astype(kind)
@@ -156,6 +174,12 @@ def _from_text(
             raise CorruptChunkError(f"{path}: field {name!r} holds no numbers: {error}.") from error
         first += count
     return columns
+
+
+def _are_digits(words: NDArray) -> bool:
+    """Whether all words are whole numbers, and one is none that a float of colours has."""
+    found: NDArray = np.char.isdigit(words)
+    return bool(found.all()) and int(words.astype(np.uint64).max()) > 255
 
 
 def _from_compressed(

@@ -6,6 +6,7 @@ import os
 import random
 import threading
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
@@ -17,7 +18,7 @@ from ..errors import CorruptChunkError, MissingChunkError, StoreError
 from ..typing import NDArray
 from ._codecs import DamageError, read_chain
 from ._layout import Layout, MissingChunk
-from ._objects import FileObjects, Objects, read_at
+from ._objects import FileObjects, Objects, patiently, read_at
 from ._pool import scratch
 from ._seek import ChunkPlaces
 from ._shards import OpenFile
@@ -322,19 +323,24 @@ class ArrayReader:
         try:
             if np.dtype(self._array.dtype).isnative and out.flags.c_contiguous and self.shape[1:]:
                 buffer = default_buffer_prototype().nd_buffer.from_numpy_array(out)
-                self._array.get_basic_selection(rows, out=buffer)
+                self._try_zarr(lambda: self._array.get_basic_selection(rows, out=buffer))
             else:
-                out[:] = np.asarray(self._array.get_basic_selection(rows))
+                out[:] = np.asarray(self._try_zarr(lambda: self._array.get_basic_selection(rows)))
         except MemoryError:
             raise
         except Exception as error:
             raise self._explain(start, stop, error) from error
 
+    def _try_zarr(self, attempt: Callable[[], Any]) -> Any:
+        return patiently(attempt, foreign=self._objects.remote)
+
     def _explain(self, start: int, stop: int, error: Exception) -> StoreError:
         """Find the object that fails; zarr's error of a whole slice does not name it."""
         for position in self.layout.objects(start, stop):
             try:
-                self._array.get_block_selection(position)
+                # By itself first: errors of a network are not those of codecs.
+                self._objects.whole(self.layout.key(position))
+                self._try_zarr(lambda at=position: self._array.get_block_selection(at))
             except OSError as found:
                 return self._unreadable(self.layout.key(position), found)
             except Exception as found:

@@ -71,7 +71,9 @@ class RecordSource(ABC):
         count = len(self)
         numbers = check_blocks(blocks, len(self.blocks))
         spans = [(n, n * _BLOCK, min((n + 1) * _BLOCK, count)) for n in numbers]
-        return scan_in_threads(spans, self.structure, 1, self.read_range, self._pools)
+        return scan_in_threads(
+            spans, self.structure, 1, self.read_range, self._pools, remote=self.remote
+        )
 
     def read_range(self, start: int, stop: int, out: Mapping[str, NDArray]) -> None:
         """Read neighbouring records into arrays that are there already."""

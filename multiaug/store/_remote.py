@@ -85,7 +85,7 @@ class RemoteWriter(ShardedWriter):
 
         start, stop = self.rows(block)
         digests: dict[str, str] = {}
-        group = zarr.open_group(self.store, mode="r+")
+        group = self._do(lambda: zarr.open_group(self.store, mode="r+"))
         for name, values in arrays.items():
             array = group[name]
             assert isinstance(array, zarr.Array)
@@ -140,7 +140,7 @@ class RemoteWriter(ShardedWriter):
     def _do(self, attempt: Any) -> Any:
         """Try a few times, as networks fail; then say what can be done."""
         try:
-            return patiently(attempt)
+            return patiently(attempt, foreign=True)
         except StoreError:
             raise
         except Exception as error:  # every store has errors of its own

@@ -18,6 +18,7 @@ ReadRange = Callable[[int, int, Mapping[str, NDArray]], None]
 # Small blocks are read together, up to this size: telling threads costs as much as a megabyte.
 _GROUP_BYTES = 16 * 2**20
 _DEPTH = 2  # groups that are being read
+_FAR_READS = 16  # chunks that are on their way from another machine
 # Memory that a source keeps between scans; more goes back to the system.
 _KEPT_BYTES = 128 * 2**20
 
@@ -32,6 +33,8 @@ def scan_in_threads(
     chunk: int,
     read_range: ReadRange,
     pools: Pools,
+    *,
+    remote: bool = False,
 ) -> Iterator[Block]:
     """Yield blocks in order while later ones are being read.
 
@@ -41,6 +44,7 @@ def scan_in_threads(
         chunk: records that are decoded together; blocks are cut for the threads at its multiples.
         read_range: reads neighbouring records into arrays.
         pools: memory of earlier scans of the same source; what this one leaves is put there.
+        remote: reading waits for another machine, so many chunks are asked for at a time.
     """
     if not spans:
         return
@@ -48,13 +52,17 @@ def scan_in_threads(
     groups = list(_grouped(spans, _GROUP_BYTES // max(1, record)))
     longest = max(group[-1][2] - group[0][1] for group in groups)
     rows = -(-longest // chunk) * chunk  # room for the last chunk's unused rows
+    threads, depth = core_count(), _DEPTH
+    if remote:
+        threads = max(threads, _FAR_READS)
+        most = _KEPT_BYTES // max(1, rows * record) - 1
+        depth = max(depth, min(most, -(-_FAR_READS * chunk // rows)))
     own = pools.get(rows) or {
-        n: BufferPool(rows * s.nbytes, _DEPTH + 1) for n, s in structure.items()
+        n: BufferPool(rows * s.nbytes, depth + 1) for n, s in structure.items()
     }
-    if (_DEPTH + 1) * rows * record <= _KEPT_BYTES:
+    if (depth + 1) * rows * record <= _KEPT_BYTES:
         pools.clear()
         pools[rows] = own
-    threads = core_count()
 
     def start(executor: ThreadPoolExecutor, group: Sequence[Span]) -> _Started:
         first, last = group[0][1], group[-1][2]
@@ -71,7 +79,7 @@ def scan_in_threads(
         todo = iter(groups)
         try:
             while True:
-                while len(waiting) < _DEPTH and (following := next(todo, None)) is not None:
+                while len(waiting) < depth and (following := next(todo, None)) is not None:
                     waiting.append(start(executor, following))
                 if not waiting:
                     return

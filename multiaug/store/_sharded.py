@@ -12,16 +12,25 @@ import errno
 import hashlib
 import json
 import os
-import shutil
 import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import StoreError
-from ..files import array_bytes, replace_file, sha256_of, staged_directory
+from ..files import (
+    MayReplace,
+    array_bytes,
+    discard,
+    put_in_place,
+    refuse_existing,
+    remove_remains,
+    replace_file,
+    sha256_of,
+    staged_directory,
+)
 from ..typing import NDArray
-from ._group import looks_like_zarr
+from ._group import only_stores
 from ._layout import Layout
 from ._marker import ATTRIBUTE, Marker
 from ._objects import FileObjects, Objects, patiently
@@ -70,6 +79,7 @@ class ShardedWriter:
         self.chunk = chunk
         self.block = block
         self.provenance = json.loads(json.dumps(provenance))
+        self._may_replace: MayReplace | None = None
         for name, entry in structure.items():
             check_name(name, entry, str(dest))
 
@@ -85,6 +95,8 @@ class ShardedWriter:
     def begin(self, *, overwrite: bool) -> set[int]:
         """Make the unfinished store, or find it again; returns the blocks that are done.
 
+        The caller holds the destination (`multiaug.files.claimed`) from here to `finish`.
+
         Args:
             overwrite: an existing destination is replaced at the end, and an unfinished store of
                 something else is removed now.
@@ -93,19 +105,16 @@ class ShardedWriter:
             StoreError: the destination exists, or is no store; an unfinished store was made from
                 something else.
         """
-        if os.path.lexists(self.dest):
-            if not overwrite:
+        self._may_replace = only_stores if overwrite else None
+        remove_remains(self.dest)
+        refuse_existing(self.dest, self._may_replace)
+        if os.path.lexists(self.partial):
+            if not self._is_unfinished():
                 raise StoreError(
-                    f"{self.dest} already exists. Choose another name, remove it, or ask for it "
-                    "to be replaced (overwrite=True)."
+                    f"{self.partial} is where the store would grow, but something stands there "
+                    "that is no unfinished store of ours. Move it away, or choose another name."
                 )
-            if not looks_like_zarr(self.dest):
-                raise StoreError(
-                    f"{self.dest} is not a zarr store, so overwrite=True does not remove it. "
-                    "Choose another name, or remove it yourself."
-                )
-        if self.partial.exists():
-            different = self._differs()
+            different = self._difference(self._found())
             if different is None:
                 return self._find_done()
             if not overwrite:
@@ -113,7 +122,7 @@ class ShardedWriter:
                     f"{self.partial} is an unfinished store of something else: {different}. "
                     "Finish it as it was begun, remove it, or pass overwrite=True."
                 )
-            shutil.rmtree(self.partial)
+            discard(self.partial, self.dest)
         self._create()
         return set()
 
@@ -195,13 +204,10 @@ class ShardedWriter:
         group = self._complete_group(self.partial, FileObjects(self.partial), entries)
         self._marker(self._digests(entries), complete=True).write(group)
         try:
-            old = self.dest.with_name(f"{self.dest.name}.old")
-            replaced = os.path.lexists(self.dest)
-            if replaced:
-                self.dest.rename(old)
-            self.partial.rename(self.dest)
-            if replaced:
-                shutil.rmtree(old)
+            put_in_place(self.partial, self.dest, self._may_replace)
+        except StoreError as error:
+            raise StoreError(f"{error} The finished store is kept as {self.partial}.") from error
+        try:
             # Not before: without it a kill in between would have everything made again.
             (self.dest / _LOG).unlink()
         except OSError as error:
@@ -253,15 +259,17 @@ class ShardedWriter:
                 config={"write_empty_chunks": True},
             )
 
-    def _differs(self) -> str | None:
-        """What the unfinished store was made from otherwise; None when it is ours."""
+    def _is_unfinished(self) -> bool:
+        """Whether what stands at ``partial`` is ours, and nobody has finished it."""
+        return (self.partial / _LOG).is_file() or _incomplete(self._found())
+
+    def _found(self) -> Any:
         import zarr
 
         try:
-            found: Any = zarr.open_group(self.partial, mode="r").attrs.get(ATTRIBUTE)
-        except Exception as error:
-            return f"its metadata cannot be read ({error})"
-        return self._difference(found)
+            return zarr.open_group(self.partial, mode="r").attrs.get(ATTRIBUTE)
+        except Exception:  # whatever stands there
+            return None
 
     def _difference(self, found: Any) -> str | None:
         """What a marker says otherwise than ours would; None when it is ours."""
@@ -309,6 +317,10 @@ class ShardedWriter:
             f"{self.dest} cannot be written: {error.strerror or error}. {remedy} the same command "
             f"again: finished blocks are kept in {self.partial.name}."
         )
+
+
+def _incomplete(marker: Any) -> bool:
+    return isinstance(marker, Mapping) and marker.get("complete") is False
 
 
 def _flush(path: Path) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
-from .._arguments import NUMBERS, RECORD, Kind, check_argument, shown
+from .._arguments import NUMBERS, RECORD, check_argument, shown
 from ..errors import ParameterError
 from ..typing import NDArray
 
@@ -189,15 +188,3 @@ def check_out(
                 f"got {shown(array)}."
             )
     return dict(out)
-
-
-def _is_source(value: Any) -> bool:
-    # Not isinstance: before Python 3.12 that evaluates properties, and a fingerprint hashes files.
-    members = ("spec", "fingerprint", "read", "__len__")
-    return not isinstance(value, type) and all(
-        inspect.getattr_static(value, name, None) is not None for name in members
-    )
-
-
-SOURCE_KIND = Kind("a source of records", _is_source, "Open one with multiaug.open_source.")
-"""What arguments called ``source`` may be."""

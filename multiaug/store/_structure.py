@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 from ..errors import RecordError, StoreError
 from ..spec import check_structure
 
 if TYPE_CHECKING:
+    import zarr
+
     from ..spec import DataSpec
 
 
@@ -50,6 +54,55 @@ def common_length(arrays: Mapping[str, HasShape], where: str) -> int:
     return length
 
 
+_ROWS = {"y", "lat", "latitude", "row", "rows", "height", "h", "northing"}
+_COLUMNS = {"x", "lon", "longitude", "col", "cols", "column", "columns", "width", "w", "easting"}
+_CHANNELS = {"band", "bands", "channel", "channels", "c", "wavelength"}
+
+
+def check_arrays(spec: DataSpec, arrays: Mapping[str, zarr.Array[Any]], where: str) -> None:
+    """Refuse zarr arrays of another kind than numbers, and axes whose names tell another order.
+
+    Raises:
+        RecordError: the values are no numbers, or rows and columns are not the second and third
+            axis.
+    """
+    for name, array in arrays.items():
+        dtype = np.dtype(array.dtype)
+        if dtype.kind not in "biufV" or dtype.names is not None:
+            raise RecordError(
+                f"{where}: {name!r} holds {_KINDS.get(dtype.kind, dtype.name)} ({dtype}), expected "
+                "numbers. Convert the array, or leave the entry out of the spec."
+            )
+        axes = _axes(array)
+        if spec.entries[name].kind != "spatial" or axes is None:
+            continue
+        short = [str(axis).lower().rpartition("_")[2] for axis in axes]
+        rows = [i for i, axis in enumerate(short) if axis in _ROWS]
+        columns = [i for i, axis in enumerate(short) if axis in _COLUMNS]
+        swapped = len(rows) == len(columns) == 1 and (rows[0], columns[0]) != (1, 2)
+        if swapped or short[0] in _CHANNELS:
+            raise RecordError(
+                f"{where}: the axes of {name!r} are ({', '.join(map(str, axes))}), expected "
+                "records, rows, columns and, where there are any, channels, in this order. Bring "
+                "them there first: xarray's transpose, or multiaug.convert of the array after "
+                "numpy.moveaxis."
+            )
+
+
+_KINDS = {
+    "O": "Python objects", "S": "bytes", "U": "text", "T": "text", "M": "dates", "m": "durations",
+    "c": "complex numbers", "V": "structured values",
+}  # fmt: skip
+
+
+def _axes(array: zarr.Array[Any]) -> list[Any] | None:
+    """Names of all axes, as version 3 or xarray has them; None where they are not given."""
+    found: Any = getattr(array.metadata, "dimension_names", None)
+    found = found or array.attrs.get("_ARRAY_DIMENSIONS")
+    named = isinstance(found, list | tuple) and len(found) == array.ndim and None not in found
+    return list(found) if named else None
+
+
 def check_entries(spec: DataSpec, arrays: Mapping[str, Any], where: str) -> None:
     """Check every array against the spec.
 
@@ -59,4 +112,17 @@ def check_entries(spec: DataSpec, arrays: Mapping[str, Any], where: str) -> None
     try:
         check_structure(spec, arrays, batch=True)
     except RecordError as error:
-        raise RecordError(f"{where}: {error}") from error
+        raise RecordError(f"{where}: {error}{_channels_first(spec, arrays)}") from error
+
+
+def _channels_first(spec: DataSpec, arrays: Mapping[str, Any]) -> str:
+    """A hint where pictures look like (N, C, H, W)."""
+    for name, entry in spec.entries.items():
+        shape = tuple(getattr(arrays.get(name), "shape", ()))
+        count = entry.channels
+        if entry.kind == "spatial" and len(shape) == 4 and shape[1] == count != shape[3]:
+            return (
+                f"\n  {name} looks like (N, C, H, W), channels first: bring them to the end with "
+                "numpy.moveaxis(array, 1, -1), or open .npy files with channels='first'"
+            )
+    return ""

@@ -13,10 +13,10 @@ import numpy as np
 
 from .._arguments import FLAG, PATH, Kind, checked, shown, whole
 from ..errors import RecordError, StoreError
-from ..files import array_bytes, staged_directory
+from ..files import array_bytes, staged_directory, writing
 from ..spec import SPEC_KIND
 from ..typing import NDArray
-from ._group import looks_like_zarr
+from ._group import only_stores
 from ._layout import Layout
 from ._marker import Marker
 from ._objects import FileObjects
@@ -96,21 +96,20 @@ def write_zarr(
         20
     """
     target = Path(dest)
-    if overwrite and target.exists() and not looks_like_zarr(target):
-        raise StoreError(
-            f"{target} is not a zarr store, so overwrite=True does not remove it. Choose another "
-            "name, or remove it yourself."
-        )
-    with staged_directory(target, replace=overwrite) as staged:
-        writer = _Writer(staged, spec, chunk)
+    with staged_directory(target, may_replace=only_stores if overwrite else None) as staged:
+        with writing(target):
+            writer = _Writer(staged, spec, chunk)
         for batch in batches:
             if not isinstance(batch, Mapping):
                 raise RecordError(
                     f"write_zarr.batches: found {shown(batch)}, expected mappings from entry name "
                     "to array."
                 )
-            writer.add({name: np.asarray(array) for name, array in batch.items()})
-        writer.close(target)
+            arrays = {name: np.asarray(array) for name, array in batch.items()}
+            with writing(target):
+                writer.add(arrays)
+        with writing(target):
+            writer.close(target)
     return target
 
 

@@ -9,20 +9,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from .._arguments import checked, one_of, optional
-from ..errors import CorruptChunkError, ParameterError, StoreError
+from ..errors import CorruptChunkError, ParameterError, StoreError, warn
 from ..files import sha256_of
 from ..spec import SPEC_KIND
 from ..typing import NDArray
-from ._group import DESTINATION_KIND, open_arrays, open_group
+from ._group import DESTINATION_KIND, names_in, open_arrays, open_group
 from ._marker import read_marker
 from ._objects import FileObjects, Objects, StoreObjects
-from ._reader import ArrayReader, OnMissing
+from ._reader import OnMissing
 from ._scan import Pools, scan_in_threads
 from ._source import Block, BlockId, Structure, check_blocks, check_indices, check_out
-from ._structure import check_entries, common_length
+from ._structure import check_arrays, check_entries, common_length
+from ._unpack import UnpackingReader, open_reader
 from ._verify import digest_of
 
 if TYPE_CHECKING:
@@ -87,15 +86,18 @@ class ZarrSource:
         arrays = open_arrays(self.group, self._spec, self._where)
         self._length = common_length(arrays, self._where)
         self._check_length()
-        structures = {n: Structure(a.shape, np.dtype(a.dtype)) for n, a in arrays.items()}
-        check_entries(self._spec, structures, self._where)
+        check_arrays(self._spec, arrays, self._where)
         self._objects = _objects_of(self.group)
         self._pools: Pools = {}
-        vouched = self._marker is not None
+        settings: Any = self._objects, self._where, self.on_missing
         self._readers = {
-            n: ArrayReader(a, self._objects, self._where, self.on_missing, vouched=vouched)
+            n: open_reader(a, self._spec.entries[n], *settings, vouched=self._marker is not None)
             for n, a in arrays.items()
         }
+        if self._marker is None and not self.remote:
+            self._say_what_is_missing()
+        structures = {n: Structure(r.shape, r.dtype) for n, r in self._readers.items()}
+        check_entries(self._spec, structures, self._where)
         layouts = {n: reader.layout for n, reader in self._readers.items()}
         sizes = {n: layout.record_bytes for n, layout in layouts.items()}
         self._block = _common({n: lay.stored[0] for n, lay in layouts.items()}, sizes, self._length)
@@ -107,6 +109,11 @@ class ZarrSource:
     def path(self) -> Path:
         """Where the group is."""
         return Path(self._where)
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """The folder that is read, where it is one of this machine."""
+        return (self._objects.root,) if isinstance(self._objects, FileObjects) else ()
 
     @property
     def spec(self) -> DataSpec:
@@ -154,6 +161,8 @@ class ZarrSource:
             metadata = {**reader.layout.array.metadata.to_dict(), "attributes": {}}
             parts.append(json.dumps([name, metadata], sort_keys=True, default=str))
             parts.append(self._marker.sha256.get(name, "") if self._marker else "")
+            if isinstance(reader, UnpackingReader):
+                parts.append(repr(reader.packing))
         return sha256_of(*parts)
 
     def __len__(self) -> int:
@@ -175,7 +184,9 @@ class ZarrSource:
         """
         numbers = check_blocks(blocks, len(self.blocks))
         spans = [(n, n * self._block, min((n + 1) * self._block, self._length)) for n in numbers]
-        return scan_in_threads(spans, self.structure, self._chunk, self.read_range, self._pools)
+        return scan_in_threads(
+            spans, self.structure, self._chunk, self.read_range, self._pools, remote=self.remote
+        )
 
     def read_range(self, start: int, stop: int, out: Mapping[str, NDArray]) -> None:
         """Read neighbouring records into arrays that are there already.
@@ -244,12 +255,35 @@ class ZarrSource:
                     "after writing: restore the store from a copy, or write it again."
                 )
 
+    @property
+    def ignored(self) -> list[str]:
+        """Arrays in the group that the spec does not declare: times, coordinates, what else."""
+        return [name for name in names_in(self.group) if name not in self._spec.entries]
+
     def __repr__(self) -> str:
-        return f"ZarrSource({self._where!r}, records={self._length}, entries={[*self._readers]})"
+        ignored = [] if self.remote else self.ignored
+        return f"ZarrSource({self._where!r}, records={self._length}, entries={[*self._readers]}" + (
+            f", left alone: {ignored})" if ignored else ")"
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Threads, locks and open files stay behind: the other process opens the store itself.
         return _reopen, self._arguments
+
+    def _say_what_is_missing(self) -> None:
+        """An optional entry may be there under another name."""
+        missing = [name for name in self._spec.entries if name not in self._readers]
+        others = [name for name in self.ignored if self._has_records(name)] if missing else []
+        if others:
+            warn(
+                f"{self._where}: there is no {', '.join(map(repr, missing))}, which is optional; "
+                f"of the arrays that are there the spec does not declare {others}. If one of them "
+                "is meant, name the entry so in the spec."
+            )
+
+    def _has_records(self, name: str) -> bool:
+        shape = getattr(self.group.get(name), "shape", ())
+        return len(shape) > 2 and shape[0] == self._length
 
     def _choose_spec(self, spec: DataSpec | None) -> DataSpec:
         if spec is not None:

@@ -217,6 +217,12 @@ class Finishing(Transform):
     batch instead of once for every record.
     """
 
+    keeps_dtype = False
+
+    def touches(self, name: str) -> bool:
+        """True when values of an entry are changed."""
+        return True
+
     def sample(self, key: Key, frame: Frame) -> Params:
         """Nothing is drawn."""
         return {}

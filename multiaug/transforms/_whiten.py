@@ -196,6 +196,10 @@ class Whiten(Finishing):
                     "channels of other roles. Store them as entries of their own."
                 )
 
+    def touches(self, name: str) -> bool:
+        """True when the entry was fitted, and is wanted."""
+        return any(group.entry == name for group in self._groups().values())
+
     def finish(self, spec: DataSpec, batch: Mapping[str, Any]) -> dict[str, Any]:
         """The whitened entries of a batch."""
         done: dict[str, Any] = {}

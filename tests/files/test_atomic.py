@@ -22,6 +22,10 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+def anything(_target: Path) -> None:
+    """Whatever stands there may be replaced."""
+
+
 def test_replace_file_makes_and_replaces(tmp_path: Path) -> None:
     path = tmp_path / "a.bin"
     assert replace_file(path, b"one") == path
@@ -96,7 +100,7 @@ def test_staged_directory_refuses_one_that_appeared_meanwhile(tmp_path: Path) ->
 def test_staged_directory_replaces(tmp_path: Path) -> None:
     dest = tmp_path / "run"
     for content in ("old", "new"):
-        with staged_directory(dest, replace=True) as staged:
+        with staged_directory(dest, may_replace=anything) as staged:
             (staged / content).write_text("")
     assert names(tmp_path) == ["run"]
     assert names(dest) == ["new"]
@@ -106,7 +110,7 @@ def test_a_failed_replacement_keeps_the_old_folder(tmp_path: Path) -> None:
     dest = tmp_path / "run"
     with staged_directory(dest) as staged:
         (staged / "old").write_text("")
-    with pytest.raises(RuntimeError), staged_directory(dest, replace=True):
+    with pytest.raises(RuntimeError), staged_directory(dest, may_replace=anything):
         raise RuntimeError
     assert names(tmp_path) == ["run"]
     assert names(dest) == ["old"]
@@ -121,12 +125,13 @@ def test_a_failed_exchange_puts_the_old_folder_back(
     rename = Path.rename
 
     def refuse(self: Path, target: Path) -> Path:
-        if ".tmp-" in self.name:
+        if target == dest and ".tmp-" in self.name:
             raise OSError("no")
         return rename(self, target)
 
+    monkeypatch.setattr("multiaug.files._atomic._swap", lambda one, two: False)
     monkeypatch.setattr(Path, "rename", refuse)
-    with pytest.raises(OSError, match="no"), staged_directory(dest, replace=True):
+    with pytest.raises(StoreError, match="no"), staged_directory(dest, may_replace=anything):
         pass
     assert names(tmp_path) == ["run"]
     assert names(dest) == ["old"]

@@ -154,7 +154,7 @@ def test_an_interrupted_write_leaves_nothing(tmp_path, spec, records, error, ove
 def test_a_folder_of_a_killed_write_is_refused(tmp_path, spec, records):
     def batches():
         yield records(40)
-        (staged,) = tmp_path.iterdir()
+        (staged,) = tmp_path.glob("a.zarr.tmp-*")
         with pytest.raises(StoreError, match=r"not complete.*Write it again"):
             open_source(staged, spec)
 
