@@ -48,6 +48,7 @@ typedef struct {
     int64_t plane;
     int32_t knots_x, knots_y;
     int32_t n_lanes, affine;
+    int32_t resized; /* what lies in the picture's area is not blended with a border's fill */
     int32_t h_in, w_in, h_out, w_out;
     float scale_x, scale_y; /* pixels of the source per reference pixel */
 } Group;

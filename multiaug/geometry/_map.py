@@ -103,11 +103,14 @@ class Map:
         segments: no two neighbouring `Projective` ones; they are multiplied on composing.
         in_shape: (height, width) of the input frame.
         out_shape: (height, width) of the output frame.
+        resized: a picture is brought to another size on the way. Its area is then mapped edge to
+            edge, and what lies inside of it is read inside, not blended with a border.
     """
 
     segments: tuple[Segment, ...]
     in_shape: SpatialShape = field(metadata={"static": True})
     out_shape: SpatialShape = field(metadata={"static": True})
+    resized: bool = field(default=False, metadata={"static": True})
 
     @property
     def dense(self) -> bool:
@@ -136,12 +139,13 @@ class Map:
                 segments[-1] = _fuse(last, segment)
             else:
                 segments.append(segment)
-        return Map(tuple(segments), self.in_shape, other.out_shape)
+        resized = self.resized or other.resized
+        return Map(tuple(segments), self.in_shape, other.out_shape, resized)
 
     def inverted(self) -> Map:
         """The map from the output frame back to the input frame."""
         segments = tuple(segment.inverted() for segment in reversed(self.segments))
-        return Map(segments, self.out_shape, self.in_shape)
+        return Map(segments, self.out_shape, self.in_shape, self.resized)
 
     def gated(self, on: Array) -> Map:
         """This map where ``on``, the identity (centre on centre) where not."""
@@ -168,10 +172,15 @@ def identity(shape: SpatialShape) -> Map:
 
 
 def affine_map(
-    forward: Array, backward: Array, in_shape: SpatialShape, out_shape: SpatialShape | None = None
+    forward: Array,
+    backward: Array,
+    in_shape: SpatialShape,
+    out_shape: SpatialShape | None = None,
+    *,
+    resized: bool = False,
 ) -> Map:
-    """A map from an affine matrix on centred coordinates and its inverse."""
-    return Map((Projective(forward, backward),), in_shape, out_shape or in_shape)
+    """A map from an affine matrix on centred coordinates and its inverse; see `Map`."""
+    return Map((Projective(forward, backward),), in_shape, out_shape or in_shape, resized)
 
 
 def projective_map(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
 import numpy as np
@@ -33,13 +33,26 @@ def tap_at(ix: Array, iy: Array, weight: Array, size: tuple[int, int], border: s
     return Tap(index, inside if border == "constant" else jnp.ones_like(inside), weight)
 
 
-def taps_of(grid: Grid, method: str, size: tuple[int, int], border: str) -> list[Tap]:
+def taps_of(
+    grid: Grid, method: str, size: tuple[int, int], border: str, *, resized: bool = False
+) -> list[Tap]:
+    """All taps; of a position inside of a picture that is ``resized``, none is beyond the rim."""
     (ix, fx), (iy, fy) = split(grid.x), split(grid.y)
-    return [
+    taps = [
         tap_at(ix + dx, iy + dy, wy * wx, size, border)
         for dy, wy in weights(fy, method)
         for dx, wx in weights(fx, method)
     ]
+    if not resized:
+        return taps
+    within = is_within(grid, size)
+    return [replace(tap, inside=tap.inside | within) for tap in taps]
+
+
+def is_within(grid: Grid, size: tuple[int, int]) -> Array:
+    """Between the outermost pixel centres, where all that lies in a resized picture is read."""
+    x, y = grid.x, grid.y
+    return (x >= 0) & (x <= size[1] - 1) & (y >= 0) & (y <= size[0] - 1)
 
 
 def gather(rows: Array, index: Array) -> Array:
