@@ -11,6 +11,7 @@ from jax import lax
 
 from ..geometry import LOST
 from ..typing import Array
+from ._area import area
 from ._axis import CLASSIC
 from ._blend import blend
 from ._dtype import cast
@@ -52,6 +53,8 @@ def resample_band(
         return _resample_classic(image, band, job, read, low, site)
     if band.method in {"nearest", "majority"}:
         values, known, outside = pick(image, band, read)
+    elif band.method == "area":
+        values, known, outside = area(image, band, job, grid, site), None, None
     else:
         values, known, outside = blend(image, band, job, (grid, read), low, site)
     if band.move is not None:
