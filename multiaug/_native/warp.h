@@ -80,7 +80,7 @@ typedef struct {
     int32_t channels, stride; /* numbers to a pixel, and from pixel to pixel */
     int32_t in_type, out_type;
     int32_t marks; /* what says that there are no data: see MARK_* */
-    float invalid;
+    float invalid, beside; /* the number that does; what stands for values that fall on it */
 } Recolouring;
 
 typedef struct {

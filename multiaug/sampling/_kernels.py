@@ -18,7 +18,15 @@ from ._dtype import cast
 from ._locate import fold_position, inside_of
 from ._pick import pick
 from ._plan import Band, Grid, Job, LowPass, Site, positions, ratio
-from ._taps import HALF, gather, invalid_value, is_valid, native_fill, taps_of
+from ._taps import (
+    HALF,
+    gather,
+    invalid_value,
+    is_valid,
+    native_fill,
+    off_the_mark,
+    taps_of,
+)
 
 
 def resample_array(
@@ -59,7 +67,7 @@ def resample_band(
         values, known, outside = blend(image, band, job, (grid, read), low, site)
     if band.move is not None:
         values = band.move(values, site)
-    values = cast(values, image.dtype)
+    values = off_the_mark(cast(values, image.dtype), band)
     if band.fill is not None and outside is not None:
         values = jnp.where(outside, native_fill(band, image), values)
     if known is not None and band.border != "constant":

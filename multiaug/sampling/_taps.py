@@ -10,7 +10,7 @@ import numpy as np
 
 from ..typing import Array, ArrayLike
 from ._axis import fold, split, weights
-from ._dtype import constant
+from ._dtype import beside, constant, is_float
 from ._plan import Band, Grid
 
 # Weights are sums of rounded products; "less than half" must not depend on their last bits.
@@ -78,6 +78,18 @@ def native_fill(band: Band, image: Array) -> Array:
     assert band.fill is not None
     fill = np.stack([constant(value, image.dtype) for value in band.fill])
     return jnp.broadcast_to(fill, (1, 1, image.shape[-1]))
+
+
+def off_the_mark(values: Array, band: Band) -> Array:
+    """Values in their dtype, those of them moved that rounding made the number of no data.
+
+    Of integers only, which are rounded and clipped; floats that meet it are too rare.
+    """
+    joint = band.joint and values.shape[-1] > 1
+    if not isinstance(band.invalid, float) or is_float(values.dtype) or joint:
+        return values
+    mark = constant(band.invalid, values.dtype)
+    return jnp.where(values == mark, beside(band.invalid, values.dtype), values)
 
 
 def invalid_value(band: Band, image: Array) -> ArrayLike:
