@@ -74,4 +74,45 @@ INLINE int rgb_f32(const float *in, int64_t W, const Chunk *c, int from, int to,
 #endif
 #include "linear.h"
 
+/* Some operation of this thread had a result beyond the largest number, since this was last asked. */
+INLINE int has_overflown(void)
+{
+#ifdef __SSE__
+    const unsigned int flags = _mm_getcsr();
+    if (!(flags & _MM_EXCEPT_OVERFLOW))
+        return 0;
+    _mm_setcsr(flags & ~_MM_EXCEPT_OVERFLOW);
+    return 1;
+#else
+    if (!fetestexcept(FE_OVERFLOW))
+        return 0;
+    feclearexcept(FE_OVERFLOW);
+    return 1;
+#endif
+}
+
+/* Once more, by halves, what is no number because the difference of two numbers is none. */
+static void mend_f32(const Group *g, const Lane *l, const char *source, const Chunk *c, float *out)
+{
+    const float *in = (const float *)source;
+    const int64_t S = l->stride, W = g->w_in * S;
+    for (const Run *r = c->runs; r < c->runs + c->n_runs; r++) {
+        if (r->place == EXACT || (r->place == BEYOND && is_filled(l->border)))
+            continue;
+        for (int i = r->from; i < r->to; i++) {
+            const Taps *t = c->taps + i;
+            const int between = r->place == BETWEEN;
+            const float fx = between ? c->fx[i] : t->fx, fy = between ? c->fy[i] : t->fy;
+            const float *p[4];
+            for (int k = 0; k < 4; k++)
+                p[k] = between ? in + c->index[i] * S + (k & 1 ? S : 0) + (k & 2 ? W : 0)
+                               : (const float *)tap_of(g, l, source, t, k, sizeof(float));
+            for (int k = 0; k < l->channels && (fx != 0 || fy != 0); k++)
+                if (!isfinite(out[i * S + k]))
+                    out[i * S + k] = 2 * BLEND(p[0][k] / 2, p[1][k] / 2, p[2][k] / 2, p[3][k] / 2,
+                                               fx, fy);
+        }
+    }
+}
+
 #endif

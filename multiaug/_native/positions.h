@@ -249,10 +249,12 @@ static void fetch_result(const Lane *l, const char *out, int n)
 INLINE int is_filled(int border) { return border == CONSTANT || border == CONSTANT_HARD; }
 
 /* The position inside the picture, or on its rim, that stands for c. */
-static float fold(float c, int size, int border)
+static float fold(float c, int size, int border, int resized)
 {
     if (isnan(c))
         c = FAR;
+    if (resized && is_filled(border) && c >= -0.5f && c <= size - 0.5f)
+        c = least(most(c, 0), size - 1);
     if (border == CONSTANT)
         return least(most(c, -1), size);
     if (border == CONSTANT_HARD)
@@ -281,9 +283,10 @@ static float fold(float c, int size, int border)
     return least(most(c, 0), size - 1);
 }
 
-static void fold_axis(float c, int size, int border, int32_t *index, int *out, float *fraction)
+static void fold_axis(float c, int size, int border, int resized, int32_t *index, int *out,
+                      float *fraction)
 {
-    c = fold(c, size, border);
+    c = fold(c, size, border, resized);
     const float whole = floorf(c);
     *fraction = c - whole;
     for (int t = 0; t < 2; t++) {
@@ -307,8 +310,8 @@ static void fold_chunk(const Group *g, int border, Chunk *c)
             continue;
         for (int i = r->from; i < r->to; i++) {
             Taps *t = c->taps + i;
-            fold_axis(c->x[i], g->w_in, border, t->column, t->out_x, &t->fx);
-            fold_axis(c->y[i], g->h_in, border, t->row, t->out_y, &t->fy);
+            fold_axis(c->x[i], g->w_in, border, g->resized, t->column, t->out_x, &t->fx);
+            fold_axis(c->y[i], g->h_in, border, g->resized, t->row, t->out_y, &t->fy);
         }
     }
 }

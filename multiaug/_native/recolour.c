@@ -401,6 +401,9 @@ static void look_up_bytes(const Chain *c, uint8_t *out)
     uint8_t bytes[MOST_PERIOD_OF_LEVELS * LEVELS];
     for (int k = 0; k < period * LEVELS; k++)
         bytes[k] = one_u8(least(most(c->table[k], 0), 255));
+    for (int k = 0; c->r->marks == MARK_NUMBER && k < period * LEVELS; k++)
+        if (bytes[k] == c->r->invalid && k % LEVELS != c->r->invalid)
+            bytes[k] = (uint8_t)c->r->beside;
     if (period == 1) {
         for (int64_t i = 0; i < c->values; i++)
             out[i] = bytes[in[i]];
@@ -409,6 +412,19 @@ static void look_up_bytes(const Chain *c, uint8_t *out)
     for (int64_t i = 0; i < c->values; i += period)
         for (int k = 0; k < period; k++)
             out[i + k] = bytes[in[i + k] + k * LEVELS];
+}
+
+/* Values that become the number of pixels without data are moved off it. */
+INLINE fv off_the_mark(const Recolouring *r, fv v)
+{
+    if (r->marks != MARK_NUMBER)
+        return v;
+    fv written = v;
+    if (r->out_type != F32)
+        written = __builtin_convertvector(
+            __builtin_convertvector(clipped(v, 0, r->out_type == U8 ? 255 : 65535) + BELOW_HALF, iv),
+            fv);
+    return where(same(written, all_of(r->invalid)), all_of(r->beside), v);
 }
 
 static void run_over_pixels(const Chain *c, char *out)
@@ -422,7 +438,7 @@ static void run_over_pixels(const Chain *c, char *out)
         if (c->r->marks != MARK_NOTHING)
             for (int i = 0; i < n; i += WIDE) {
                 const fv was = load_fv(given + i);
-                store_fv(v + i, where(valid(c->r, was), load_fv(v + i), was));
+                store_fv(v + i, where(valid(c->r, was), off_the_mark(c->r, load_fv(v + i)), was));
             }
         hand_over(c, out, first, n, v);
     }

@@ -8,6 +8,10 @@
 
 #ifdef __AVX2__
 #include <immintrin.h>
+#elif defined __SSE__
+#include <xmmintrin.h>
+#else
+#include <fenv.h>
 #endif
 
 #define JOIN_(a, b) a##b

@@ -65,8 +65,11 @@ static void group_rows(const Group *g, int64_t record, int from, int to)
                     linear_u8(g, l, in, &c, out);
                 else if (l->type == U16)
                     linear_u16(g, l, in, &c, out);
-                else
+                else {
                     linear_f32(g, l, in, &c, out);
+                    if (__builtin_expect(has_overflown(), 0))
+                        mend_f32(g, l, in, &c, (float *)out);
+                }
             }
         }
     }

@@ -48,6 +48,7 @@ typedef struct {
     int64_t plane;
     int32_t knots_x, knots_y;
     int32_t n_lanes, affine;
+    int32_t resized; /* what lies in the picture's area is not blended with a border's fill */
     int32_t h_in, w_in, h_out, w_out;
     float scale_x, scale_y; /* pixels of the source per reference pixel */
 } Group;
@@ -79,7 +80,7 @@ typedef struct {
     int32_t channels, stride; /* numbers to a pixel, and from pixel to pixel */
     int32_t in_type, out_type;
     int32_t marks; /* what says that there are no data: see MARK_* */
-    float invalid;
+    float invalid, beside; /* the number that does; what stands for values that fall on it */
 } Recolouring;
 
 typedef struct {

@@ -103,11 +103,14 @@ class Map:
         segments: no two neighbouring `Projective` ones; they are multiplied on composing.
         in_shape: (height, width) of the input frame.
         out_shape: (height, width) of the output frame.
+        resized: a picture is brought to another size on the way. Its area is then mapped edge to
+            edge, and what lies inside of it is read inside, not blended with a border.
     """
 
     segments: tuple[Segment, ...]
     in_shape: SpatialShape = field(metadata={"static": True})
     out_shape: SpatialShape = field(metadata={"static": True})
+    resized: bool = field(default=False, metadata={"static": True})
 
     @property
     def dense(self) -> bool:
@@ -127,6 +130,20 @@ class Map:
         """The forward map F at centred input positions, and its Jacobian there."""
         return _chain([segment.push for segment in self.segments], x, y)
 
+    def push_outline(self, x: Array, y: Array) -> tuple[Array, Array]:
+        """The forward map of corners (..., P) of closed polygons at centred input positions.
+
+        Corners behind a horizon become NaN. Sides that cross one are cut in front of it: every
+        segment that has a horizon adds a corner to each side.
+        """
+        for segment in self.segments:
+            if isinstance(segment, Projective) and not segment.affine:
+                x, y = _cut(segment.forward, x, y)
+            x, y, _ = segment.push(x, y)
+            lost = jnp.isnan(x) | (jnp.abs(x) > LOST)
+            x, y = jnp.where(lost, jnp.nan, x), jnp.where(lost, jnp.nan, y)
+        return x, y
+
     def then(self, other: Map) -> Map:
         """First this map, then the other; neighbouring matrices become one."""
         segments = list(self.segments)
@@ -136,12 +153,13 @@ class Map:
                 segments[-1] = _fuse(last, segment)
             else:
                 segments.append(segment)
-        return Map(tuple(segments), self.in_shape, other.out_shape)
+        resized = self.resized or other.resized
+        return Map(tuple(segments), self.in_shape, other.out_shape, resized)
 
     def inverted(self) -> Map:
         """The map from the output frame back to the input frame."""
         segments = tuple(segment.inverted() for segment in reversed(self.segments))
-        return Map(segments, self.out_shape, self.in_shape)
+        return Map(segments, self.out_shape, self.in_shape, self.resized)
 
     def gated(self, on: Array) -> Map:
         """This map where ``on``, the identity (centre on centre) where not."""
@@ -168,10 +186,15 @@ def identity(shape: SpatialShape) -> Map:
 
 
 def affine_map(
-    forward: Array, backward: Array, in_shape: SpatialShape, out_shape: SpatialShape | None = None
+    forward: Array,
+    backward: Array,
+    in_shape: SpatialShape,
+    out_shape: SpatialShape | None = None,
+    *,
+    resized: bool = False,
 ) -> Map:
-    """A map from an affine matrix on centred coordinates and its inverse."""
-    return Map((Projective(forward, backward),), in_shape, out_shape or in_shape)
+    """A map from an affine matrix on centred coordinates and its inverse; see `Map`."""
+    return Map((Projective(forward, backward),), in_shape, out_shape or in_shape, resized)
 
 
 def projective_map(
@@ -222,6 +245,26 @@ def _apply(m: Array, x: Array, y: Array, affine: bool) -> tuple[Array, Array, Ja
         (m[1, 1] - v * m[2, 1]) / w,
     )
     return jnp.where(seen, u, FAR), jnp.where(seen, v, FAR), jacobian
+
+
+def _cut(m: Array, x: Array, y: Array) -> tuple[Array, Array]:
+    """Corners (..., P), each followed by where the side to the next one crosses the horizon.
+
+    A side that does not cross it has its corner twice.
+    """
+    terms = m[2, 0] * x, m[2, 1] * y, m[2, 2]
+    size = sum((jnp.abs(term) for term in terms[1:]), start=jnp.abs(terms[0]))
+    # A little in front, where the position is still one.
+    ahead = terms[0] + terms[1] + terms[2] - 2 * _HORIZON * size.max(-1, keepdims=True)
+    after = jnp.roll(ahead, -1, -1)
+    crosses = (ahead > 0) != (after > 0)
+    share = jnp.where(crosses, ahead / jnp.where(crosses, ahead - after, 1), 0)
+
+    def joined(v: Array) -> Array:
+        cut = v + (jnp.roll(v, -1, -1) - v) * share
+        return jnp.stack([v, cut], axis=-1).reshape(*v.shape[:-1], -1)
+
+    return joined(x), joined(y)
 
 
 def _chain(steps: Iterable, x: Array, y: Array) -> tuple[Array, Array, Jacobian]:  # type: ignore[type-arg]

@@ -10,8 +10,9 @@ import jax
 import numpy as np
 
 from ..transforms import Transform
+from ..typing import SpatialShape
 from ._finishing import split
-from ._structure import is_dense, is_projective
+from ._structure import given_scale, is_dense, is_projective
 
 
 class Facts:
@@ -33,6 +34,13 @@ class Facts:
         self.moving, self.finishing = split(transforms)
         self.projective = is_projective(self.moving)
         self.dense = is_dense(self.moving)
+        self._scales: dict[SpatialShape, float] = {}
+
+    def given_scale(self, shape: SpatialShape) -> float:
+        """See `given_scale`, of frames of this shape."""
+        if shape not in self._scales:
+            self._scales[shape] = given_scale(self.moving, shape)
+        return self._scales[shape]
 
     @cached_property
     def settings(self) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..errors import ParameterError
-from ..sampling import cast, constant, is_float
+from ..sampling import beside, cast, constant, is_float
 from ..spec import ChannelGroup, EntrySpec
 from ..transforms import Photometric, Range, Step, Target, Transform
-from ..typing import Array
+from ..typing import Array, NDArray
 from ._structure import Run, groups_of, leaves
 
 
@@ -97,6 +98,10 @@ def _change_group(
         values = jnp.where(valid, values, limits[0])
     values = _run_steps(run, targets(name, group, shape[-1], steps, limits, valid), values)
     changed = cast(values, after)
+    if group.invalid is not None and group.invalid != "nan":
+        # A value that falls on the number of those without data is still one.
+        mark = constant(group.invalid, before).astype(after)
+        changed = jnp.where(changed == mark, beside_mark(group, dtypes), changed)
     touched = _touched(steps, valid)
     # Not by way of float32, which does not hold every integer.
     if touched is not None:
@@ -164,6 +169,13 @@ def value_range(group: ChannelGroup, dtype: np.dtype[Any]) -> Range:
         return 0.0, 1.0
     info = np.iinfo(dtype)
     return float(info.min) if info.min else 0.0, float(info.max)
+
+
+def beside_mark(group: ChannelGroup, dtypes: tuple[np.dtype[Any], np.dtype[Any]]) -> NDArray:
+    """What stands for a value that would be the group's number of pixels without data."""
+    before, after = dtypes
+    top = value_range(group, before)[1] if before == after else math.inf
+    return beside(float(constant(group.invalid, before)), after, top)  # type: ignore[arg-type]
 
 
 def _by_channel(transform: Transform) -> bool:

@@ -121,7 +121,7 @@ class Pipeline:
         check_argument("Pipeline.__call__.record", record, RECORD)
         shape = check_structure(self.spec, record, batch=False)
         draws = self._draws(key[None], shape)
-        return self._execute(Run(self.spec, shape), draws, record, batched=False, check=check)
+        return self._execute(self._run(shape), draws, record, batched=False, check=check)
 
     def batch(
         self,
@@ -164,7 +164,7 @@ class Pipeline:
         shape = check_structure(self.spec, batch, batch=True)
         draws = self._draws(keys, shape)
         check_count(draws.words, batch)
-        run = Run(self.spec, shape)
+        run = self._run(shape)
         done = self._execute(run, draws, batch, batched=True, check=check, out=out)
         if signature is not None:
             self._remember(signature, run, draws, batch, tuple(done))
@@ -198,7 +198,7 @@ class Pipeline:
         check_structure(self.spec, record, batch=params.batched, frame=frame)
         draws = self._given(params, record)
         return self._execute(
-            Run(self.spec, frame), draws, record, batched=params.batched, check=check, out=out
+            self._run(frame), draws, record, batched=params.batched, check=check, out=out
         )
 
     @checked(params=_PARAMS, record=RECORD, roles=optional(RECORD), check=FLAG)
@@ -324,6 +324,9 @@ class Pipeline:
             call = call_in_c(run, self._facts, draws, moved)
             if call is not None:
                 self._repeated.put(signature, Repeat(call, self._facts, run, order, values))
+
+    def _run(self, frame: SpatialShape) -> Run:
+        return Run(self.spec, frame, given_scale=self._facts.given_scale(frame))
 
     def _draws(self, keys: Key, frame: SpatialShape) -> Draws:
         check_frames(self.transforms, self.spec, frame)

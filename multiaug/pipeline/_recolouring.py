@@ -22,7 +22,7 @@ from ..transforms import (
     keyed,
 )
 from ..typing import Array
-from ._photometry import changes, keeps_dtype, targets, value_range
+from ._photometry import beside_mark, changes, keeps_dtype, targets, value_range
 from ._structure import Run, groups_of
 
 
@@ -89,9 +89,9 @@ def _recolouring(
                 words.append(jnp.stack(keyed(operation.seed, operation.stream)))
     if not can_recolour(before, kinds, count):
         return None
-    invalid = group.invalid
+    invalid, beside = group.invalid, None
     if isinstance(invalid, float | int):
-        invalid = float(constant(invalid, before))
+        invalid, beside = float(constant(invalid, before)), float(beside_mark(group, dtypes))
     return Recolouring(
         jnp.concatenate([jnp.zeros(0, jnp.float32), *(n.astype(jnp.float32) for n in numbers)]),
         jnp.stack(words) if words else jnp.zeros((0, 2), jnp.uint32),
@@ -100,6 +100,7 @@ def _recolouring(
         count,
         invalid,
         after,
+        beside,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -34,6 +35,8 @@ from ._structure import (
     exactness,
     gains_intrinsics,
     groups_of,
+    least_scale,
+    longest_step,
 )
 from ._view import build_view, camera_of, compose, default_intrinsics, steps_of
 
@@ -154,13 +157,18 @@ def _task(
     changed = [n for n in pictures if is_touched(run, n, transforms)]
     undone = run.inverse and bool(changed)
     given = jax.eval_shape(jax.vmap(before), batch, pictures) if undone else pictures
+    scale = least_scale(transforms, run)
     for name, array in given.items():
         entry = run.spec.entries[name]
         # Only static parts of the views decide.
         bands = tuple(SPATIAL_ROLES[g.role].band(g, views) for g in groups_of(entry, array.dtype))
         out = entry_out_size(sizes[name], views.chart.in_shape, views.chart.out_shape)
-        jobs.append(Job(name, sizes[name], out, bands, entry.validity))
-    low = None if run.inverse else antialiasing(transforms, run.frame)
+        if scale == 1 and not views.chart.resized:
+            # No pixel covers more or less than one: the mean over it is linear interpolation.
+            bands = tuple(replace(b, method="linear") if b.method == "area" else b for b in bands)
+        job = Job(name, sizes[name], out, bands, entry.validity)
+        jobs.append(replace(job, longest_step=longest_step(job, views.chart, scale)))
+    low = None if run.inverse else antialiasing(transforms, run)
     return Task(
         tuple(jobs),
         low,

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import ParameterError
-from ..sampling import Exact, LowPass
+from ..geometry import Map
+from ..sampling import Exact, Job, LowPass, ratio
 from ..spec import CameraSpec, ChannelGroup, DataSpec, EntrySpec
 from ..transforms import Container, Frame, Geometric, OneOf, Transform
 from ..typing import SpatialShape
@@ -25,12 +26,14 @@ class Run:
         frame: (H, W) of the reference picture before the transforms.
         inverse: run the pipeline backwards.
         resample_only: entries whose role was overridden: photometry leaves them alone.
+        given_scale: see `given_scale`.
     """
 
     spec: DataSpec
     frame: SpatialShape
     inverse: bool = False
     resample_only: tuple[str, ...] = ()
+    given_scale: float = 1.0
 
 
 def groups_of(entry: EntrySpec, dtype: np.dtype[Any]) -> list[ChannelGroup]:
@@ -111,13 +114,43 @@ def refuse_dense(transforms: Sequence[Transform], name: str, entry: EntrySpec) -
     )
 
 
-def antialiasing(transforms: Sequence[Transform], shape: SpatialShape) -> LowPass | None:
+def antialiasing(transforms: Sequence[Transform], run: Run) -> LowPass | None:
     """Taps for the smallest scale that the run can draw; None when no transform asks."""
     if not any(isinstance(t, Geometric) and t.lowpass for t in leaves(transforms)):
         return None
-    # A turn may put the axis that shrinks most along the other one.
-    radius = _radius(min(_least_scale(transforms, shape)))
+    radius = _radius(least_scale(transforms, run))
     return LowPass((radius, radius))
+
+
+def least_scale(transforms: Sequence[Transform], run: Run) -> float:
+    """The least magnification that the run can draw, on either axis; at most 1."""
+    if run.inverse:
+        # What enlarges shrinks on the way back. Windows are rarely zoomed by more than 4.
+        after = out_shape(transforms, run.frame)
+        return min(1.0, run.frame[0] / after[0], run.frame[1] / after[1]) / 4
+    # A turn may put the axis that shrinks most along the other one.
+    return min(1.0, *_least_scale(transforms, run.frame)) * run.given_scale
+
+
+def given_scale(transforms: Sequence[Transform], shape: SpatialShape) -> float:
+    """The least magnification of the matrices that were given, as a power of two.
+
+    Their values are not part of what is compiled; how far a low-pass reaches is.
+    """
+    total = 1.0
+    for transform in transforms:
+        for leaf in leaves([transform]):
+            scale = leaf.given_scale(shape) if isinstance(leaf, Geometric) else 1.0
+            total *= 2.0 ** math.floor(math.log2(min(1.0, scale)) + 1e-6)
+        shape = transform.out_shape(shape)
+    return total
+
+
+def longest_step(job: Job, chart: Map, scale: float) -> tuple[float, float]:
+    """(x, y), over how many pixels of an entry an output pixel reaches under a least scale."""
+    (sx_in, sy_in) = ratio(job.size_in, chart.in_shape)
+    (sx, sy) = ratio(job.size_out, chart.out_shape)
+    return sx_in / (sx * scale), sy_in / (sy * scale)
 
 
 def _radius(scale: float) -> int:

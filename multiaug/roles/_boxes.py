@@ -7,11 +7,14 @@ import jax.numpy as jnp
 from ..spec import ChannelGroup, RoleFacts, register_role
 from ..typing import Array
 from ._base import PointSite
-from ._keypoints import push_points
+from ._keypoints import push_outlines
 
 
 class Boxes:
-    """The bounding box of the moved corners, clipped to the picture.
+    """The bounding box of the moved box, clipped to the picture.
+
+    Of a box across the horizon of a perspective map, what is in front of it is moved. The share in
+    view is along x times along y; where a box has no width or height, 1 inside and 0 outside.
 
     Conventions: ``edges`` are x0 y0 x1 y1 on the pixel-area scale, where pixel 0 reaches from
     -0.5 to 0.5; ``coco`` is x y width height with x, y counted from the picture's corner;
@@ -31,19 +34,27 @@ class Boxes:
     def move(self, values: Array, group: ChannelGroup, site: PointSite) -> dict[str, Array]:
         """The moved boxes (K, 4) and ``_visible`` (K,) float32: the share of area in view."""
         x0, y0, x1, y1 = _edges(values.astype(jnp.float32), group.convention)
-        x, y = push_points(
+        x, y = push_outlines(
             jnp.stack([x0, x1, x1, x0], axis=-1), jnp.stack([y0, y0, y1, y1], axis=-1), site
         )
         height, width = site.size_out
-        left, right = x.min(-1), x.max(-1)
-        top, bottom = y.min(-1), y.max(-1)
-        clip_left, clip_right = (jnp.clip(v, -0.5, width - 0.5) for v in (left, right))
-        clip_top, clip_bottom = (jnp.clip(v, -0.5, height - 0.5) for v in (top, bottom))
-        area = (right - left) * (bottom - top)
-        seen = (clip_right - clip_left) * (clip_bottom - clip_top)
-        visible = jnp.where(area > 0, seen / jnp.where(area > 0, area, 1), 0)
-        moved = _convert((clip_left, clip_top, clip_right, clip_bottom), group.convention)
-        return {"": moved.astype(values.dtype), "_visible": visible}
+        left, right, share_x = _clipped(x, width)
+        top, bottom, share_y = _clipped(y, height)
+        moved = _convert((left, top, right, bottom), group.convention)
+        return {"": moved.astype(values.dtype), "_visible": share_x * share_y}
+
+
+def _clipped(corners: Array, size: int) -> tuple[Array, Array, Array]:
+    """Along one axis: where boxes (K, P) begin and end in the picture, and their share in view."""
+    # Not a number are corners behind a horizon, and all of a box that is not there.
+    nothing = jnp.isnan(corners)
+    first = jnp.where(nothing, jnp.inf, corners).min(-1)
+    last = jnp.where(nothing, -jnp.inf, corners).max(-1)
+    begin, end = (jnp.clip(v, -0.5, size - 0.5) for v in (first, last))
+    there, long = first <= last, last > first
+    share = jnp.where(long, (end - begin) / jnp.where(long, last - first, 1), begin == first)
+    begin, end = jnp.where(there, begin, jnp.nan), jnp.where(there, end, jnp.nan)
+    return begin, end, jnp.where(there, share, 0)
 
 
 _Edges = tuple[Array, Array, Array, Array]

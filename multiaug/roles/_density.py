@@ -24,8 +24,8 @@ class Density:
     )
 
     def band(self, group: ChannelGroup, view: View) -> Band:
-        """Linear, times ``|det J|^-1`` of the forward map."""
-        return band_of(group, lowpass=True, move=_spread, needs_jacobian=True)
+        """Means over the area that a pixel covers, times ``|det J|^-1`` of the forward map."""
+        return band_of(group, method="area", move=_spread, needs_jacobian=True)
 
 
 def _spread(values: Array, site: Site) -> Array:

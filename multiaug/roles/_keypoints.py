@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import jax.numpy as jnp
 import numpy as np
 
 from ..errors import RecordError
-from ..geometry import centre
+from ..geometry import LOST, centre
 from ..sampling import ratio
 from ..spec import ChannelGroup, RoleFacts, register_role
 from ..typing import Array, NDArray
@@ -27,7 +29,10 @@ class Keypoints:
     )
 
     def move(self, values: Array, group: ChannelGroup, site: PointSite) -> dict[str, Array]:
-        """The moved points (K, 2) and ``_visible`` (K,) bool: inside the picture's area."""
+        """The moved points (K, 2) and ``_visible`` (K,) bool: inside the picture's area.
+
+        A point behind the horizon of a perspective map is nowhere: NaN.
+        """
         x, y = push_points(values[:, 0], values[:, 1], site)
         moved = jnp.stack([x, y], axis=-1)
         if group.mirror_pairs and len(values):  # an empty table has nothing to swap
@@ -51,13 +56,24 @@ def _mirrored_order(count: int, pairs: tuple[tuple[int, int], ...]) -> NDArray:
 
 
 def push_points(x: Array, y: Array, site: PointSite) -> tuple[Array, Array]:
-    """Forward map of positions in pixels of an entry; NaN stays NaN."""
+    """Forward map of positions in pixels of an entry; NaN stays NaN, and is behind a horizon."""
+    return _pushed(x, y, site, lambda x, y: site.view.chart.push(x, y)[:2])
+
+
+def push_outlines(x: Array, y: Array, site: PointSite) -> tuple[Array, Array]:
+    """`push_points` of the corners (K, P) of polygons, and of where horizons cut their sides."""
+    return _pushed(x, y, site, site.view.chart.push_outline)
+
+
+def _pushed(
+    x: Array, y: Array, site: PointSite, push: Callable[[Array, Array], tuple[Array, Array]]
+) -> tuple[Array, Array]:
     chart = site.view.chart
     (sx, sy), (cx, cy) = ratio(site.size_in, chart.in_shape), centre(site.size_in)
     (ox, oy), (dx, dy) = ratio(site.size_out, chart.out_shape), centre(site.size_out)
     x = (x.astype(jnp.float32) - cx) / sx
     y = (y.astype(jnp.float32) - cy) / sy
-    out_x, out_y, _ = chart.push(x, y)
-    lost = jnp.isnan(x) | jnp.isnan(y)
-    out_x, out_y = jnp.where(lost, jnp.nan, out_x), jnp.where(lost, jnp.nan, out_y)
-    return out_x * ox + dx, out_y * oy + dy
+    nowhere = jnp.isnan(x) | jnp.isnan(y)
+    x, y = push(jnp.where(nowhere, jnp.nan, x), jnp.where(nowhere, jnp.nan, y))
+    nowhere = jnp.isnan(x) | jnp.isnan(y) | (jnp.abs(x) > LOST) | (jnp.abs(y) > LOST)
+    return jnp.where(nowhere, jnp.nan, x * ox + dx), jnp.where(nowhere, jnp.nan, y * oy + dy)

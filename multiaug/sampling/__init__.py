@@ -9,6 +9,7 @@ from ._compiled import Compiled as Compiled
 from ._compiled import Geometry as Geometry
 from ._compiled import can_check as can_check
 from ._compiled import compiled as compiled
+from ._dtype import beside as beside
 from ._dtype import cast as cast
 from ._dtype import constant as constant
 from ._dtype import is_float as is_float

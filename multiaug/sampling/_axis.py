@@ -47,6 +47,16 @@ def fold(index: Array, size: int, border: str) -> Array:
     raise AssertionError(border)
 
 
+def held(coordinate: Array, size: int) -> Array:
+    """Positions in the picture's area, not beyond its outermost pixel centres; others stay.
+
+    The area ends half a pixel outside of the last centres. A picture that is brought to another
+    size shows all of it, and nothing else.
+    """
+    inside = (coordinate >= -0.5) & (coordinate <= size - 0.5)
+    return jnp.where(inside, jnp.clip(coordinate, 0, size - 1), coordinate)
+
+
 def split(coordinate: Array) -> tuple[Array, Array]:
     """Whole part (int32) and fraction in [0, 1] of a coordinate; 1 a hair below a whole number.
 

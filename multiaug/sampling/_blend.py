@@ -12,15 +12,34 @@ from ._axis import nearest, split
 from ._dtype import cast, is_float
 from ._filters import SPLINE_MARGIN, lowpass, prefilter
 from ._plan import Band, Grid, Job, LowPass, Site, positions, written_down
-from ._taps import HALF, Tap, fill_row, gather, is_valid, native_fill, tap_at, taps_of
+from ._taps import (
+    HALF,
+    Tap,
+    fill_row,
+    gather,
+    is_valid,
+    is_within,
+    native_fill,
+    tap_at,
+    taps_of,
+)
 
 
 def blend(
-    image: Array, band: Band, job: Job, grid: Grid, low: LowPass | None, site: Site
+    image: Array,
+    band: Band,
+    job: Job,
+    grids: tuple[Grid, Grid],
+    low: LowPass | None,
+    site: Site,
 ) -> tuple[Array, Array | None, Array | None]:
-    """Weighted sums of taps in float32: (source values, known, outside)."""
+    """Weighted sums of taps in float32: (source values, known, outside).
+
+    Of two grids the first is where output pixels lie, the second where they are read.
+    """
+    lying, grid = grids
     height, width, channels = image.shape
-    size = (height, width)
+    size, resized = (height, width), site.view.chart.resized
     fill = None if band.fill is None else fill_row(band.fill, channels)
     outside = None
     sigma = _sigma(low, job, site) if low is not None and band.lowpass else None
@@ -37,15 +56,20 @@ def blend(
             fill, outside = None, outside[..., None]
     aware = band.invalid is not None or band.fill is None or band.max_jump is not None
     if sigma is not None:
-        source = _lowpass(source, band, fill, sigma, low)
+        source = _lowpass(source, band, fill, sigma, low, resized=resized)
     if aware:
-        values, known = _blend_valid(source, band, grid, size, fill)
+        values, known = _blend_valid(source, band, grid, size, fill, resized=resized)
     else:
         assert fill is not None
-        values, known = _blend_all(source, band, grid, size, fill), None
+        if resized and band.method == "spline3" and band.border == "constant":
+            # Coefficients are of the whole picture: what lies outside is no part of them.
+            band, outside = replace(band, border="edge"), ~is_within(grid, size)[..., None]
+        values, known = _blend_all(source, band, grid, size, fill, resized=resized), None
     if band.decode is not None:
         values, known = written_down((values, known))
         values = band.decode(values, site)
+        # What is decoded depends on where a pixel lies.
+        grid = lying
     if not _copies_by_itself(image, band, aware=aware):
         values, known = _keep_exact(image, band, grid, sigma, (values, known), fill)
     if outside is not None and known is not None:
@@ -74,10 +98,13 @@ def lowpass_of(picture: Array, band: Band, job: Job, low: LowPass, site: Site) -
     sigma = _sigma(low, job, site)
     fill = None if band.fill is None else fill_row(band.fill, source.shape[-1])
     still = (sigma[0] == 0) & (sigma[1] == 0)
-    return jnp.where(still, source, _lowpass(source, band, fill, sigma, low))
+    softened = _lowpass(source, band, fill, sigma, low, resized=site.view.chart.resized)
+    return jnp.where(still, source, softened)
 
 
-def _blend_all(source: Array, band: Band, grid: Grid, size: tuple[int, int], fill: Array) -> Array:
+def _blend_all(
+    source: Array, band: Band, grid: Grid, size: tuple[int, int], fill: Array, *, resized: bool
+) -> Array:
     if band.method == "spline3":
         margin = SPLINE_MARGIN
         source = prefilter(source, band.border, fill)
@@ -95,28 +122,45 @@ def _blend_all(source: Array, band: Band, grid: Grid, size: tuple[int, int], fil
         value = gather(rows, tap.index)
         return jnp.where(tap.inside[..., None], value, fill) if band.border == "constant" else value
 
-    taps = taps_of(grid, band.method, size, band.border)
+    taps = taps_of(grid, band.method, size, band.border, resized=resized)
     if band.method == "linear":
         fraction = split(grid.x)[1][..., None], split(grid.y)[1][..., None]
         return bilinear([read(tap) for tap in taps], *fraction)
+    # By what the others differ from the first of the four in the middle: where nothing differs,
+    # nothing is rounded. Halves, as the difference of two numbers may be none.
+    first = read(taps[5]) / 2
     total = jnp.zeros((*grid.x.shape, source.shape[-1]), jnp.float32)
-    for tap in taps:
-        total = total + read(tap) * tap.weight[..., None]
-    return total
+    for tap in [*taps[:5], *taps[6:]]:
+        total = total + (read(tap) / 2 - first) * tap.weight[..., None]
+    return (first + total) * 2
 
 
 def bilinear(taps: Sequence[Array], fx: Array, fy: Array) -> Array:
     """Of upper left, upper right, lower left and lower right.
 
-    On a pixel centre it is the value there to the bit, whatever stands beside it.
+    On a pixel centre it is the value there to the bit, whatever stands beside it. The difference
+    of two numbers may be beyond the largest one: then their halves are blended.
     """
+    mixed = bilinear_of_small(taps, fx, fy)
+    halves = bilinear_of_small([tap / 2 for tap in taps], fx, fy)
+    return jnp.where(jnp.isfinite(mixed), mixed, halves * 2)
+
+
+def bilinear_of_small(taps: Sequence[Array], fx: Array, fy: Array) -> Array:
+    """`bilinear` of numbers whose differences are numbers, too."""
     upper = jnp.where(fx == 0, taps[0], taps[0] + (taps[1] - taps[0]) * fx)
     lower = jnp.where(fx == 0, taps[2], taps[2] + (taps[3] - taps[2]) * fx)
     return jnp.where(fy == 0, upper, upper + (lower - upper) * fy)
 
 
 def _blend_valid(
-    source: Array, band: Band, grid: Grid, size: tuple[int, int], fill: Array | None
+    source: Array,
+    band: Band,
+    grid: Grid,
+    size: tuple[int, int],
+    fill: Array | None,
+    *,
+    resized: bool,
 ) -> tuple[Array, Array]:
     """Linear over the valid taps, renormalised; invalid where they carry less than half."""
     rows = source.reshape(-1, source.shape[-1])
@@ -153,7 +197,8 @@ def _blend_valid(
         start=jnp.full((*grid.x.shape, source.shape[-1]), -0.0, jnp.float32),
     )
     if band.method == "cubic":
-        blended = _cubic_where_whole(rows, band, grid, size, fill, blended, reference)
+        taps = taps_of(grid, "cubic", size, band.border, resized=resized)
+        blended = _cubic_where_whole(rows, band, grid, taps, fill, blended, reference)
     return blended, known
 
 
@@ -181,7 +226,7 @@ def _cubic_where_whole(
     rows: Array,
     band: Band,
     grid: Grid,
-    size: tuple[int, int],
+    taps: Sequence[Tap],
     fill: Array | None,
     linear: Array,
     reference: Array | None,
@@ -190,7 +235,7 @@ def _cubic_where_whole(
     total = jnp.zeros_like(linear)
     # On a pixel centre the linear value is a copy.
     whole = ~((grid.x == jnp.floor(grid.x)) & (grid.y == jnp.floor(grid.y)))[..., None]
-    for tap in taps_of(grid, "cubic", size, band.border):
+    for tap in taps:
         value, inside = gather(rows, tap.index), tap.inside[..., None]
         if fill is not None and band.border == "constant":
             value = jnp.where(inside, value, fill)
@@ -266,10 +311,21 @@ def _deviation(step: Array) -> Array:
 
 
 def _lowpass(
-    source: Array, band: Band, fill: Array | None, sigma: tuple[Array, Array], low: LowPass | None
+    source: Array,
+    band: Band,
+    fill: Array | None,
+    sigma: tuple[Array, Array],
+    low: LowPass | None,
+    *,
+    resized: bool,
 ) -> Array:
-    """Low-pass; over valid pixels only, where some may be invalid."""
+    """Low-pass; over valid pixels only, where some may be invalid.
+
+    Of a picture that is ``resized``, pixels beyond a constant border are none either.
+    """
     assert low is not None
+    if resized and band.border == "constant":
+        fill = None
     if band.invalid is None and fill is not None:
         return lowpass(source, sigma, low.radius, band.border, fill)
     valid = is_valid(source, band) if band.invalid is not None else jnp.ones_like(source, bool)
@@ -278,4 +334,8 @@ def _lowpass(
     one = jnp.zeros_like(zero) if fill is None else jnp.ones_like(zero)
     mass = lowpass(valid.astype(jnp.float32), sigma, low.radius, band.border, one)
     total = lowpass(jnp.where(valid, source, 0), sigma, low.radius, band.border, zero)
-    return jnp.where(valid, total / jnp.where(valid, mass, 1), source)
+    # A mean is not beyond what it is of: rounding is taken off, and one colour stays that colour.
+    least = jnp.where(valid, source, jnp.inf).min((0, 1), keepdims=True)
+    most = jnp.where(valid, source, -jnp.inf).max((0, 1), keepdims=True)
+    mean = jnp.clip(total / jnp.where(valid, mass, 1), least, most)
+    return jnp.where(valid, mean, source)

@@ -49,7 +49,7 @@ class _Group(ctypes.Structure):
         *((name, ctypes.c_void_p) for name in ("along_x", "along_y")),
         ("plane", ctypes.c_int64),
         *((name, ctypes.c_int32) for name in ("knots_x", "knots_y")),
-        *((name, ctypes.c_int32) for name in ("n_lanes", "affine")),
+        *((name, ctypes.c_int32) for name in ("n_lanes", "affine", "resized")),
         *((name, ctypes.c_int32) for name in ("h_in", "w_in", "h_out", "w_out")),
         *((name, ctypes.c_float) for name in ("scale_x", "scale_y")),
     ]
@@ -152,6 +152,7 @@ class Compiled:
         for struct, group, scale in zip(self._structs, groups, scales, strict=True):
             (struct.h_in, struct.w_in), (struct.h_out, struct.w_out) = group.sizes
             struct.n_lanes, struct.affine = len(group.parts), affine
+            struct.resized = chart.resized
             struct.scale_x, struct.scale_y = scale
             if self._spline:
                 along_x, along_y = weights = weights_of(chart, group.sizes[1])

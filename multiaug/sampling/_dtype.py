@@ -39,6 +39,25 @@ def constant(value: float, dtype: np.dtype[Any]) -> NDArray:
     return np.asarray(value).astype(dtype)
 
 
+def beside(mark: float, dtype: np.dtype[Any], top: float = math.inf) -> NDArray:
+    """The number next to one that marks pixels without data, for a value that fell on it.
+
+    Args:
+        mark: the number.
+        dtype: of the values.
+        top: white. The number is above the mark, or below it where that would be beyond white.
+    """
+    own = constant(mark, dtype)
+    if not is_float(dtype):
+        highest = 1 if dtype == np.bool_ else np.iinfo(dtype).max
+        return constant(int(own) + (1 if own < min(top, highest) else -1), dtype)
+    sign = 1 if own < top else -1
+    if own == 0:
+        # What is smaller is 0 to much hardware.
+        return np.asarray(sign * ml_dtypes.finfo(dtype).tiny, dtype)
+    return np.nextafter(own, np.asarray(sign * math.inf, dtype))
+
+
 def is_float(dtype: np.dtype[Any]) -> bool:
     """True for float16, float32, float64 and bfloat16."""
     return np.issubdtype(dtype, np.floating) or dtype == ml_dtypes.bfloat16

@@ -54,16 +54,23 @@ def prefilter(image: Array, border: str, fill: Array) -> Array:
 
 
 def convolve(image: Array, kernel: Sequence[float | Array], axis: int) -> Array:
-    """Correlate an axis with a kernel of 2 R + 1 taps; the axis loses R pixels on both sides."""
+    """Correlate an axis with a kernel of 2 R + 1 taps of sum 1; it loses R pixels on both sides.
+
+    By what the others differ from the middle one: where nothing differs, nothing is rounded.
+    Halves, as the difference of two numbers may be none.
+    """
     size = image.shape[axis] - len(kernel) + 1
 
     def window(start: int) -> Array:
         return image[start : start + size] if axis == 0 else image[:, start : start + size]
 
-    total = window(0) * kernel[0]
-    for start, tap in enumerate(kernel[1:], start=1):
-        total = total + window(start) * tap
-    return total
+    reach = len(kernel) // 2
+    middle = window(reach) / 2
+    total = jnp.zeros_like(middle)
+    for start, tap in enumerate(kernel):
+        if start != reach:
+            total = total + (window(start) / 2 - middle) * tap
+    return (middle + total) * 2
 
 
 def gaussian_kernel(sigma: Array, radius: int) -> list[Array]:

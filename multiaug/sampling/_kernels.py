@@ -11,13 +11,22 @@ from jax import lax
 
 from ..geometry import LOST
 from ..typing import Array
+from ._area import area
 from ._axis import CLASSIC
 from ._blend import blend
 from ._dtype import cast
-from ._locate import fold_position
+from ._locate import fold_position, inside_of
 from ._pick import pick
 from ._plan import Band, Grid, Job, LowPass, Site, positions, ratio
-from ._taps import HALF, gather, invalid_value, is_valid, native_fill, taps_of
+from ._taps import (
+    HALF,
+    gather,
+    invalid_value,
+    is_valid,
+    native_fill,
+    off_the_mark,
+    taps_of,
+)
 
 
 def resample_array(
@@ -38,22 +47,27 @@ def resample_array(
     parts = [resample_band(image[..., b.channels], b, job, grid, low, site) for b in job.bands]
     result = {job.name: parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=-1)}
     if job.validity:
-        result[f"{job.name}_valid"] = validity(image, job, grid)
+        resized = site.view.chart.resized
+        result[f"{job.name}_valid"] = validity(image, job, grid, resized=resized)
     return result
 
 
 def resample_band(
     image: Array, band: Band, job: Job, grid: Grid, low: LowPass | None, site: Site
 ) -> Array:
+    size, resized = (image.shape[0], image.shape[1]), site.view.chart.resized
+    read = inside_of(grid, size, band.border, resized=resized)
     if band.border in CLASSIC:
-        return _resample_classic(image, band, job, grid, low, site)
+        return _resample_classic(image, band, job, read, low, site)
     if band.method in {"nearest", "majority"}:
-        values, known, outside = pick(image, band, grid)
+        values, known, outside = pick(image, band, read)
+    elif band.method == "area":
+        values, known, outside = area(image, band, job, grid, site), None, None
     else:
-        values, known, outside = blend(image, band, job, grid, low, site)
+        values, known, outside = blend(image, band, job, (grid, read), low, site)
     if band.move is not None:
         values = band.move(values, site)
-    values = cast(values, image.dtype)
+    values = off_the_mark(cast(values, image.dtype), band)
     if band.fill is not None and outside is not None:
         values = jnp.where(outside, native_fill(band, image), values)
     if known is not None and band.border != "constant":
@@ -77,15 +91,17 @@ def _resample_classic(
     return jnp.where(inside[..., None], values, beyond)
 
 
-def validity(image: Array, job: Job, grid: Grid) -> Array:
+def validity(image: Array, job: Job, grid: Grid, *, resized: bool) -> Array:
     """(h, w) bool: at least half of the linear weight is valid and inside the picture."""
+    size = (image.shape[0], image.shape[1])
+    grid = inside_of(grid, size, "constant", resized=resized)
     valid = jnp.ones(image.shape[:2], bool)
     for band in job.bands:
         if band.invalid is not None:
             valid = valid & is_valid(image[..., band.channels], band).all(-1)
     flat = valid.reshape(-1)
     total = jnp.zeros_like(grid.x)
-    for tap in taps_of(grid, "linear", (image.shape[0], image.shape[1]), "constant"):
+    for tap in taps_of(grid, "linear", size, "constant"):
         total = total + jnp.where(tap.inside & gather(flat, tap.index), tap.weight, 0)
     return total >= HALF
 

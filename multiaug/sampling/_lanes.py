@@ -19,7 +19,7 @@ from jax import lax
 
 from ..typing import Array, NDArray
 from ._axis import CLASSIC, FILLED
-from ._blend import bilinear, lowpass_of, prepared
+from ._blend import bilinear, bilinear_of_small, lowpass_of, prepared
 from ._dtype import constant, is_float
 from ._locate import Located, padded_shape
 from ._plan import Band, Job, LowPass, Site, in_memory
@@ -350,7 +350,8 @@ class Packed:
             return copied
         # By way of int32: AVX2 has no conversion of unsigned words.
         bytes_ = [((t >> shift) & 255).astype(jnp.int32).astype(jnp.float32) for t in taps]
-        mixed: Array = _round_half_up(bilinear(bytes_, fx, fy)).astype(jnp.uint32) << shift
+        blended = bilinear_of_small(bytes_, fx, fy)
+        mixed: Array = _round_half_up(blended).astype(jnp.uint32) << shift
         return mixed if linear.all() else jnp.where(linear, mixed, copied)
 
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from ..geometry import FAR, LOST
 from ..typing import Array, SpatialShape
+from ._axis import FILLED, held
 from ._plan import Grid
 
 
@@ -32,7 +33,7 @@ def padded_shape(size: SpatialShape) -> SpatialShape:
     return size[0] + 3, size[1] + 2
 
 
-def locate(grid: Grid, size: SpatialShape, border: str) -> Located:
+def locate(grid: Grid, size: SpatialShape, border: str, *, resized: bool) -> Located:
     """Fold positions into the padded picture.
 
     Positions are folded, not indices: the four taps stay neighbours, one index serves them all,
@@ -42,12 +43,24 @@ def locate(grid: Grid, size: SpatialShape, border: str) -> Located:
         grid: positions in pixels of the picture.
         size: (height, width) of the picture without its rim.
         border: see `fold`.
+        resized: see `Map`.
     """
+    grid = inside_of(grid, size, border, resized=resized)
     x, y = fold_position(grid.x, size[1], border), fold_position(grid.y, size[0], border)
     left, top = jnp.floor(x), jnp.floor(y)
     row, column = top.astype(jnp.int32) + 1, left.astype(jnp.int32) + 1
     index = (row * padded_shape(size)[1] + column).astype(jnp.uint32)
     return Located(index, x - left, y - top, ~(jnp.abs(grid.x) < LOST))
+
+
+def inside_of(grid: Grid, size: SpatialShape, border: str, *, resized: bool) -> Grid:
+    """Where a picture is read whose area must not be blended with what a border fills in.
+
+    Other borders continue it by pixels of its own.
+    """
+    if not resized or border not in FILLED:
+        return grid
+    return grid._replace(x=held(grid.x, size[1]), y=held(grid.y, size[0]))
 
 
 def fold_position(c: Array, size: int, border: str) -> Array:

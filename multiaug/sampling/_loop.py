@@ -230,7 +230,8 @@ def _sample(
     for job in odd:
         if job.validity:
             name = f"{job.name}_valid"
-            places[name] = _put(places[name], validity(record[job.name], job, grid), 0, None)
+            found = validity(record[job.name], job, grid, resized=view.chart.resized)
+            places[name] = _put(places[name], found, 0, None)
 
 
 def _copy(
@@ -304,7 +305,8 @@ def _read(
 
     def where(numbers: Array) -> tuple[Any, ...]:
         x, y, jacobian = coordinates(view.chart, *group.sizes, numbers + first.astype(jnp.float32))
-        located = [locate(Grid(x, y, None), group.sizes[0], border) for border in borders]
+        grid, resized = Grid(x, y, None), view.chart.resized
+        located = [locate(grid, group.sizes[0], b, resized=resized) for b in borders]
         return located, (x, y) if placed else None, jacobian if slopes else None
 
     located, position, jacobian = in_memory(where, jnp.arange(rows, dtype=jnp.float32))

@@ -70,7 +70,7 @@ class Band:
 
     Args:
         channels: the slice of the last axis.
-        method: nearest, linear, cubic, spline3 or majority.
+        method: nearest, linear, cubic, spline3, majority, or area (see `area`).
         border: one of `multiaug.spec.BORDERS`.
         fill: values beyond a constant border, one or one per channel; None means invalid.
         invalid: ``"nan"``, a number, or None when every value is valid.
@@ -115,6 +115,7 @@ class Job:
         size_out: (height, width) of the result.
         bands: the channel groups, in order.
         validity: also return ``<name>_valid``.
+        longest_step: (x, y), over how many source pixels an output pixel can reach.
     """
 
     name: str
@@ -122,6 +123,7 @@ class Job:
     size_out: SpatialShape
     bands: tuple[Band, ...]
     validity: bool = False
+    longest_step: tuple[float, float] = (1.0, 1.0)
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ class Recolouring:
         channels: how many there are.
         invalid: values without data, which stay: ``"nan"``, a number, or None.
         dtype: of the result.
+        beside: what stands for a value that would be the number ``invalid``; None: itself.
     """
 
     numbers: Array
@@ -50,6 +51,7 @@ class Recolouring:
     channels: int = field(metadata={"static": True})
     invalid: float | str | None = field(metadata={"static": True})
     dtype: np.dtype[Any] = field(metadata={"static": True})
+    beside: float | None = field(default=None, metadata={"static": True})
 
 
 class RecolouringStruct(ctypes.Structure):
@@ -61,7 +63,7 @@ class RecolouringStruct(ctypes.Structure):
         *((name, ctypes.c_int64) for name in ("n_records", "pixels", "length")),
         *((name, ctypes.c_int32) for name in ("n_steps", "n_noises", "channels", "stride")),
         *((name, ctypes.c_int32) for name in ("in_type", "out_type", "marks")),
-        ("invalid", ctypes.c_float),
+        *((name, ctypes.c_float) for name in ("invalid", "beside")),
     ]
 
 
@@ -117,6 +119,7 @@ class BoundRecolouring:
         struct.in_bytes = struct.out_bytes = record
         struct.in_type, struct.out_type = _TYPES[dtype.name], _TYPES[how.dtype.name]
         struct.marks, struct.invalid = marks, how.invalid if marks == 2 else 0
+        struct.beside = struct.invalid if how.beside is None else how.beside
 
     def point(self, pictures: int, out: int, numbers: int, words: int) -> None:
         """Name the memory of a batch: addresses of pictures, results, and what `how` holds."""

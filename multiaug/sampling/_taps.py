@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
 import numpy as np
 
 from ..typing import Array, ArrayLike
 from ._axis import fold, split, weights
-from ._dtype import constant
+from ._dtype import beside, constant, is_float
 from ._plan import Band, Grid
 
 # Weights are sums of rounded products; "less than half" must not depend on their last bits.
@@ -33,13 +33,26 @@ def tap_at(ix: Array, iy: Array, weight: Array, size: tuple[int, int], border: s
     return Tap(index, inside if border == "constant" else jnp.ones_like(inside), weight)
 
 
-def taps_of(grid: Grid, method: str, size: tuple[int, int], border: str) -> list[Tap]:
+def taps_of(
+    grid: Grid, method: str, size: tuple[int, int], border: str, *, resized: bool = False
+) -> list[Tap]:
+    """All taps; of a position inside of a picture that is ``resized``, none is beyond the rim."""
     (ix, fx), (iy, fy) = split(grid.x), split(grid.y)
-    return [
+    taps = [
         tap_at(ix + dx, iy + dy, wy * wx, size, border)
         for dy, wy in weights(fy, method)
         for dx, wx in weights(fx, method)
     ]
+    if not resized:
+        return taps
+    within = is_within(grid, size)
+    return [replace(tap, inside=tap.inside | within) for tap in taps]
+
+
+def is_within(grid: Grid, size: tuple[int, int]) -> Array:
+    """Between the outermost pixel centres, where all that lies in a resized picture is read."""
+    x, y = grid.x, grid.y
+    return (x >= 0) & (x <= size[1] - 1) & (y >= 0) & (y <= size[0] - 1)
 
 
 def gather(rows: Array, index: Array) -> Array:
@@ -65,6 +78,18 @@ def native_fill(band: Band, image: Array) -> Array:
     assert band.fill is not None
     fill = np.stack([constant(value, image.dtype) for value in band.fill])
     return jnp.broadcast_to(fill, (1, 1, image.shape[-1]))
+
+
+def off_the_mark(values: Array, band: Band) -> Array:
+    """Values in their dtype, those of them moved that rounding made the number of no data.
+
+    Of integers only, which are rounded and clipped; floats that meet it are too rare.
+    """
+    joint = band.joint and values.shape[-1] > 1
+    if not isinstance(band.invalid, float) or is_float(values.dtype) or joint:
+        return values
+    mark = constant(band.invalid, values.dtype)
+    return jnp.where(values == mark, beside(band.invalid, values.dtype), values)
 
 
 def invalid_value(band: Band, image: Array) -> ArrayLike:

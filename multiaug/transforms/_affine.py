@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..errors import ParameterError
-from ..geometry import Map, affine_map, linear, pixel_matrix_map, product, rotation, shift
+from ..geometry import Map, affine_map, centre, linear, pixel_matrix_map, product, rotation, shift
 from ..sampling import Exact
 from ..typing import Array, ArrayLike, Key, SpatialShape
 from ._base import (
@@ -226,6 +226,11 @@ class Shear(Geometric):
             degrees=tuple(symmetric(r, "Shear.degrees", low=-75, high=75) for r in ranges),
         )
 
+    def min_scale(self, shape: SpatialShape) -> tuple[float, float]:
+        """Across the slant, pictures get thinner."""
+        a, b = (math.tan(math.radians(max(map(abs, limits)))) for limits in self.degrees)
+        return 1 / math.hypot(1 + a * b, a), 1 / math.hypot(1, b)
+
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``degrees``, (2,) float32, along x and along y."""
         u, v = unit_uniform(key, 2)
@@ -304,6 +309,10 @@ class Affine(Geometric):
     def __post_init__(self) -> None:
         settle(self, matrix=checked_matrix(self.matrix, "Affine.matrix", affine=True))
 
+    def given_scale(self, shape: SpatialShape) -> float:
+        """The least magnification of the matrix."""
+        return least_magnification(self.matrix, shape)
+
     def sample(self, key: Key, frame: Frame) -> Params:
         """``matrix``, (3, 3) float32, as given."""
         return {"matrix": jnp.asarray(self.matrix, jnp.float32)}
@@ -311,6 +320,22 @@ class Affine(Geometric):
     def map(self, params: Params, shape: SpatialShape) -> Map:
         """The matrix, about the frame's pixel coordinates."""
         return pixel_matrix_map(params["matrix"], shape, affine=True)
+
+
+def least_magnification(matrix: Any, shape: SpatialShape) -> float:
+    """Of a forward matrix, along any direction, where the centre of the output comes from.
+
+    A tracer has no values: the least that `Scale` can draw stands for it.
+    """
+    if isinstance(matrix, jax.core.Tracer) or not isinstance(matrix, np.ndarray | jax.Array):
+        return MIN_SCALE
+    forward = np.asarray(matrix, np.float64)
+    to = np.array([*centre(shape), 1])
+    at = np.linalg.solve(forward, to)
+    jacobian = (forward[:2, :2] - np.outer(to[:2], forward[2, :2])) * at[2]
+    least = float(np.linalg.svd(jacobian, compute_uv=False)[-1])
+    # Next to a horizon nothing can be seen that a low-pass would help.
+    return max(least, MIN_SCALE**2)
 
 
 def checked_matrix(value: Any, field_name: str, *, affine: bool) -> Any:

@@ -136,6 +136,10 @@ class Geometric(Transform):
         """(x, y): the least magnification that can be drawn."""
         return 1.0, 1.0
 
+    def given_scale(self, shape: SpatialShape) -> float:
+        """The least magnification of a matrix that was given; 1 when there is none."""
+        return 1.0
+
     @abstractmethod
     def map(self, params: Params, shape: SpatialShape) -> Map:
         """The map that the parameters stand for, on a frame of this shape."""

@@ -214,7 +214,8 @@ class Resize(Geometric):
     def map(self, params: Params, shape: SpatialShape) -> Map:
         """The scaling."""
         sx, sy = self.min_scale(shape)
-        return affine_map(linear(sx, 0, 0, sy), linear(1 / sx, 0, 0, 1 / sy), shape, self.size)
+        forward, backward = linear(sx, 0, 0, sy), linear(1 / sx, 0, 0, 1 / sy)
+        return affine_map(forward, backward, shape, self.size, resized=True)
 
 
 # Like the peers: ten tries for a window that fits, then the largest central one.
@@ -295,4 +296,4 @@ class RandomResizedCrop(Geometric):
         forward = product(zoom, shift(-cx, -cy))
         # Not 1 / sx: XLA makes w * (1 / 47) of it, and then 47 pixels to 47 are no copy.
         backward = product(shift(cx, cy), inverse(zoom))
-        return affine_map(forward, backward, shape, self.size)
+        return affine_map(forward, backward, shape, self.size, resized=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -20,7 +22,7 @@ from ..geometry import (
     slope_bound,
 )
 from ..typing import ArrayLike, Key, SpatialShape
-from ._affine import checked_matrix
+from ._affine import checked_matrix, least_magnification
 from ._base import Frame, Geometric, Params, static, transform
 from ._checked import (
     number,
@@ -96,6 +98,15 @@ class Perspective(Geometric):
                 "The homography is degenerate there: choose a weaker tilt."
             )
 
+    def min_scale(self, shape: SpatialShape) -> tuple[float, float]:
+        """At the centre, of the strongest tilts."""
+        least = 1.0 if self.scale is None else _least_of_tilts(self.scale, shape)
+        return least, least
+
+    def given_scale(self, shape: SpatialShape) -> float:
+        """The least magnification of the matrix at the centre."""
+        return 1.0 if self.matrix is None else least_magnification(self.matrix, shape)
+
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``corners``, (4, 2) float32 fractions of the side; or ``matrix`` as given."""
         del frame
@@ -112,6 +123,22 @@ class Perspective(Geometric):
         signs = jnp.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], jnp.float32)
         corners = signs * half
         return projective_map(homography(corners, corners + params["corners"] * (2 * half)), shape)
+
+
+@lru_cache(maxsize=64)
+def _least_of_tilts(scale: float, shape: SpatialShape) -> float:
+    """The least magnification at the centre when every corner moves as far as it can."""
+    size = np.array(shape[::-1])
+    corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * size - 0.5
+    moves = np.array(list(itertools.product((-scale, scale), repeat=8))).reshape(-1, 4, 2)
+    least = 1.0
+    for target in corners + moves * size:
+        rows = []
+        for (x, y), (u, v) in zip(corners, target, strict=True):
+            rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
+        matrix = np.append(np.linalg.solve(rows, target.ravel()), 1).reshape(3, 3)
+        least = min(least, least_magnification(matrix, shape))
+    return least
 
 
 _MAX_SLOPE = 0.8
@@ -168,6 +195,11 @@ class Elastic(Geometric):
     def check(self, frame: Frame) -> None:
         """The field must not be able to fold on this frame."""
         self._refuse_folds(frame.shape)
+
+    def min_scale(self, shape: SpatialShape) -> tuple[float, float]:
+        """Where the field is steepest."""
+        least = 1 / (1 + slope_bound(self.amount * min(shape), self.grid, shape))
+        return least, least
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``control``, (rows + 3, columns + 3, 2) float32 pixels, (dx, dy)."""

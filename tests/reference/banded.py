@@ -59,21 +59,31 @@ def errors(
     grid: tuple[np.ndarray, np.ndarray],
     bands: Sequence[tuple[str, str]],
     fill: float = FILL,
+    *,
+    resized: bool = False,
 ) -> np.ndarray:
     """Largest error of every channel of one record; of ``nearest``, away from ties.
 
-    Cubic and spline overshoot, and integers clip: so does the reference.
+    Cubic and spline overshoot, and integers clip: so does the reference. Where a picture is
+    ``resized``, next to the edge of its area values jump: within rounding of it they may be either.
     """
     integer = result.dtype.kind in "ui"
     limits = (np.iinfo(result.dtype).min, np.iinfo(result.dtype).max) if integer else (None, None)
     untied = sampling.tie_distance(*grid) > TIE
     assert untied.mean() > 0.9
+    sample = sampling.sample_resized if resized else sampling.sample
     found = []
     for channel, (method, border) in enumerate(bands):
-        want = sampling.sample(source[..., channel], *grid, method, border, fill)
+        want = sample(source[..., channel], *grid, method, border, fill)
         error = np.abs(np.float64(result[..., channel]) - np.clip(want, *limits))
-        found.append((error[untied] if method == "nearest" else error).max())
+        picked = method == "nearest" or (resized and border == "constant")
+        found.append((error[untied] if picked else error).max())
     return np.array(found)
+
+
+def is_resized(pipeline: ma.Pipeline) -> bool:
+    """A picture is brought to another size."""
+    return any(isinstance(t, ma.Resize | ma.RandomResizedCrop) for t in pipeline.transforms)
 
 
 def worst(found: Sequence[np.ndarray], bands: Sequence[tuple[str, str]]) -> dict[str, float]:

@@ -74,6 +74,45 @@ def sample(
     return total
 
 
+def in_area(position: np.ndarray, size: int) -> np.ndarray:
+    """A position along an axis is not further from the outermost pixel centres than their edge."""
+    return (position >= -0.5) & (position <= size - 0.5)
+
+
+def sample_resized(
+    image: np.ndarray, x: np.ndarray, y: np.ndarray, method: str, border: str, fill: float = 0.0
+) -> np.ndarray:
+    """`sample` where a picture is brought to another size: none of its area is the border's.
+
+    Positions in the area are not beyond the outermost centres, and wide kernels find there what
+    stands at the rim. Splines, which are of the whole picture, end at the edge.
+    """
+    if border != "constant":
+        return sample(image, x, y, method, border, fill)
+    height, width = image.shape
+    within = in_area(x, width) & in_area(y, height)
+    x = np.where(in_area(x, width), np.clip(x, 0, width - 1), x)
+    y = np.where(in_area(y, height), np.clip(y, 0, height - 1), y)
+    if method == "spline3":
+        outside = np.full(x.shape, fill)
+    else:
+        outside = sample(image, x, y, method, border, fill)
+    return np.where(within, sample(image, x, y, method, "edge"), outside)
+
+
+def softened(image: np.ndarray, sigma: Sequence[float], radius: int) -> np.ndarray:
+    """A Gaussian of deviations (y, x) over the pixels that are there, in float64."""
+    total, mass = np.float64(image), np.ones(image.shape)
+    for axis in (0, 1):
+        total, mass = (
+            ndimage.gaussian_filter1d(
+                a, max(sigma[axis], 1e-12), axis=axis, mode="constant", radius=radius
+            )
+            for a in (total, mass)
+        )
+    return total / mass
+
+
 def tie_distance(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """How far a position is, along the nearer axis, from where its nearest pixel changes."""
     return np.minimum(*(np.abs(p - np.floor(p) - 0.5) for p in (x, y)))

@@ -14,6 +14,7 @@ from tests.reference.banded import (
     beyond,
     errors,
     grids,
+    is_resized,
     worst,
 )
 from tests.reference.moving import moved, random_matrices
@@ -57,7 +58,11 @@ def measure(transforms, shape, bands, records, seed=0):
     source = noise(shape, len(bands), records)
     result = np.asarray(pipeline.batch(keys, {"x": source})["x"])
     params = pipeline.sample(keys, shape)
-    found = [errors(source[i], result[i], grid, bands) for i, grid in grids(pipeline, params)]
+    resized = is_resized(pipeline)
+    found = [
+        errors(source[i], result[i], grid, bands, resized=resized)
+        for i, grid in grids(pipeline, params)
+    ]
     return worst(found, bands)
 
 

@@ -61,7 +61,7 @@ def test_drawn_maps_land():
         assert np.abs(np.subtract(out, [29 * size[0] / 34, 31 * size[1] / 46])).max() <= 0.5
         for i in range(4):
             grid = maps.grid(pipeline.transforms, drawn(params, i), FRAME, size=size, out=out)
-            found = errors(batch[name][i], result[name][i], grid, bands)
+            found = errors(batch[name][i], result[name][i], grid, bands, resized=True)
             limit = 0 if bands[0][0] == "nearest" else bar(size[1])
             assert found.max() <= limit, (name, i, found)
 
