@@ -49,6 +49,8 @@ class Prefetcher(Generic[_T]):
                 for i in range(threads)
             ]
             _register(self)
+            # Whoever makes one may be interrupted before there is anybody to close it.
+            weakref.finalize(self, work.end, threads)
             for thread in self._threads:
                 thread.start()
 
@@ -86,8 +88,7 @@ class Prefetcher(Generic[_T]):
     def close(self) -> None:
         """End the threads, and wait for them."""
         work = self._work
-        work.stop.set()
-        work.room.release(max(1, len(self._threads)))  # nobody waits for room any more
+        work.end(max(1, len(self._threads)))
         for thread in self._threads:
             thread.join()
         work.close()
@@ -120,6 +121,11 @@ class _Work:
         self.places: queue.SimpleQueue[Any] = queue.SimpleQueue()  # of things, in order
         self._taking = threading.Lock()
         self._over = False
+
+    def end(self, threads: int) -> None:
+        """Have nothing more made; none of the threads waits for room any more."""
+        self.stop.set()
+        self.room.release(threads)
 
     def goes_on(self) -> bool:
         """Wait until there is room for another thing; False where none is wanted."""
