@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._forks import refuse_forked_child
 from .._machine import core_count, parse_memory
 from ..errors import ParameterError
 from ..files import sha256_of
@@ -19,7 +20,7 @@ from ._budget import budget_of
 from ._doors import grain_dataset, keras_dataset, tensorflow_dataset, torch_dataset
 from ._make import BatchMaker
 from ._order import Order, Shuffle
-from ._prefetch import Prefetcher, refuse_forked_child, watch_forks
+from ._prefetch import Prefetcher
 from ._read import Losses
 from ._schedule import Schedule
 from ._settings import check_count, check_draws, check_shard, check_weights
@@ -110,7 +111,7 @@ class Loader:
         sharding: Sharding | None = None,
         check: bool = True,
     ) -> None:
-        watch_forks()
+        refuse_forked_child("A Loader")
         self._settings = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
         self.source = source
         self.pipeline = pipeline
@@ -225,9 +226,9 @@ class Loader:
         Raises:
             StoreError: a record cannot be read; raised at the batch that needs it.
             RecordError: a record is not what the spec declares.
-            ParameterError: in a forked child, where threads of JAX and zarr do not live on.
+            ParameterError: in a forked child, where threads of JAX do not live on.
         """
-        refuse_forked_child()
+        refuse_forked_child("A Loader")
         self.close()
         if self._started:
             self._epoch, self._position = self._epoch + 1, 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import os
 import queue
 import threading
 import weakref
@@ -173,15 +172,13 @@ def _run(work: _Work) -> None:
 
 
 _OPEN: weakref.WeakSet[Prefetcher[Any]] = weakref.WeakSet()
-_WATCHED: set[str] = set()
-_FORKED = threading.Event()
+_WATCHED = threading.Event()
 
 
 def _register(prefetcher: Prefetcher[Any]) -> None:
-    """See that threads end before the interpreter does, and that forks are noticed."""
-    watch_forks()
-    if "exit" not in _WATCHED:
-        _WATCHED.add("exit")
+    """See that threads end before the interpreter does."""
+    if not _WATCHED.is_set():
+        _WATCHED.set()
         atexit.register(_close_all)
     _OPEN.add(prefetcher)
 
@@ -189,26 +186,3 @@ def _register(prefetcher: Prefetcher[Any]) -> None:
 def _close_all() -> None:
     for prefetcher in list(_OPEN):
         prefetcher.close()
-
-
-def watch_forks() -> None:
-    """From now on a forked child knows that it is one."""
-    if "fork" not in _WATCHED and hasattr(os, "register_at_fork"):
-        _WATCHED.add("fork")
-        os.register_at_fork(after_in_child=_FORKED.set)
-
-
-def refuse_forked_child() -> None:
-    """Raise in a process that was forked off after a loader was made.
-
-    Raises:
-        ParameterError: JAX and zarr run threads, of which only one lives on in a fork; the locks
-            of the others stay locked.
-    """
-    watch_forks()
-    if _FORKED.is_set():
-        raise ParameterError(
-            "A Loader cannot run in a forked child: threads of JAX and zarr do not survive a "
-            "fork, and their locks stay locked. Start processes with the method 'spawn' or "
-            "'forkserver' (DataLoader(..., multiprocessing_context='spawn'))."
-        )

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from .._forks import refuse_forked_child
 from .._machine import parse_memory
 from .._version import __version__
 from ..errors import ParameterError, StoreError
@@ -103,6 +104,7 @@ def export(
         ...     len(ma.open_source(path))
         30
     """
+    refuse_forked_child("`export`")
     for name, value, least in [
         ("copies", copies, 1),
         ("seed", seed, 0),

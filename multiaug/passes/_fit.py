@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from .._forks import refuse_forked_child
 from .._machine import bytes_text, parse_memory
 from ..errors import ParameterError
 from ..files import sha256_of
@@ -96,6 +97,7 @@ def fit(
         >>> ma.Whiten(stats).matrix().shape
         (192, 192)
     """
+    refuse_forked_child("`fit`")
     check_policy(invalid, rounds, pipeline)
     if not isinstance(source, Source):
         raise ParameterError(

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from .._forks import refuse_forked_child
 from ..errors import ParameterError
 from ..pipeline import Pipeline
 from ..spec import DataSpec
@@ -54,6 +55,7 @@ def materialize(
         ParameterError: not a pipeline, or a pipeline whose results are no pictures (PCA).
         StoreError: something stands at ``dest``.
     """
+    refuse_forked_child("`materialize`")
     if not isinstance(pipeline, Pipeline):
         raise ParameterError(
             f"`materialize.pipeline` must be a Pipeline, got {type(pipeline).__name__}."

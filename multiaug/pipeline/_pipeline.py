@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._forks import refuse_forked_child
 from ..errors import ParameterError
 from ..spec import DataSpec, EntrySpec, check_structure
 from ..transforms import Transform, from_config, to_config
@@ -100,6 +101,7 @@ class Pipeline:
         Raises:
             ParameterError: a key of the old uint32 form; transforms that do not fit the frame.
         """
+        refuse_forked_child("A Pipeline")
         check_key(key, (0, 1))
         frame = checked_frame(shape)
         keys = key[None] if key.ndim == 0 else key
@@ -124,6 +126,7 @@ class Pipeline:
             RecordError: the record is not what the spec declares.
             ParameterError: a key of the old uint32 form; transforms that do not fit.
         """
+        refuse_forked_child("A Pipeline")
         check_key(key, (0,))
         shape = check_structure(self.spec, record, batch=False)
         draws = self._draws(key[None], shape)
@@ -158,6 +161,7 @@ class Pipeline:
             RecordError: the batch is not what the spec declares, or ``out`` not what comes out.
             ParameterError: keys of the old uint32 form or another number of them.
         """
+        refuse_forked_child("A Pipeline")
         words, signature = held_words(keys), None
         if words is not None:
             signature = signature_of(words, batch)
@@ -197,6 +201,7 @@ class Pipeline:
             RecordError: the record is not what the spec declares, or its frame is not the one
                 that the params were drawn for; or ``out`` is not what comes out.
         """
+        refuse_forked_child("A Pipeline")
         frame = params.in_shape
         check_structure(self.spec, record, batch=params.batched, frame=frame)
         draws = self._given(params, record)
@@ -231,6 +236,7 @@ class Pipeline:
             ParameterError: a transform that cannot be undone on an entry; an unknown role.
             RecordError: the record does not fit the spec or the params.
         """
+        refuse_forked_child("A Pipeline")
         record = unfinish(
             self._facts.finishing, self.spec, record, batched=params.batched, skip=roles or {}
         )

@@ -18,7 +18,7 @@ Modules = dict[str, tuple[Path, "list[Import]"]]
 
 # Unit (a sub-package, or a module at the root; "" is the root itself) -> what it may import.
 # Each set adds its own level to the one before.
-_LEAVES = {"_machine", "_version", "errors", "typing"}
+_LEAVES = {"_forks", "_machine", "_version", "errors", "typing"}
 _GROUND = _LEAVES | {"files"}
 _SPEC = _GROUND | {"spec"}
 _CHECKS = _SPEC | {"checks"}
@@ -31,6 +31,7 @@ _LOADER = _PIPELINE | {"store", "loader"}
 _PASSES = _LOADER | {"passes"}
 _TOP = _PASSES | {""}
 MAY_IMPORT: dict[str, set[str]] = {
+    "_forks": {"errors"},
     "_machine": {"errors"},
     "_native": set(),
     "_version": set(),
@@ -58,7 +59,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__main__": {"", "cli"},
 }
 
-WITHOUT_JAX = {"_machine", "_native", "_version", "checks", "errors", "files", "spec", "store"}
+WITHOUT_JAX = {"_forks", "_machine", "_native", "_version", "checks", "errors", "files", "spec", "store"}
 JAX_FOR_TYPES_ONLY = {"typing"}
 WITH_ZARR = {"statistics", "store"}
 
