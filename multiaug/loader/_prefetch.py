@@ -61,6 +61,8 @@ class Prefetcher(Generic[_T]):
                 del item
                 yield thing
                 del thing
+            if work.stop.is_set():
+                raise self._ended()
             return
         while True:
             place = self._get(work.places)
@@ -79,7 +81,10 @@ class Prefetcher(Generic[_T]):
                 return source.get(timeout=_POLL)
             except queue.Empty:
                 continue
-        raise ParameterError(
+        raise self._ended()
+
+    def _ended(self) -> ParameterError:
+        return ParameterError(
             "This loop over a Loader was ended: the loader was closed, or another loop over it "
             "has begun. Make a loader for each of them."
         )
