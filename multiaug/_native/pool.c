@@ -113,7 +113,7 @@ void multiaug_start(Job *job, int helpers)
     pthread_mutex_unlock(&lock);
 }
 
-void multiaug_finish(Job *job)
+static void finish(Job *job)
 {
     multiaug_warp(job->batch);
     pthread_mutex_lock(&lock);
@@ -130,4 +130,11 @@ void multiaug_finish(Job *job)
     while (job->helping)
         pthread_cond_wait(&left, &lock);
     pthread_mutex_unlock(&lock);
+}
+
+void multiaug_finish(Job *const *all, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++)
+        if (all[i])
+            finish(all[i]);
 }

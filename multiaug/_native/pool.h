@@ -16,7 +16,8 @@ void multiaug_warp(const Batch *batch);
 /* Let other threads begin with a batch; as many as there are, at most `helpers`. */
 void multiaug_start(Job *job, int helpers);
 
-/* Work on it until nothing is left to do, and wait for the helpers. */
-void multiaug_finish(Job *job);
+/* Work on jobs until nothing is left to do, and wait for the helpers. One call for all of them: no
+ * signal can keep the caller from the rest. Places may be 0, and a job may be finished twice. */
+void multiaug_finish(Job *const *all, int64_t count);
 
 #endif

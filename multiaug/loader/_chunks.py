@@ -7,12 +7,13 @@ them, while the chunk is still in the processor's cache. No decoded chunk is kep
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import InitVar, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from queue import SimpleQueue
+from typing import TypeAlias
 
 import numpy as np
 
@@ -23,6 +24,9 @@ from ..typing import NDArray
 from ._read import Losses, Plan, Pools, RawBatch, without
 from ._workers import Workers
 
+# Number of a batch, place in the chunk and in the batch, for one record after the other: int64. A
+# list of Python's would take as much memory as small records do.
+Moves: TypeAlias = "array[int]"
 # Chunk -> how many records come of it.
 Expected = Callable[[int], int]
 # A chunk that was read, and why it could not be.
@@ -69,11 +73,11 @@ class ChunkReader:
             pass
         if not run.begun:
             return None
-        run.submit(None if len(run.begun) < self.most else 1)
+        run.submit()
         return run.begun[0]
 
     def load(
-        self, chunk: int, moves: list[int], targets: _Targets, outcomes: Sequence[Outcomes]
+        self, chunk: int, moves: Moves, targets: _Targets, outcomes: Sequence[Outcomes]
     ) -> None:
         """Read one chunk, copy its records to batches, and tell them."""
         failure: BaseException | None = None
@@ -86,7 +90,7 @@ class ChunkReader:
         for outcome in outcomes:
             outcome.put((chunk, failure))
 
-    def _load(self, chunk: int, moves: list[int], targets: _Targets) -> None:
+    def _load(self, chunk: int, moves: Moves, targets: _Targets) -> None:
         length, count = self.source.chunk, len(self.source)
         try:
             room = self._idle.pop()
@@ -134,14 +138,14 @@ class _Targets:
         self.batches[batch.number] = batch
         self._addresses[batch.number] = [_address(array) for array in batch.arrays.values()]
 
-    def fill(self, room: _Room, moves: list[int]) -> None:
+    def fill(self, room: _Room, moves: Moves) -> None:
         """Copy records.
 
         Args:
             room: with a chunk's records.
-            moves: number of a batch, place in the chunk and in the batch, for each of them.
+            moves: which of them, and where to.
         """
-        table = np.array(moves, np.int64)
+        table = np.frombuffer(moves, np.int64)
         if self._library is not None:
             self._library.multiaug_scatter(
                 _address(room.entries), len(room.entries), _address(self._addresses),
@@ -165,18 +169,16 @@ class _Batch:
         number: among those that are.
         plan: which records it has.
         arrays: their places.
-        chunks: that they come of.
+        chunks: that they come of, each once.
     """
 
     number: int
     plan: Plan
     arrays: dict[str, NDArray]
-    chunks: InitVar[Iterable[int]]
+    chunks: NDArray
 
-    def __post_init__(self, chunks: Iterable[int]) -> None:
-        self.missing = dict.fromkeys(chunks)  # those that nobody reads yet
+    def __post_init__(self) -> None:
         self.outcomes: Outcomes = SimpleQueue()
-        self._reads = len(self.missing)
 
     def wait(self, losses: Losses, length: int) -> RawBatch:
         """The batch when all of it has been read, without what cannot be decoded.
@@ -186,7 +188,7 @@ class _Batch:
             length: of chunks.
         """
         lost: list[int] = []
-        for _ in range(self._reads):
+        for _ in range(len(self.chunks)):
             chunk, error = self.outcomes.get()
             if error is None:
                 continue
@@ -221,12 +223,15 @@ class _Run:
         self.begun: deque[_Batch] = deque()
         self._count = 0  # of all that were ever begun
         self._targets = _Targets(reader.most, len(reader.source.structure))
-        self._wanted: dict[int, list[int]] = {}  # chunk -> moves that nobody makes yet
+        self._wanted: dict[int, Moves] = {}  # chunk -> moves that nobody makes yet
+        self._over = False  # there is no further batch
+        self._all_submitted = False
 
     def begin(self) -> bool:
         """Begin another batch; False when there is none."""
         plan = next(self._plans, None)
         if plan is None:
+            self._over = True
             return False
         # As many numbers as there may be batches, in turns: the first of them is handed out first.
         number = self._count % self._reader.most
@@ -236,21 +241,30 @@ class _Run:
         for place, (chunk, row) in enumerate(zip(listed, inside.tolist(), strict=True)):
             moves = self._wanted.get(chunk)
             if moves is None:
-                self._wanted[chunk] = moves = []
-            moves += (number, row, place)
+                self._wanted[chunk] = moves = array("q")
+            moves.extend((number, row, place))
         arrays = self._reader.pools.lend(len(listed))
-        batch = _Batch(number, plan, arrays, listed)
+        batch = _Batch(number, plan, arrays, np.unique(chunks))
         self._targets.add(batch)
         self.begun.append(batch)
-        for chunk in list(batch.missing):
+        for chunk in batch.chunks.tolist():
             if len(self._wanted[chunk]) == 3 * self._expected(chunk):
                 self._submit(chunk)
         return True
 
-    def submit(self, count: int | None) -> None:
-        """Have all chunks read that the first batches need; None: that any of them needs."""
-        for batch in islice(self.begun, count):
-            for chunk in list(batch.missing):
+    def submit(self) -> None:
+        """Have all chunks read that the first batch needs; at the end, that any of them needs."""
+        if self._over and not self._all_submitted:
+            self._all_submitted = True
+            for chunk in list(self._wanted):
+                self._submit(chunk)
+        if self._over:
+            return
+        first = self.begun[0]
+        for chunk in first.chunks.tolist():
+            # It has been waiting for longest.
+            moves = self._wanted.get(chunk)
+            if moves is not None and moves[0] == first.number:
                 self._submit(chunk)
 
     def _submit(self, chunk: int) -> None:
@@ -259,7 +273,6 @@ class _Run:
         for number in set(moves[::3]):
             batch = self._targets.batches[number]
             assert batch is not None  # it is not handed out before it has these records
-            del batch.missing[chunk]
             outcomes.append(batch.outcomes)
         self._workers.put(partial(self._reader.load, chunk, moves, self._targets, outcomes))
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from multiprocessing.context import get_spawning_popen
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._forks import refuse_forked_child
 from ..errors import ParameterError
 
 if TYPE_CHECKING:
     from ._loader import Loader
+    from ._standing import Standing
 
 Choose = str | Sequence[str]
 
@@ -25,28 +28,47 @@ def torch_dataset(loader: Loader) -> Any:
         ParameterError: PyTorch is not installed.
     """
     torch = _need("torch", "torch")
+    loader._standing.share()
 
     class LoaderDataset(torch.utils.data.IterableDataset):  # type: ignore[misc,name-defined]
         """Batches of a `Loader`; in a worker process, the worker's share of them."""
 
         def __init__(self) -> None:
             self.loader = loader
+            self._turns = 0  # loops of this process, where it is a worker
 
         def __iter__(self) -> Iterator[dict[str, Any]]:
             info = torch.utils.data.get_worker_info()
-            own = loader if info is None else loader.split(info.id, info.num_workers)
-            for batch in own:
-                yield {name: to_torch(array) for name, array in batch.items()}
-                del batch
+            if info is None:
+                return _tensors(iter(loader))
+            refuse_forked_child("A Loader")
+            # Said before the first batch is asked for: all workers are at the same loop.
+            turn = loader._standing.join(info.seed - info.id, self._turns, info.num_workers)
+            self._turns += 1
+            return _tensors(loader.share_of(info.id, info.num_workers, turn))
 
         def __len__(self) -> int:
             return len(loader)
 
         def __reduce__(self) -> tuple[Any, ...]:
             # The class is made here, so that importing this module needs no PyTorch.
-            return torch_dataset, (loader,)
+            if get_spawning_popen() is None:
+                return torch_dataset, (loader,)
+            return _in_worker, (loader, loader._standing)
 
     return LoaderDataset()
+
+
+def _in_worker(loader: Loader, standing: Standing) -> Any:
+    """The dataset in a process that is being spawned: it stands where all others do."""
+    loader._standing = standing
+    return torch_dataset(loader)
+
+
+def _tensors(batches: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for batch in batches:
+        yield {name: to_torch(array) for name, array in batch.items()}
+        del batch
 
 
 def to_torch(array: Any) -> Any:
@@ -144,29 +166,39 @@ def keras_dataset(loader: Loader, inputs: Choose, targets: Choose | None) -> Any
             self._loop: Iterator[dict[str, Any]] | None = None
             self._next = 0
             self._latest: Any = None
+            self._left: Any = None  # where the loader stood then
 
         def __len__(self) -> int:
             return len(loader)
 
         def __getitem__(self, index: int) -> Any:
-            if self._loop is None or (index == 0 and self._next != 1):
-                self._loop, self._next = iter(loader), 0
-            if index == self._next - 1:  # Keras looks at the first batch before it trains
+            standing = loader._standing
+            goes_on = self._loop is not None and self._left == (standing.epoch, standing.position)
+            # Keras looks at the first batch, says that the epoch is over, and asks for it again.
+            if goes_on and index == self._next - 1:
                 return self._latest
-            if index != self._next:
+            if index == 0:
+                self._loop, self._next = iter(loader), 0
+            elif index != self._next or not goes_on:
                 raise ParameterError(
-                    f"Keras asks for batch {index} where batch {self._next} comes next. Pass "
-                    "shuffle=False to fit: the loader shuffles records."
+                    f"Keras asks for batch {index} where batch {self._next if goes_on else 0} "
+                    "comes next. Pass shuffle=False to fit: the loader shuffles records."
                 )
-            self._next += 1
+            assert self._loop is not None
             batch = next(self._loop)
+            self._next += 1
+            self._left = standing.epoch, standing.position
             chosen = _choose(batch, inputs)
             self._latest = (chosen,) if targets is None else (chosen, _choose(batch, targets))
             return self._latest
 
         def on_epoch_end(self) -> None:
-            """Begin the next epoch of the loader with the next batch."""
-            self._loop = self._latest = None
+            """The next first batch is one of another epoch, unless only the first was seen.
+
+            Keras says so in the middle of an epoch, too, with ``steps_per_epoch``.
+            """
+            if self._next == len(loader):
+                self._loop = self._latest = None
 
     return LoaderDataset()
 

@@ -7,6 +7,7 @@ from functools import lru_cache, partial
 import jax
 import numpy as np
 
+from .._forks import refuse_forked_child
 from ..typing import Array, Key, NDArray
 
 # Counted per call of the compiled function, so that few programs serve batches of every size.
@@ -25,6 +26,7 @@ def record_keys(seed: int, epoch: int, index: NDArray, copy: NDArray) -> Key:
     Returns:
         Typed keys (n,).
     """
+    refuse_forked_child("A key")
     default: str = jax.config.jax_default_prng_impl  # type: ignore[attr-defined]
     words, implementation = _root(seed, epoch, default)
     count, least = len(index), _BLOCKS[-1]

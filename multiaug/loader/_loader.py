@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from .._arguments import FLAG, NUMBERS, SEED, checked, instance, one_of, optional, real, whole
+from .._forks import refuse_forked_child
 from .._machine import core_count, parse_memory
 from ..errors import ParameterError
 from ..files import sha256_of
@@ -20,10 +21,11 @@ from ._budget import budget_of
 from ._doors import grain_dataset, keras_dataset, tensorflow_dataset, torch_dataset
 from ._make import BatchMaker
 from ._order import Order, Shuffle
-from ._prefetch import Prefetcher, refuse_forked_child, watch_forks
+from ._prefetch import Prefetcher
 from ._read import Losses
 from ._schedule import Schedule
 from ._settings import check_count, check_draws, check_shard, check_weights
+from ._standing import Standing, Turn
 from ._state import LoaderState
 
 if TYPE_CHECKING:
@@ -125,7 +127,7 @@ class Loader:
         sharding: Sharding | None = None,
         check: bool = True,
     ) -> None:
-        watch_forks()
+        refuse_forked_child("A Loader")
         self._settings = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
         self.source = source
         self.pipeline = pipeline
@@ -186,16 +188,13 @@ class Loader:
             sharding=sharding,
             check=check,
         )
-        self._epoch = 0
-        self._position = 0  # records of each stream that have been handed out
-        self._started = False  # the epoch that _epoch names is being read, or was broken off
-        self._skipped = 0
+        self._standing = Standing()
         self._running: weakref.ref[Prefetcher[Any]] | None = None
 
     @property
     def epoch(self) -> int:
         """The epoch that is being read, or comes next."""
-        return self._epoch
+        return self._standing.epoch
 
     @property
     def window(self) -> int:
@@ -210,7 +209,7 @@ class Loader:
     @property
     def skipped(self) -> int:
         """Records that were left out of the latest epoch, because they could not be decoded."""
-        return self._skipped
+        return self._standing.skipped
 
     def __len__(self) -> int:
         """Batches of an epoch, the same on every host."""
@@ -224,18 +223,15 @@ class Loader:
         those with 64 bits, which JAX would shorten, are NumPy's.
 
         After a loop that ran to its end, or was left with ``break``, the next one begins the next
-        epoch. After `restore` it goes on where the state was taken.
+        epoch, with its first batch. After `restore` it goes on where the state was taken. One loop
+        runs at a time: another one ends it, and it says so when it is asked for more.
 
         Raises:
             StoreError: a record cannot be read; raised at the batch that needs it.
             RecordError: a record is not what the spec declares.
-            ParameterError: in a forked child, where threads of JAX and zarr do not live on.
+            ParameterError: another loop has begun; or in a forked child, where threads of JAX do not live on.
         """
-        refuse_forked_child()
-        self.close()
-        if self._started:
-            self._epoch, self._position = self._epoch + 1, 0
-        self._started = True
+        refuse_forked_child("A Loader")
         return self._batches()
 
     def close(self) -> None:
@@ -256,8 +252,17 @@ class Loader:
 
         It names the batch after the one that was handed out last. It does not depend on threads,
         nor on the host.
+
+        Raises:
+            ParameterError: workers of a DataLoader are in the middle of an epoch, or left one.
         """
-        epoch, position = self._epoch, self._position
+        epoch, position = self._standing.epoch, self._standing.position
+        if position is None:
+            raise ParameterError(
+                f"Workers of a DataLoader have begun epoch {epoch} and not ended it, and only "
+                "PyTorch knows which of their batches were handed out. Ask for the state after an "
+                "epoch, or let this process read: DataLoader(..., num_workers=0)."
+            )
         if self._schedule.has_ended(epoch, position):
             epoch, position = epoch + 1, 0
         order = self._order
@@ -300,45 +305,37 @@ class Loader:
         found.refuse_other(**self._identity())
         if (found.window, found.streams) != (self._order.window, self._order.streams):
             self._change_order(found)
-        self._epoch, self._position, self._started = found.epoch, found.position, False
+        self._standing.set(found.epoch, found.position, started=False)
 
     def _change_order(self, found: LoaderState) -> None:
         """Take over window and streams of a state."""
         settings = {**self._settings, "streams": found.streams}
         if not self._rows and found.shuffle is not None:
             settings["window"] = found.window
-        again = Loader(**settings)
+        again, standing = Loader(**settings), self._standing
         if again._order.window != found.window:
             raise ParameterError(
                 f"The state has a window of {found.window} chunks, which this loader cannot hold. "
                 "Raise memory."
             )
         self.__dict__.update(again.__dict__)
-
-    def split(self, part: int, parts: int) -> Loader:
-        """A loader of one part of this one's records, for a process of several on this host.
-
-        Args:
-            part: from 0.
-            parts: how many there are.
-        """
-        host, hosts = self.shard
-        shard = (host * parts + part, hosts * parts)
-        own = Loader(**{**self._settings, "shard": shard, "streams": None})
-        own._epoch, own._started = self._epoch, self._started
-        return own
+        self._standing = standing
 
     def shapes(self) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
         """Entry name -> shape of one record and dtype, as batches hold them."""
-        one = self._maker.one(self._epoch)
+        one = self._maker.one(self.epoch)
         return {n: (tuple(a.shape[1:]), np.dtype(a.dtype)) for n, a in one.items()}
 
     def torch(self) -> Any:
         """A ``torch.utils.data.IterableDataset`` of whole batches, through DLPack.
 
-        ``DataLoader(loader.torch(), batch_size=None)`` reads in this process, with this loader's
-        threads; with ``num_workers=n, multiprocessing_context="spawn"`` each worker reads its
-        share. Tensors may share memory that JAX regards as constant: clone before writing to it.
+        ``DataLoader(loader.torch(), batch_size=None)`` is the fast way: it reads in this process,
+        with this loader's threads. With ``num_workers=n, multiprocessing_context="spawn"`` (or
+        "forkserver") n processes take turns at the same batches, in the same order; each has the
+        loader's ``memory`` and threads of its own, and decodes every chunk that its batches need.
+        `state` is known between epochs then. Workers that are forked are refused.
+
+        Tensors may share memory that JAX regards as constant: clone before writing to it.
         """
         return torch_dataset(self)
 
@@ -361,37 +358,66 @@ class Loader:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Threads and memory stay behind; where the stream stands goes along.
-        return _rebuild, (self._settings, self._epoch, self._position, self._started)
+        at = self._standing
+        return _rebuild, (self._settings, at.epoch, at.position or 0, at.started)
 
     def __repr__(self) -> str:
         return (
             f"Loader({self.source!r}, batch_size={self.batch_size}, shard={self.shard}, "
-            f"window={self.window}, epoch={self._epoch})"
+            f"window={self.window}, epoch={self.epoch})"
         )
 
     def _batches(self) -> Iterator[dict[str, Any]]:
         """The generator behind one loop; its end is the end of the threads."""
-        epoch = self._order.epoch(self._epoch)
-        first = self._position
-        losses = Losses(
-            self._on_corrupt == "skip", int(self._skip_limit * epoch.total / self.shard[1])
-        )
-        self._skipped = 0
-        prefetcher = self._maker.batches(epoch, first, losses)
+        self.close()
+        standing = self._standing
+        number, first = standing.begin()
+        position = first
+        prefetcher, losses = self._read(number, first)
         self._running = weakref.ref(prefetcher)
         with prefetcher:
             for step, batch in prefetcher:
-                self._position = first + (step + 1) * self._schedule.share
-                self._skipped = losses.records
+                position = first + (step + 1) * self._schedule.share
+                standing.reach(number, position, losses.records)
                 if batch is not None:
                     yield batch
                 del batch
-        self._position = max(self._position, epoch.length(0))
+        # More than the last batch of this host: another one may have had a record more.
+        standing.reach(number, max(position, self._length(number)), losses.records)
+
+    def share_of(self, worker: int, workers: int, turn: Turn) -> Iterator[dict[str, Any]]:
+        """Every so-many-th batch of an epoch, for a worker of a DataLoader.
+
+        Args:
+            worker: from 0.
+            workers: how many there are.
+            turn: the epoch, from `joined`.
+        """
+        prefetcher, losses = self._read(turn.epoch, turn.first, worker, workers)
+        with prefetcher:
+            for _, batch in prefetcher:
+                if batch is not None:
+                    yield batch
+                del batch
+        self._standing.leave(turn, losses.records, self._length(turn.epoch))
+
+    def _read(
+        self, number: int, first: int, part: int = 0, parts: int = 1
+    ) -> tuple[Prefetcher[tuple[int, dict[str, Any] | None]], Losses]:
+        """Begin to read an epoch from a position on."""
+        epoch = self._order.epoch(number)
+        limit = int(self._skip_limit * epoch.total / self.shard[1])
+        losses = Losses(self._on_corrupt == "skip", limit)
+        return self._maker.batches(epoch, first, losses, part, parts), losses
+
+    def _length(self, number: int) -> int:
+        """Records of the longest stream of an epoch."""
+        return self._order.epoch(number).length(0)
 
 
 def _rebuild(settings: dict[str, Any], epoch: int, position: int, started: bool) -> Loader:
     loader = Loader(**settings)
-    loader._epoch, loader._position, loader._started = epoch, position, started
+    loader._standing.set(epoch, position, started=started)
     return loader
 
 

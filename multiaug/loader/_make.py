@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing, nullcontext
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -65,10 +66,19 @@ class BatchMaker:
         self._compiling = threading.Lock()
 
     def batches(
-        self, epoch: Epoch, first: int, losses: Losses
+        self, epoch: Epoch, first: int, losses: Losses, part: int = 0, parts: int = 1
     ) -> Prefetcher[tuple[int, dict[str, Any] | None]]:
-        """(step, batch) from a position of the streams on; None is a batch of no records."""
-        reader, plans = self._open_reader(), self._schedule.plans(epoch, first)
+        """(step, batch) from a position of the streams on; None is a batch of no records.
+
+        Args:
+            epoch: what is read.
+            first: the position.
+            losses: keeps count of what cannot be decoded.
+            part: which of several readers this is, from 0: they take turns at the batches.
+            parts: how many they are.
+        """
+        reader = self._open_reader()
+        plans = islice(self._schedule.plans(epoch, first), part, None, parts)
         if isinstance(reader, ChunkReader):
             raws = reader.read(plans, self._schedule.expected(epoch, first), losses)
         else:

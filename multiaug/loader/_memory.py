@@ -11,6 +11,9 @@ from ..errors import ParameterError, warn
 _REMEDY = "Raise memory, or lower batch_size or prefetch; or write the data with shorter chunks."
 # Chunks that are being read while the window is in use.
 _AHEAD = 4
+# Bytes that are noted of each record of a window (where it comes in the order, and where it goes),
+# of each chunk, and of each batch that is being filled. They matter where records are small.
+_NOTES, _NOTES_OF_CHUNK, _NOTES_OF_BATCH = 128, 512, 2048
 # How far the number of records in a window may be above its mean, in standard deviations.
 _DEVIATIONS = 3
 
@@ -42,13 +45,19 @@ class Needs:
 
     @property
     def chunk(self) -> int:
-        """Bytes of what comes of a chunk."""
-        return math.ceil(self.records * self.record)
+        """Bytes of what comes of a chunk, with what is noted of it."""
+        return math.ceil(self.records * (self.record + _NOTES)) + _NOTES_OF_CHUNK
 
     @property
     def batch(self) -> int:
         """Bytes of a batch as it is read."""
         return self.batch_size * self.record
+
+    @property
+    def begun(self) -> int:
+        """Bytes of a batch that is being filled, with what is noted of it and its records."""
+        notes = _NOTES_OF_BATCH + self.batch_size * (_NOTES + _NOTES_OF_CHUNK / self.records)
+        return self.batch + math.ceil(notes)
 
     @property
     def fixed(self) -> int:
@@ -120,13 +129,13 @@ def divide(
         ParameterError: it is too little for two chunks, or for the given window.
     """
     left = memory - needs.fixed
-    if left < min(2, streams * most) * needs.chunk or left < needs.batch:
+    if left < min(2, streams * most) * needs.chunk or left < needs.begun:
         raise ParameterError(
             f"`memory` is {memory:,} bytes, but batches and decoders take {needs.fixed:,}, another "
-            f"batch {needs.batch:,} and a chunk of all entries {needs.chunk:,}: two chunks must "
+            f"batch {needs.begun:,} and a chunk of all entries {needs.chunk:,}: two chunks must "
             f"fit. {_REMEDY}"
         )
-    fitting = left // needs.batch
+    fitting = left // needs.begun
 
     def batches_of(window: int) -> int:
         return held(window, needs, streams=streams, most=most)
@@ -139,14 +148,14 @@ def divide(
             window = most
     window = min(window, most)
     if window > 1 and batches_of(window) > fitting:
-        total = batches_of(window) * needs.batch + needs.fixed
+        total = batches_of(window) * needs.begun + needs.fixed
         raise ParameterError(
             f"`window` is {window} chunks in each of {streams} streams, which take {total:,} bytes "
             f"with batches and decoders, but memory is {memory:,}. Lower window, or raise memory."
         )
     further = math.ceil(max(_AHEAD, ahead) * needs.records / needs.batch_size)
     batches = min(batches_of(window) + further, fitting, batches_of(most))
-    return Budget(window, batches, batches * needs.batch + needs.fixed)
+    return Budget(window, batches, batches * needs.begun + needs.fixed)
 
 
 def divide_for_rows(memory: int, needs: Needs) -> Budget:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import os
 import queue
 import threading
 import weakref
@@ -49,6 +48,8 @@ class Prefetcher(Generic[_T]):
                 for i in range(threads)
             ]
             _register(self)
+            # Whoever makes one may be interrupted before there is anybody to close it.
+            weakref.finalize(self, work.end, threads)
             for thread in self._threads:
                 thread.start()
 
@@ -60,6 +61,8 @@ class Prefetcher(Generic[_T]):
                 del item
                 yield thing
                 del thing
+            if work.stop.is_set():
+                raise self._ended()
             return
         while True:
             place = self._get(work.places)
@@ -78,7 +81,10 @@ class Prefetcher(Generic[_T]):
                 return source.get(timeout=_POLL)
             except queue.Empty:
                 continue
-        raise ParameterError(
+        raise self._ended()
+
+    def _ended(self) -> ParameterError:
+        return ParameterError(
             "This loop over a Loader was ended: the loader was closed, or another loop over it "
             "has begun. Make a loader for each of them."
         )
@@ -86,8 +92,7 @@ class Prefetcher(Generic[_T]):
     def close(self) -> None:
         """End the threads, and wait for them."""
         work = self._work
-        work.stop.set()
-        work.room.release(max(1, len(self._threads)))  # nobody waits for room any more
+        work.end(max(1, len(self._threads)))
         for thread in self._threads:
             thread.join()
         work.close()
@@ -120,6 +125,11 @@ class _Work:
         self.places: queue.SimpleQueue[Any] = queue.SimpleQueue()  # of things, in order
         self._taking = threading.Lock()
         self._over = False
+
+    def end(self, threads: int) -> None:
+        """Have nothing more made; none of the threads waits for room any more."""
+        self.stop.set()
+        self.room.release(threads)
 
     def goes_on(self) -> bool:
         """Wait until there is room for another thing; False where none is wanted."""
@@ -167,15 +177,13 @@ def _run(work: _Work) -> None:
 
 
 _OPEN: weakref.WeakSet[Prefetcher[Any]] = weakref.WeakSet()
-_WATCHED: set[str] = set()
-_FORKED = threading.Event()
+_WATCHED = threading.Event()
 
 
 def _register(prefetcher: Prefetcher[Any]) -> None:
-    """See that threads end before the interpreter does, and that forks are noticed."""
-    watch_forks()
-    if "exit" not in _WATCHED:
-        _WATCHED.add("exit")
+    """See that threads end before the interpreter does."""
+    if not _WATCHED.is_set():
+        _WATCHED.set()
         atexit.register(_close_all)
     _OPEN.add(prefetcher)
 
@@ -183,26 +191,3 @@ def _register(prefetcher: Prefetcher[Any]) -> None:
 def _close_all() -> None:
     for prefetcher in list(_OPEN):
         prefetcher.close()
-
-
-def watch_forks() -> None:
-    """From now on a forked child knows that it is one."""
-    if "fork" not in _WATCHED and hasattr(os, "register_at_fork"):
-        _WATCHED.add("fork")
-        os.register_at_fork(after_in_child=_FORKED.set)
-
-
-def refuse_forked_child() -> None:
-    """Raise in a process that was forked off after a loader was made.
-
-    Raises:
-        ParameterError: JAX and zarr run threads, of which only one lives on in a fork; the locks
-            of the others stay locked.
-    """
-    watch_forks()
-    if _FORKED.is_set():
-        raise ParameterError(
-            "A Loader cannot run in a forked child: threads of JAX and zarr do not survive a "
-            "fork, and their locks stay locked. Start processes with the method 'spawn' or "
-            "'forkserver' (DataLoader(..., multiprocessing_context='spawn'))."
-        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
@@ -28,6 +29,8 @@ class Workers:
             threading.Thread(target=_work, args=(self._jobs,), name=f"{name}-{i}", daemon=True)
             for i in range(count)
         ]
+        # Ctrl-C may come before the block is entered.
+        self._end = weakref.finalize(self, _end, self._jobs, count)
 
     def put(self, job: Job) -> None:
         """Have something done."""
@@ -39,13 +42,17 @@ class Workers:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        with suppress(Empty):
-            while True:
-                self._jobs.get_nowait()
-        for _ in self._threads:
-            self._jobs.put(None)
+        self._end()
         for thread in self._threads:
             thread.join()
+
+
+def _end(jobs: SimpleQueue[Job | None], count: int) -> None:
+    with suppress(Empty):
+        while True:
+            jobs.get_nowait()
+    for _ in range(count):
+        jobs.put(None)
 
 
 def _work(jobs: SimpleQueue[Job | None]) -> None:

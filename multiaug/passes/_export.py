@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from .._arguments import FLAG, SEED, checked, optional, whole
+from .._forks import refuse_forked_child
 from .._machine import parse_memory
 from .._version import __version__
 from ..files import claimed, writing
@@ -122,6 +123,7 @@ def export(
         ...     len(ma.open_source(path))
         30
     """
+    refuse_forked_child("`export`")
     source = chunked(source, "export.source")
     refuse_inside(source, dest)
     task = _Task(source, pipeline, seed, copies, batch_size, shuffle, check)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .._arguments import FLAG, PATH, SEED, checked, one_of, optional, real, whole
+from .._forks import refuse_forked_child
 from .._machine import bytes_text, parse_memory
 from ..files import sha256_of
 from ..pipeline import PIPELINE_KIND, Pipeline
@@ -106,6 +107,7 @@ def fit(
         >>> ma.Whiten(stats).matrix().shape
         (192, 192)
     """
+    refuse_forked_child("`fit`")
     check_policy(invalid, rounds, pipeline)
     source = chunked(source, "fit.source")
     budget = parse_memory(memory, "fit.memory")

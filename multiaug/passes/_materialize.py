@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from .._arguments import FLAG, PATH, SEED, checked, whole
+from .._forks import refuse_forked_child
 from ..pipeline import PIPELINE_KIND, Pipeline
 from ..store import Source, Structure, chunked, refuse_inside, write_zarr
 from ..typing import NDArray
@@ -61,6 +62,7 @@ def materialize(
         ParameterError: not a pipeline, or a pipeline whose results are no pictures (PCA).
         StoreError: something stands at ``dest``.
     """
+    refuse_forked_child("`materialize`")
     source = chunked(source, "materialize.source")
     refuse_inside(source, Path(dest))
     first = _batch(pipeline, source.read([0]), np.zeros(1, np.int64), seed)

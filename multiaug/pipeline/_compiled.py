@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._machine import core_count
-from ..sampling import Bound, Compiled, can_check, compiled
+from ..sampling import Bound, Compiled, Flight, can_check, compiled
 from ..spec import check_values, is_sound
 from ..transforms import Transform
 from ..typing import Array, NDArray
@@ -148,19 +148,18 @@ class CompiledCall:
         bounds: list[Bound] = []
         check, sound = look is not None, True
         helpers = 0 if self._alone else core_count() - 1
+        flight = Flight(len(self._spans))
         try:
             for span, plan in zip(self._spans, planned, strict=True):
                 places = target.at(span.start)
                 bound = self._pointed(pictures, span, places, plan, helpers, check=check)
                 bounds.append(bound)
-                if helpers:
-                    bound.start(helpers)
+                flight.add(bound, helpers)
                 _put_tables(target, plan, span)
             if look is not None:
                 sound = look()
         finally:
-            for bound in bounds:
-                bound.finish()
+            flight.finish()
         for bound in bounds:
             sound &= self._given_back(bound, check=check)
         return sound
@@ -198,7 +197,9 @@ class CompiledCall:
             for name in work.touched
         }
         bound = self._pointed(call.pictures, span, places, planned, 0, check=call.check)
-        bound.finish()
+        alone = Flight(1)
+        alone.add(bound, 0)
+        alone.finish()
         _put_tables(call.target, planned, span)
         if not self._given_back(bound, check=call.check):
             call.sound = False

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._arguments import FLAG, RECORD, check_argument, checked, instance, optional, whole
+from .._forks import refuse_forked_child
 from ..errors import ParameterError
 from ..spec import SPEC_KIND, DataSpec, EntrySpec, check_structure
 from ..transforms import Transform, as_transforms, from_config, to_config
@@ -93,6 +94,7 @@ class Pipeline:
         Raises:
             ParameterError: a key of the old uint32 form; transforms that do not fit the frame.
         """
+        refuse_forked_child("A Pipeline")
         check_key(key, (0, 1))
         frame = checked_frame(shape)
         keys = key[None] if key.ndim == 0 else key
@@ -117,6 +119,7 @@ class Pipeline:
             RecordError: the record is not what the spec declares.
             ParameterError: a key of the old uint32 form; transforms that do not fit.
         """
+        refuse_forked_child("A Pipeline")
         check_key(key, (0,))
         check_argument("Pipeline.__call__.record", record, RECORD)
         shape = check_structure(self.spec, record, batch=False)
@@ -152,6 +155,7 @@ class Pipeline:
             RecordError: the batch is not what the spec declares, or ``out`` not what comes out.
             ParameterError: keys of the old uint32 form or another number of them.
         """
+        refuse_forked_child("A Pipeline")
         check_argument("Pipeline.batch.batch", batch, RECORD)
         check_argument("Pipeline.batch.out", out, _OUT)
         words, signature = held_words(keys), None
@@ -194,6 +198,7 @@ class Pipeline:
             RecordError: the record is not what the spec declares, or its frame is not the one
                 that the params were drawn for; or ``out`` is not what comes out.
         """
+        refuse_forked_child("A Pipeline")
         frame = params.in_shape
         check_structure(self.spec, record, batch=params.batched, frame=frame)
         draws = self._given(params, record)
@@ -229,6 +234,7 @@ class Pipeline:
             ParameterError: a transform that cannot be undone on an entry; an unknown role.
             RecordError: the record does not fit the spec or the params.
         """
+        refuse_forked_child("A Pipeline")
         record = unfinish(
             self._facts.finishing, self.spec, record, batched=params.batched, skip=roles or {}
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cache
 
 from .._machine import core_count
@@ -17,7 +17,10 @@ def _pool(process: int) -> ThreadPoolExecutor:
 
 
 def in_threads(jobs: Sequence[Callable[[], object]]) -> None:
-    """Run all jobs, this thread helping; after an error no new ones begin, and it is raised."""
+    """Run all jobs, this thread helping.
+
+    After an error, or Ctrl-C, no new ones begin, and it is raised when those that run have ended.
+    """
     pending = iter(jobs)
 
     def work() -> None:
@@ -28,12 +31,15 @@ def in_threads(jobs: Sequence[Callable[[], object]]) -> None:
             list(pending)  # nothing is left for the others
             raise
 
-    helpers = min(core_count(), len(jobs)) - 1
-    others = [_pool(os.getpid()).submit(work) for _ in range(helpers)]
+    others: list[Future[None]] = []
     try:
+        for _ in range(min(core_count(), len(jobs)) - 1):
+            others.append(_pool(os.getpid()).submit(work))  # noqa: PERF401  all that began count
         work()
-    finally:
-        errors = [other.exception() for other in others]
-    for error in errors:
-        if error is not None:
-            raise error
+        wait(others)
+    except BaseException:
+        list(pending)
+        wait(others)
+        raise
+    for other in others:
+        other.result()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._arguments import NUMBERS, PATH, TEXT, checked, instance, optional, shown
+from .._forks import refuse_forked_child
 from ..errors import NotFittedError, ParameterError
 from ..statistics import GroupStatistics, Spectrum, Statistics, gains_of, operator_of, whiten
 from ..statistics import WhiteningRule as Rule
@@ -130,6 +131,7 @@ def _before_after(spectrum: Spectrum, records: NDArray) -> list[tuple[str, list[
             f"{records.shape}."
         )
     rule = Rule()
+    refuse_forked_child("Whitening")
     operator: dict[str, Any] = operator_of(gains_of(spectrum, rule), rule)
     white = np.asarray(whiten(operator, records.reshape(len(records), -1)))
     return [

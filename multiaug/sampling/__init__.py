@@ -6,6 +6,7 @@ from ._batch import Loop as Loop
 from ._batch import resample as resample
 from ._compiled import Bound as Bound
 from ._compiled import Compiled as Compiled
+from ._compiled import Flight as Flight
 from ._compiled import Geometry as Geometry
 from ._compiled import can_check as can_check
 from ._compiled import compiled as compiled

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ctypes
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -238,10 +239,10 @@ class Compiled:
 class Bound:
     """A batch for C; see `Compiled.bound`.
 
-    After `point`, `finish` does the work; threads of the library help where `start` was called
-    before. By one thread at a time.
+    After `point`, `Flight` does the work. By one thread at a time.
 
     Attributes:
+        job: its address, for the library.
         size: how many records.
         blocks: how many pieces a record is cut into.
     """
@@ -258,9 +259,7 @@ class Bound:
         blocks: int,
         recolourings: Mapping[str, Sequence[Recolouring]],
     ) -> None:
-        held = library()
-        assert held is not None
-        self._library, self.size, self.blocks = held, size, blocks
+        self.size, self.blocks = size, blocks
         own = type(structs).from_buffer_copy(structs)
         bound = type(lanes).from_buffer_copy(lanes)
         at, each = ctypes.addressof(bound), iter(bound)
@@ -309,7 +308,7 @@ class Bound:
             size, len(own), len(looked_at), len(recoloured), blocks,
         )  # fmt: skip
         state.job.batch = place
-        self._job = place + _State.job.offset
+        self.job = place + _State.job.offset
 
     def point(
         self,
@@ -354,18 +353,39 @@ class Bound:
         self._left.fill(self.blocks)
         self._state.next = self._state.suspicious = 0
 
-    def start(self, helpers: int) -> None:
-        """Let threads begin, as many as this; `finish` must be called, whatever happens."""
-        self._library.multiaug_start(self._job, helpers)
-
-    def finish(self) -> None:
-        """Work until nothing is left to do, and wait for the helpers."""
-        self._library.multiaug_finish(self._job)
-
     @property
     def suspicious(self) -> bool:
         """Some checked number is not finite where it must be."""
         return bool(self._state.suspicious)
+
+
+class Flight:
+    """Batches that are run in C, whose memory must stay until that has ended.
+
+    Args:
+        count: the most batches.
+
+    Attributes:
+        finish: work until nothing is left to do, and wait for the helpers. To be called whatever
+            happens, first thing in a ``finally``: no function of Python is run on the way to C, so
+            Ctrl-C is noticed before the call or after it, and no thread stays at work on memory
+            that is about to be freed.
+    """
+
+    def __init__(self, count: int) -> None:
+        held = library()
+        assert held is not None
+        self._library = held
+        self._jobs = (ctypes.c_void_p * count)()
+        self._bounds: list[Bound] = []  # jobs are in their memory
+        self.finish: Callable[[], None] = partial(held.multiaug_finish, self._jobs, count)
+
+    def add(self, bound: Bound, helpers: int) -> None:
+        """Have a batch run: by `finish`, and until then by threads of the library."""
+        self._bounds.append(bound)
+        self._jobs[len(self._bounds) - 1] = bound.job
+        if helpers:
+            self._library.multiaug_start(bound.job, helpers)
 
 
 def _place_of(array: Any) -> int:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from .._forks import refuse_forked_child
 from ..typing import Array
 
 _PRECISION = lax.Precision.HIGHEST
@@ -82,6 +83,7 @@ def in_blocks(
     On CPUs always on 64 rows at a time, the last ones repeated; elsewhere, and inside a user's
     own jit, on all of them.
     """
+    refuse_forked_child("Whitening")
     traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((operator, rows)))
     if traced or jax.default_backend() != "cpu":
         return act(operator, jnp.asarray(rows))

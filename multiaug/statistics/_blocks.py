@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
+from .._forks import refuse_forked_child
 from ..errors import ParameterError, RecordError
 from ..typing import NDArray
 from ._numbers import (
@@ -42,6 +43,7 @@ class Buffered(Accumulator):
     """
 
     def __init__(self, rows: int, d: int, dtype: Any, padding: Any, *, buffers: int = 0) -> None:
+        refuse_forked_child("A statistic")
         self._rows, self._d, self._dtype, self._padding = rows, d, dtype, padding
         self._held: NDArray | None = None
         self._filled = 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import jax.numpy as jnp
 import numpy as np
 
+from .._forks import refuse_forked_child
 from ..errors import ParameterError
 from ..typing import NDArray
 from ._numbers import coarse_shift, integer_shift, kind_of, needs_float64, product_weights
@@ -43,6 +44,7 @@ class PairBlocks(Accumulator):
     """Products of pairs of blocks, tile by tile, added into a state that it owns."""
 
     def __init__(self, state: GramState) -> None:
+        refuse_forked_child("A statistic")
         self._state = state
         self._statistic = state.statistic
         self._d = self._statistic.size

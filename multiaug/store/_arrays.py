@@ -13,6 +13,7 @@ from .._arguments import RECORD, checked, whole
 from ..files import sha256_array, sha256_of
 from ..spec import SPEC_KIND
 from ..typing import NDArray
+from ._mapped import MappedFiles
 from ._source import Block, BlockId, Structure, check_blocks, check_indices, check_out
 from ._structure import check_entries, common_length
 
@@ -38,6 +39,7 @@ class ArraySource:
 
     @checked(arrays=RECORD, spec=SPEC_KIND, block=whole(1))
     def __init__(self, arrays: Mapping[str, ArrayLike], spec: DataSpec, *, block: int = 64) -> None:
+        self._files = MappedFiles(arrays)
         self._arrays = {name: _read_only(array) for name, array in arrays.items()}
         self._length = common_length(self._arrays, "arrays in memory")
         check_entries(spec, self._arrays, "arrays in memory")
@@ -72,6 +74,7 @@ class ArraySource:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of names, shapes, dtypes, block length and values (read once, when asked)."""
+        self._files.check()
         parts: list[bytes | str] = [f"multiaug.arrays/1 {self._block}"]
         for name, array in sorted(self._arrays.items()):
             parts += [json.dumps([name, array.dtype.str, array.shape]), sha256_array(array)]
@@ -88,10 +91,12 @@ class ArraySource:
 
         Raises:
             ParameterError: an id does not exist.
+            StoreError: the file of a memory map has become shorter.
         """
         for number in check_blocks(blocks, len(self.blocks)):
             rows = slice(number * self._block, min((number + 1) * self._block, self._length))
             index = np.arange(rows.start, rows.stop, dtype=np.int64)
+            self._files.check()
             yield Block(number, index, {name: a[rows] for name, a in self._arrays.items()})
 
     def read_range(self, start: int, stop: int, out: Mapping[str, NDArray]) -> None:
@@ -101,7 +106,11 @@ class ArraySource:
             start: position of the first record.
             stop: the position after the last one.
             out: entry name -> (n, ...) with n at least ``stop - start``.
+
+        Raises:
+            StoreError: the file of a memory map has become shorter.
         """
+        self._files.check()
         for name, array in out.items():
             array[: stop - start] = self._arrays[name][start:stop]
 
@@ -116,8 +125,10 @@ class ArraySource:
 
         Raises:
             ParameterError: an index is negative or past the end, or ``out`` does not fit.
+            StoreError: the file of a memory map has become shorter.
         """
         rows = check_indices(indices, self._length)
+        self._files.check()
         if out is None:
             return {name: array[rows] for name, array in self._arrays.items()}
         for name, array in check_out(out, self.structure, len(rows)).items():
@@ -127,6 +138,7 @@ class ArraySource:
 
     def check(self, *, deep: bool = False) -> None:
         """Nothing can be missing from memory; memory maps are read once when ``deep``."""
+        self._files.check()
         if deep:
             for array in self._arrays.values():
                 sha256_array(array)

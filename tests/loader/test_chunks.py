@@ -3,6 +3,7 @@
 import threading
 import time
 import warnings
+from bisect import bisect_left
 from collections import Counter
 
 import numpy as np
@@ -131,11 +132,19 @@ def test_after_a_resumption_each_chunk_is_read_once(shuffle):
 
 def test_in_too_little_memory_chunks_are_read_again_and_records_are_right():
     source = Counted(1000, 250, side=8)
-    needed = 800_000  # bytes: a chunk of 250 records is 65 kB, a batch of 4 is 1
-    loader = make_loader(source, batch_size=4, threads=1, prefetch=0, memory=needed)
+    # Bytes: a chunk of 250 records is 65 kB, a batch of 4 is 1, and with what is noted of them twice
+    # to three times as much.
+    loader = make_loader(source, batch_size=4, threads=1, prefetch=0, memory=2_000_000)
     assert loader.window == 4
-    record = 8 * 8 * 4 + 1
-    tight = loader.memory - loader._budget.batches * 4 * record + 2 * 250 * record
+
+    def is_enough(memory):
+        try:
+            make_loader(source, batch_size=4, threads=1, prefetch=0, memory=memory)
+        except ma.ParameterError:
+            return False
+        return True
+
+    tight = bisect_left(range(2_000_000), True, key=is_enough)
     again = make_loader(source, batch_size=4, threads=1, prefetch=0, memory=tight, copies=1)
     assert again._budget.batches * 4 < 3 * 250
     check(again, list(range(1000)))

@@ -90,7 +90,7 @@ def nothing(helpers):
     state.batch = _Batch(next=place + _State.next.offset, blocks=1)
     state.job.batch = place
     held.multiaug_start(place + _State.job.offset, helpers)
-    held.multiaug_finish(place + _State.job.offset)
+    held.multiaug_finish((ctypes.c_void_p * 2)(None, place + _State.job.offset), 2)
 
 for helpers in (0, 1, 3):
     nothing(helpers)

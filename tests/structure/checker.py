@@ -18,7 +18,7 @@ Modules = dict[str, tuple[Path, "list[Import]"]]
 
 # Unit (a sub-package, or a module at the root; "" is the root itself) -> what it may import.
 # Each set adds its own level to the one before.
-_LEAVES = {"_arguments", "_machine", "_version", "errors", "typing"}
+_LEAVES = {"_arguments", "_forks", "_machine", "_version", "errors", "typing"}
 _GROUND = _LEAVES | {"files"}
 _SPEC = _GROUND | {"spec"}
 _CHECKS = _SPEC | {"checks"}
@@ -32,6 +32,7 @@ _PASSES = _LOADER | {"passes"}
 _TOP = _PASSES | {""}
 MAY_IMPORT: dict[str, set[str]] = {
     "_arguments": {"errors"},
+    "_forks": {"errors"},
     "_machine": {"errors"},
     "_native": set(),
     "_version": set(),
@@ -60,16 +61,9 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 
 WITHOUT_JAX = {
-    "_arguments",
-    "_machine",
-    "_native",
-    "_version",
-    "checks",
-    "errors",
-    "files",
-    "spec",
+    "_arguments", "_forks", "_machine", "_native", "_version", "checks", "errors", "files", "spec",
     "store",
-}
+}  # fmt: skip
 JAX_FOR_TYPES_ONLY = {"typing"}
 WITH_ZARR = {"statistics", "store"}
 
