@@ -125,7 +125,7 @@ def export(
     chunk = min(chunk, count)
     block = max(1, parse_memory(shard, "shard") // (record * chunk)) * chunk
     block = min(block, -(-count // chunk) * chunk)
-    spec = pipeline.spec if pipeline is not None else source.spec
+    spec = pipeline.spec.as_read() if pipeline is not None else source.spec
     parts = spec, structure, count, chunk, block, task.provenance()
     if is_store(dest):
         task.writer = RemoteWriter(dest, *parts)

@@ -89,7 +89,7 @@ def _batches(
 
 def _spec_of(pipeline: Pipeline, first: dict[str, NDArray]) -> DataSpec:
     """The pipeline's spec, with the dtypes of its results."""
-    document = pipeline.spec.to_dict()
+    document = pipeline.spec.as_read().to_dict()
     names = [t.owner for t in pipeline.transforms if isinstance(t, Finishing | Photometric)]
     for name, entry in document["entries"].items():
         if name not in first:

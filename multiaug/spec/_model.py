@@ -29,6 +29,8 @@ class ChannelGroup:
             an integer dtype and (0, 1) for floats.
         invalid: the value that marks a pixel without data: ``"nan"``, a number, or None.
         ignore: the label that losses skip; also the fill of labels.
+        values: pairs (stored, label) in the order of the stored values: sources hand out the
+            label where the data hold the stored value, and every other value as it is.
         mirror_pairs: pairs of label ids, or of keypoint indices, that swap under a mirror.
         interpolation: one of `multiaug.spec.INTERPOLATIONS`; "" for roles not sampled.
         border: one of `multiaug.spec.BORDERS`; "" for roles not sampled.
@@ -48,6 +50,7 @@ class ChannelGroup:
     range: tuple[float, float] | None = None
     invalid: Invalid = None
     ignore: int | None = None
+    values: tuple[tuple[int, int], ...] = ()
     mirror_pairs: tuple[tuple[int, int], ...] = ()
     interpolation: str = ""
     border: str = ""
@@ -68,6 +71,9 @@ class ChannelGroup:
             value = getattr(self, name)
             if isinstance(value, list):  # a list would make the spec unhashable
                 object.__setattr__(self, name, _tuples(value))
+        if not isinstance(self.values, tuple):
+            pairs = self.values.items() if isinstance(self.values, Mapping) else self.values
+            object.__setattr__(self, "values", tuple(sorted(tuple(pair) for pair in pairs)))
 
     def for_dtype(self, dtype: str) -> ChannelGroup:
         """The group as it acts on an array of this dtype.
@@ -139,7 +145,7 @@ class EntrySpec:
                 or any.
             dtype: NumPy name of the dtype; by default any that the role allows.
             settings: further keys of an entry of a document: ``optional``, ``of``,
-                ``validity``, ``range``, ``invalid``, ``ignore``, ``fill`` ...
+                ``validity``, ``range``, ``invalid``, ``ignore``, ``values``, ``fill`` ...
 
         Raises:
             SpecError: with every mistake at once.

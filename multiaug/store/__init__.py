@@ -18,5 +18,6 @@ from ._source import BlockId as BlockId
 from ._source import ChunkedSource as ChunkedSource
 from ._source import Source as Source
 from ._source import Structure as Structure
+from ._value_maps import ValueMaps as ValueMaps
 from ._write import write_zarr as write_zarr
 from ._zarr import ZarrSource as ZarrSource

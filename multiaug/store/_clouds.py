@@ -76,7 +76,7 @@ class CloudSource(RecordSource):
     def fingerprint(self) -> str:
         """SHA-256 of the files."""
         parts = [part for file in self._files for part in (file.name, sha256_file(file))]
-        return sha256_of("multiaug.clouds/1", *parts)
+        return sha256_of("multiaug.clouds/1", *parts, *self._maps.identity)
 
     def _record(self, number: int) -> dict[str, NDArray]:
         file = self._files[number]

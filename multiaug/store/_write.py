@@ -62,7 +62,7 @@ def write_zarr(
     Raises:
         StoreError: ``dest`` exists, there are no records, or zarr cannot hold a dtype.
         RecordError: a batch is not what the spec says, or not like the first one.
-        ParameterError: ``chunk`` is less than 1.
+        ParameterError: ``chunk`` is less than 1, or the spec maps ``values``, which sources do.
 
     Example:
         >>> import tempfile
@@ -80,6 +80,12 @@ def write_zarr(
     """
     if chunk < 1:
         raise ParameterError(f"write_zarr: chunk must be at least 1 record, got {chunk}.")
+    if spec != spec.as_read():
+        raise ParameterError(
+            f"write_zarr: the spec {spec.name!r} maps `values` as a source reads them, and it is "
+            "not known whether these records were read. Pass source.spec for records that were, "
+            "or write stored ones with multiaug.convert, which maps them."
+        )
     target = Path(dest)
     if overwrite and target.exists() and not looks_like_zarr(target):
         raise StoreError(

@@ -21,6 +21,7 @@ from ._reader import ArrayReader, OnMissing
 from ._scan import Pools, scan_in_threads
 from ._source import Block, BlockId, Structure, check_blocks, check_indices, check_out
 from ._structure import check_entries, common_length
+from ._value_maps import ValueMaps
 from ._verify import digest_of
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ class ZarrSource:
         self._arguments = (path, spec, on_missing)
         self.group, self._where = open_group(path)
         self._marker = read_marker(self.group, self._where)
-        self._spec = self._choose_spec(spec)
+        declared = self._choose_spec(spec)
+        self._spec, self._maps = declared.as_read(), ValueMaps(declared)
         self.on_missing: OnMissing = "raise" if self._marker else on_missing
         arrays = open_arrays(self.group, self._spec, self._where)
         self._length = common_length(arrays, self._where)
@@ -151,7 +153,7 @@ class ZarrSource:
             metadata = {**reader.layout.array.metadata.to_dict(), "attributes": {}}
             parts.append(json.dumps([name, metadata], sort_keys=True, default=str))
             parts.append(self._marker.sha256.get(name, "") if self._marker else "")
-        return sha256_of(*parts)
+        return sha256_of(*parts, *self._maps.identity)
 
     def __len__(self) -> int:
         return self._length
@@ -189,6 +191,7 @@ class ZarrSource:
         """
         for name, array in out.items():
             self._readers[name].read(start, stop, array)
+        self._maps.apply(out, slice(stop - start))
 
     def read(
         self, indices: ArrayLike, *, out: Mapping[str, NDArray] | None = None
@@ -208,6 +211,7 @@ class ZarrSource:
         arrays = check_out(out, self.structure, len(rows))
         for name, array in arrays.items():
             self._readers[name].take(rows, array)
+        self._maps.apply(arrays)
         return arrays
 
     def check(self, *, deep: bool = False) -> None:
@@ -230,9 +234,11 @@ class ZarrSource:
             self._check_values()
 
     def _check_values(self) -> None:
+        # The digests are those of what is stored, before any of it is mapped.
+        stored = ZarrSource(self._arguments[0], self._spec, on_missing=self.on_missing)
         for name in self._readers:
             rows = self._marker.digest_rows if self._marker else None
-            found = digest_of(self, name, rows)
+            found = digest_of(stored, name, rows)
             expected = self._marker.sha256.get(name) if self._marker else None
             if expected is not None and found != expected:
                 raise CorruptChunkError(
