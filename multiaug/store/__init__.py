@@ -2,6 +2,7 @@
 
 from ._arrays import ArraySource as ArraySource
 from ._clouds import CloudSource as CloudSource
+from ._decode import read_picture as read_picture
 from ._group import Destination as Destination
 from ._group import is_store as is_store
 from ._npy import NpySource as NpySource

@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import RecordError, StoreError
 from ..files import sha256_file, sha256_of
 from ..typing import NDArray
+from ._folder import look_into
 from ._pcd import Cloud, read_pcd
 from ._record_source import RecordSource
 
@@ -31,6 +32,7 @@ _ROLE_FIELDS = {
 _SYNONYMS = {
     "nx": "normal_x", "ny": "normal_y", "nz": "normal_z", "red": "r", "green": "g", "blue": "b",
 }  # fmt: skip
+_CLOUDS = {".pcd"}
 _BYTE_OF = {"r": 16, "g": 8, "b": 0, "a": 24}
 
 
@@ -140,7 +142,7 @@ def _files(
     else:
         root = Path(path)
         where = str(root)
-        files = sorted(root.rglob("*.pcd")) if root.is_dir() else [root]
+        files = look_into(root, _CLOUDS).files if root.is_dir() else [root]
     if not files:
         raise StoreError(f"{where}: there are no .pcd files in it.")
     for file in files:
