@@ -151,7 +151,7 @@ class BatchFromFilesMixin(PictureIterator):
             raise StoreError(f"{path} cannot be read as a picture: {error}") from error
 
     def _unchanged(self, path: str) -> NDArray:
-        """A file of any depth and channels, with its own numbers; turned no more than Keras does."""
+        """A file of any depth and channels; like all files here, it is not turned by its Exif."""
         from skimage import transform
 
         array = read_picture(Path(path), turn=False).array

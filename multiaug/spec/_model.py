@@ -67,13 +67,10 @@ class ChannelGroup:
         return ROLE_FACTS[self.role]
 
     def __post_init__(self) -> None:
-        for name in ("names", "range", "mirror_pairs", "fill"):
+        for name in ("names", "range", "mirror_pairs", "fill", "values"):
             value = getattr(self, name)
-            if isinstance(value, list):  # a list would make the spec unhashable
+            if isinstance(value, list | dict):  # which would make the spec unhashable
                 object.__setattr__(self, name, _tuples(value))
-        if not isinstance(self.values, tuple):
-            pairs = self.values.items() if isinstance(self.values, Mapping) else self.values
-            object.__setattr__(self, "values", tuple(sorted(tuple(pair) for pair in pairs)))
 
     def for_dtype(self, dtype: str) -> ChannelGroup:
         """The group as it acts on an array of this dtype.
@@ -261,4 +258,6 @@ class Entries(Mapping[str, EntrySpec]):
 
 
 def _tuples(value: object) -> object:
+    if isinstance(value, dict):
+        return tuple(sorted(value.items()))
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value

@@ -6,7 +6,7 @@ import io
 import struct
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -161,10 +161,10 @@ def _bytes_of(file: Path, order: str) -> NDArray:
     from PIL import Image
 
     with Image.open(file) as opened:
-        codec, extents, offset, _ = opened.tile[0]  # type: ignore[attr-defined]
-        tile = type(opened.tile[0])  # type: ignore[attr-defined]
+        codec, extents, offset, _ = opened.tile[0]
+        tile: Any = type(opened.tile[0])
         parts = (codec, extents, offset, f"{opened.mode};16{order}")
-        opened.tile = [parts if tile is tuple else tile(*parts)]  # type: ignore[attr-defined]
+        opened.tile = [parts if tile is tuple else tile(*parts)]
         return np.asarray(opened)
 
 

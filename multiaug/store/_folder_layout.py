@@ -86,7 +86,7 @@ def _understood(folder: Folder, spec: DataSpec, entries: Entries) -> Layout:
     root, groups, loose = folder.root, folder.groups(), folder.loose()
     if not folder.files:
         raise StoreError(f"{shown(root)}: there are no pictures in it. Seen: {folder.seen()}.")
-    if groups and not loose and all(is_split(name) for name in groups):
+    if len(groups) > 1 and not loose and all(is_split(name) for name in groups):
         one = next(iter(groups))
         raise StoreError(
             f"{shown(root)} holds the parts of a data set: {folder.seen()}. Open each of them by "
@@ -252,7 +252,10 @@ def _as_told(folder: Folder, entries: Entries, folders: Mapping[str, str]) -> La
     aligned, _ = aligned_stems(found, entries)
     origin = dict(folders)
     files = records_of(root, {n: aligned[n] for n in entries if n in aligned}, origin)
-    return Layout(root, files, [], origin, False, folder.skipped())
+    named = {file for listed in files.values() for file in listed}
+    skipped = [f"{len(folder.files) - len(named)} pictures"] * (len(named) < len(folder.files))
+    skipped += [folder.skipped()] * bool(folder.skipped())
+    return Layout(root, files, [], origin, False, ", ".join(skipped))
 
 
 def _unknown(

@@ -139,15 +139,16 @@ def records_of(root: Path, found: Found, origin: Mapping[str, str]) -> dict[str,
                         f"{shown(root)}: {both} are several files for {name!r} of one record, "
                         f"{shown(stem)}. Keep one of them."
                     )
-        problems = list(_unmatched(found))
+        problems = _unmatched(found)
         if problems:
             raise StoreError(
                 f"{shown(root)}, read as {_listed(origin)}: {'; '.join(problems)}. Every record "
                 "needs one file of each, of the same name but for its ending. Add or move files, "
                 "or say which they are, as in folders={'image': 'imgs', 'mask': 'ann/*.png'}."
             )
-    stems = sorted(next(iter(found.values())), key=str if len(found) > 1 else Path)
-    return {name: [files[stem][0] for stem in stems] for name, files in found.items()}
+    # Alone, every file is a record, also two of the same name but for their endings.
+    order = sorted(next(iter(found.values())), key=str if len(found) > 1 else Path)
+    return {name: [file for stem in order for file in stems[stem]] for name, stems in found.items()}
 
 
 def _unmatched(found: Found) -> list[str]:
