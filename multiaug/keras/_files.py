@@ -12,6 +12,7 @@ import numpy as np
 
 from .._machine import core_count
 from ..errors import ParameterError, StoreError
+from ..store import read_picture
 from ..typing import NDArray
 from ._batches import PictureIterator
 from ._engine import Engine, classic_spec
@@ -150,10 +151,10 @@ class BatchFromFilesMixin(PictureIterator):
             raise StoreError(f"{path} cannot be read as a picture: {error}") from error
 
     def _unchanged(self, path: str) -> NDArray:
-        """A file of any depth and channels, by scikit-image's readers."""
-        from skimage import io, transform
+        """A file of any depth and channels; like all files here, it is not turned by its Exif."""
+        from skimage import transform
 
-        array = np.asarray(io.imread(path))
+        array = read_picture(Path(path), turn=False).array
         array = array[..., None] if array.ndim == 2 else array
         if array.shape[:2] != self.target_size:
             order = {"nearest": 0, "bilinear": 1, "bicubic": 3}.get(self.interpolation, 1)

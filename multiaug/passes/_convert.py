@@ -14,7 +14,7 @@ from ..errors import ParameterError, RecordError
 from ..loader import record_keys
 from ..pipeline import PIPELINE_KIND, Pipeline
 from ..spec import SPEC_KIND
-from ..store import is_source, is_store, open_source, write_zarr
+from ..store import ValueMaps, is_source, is_store, open_source, write_zarr
 from ..typing import NDArray
 from ._export import export
 
@@ -84,8 +84,8 @@ def convert(
                 "convert: what is iterated over comes in its own order, in this process. Convert "
                 "first, then once more with shuffle or scheduler."
             )
-        batches = stack_records(data, 16 if chunk is None else chunk)
-        return write_zarr(dest, batches, spec, chunk=chunk or 16, overwrite=overwrite)
+        batches = _mapped(stack_records(data, 16 if chunk is None else chunk), ValueMaps(spec))
+        return write_zarr(dest, batches, spec.as_read(), chunk=chunk or 16, overwrite=overwrite)
     source = data if is_source(data) else open_source(data, spec, **settings)
     path: Path = export(
         source,
@@ -188,6 +188,14 @@ def stack_records(
             waiting = []
     if waiting:
         yield _stack(waiting, number + 1 - len(waiting))
+
+
+def _mapped(
+    batches: Iterable[dict[str, NDArray]], values: ValueMaps
+) -> Iterator[dict[str, NDArray]]:
+    for batch in batches:
+        values.apply(batch)
+        yield batch
 
 
 def _stack(records: list[Mapping[str, Any]], first: int) -> dict[str, NDArray]:

@@ -135,7 +135,7 @@ def export(
     chunk = min(chunk, count)
     block = max(1, parse_memory(shard, "shard") // (record * chunk)) * chunk
     block = min(block, -(-count // chunk) * chunk)
-    spec = pipeline.spec if pipeline is not None else source.spec
+    spec = pipeline.spec.as_read() if pipeline is not None else source.spec
     spec = spec_of_results(spec, pipeline, source.structure, structure, "export")
     parts = spec, structure, count, chunk, block, task.provenance()
     if is_store(dest):

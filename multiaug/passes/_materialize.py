@@ -67,7 +67,9 @@ def materialize(
     refuse_inside(source, Path(dest))
     first = _batch(pipeline, source.read([0]), np.zeros(1, np.int64), seed)
     after = {name: Structure(array.shape[1:], array.dtype) for name, array in first.items()}
-    spec = spec_of_results(pipeline.spec, pipeline, source.structure, after, "materialize")
+    spec = spec_of_results(
+        pipeline.spec.as_read(), pipeline, source.structure, after, "materialize"
+    )
     batches = _batches(source, pipeline, seed, batch_size, progress)
     return write_zarr(dest, batches, spec, chunk=chunk, overwrite=overwrite)
 

@@ -22,7 +22,7 @@ class Label:
             interpolations=("nearest", "majority"),
             borders=BORDERS,
             default_fill="ignore",
-            settings=frozenset({"ignore", "mirror_pairs"}),
+            settings=frozenset({"ignore", "mirror_pairs", "values"}),
         )
     )
 

@@ -108,7 +108,7 @@ def _write_group(group: ChannelGroup) -> dict[str, Any]:
         value = getattr(group, name)
         plain = value is None or value == ()
         if value != _DEFAULTS[name] or (key in known and not plain):
-            out[key] = _plain(value)
+            out[key] = _plain(value) if key != "values" else {str(a): b for a, b in value}
     if facts and facts.default_invalid and group.invalid is None:
         out["invalid"] = None  # or reading it again would choose the role's default
     return out

@@ -17,6 +17,7 @@ SETTINGS = {
     "range": "range",
     "invalid": "invalid",
     "ignore": "ignore",
+    "values": "values",
     "mirror_pairs": "mirror_pairs",
     "interpolation": "interpolation",
     "border": "border",
@@ -147,6 +148,9 @@ class GroupDraft:
             values["range"] = tuple(float(bound) for bound in values["range"])
         if "mirror_pairs" in values:
             values["mirror_pairs"] = tuple((int(a), int(b)) for a, b in values["mirror_pairs"])
+        if "values" in values:
+            pairs = ((int(stored), int(label)) for stored, label in values["values"].items())
+            values["values"] = tuple(sorted(pairs))
         for key, cast in (("ignore", int), ("max_jump", float), ("period", int)):
             if key in values:
                 values[key] = cast(values[key])

@@ -31,6 +31,8 @@ class ChannelGroup:
             an integer dtype and (0, 1) for floats.
         invalid: the value that marks a pixel without data: ``"nan"``, a number, or None.
         ignore: the label that losses skip; also the fill of labels.
+        values: pairs (stored, label) in the order of the stored values: sources hand out the
+            label where the data hold the stored value, and every other value as it is.
         mirror_pairs: pairs of label ids, or of keypoint indices, that swap under a mirror.
         interpolation: one of `multiaug.spec.INTERPOLATIONS`; "" for roles not sampled.
         border: one of `multiaug.spec.BORDERS`; "" for roles not sampled.
@@ -50,6 +52,7 @@ class ChannelGroup:
     range: tuple[float, float] | None = None
     invalid: Invalid = None
     ignore: int | None = None
+    values: tuple[tuple[int, int], ...] = ()
     mirror_pairs: tuple[tuple[int, int], ...] = ()
     interpolation: str = ""
     border: str = ""
@@ -66,9 +69,9 @@ class ChannelGroup:
         return ROLE_FACTS[self.role]
 
     def __post_init__(self) -> None:
-        for name in ("names", "range", "mirror_pairs", "fill"):
+        for name in ("names", "range", "mirror_pairs", "fill", "values"):
             value = getattr(self, name)
-            if isinstance(value, list):  # a list would make the spec unhashable
+            if isinstance(value, list | dict):  # which would make the spec unhashable
                 object.__setattr__(self, name, _tuples(value))
 
     def for_dtype(self, dtype: str) -> ChannelGroup:
@@ -149,7 +152,7 @@ class EntrySpec:
                 or any.
             dtype: NumPy name of the dtype; by default any that the role allows.
             settings: further keys of an entry of a document: ``optional``, ``of``,
-                ``validity``, ``range``, ``invalid``, ``ignore``, ``fill`` ...
+                ``validity``, ``range``, ``invalid``, ``ignore``, ``values``, ``fill`` ...
 
         Raises:
             SpecError: with every mistake at once.
@@ -265,4 +268,6 @@ class Entries(Mapping[str, EntrySpec]):
 
 
 def _tuples(value: object) -> object:
+    if isinstance(value, dict):
+        return tuple(sorted(value.items()))
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value

@@ -106,6 +106,18 @@ def ignore_fits_the_dtype(group: GroupDraft) -> Findings:
         yield from _fits(group, "ignore", group.get("ignore"))
 
 
+def values_fit_the_dtype(group: GroupDraft) -> Findings:
+    """Both sides of a map of values are ones that the array can hold: it is mapped in place."""
+    if "values" not in group.facts.settings:
+        return
+    values = group.get("values") or {}
+    for stored in values:
+        label = values[stored]
+        for finding in (*_fits(group, "values", int(stored)), *_fits(group, "values", label)):
+            yield finding._replace(found=f"{show(stored)}: {show(label)}")
+            break
+
+
 def mirror_pairs_are_disjoint(group: GroupDraft) -> Findings:
     """A mirror swaps ids in pairs, so that doing it twice changes nothing."""
     if "mirror_pairs" not in group.facts.settings:
@@ -143,6 +155,7 @@ GROUP_RULES: tuple[Callable[[GroupDraft], Findings], ...] = (
     fill_fits_the_dtype,
     fill_is_complete,
     ignore_fits_the_dtype,
+    values_fit_the_dtype,
     mirror_pairs_are_disjoint,
     range_is_ordered,
 )

@@ -73,7 +73,8 @@ def check_schema(document: object) -> tuple[list[Finding], Checked]:
     for error in errors:
         fresh = [finding for finding in _findings(error) if finding.path not in reported]
         findings.extend(fresh)
-        if error.validator != "pattern":  # a bad name says nothing against the entry itself
+        # A bad name says nothing against the entry itself.
+        if error.validator != "pattern" or tuple(error.absolute_path)[-1:] == ("values",):
             wrong.update(finding.path for finding in fresh)
     for path in wrong:
         _mark(copy, path)
@@ -84,16 +85,19 @@ def check_schema(document: object) -> tuple[list[Finding], Checked]:
 def _plain(value: object, path: Path, findings: list[Finding]) -> object:
     """Copy into plain JSON types; note what JSON has no word for, and repeated keys."""
     if isinstance(value, Mapping):
+        pairs = list(value.items())
+        if path[-1:] == ("values",):  # stored values are numbers in Python, and text in JSON
+            pairs = [(str(k) if type(k) is int else k, child) for k, child in pairs]
         findings.extend(
             Finding((*path, key), "the key more than once", "every key once")
             for key in getattr(value, "repeated", ())
         )
         findings.extend(
             Finding(path, f"the key {key!r}", "keys that are strings")
-            for key in value
+            for key, _ in pairs
             if not isinstance(key, str)
         )
-        items = ((key, child) for key, child in value.items() if isinstance(key, str))
+        items = ((key, child) for key, child in pairs if isinstance(key, str))
         return Checked({key: _plain(child, (*path, key), findings) for key, child in items})
     if isinstance(value, list | tuple):
         return [_plain(child, (*path, i), findings) for i, child in enumerate(value)]
@@ -178,6 +182,10 @@ def _partial_camera(error: Any, path: Path) -> Iterator[Finding]:
 
 
 def _bad_name(error: Any, path: Path) -> Iterator[Finding]:
+    if path[-1:] == ("values",):
+        text = 'stored values that are whole numbers, as in {"255": 1}'
+        yield Finding(path, f"the key {show(error.instance)}", text)
+        return
     rule = (
         'a name that can be a file name on every system: not empty, no / \\ : * ? " < > |, no '
         "control character, not starting with a dot, a space or __, not ending with a dot or "

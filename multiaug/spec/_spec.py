@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from .._arguments import TEXT, Kind, checked, instance, optional
@@ -104,6 +104,20 @@ class DataSpec:
             "entries": {name: write_entry(entry) for name, entry in self.entries.items()},
         }
 
+    def as_read(self) -> DataSpec:
+        """The spec of records that a source has read: their `values` are labels already.
+
+        It is the spec that every source carries, and that is written beside records, so that
+        nothing is mapped twice.
+        """
+        if not any(group.values for entry in self.entries.values() for group in entry.groups):
+            return self
+        entries = tuple(
+            replace(entry, groups=tuple(replace(group, values=()) for group in entry.groups))
+            for entry in self.entries.values()
+        )
+        return _rebuild(Document(self.name, self.description, entries, self.camera))
+
     def reference(self, present: Collection[str] | None = None) -> str | None:
         """Name of the entry whose frame the geometry refers to.
 
@@ -158,7 +172,7 @@ class DataSpec:
 
 
 def _rebuild(document: Document) -> DataSpec:
-    """Unpickle; the parts were checked when the spec was built."""
+    """A spec of parts that were checked when it, or the one it was made from, was built."""
     spec = object.__new__(DataSpec)
     spec._fill(document)
     return spec

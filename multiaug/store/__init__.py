@@ -5,6 +5,7 @@ from ._adapt import is_source as is_source
 from ._arrays import ArraySource as ArraySource
 from ._by_position import RecordReader as RecordReader
 from ._clouds import CloudSource as CloudSource
+from ._decode import read_picture as read_picture
 from ._group import DESTINATION_KIND as DESTINATION_KIND
 from ._group import Destination as Destination
 from ._group import is_store as is_store
@@ -23,5 +24,6 @@ from ._source import BlockId as BlockId
 from ._source import ChunkedSource as ChunkedSource
 from ._source import Source as Source
 from ._source import Structure as Structure
+from ._value_maps import ValueMaps as ValueMaps
 from ._write import write_zarr as write_zarr
 from ._zarr import ZarrSource as ZarrSource

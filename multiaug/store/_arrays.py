@@ -16,6 +16,7 @@ from ..typing import NDArray
 from ._mapped import MappedFiles
 from ._source import Block, BlockId, Structure, check_blocks, check_indices, check_out
 from ._structure import check_entries, common_length
+from ._value_maps import ValueMaps
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -43,7 +44,8 @@ class ArraySource:
         self._arrays = {name: _read_only(array) for name, array in arrays.items()}
         self._length = common_length(self._arrays, "arrays in memory")
         check_entries(spec, self._arrays, "arrays in memory")
-        self._spec = spec
+        self._spec = spec.as_read()
+        self._maps = ValueMaps(spec)
         self._block = block
 
     @property
@@ -78,7 +80,7 @@ class ArraySource:
         parts: list[bytes | str] = [f"multiaug.arrays/1 {self._block}"]
         for name, array in sorted(self._arrays.items()):
             parts += [json.dumps([name, array.dtype.str, array.shape]), sha256_array(array)]
-        return sha256_of(*parts)
+        return sha256_of(*parts, *self._maps.identity)
 
     def __len__(self) -> int:
         return self._length
@@ -97,7 +99,7 @@ class ArraySource:
             rows = slice(number * self._block, min((number + 1) * self._block, self._length))
             index = np.arange(rows.start, rows.stop, dtype=np.int64)
             self._files.check()
-            yield Block(number, index, {name: a[rows] for name, a in self._arrays.items()})
+            yield Block(number, index, {name: self._view(name, rows) for name in self._arrays})
 
     def read_range(self, start: int, stop: int, out: Mapping[str, NDArray]) -> None:
         """Copy neighbouring records.
@@ -113,6 +115,7 @@ class ArraySource:
         self._files.check()
         for name, array in out.items():
             array[: stop - start] = self._arrays[name][start:stop]
+        self._maps.apply(out, slice(stop - start))
 
     def read(
         self, indices: ArrayLike, *, out: Mapping[str, NDArray] | None = None
@@ -130,11 +133,14 @@ class ArraySource:
         rows = check_indices(indices, self._length)
         self._files.check()
         if out is None:
-            return {name: array[rows] for name, array in self._arrays.items()}
-        for name, array in check_out(out, self.structure, len(rows)).items():
-            # The default mode, "raise", copies to a buffer first.
-            np.take(self._arrays[name], rows, axis=0, out=array, mode="clip")
-        return dict(out)
+            found = {name: array[rows] for name, array in self._arrays.items()}
+        else:
+            found = check_out(out, self.structure, len(rows))
+            for name, array in found.items():
+                # The default mode, "raise", copies to a buffer first.
+                np.take(self._arrays[name], rows, axis=0, out=array, mode="clip")
+        self._maps.apply(found)
+        return found
 
     def check(self, *, deep: bool = False) -> None:
         """Nothing can be missing from memory; memory maps are read once when ``deep``."""
@@ -142,6 +148,14 @@ class ArraySource:
         if deep:
             for array in self._arrays.values():
                 sha256_array(array)
+
+    def _view(self, name: str, rows: slice) -> NDArray:
+        view = self._arrays[name][rows]
+        if name not in self._maps:
+            return view
+        mapped = view.copy()
+        self._maps.apply({name: mapped})
+        return mapped
 
     def __repr__(self) -> str:
         return f"ArraySource(records={self._length}, entries={list(self._arrays)})"

@@ -14,6 +14,7 @@ from ..errors import ParameterError, RecordError, StoreError, warn
 from ..files import sha256_file, sha256_of
 from ..spec import SPEC_KIND
 from ..typing import NDArray
+from ._folder import look_into
 from ._pcd import Cloud, read_pcd
 from ._record_source import RecordSource
 
@@ -33,6 +34,7 @@ _ROLE_FIELDS = {
 _SYNONYMS = {
     "nx": "normal_x", "ny": "normal_y", "nz": "normal_z", "red": "r", "green": "g", "blue": "b",
 }  # fmt: skip
+_CLOUDS = {".pcd"}
 _BYTE_OF = {"r": 16, "g": 8, "b": 0, "a": 24}
 
 
@@ -86,7 +88,7 @@ class CloudSource(RecordSource):
     def fingerprint(self) -> str:
         """SHA-256 of the files."""
         parts = [part for file in self._files for part in (file.name, sha256_file(file))]
-        return sha256_of("multiaug.clouds/1", *parts)
+        return sha256_of("multiaug.clouds/1", *parts, *self._maps.identity)
 
     def _record(self, number: int) -> dict[str, NDArray]:
         file = self._files[number]
@@ -171,18 +173,13 @@ def _files(
     else:
         root = Path(path)
         where = str(root)
-        files = sorted(filter(_is_cloud, root.rglob("*"))) if root.is_dir() else [root]
+        files = look_into(root, _CLOUDS).files if root.is_dir() else [root]
     if not files:
         raise StoreError(f"{where}: there are no .pcd files in it.")
     for file in files:
         if not file.is_file():
             raise StoreError(f"{file}: there is nothing there. Check the path.")
     return files, where
-
-
-def _is_cloud(file: Path) -> bool:
-    """.pcd in letters of any size, but not the hidden files that macOS puts beside others."""
-    return file.suffix.lower() == ".pcd" and not file.name.startswith(".")
 
 
 def _names(group: ChannelGroup, entry: EntrySpec) -> tuple[str, ...]:

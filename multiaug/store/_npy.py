@@ -76,7 +76,7 @@ class NpySource(ArraySource):
         for name, file in sorted(self._files.items()):
             array = self._arrays[name]
             parts += [f"{name} {array.dtype.str} {array.shape}", _edges(file)]
-        return sha256_of(*parts)
+        return sha256_of(*parts, *self._maps.identity)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopen, self._settings  # a map would be copied into the pickle

@@ -114,7 +114,7 @@ class OmeSource(RecordSource):
             metadata = {**reader.layout.array.metadata.to_dict(), "attributes": {}}
             where = reader.layout.array.path
             parts.append(json.dumps([name, where, metadata], sort_keys=True, default=str))
-        return sha256_of(*parts)
+        return sha256_of(*parts, *self._maps.identity)
 
     def check(self, *, deep: bool = False) -> None:
         """Look for chunks that are not in the store, and decode all of them when ``deep``."""

@@ -12,6 +12,7 @@ from ..errors import ParameterError, StoreError
 from ..spec import SPEC_KIND
 from ._arrays import ArraySource
 from ._clouds import CloudSource
+from ._folder import PICTURES
 from ._group import DESTINATION_KIND, is_address, looks_like_zarr, open_group
 from ._npy import NpySource
 from ._ome import OmeSource
@@ -58,7 +59,8 @@ def open_source(
     mapping from entry name to array                   `ArraySource` (``block``)
     .npy file, folder of them, mapping to files        `NpySource` (``channels``, ``block``)
     folder of .pcd files, or one                       `CloudSource` (``intrinsics``)
-    folder of pictures                                 `PictureSource` (``size``, ``classes``)
+    folder of pictures                                 `PictureSource` (``size``, ``classes``,
+                                                        ``folders``)
     =================================================  ============================================
 
     Args:
@@ -130,13 +132,19 @@ def _kind(data: Any) -> tuple[SourceClass, str, set[str]]:
         raise StoreError(f"{path}: {_remedy(path.suffix.lower())}")
     if not path.is_dir() or looks_like_zarr(path):
         return zarr
-    names = _endings(path)
-    if ".npy" in names:
+    own, below = _endings(path)
+    if ".npy" in own:
         return npy
-    if ".pcd" in names:
+    if ".pcd" in below and below & PICTURES:
+        raise StoreError(
+            f"{path}: there are .pcd files and pictures in it. Say which are meant: "
+            "multiaug.store.CloudSource(path, spec) or multiaug.store.PictureSource(path, spec)."
+        )
+    if ".pcd" in below:
         return clouds
-    if names & _PICTURES:
-        return PictureSource, "folders of pictures", {"size", "classes", "most_pixels"}
+    if below & PICTURES:
+        settings = {"size", "classes", "folders", "most_pixels"}
+        return PictureSource, "folders of pictures", settings
     raise StoreError(
         f"{path}: this is not a zarr store (it has no zarr.json or .zgroup), and there are no "
         ".npy, .pcd or picture files in it."
@@ -145,7 +153,7 @@ def _kind(data: Any) -> tuple[SourceClass, str, set[str]]:
 
 def _remedy(ending: str) -> str:
     """What to do with a single file of a kind that is not read."""
-    if ending in _PICTURES:
+    if ending in PICTURES:
         return "this is one picture. Give the folder that the pictures are in."
     for endings, text in _OTHERS.items():
         if ending in endings:
@@ -183,15 +191,17 @@ _OTHERS = {
     (".zip",): "A zarr store in it opens as zarr.storage.ZipStore(path, mode='r').",
 }
 
-_PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
 _LOOKED_AT = 1000
 
 
-def _endings(folder: Path) -> set[str]:
-    """Endings of the first files in a folder and the folders below it."""
+def _endings(folder: Path) -> tuple[set[str], set[str]]:
+    """Endings of the files in a folder, and of those in it and the folders below it."""
+    own: set[str] = set()
     found: set[str] = set()
-    for number, (_, _, names) in enumerate(os.walk(folder)):
-        found |= {Path(name).suffix.lower() for name in names[:_LOOKED_AT]}
-        if found or number > _LOOKED_AT:
+    for number, (_, below, names) in enumerate(os.walk(folder, followlinks=True)):
+        below[:] = [name for name in below if not name.startswith(".")]
+        found |= {Path(name).suffix.lower() for name in names if not name.startswith(".")}
+        own = set(found) if number == 0 else own
+        if number > _LOOKED_AT:
             break
-    return found
+    return own, found

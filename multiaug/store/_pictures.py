@@ -2,39 +2,50 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .._arguments import PATH, checked
-from ..errors import CorruptChunkError, ParameterError, RecordError, StoreError
+from ..errors import ParameterError, RecordError, warn
 from ..files import sha256_of
-from ..spec import SPEC_KIND
+from ..spec import SPEC_KIND, check_structure
 from ..typing import NDArray, SpatialShape
+from ._decode import read_picture
+from ._folder import some
+from ._folder_layout import layout_of
+from ._picture import MOST_PIXELS, Picture, shown, size_of
 from ._record_source import RecordSource
 
 if TYPE_CHECKING:
     from ..spec import DataSpec, EntrySpec
 
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
-_TIFF = {".tif", ".tiff"}
-# Below the size from which Pillow itself warns.
-_MOST_PIXELS = 2**26
 _EDGE = 4096
+_TOLD: set[str] = set()
 
 
 class PictureSource(RecordSource):
     """Pictures in folders.
 
-    Either a folder for each entry (``root/image/a.png`` with ``root/mask/a.png``; files of a
-    record have the same name but for their ending, also in sub-folders), or a folder for each
-    class (``root/cats/1.jpg``), whose number, in alphabetical order, becomes the scalar entry
-    ``classes``; or pictures alone.
+    A folder for each entry (``image/a.png`` with ``mask/a.png``), also in sub-folders; the usual
+    other names of such folders (``images`` and ``masks``, ``JPEGImages`` and
+    ``SegmentationClass``, ``imgs`` and ``labels``); one folder whose files say what they are
+    (``a.png`` and ``a_mask.png``); a folder for each class (``cats/1.jpg``), whose number, in
+    alphabetical order, becomes the scalar entry ``classes``; or pictures alone. What was
+    understood of names that are not those of the entries is printed once, to stderr, and is in
+    ``repr`` always. A folder that is not understood is refused with what is in it.
 
-    Grey, RGB and RGBA pictures of 8 or 16 bits are read, and TIFF with any channels; the pages of
-    a multi-page TIFF become channels.
+    Hidden files, ``Thumbs.db`` and the like, and files that are no pictures are skipped and
+    counted; links are followed. The records are in the order of the names as text: 10 before 2.
+
+    Numbers are those of the files: a palette's indices and bits 0 and 1 in entries of role label,
+    16 bits, and those of PNM files below their own largest value. The orientation of Exif is
+    applied. In TIFF the axes are those that its metadata name; pages become channels.
 
     Args:
         root: the folder.
@@ -43,14 +54,21 @@ class PictureSource(RecordSource):
             and pictures with an invalid value by nearest neighbour. Without it all must be of one
             size.
         classes: name of the scalar entry for the class, where folders are classes.
+        folders: entry name -> folder, or pattern of files, relative to the root, for any other
+            layout: ``{"image": "imgs", "mask": "ann/*_gt.png"}``. Files belong together whose
+            names in the folder, or whose parts that wildcards stand for, are the same. What is
+            not named is not read.
         most_pixels: pictures that say they are larger are refused before they are decoded.
 
     Attributes:
         class_names: names of the class folders, in the order of their numbers.
+        files: entry name -> its files, in the order of the records.
 
     Raises:
-        StoreError: there are no pictures, a mask is missing, or a file is damaged.
+        StoreError: the folder is not understood, files lack their counterparts, or a file is
+            damaged or needs a package to be read.
         RecordError: a picture is not what the spec says.
+        ParameterError: a setting names no entry, or is out of range.
     """
 
     @checked(root=PATH, spec=SPEC_KIND)
@@ -61,164 +79,154 @@ class PictureSource(RecordSource):
         *,
         size: SpatialShape | None = None,
         classes: str | None = None,
-        most_pixels: int = _MOST_PIXELS,
+        folders: Mapping[str, str] | None = None,
+        most_pixels: int = MOST_PIXELS,
     ) -> None:
         self._root = Path(root)
         self._size, self._most_pixels = size, most_pixels
         self._classes = classes
         if size is not None and (len(size) != 2 or min(size) < 1):
             raise ParameterError(f"PictureSource.size must be (height, width), got {size!r}.")
-        pictures = [n for n, e in spec.entries.items() if e.kind == "spatial"]
-        self.class_names: list[str] = []
-        if (self._root / pictures[0]).is_dir() and classes is None:
-            self._files = self._by_entry(spec, pictures)
-        else:
-            self._files = self._by_class(spec, pictures)
-        first = next(iter(self._files.values()))
-        self._entries = {name: spec.entries[name] for name in self._files}
-        names = [str(file.relative_to(self._root)) for file in first]
-        super().__init__(spec, names, str(self._root))
+        self._layout = layout_of(self._root, spec, classes=classes, folders=folders)
+        self.files = self._layout.files
+        self.class_names = self._layout.classes
+        self._entries = {name: spec.entries[name] for name in self.files}
+        self._said: set[str] = set()
+        first = next(iter(self.files.values()))
+        names = [shown(file.relative_to(self._root)) for file in first]
+        super().__init__(spec, names, shown(self._root))
+        told = f"multiaug: {self._where}: {len(self)} records, {self._layout}"
+        if self._layout.guessed and told not in _TOLD:
+            _TOLD.add(told)
+            print(told, file=sys.stderr)
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the files' names, sizes and first four kilobytes, and of the settings."""
-        parts: list[bytes | str] = [f"multiaug.pictures/1 {self._size} {self._classes}"]
-        for name, files in self._files.items():
+        parts: list[bytes | str] = [f"multiaug.pictures/2 {self._size} {self._classes}"]
+        for name, files in self.files.items():
             parts.append(name)
             for file in files:
                 with file.open("rb") as opened:
-                    parts += [str(file.relative_to(self._root)), opened.read(_EDGE)]
+                    parts += [os.fsencode(file.relative_to(self._root)), opened.read(_EDGE)]
                 parts.append(str(file.stat().st_size))
-        return sha256_of(*parts)
+        return sha256_of(*parts, *self._maps.identity)
 
     def _record(self, number: int) -> dict[str, NDArray]:
-        record = {
-            name: self._picture(files[number], self._entries[name])
-            for name, files in self._files.items()
+        files = {name: listed[number] for name, listed in self.files.items()}
+        pictures = {
+            name: read_picture(
+                file,
+                labels=_is_label(self._entries[name]),
+                channels=self._entries[name].channels,
+                most_pixels=self._most_pixels,
+            )
+            for name, file in files.items()
         }
+        for one, other in itertools.combinations(files, 2):
+            self._check_turns(files[one], pictures[one], files[other], pictures[other])
+        record = {n: self._fitted(pictures[n], self._entries[n], files[n]) for n in files}
+        if self._size is not None:
+            self._check_sizes(record, files)
+            record = {n: self._resized(array, self._entries[n]) for n, array in record.items()}
         if self._classes is not None:
-            folder = next(iter(self._files.values()))[number].relative_to(self._root).parts[0]
+            folder = next(iter(files.values())).relative_to(self._root).parts[0]
             dtype = self._spec.entries[self._classes].dtype or "int32"
             record[self._classes] = np.asarray(self.class_names.index(folder), dtype)
         return record
 
-    def _by_entry(self, spec: DataSpec, pictures: list[str]) -> dict[str, list[Path]]:
-        folders = {name: self._root / name for name in pictures}
-        present = {n: f for n, f in folders.items() if f.is_dir() or not spec.entries[n].optional}
-        first = pictures[0]
-        listed = {name: _by_stem(folder) for name, folder in present.items()}
-        for name, found in listed.items():
-            lacking = sorted(set(listed[first]) - set(found))
-            if lacking:
-                raise StoreError(
-                    f"{self._root}: {first}/{lacking[0]} has no {name}: expected a file of that "
-                    f"name in {present[name]} ({len(lacking)} are missing in all)."
-                )
-        stems = sorted(listed[first])
-        self._refuse_none(stems)
-        return {name: [found[stem] for stem in stems] for name, found in listed.items()}
-
-    def _by_class(self, spec: DataSpec, pictures: list[str]) -> dict[str, list[Path]]:
-        required = [name for name in pictures if not spec.entries[name].optional]
-        if len(required) > 1:
-            raise StoreError(
-                f"{self._root}: there is no folder {pictures[0]!r}. The spec has the pictures "
-                f"{required}, so one folder for each is expected."
+    def _check_turns(self, file: Path, picture: Picture, beside: Path, other: Picture) -> None:
+        """See whether files of a record lie on each other of which one was turned."""
+        if picture.orientation == other.orientation:
+            return
+        if picture.orientation == 1:
+            file, picture, beside, other = beside, other, file, picture
+        turned = f"{shown(file)} says that it is turned (Exif orientation {picture.orientation})"
+        if picture.orientation < 5 or picture.stored[0] == picture.stored[1]:
+            self._say(
+                "turns",
+                f"{turned}, which was applied, and {shown(beside)} does not. Their sizes cannot "
+                "tell whether it was drawn on the turned picture; look at a record with "
+                "multiaug.preview, and turn the file or remove the tag if it was not.",
             )
-        files = sorted(f for f in self._root.rglob("*") if f.suffix.lower() in _SUFFIXES)
-        self._refuse_none(files)
-        if self._classes is not None:
-            entry = spec.entries.get(self._classes)
-            if entry is None or entry.kind != "value":
-                raise ParameterError(
-                    f"PictureSource.classes must name a scalar entry of the spec, got "
-                    f"{self._classes!r}."
-                )
-            loose = [f.name for f in files if f.parent == self._root]
-            if loose:
-                raise StoreError(
-                    f"{self._root}: {loose[0]} is in no class folder. Expected every picture in "
-                    "a folder that is named after its class."
-                )
-            self.class_names = sorted({f.relative_to(self._root).parts[0] for f in files})
-        return {required[0] if required else pictures[0]: files}
-
-    def _refuse_none(self, found: list[Any]) -> None:
-        if not found:
-            raise StoreError(
-                f"{self._root}: there are no pictures in it. Expected files ending in "
-                f"{', '.join(sorted(_SUFFIXES))}."
+        elif size_of(other.array) == picture.stored:
+            raise RecordError(
+                f"{turned}, and {shown(beside)}, of size {size_of(other.array)}, was drawn on the "
+                f"picture as it is stored, {picture.stored}. Turn the one, or remove the "
+                "orientation from the other (exiftool -Orientation= file)."
             )
 
-    def _picture(self, file: Path, entry: EntrySpec) -> NDArray:
+    def _check_sizes(self, record: Mapping[str, NDArray], files: Mapping[str, Path]) -> None:
+        """Pictures of one record have the same proportions before they get the same size."""
         try:
-            picture = _read_picture(file, self._most_pixels)
-        except StoreError:
-            raise
-        except Exception as error:  # decoders have errors of their own
-            raise CorruptChunkError(
-                f"{file} cannot be read as a picture: {type(error).__name__}: {error}. Replace or "
-                "remove it."
-            ) from error
-        picture = _fit_channels(picture, entry, file)
-        if self._size is not None and picture.shape[:2] != self._size:
-            picture = _resize(picture, entry, self._size)
-        return np.ascontiguousarray(picture)
+            check_structure(self._spec, record, batch=False, dtypes=False, partial=True)
+        except RecordError as error:
+            raise RecordError(f"{some(map(str, files.values()))}: {error}") from error
+
+    def _fitted(self, picture: Picture, entry: EntrySpec, file: Path) -> NDArray:
+        array, wanted = picture.array, entry.channels
+        if picture.note:
+            self._say("note", f"{shown(file)} {picture.note}. Convert it yourself if that matters.")
+        group = entry.groups[0]
+        scaled = picture.largest not in (None, 255, 65535)
+        if scaled and group.role == "intensity" and group.range is None:
+            self._say(
+                "largest",
+                f"{shown(file)} counts to {picture.largest}, and {entry.name!r} has no range. "
+                f'Declare "range": [0, {picture.largest}], or white is taken for dark.',
+            )
+        if picture.alpha and wanted is not None and array.shape[-1] != wanted:
+            if (array[..., -1] != array[..., -1].max()).any():
+                self._say(
+                    "alpha",
+                    f"{shown(file)} has transparent pixels, and {entry.name!r} no channel for "
+                    "them: they get the colours that lie under them. Blend the files with a "
+                    "background, or declare 4 channels.",
+                )
+            array = array[..., :-1]
+        return np.ascontiguousarray(_fit_channels(array, entry, file))
+
+    def _resized(self, array: NDArray, entry: EntrySpec) -> NDArray:
+        if self._size is None or array.shape[:2] == tuple(self._size):
+            return array
+        return np.ascontiguousarray(_resize(array, entry, self._size))
+
+    def _say(self, kind: str, text: str) -> None:
+        """Warn, once for each kind: where one file is so, many are."""
+        if kind not in self._said:
+            self._said.add(kind)
+            warn(text)
+
+    def __repr__(self) -> str:
+        return f"{super().__repr__()[:-1]}, files={str(self._layout)!r})"
 
 
-def _by_stem(folder: Path) -> dict[str, Path]:
-    files = [f for f in folder.rglob("*") if f.suffix.lower() in _SUFFIXES]
-    return {str(f.relative_to(folder).with_suffix("")): f for f in files}
-
-
-def _read_picture(file: Path, most_pixels: int) -> NDArray:
-    """Decode a file; (H, W) or (H, W, C)."""
-    if file.suffix.lower() in _TIFF:
-        import tifffile
-
-        with tifffile.TiffFile(file) as tiff:
-            sizes = [int(np.prod(page.shape[:2])) for page in tiff.pages]
-            _refuse_bomb(file, sum(sizes), most_pixels)
-            pages = [page.asarray() for page in tiff.pages]
-        return pages[0] if len(pages) == 1 else np.stack(pages, axis=-1)
-    from PIL import Image
-
-    try:
-        opened: Image.Image = Image.open(file)  # reads the header only
-    except Image.DecompressionBombError as error:  # further above its own limit than we ask
-        raise StoreError(f"{file} says that it is very large: {error}") from error
-    with opened:
-        _refuse_bomb(file, opened.width * opened.height, most_pixels)
-        if opened.mode in ("P", "1", "CMYK", "YCbCr", "LA"):
-            array = np.asarray(opened.convert({"1": "L", "LA": "L"}.get(opened.mode, "RGB")))
-        else:
-            array = np.asarray(opened)
-    return array.astype(np.uint16) if array.dtype == np.int32 else array
-
-
-def _refuse_bomb(file: Path, pixels: int, most_pixels: int) -> None:
-    if pixels > most_pixels:
-        raise StoreError(
-            f"{file} says that it has {pixels:,} pixels, more than the {most_pixels:,} that are "
-            "allowed. If it is what it says, raise most_pixels."
-        )
+def _is_label(entry: EntrySpec) -> bool:
+    return any(group.role == "label" for group in entry.groups)
 
 
 def _fit_channels(picture: NDArray, entry: EntrySpec, file: Path) -> NDArray:
-    """Channels as the spec declares: an alpha channel goes, grey becomes (H, W, 1) or RGB."""
+    """Channels as the spec declares: grey becomes (H, W, 1) or RGB."""
     wanted = entry.channels
+    if picture.ndim == 3 and picture.shape[-1] == 1 and wanted != 1:
+        picture = picture[..., 0]
     if wanted is None:
         return picture if picture.ndim == 3 else picture[..., None]
     if picture.ndim == 2 and wanted == 3 and entry.groups[0].role == "intensity":
         return np.repeat(picture[..., None], 3, axis=-1)
-    if picture.ndim == 2 or picture.shape[-1] == wanted:
+    if (picture.ndim == 2 and wanted == 1) or picture.shape[2:] == (wanted,):
         return picture
-    if picture.shape[-1] == 4 and wanted == 3:
-        return picture[..., :3]
-    if wanted == 1 and (picture == picture[..., :1])[..., : min(3, picture.shape[-1])].all():
+    if wanted == 1 and (picture == picture[..., :1]).all():
         return picture[..., 0]
+    if _is_label(entry) and wanted == 1 and picture.shape[2:] in ((3,), (4,)):
+        odd = tuple(int(v) for v in picture[(picture != picture[..., :1]).any(-1)][0])
+        raise RecordError(
+            f"{shown(file)} holds colours, such as {odd}, and {entry.name!r} is of labels. Write "
+            "the labels once: for every colour and its number, "
+            "labels[(mask == colour).all(-1)] = number; and save them as PNG."
+        )
     raise RecordError(
-        f"{file}: found a picture of shape {picture.shape}, expected {wanted} channels for "
+        f"{shown(file)}: found a picture of shape {picture.shape}, expected {wanted} channels for "
         f"{entry.name!r}. Convert it, or declare its channels in the spec."
     )
 

@@ -13,6 +13,7 @@ from ..typing import NDArray
 from ._scan import Pools, scan_in_threads
 from ._source import Block, BlockId, Structure, check_blocks, check_indices, check_out
 from ._structure import check_entries
+from ._value_maps import ValueMaps
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -35,7 +36,8 @@ class RecordSource(ABC):
     remote = False
 
     def __init__(self, spec: DataSpec, names: list[str], where: str) -> None:
-        self._spec = spec
+        self._spec = spec.as_read()
+        self._maps = ValueMaps(spec)
         self._names = names
         self._where = where
         self._pools: Pools = {}
@@ -110,6 +112,7 @@ class RecordSource(ABC):
             record = self._record(row)
             for name, array in out.items():
                 array[place] = self._like_first(name, record.get(name), row)
+            self._maps.apply(out, slice(place, place + 1))
 
     def _like_first(self, name: str, found: NDArray | None, row: int) -> NDArray:
         expected = self.structure[name]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._arguments import FLAG, PATH, Kind, checked, shown, whole
-from ..errors import RecordError, StoreError
+from ..errors import ParameterError, RecordError, StoreError
 from ..files import array_bytes, staged_directory, writing
 from ..spec import SPEC_KIND
 from ..typing import NDArray
@@ -79,7 +79,7 @@ def write_zarr(
     Raises:
         StoreError: ``dest`` exists, there are no records, or zarr cannot hold a dtype.
         RecordError: a batch is not what the spec says, or not like the first one.
-        ParameterError: ``chunk`` is less than 1.
+        ParameterError: ``chunk`` is less than 1, or the spec maps ``values``, which sources do.
 
     Example:
         >>> import tempfile
@@ -95,6 +95,12 @@ def write_zarr(
         ...     len(open_source(path))
         20
     """
+    if spec != spec.as_read():
+        raise ParameterError(
+            f"write_zarr: the spec {spec.name!r} maps `values` as a source reads them, and it is "
+            "not known whether these records were read. Pass source.spec for records that were, "
+            "or write stored ones with multiaug.convert, which maps them."
+        )
     target = Path(dest)
     with staged_directory(target, may_replace=only_stores if overwrite else None) as staged:
         with writing(target):

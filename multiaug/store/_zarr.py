@@ -22,6 +22,7 @@ from ._scan import Pools, scan_in_threads
 from ._source import Block, BlockId, Structure, check_blocks, check_indices, check_out
 from ._structure import check_arrays, check_entries, common_length
 from ._unpack import UnpackingReader, open_reader
+from ._value_maps import ValueMaps
 from ._verify import digest_of
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ class ZarrSource:
         self._arguments = (path, spec, on_missing)
         self.group, self._where = open_group(path)
         self._marker = read_marker(self.group, self._where)
-        self._spec = self._choose_spec(spec)
+        declared = self._choose_spec(spec)
+        self._spec, self._maps = declared.as_read(), ValueMaps(declared)
         self.on_missing: OnMissing = "raise" if self._marker else on_missing
         arrays = open_arrays(self.group, self._spec, self._where)
         self._length = common_length(arrays, self._where)
@@ -163,7 +165,7 @@ class ZarrSource:
             parts.append(self._marker.sha256.get(name, "") if self._marker else "")
             if isinstance(reader, UnpackingReader):
                 parts.append(repr(reader.packing))
-        return sha256_of(*parts)
+        return sha256_of(*parts, *self._maps.identity)
 
     def __len__(self) -> int:
         return self._length
@@ -203,6 +205,7 @@ class ZarrSource:
         """
         for name, array in out.items():
             self._readers[name].read(start, stop, array)
+        self._maps.apply(out, slice(stop - start))
 
     def read(
         self, indices: ArrayLike, *, out: Mapping[str, NDArray] | None = None
@@ -222,6 +225,7 @@ class ZarrSource:
         arrays = check_out(out, self.structure, len(rows))
         for name, array in arrays.items():
             self._readers[name].take(rows, array)
+        self._maps.apply(arrays)
         return arrays
 
     def check(self, *, deep: bool = False) -> None:
@@ -244,9 +248,11 @@ class ZarrSource:
             self._check_values()
 
     def _check_values(self) -> None:
+        # The digests are those of what is stored, before any of it is mapped.
+        stored = ZarrSource(self._arguments[0], self._spec, on_missing=self.on_missing)
         for name in self._readers:
             rows = self._marker.digest_rows if self._marker else None
-            found = digest_of(self, name, rows)
+            found = digest_of(stored, name, rows)
             expected = self._marker.sha256.get(name) if self._marker else None
             if expected is not None and found != expected:
                 raise CorruptChunkError(
