@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import numpy as np
 
 from ..errors import RecordError, warn
 from ..spec import DataSpec
 from ..typing import NDArray
+
+# A wrong unit or convention is in all records, so a few of them tell.
+_RECORDS = 8
+_BYTES = 32 << 20
 
 
 @dataclass(frozen=True)
@@ -20,11 +26,14 @@ class Finding:
         message: a sentence that says what was found, what was expected, and what to do.
         wrong: the records cannot be what the spec says, so they are refused; otherwise they may
             be meant so, and the finding is a warning.
+        of_range: the values are far outside of the entry's range, which is wrong as soon as a
+            transform computes with that range.
     """
 
     entry: str
     message: str
     wrong: bool
+    of_range: bool = False
 
     def __str__(self) -> str:
         return f"{self.entry}: {self.message}"
@@ -37,12 +46,47 @@ Inspector: TypeAlias = Callable[[DataSpec, Mapping[str, NDArray]], Iterator[Find
 INSPECTORS: tuple[Inspector, ...] = ()
 
 
-def findings(spec: DataSpec, records: Mapping[str, NDArray]) -> list[Finding]:
-    """Return all that does not fit in some records, which have passed `check_values`."""
-    return [found for inspector in INSPECTORS for found in inspector(spec, records)]
+def findings(
+    spec: DataSpec, records: Mapping[str, NDArray], *, ranges_used: Collection[str] = ()
+) -> list[Finding]:
+    """Return all that does not fit in some records, which have passed `check_values`.
+
+    Args:
+        spec: what the values mean.
+        records: NumPy arrays (n, ...) by entry name.
+        ranges_used: entries with whose range something is computed.
+    """
+    found = [one for inspector in INSPECTORS for one in inspector(spec, records)]
+    return [
+        replace(one, wrong=True) if one.of_range and one.entry in ranges_used else one
+        for one in found
+    ]
 
 
-def inspect_records(spec: DataSpec, records: Mapping[str, NDArray], *, origin: str) -> None:
+def refuse_wrong(
+    spec: DataSpec, found: Sequence[Finding], *, origin: str, advice: str = ""
+) -> None:
+    """Raise RecordError with every finding that is wrong, if any is, and advice below."""
+    wrong = [one for one in found if one.wrong]
+    if wrong:
+        lines = "".join(f"\n  {one}" for one in wrong)
+        raise RecordError(f"{origin} does not fit the spec {spec.name!r}:{lines}{advice}")
+
+
+def say(found: Sequence[Finding], *, origin: str) -> None:
+    """Warn, once for each finding that may be meant so."""
+    for one in found:
+        if not one.wrong:
+            warn(f"{origin}, {one}")
+
+
+def inspect_records(
+    spec: DataSpec,
+    records: Mapping[str, NDArray],
+    *,
+    origin: str,
+    ranges_used: Collection[str] = (),
+) -> None:
     """Refuse records that cannot be what their spec says; warn of those that hardly can.
 
     Args:
@@ -50,6 +94,7 @@ def inspect_records(spec: DataSpec, records: Mapping[str, NDArray], *, origin: s
         records: NumPy arrays (n, ...) by entry name that have passed `check_values`. A few
             records are enough: a wrong unit or convention is in all of them.
         origin: where the records come from, for the message, such as ``"train.zarr"``.
+        ranges_used: entries with whose range something is computed.
 
     Raises:
         RecordError: with every finding that is wrong.
@@ -57,10 +102,17 @@ def inspect_records(spec: DataSpec, records: Mapping[str, NDArray], *, origin: s
     Warns:
         MultiaugWarning: once for each finding that may be meant so.
     """
-    found = findings(spec, records)
-    wrong = [one for one in found if one.wrong]
-    if wrong:
-        lines = "".join(f"\n  {one}" for one in wrong)
-        raise RecordError(f"{origin} does not fit the spec {spec.name!r}:{lines}")
-    for one in found:
-        warn(f"{origin}, {one}")
+    found = findings(spec, records, ranges_used=ranges_used)
+    refuse_wrong(spec, found, origin=origin)
+    say(found, origin=origin)
+
+
+def handful(nbytes: int) -> int:
+    """How many records of so many bytes are looked at."""
+    return max(1, min(_RECORDS, _BYTES // max(1, nbytes)))
+
+
+def first_of(batch: Mapping[str, Any]) -> dict[str, NDArray]:
+    """The first few records of a batch, as NumPy arrays."""
+    count = handful(sum(a.nbytes // max(1, len(a)) for a in batch.values()))
+    return {name: np.asarray(array[:count]) for name, array in batch.items()}

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .._machine import core_count, parse_memory
+from ..checks import say
 from ..errors import ParameterError
 from ..files import sha256_of
-from ..pipeline import Pipeline
+from ..pipeline import Pipeline, inspect_batch
 from ..store import Source
 from ..typing import NDArray
 from ._adapt import chunked
@@ -172,6 +174,7 @@ class Loader:
             )
         self._schedule = Schedule(self._order, self.shard, self.batch_size, drop_last)
         self._selection = _digest(draws, weight)
+        inspect = partial(inspect_batch, pipeline, source.spec, origin=repr(source))
         self._maker = BatchMaker(
             self._chunked,
             pipeline,
@@ -181,6 +184,7 @@ class Loader:
             prefetch=self._prefetch,
             sharding=sharding,
             check=check,
+            inspect=inspect if check else None,
         )
         self._epoch = 0
         self._position = 0  # records of each stream that have been handed out
@@ -379,6 +383,9 @@ class Loader:
             for step, batch in prefetcher:
                 self._position = first + (step + 1) * self._schedule.share
                 self._skipped = losses.records
+                if self._maker.to_say:
+                    to_say, self._maker.to_say = self._maker.to_say, []
+                    say(to_say, origin=repr(self.source))
                 if batch is not None:
                     yield batch
                 del batch

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
+from ..checks import Finding
 from ..pipeline import Pipeline
 from ..store import ChunkedSource
 from ._budget import most_augmenters
@@ -42,6 +43,7 @@ class BatchMaker:
         prefetch: as in `Loader`.
         sharding: as in `Loader`.
         check: as in `Loader`.
+        inspect: is shown the entries of the first batch, and returns what is to be said of them.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class BatchMaker:
         prefetch: int,
         sharding: Sharding | None,
         check: bool,
+        inspect: Callable[[Mapping[str, Any]], list[Finding]] | None,
     ) -> None:
         self._source, self._pipeline, self._schedule = source, pipeline, schedule
         self._budget, self._threads, self._prefetch = budget, threads, prefetch
@@ -63,6 +66,9 @@ class BatchMaker:
         self._recycler = Recycler(keep=prefetch + 3)
         self._compiled = False
         self._compiling = threading.Lock()
+        self._inspect = inspect
+        self.to_say: list[Finding] = []
+        """What is to be said of the first records, by the thread that the user's loop is in."""
 
     def batches(
         self, epoch: Epoch, first: int, losses: Losses
@@ -98,6 +104,8 @@ class BatchMaker:
         raw, keys = item
         # Threads that met a new program together would each compile it.
         with nullcontext() if self._compiled else self._compiling:
+            if self._inspect is not None and len(raw.plan.index):
+                self.to_say, self._inspect = self._inspect(raw.arrays), None
             batch = self._finish(raw, keys) if len(raw.plan.index) else self._empty(epoch)
             self._compiled = True
         return raw.plan.step, batch

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import ParameterError, RecordError
 from ..loader import record_keys
-from ..pipeline import Pipeline
+from ..pipeline import Pipeline, inspect_first
 from ..store import Source, open_source, write_zarr
 from ..typing import NDArray
 from ._export import export
@@ -31,6 +31,7 @@ def convert(
     overwrite: bool = False,
     progress: bool | None = None,
     scheduler: Any = None,
+    check: bool = True,
     **settings: Any,
 ) -> Path:
     """Write a data set of any kind as a zarr store that loaders read fast.
@@ -47,6 +48,7 @@ def convert(
         overwrite: replace a zarr store at ``dest``, when the new one is complete.
         progress: show a progress bar; by default on terminals.
         scheduler: a `dask.distributed.Client`; see `export`.
+        check: look first whether the records are what the spec says, as `Pipeline.batch` does.
         settings: of `open_source`.
 
     Returns:
@@ -75,6 +77,8 @@ def convert(
                 "first, then once more with shuffle or scheduler."
             )
         batches = stack_records(data, 16 if chunk is None else chunk)
+        if check:
+            batches = _inspected(batches, spec)
         return write_zarr(dest, batches, spec, chunk=chunk or 16, overwrite=overwrite)
     source = data if isinstance(data, Source) else open_source(data, spec, **settings)
     path: Path = export(
@@ -87,6 +91,7 @@ def convert(
         overwrite=overwrite,
         progress=progress,
         scheduler=scheduler,
+        check=check,
     )
     return path
 
@@ -153,6 +158,16 @@ def stack_records(
             waiting = []
     if waiting:
         yield _stack(waiting, number + 1 - len(waiting))
+
+
+def _inspected(
+    batches: Iterator[dict[str, NDArray]], spec: DataSpec
+) -> Iterator[dict[str, NDArray]]:
+    """The batches; the first of them is looked at, as is that of every other pass."""
+    for number, batch in enumerate(batches):
+        if number == 0:
+            inspect_first(None, spec, batch, origin="the first batch")
+        yield batch
 
 
 def _stack(records: list[Mapping[str, Any]], first: int) -> dict[str, NDArray]:

@@ -26,6 +26,7 @@ from ..store import (
     is_store,
 )
 from ..typing import NDArray
+from ._inspect import inspect_source
 from ._runner import as_runner
 
 _SCHEMA = "multiaug.export/1"
@@ -114,6 +115,8 @@ def export(
             )
     if not is_store(dest):
         _refuse_inside(source, Path(dest))
+    if check:
+        inspect_source(source, pipeline)
     task = _Task(source, pipeline, seed, copies, batch_size, shuffle, check)
     structure = task.structure()
     record = max(1, sum(s.nbytes for s in structure.values()))

@@ -16,6 +16,7 @@ from ..spec import DataSpec
 from ..store import Source, write_zarr
 from ..transforms import Finishing, Photometric
 from ..typing import NDArray
+from ._inspect import inspect_source
 from ._records import record_keys
 
 
@@ -29,6 +30,7 @@ def materialize(
     chunk: int = 16,
     overwrite: bool = False,
     progress: bool = True,
+    check: bool = True,
 ) -> Path:
     """Write the results of a pipeline as a zarr store, each record once.
 
@@ -46,6 +48,7 @@ def materialize(
         chunk: records per chunk of the store.
         overwrite: replace a zarr store that stands there, once the new one is complete.
         progress: show a bar.
+        check: as in `Pipeline.batch`.
 
     Returns:
         ``dest``. Its spec says float32 where the pipeline makes floats.
@@ -60,21 +63,24 @@ def materialize(
         )
     if not isinstance(batch_size, int) or batch_size < 1:
         raise ParameterError(f"`materialize.batch_size` must be >= 1, got {batch_size!r}.")
-    first = _batch(pipeline, source.read([0]), np.zeros(1, np.int64), seed)
+    if check:
+        inspect_source(source, pipeline)
+    first = _batch(pipeline, source.read([0]), np.zeros(1, np.int64), seed, check)
     spec = _spec_of(pipeline, first)
-    batches = _batches(source, pipeline, seed, batch_size, progress)
+    batches = _batches(source, pipeline, seed, batch_size, progress, check)
     return write_zarr(dest, batches, spec, chunk=chunk, overwrite=overwrite)
 
 
 def _batch(
-    pipeline: Pipeline, arrays: dict[str, NDArray], index: NDArray, seed: int
+    pipeline: Pipeline, arrays: dict[str, NDArray], index: NDArray, seed: int, check: bool
 ) -> dict[str, NDArray]:
     keys = record_keys(jax.random.key(seed), 0, index)
-    return {name: np.asarray(a) for name, a in pipeline.batch(keys, arrays).items()}
+    done = pipeline.batch(keys, arrays, check=check)
+    return {name: np.asarray(a) for name, a in done.items()}
 
 
 def _batches(
-    source: Source, pipeline: Pipeline, seed: int, batch_size: int, progress: bool
+    source: Source, pipeline: Pipeline, seed: int, batch_size: int, progress: bool, check: bool
 ) -> Iterator[dict[str, NDArray]]:
     from tqdm.auto import tqdm
 
@@ -83,7 +89,7 @@ def _batches(
             for start in range(0, len(block.index), batch_size):
                 rows = slice(start, start + batch_size)
                 arrays = {name: array[rows] for name, array in block.items()}
-                yield _batch(pipeline, arrays, block.index[rows], seed)
+                yield _batch(pipeline, arrays, block.index[rows], seed, check)
                 bar.update(len(block.index[rows]))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import ParameterError
 from ..files import sha256_array, sha256_of
 from ..typing import NDArray
+from ._plausible import inspect_source
 from ._source import Block, BlockId, Structure, check_blocks, check_indices, check_out
 from ._structure import check_entries, common_length
 
@@ -126,13 +127,21 @@ class ArraySource:
         return dict(out)
 
     def check(self, *, deep: bool = False) -> None:
-        """Nothing can be missing from memory; memory maps are read once when ``deep``."""
+        """Nothing can be missing from memory; memory maps are read once when ``deep``.
+
+        Args:
+            deep: also look whether records, a few of them, are what the spec says.
+
+        Raises:
+            RecordError: they are not.
+        """
         if deep:
             for array in self._arrays.values():
                 sha256_array(array)
+            inspect_source(self)
 
     def __repr__(self) -> str:
-        return f"ArraySource(records={self._length}, entries={list(self._arrays)})"
+        return f"{type(self).__name__}(records={self._length}, entries={list(self._arrays)})"
 
 
 def _read_only(array: ArrayLike) -> NDArray:

@@ -43,6 +43,11 @@ class Clipping(Photometric):
 
     clip: bool
 
+    @property
+    def uses_range(self) -> bool:
+        """True: amounts are fractions of the range."""
+        return True
+
     def operations(self, params: Params, target: Target) -> Sequence[Operation]:
         """The change, then a clip where asked."""
         change = self._change(params, target)
@@ -114,6 +119,11 @@ class Contrast(Clipping):
             clip=flag(self.clip, "Contrast.clip"),
             entries=names(self.entries, "Contrast.entries"),
         )
+
+    @property
+    def uses_range(self) -> bool:
+        """True where it clips: the spread is about the mean of the values themselves."""
+        return self.clip
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``amount``, float32."""
@@ -258,6 +268,11 @@ class Normalize(Photometric):
                             f"`Normalize.{field_name}` must have 1 or {group.count} numbers for "
                             f"entry {name!r}, got {len(given)}."
                         )
+
+    @property
+    def uses_range(self) -> bool:
+        """True: values are first scaled to [0, 1] by it."""
+        return True
 
     def out_range(self, given: Range) -> Range:
         """Standardised values count in units of one: black and white are 0 and 1."""
