@@ -1,6 +1,6 @@
 """What is plausible of records: value ranges, units, cameras, boxes. NumPy alone, without JAX."""
 
-from ._inspect import Finding as Finding
+from ._finding import Finding as Finding
 from ._inspect import findings as findings
 from ._inspect import first_of as first_of
 from ._inspect import handful as handful

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,39 +11,23 @@ import numpy as np
 from ..errors import RecordError, warn
 from ..spec import DataSpec
 from ..typing import NDArray
+from ._boxes import inspect_tables
+from ._finding import Finding
+from ._values import inspect_values
 
 # A wrong unit or convention is in all records, so a few of them tell.
 _RECORDS = 8
 _BYTES = 32 << 20
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing about records that does not fit what their spec says of them.
-
-    Args:
-        entry: the name of the entry.
-        message: a sentence that says what was found, what was expected, and what to do.
-        wrong: the records cannot be what the spec says, so they are refused; otherwise they may
-            be meant so, and the finding is a warning.
-        of_range: the values are far outside of the entry's range, which is wrong as soon as a
-            transform computes with that range.
-    """
-
-    entry: str
-    message: str
-    wrong: bool
-    of_range: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.entry}: {self.message}"
-
-
 # Records (n, ...) by entry name, absent ones left out -> what was found in them.
 Inspector: TypeAlias = Callable[[DataSpec, Mapping[str, NDArray]], Iterator[Finding]]
 
 # In the order in which their findings are told.
-INSPECTORS: tuple[Inspector, ...] = ()
+INSPECTORS: tuple[Inspector, ...] = (
+    inspect_values,
+    inspect_tables,
+)
 
 
 def findings(
@@ -58,8 +42,9 @@ def findings(
     """
     found = [one for inspector in INSPECTORS for one in inspector(spec, records)]
     return [
-        replace(one, wrong=True) if one.of_range and one.entry in ranges_used else one
+        replace(one, wrong=False) if one.of_range and one.entry not in ranges_used else one
         for one in found
+        if one.wrong or not one.of_range or one.entry in ranges_used
     ]
 
 

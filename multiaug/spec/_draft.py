@@ -117,7 +117,7 @@ class GroupDraft:
         if given is None:
             given = self.facts.default_fill
             if given == "invalid" and self.invalid is None:
-                given = 0.0  # an integer depth without an invalid value has no better choice
+                given = 0.0  # there is no better choice without an invalid value
         if given == "ignore":
             given = self.get("ignore") or 0
         if given == "invalid":
