@@ -1,6 +1,7 @@
 """multiaug: augmentation for data that is more than an RGB picture."""
 
 from . import distributed as distributed
+from . import preview as preview
 from . import roles as roles
 from . import statistics as statistics
 from ._version import __version__ as __version__

@@ -118,6 +118,8 @@ def _remedy(known: NDArray) -> str:
         return f'Declare "range", such as [{math.floor(least)}, {math.ceil(top)}].'
     if 20 < top <= 100 and _fractions(known):
         return 'Declare "range": [0, 100] if these are percentages, or divide them by 100.'
+    if top > 255 and _fractions(known):
+        return f'Declare "range", such as [{math.floor(least)}, {math.ceil(top)}].'
     white = next((white for white in _WHITES if top <= white), math.ceil(top))
     return f'Declare "range": [0, {white}], or divide the values by {white}.'
 
