@@ -244,7 +244,9 @@ def _stretched(arrays: list[NDArray], group: ChannelGroup, bands: Bands | None) 
     if arrays[0].dtype.kind in "iu":
         fits = high - low > extent / 8 or low == high
     else:
-        fits = low >= lo - extent / 4 and high <= hi + extent / 4
+        # A few highlights above white are no other unit.
+        least, most = np.percentile(shown, [10, 90])
+        fits = least >= lo - extent / 2 and most <= hi + extent
     return (lo, hi) if fits else (float(low), float(high))
 
 

@@ -39,8 +39,8 @@ from ._checked import (
 )
 from ._operations import Clip, Line, Operation, Power, Spread
 
-# More than black to white and back means nothing, so such a number counts levels.
-MOST = 2.0
+# Some times the range from black to white means nothing, so a larger number counts levels.
+MOST = 4.0
 LEVELS = "1 is all of the value range, from black to white: write 30 levels of 255 as 30 / 255."
 
 
