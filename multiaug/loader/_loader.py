@@ -177,6 +177,7 @@ class Loader:
         inspect = partial(inspect_batch, pipeline, source.spec, origin=repr(source))
         self._maker = BatchMaker(
             self._chunked,
+            source.spec,
             pipeline,
             self._schedule,
             budget=self._budget,

@@ -13,7 +13,9 @@ import numpy as np
 
 from ..checks import Finding
 from ..pipeline import Pipeline
+from ..spec import DataSpec
 from ..store import ChunkedSource
+from ..typing import NDArray
 from ._budget import most_augmenters
 from ._chunks import ChunkReader
 from ._keys import record_keys
@@ -36,6 +38,7 @@ class BatchMaker:
 
     Args:
         source: what is read.
+        spec: what its entries are.
         pipeline: what is done to it, or None.
         schedule: which records each batch has.
         budget: of memory.
@@ -49,6 +52,7 @@ class BatchMaker:
     def __init__(
         self,
         source: ChunkedSource,
+        spec: DataSpec,
         pipeline: Pipeline | None,
         schedule: Schedule,
         *,
@@ -60,6 +64,7 @@ class BatchMaker:
         inspect: Callable[[Mapping[str, Any]], list[Finding]] | None,
     ) -> None:
         self._source, self._pipeline, self._schedule = source, pipeline, schedule
+        self._spec = spec
         self._budget, self._threads, self._prefetch = budget, threads, prefetch
         self._sharding, self._check = sharding, check
         self._reader: ChunkReader | RowReader | None = None
@@ -125,7 +130,9 @@ class BatchMaker:
     def _finish(self, raw: RawBatch, keys: Any) -> dict[str, Any]:
         index, copy = raw.plan.index, raw.plan.copy
         results: dict[str, Any] = raw.arrays
-        if self._pipeline is not None:
+        if self._pipeline is None:
+            results = {**results, **_rows_there(self._spec, results)}
+        else:
             pipeline, arrays, check = self._pipeline, raw.arrays, self._check
 
             def run(out: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -164,6 +171,16 @@ class BatchMaker:
             else:
                 self._reader = ChunkReader(source, size, self._threads, self._budget.batches)
         return self._reader
+
+
+def _rows_there(spec: DataSpec, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
+    """``<name>_valid`` (n, K) of tables with a capacity, as pipelines add it."""
+    tables = {n: a for n, a in arrays.items() if n in spec.entries}
+    return {
+        f"{name}_valid": ~np.isnan(array).any(axis=-1)
+        for name, array in tables.items()
+        if spec.entries[name].kind == "points" and spec.entries[name].groups[0].capacity is not None
+    }
 
 
 def _ahead(items: Iterator[Any], count: int) -> Iterator[Any]:

@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import ParameterError, RecordError
 from ..loader import record_keys
 from ..pipeline import Pipeline, inspect_first
-from ..store import Source, open_source, write_zarr
+from ..store import Source, open_source, padded, write_zarr
 from ..typing import NDArray
 from ._export import export
 
@@ -76,7 +76,7 @@ def convert(
                 "convert: what is iterated over comes in its own order, in this process. Convert "
                 "first, then once more with shuffle or scheduler."
             )
-        batches = stack_records(data, 16 if chunk is None else chunk)
+        batches = stack_records(data, 16 if chunk is None else chunk, spec)
         if check:
             batches = _inspected(batches, spec)
         return write_zarr(dest, batches, spec, chunk=chunk or 16, overwrite=overwrite)
@@ -131,7 +131,7 @@ def map_batches(
         [2, 2, 1]
     """
     first = 0
-    for batch in stack_records(records, batch_size):
+    for batch in stack_records(records, batch_size, pipeline.spec):
         count = len(next(iter(batch.values())))
         index = np.arange(first, first + count)
         keys = record_keys(seed, epoch, index, np.zeros(count, np.int64))
@@ -140,9 +140,9 @@ def map_batches(
 
 
 def stack_records(
-    records: Iterable[Mapping[str, Any]], batch_size: int
+    records: Iterable[Mapping[str, Any]], batch_size: int, spec: DataSpec
 ) -> Iterator[dict[str, NDArray]]:
-    """Batches of consecutive records."""
+    """Batches of consecutive records; tables are filled up to their capacity."""
     if batch_size < 1:
         raise ParameterError(f"`batch_size` must be at least 1, got {batch_size}.")
     waiting: list[Mapping[str, Any]] = []
@@ -154,10 +154,10 @@ def stack_records(
             )
         waiting.append(record)
         if len(waiting) == batch_size:
-            yield _stack(waiting, number + 1 - batch_size)
+            yield _stack(waiting, number + 1 - batch_size, spec)
             waiting = []
     if waiting:
-        yield _stack(waiting, number + 1 - len(waiting))
+        yield _stack(waiting, number + 1 - len(waiting), spec)
 
 
 def _inspected(
@@ -170,7 +170,7 @@ def _inspected(
         yield batch
 
 
-def _stack(records: list[Mapping[str, Any]], first: int) -> dict[str, NDArray]:
+def _stack(records: list[Mapping[str, Any]], first: int, spec: DataSpec) -> dict[str, NDArray]:
     names = list(records[0])
     for place, record in enumerate(records):
         if set(record) != set(names):
@@ -181,6 +181,10 @@ def _stack(records: list[Mapping[str, Any]], first: int) -> dict[str, NDArray]:
     stacked = {}
     for name in names:
         arrays = [np.asarray(record[name]) for record in records]
+        entry = spec.entries.get(name)
+        if entry is not None and entry.groups[0].capacity is not None:
+            stacked[name] = padded(name, arrays, entry.groups[0].capacity, first)
+            continue
         for place, array in enumerate(arrays):
             if (array.shape, array.dtype) != (arrays[0].shape, arrays[0].dtype):
                 raise RecordError(

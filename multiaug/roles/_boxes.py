@@ -24,7 +24,7 @@ class Boxes:
             kind="points",
             channels=4,
             dtype_kinds="f",
-            settings=frozenset({"box_convention"}),
+            settings=frozenset({"box_convention", "capacity"}),
         )
     )
 

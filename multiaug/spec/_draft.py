@@ -26,6 +26,7 @@ SETTINGS = {
     "unit": "unit",
     "period": "period",
     "box_convention": "convention",
+    "capacity": "capacity",
 }
 
 
@@ -147,7 +148,7 @@ class GroupDraft:
             values["range"] = tuple(float(bound) for bound in values["range"])
         if "mirror_pairs" in values:
             values["mirror_pairs"] = tuple((int(a), int(b)) for a, b in values["mirror_pairs"])
-        for key, cast in (("ignore", int), ("max_jump", float), ("period", int)):
+        for key, cast in (("ignore", int), ("max_jump", float), ("period", int), ("capacity", int)):
             if key in values:
                 values[key] = cast(values[key])
         if "fill" in known:

@@ -13,6 +13,7 @@ from ..errors import ParameterError
 from ..files import sha256_array, sha256_of
 from ..typing import NDArray
 from ._plausible import inspect_source
+from ._ragged import as_records
 from ._source import Block, BlockId, Structure, check_blocks, check_indices, check_out
 from ._structure import check_entries, common_length
 
@@ -26,7 +27,8 @@ class ArraySource:
     """Records in NumPy arrays (or memory maps), one array per entry with a leading N.
 
     Args:
-        arrays: entry name -> (N, ...). They are not copied.
+        arrays: entry name -> (N, ...). They are not copied, except tables with a ``capacity`` in
+            the spec, which may be sequences of (K, ...) with any K up to that.
         spec: what the entries are.
         block: records per block, at least 1.
 
@@ -39,7 +41,8 @@ class ArraySource:
     def __init__(self, arrays: Mapping[str, ArrayLike], spec: DataSpec, *, block: int = 64) -> None:
         if block < 1:
             raise ParameterError(f"ArraySource.block must be at least 1, got {block}.")
-        self._arrays = {name: _read_only(array) for name, array in arrays.items()}
+        records = {name: as_records(name, array, spec) for name, array in arrays.items()}
+        self._arrays = {name: _read_only(array) for name, array in records.items()}
         self._length = common_length(self._arrays, "arrays in memory")
         check_entries(spec, self._arrays, "arrays in memory")
         self._spec = spec
