@@ -2,28 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import TypeAlias
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+import numpy as np
 
 from ..errors import RecordError, warn
 from ..spec import DataSpec
 from ..typing import NDArray
+from ._boxes import inspect_tables
 from ._finding import Finding
 from ._unmapped import unmapped_values
+from ._values import inspect_values
+
+# A wrong unit or convention is in all records, so a few of them tell.
+_RECORDS = 8
+_BYTES = 32 << 20
+
 
 # Records (n, ...) by entry name, absent ones left out -> what was found in them.
 Inspector: TypeAlias = Callable[[DataSpec, Mapping[str, NDArray]], Iterator[Finding]]
 
 # In the order in which their findings are told.
-INSPECTORS: tuple[Inspector, ...] = (unmapped_values,)
+INSPECTORS: tuple[Inspector, ...] = (
+    inspect_values,
+    unmapped_values,
+    inspect_tables,
+)
 
 
-def findings(spec: DataSpec, records: Mapping[str, NDArray]) -> list[Finding]:
-    """Return all that does not fit in some records, which have passed `check_values`."""
-    return [found for inspector in INSPECTORS for found in inspector(spec, records)]
+def findings(
+    spec: DataSpec, records: Mapping[str, NDArray], *, ranges_used: Collection[str] = ()
+) -> list[Finding]:
+    """Return all that does not fit in some records, which have passed `check_values`.
+
+    Args:
+        spec: what the values mean.
+        records: NumPy arrays (n, ...) by entry name.
+        ranges_used: entries with whose range something is computed.
+    """
+    found = [one for inspector in INSPECTORS for one in inspector(spec, records)]
+    return [
+        replace(one, wrong=False) if one.of_range and one.entry not in ranges_used else one
+        for one in found
+        if one.wrong or not one.of_range or one.entry in ranges_used
+    ]
 
 
-def inspect_records(spec: DataSpec, records: Mapping[str, NDArray], *, origin: str) -> None:
+def refuse_wrong(
+    spec: DataSpec, found: Sequence[Finding], *, origin: str, advice: str = ""
+) -> None:
+    """Raise RecordError with every finding that is wrong, if any is, and advice below."""
+    wrong = [one for one in found if one.wrong]
+    if wrong:
+        lines = "".join(f"\n  {one}" for one in wrong)
+        raise RecordError(f"{origin} does not fit the spec {spec.name!r}:{lines}{advice}")
+
+
+def say(found: Sequence[Finding], *, origin: str) -> None:
+    """Warn, once for each finding that may be meant so."""
+    for one in found:
+        if not one.wrong:
+            warn(f"{origin}, {one}")
+
+
+def inspect_records(
+    spec: DataSpec,
+    records: Mapping[str, NDArray],
+    *,
+    origin: str,
+    ranges_used: Collection[str] = (),
+) -> None:
     """Refuse records that cannot be what their spec says; warn of those that hardly can.
 
     Args:
@@ -31,6 +81,7 @@ def inspect_records(spec: DataSpec, records: Mapping[str, NDArray], *, origin: s
         records: NumPy arrays (n, ...) by entry name that have passed `check_values`. A few
             records are enough: a wrong unit or convention is in all of them.
         origin: where the records come from, for the message, such as ``"train.zarr"``.
+        ranges_used: entries with whose range something is computed.
 
     Raises:
         RecordError: with every finding that is wrong.
@@ -38,10 +89,17 @@ def inspect_records(spec: DataSpec, records: Mapping[str, NDArray], *, origin: s
     Warns:
         MultiaugWarning: once for each finding that may be meant so.
     """
-    found = findings(spec, records)
-    wrong = [one for one in found if one.wrong]
-    if wrong:
-        lines = "".join(f"\n  {one}" for one in wrong)
-        raise RecordError(f"{origin} does not fit the spec {spec.name!r}:{lines}")
-    for one in found:
-        warn(f"{origin}, {one}")
+    found = findings(spec, records, ranges_used=ranges_used)
+    refuse_wrong(spec, found, origin=origin)
+    say(found, origin=origin)
+
+
+def handful(nbytes: int) -> int:
+    """How many records of so many bytes are looked at."""
+    return max(1, min(_RECORDS, _BYTES // max(1, nbytes)))
+
+
+def first_of(batch: Mapping[str, Any]) -> dict[str, NDArray]:
+    """The first few records of a batch, as NumPy arrays."""
+    count = handful(sum(a.nbytes // max(1, len(a)) for a in batch.values()))
+    return {name: np.asarray(array[:count]) for name, array in batch.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -12,9 +13,10 @@ import numpy as np
 from .._arguments import FLAG, NUMBERS, SEED, checked, instance, one_of, optional, real, whole
 from .._forks import refuse_forked_child
 from .._machine import core_count, parse_memory
+from ..checks import say
 from ..errors import ParameterError
 from ..files import sha256_of
-from ..pipeline import PIPELINE_KIND, Pipeline
+from ..pipeline import PIPELINE_KIND, Pipeline, inspect_batch
 from ..store import Source, chunked
 from ..typing import NDArray
 from ._budget import budget_of
@@ -178,8 +180,10 @@ class Loader:
             )
         self._schedule = Schedule(self._order, self.shard, self.batch_size, drop_last)
         self._selection = _digest(draws, weight)
+        inspect = partial(inspect_batch, pipeline, source.spec, origin=repr(source))
         self._maker = BatchMaker(
             self._chunked,
+            source.spec,
             pipeline,
             self._schedule,
             budget=self._budget,
@@ -187,6 +191,7 @@ class Loader:
             prefetch=self._prefetch,
             sharding=sharding,
             check=check,
+            inspect=inspect if check else None,
         )
         self._standing = Standing()
         self._running: weakref.ref[Prefetcher[Any]] | None = None
@@ -379,6 +384,9 @@ class Loader:
             for step, batch in prefetcher:
                 position = first + (step + 1) * self._schedule.share
                 standing.reach(number, position, losses.records)
+                if self._maker.to_say:
+                    to_say, self._maker.to_say = self._maker.to_say, []
+                    say(to_say, origin=repr(self.source))
                 if batch is not None:
                     yield batch
                 del batch

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, nullcontext
 from functools import partial
 from itertools import islice
@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
+from ..checks import Finding
 from ..pipeline import Pipeline
+from ..spec import DataSpec
 from ..store import ChunkedSource
+from ..typing import NDArray
 from ._budget import most_augmenters
 from ._chunks import ChunkReader
 from ._keys import record_keys
@@ -36,6 +39,7 @@ class BatchMaker:
 
     Args:
         source: what is read.
+        spec: what its entries are.
         pipeline: what is done to it, or None.
         schedule: which records each batch has.
         budget: of memory.
@@ -43,11 +47,13 @@ class BatchMaker:
         prefetch: as in `Loader`.
         sharding: as in `Loader`.
         check: as in `Loader`.
+        inspect: is shown the entries of the first batch, and returns what is to be said of them.
     """
 
     def __init__(
         self,
         source: ChunkedSource,
+        spec: DataSpec,
         pipeline: Pipeline | None,
         schedule: Schedule,
         *,
@@ -56,14 +62,19 @@ class BatchMaker:
         prefetch: int,
         sharding: Sharding | None,
         check: bool,
+        inspect: Callable[[Mapping[str, Any]], list[Finding]] | None,
     ) -> None:
         self._source, self._pipeline, self._schedule = source, pipeline, schedule
+        self._spec = spec
         self._budget, self._threads, self._prefetch = budget, threads, prefetch
         self._sharding, self._check = sharding, check
         self._reader: ChunkReader | RowReader | None = None
         self._recycler = Recycler(keep=prefetch + 3)
         self._compiled = False
         self._compiling = threading.Lock()
+        self._inspect = inspect
+        self.to_say: list[Finding] = []
+        """What is to be said of the first records, by the thread that the user's loop is in."""
 
     def batches(
         self, epoch: Epoch, first: int, losses: Losses, part: int = 0, parts: int = 1
@@ -108,6 +119,8 @@ class BatchMaker:
         raw, keys = item
         # Threads that met a new program together would each compile it.
         with nullcontext() if self._compiled else self._compiling:
+            if self._inspect is not None and len(raw.plan.index):
+                self.to_say, self._inspect = self._inspect(raw.arrays), None
             batch = self._finish(raw, keys) if len(raw.plan.index) else self._empty(epoch)
             self._compiled = True
         return raw.plan.step, batch
@@ -127,7 +140,9 @@ class BatchMaker:
     def _finish(self, raw: RawBatch, keys: Any) -> dict[str, Any]:
         index, copy = raw.plan.index, raw.plan.copy
         results: dict[str, Any] = raw.arrays
-        if self._pipeline is not None:
+        if self._pipeline is None:
+            results = {**results, **_rows_there(self._spec, results)}
+        else:
             pipeline, arrays, check = self._pipeline, raw.arrays, self._check
 
             def run(out: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -166,6 +181,16 @@ class BatchMaker:
             else:
                 self._reader = ChunkReader(source, size, self._threads, self._budget.batches)
         return self._reader
+
+
+def _rows_there(spec: DataSpec, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
+    """``<name>_valid`` (n, K) of tables with a capacity, as pipelines add it."""
+    tables = {n: a for n, a in arrays.items() if n in spec.entries}
+    return {
+        f"{name}_valid": ~np.isnan(array).any(axis=-1)
+        for name, array in tables.items()
+        if spec.entries[name].kind == "points" and spec.entries[name].groups[0].capacity is not None
+    }
 
 
 def _ahead(items: Iterator[Any], count: int) -> Iterator[Any]:

@@ -12,9 +12,9 @@ import numpy as np
 from .._arguments import FLAG, PATH, SEED, Kind, checked, optional, whole
 from ..errors import ParameterError, RecordError
 from ..loader import record_keys
-from ..pipeline import PIPELINE_KIND, Pipeline
+from ..pipeline import PIPELINE_KIND, Pipeline, inspect_first
 from ..spec import SPEC_KIND
-from ..store import ValueMaps, is_source, is_store, open_source, write_zarr
+from ..store import ValueMaps, is_source, is_store, open_source, padded, write_zarr
 from ..typing import NDArray
 from ._export import export
 
@@ -41,6 +41,7 @@ def convert(
     overwrite: bool = False,
     progress: bool | None = None,
     scheduler: Any = None,
+    check: bool = True,
     **settings: Any,
 ) -> Path:
     """Write a data set of any kind as a zarr store that loaders read fast.
@@ -57,6 +58,7 @@ def convert(
         overwrite: replace a zarr store at ``dest``, when the new one is complete.
         progress: show a progress bar; by default on terminals.
         scheduler: a `dask.distributed.Client`; see `export`.
+        check: look first whether the records are what the spec says, as `Pipeline.batch` does.
         settings: of `open_source`.
 
     Returns:
@@ -84,7 +86,11 @@ def convert(
                 "convert: what is iterated over comes in its own order, in this process. Convert "
                 "first, then once more with shuffle or scheduler."
             )
-        batches = _mapped(stack_records(data, 16 if chunk is None else chunk), ValueMaps(spec))
+        batches = _mapped(
+            stack_records(data, 16 if chunk is None else chunk, spec), ValueMaps(spec)
+        )
+        if check:
+            batches = _inspected(batches, spec.as_read())
         return write_zarr(dest, batches, spec.as_read(), chunk=chunk or 16, overwrite=overwrite)
     source = data if is_source(data) else open_source(data, spec, **settings)
     path: Path = export(
@@ -97,6 +103,7 @@ def convert(
         overwrite=overwrite,
         progress=progress,
         scheduler=scheduler,
+        check=check,
     )
     return path
 
@@ -163,7 +170,7 @@ def _mapped(
     check: bool,
 ) -> Iterator[dict[str, Any]]:
     first = 0
-    for batch in stack_records(records, batch_size):
+    for batch in stack_records(records, batch_size, pipeline.spec):
         count = len(next(iter(batch.values())))
         index = np.arange(first, first + count)
         keys = record_keys(seed, epoch, index, np.zeros(count, np.int64))
@@ -172,9 +179,9 @@ def _mapped(
 
 
 def stack_records(
-    records: Iterable[Mapping[str, Any]], batch_size: int
+    records: Iterable[Mapping[str, Any]], batch_size: int, spec: DataSpec
 ) -> Iterator[dict[str, NDArray]]:
-    """Batches of consecutive records."""
+    """Batches of consecutive records; tables are filled up to their capacity."""
     waiting: list[Mapping[str, Any]] = []
     for number, record in enumerate(records):
         if not isinstance(record, Mapping):
@@ -184,10 +191,10 @@ def stack_records(
             )
         waiting.append(record)
         if len(waiting) == batch_size:
-            yield _stack(waiting, number + 1 - batch_size)
+            yield _stack(waiting, number + 1 - batch_size, spec)
             waiting = []
     if waiting:
-        yield _stack(waiting, number + 1 - len(waiting))
+        yield _stack(waiting, number + 1 - len(waiting), spec)
 
 
 def _mapped(
@@ -198,7 +205,17 @@ def _mapped(
         yield batch
 
 
-def _stack(records: list[Mapping[str, Any]], first: int) -> dict[str, NDArray]:
+def _inspected(
+    batches: Iterator[dict[str, NDArray]], spec: DataSpec
+) -> Iterator[dict[str, NDArray]]:
+    """The batches; the first of them is looked at, as is that of every other pass."""
+    for number, batch in enumerate(batches):
+        if number == 0:
+            inspect_first(None, spec, batch, origin="the first batch")
+        yield batch
+
+
+def _stack(records: list[Mapping[str, Any]], first: int, spec: DataSpec) -> dict[str, NDArray]:
     names = list(records[0])
     for place, record in enumerate(records):
         if set(record) != set(names):
@@ -209,6 +226,10 @@ def _stack(records: list[Mapping[str, Any]], first: int) -> dict[str, NDArray]:
     stacked = {}
     for name in names:
         arrays = [np.asarray(record[name]) for record in records]
+        entry = spec.entries.get(name)
+        if entry is not None and entry.groups[0].capacity is not None:
+            stacked[name] = padded(name, arrays, entry.groups[0].capacity, first)
+            continue
         for place, array in enumerate(arrays):
             if (array.shape, array.dtype) != (arrays[0].shape, arrays[0].dtype):
                 raise RecordError(

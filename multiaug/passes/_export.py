@@ -32,6 +32,7 @@ from ..store import (
     refuse_inside,
 )
 from ..typing import NDArray
+from ._inspect import inspect_source
 from ._results import spec_of_results
 from ._runner import as_runner
 
@@ -126,6 +127,8 @@ def export(
     refuse_forked_child("`export`")
     source = chunked(source, "export.source")
     refuse_inside(source, dest)
+    if check:
+        inspect_source(source, pipeline)
     task = _Task(source, pipeline, seed, copies, batch_size, shuffle, check)
     structure = task.structure()
     record = max(1, sum(s.nbytes for s in structure.values()))

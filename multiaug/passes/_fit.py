@@ -19,6 +19,7 @@ from ..statistics import GroupStatistics, Item, Moments, MomentsState, Statistic
 from ..store import Source, chunked
 from ..typing import NDArray
 from ._checkpoint import Checkpoint
+from ._inspect import inspect_source
 from ._plan import Plan, Solver, make_plan
 from ._records import InvalidPolicy, Records, check_policy
 from ._run import FitRun, fill_values
@@ -49,6 +50,7 @@ def fit(
     checkpoint: str | os.PathLike[str] | None = None,
     checkpoint_every: float = 60.0,
     scheduler: Any = None,
+    check: bool = True,
 ) -> Statistics:
     """Gather statistics of a data set, all of them together, in as few passes as they need.
 
@@ -84,6 +86,7 @@ def fit(
             source under the same path; None works here. The result has the same bits, floats
             too, and either goes on from a checkpoint of the other. The second look that
             eigenvectors of a Gram matrix or of low rank need is taken here.
+        check: look first whether the records are what the spec says, as `Pipeline.batch` does.
 
     Returns:
         The statistics, by channel group.
@@ -111,6 +114,8 @@ def fit(
     check_policy(invalid, rounds, pipeline)
     source = chunked(source, "fit.source")
     budget = parse_memory(memory, "fit.memory")
+    if check:
+        inspect_source(source, pipeline)
     records = Records(source, pipeline, rounds, seed, invalid)
     plan = make_plan(records, statistics, budget, solver)
     fingerprint = source.fingerprint  # asked for once: some sources read all their files for it

@@ -14,6 +14,7 @@ from .._forks import refuse_forked_child
 from ..pipeline import PIPELINE_KIND, Pipeline
 from ..store import Source, Structure, chunked, refuse_inside, write_zarr
 from ..typing import NDArray
+from ._inspect import inspect_source
 from ._records import record_keys
 from ._results import spec_of_results
 
@@ -37,6 +38,7 @@ def materialize(
     chunk: int = 16,
     overwrite: bool = False,
     progress: bool = True,
+    check: bool = True,
 ) -> Path:
     """Write the results of a pipeline as a zarr store, each record once.
 
@@ -54,6 +56,7 @@ def materialize(
         chunk: records per chunk of the store.
         overwrite: replace a zarr store that stands there, once the new one is complete.
         progress: show a bar.
+        check: as in `Pipeline.batch`.
 
     Returns:
         ``dest``. Its spec says float32 where the pipeline makes floats.
@@ -65,24 +68,27 @@ def materialize(
     refuse_forked_child("`materialize`")
     source = chunked(source, "materialize.source")
     refuse_inside(source, Path(dest))
-    first = _batch(pipeline, source.read([0]), np.zeros(1, np.int64), seed)
+    if check:
+        inspect_source(source, pipeline)
+    first = _batch(pipeline, source.read([0]), np.zeros(1, np.int64), seed, check)
     after = {name: Structure(array.shape[1:], array.dtype) for name, array in first.items()}
     spec = spec_of_results(
         pipeline.spec.as_read(), pipeline, source.structure, after, "materialize"
     )
-    batches = _batches(source, pipeline, seed, batch_size, progress)
+    batches = _batches(source, pipeline, seed, batch_size, progress, check)
     return write_zarr(dest, batches, spec, chunk=chunk, overwrite=overwrite)
 
 
 def _batch(
-    pipeline: Pipeline, arrays: dict[str, NDArray], index: NDArray, seed: int
+    pipeline: Pipeline, arrays: dict[str, NDArray], index: NDArray, seed: int, check: bool
 ) -> dict[str, NDArray]:
     keys = record_keys(jax.random.key(seed), 0, index)
-    return {name: np.asarray(a) for name, a in pipeline.batch(keys, arrays).items()}
+    done = pipeline.batch(keys, arrays, check=check)
+    return {name: np.asarray(a) for name, a in done.items()}
 
 
 def _batches(
-    source: Source, pipeline: Pipeline, seed: int, batch_size: int, progress: bool
+    source: Source, pipeline: Pipeline, seed: int, batch_size: int, progress: bool, check: bool
 ) -> Iterator[dict[str, NDArray]]:
     from tqdm.auto import tqdm
 
@@ -91,5 +97,5 @@ def _batches(
             for start in range(0, len(block.index), batch_size):
                 rows = slice(start, start + batch_size)
                 arrays = {name: array[rows] for name, array in block.items()}
-                yield _batch(pipeline, arrays, block.index[rows], seed)
+                yield _batch(pipeline, arrays, block.index[rows], seed, check)
                 bar.update(len(block.index[rows]))

@@ -1,5 +1,7 @@
 """Pipelines: plan, resample, finish; keys, batches, devices."""
 
+from ._inspect import inspect_batch as inspect_batch
+from ._inspect import inspect_first as inspect_first
 from ._params import RecordParams as RecordParams
 from ._pipeline import PIPELINE_KIND as PIPELINE_KIND
 from ._pipeline import Pipeline as Pipeline

@@ -26,12 +26,15 @@ def _blank(entry: EntrySpec, shape: SpatialShape) -> jax.ShapeDtypeStruct:
     missing = "dtype" if entry.dtype is None else None
     if entry.kind == "spatial" and entry.channels is None:
         missing = "number of channels"
-    if entry.kind == "points":
+    if entry.kind == "points" and entry.groups[0].capacity is None:
         missing = "number of rows"
     if missing:
         raise ParameterError(
             f"`warmup` must know the {missing} of the entry {entry.name!r}, got a spec that leaves "
             "it open. Pass a record as `like`."
         )
-    size = (*shape, entry.channels) if entry.kind == "spatial" else _MATRICES[entry.role]
+    if entry.kind == "points":
+        size = (entry.groups[0].capacity, entry.channels)
+    else:
+        size = (*shape, entry.channels) if entry.kind == "spatial" else _MATRICES[entry.role]
     return jax.ShapeDtypeStruct(size, jnp.dtype(entry.dtype))

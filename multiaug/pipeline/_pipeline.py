@@ -23,6 +23,7 @@ from ._draw import Draws, held_words, words_of
 from ._execute import call_in_c, execute, is_traced
 from ._facts import Facts
 from ._finishing import finish, unfinish, untouched
+from ._inspect import inspect_first, kind_of, ranges_used
 from ._params import RecordParams
 from ._repeated import Repeat, Repeated, signature_of
 from ._rows import gathered
@@ -79,6 +80,16 @@ class Pipeline:
     def _repeated(self) -> Repeated:
         return Repeated()
 
+    @cached_property
+    def inspected(self) -> set[Hashable]:
+        """The kinds of records that have been found plausible, see `kind_of`."""
+        return set()
+
+    @cached_property
+    def ranges_used(self) -> frozenset[str]:
+        """Entries with whose declared range of values some transform computes."""
+        return ranges_used(self)
+
     def sample(self, key: Key, shape: SpatialShape) -> RecordParams:
         """Draw the params of one record, or of a batch of keys.
 
@@ -109,7 +120,8 @@ class Pipeline:
             key: a typed key ().
             record: entry name -> array, without a batch axis.
             check: refuse values that the spec gives no meaning to (a NaN without an invalid
-                value, singular intrinsics). Structure is checked always.
+                value, singular intrinsics), and look once whether records are what the spec
+                says: their range, boxes and cameras. Structure is checked always.
 
         Returns:
             The same entries; plus ``<name>_visible`` of keypoints and boxes, ``<name>_valid``
@@ -123,6 +135,8 @@ class Pipeline:
         check_key(key, (0,))
         check_argument("Pipeline.__call__.record", record, RECORD)
         shape = check_structure(self.spec, record, batch=False)
+        if check:
+            self._inspect(record, batched=False)
         draws = self._draws(key[None], shape)
         return self._execute(self._run(shape), draws, record, batched=False, check=check)
 
@@ -162,12 +176,14 @@ class Pipeline:
         if words is not None:
             signature = signature_of(words, batch)
             repeat = self._repeated.get(signature)
-            if repeat is not None:
+            if repeat is not None and (repeat.inspected or not check):
                 return repeat(words, batch, out, check=check)
         check_key(keys, (1,))
         shape = check_structure(self.spec, batch, batch=True)
         draws = self._draws(keys, shape)
         check_count(draws.words, batch)
+        if check:
+            self._inspect(batch, batched=True)
         run = self._run(shape)
         done = self._execute(run, draws, batch, batched=True, check=check, out=out)
         if signature is not None:
@@ -201,6 +217,8 @@ class Pipeline:
         refuse_forked_child("A Pipeline")
         frame = params.in_shape
         check_structure(self.spec, record, batch=params.batched, frame=frame)
+        if check:
+            self._inspect(record, batched=params.batched)
         draws = self._given(params, record)
         return self._execute(
             self._run(frame), draws, record, batched=params.batched, check=check, out=out
@@ -329,7 +347,16 @@ class Pipeline:
         if moved and not self._facts.finishing and not draws.are_made:
             call = call_in_c(run, self._facts, draws, moved)
             if call is not None:
-                self._repeated.put(signature, Repeat(call, self._facts, run, order, values))
+                inspected = kind_of(batch) in self.inspected
+                repeat = Repeat(call, self._facts, run, order, values, inspected)
+                self._repeated.put(signature, repeat)
+
+    def _inspect(self, record: Mapping[str, Any], *, batched: bool) -> None:
+        """Look at the first records of a kind, unless they are traced."""
+        if kind_of(record) in self.inspected or is_traced(*record.values()):
+            return
+        batch = record if batched else {n: _one_more_axis(a) for n, a in record.items()}
+        inspect_first(self, self.spec, batch, origin="the batch" if batched else "the record")
 
     def _run(self, frame: SpatialShape) -> Run:
         return Run(self.spec, frame, given_scale=self._facts.given_scale(frame))

@@ -30,6 +30,7 @@ class Repeat:
         run: the static side.
         order: of the results.
         values: entries that pass by.
+        inspected: records of this kind have been found plausible.
     """
 
     call: CompiledCall
@@ -37,6 +38,7 @@ class Repeat:
     run: Run
     order: Sequence[str]
     values: Sequence[str]
+    inspected: bool
 
     def __call__(
         self,

@@ -222,6 +222,8 @@ def _move_tables(
         group = ChannelGroup("intrinsics") if entry is None else entry.groups[0]
         for suffix, moved in role.move(value, group, site).items():
             result[f"{name}{suffix}"] = moved
+        if group.capacity is not None and not run.inverse:
+            result[f"{name}_valid"] = ~jnp.isnan(value).any(axis=-1)
     return result
 
 

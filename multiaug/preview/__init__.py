@@ -6,4 +6,5 @@ from ._render import record_limits as record_limits
 from ._render import render as render
 from ._render import render_record as render_record
 from ._sheet import contact_sheet as contact_sheet
+from ._show import show as show
 from ._statistics import statistics_sheet as statistics_sheet

@@ -14,6 +14,9 @@ INVALID = np.array([34, 34, 38], np.uint8)
 IGNORE = np.array([128, 128, 128], np.uint8)
 """The colour of the label that losses skip."""
 
+BACKGROUND = np.array([0, 0, 0], np.uint8)
+"""The colour of label 0."""
+
 # From far to near in a depth picture: lightness rises evenly, hue from violet to warm yellow.
 _RAMP = ("2e1a5e", "3c4b9c", "2b80a8", "3caf93", "98d06a", "ffee9e")
 
@@ -55,7 +58,7 @@ def colour_ramp(values: NDArray) -> NDArray:
 
 
 def label_colours(labels: NDArray, ignore: int | None = None) -> NDArray:
-    """Give every label its colour; the table repeats after 20.
+    """Give every label its colour: 0 is black, and no two labels up to a thousand look the same.
 
     Args:
         labels: integers or bools of any shape (...).
@@ -64,9 +67,23 @@ def label_colours(labels: NDArray, ignore: int | None = None) -> NDArray:
     Returns:
         uint8 (..., 3).
     """
-    table = np.stack([_from_hex(text) for text in _LABELS.split()])
-    colours = table[labels.astype(np.int64) % len(table)]
+    ids, places = np.unique(np.asarray(labels).astype(np.int64), return_inverse=True)
+    colours = _colours_of(ids)[places.reshape(np.shape(labels))]
     return colours if ignore is None else np.where((labels == ignore)[..., None], IGNORE, colours)
+
+
+def _colours_of(ids: NDArray) -> NDArray:
+    """Colours (n, 3) of labels (n,)."""
+    table = np.stack([BACKGROUND, *(_from_hex(text) for text in _LABELS.split())])
+    # Hues a golden angle apart: however many there are, neighbouring labels are far apart.
+    angle = ids * (np.pi * (3 - np.sqrt(5)))
+    lightness = 0.45 + 0.45 * ((ids * 0.7548776662) % 1)
+    chroma = 0.06 + 0.10 * ((ids * 0.5698402910) % 1)
+    lab = np.stack([lightness, chroma * np.cos(angle), chroma * np.sin(angle)], axis=-1)
+    known = (ids >= 0) & (ids < len(table))
+    found: NDArray = to_uint8(_from_oklab(lab))
+    found[known] = table[ids[known]]
+    return found
 
 
 def hue_circle(turn: NDArray, saturation: NDArray) -> NDArray:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from .._arguments import NUMBERS, RECORD, checked, instance, optional
-from ..errors import RecordError
+from ..errors import ParameterError, RecordError
 from ..spec import SPEC_KIND, ChannelGroup
 from ..typing import NDArray
 from ._colours import INVALID, colour_ramp, hue_circle, label_colours, to_uint8
@@ -21,30 +21,43 @@ if TYPE_CHECKING:
 Limits: TypeAlias = tuple[NDArray | float, NDArray | float]
 """What the darkest and the brightest colour stand for; per channel for positions."""
 
+Bands: TypeAlias = "int | str | Sequence[int | str]"
+"""One channel, or three for red, green and blue, by name or number."""
+
 
 @checked(values=NUMBERS, group=instance(ChannelGroup, "a channel group"))
-def render(values: ArrayLike, group: ChannelGroup, limits: Limits | None = None) -> NDArray:
+def render(
+    values: ArrayLike,
+    group: ChannelGroup,
+    limits: Limits | None = None,
+    bands: Bands | None = None,
+) -> NDArray:
     """Make a picture of one channel group.
 
-    intensity: as it is (1 or 2 channels: the first in gray; more: the first three); label: one
-    colour each, the ignore label gray; depth: near is bright, in even steps of 1/Z; direction:
-    (x, -y, -z) from [-1, 1] to RGB, so that surfaces facing the camera are bluish; position:
-    X, Y, Z to RGB; flow: direction to hue, length to saturation; orientation: angle to hue;
-    density: more is bright. Pixels without data are dark gray.
+    intensity: as it is (1 or 2 channels: the first in gray; more: the first three; or ``bands``),
+    a band without data black; label: one colour each, 0 black, the ignore label gray; depth: near
+    is bright, in even steps of 1/Z; direction: (x, -y, -z) from [-1, 1] to RGB, so that surfaces
+    facing the camera are bluish; position: X, Y, Z to RGB; flow: direction to hue, length to
+    saturation; orientation: angle to hue; density: more is bright. Pixels without data are dark
+    gray.
 
     Args:
         values: (H, W) or (H, W, C), the channels of the group alone.
         group: what the values mean.
-        limits: (lo, hi) that the colours span; by default the declared range for intensities,
-            and the extent of the valid values for the others. Take them from `limits_of` to
-            compare several pictures.
+        limits: (lo, hi) that the colours span; by default those of `limits_of`, which compares
+            several pictures.
+        bands: one or three channels of an intensity to show, as red, green and blue: names, or
+            numbers from 0 within the group.
 
     Returns:
         uint8 (H, W, 3).
 
     Raises:
         RecordError: the values are not a picture.
+        ParameterError: no such bands.
     """
+    if group.role == "intensity":
+        return _render_intensity(values, group, limits, bands)
     picture = _as_picture(values)
     known = _known(picture, group)
     if group.role == "label":
@@ -61,21 +74,26 @@ def render(values: ArrayLike, group: ChannelGroup, limits: Limits | None = None)
     return np.where(known[..., None], colours, INVALID)
 
 
-def limits_of(pictures: Iterable[ArrayLike], group: ChannelGroup) -> Limits:
+def limits_of(
+    pictures: Iterable[ArrayLike], group: ChannelGroup, bands: Bands | None = None
+) -> Limits:
     """Return the limits within which some pictures of one channel group can be compared.
 
     Args:
         pictures: arrays (H, W) or (H, W, C), the channels of the group alone.
         group: what the values mean.
+        bands: as in `render`.
 
     Returns:
-        The declared range of intensities (the dtype's range for integers, 0 to 1 for floats);
-        0 and the largest length of flows; else the 1st and 99th percentile of the valid values,
-        from 0 for densities and per channel for positions.
+        The declared range of intensities; without one the dtype's range for integers and 0 to 1
+        for floats, or, where the values shown use little of it or lie outside, such as heights
+        in metres, their 1st and 99th percentile; 0 and the largest length of flows; else the 1st
+        and 99th percentile of the valid values, from 0 for densities and per channel for
+        positions.
     """
     arrays = [_as_picture(picture) for picture in pictures]
     if group.role == "intensity":
-        return group.range or _dtype_range(arrays[0].dtype)
+        return group.range or _stretched(arrays, group, bands)
     valid = np.concatenate([array[_known(array, group)] for array in arrays]).astype(np.float64)
     if not len(valid):
         return 0.0, 1.0
@@ -89,7 +107,10 @@ def limits_of(pictures: Iterable[ArrayLike], group: ChannelGroup) -> Limits:
 
 @checked(spec=SPEC_KIND, record=RECORD, limits=optional(RECORD))
 def render_record(
-    spec: DataSpec, record: Mapping[str, ArrayLike], limits: Mapping[str, Limits] | None = None
+    spec: DataSpec,
+    record: Mapping[str, ArrayLike],
+    limits: Mapping[str, Limits] | None = None,
+    bands: Bands | None = None,
 ) -> dict[str, NDArray]:
     """Make a picture of every channel group of every spatial entry of a record.
 
@@ -97,6 +118,7 @@ def render_record(
         spec: what the entries are.
         record: entry name -> array, without a leading N. Entries that are absent are left out.
         limits: panel name -> limits; see `record_limits`.
+        bands: as in `render`, of all intensities with more than three channels.
 
     Returns:
         Panel name -> uint8 (H, W, 3). A panel is named after its entry; where an entry has
@@ -104,23 +126,35 @@ def render_record(
     """
     limits = limits or {}
     return {
-        name: render(_channels(record[entry.name], group), group, limits.get(name))
+        name: render(
+            _channels(record[entry.name], group),
+            group,
+            limits.get(name),
+            _bands_of(record[entry.name], group, bands),
+        )
         for name, entry, group in _panels(spec, record)
     }
 
 
-def record_limits(spec: DataSpec, *records: Mapping[str, ArrayLike]) -> dict[str, Limits]:
+def record_limits(
+    spec: DataSpec, *records: Mapping[str, ArrayLike], bands: Bands | None = None
+) -> dict[str, Limits]:
     """Return limits by which the pictures of some records can be compared.
 
     Args:
         spec: what the entries are.
         records: entry name -> array; all with the same entries.
+        bands: as in `render_record`.
 
     Returns:
         Panel name -> limits, for `render_record`.
     """
     return {
-        name: limits_of([_channels(record[entry.name], group) for record in records], group)
+        name: limits_of(
+            [_channels(record[entry.name], group) for record in records],
+            group,
+            _bands_of(records[0][entry.name], group, bands),
+        )
         for name, entry, group in _panels(spec, records[0])
     }
 
@@ -162,15 +196,72 @@ def _known(picture: NDArray, group: ChannelGroup) -> NDArray:
     return known
 
 
+def _bands_of(values: ArrayLike, group: ChannelGroup, bands: Bands | None) -> Bands | None:
+    """The bands, where there are more than can be shown at once."""
+    array = _channels(values, group)
+    many = group.role == "intensity" and array.ndim == 3 and array.shape[-1] > 3
+    return bands if many else None
+
+
+def _shown(picture: NDArray, group: ChannelGroup, bands: Bands | None) -> NDArray:
+    """The one or three channels (H, W, 1 or 3) of an intensity that are shown; NaN for no data."""
+    count = picture.shape[-1]
+    if bands is None:
+        places = [0, 1, 2] if count >= 3 else [0]
+    else:
+        asked = [bands] if isinstance(bands, int | str) else list(bands)
+        known = {**{i: i for i in range(count)}, **{n: i for i, n in enumerate(group.names)}}
+        if len(asked) not in (1, 3) or any(band not in known for band in asked):
+            names = ", ".join(group.names) if group.names else f"0 to {count - 1}"
+            raise ParameterError(
+                f"`bands` must be one or three of {names}, got {bands!r}. Three are red, green, "
+                "blue."
+            )
+        places = [known[band] for band in asked]
+    part = picture[..., places]
+    shown: NDArray = part.astype(np.float64)
+    shown[~np.isfinite(shown)] = np.nan
+    if isinstance(group.invalid, int | float):
+        shown[part == part.dtype.type(group.invalid)] = np.nan
+    return shown
+
+
+def _render_intensity(
+    values: ArrayLike, group: ChannelGroup, limits: Limits | None, bands: Bands | None
+) -> NDArray:
+    shown = _shown(_as_picture(values), group, bands)
+    lo, hi = limits or limits_of([values], group, bands)
+    colours = to_uint8(np.nan_to_num((shown - lo) / _positive(np.subtract(hi, lo))))
+    colours = np.broadcast_to(colours, (*colours.shape[:2], 3))
+    return np.where(np.isnan(shown).all(-1)[..., None], INVALID, colours)
+
+
+def _stretched(arrays: list[NDArray], group: ChannelGroup, bands: Bands | None) -> Limits:
+    """What black and white are where the spec does not say."""
+    lo, hi = _dtype_range(arrays[0].dtype)
+    shown = np.concatenate([_shown(array, group, bands).ravel() for array in arrays])
+    shown = shown[np.isfinite(shown)]
+    if not shown.size or arrays[0].dtype.itemsize == 1:
+        return lo, hi
+    low, high = np.percentile(shown, [1, 99])
+    extent = hi - lo
+    if arrays[0].dtype.kind in "iu":
+        fits = high - low > extent / 8 or low == high
+    else:
+        # A few highlights above white are no other unit.
+        least, most = np.percentile(shown, [10, 90])
+        fits = least >= lo - extent / 2 and most <= hi + extent
+    return (lo, hi) if fits else (float(low), float(high))
+
+
 def _render_scaled(shown: NDArray, limits: Limits, role: str) -> NDArray:
     lo, hi = limits
     if role == "depth" and lo > 0:
         # Even steps of 1/Z are even steps of disparity: detail nearby is not lost to the far end.
         shown, lo, hi = -1 / np.maximum(shown, 1e-12), -1 / lo, -1 / hi
     scaled = (shown - lo) / _positive(np.subtract(hi, lo))
-    if role in ("position", "intensity"):
-        first = scaled[..., :3] if scaled.shape[-1] >= 3 else scaled[..., :1]
-        return to_uint8(np.nan_to_num(np.broadcast_to(first, (*first.shape[:2], 3))))
+    if role == "position":
+        return to_uint8(np.nan_to_num(scaled))
     return colour_ramp(1 - scaled[..., 0] if role == "depth" else scaled[..., 0])
 
 

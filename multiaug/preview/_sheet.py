@@ -6,7 +6,7 @@ import io
 import itertools
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from .._arguments import PATH, TEXT, TEXTS, Kind, checked, optional, whole
 from ..errors import ParameterError
 from ..files import replace_file
 from ..typing import NDArray
-from ._typeset import INK, RULE, SOFT, Typesetter
+from ._typeset import INK, RULE, SOFT, Style, Typesetter, words_of
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -63,7 +63,8 @@ def contact_sheet(
     Args:
         rows: rows of pictures, uint8 (H, W, 3), as `render` makes them; as many in every row.
             A picture smaller than the largest one is centred in its place.
-        columns: one title per column.
+        columns: one title per column, in as many lines as it needs; columns are at least as wide
+            as the longest word.
         labels: one label per row; its first line is printed darker than the others.
         groups: headings over neighbouring columns, each with the number of columns it spans; a
             wider gap stands between groups.
@@ -87,9 +88,10 @@ def contact_sheet(
         >>> sheet.dtype, sheet.shape[-1]
         (dtype('uint8'), 3)
     """
-    sheet = _Sheet(rows, columns or [], labels or [], groups or [], title, note)
+    sheet = _Sheet(rows, columns or [], labels or [], groups or [], title, note, 0)
     _check(sheet)
-    picture = _draw(sheet, Typesetter())
+    types = Typesetter()
+    picture = _draw(_fitted(sheet, types), types)
     if path is not None:
         content = io.BytesIO()
         picture.save(content, "PNG")
@@ -108,10 +110,7 @@ class _Sheet:
     title: str
     note: str
 
-    @property
-    def width(self) -> int:
-        """Width of the widest picture."""
-        return int(max(picture.shape[1] for row in self.rows for picture in row))
+    width: int
 
     @property
     def height(self) -> int:
@@ -125,16 +124,34 @@ class _Sheet:
         return [start + x for x in itertools.accumulate([self.width + g for g in gaps], initial=0)]
 
 
+def _fitted(sheet: _Sheet, types: Typesetter) -> _Sheet:
+    """Columns wide enough for every word of their titles, and titles broken to fit."""
+    words = [word.rstrip() for title in sheet.columns for word in words_of(title)]
+    pictures = max(picture.shape[1] for row in sheet.rows for picture in row)
+    width = max(int(pictures), types.block_width(words, "column"))
+    for text, span in sheet.groups:
+        needed = types.block_width([word.rstrip() for word in words_of(text)], "group") - GAP * (
+            span - 1
+        )
+        width = max(width, -(-needed // span))
+    columns = [types.wrap(title, "column", width) for title in sheet.columns]
+    groups = [
+        (types.wrap(text, "group", span * width + (span - 1) * GAP), span)
+        for text, span in sheet.groups
+    ]
+    return replace(sheet, columns=columns, groups=groups, width=width)
+
+
 def _draw(sheet: _Sheet, types: Typesetter) -> Image.Image:
     """Place everything: top-down for the headings, then the rows, then the note."""
     left = MARGIN + (types.block_width(sheet.labels, "label") + 2 * GAP if sheet.labels else 0)
     lefts = sheet.lefts(left)
     heads = [
-        ("title", bool(sheet.title)),
-        ("group", bool(sheet.groups)),
-        ("column", bool(sheet.columns)),
+        ("title", types.line("title") if sheet.title else 0),
+        ("group", _tallest([text for text, _ in sheet.groups], "group", types)),
+        ("column", _tallest(sheet.columns, "column", types)),
     ]
-    tops = dict(_stack(MARGIN, [(name, types.line(name)) for name, used in heads if used]))
+    tops = dict(_stack(MARGIN, heads))
     first = tops.pop("end")
     row_tops = [first + i * (sheet.height + GAP) for i in range(len(sheet.rows))]
     foot = row_tops[-1] + sheet.height + GAP
@@ -162,6 +179,11 @@ def _draw(sheet: _Sheet, types: Typesetter) -> Image.Image:
     if sheet.note:
         types.write((left, foot), sheet.note, "note", SOFT)
     return types.sheet
+
+
+def _tallest(texts: Sequence[str], style: Style, types: Typesetter) -> int:
+    """Height of the headings of all columns."""
+    return max((types.block_height(text, style) for text in texts), default=0)
 
 
 def _draw_groups(sheet: _Sheet, types: Typesetter, lefts: list[int], top: int) -> None:

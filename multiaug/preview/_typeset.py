@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,6 +27,11 @@ _STYLES = {
     "label": (19, 27),
     "note": (19, 27),
 }
+
+
+def words_of(text: str) -> list[str]:
+    """Where a text may be broken: behind spaces, and behind _, - and / in names of entries."""
+    return re.findall(r"[^\s_/-]*[\s_/-]*", text)[:-1]
 
 
 class Typesetter:
@@ -67,6 +73,20 @@ class Typesetter:
         return max(
             (round(self._draw.textlength(line, self._fonts[style])) for line in lines), default=0
         )
+
+    def wrap(self, text: str, style: Style, width: int) -> str:
+        """The text in lines of at most so many pixels, as far as its words are no longer."""
+        lines: list[str] = []
+        for paragraph in text.splitlines():
+            line = ""
+            for word in words_of(paragraph):
+                longer = line + word
+                if line and self.block_width([longer.rstrip()], style) > width:
+                    lines, line = [*lines, line.rstrip()], word
+                else:
+                    line = longer
+            lines.append(line.rstrip())
+        return "\n".join(lines)
 
     def block_height(self, text: str, style: Style) -> int:
         """Height of a text of several lines."""

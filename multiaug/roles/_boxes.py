@@ -27,7 +27,7 @@ class Boxes:
             kind="points",
             channels=4,
             dtype_kinds="f",
-            settings=frozenset({"box_convention"}),
+            settings=frozenset({"box_convention", "capacity"}),
         )
     )
 

@@ -16,6 +16,7 @@ class Intensity:
             kind="spatial",
             interpolations=("linear", "nearest", "cubic", "spline3"),
             borders=BORDERS,
+            default_fill="invalid",
             may_be_invalid=True,
             settings=frozenset({"range", "max_jump"}),
         )

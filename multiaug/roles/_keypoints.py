@@ -24,7 +24,7 @@ class Keypoints:
             kind="points",
             channels=2,
             dtype_kinds="f",
-            settings=frozenset({"mirror_pairs"}),
+            settings=frozenset({"mirror_pairs", "capacity"}),
         )
     )
 

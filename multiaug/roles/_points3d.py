@@ -20,7 +20,7 @@ class Points3d:
             channels=3,
             dtype_kinds="f",
             needs_camera=True,
-            settings=frozenset({"under_elastic"}),
+            settings=frozenset({"under_elastic", "capacity"}),
         )
     )
 

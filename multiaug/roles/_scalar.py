@@ -8,4 +8,4 @@ from ..spec import RoleFacts, register_role
 class Scalar:
     """Handed through: the pipeline returns the very array that it was given."""
 
-    facts = register_role(RoleFacts("scalar", kind="value"))
+    facts = register_role(RoleFacts("scalar", kind="value", settings=frozenset({"capacity"})))

@@ -1,5 +1,6 @@
 """Specs: what the entries of a record are, read from JSON or built in Python."""
 
+from ._dtypes import ALL_DTYPES as ALL_DTYPES
 from ._facts import BORDERS as BORDERS
 from ._facts import INTERPOLATIONS as INTERPOLATIONS
 from ._facts import ROLE_FACTS as ROLE_FACTS

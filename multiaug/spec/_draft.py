@@ -27,6 +27,7 @@ SETTINGS = {
     "unit": "unit",
     "period": "period",
     "box_convention": "convention",
+    "capacity": "capacity",
 }
 
 
@@ -118,7 +119,7 @@ class GroupDraft:
         if given is None:
             given = self.facts.default_fill
             if given == "invalid" and self.invalid is None:
-                given = 0.0  # an integer depth without an invalid value has no better choice
+                given = 0.0  # there is no better choice without an invalid value
         if given == "ignore":
             given = self.get("ignore") or 0
         if given == "invalid":
@@ -151,7 +152,7 @@ class GroupDraft:
         if "values" in values:
             pairs = ((int(stored), int(label)) for stored, label in values["values"].items())
             values["values"] = tuple(sorted(pairs))
-        for key, cast in (("ignore", int), ("max_jump", float), ("period", int)):
+        for key, cast in (("ignore", int), ("max_jump", float), ("period", int), ("capacity", int)):
             if key in values:
                 values[key] = cast(values[key])
         if "fill" in known:

@@ -43,6 +43,8 @@ class ChannelGroup:
         unit: ``degrees`` or ``radians``, of an orientation.
         period: 360 or 180, in degrees, of an orientation.
         convention: ``edges``, ``coco`` or ``pascal``, of boxes.
+        capacity: rows that the table of every record is filled up to; None where all have as
+            many.
     """
 
     role: str
@@ -62,6 +64,7 @@ class ChannelGroup:
     unit: Literal["degrees", "radians"] = "degrees"
     period: Literal[360, 180] = 360
     convention: Literal["edges", "coco", "pascal"] = "edges"
+    capacity: int | None = None
 
     @property
     def facts(self) -> RoleFacts:

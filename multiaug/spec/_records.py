@@ -140,7 +140,8 @@ def _matches(entry: EntrySpec, shape: tuple[int, ...]) -> bool:
     if entry.kind == "matrix":
         return shape == entry.groups[0].facts.shape
     if entry.kind == "points":
-        return len(shape) == 2 and count in (None, shape[1])
+        rows = entry.groups[0].capacity
+        return len(shape) == 2 and count in (None, shape[1]) and rows in (None, shape[0])
     if len(shape) == 2:
         return count == 1
     return len(shape) == 3 and (shape[2] > 0 if count is None else shape[2] == count)
@@ -170,8 +171,9 @@ def _shape_text(entry: EntrySpec, batch: bool) -> str:
     if entry.kind == "value":
         return f"({lead}...)" if batch else "an array"
     count = "C" if entry.channels is None else entry.channels
+    capacity = entry.groups[0].capacity
     if entry.kind == "points":
-        return f"({lead}K, {count})"
+        return f"({lead}{'K' if capacity is None else capacity}, {count})"
     plain = f" or ({lead}H, W)" if count == 1 else ""
     return f"({lead}H, W, {count}){plain}"
 

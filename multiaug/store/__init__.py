@@ -17,6 +17,7 @@ from ._open import open_source as open_source
 from ._pictures import PictureSource as PictureSource
 from ._pool import BufferPool as BufferPool
 from ._pool import aligned as aligned
+from ._ragged import padded as padded
 from ._remote import RemoteWriter as RemoteWriter
 from ._sharded import ShardedWriter as ShardedWriter
 from ._source import Block as Block

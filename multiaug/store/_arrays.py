@@ -14,6 +14,8 @@ from ..files import sha256_array, sha256_of
 from ..spec import SPEC_KIND
 from ..typing import NDArray
 from ._mapped import MappedFiles
+from ._plausible import inspect_source
+from ._ragged import as_records
 from ._source import Block, BlockId, Structure, check_blocks, check_indices, check_out
 from ._structure import check_entries, common_length
 from ._value_maps import ValueMaps
@@ -28,7 +30,8 @@ class ArraySource:
     """Records in NumPy arrays (or memory maps), one array per entry with a leading N.
 
     Args:
-        arrays: entry name -> (N, ...). They are not copied.
+        arrays: entry name -> (N, ...). They are not copied, except tables with a ``capacity`` in
+            the spec, which may be sequences of (K, ...) with any K up to that.
         spec: what the entries are.
         block: records per block, at least 1.
 
@@ -41,7 +44,8 @@ class ArraySource:
     @checked(arrays=RECORD, spec=SPEC_KIND, block=whole(1))
     def __init__(self, arrays: Mapping[str, ArrayLike], spec: DataSpec, *, block: int = 64) -> None:
         self._files = MappedFiles(arrays)
-        self._arrays = {name: _read_only(array) for name, array in arrays.items()}
+        records = {name: as_records(name, array, spec) for name, array in arrays.items()}
+        self._arrays = {name: _read_only(array) for name, array in records.items()}
         self._length = common_length(self._arrays, "arrays in memory")
         check_entries(spec, self._arrays, "arrays in memory")
         self._spec = spec.as_read()
@@ -143,11 +147,19 @@ class ArraySource:
         return found
 
     def check(self, *, deep: bool = False) -> None:
-        """Nothing can be missing from memory; memory maps are read once when ``deep``."""
+        """Nothing can be missing from memory; memory maps are read once when ``deep``.
+
+        Args:
+            deep: also look whether records, a few of them, are what the spec says.
+
+        Raises:
+            RecordError: they are not.
+        """
         self._files.check()
         if deep:
             for array in self._arrays.values():
                 sha256_array(array)
+            inspect_source(self)
 
     def _view(self, name: str, rows: slice) -> NDArray:
         view = self._arrays[name][rows]
@@ -158,7 +170,7 @@ class ArraySource:
         return mapped
 
     def __repr__(self) -> str:
-        return f"ArraySource(records={self._length}, entries={list(self._arrays)})"
+        return f"{type(self).__name__}(records={self._length}, entries={list(self._arrays)})"
 
 
 def _read_only(array: ArrayLike) -> NDArray:

@@ -15,6 +15,7 @@ from ..files import sha256_of
 from ..spec import SPEC_KIND
 from ..typing import NDArray
 from ._arrays import ArraySource
+from ._ragged import refuse_objects
 
 if TYPE_CHECKING:
     from ..spec import DataSpec
@@ -64,7 +65,7 @@ class NpySource(ArraySource):
             raise ParameterError(f"NpySource.channels must be 'last' or 'first', got {channels!r}.")
         self._settings = (path, spec, channels, block)
         self._files = _files(path, spec)
-        arrays = {name: _open(file) for name, file in self._files.items()}
+        arrays = {name: _open(file, name, spec) for name, file in self._files.items()}
         if channels == "first":
             arrays = {n: _channels_last(n, a, spec) for n, a in arrays.items()}
         super().__init__(arrays, spec, block=block)
@@ -111,7 +112,7 @@ def _files(
     return {required[0]: root}
 
 
-def _open(file: Path) -> NDArray:
+def _open(file: Path, name: str, spec: DataSpec) -> NDArray:
     try:
         array = np.lib.format.open_memmap(file, mode="r")
     except FileNotFoundError as error:
@@ -120,7 +121,7 @@ def _open(file: Path) -> NDArray:
         # Also a file that is shorter than its header says: mapping it would end the process.
         raise StoreError(
             f"{file} cannot be read as .npy: {error}. Expected an array that np.save wrote, whole "
-            "and without pickled objects."
+            f"and without pickled objects. {refuse_objects(spec, name)}"
         ) from error
     return array
 

@@ -120,6 +120,8 @@ class ArrayReader:
             CorruptChunkError: a chunk cannot be decoded.
             StoreError: it cannot be read.
         """
+        if not out.size:
+            return  # tables without rows have no chunks
         length = self.chunks[0]
         for chunk in range(start // length, -(-stop // length)):
             first = chunk * length
@@ -142,6 +144,8 @@ class ArrayReader:
         Raises:
             MissingChunkError: as `read`; CorruptChunkError and StoreError likewise.
         """
+        if not out.size:
+            return
         length = self.chunks[0]
         if length == 1 and self._in_place:
             for place, row in enumerate(rows.tolist()):

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import RecordError
 from ..typing import NDArray
+from ._plausible import inspect_source
 from ._scan import Pools, scan_in_threads
 from ._source import Block, BlockId, Structure, check_blocks, check_indices, check_out
 from ._structure import check_entries
@@ -101,11 +102,20 @@ class RecordSource(ABC):
         return arrays
 
     def check(self, *, deep: bool = False) -> None:
-        """Read every record when ``deep``; that all files are there was seen on opening."""
+        """Read every record when ``deep``; that all files are there was seen on opening.
+
+        Args:
+            deep: also look whether records, a few of them, are what the spec says.
+
+        Raises:
+            StoreError: a file cannot be read.
+            RecordError: a record is not like the first one, or not what the spec says.
+        """
         if deep:
             out = {n: np.empty((1, *s.shape), s.dtype) for n, s in self.structure.items()}
             for number in range(len(self)):
                 self.read_range(number, number + 1, out)
+            inspect_source(self)
 
     def _read_to(self, rows: Iterable[int], out: Mapping[str, NDArray]) -> None:
         for place, row in enumerate(rows):

@@ -248,11 +248,12 @@ class ShardedWriter:
 
         self._marker({}, complete=False).write(group)
         for name, entry in self.structure.items():
+            sides = [max(1, side) for side in entry.shape]  # a table may have no rows
             group.create_array(
                 name,
                 shape=(self.records, *entry.shape),
-                chunks=(self.chunk, *entry.shape),
-                shards=(self.block, *entry.shape),
+                chunks=(self.chunk, *sides),
+                shards=(self.block, *sides),
                 dtype=entry.dtype.newbyteorder("="),
                 compressors=ZstdCodec(level=3, checksum=True),
                 dimension_names=_axes(name, entry),

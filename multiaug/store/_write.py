@@ -172,7 +172,7 @@ class _Writer:
 
     def _check(self, batch: Mapping[str, NDArray], where: str) -> None:
         for name, rows in batch.items():
-            _refuse_unwritable(name, rows, where)
+            check_name(name, rows, where)
         declared = {name: rows for name, rows in batch.items() if name in self.spec.entries}
         check_entries(self.spec, declared, where)
         common_length(batch, where)
@@ -200,7 +200,7 @@ class _Writer:
             self.arrays[name] = self.group.create_array(
                 name,
                 shape=(self.chunk, *rows.shape[1:]),
-                chunks=(self.chunk, *rows.shape[1:]),
+                chunks=(self.chunk, *(max(1, side) for side in rows.shape[1:])),
                 dtype=rows.dtype.newbyteorder("="),
                 compressors=ZstdCodec(level=3, checksum=True),
                 config={"write_empty_chunks": True},
@@ -232,7 +232,7 @@ def check_name(name: str, rows: Any, where: str) -> None:
         where: for errors.
 
     Raises:
-        RecordError: the name is no name of an array, or a record has no values.
+        RecordError: the name is no name of an array.
         StoreError: zarr cannot hold the dtype.
     """
     if not _NAME.fullmatch(name):
@@ -244,14 +244,6 @@ def check_name(name: str, rows: Any, where: str) -> None:
         raise StoreError(
             f"{where}: {name!r} is {rows.dtype.name}, which zarr cannot hold. Convert it first: "
             "bfloat16 becomes float32 without loss."
-        )
-
-
-def _refuse_unwritable(name: str, rows: NDArray, where: str) -> None:
-    check_name(name, rows, where)
-    if 0 in rows.shape[1:]:
-        raise RecordError(
-            f"{where}: {name!r} has shape {rows.shape}, expected no axis of length 0 in a record."
         )
 
 

@@ -17,6 +17,7 @@ from ..typing import NDArray
 from ._group import DESTINATION_KIND, names_in, open_arrays, open_group
 from ._marker import read_marker
 from ._objects import FileObjects, Objects, StoreObjects
+from ._plausible import inspect_source
 from ._reader import OnMissing
 from ._scan import Pools, scan_in_threads
 from ._source import Block, BlockId, Structure, check_blocks, check_indices, check_out
@@ -233,12 +234,13 @@ class ZarrSource:
 
         Args:
             deep: decode every chunk, and compare the values with the digests that a store
-                written here carries. Without it only missing chunks are looked for, which
-                decodes nothing.
+                written here carries; and look whether records, a few of them, are what the
+                spec says. Without it only missing chunks are looked for, which decodes nothing.
 
         Raises:
             MissingChunkError: a chunk is not in the store, whatever ``on_missing`` says.
             CorruptChunkError: a chunk cannot be decoded, or the values are not those written.
+            RecordError: records are not what the spec says.
         """
         for reader in self._readers.values():
             missing = reader.missing(0, self._length)
@@ -246,6 +248,7 @@ class ZarrSource:
                 reader.refuse(missing)
         if deep:
             self._check_values()
+            inspect_source(self)
 
     def _check_values(self) -> None:
         # The digests are those of what is stored, before any of it is mapped.

@@ -25,10 +25,12 @@ from ._base import (
 from ._checked import (
     choice,
     flag,
+    fractions,
     logarithmic,
     probability,
     settle,
     symmetric,
+    warn_of_radians,
 )
 
 # All numbers of a transform come from one call of the generator: its code, not its work, is
@@ -81,6 +83,7 @@ class Rotate(Geometric):
 
     def __post_init__(self) -> None:
         settle(self, degrees=symmetric(self.degrees, "Rotate.degrees"))
+        warn_of_radians(self.degrees, "Rotate.degrees")
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``degrees``, float32."""
@@ -123,6 +126,12 @@ class Translate(Geometric):
         else:
             given = 0.1 if self.fraction is None else self.fraction
             settle(self, fraction=_both_axes(given, "Translate.fraction"))
+            fractions(
+                self.fraction,
+                "Translate.fraction",
+                most=1,
+                remedy="1 is the whole side: write Translate(px=..) for pixels.",
+            )
         settle(self, whole=flag(self.whole, "Translate.whole"))
 
     def sample(self, key: Key, frame: Frame) -> Params:
@@ -225,6 +234,7 @@ class Shear(Geometric):
             self,
             degrees=tuple(symmetric(r, "Shear.degrees", low=-75, high=75) for r in ranges),
         )
+        warn_of_radians(self.degrees, "Shear.degrees")
 
     def min_scale(self, shape: SpatialShape) -> tuple[float, float]:
         """Across the slant, pictures get thinner."""

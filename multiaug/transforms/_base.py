@@ -159,6 +159,11 @@ class Photometric(Transform):
     """False when the result is float32 whatever came in."""
 
     @property
+    def uses_range(self) -> bool:
+        """True when the result depends on what values are black and white."""
+        return False
+
+    @property
     def described(self) -> bool:
         """It says what it does by `operations`; then batches on CPUs run it in C."""
         return type(self).operations is not Photometric.operations

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ParameterError
+from ..errors import ParameterError, warn
 from ..typing import SpatialShape
 from ._base import Range
 
@@ -61,12 +61,48 @@ def symmetric(
     return pair(value, field_name, low=low, high=high)
 
 
+def fractions(value: Any, field_name: str, *, most: float, remedy: str) -> None:
+    """Refuse fractions so large that other units must be meant; ranges may be nested."""
+    values = np.abs(np.asarray(value, np.float64)).ravel()
+    if values.size and values.max() > most:
+        raise ParameterError(
+            f"`{field_name}` must be fractions, at most {most:g} in size, got {plain(value)!r}. "
+            f"{remedy}"
+        )
+
+
+def warn_of_radians(value: Any, field_name: str) -> None:
+    """Warn of an angle that is pi divided by a whole number, to the last digit."""
+    for angle in np.abs(np.asarray(value, np.float64)).ravel():
+        ratio = math.pi / angle if angle else 0.0
+        if 1 / 2.001 < ratio < 181 and abs(ratio * 2 - round(ratio * 2)) < 1e-9:
+            warn(
+                f"`{field_name}` is {float(angle)!r}, which looks like radians; expected degrees: "
+                f"{math.degrees(angle):g}."
+            )
+            return
+
+
 def logarithmic(value: Any, field_name: str, *, low: float, high: float) -> Range:
     """A pair of positive numbers, or a number v >= 1 that stands for (1/v, v)."""
     if isinstance(value, int | float | np.number) and not isinstance(value, bool):
-        v = number(value, field_name, low=1, high=high)
+        v = number(value, field_name)
+        if not 1 <= v <= high:
+            raise ParameterError(
+                f"`{field_name}` must be a factor v in [1, {high:g}] that stands for (1/v, v), or "
+                f"a pair (lo, hi), got {value!r}. {_factor(v)}"
+            )
         return pair((1 / v, v), field_name, low=low, high=high)
     return pair(value, field_name, low=low, high=high)
+
+
+def _factor(v: float) -> str:
+    """What was probably meant by a factor out of its range."""
+    if 0 < v < 1:
+        return f"Write ({1 - v:g}, {1 + v:g}) for factors about 1, or ({v:g}, {v:g}) for this one."
+    if 1 < v <= 100:
+        return f"Write ({1 - v / 100:g}, {1 + v / 100:g}) for {v:g} percent."
+    return "1 changes nothing."
 
 
 def probability(value: Any, field_name: str) -> float:

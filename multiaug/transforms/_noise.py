@@ -12,9 +12,9 @@ import numpy as np
 from ..typing import Key
 from ._affine import uniform
 from ._base import Frame, Params, Target, static, transform
-from ._checked import flag, names, number, settle, symmetric
+from ._checked import flag, fractions, names, number, settle, symmetric
 from ._operations import Noise, Operation
-from ._photometric import Clipping
+from ._photometric import LEVELS, MOST, Clipping
 
 
 @transform
@@ -47,6 +47,7 @@ class GaussianNoise(Clipping):
             clip=flag(self.clip, "GaussianNoise.clip"),
             entries=names(self.entries, "GaussianNoise.entries"),
         )
+        fractions(self.std, "GaussianNoise.std", most=MOST, remedy=LEVELS)
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``std``, float32, and ``seed``, (2,) uint32, which fixes the noise."""

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from ..errors import ParameterError
+from ..spec import ALL_DTYPES, ChannelGroup, EntrySpec
 from ..typing import Array, Key
 from ._affine import log_uniform, uniform, unit_uniform
 from ._base import (
@@ -28,6 +29,7 @@ from ._base import (
 )
 from ._checked import (
     flag,
+    fractions,
     logarithmic,
     names,
     number,
@@ -37,11 +39,20 @@ from ._checked import (
 )
 from ._operations import Clip, Line, Operation, Power, Spread
 
+# Some times the range from black to white means nothing, so a larger number counts levels.
+MOST = 4.0
+LEVELS = "1 is all of the value range, from black to white: write 30 levels of 255 as 30 / 255."
+
 
 class Clipping(Photometric):
     """A transform that clips floats to the value range on request; then it has no inverse."""
 
     clip: bool
+
+    @property
+    def uses_range(self) -> bool:
+        """True: amounts are fractions of the range."""
+        return True
 
     def operations(self, params: Params, target: Target) -> Sequence[Operation]:
         """The change, then a clip where asked."""
@@ -79,6 +90,7 @@ class Brightness(Clipping):
             clip=flag(self.clip, "Brightness.clip"),
             entries=names(self.entries, "Brightness.entries"),
         )
+        fractions(self.amount, "Brightness.amount", most=MOST, remedy=LEVELS)
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``amount``, float32."""
@@ -118,6 +130,11 @@ class Contrast(Clipping):
             clip=flag(self.clip, "Contrast.clip"),
             entries=names(self.entries, "Contrast.entries"),
         )
+
+    @property
+    def uses_range(self) -> bool:
+        """True where it clips: the spread is about the mean of the values themselves."""
+        return self.clip
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``amount``, float32."""
@@ -196,6 +213,7 @@ class ChannelShift(Clipping):
             clip=flag(self.clip, "ChannelShift.clip"),
             entries=names(self.entries, "ChannelShift.entries"),
         )
+        fractions(self.amount, "ChannelShift.amount", most=MOST, remedy=LEVELS)
 
     def check(self, frame: Frame) -> None:
         """Every channel count must be known before drawing."""
@@ -231,7 +249,8 @@ class Normalize(Photometric):
     """Scale values to [0, 1] by their range, then standardise: ``(u - mean) / std``; float32.
 
     Args:
-        mean: one number, or one per channel of each group it touches.
+        mean: one number, or one per channel of each group it touches; in units of the range: 0
+            is black and 1 is white, as torchvision has it, whatever the dtype.
         std: the same, positive.
         entries: entries to touch; None for all with intensity channels.
         p: the probability that a pipeline runs it.
@@ -268,6 +287,24 @@ class Normalize(Photometric):
                             f"`Normalize.{field_name}` must have 1 or {group.count} numbers for "
                             f"entry {name!r}, got {len(given)}."
                         )
+                self._refuse_levels(name, entry, group)
+
+    def _refuse_levels(self, name: str, entry: EntrySpec, group: ChannelGroup) -> None:
+        """Refuse a mean in levels where the spec says that the range is another one."""
+        white = max(abs(mean) for mean in self.mean)
+        integer = all(ALL_DTYPES[dtype].kind in "ui" for dtype in entry.dtypes)
+        lo, hi = group.range or ((0.0, ALL_DTYPES[entry.dtypes[0]].hi) if integer else (0.0, 1.0))
+        if white > MOST and (lo, hi) != (0.0, 1.0):
+            raise ParameterError(
+                f"`Normalize.mean` must be in units of the range of {name!r}, where {lo:g} is 0 "
+                f"and {hi:g} is 1, got {self.mean}. Divide mean and std by {hi - lo:g}"
+                + (f", after {lo:g} is taken off the mean." if lo else ".")
+            )
+
+    @property
+    def uses_range(self) -> bool:
+        """True: values are first scaled to [0, 1] by it."""
+        return True
 
     def out_range(self, given: Range) -> Range:
         """Standardised values count in units of one: black and white are 0 and 1."""
