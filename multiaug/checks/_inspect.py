@@ -3,38 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from ..errors import RecordError, warn
 from ..spec import DataSpec
 from ..typing import NDArray
+from ._cameras import inspect_clouds
+from ._finding import Finding
+from ._intrinsics import inspect_intrinsics
+from ._motions import inspect_extrinsics
+from ._surfaces import inspect_depth, inspect_directions
 
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing about records that does not fit what their spec says of them.
-
-    Args:
-        entry: the name of the entry.
-        message: a sentence that says what was found, what was expected, and what to do.
-        wrong: the records cannot be what the spec says, so they are refused; otherwise they may
-            be meant so, and the finding is a warning.
-    """
-
-    entry: str
-    message: str
-    wrong: bool
-
-    def __str__(self) -> str:
-        return f"{self.entry}: {self.message}"
 
 
 # Records (n, ...) by entry name, absent ones left out -> what was found in them.
 Inspector: TypeAlias = Callable[[DataSpec, Mapping[str, NDArray]], Iterator[Finding]]
 
 # In the order in which their findings are told.
-INSPECTORS: tuple[Inspector, ...] = ()
+INSPECTORS: tuple[Inspector, ...] = (
+    inspect_intrinsics,
+    inspect_extrinsics,
+    inspect_clouds,
+    inspect_depth,
+    inspect_directions,
+)
 
 
 def findings(spec: DataSpec, records: Mapping[str, NDArray]) -> list[Finding]:

@@ -1,0 +1,24 @@
+"""What an inspection finds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing about records that does not fit what their spec says of them.
+
+    Args:
+        entry: the name of the entry.
+        message: a sentence that says what was found, what was expected, and what to do.
+        wrong: the records cannot be what the spec says, so they are refused; otherwise they may
+            be meant so, and the finding is a warning.
+    """
+
+    entry: str
+    message: str
+    wrong: bool
+
+    def __str__(self) -> str:
+        return f"{self.entry}: {self.message}"
