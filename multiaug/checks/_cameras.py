@@ -129,11 +129,14 @@ def _fits(motion: Motion, sample: _Points, *, parallel: bool) -> Iterator[Fit]:
 def _explain(
     spec: DataSpec, cloud: Cloud, sample: _Points, candidates: list[Motion], distance: float
 ) -> Finding:
-    explanations = list(_explanations(cloud, sample, candidates))
-    if explanations:
-        best = min(explanations, key=lambda one: (one.changes, one.fit.residual))
-        return _explained(spec, cloud, best, distance, sample)
-    return _unexplained(spec, cloud, sample, distance)
+    found = [one for one in _explanations(cloud, sample, candidates) if one.changes]
+    if not found:
+        return _unexplained(spec, cloud, sample, distance)
+    # Planes and narrow views nearly fit in many ways: of those that fit well, the simplest.
+    limit = 0.5 + 5 * min(one.fit.residual for one in found)
+    well = (one for one in found if one.fit.residual <= limit)
+    best = min(well, key=lambda one: (one.changes, one.fit.residual))
+    return _explained(spec, cloud, best, distance, sample)
 
 
 def _explanations(

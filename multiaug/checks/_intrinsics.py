@@ -157,7 +157,7 @@ def inspect_intrinsics(spec: DataSpec, records: Mapping[str, NDArray]) -> Iterat
         if is_normalised(k, shape):
             told = normalised(shape)
             yield Finding(
-                name, f"{told.problem}; expected pixels of an image of {shape}; {told.remedy}", True
+                name, f"{told.problem}: found fx = {k[0, 0]:.4g}; expected pixels of an image of {shape[0]} x {shape[1]}; {told.remedy}", True
             )
             return
         scale = _twice_the_centre(k, shape)
@@ -177,5 +177,5 @@ def _twice_the_centre(k: NDArray, shape: SpatialShape) -> float | None:
     """The simple factor by which the principal point is off the middle, the same along x and y."""
     x, y = 2 * (k[0, 2] + 0.5) / shape[1], 2 * (k[1, 2] + 0.5) / shape[0]
     return next(
-        (s for s in _SIMPLE if max(abs(x / s - 1), abs(y / s - 1)) < 2 * _SAME), None
+        (s for s in _SIMPLE if max(abs(x / s - 1), abs(y / s - 1)) < 0.05), None
     )

@@ -17,7 +17,8 @@ _METRES = 20  # whole numbers up to here are metres that were cut, not millimetr
 _STEADY = 0.01  # how far a ratio may be from its median to be called constant
 _UNIT = 0.02  # how far the length of a unit vector may be from 1
 _SURELY = 0.9  # the share of pixels that makes a rule
-_AGREES, _DISAGREES = 0.9, 0.6  # cosines: of normals with those of the surface (25, 53 degrees)
+# Degrees: normals this near to the surface are its own; other axes must be worse by this much.
+_CLOSE, _APART = 25, 5
 _JUMP = 0.05  # of the depth: a larger step between neighbours is an edge
 
 
@@ -192,35 +193,45 @@ def _frame(
 
 
 def _beside_surface(name: str, normals: NDArray, surface: NDArray) -> Finding | None:
-    agreement = np.sum(normals * surface, axis=-1)
-    if np.median(np.abs(agreement)) >= _DISAGREES:
-        if np.mean(agreement < 0) < _SURELY:
-            return None
-        return _flipped(name)
-    axes = max(_signed_permutations(), key=lambda m: np.median(np.sum(normals @ m.T * surface, -1)))
-    if np.median(np.sum(normals @ axes.T * surface, -1)) >= _AGREES:
-        spelt = spell_axes(axes)
+    """What axes or which turn make normals those of the surface, when they are not."""
+
+    def angle(matrix: NDArray) -> float:
+        return _degrees(float(np.median(np.sum(normals @ matrix.T * surface, axis=-1))))
+
+    def is_better(matrix: NDArray, than: float) -> bool:
+        return than > 2 * angle(matrix) + _APART
+
+    same, flipped = angle(np.eye(3)), angle(-np.eye(3))
+    found = min(same, flipped)
+    axes, turn = min(_signed_permutations(), key=angle), _best_turn(normals, surface)
+    if turn is not None and not is_better(turn, angle(axes)):
+        turn = None
+    if turn is None and angle(axes) < _CLOSE and is_better(axes, found):
         text = (
-            f"found normals whose axes X, Y, Z are {spelt} beside points with X right, Y down, Z "
-            f"ahead; expected one frame; convert with `ma.convert_axes(normals, {name_axes(axes)!r})`"
+            f"found normals with X, Y, Z along {spell_axes(axes)} beside points with X right, Y "
+            "down, Z ahead; expected one frame; convert with "
+            f"`ma.convert_axes(normals, {name_axes(axes)!r})`"
         )
         return Finding(name, text, True)
-    turn = _best_turn(normals, surface)
-    if turn is not None and np.median(np.sum(normals @ turn.T * surface, -1)) >= _AGREES:
-        degrees = np.degrees(np.arccos(np.clip((np.trace(turn) - 1) / 2, -1, 1)))
+    if turn is not None and angle(turn) < _CLOSE and is_better(turn, found):
         text = (
-            f"found normals that are turned by {degrees:.0f} degrees against the surface of the "
-            "points, as those of the world's frame are; expected the frame of the points; turn "
-            "them by the rotation of the extrinsics"
+            f"found normals that are turned by {_degrees((np.trace(turn) - 1) / 2):.0f} degrees "
+            "against the surface of the points, as those of the world's frame are; expected the "
+            "frame of the points; turn them by the rotation of the extrinsics"
         )
         return Finding(name, text, True)
-    return None
+    return _away(name) if flipped < same else None
 
 
-def _flipped(name: str) -> Finding:
+def _degrees(cosine: float) -> float:
+    return float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
+
+
+def _away(name: str) -> Finding:
     text = (
-        "found normals that look away from the camera; expected those that face it, as most "
-        "networks and tools have them; negate them if they shall"
+        "found normals that look away from the camera; expected X right, Y down, Z ahead, where "
+        "a surface that is seen has a normal towards the camera; if theirs are X right, Y up, Z "
+        "back, convert with `ma.convert_axes(normals, 'opengl')`; else negate them"
     )
     return Finding(name, text, False)
 
@@ -228,15 +239,7 @@ def _flipped(name: str) -> Finding:
 def _towards_camera(name: str, normals: NDArray, rays: NDArray) -> Finding | None:
     """Nothing but the rays is known: visible surfaces face the camera."""
     along = np.sum(normals * rays, axis=-1)
-    along = along[np.isfinite(along)]
-    if np.mean(along > 0) < 0.99:
-        return None
-    text = (
-        "found normals that look away from the camera (along +Z); expected X right, Y down, Z "
-        "ahead, where a surface that is seen has a negative Z; with X right, Y up and Z back, "
-        "which is usual for normals, convert with `ma.convert_axes(normals, 'opengl')`"
-    )
-    return Finding(name, text, False)
+    return _away(name) if np.mean(along[np.isfinite(along)] > 0) >= _SURELY else None
 
 
 def _rays(
