@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..checks import refuse_behind
 from ..errors import ParameterError
 from ..spec import DataSpec, EntrySpec, check_structure
 from ..transforms import Transform, from_config, to_config
@@ -25,7 +26,7 @@ from ._params import RecordParams
 from ._repeated import Repeat, Repeated, signature_of
 from ._rows import gathered
 from ._structure import Run, check_frames, check_spec, gains_intrinsics, refuse_dense
-from ._values import check_record_values
+from ._values import check_record_values, on_host
 from ._view import check_camera
 
 SCHEMA = "multiaug.pipeline/1"
@@ -345,8 +346,10 @@ class Pipeline:
         for name in record if facts.dense else ():
             refuse_dense(self.transforms, name, run.spec.entries[name])
         check_camera(run.spec, record, projective=facts.projective)
-        if check and not batched and not is_traced(*record.values()):
-            check_record_values(run.spec, record, batch=False)
+        if check and not is_traced(*record.values()):
+            if not batched:
+                check_record_values(run.spec, record, batch=False)
+            refuse_behind(run.spec, on_host(record), batch=batched)
         # Scalars pass by: no 64-bit id may be cut down to JAX's default of 32 bits.
         values = {n: v for n, v in record.items() if run.spec.entries[n].kind == "value"}
         moved = {n: v for n, v in record.items() if n not in values}
