@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -211,6 +211,7 @@ class Pipeline:
         record: Mapping[str, Any],
         *,
         roles: Mapping[str, str] | None = None,
+        validity: bool = False,
         check: bool = True,
     ) -> Record:
         """Bring entries from the augmented frame back to the source frame.
@@ -223,10 +224,13 @@ class Pipeline:
             record: some entries, in the augmented frame; derived ones are ignored.
             roles: entry name -> picture role that replaces the spec's, for predictions: logits
                 of a mask are ``{"mask": "intensity"}``, with any channels and dtype.
+            validity: also return ``<name>_valid``, bool, of every picture that is given: False
+                where the augmented frame did not show the pixel, or held no data there. By
+                default it is returned where the spec asks for it.
             check: as in `__call__`.
 
         Returns:
-            The given entries in the source frame.
+            The given entries in the source frame, and what ``validity`` asks for.
 
         Raises:
             ParameterError: a transform that cannot be undone on an entry; an unknown role.
@@ -236,6 +240,8 @@ class Pipeline:
             self._facts.finishing, self.spec, record, batched=params.batched, skip=roles or {}
         )
         spec = _override(self.spec, roles or {})
+        if validity:
+            spec = _with_validity(spec)
         derived = {f"{n}{s}" for n in spec.entries for s in ("_visible", "_valid")}
         if gains_intrinsics(spec.camera) and "intrinsics" not in spec.entries:
             derived.add("intrinsics")
@@ -387,6 +393,12 @@ def _one_more_axis(leaf: Any) -> Any:
 
 def _first(params: RecordParams) -> RecordParams:
     return jax.tree.map(lambda leaf: leaf[0], params)  # type: ignore[no-any-return]
+
+
+@lru_cache(maxsize=64)
+def _with_validity(spec: DataSpec) -> DataSpec:
+    entries = [replace(e, validity=e.kind == "spatial") for e in spec.entries.values()]
+    return DataSpec(spec.name, entries, spec.camera, spec.description)
 
 
 @lru_cache(maxsize=64)
