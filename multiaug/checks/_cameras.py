@@ -80,15 +80,21 @@ def _inspect(spec: DataSpec, cloud: Cloud) -> Finding | None:
     if cloud.intrinsics is None:
         if _is_plausible(sample, candidates):
             return None
-        return _explain(spec, cloud, sample, candidates, np.inf)
+        return _explain(spec, cloud, sample, candidates, np.inf, certain=True)
     distance, shift = _distance(cloud.intrinsics, usual, sample.xy)
     own = next((f.residual for f in pinhole_fits(usual, sample.xy) if f.is_usual), np.inf)
     # Noise and distortion are in the distance to any camera; a mistake is in that to the given one.
-    if distance > min(1 + 4 * own, max(1.0, _GROSS * sample.diagonal)):
-        return _explain(spec, cloud, sample, candidates, distance)
+    limit = min(_tolerated(own), max(1.0, _GROSS * sample.diagonal))
+    if distance > min(limit, sample.near):
+        return _explain(spec, cloud, sample, candidates, distance, certain=distance > limit)
     if own < 0.1 and np.abs(np.abs(shift) - 0.5).max() < 0.05 and shift[0] * shift[1] > 0:
-        return _half_a_pixel(spec, cloud, float(shift[0]))
+        return _half_a_pixel(cloud, float(shift[0]))
     return None
+
+
+def _tolerated(residual: float) -> float:
+    """The distance that is no worse than a fit with this residual."""
+    return 1 + 4 * residual
 
 
 def _sample(cloud: Cloud) -> _Points | None:
@@ -116,7 +122,7 @@ def _is_plausible(sample: _Points, candidates: list[Motion]) -> bool:
         for fit in _fits(motion, sample, parallel=True):
             is_usual = fit.is_usual and motion is candidates[0]
             (usual if is_usual else others).append(fit.residual)
-    return min(usual) <= min(sample.near, 0.5 + 5 * min(others))
+    return min(usual) <= min(sample.near, _tolerated(min(others)))
 
 
 def _fits(motion: Motion, sample: _Points, *, parallel: bool) -> Iterator[Fit]:
@@ -127,13 +133,24 @@ def _fits(motion: Motion, sample: _Points, *, parallel: bool) -> Iterator[Fit]:
 
 
 def _explain(
-    spec: DataSpec, cloud: Cloud, sample: _Points, candidates: list[Motion], distance: float
-) -> Finding:
-    found = [one for one in _explanations(cloud, sample, candidates) if one.changes]
+    spec: DataSpec,
+    cloud: Cloud,
+    sample: _Points,
+    candidates: list[Motion],
+    distance: float,
+    *,
+    certain: bool,
+) -> Finding | None:
+    """What is wrong with a cloud that does not fit; unless that is certain, only what is known."""
+    found = [
+        one
+        for one in _explanations(cloud, sample, candidates)
+        if one.changes and _tolerated(one.fit.residual) < distance
+    ]
     if not found:
-        return _unexplained(spec, cloud, sample, distance)
+        return _unexplained(spec, cloud, sample, distance, certain=certain)
     # Planes and narrow views nearly fit in many ways: of those that fit well, the simplest.
-    limit = 0.5 + 5 * min(one.fit.residual for one in found)
+    limit = _tolerated(min(one.fit.residual for one in found))
     well = (one for one in found if one.fit.residual <= limit)
     best = min(well, key=lambda one: (one.changes, one.fit.residual))
     return _explained(spec, cloud, best, distance, sample)
@@ -198,10 +215,13 @@ def _unusual(spec: DataSpec, fit: Fit) -> tuple[str, str, str]:
     return "", f"the points have the axes {spoken}", remedy
 
 
-def _unexplained(spec: DataSpec, cloud: Cloud, sample: _Points, distance: float) -> Finding:
+def _unexplained(
+    spec: DataSpec, cloud: Cloud, sample: _Points, distance: float, *, certain: bool
+) -> Finding | None:
     message = f"{_found(cloud, distance)}; expected {_expected(spec)}; "
     anywhere = residual_of_any_camera(sample.points, sample.xy)
-    if anywhere <= sample.near and spec.camera.frame == "camera":
+    fits = anywhere <= sample.near and _tolerated(anywhere) < distance
+    if fits and spec.camera.frame == "camera":
         return Finding(
             cloud.name,
             message + "they fit a camera elsewhere, as points in the frame of the world or of "
@@ -209,6 +229,8 @@ def _unexplained(spec: DataSpec, cloud: Cloud, sample: _Points, distance: float)
             '"world"} and add the extrinsics',
             True,
         )
+    if not certain:
+        return None
     if cloud.intrinsics is not None:
         return Finding(
             cloud.name,
@@ -224,7 +246,7 @@ def _unexplained(spec: DataSpec, cloud: Cloud, sample: _Points, distance: float)
     )
 
 
-def _half_a_pixel(spec: DataSpec, cloud: Cloud, shift: float) -> Finding:
+def _half_a_pixel(cloud: Cloud, shift: float) -> Finding:
     verb = "subtract 0.5 from" if shift > 0 else "add 0.5 to"
     return Finding(
         cloud.camera or cloud.name,
