@@ -149,10 +149,11 @@ def _explain(
     ]
     if not found:
         return _unexplained(spec, cloud, sample, distance, certain=certain)
-    # Planes and narrow views nearly fit in many ways: of those that fit well, the simplest.
+    # Planes and narrow views nearly fit in many ways: of those that fit well, the simplest, and of
+    # equals the likeliest, which comes first.
     limit = _tolerated(min(one.fit.residual for one in found))
     well = (one for one in found if one.fit.residual <= limit)
-    best = min(well, key=lambda one: (one.changes, one.fit.residual))
+    best = min(well, key=lambda one: (one.changes, round(one.fit.residual, 1)))
     return _explained(spec, cloud, best, distance, sample)
 
 

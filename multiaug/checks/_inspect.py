@@ -13,6 +13,7 @@ from ._finding import Finding
 from ._intrinsics import inspect_intrinsics
 from ._motions import inspect_extrinsics
 from ._surfaces import inspect_depth, inspect_directions
+from ._zeros import inspect_zeros
 
 
 
@@ -26,6 +27,7 @@ INSPECTORS: tuple[Inspector, ...] = (
     inspect_clouds,
     inspect_depth,
     inspect_directions,
+    inspect_zeros,
 )
 
 

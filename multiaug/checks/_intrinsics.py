@@ -13,6 +13,7 @@ from ._conventions import scale_intrinsics
 from ._finding import Finding
 
 _SAME = 0.02  # relative to a focal length or a side
+_RESIZED = 0.1  # relative: images are hardly resized by less
 _SIMPLE = (2, 3, 4, 8, 1 / 2, 1 / 3, 1 / 4, 1 / 8)
 _NORMALISED = 16  # pixels: of smaller images a principal point below 1 may be meant so
 
@@ -94,9 +95,11 @@ def _readings(
             ),
         )
     sx, sy = fitted[0, 0] / given[0, 0], fitted[1, 1] / given[1, 1]
-    if max(abs(sx - 1), abs(sy - 1)) > _SAME:
+    if max(abs(sx - 1), abs(sy - 1)) > _RESIZED:
         size = (max(1, round(height / sy)), max(1, round(width / sx)))
         yield scale_intrinsics(given, (height / sy, width / sx), shape), another_size(size, shape)
+        return
+    if max(abs(sx - 1), abs(sy - 1)) > _SAME:
         return
     shift = fitted[:2, 2] - given[:2, 2]
     candidate = given.copy()
