@@ -42,7 +42,13 @@ class _Points(NamedTuple):
 
     @property
     def near(self) -> float:
+        """Pixels: a fit that is no further off explains the cloud."""
         return max(1.0, _NEAR * self.diagonal)
+
+    @property
+    def gross(self) -> float:
+        """Pixels: a camera that is further off is not that of the cloud."""
+        return max(1.0, _GROSS * self.diagonal)
 
 
 class _Explanation(NamedTuple):
@@ -84,7 +90,7 @@ def _inspect(spec: DataSpec, cloud: Cloud) -> Finding | None:
     distance, shift = _distance(cloud.intrinsics, usual, sample.xy)
     own = next((f.residual for f in pinhole_fits(usual, sample.xy) if f.is_usual), np.inf)
     # Noise and distortion are in the distance to any camera; a mistake is in that to the given one.
-    limit = min(_tolerated(own), max(1.0, _GROSS * sample.diagonal))
+    limit = min(_tolerated(own), sample.gross)
     if distance > min(limit, sample.near):
         return _explain(spec, cloud, sample, candidates, distance, certain=distance > limit)
     if own < 0.1 and np.abs(np.abs(shift) - 0.5).max() < 0.05 and shift[0] * shift[1] > 0:
@@ -116,13 +122,13 @@ def _distance(k: NDArray, points: NDArray, xy: NDArray) -> tuple[float, NDArray]
 
 
 def _is_plausible(sample: _Points, candidates: list[Motion]) -> bool:
-    """The cloud is of some camera in our convention, and not much better of one in another."""
-    usual, others = [np.inf], [np.inf]
+    """The cloud is of some camera in our convention, and not much better of any other one."""
+    usual, others = [np.inf], [residual_of_any_camera(sample.points, sample.xy)]
     for motion in candidates:
         for fit in _fits(motion, sample, parallel=True):
             is_usual = fit.is_usual and motion is candidates[0]
             (usual if is_usual else others).append(fit.residual)
-    return min(usual) <= min(sample.near, _tolerated(min(others)))
+    return min(usual) <= min(sample.gross, _tolerated(min(others)))
 
 
 def _fits(motion: Motion, sample: _Points, *, parallel: bool) -> Iterator[Fit]:
@@ -165,8 +171,11 @@ def _explanations(
         for fit in _fits(motion, sample, parallel=k is None):
             if fit.residual <= sample.near:
                 # Of a turned grid the fit has no intrinsics to compare with.
-                known = k is not None and not fit.turn
-                related = relation(k, fit.k, sample.shape, fit.residual) if known else None
+                related = (
+                    None
+                    if k is None or fit.turn
+                    else relation(k, fit.k, sample.shape, fit.residual)
+                )
                 yield _Explanation(motion, fit, related)
 
 

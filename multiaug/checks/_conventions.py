@@ -30,7 +30,8 @@ _DIRECTIONS = {
     "ahead": (0, 0, 1),
     "back": (0, 0, -1),
 }
-_VECTORS = ("position", "direction")
+_VECTORS = ("position", "direction", "points3d")
+
 
 def axes_matrix(axes: str) -> NDArray:
     """(3, 3) of 0 and 1 and -1, from vectors in some axes to right-down-ahead.
@@ -124,7 +125,7 @@ def convert_axes(
 
 
 def _vectors(values: Any) -> NDArray:
-    array = np.asarray(values)
+    array = as_array("values", values)
     if array.ndim == 0 or array.shape[-1] != 3 or array.dtype.kind in "ubOSUmMc":
         raise ParameterError(
             "`values` must be signed numbers of shape (..., 3), "
@@ -148,23 +149,33 @@ def _converted(spec: DataSpec, name: str, values: Any, matrix: NDArray) -> Any:
             f"`convert_axes` found an entry {name!r} that the spec {spec.name!r} does not declare."
         )
     if entry.role == "extrinsics":
-        motion = np.array(values)
-        motion[..., :3, :] = _exchange(np.swapaxes(motion[..., :3, :], -1, -2), matrix).swapaxes(
-            -1, -2
-        )
-        return motion
+        pose = _matrices(name, values, 4).copy()
+        # The axes of the camera are its rows.
+        rows = np.swapaxes(pose[..., :3, :], -1, -2)
+        pose[..., :3, :] = np.swapaxes(_exchange(rows, matrix), -1, -2)
+        return pose
     if spec.camera.frame == "world":
         return values
-    if entry.role == "points3d":
-        return _exchange(_vectors(values), matrix)
     turned = [group for group in entry.groups if group.role in _VECTORS]
     if not turned:
         return values
-    array = np.array(values)
+    array = as_array(name, values).copy()
+    if array.ndim < 2 or array.shape[-1] != entry.channels:
+        raise RecordError(
+            f"{name}: found shape {array.shape}, expected {entry.channels} on the last axis."
+        )
     for group in turned:
         part = group.channel_slice()
         array[..., part] = _exchange(array[..., part], matrix)
     return array
+
+
+def as_array(name: str, values: Any) -> NDArray:
+    """`numpy.asarray`, for an entry of a record."""
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError) as error:
+        raise RecordError(f"{name}: expected an array, found what is none: {error}.") from None
 
 
 def scale_intrinsics(k: NDArray, from_shape: SpatialShape, to_shape: SpatialShape) -> NDArray:
@@ -192,7 +203,7 @@ def scale_intrinsics(k: NDArray, from_shape: SpatialShape, to_shape: SpatialShap
     (h, w), (to_h, to_w) = _size("from_shape", from_shape), _size("to_shape", to_shape)
     sx, sy = to_w / w, to_h / h
     move = np.array([[sx, 0, (sx - 1) / 2], [0, sy, (sy - 1) / 2], [0, 0, 1]])
-    return (move @ k.astype(np.float64)).astype(k.dtype)  # type: ignore[no-any-return]
+    return (move @ k.astype(np.float64)).astype(k.dtype)
 
 
 def _size(name: str, shape: Any) -> tuple[float, float]:
@@ -238,10 +249,7 @@ def invert_extrinsics(extrinsics: NDArray) -> NDArray:
 
 
 def _matrices(name: str, values: Any, size: int) -> NDArray:
-    try:
-        array = np.asarray(values)
-    except ValueError:
-        array = np.asarray(None)
+    array = as_array(name, values)
     if array.shape[-2:] != (size, size) or array.dtype.kind not in "fiu":
         raise ParameterError(
             f"`{name}` must be numbers of shape (..., {size}, {size}), "

@@ -59,9 +59,7 @@ def parallel_fits(points: NDArray, xy: NDArray) -> Iterator[Fit]:
         yield from _fit(points[:, across], xy, across, ahead, 0.0)
 
 
-def _fit(
-    slopes: NDArray, xy: NDArray, across: list[int], ahead: int, sign: float
-) -> Iterator[Fit]:
+def _fit(slopes: NDArray, xy: NDArray, across: list[int], ahead: int, sign: float) -> Iterator[Fit]:
     """Least squares on ``xy = A slopes + c``, without the worst points; sign 0: any Z."""
     keep = np.ones(len(slopes), bool)
     for _ in range(_ROUNDS):
@@ -109,7 +107,7 @@ def residual_of_any_camera(points: NDArray, xy: NDArray) -> float:
     matrix = np.linalg.eigh(rows.T @ rows)[1][:, 0].reshape(3, 4)
     seen = x @ matrix.T
     side = seen[:, 2] > 0
-    if not _AHEAD <= max(side.mean(), 1 - side.mean()):
+    if max(side.mean(), 1 - side.mean()) < _AHEAD:
         return np.inf
     scale = np.sqrt(2) / _size(xy)
     return float(np.median(np.hypot(*(seen[:, :2] / seen[:, 2:] - p[:, :2]).T)) / scale)

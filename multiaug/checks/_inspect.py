@@ -15,8 +15,6 @@ from ._motions import inspect_extrinsics
 from ._surfaces import inspect_depth, inspect_directions
 from ._zeros import inspect_zeros
 
-
-
 # Records (n, ...) by entry name, absent ones left out -> what was found in them.
 Inspector: TypeAlias = Callable[[DataSpec, Mapping[str, NDArray]], Iterator[Finding]]
 

@@ -83,7 +83,10 @@ def _readings(
         candidate = given.copy()
         candidate[[0, 1], [0, 1]] = given[rows, rows]
         candidate[:2, 2] = given[columns, 2]
-        yield candidate, Relation(f"in the intrinsics {text}", "put them in order: fx s cx / 0 fy cy")
+        yield (
+            candidate,
+            Relation(f"in the intrinsics {text}", "put them in order: fx s cx / 0 fy cy"),
+        )
     for axis, side, name in ((0, width, "cx"), (1, height, "cy")):
         candidate = given.copy()
         candidate[axis, 2] = side - 1 - given[axis, 2]
@@ -149,10 +152,10 @@ def inspect_intrinsics(spec: DataSpec, records: Mapping[str, NDArray]) -> Iterat
     if not name:
         return
     pictures = {n: records[n].shape[1:3] for n in records if spec.entries[n].kind == "spatial"}
-    shape = pictures.get(spec.entries[name].of or "") or pictures.get(spec.reference(pictures) or "")
-    has_cloud = any(
-        group.role == "position" for n in pictures for group in spec.entries[n].groups
+    shape = pictures.get(spec.entries[name].of or "") or pictures.get(
+        spec.reference(pictures) or ""
     )
+    has_cloud = any(group.role == "position" for n in pictures for group in spec.entries[n].groups)
     if shape is None or has_cloud:  # a cloud tells more
         return
     for k in records[name].astype(np.float64):
@@ -160,7 +163,9 @@ def inspect_intrinsics(spec: DataSpec, records: Mapping[str, NDArray]) -> Iterat
         if is_normalised(k, shape):
             told = normalised(shape)
             yield Finding(
-                name, f"{told.problem}: found fx = {k[0, 0]:.4g}; expected pixels of an image of {shape[0]} x {shape[1]}; {told.remedy}", True
+                name,
+                f"{told.problem}: found fx = {k[0, 0]:.4g}; expected pixels of an image of {shape[0]} x {shape[1]}; {told.remedy}",
+                True,
             )
             return
         scale = _twice_the_centre(k, shape)
@@ -179,6 +184,4 @@ def inspect_intrinsics(spec: DataSpec, records: Mapping[str, NDArray]) -> Iterat
 def _twice_the_centre(k: NDArray, shape: SpatialShape) -> float | None:
     """The simple factor by which the principal point is off the middle, the same along x and y."""
     x, y = 2 * (k[0, 2] + 0.5) / shape[1], 2 * (k[1, 2] + 0.5) / shape[0]
-    return next(
-        (s for s in _SIMPLE if max(abs(x / s - 1), abs(y / s - 1)) < 0.05), None
-    )
+    return next((s for s in _SIMPLE if max(abs(x / s - 1), abs(y / s - 1)) < 0.05), None)

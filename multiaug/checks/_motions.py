@@ -90,7 +90,8 @@ _POSE = "camera-to-world (a pose, as ScanNet, TUM and NeRF have it)"
 
 
 def _motion(turn: NDArray, place: NDArray) -> NDArray:
-    return np.r_[np.c_[turn, place], [[0, 0, 0, 1]]]
+    motion: NDArray = np.r_[np.c_[turn, place], [[0, 0, 0, 1]]]
+    return motion
 
 
 def extrinsics_entry(spec: DataSpec) -> str:

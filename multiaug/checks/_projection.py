@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import ParameterError, RecordError
 from ..spec import ChannelGroup, DataSpec, check_structure
 from ..typing import NDArray, SpatialShape
-from ._conventions import scale_intrinsics
+from ._conventions import as_array, scale_intrinsics
 
 
 class Cloud(NamedTuple):
@@ -57,7 +57,7 @@ def reprojection_error(spec: DataSpec, record: Mapping[str, Any]) -> dict[str, N
             "`reprojection_error` must get a DataSpec and a record (entry name -> array), "
             f"got {type(spec).__name__} and {type(record).__name__}."
         )
-    arrays = {name: np.asarray(array) for name, array in record.items() if name in spec.entries}
+    arrays = {n: as_array(n, array) for n, array in record.items() if n in spec.entries}
     positions = [name for name in arrays if position_group(spec, name) is not None]
     if not positions:
         raise RecordError(f"The record has no entry of the role position of {spec.name!r}.")
@@ -164,7 +164,7 @@ def _of_role(spec: DataSpec, records: Mapping[str, NDArray], role: str) -> str |
 
 
 def pixels(shape: SpatialShape) -> tuple[NDArray, NDArray]:
-    """x (1, W) and y (H, 1)."""
+    """Return x (1, W) and y (H, 1)."""
     return np.arange(shape[1])[np.newaxis, :], np.arange(shape[0])[:, np.newaxis]
 
 
@@ -175,7 +175,7 @@ def move(motion: NDArray, points: NDArray) -> NDArray:
 
 
 def project(k: NDArray, points: NDArray) -> tuple[NDArray, NDArray]:
-    """x and y, in pixels, of points (..., 3) in the camera's frame."""
+    """Return x and y, in pixels, of points (..., 3) in the camera's frame."""
     with np.errstate(all="ignore"):
         u, v = points[..., 0] / points[..., 2], points[..., 1] / points[..., 2]
         return k[0, 0] * u + k[0, 1] * v + k[0, 2], k[1, 1] * v + k[1, 2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -51,7 +52,7 @@ def _depth_entry(
             return
 
 
-def _whole_metres(values: NDArray, dtype: np.dtype) -> str:  # type: ignore[type-arg]
+def _whole_metres(values: NDArray, dtype: np.dtype[Any]) -> str:
     whole = dtype.kind in "iu" and values.min() != values.max()
     if not whole or values.max() > _METRES or values.min() < 0:
         return ""

@@ -75,7 +75,7 @@ def test_a_whole_record(batched):
     np.testing.assert_array_equal(out["places"], record["places"] * sign)
     np.testing.assert_array_equal(out["depth"], record["depth"])
     np.testing.assert_array_equal(out["pose"], np.diag([1, -1, -1, 1]) @ record["pose"])
-    assert {n: a.dtype for n, a in out.items()} == {n: np.float32 for n in record}
+    assert {n: a.dtype for n, a in out.items()} == dict.fromkeys(record, np.float32)
     for name, array in before.items():
         np.testing.assert_array_equal(record[name], array)
     # In the world's frame the extrinsics alone lead to the camera.
@@ -88,7 +88,7 @@ def test_a_whole_record(batched):
 def test_scaled_intrinsics_see_the_same_share_of_the_image():
     k = np.array([[50.0, 0.5, 30], [0, 60, 20], [0, 0, 1]])
     small = ma.scale_intrinsics(k, (40, 60), (10, 30))
-    points = np.random.default_rng(2).normal(size=(20, 3)) + [0, 0, 5]
+    points = np.random.default_rng(2).normal([0, 0, 5], size=(20, 3))
     share = (oracle.project(k, points) + 0.5) / [60, 40]
     np.testing.assert_allclose((oracle.project(small, points) + 0.5) / [30, 10], share)
     many = ma.scale_intrinsics(np.stack([k, k]).astype(np.float32), (40, 60), (10, 30))
@@ -101,7 +101,9 @@ def test_inverted_extrinsics():
     pose = np.tile(np.eye(4), (2, 1, 1))
     pose[:, :3, :3] = np.linalg.qr(draw.normal(size=(2, 3, 3)))[0]
     pose[:, :3, 3] = draw.normal(size=(2, 3))
-    np.testing.assert_allclose(ma.invert_extrinsics(pose) @ pose, np.tile(np.eye(4), (2, 1, 1)), atol=1e-12)
+    np.testing.assert_allclose(
+        ma.invert_extrinsics(pose) @ pose, np.tile(np.eye(4), (2, 1, 1)), atol=1e-12
+    )
     assert ma.invert_extrinsics(pose[0].astype(np.float32)).dtype == np.float32
 
 
@@ -116,6 +118,9 @@ def test_inverted_extrinsics():
         (lambda: ma.convert_axes({"xyz": np.zeros((2, 3))}, "opengl"), "the spec of a record"),
         (lambda: ma.convert_axes(np.zeros((2, 3)), "opengl", spec=SPEC), "must get a record"),
         (lambda: ma.convert_axes({"xyz": 0}, "opengl", spec=SPEC), "'xyz' that the spec"),
+        (lambda: ma.convert_axes({"normals": np.zeros((2, 2, 4))}, "ros", spec=SPEC), "normals: f"),
+        (lambda: ma.convert_axes({"pose": np.eye(3)}, "ros", spec=SPEC), r"\(\.\.\., 4, 4\)"),
+        (lambda: ma.convert_axes({"normals": [[1], [2, 3]]}, "ros", spec=SPEC), "normals: expect"),
         (lambda: ma.scale_intrinsics(np.eye(4), (1, 1), (2, 2)), r"\(\.\.\., 3, 3\)"),
         (lambda: ma.scale_intrinsics(np.eye(3), 480, (2, 2)), "`from_shape` must be"),
         (lambda: ma.scale_intrinsics(np.eye(3), (4, 4), (0, 2)), "`to_shape` must be"),

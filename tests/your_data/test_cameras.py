@@ -11,7 +11,13 @@ from multiaug.checks import inspect_records
 from multiaug.checks._inspect import findings
 
 H, W = 60, 80
-K = np.array([[70.0, 0, 39.5], [0, 72.0, 29.5], [0, 0, 1]])
+
+
+def camera(fx=70.0, fy=72.0, cx=39.5, cy=29.5):
+    return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
+
+
+K = camera()
 Y, X = np.mgrid[:H, :W]
 Z = 1.5 + 0.01 * X + 0.005 * Y - 0.5 * ((abs(X - 30) < 10) & (abs(Y - 20) < 8))
 RAYS = np.stack([(X - 39.5) / 70, (Y - 29.5) / 72, np.ones((H, W))], axis=-1)
@@ -163,34 +169,33 @@ def test_normalised_intrinsics():
 
 @pytest.mark.row("exchanged fx and fy, cx and cy, or both")
 def test_exchanged_intrinsics():
-    wide = np.array([[70.0, 0, 39.5], [0, 110.0, 29.5], [0, 0, 1]])
+    wide = camera(70, 110)
     points = np.stack([(X - 39.5) / 70 * Z, (Y - 29.5) / 110 * Z, Z], axis=-1)
     for fx, fy, cx, cy, words in (
         (110, 70, 39.5, 29.5, "fx and fy are exchanged"),
         (70, 110, 29.5, 39.5, "cx and cy are exchanged"),
         (110, 70, 29.5, 39.5, "row and column are exchanged"),
     ):
-        k = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
-        assert_refused(SEPARATE, cloud(points, k), words)
+        assert_refused(SEPARATE, cloud(points, camera(fx, fy, cx, cy)), words)
     assert told(SEPARATE, cloud(points, wide)) == []
 
 
 @pytest.mark.row("intrinsics of the image before a crop")
 def test_intrinsics_of_the_image_before_a_crop():
-    k = K + [[0, 0, 12], [0, 0, 20], [0, 0, 0]]
+    k = camera(cx=51.5, cy=49.5)
     assert_refused(SEPARATE, cloud(k=k), "add (-12.0, -20.0) to (cx, cy)")
 
 
 @pytest.mark.row("intrinsics of another camera")
 def test_intrinsics_of_another_camera():
-    assert_warned(SEPARATE, cloud(k=K + [[6, 0, 3], [0, 1, 0], [0, 0, 0]]), "fx = 70.0, fy = 72.0")
-    assert_refused(SEPARATE, cloud(k=K + [[50, 0, 20], [0, 5, 0], [0, 0, 0]]), "another camera")
+    assert_warned(SEPARATE, cloud(k=camera(76, 73, 42.5)), "fx = 70.0, fy = 72.0")
+    assert_refused(SEPARATE, cloud(k=camera(120, 77, 59.5)), "another camera")
 
 
 @pytest.mark.row("pixel centres")
 @pytest.mark.row("a principal point from the corner")
 def test_a_principal_point_from_the_corner():
-    corner = K + [[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]]
+    corner = camera(cx=40, cy=30)
     assert_warned(SEPARATE, cloud(k=corner), "subtract 0.5 from cx and cy")
 
 
