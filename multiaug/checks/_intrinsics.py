@@ -159,26 +159,25 @@ def inspect_intrinsics(spec: DataSpec, records: Mapping[str, NDArray]) -> Iterat
     if shape is None or has_cloud:  # a cloud tells more
         return
     for k in records[name].astype(np.float64):
-        k = k / k[2, 2]
-        if is_normalised(k, shape):
-            told = normalised(shape)
-            yield Finding(
-                name,
-                f"{told.problem}: found fx = {k[0, 0]:.4g}; expected pixels of an image of {shape[0]} x {shape[1]}; {told.remedy}",
-                True,
-            )
+        finding = _alone(name, k / k[2, 2], shape)
+        if finding is not None:
+            yield finding
             return
-        scale = _twice_the_centre(k, shape)
-        if scale is not None:
-            size = (round(shape[0] * scale), round(shape[1] * scale))
-            told = another_size(size, shape)
-            yield Finding(
-                name,
-                f"found a principal point of ({k[0, 2]:.1f}, {k[1, 2]:.1f}) in an image of "
-                f"{shape[0]} x {shape[1]} pixels; it seems that {told.problem}; {told.remedy}",
-                False,
-            )
-            return
+
+
+def _alone(name: str, k: NDArray, shape: SpatialShape) -> Finding | None:
+    height, width = shape
+    place = f"an image of {height} x {width} pixels"
+    if is_normalised(k, shape):
+        told = normalised(shape)
+        found = f"found fx = {k[0, 0]:.4g}, cx = {k[0, 2]:.4g}: {told.problem}"
+        return Finding(name, f"{found}; expected pixels of {place}; {told.remedy}", True)
+    scale = _twice_the_centre(k, shape)
+    if scale is None:
+        return None
+    told = another_size((round(height * scale), round(width * scale)), shape)
+    found = f"found a principal point of ({k[0, 2]:.1f}, {k[1, 2]:.1f}) in {place}"
+    return Finding(name, f"{found}; it seems that {told.problem}; {told.remedy}", False)
 
 
 def _twice_the_centre(k: NDArray, shape: SpatialShape) -> float | None:
