@@ -8,6 +8,10 @@ from . import preview as preview
 from . import roles as roles
 from . import statistics as statistics
 from ._version import __version__ as __version__
+from .checks import convert_axes as convert_axes
+from .checks import invert_extrinsics as invert_extrinsics
+from .checks import reprojection_error as reprojection_error
+from .checks import scale_intrinsics as scale_intrinsics
 from .errors import CorruptChunkError as CorruptChunkError
 from .errors import MissingChunkError as MissingChunkError
 from .errors import Mistake as Mistake

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scene import surface_normals
 
+import multiaug as ma
+
 Arrays = Mapping[str, np.ndarray]
 
 
@@ -33,23 +35,6 @@ class Report:
     normals_angle: float
 
 
-def reprojection_error(points: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
-    """Distance in pixels between ``project(K, X[y, x])`` and ``(x, y)``.
-
-    Args:
-        points: (N, H, W, 3) in the camera frame, NaN where unknown.
-        intrinsics: (N, 3, 3) in pixels.
-
-    Returns:
-        float64 (N, H, W), NaN where unknown.
-    """
-    height, width = points.shape[1:3]
-    x, y = np.meshgrid(np.arange(width), np.arange(height))
-    seen = np.einsum("nij,nhwj->nhwi", intrinsics.astype(np.float64), points.astype(np.float64))
-    seen = seen[..., :2] / seen[..., 2:]
-    return np.hypot(seen[..., 0] - x, seen[..., 1] - y)
-
-
 def angle_to_surface(normals: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Angles in degrees between normals and the surface of a cloud, both (H, W, 3).
 
@@ -60,12 +45,12 @@ def angle_to_surface(normals: np.ndarray, points: np.ndarray) -> np.ndarray:
     return np.degrees(np.arccos(np.clip(cosine[np.isfinite(cosine)], -1, 1)))
 
 
-def check(batches: list[Arrays]) -> Report:
-    """Measure augmented batches; the arrays are those of the spec ``stereo-normals``."""
+def check(spec: ma.DataSpec, batches: list[Arrays]) -> Report:
+    """Measure augmented batches of the spec ``stereo-normals``."""
     errors, depths, lengths, angles = [], [], [], []
     for batch in batches:
         points = batch["rgbxyz"][..., 3:]
-        error = reprojection_error(points, batch["intrinsics"])
+        error = ma.reprojection_error(spec, batch)["rgbxyz"]
         errors.append(error[np.isfinite(error)])
         depth = np.abs(batch["depth"].reshape(points.shape[:3]) / points[..., 2] - 1)
         depths.append(np.nanmax(depth))

@@ -107,8 +107,8 @@ def step_check(
     spec: ma.DataSpec, source: Source, batches: list[Arrays], seed: int
 ) -> tuple[Report, Report]:
     """Measure what came out, beside what comes out when X, Y, Z are carried along as colours."""
-    report = check(batches)
-    unmoved = check([carry_along(spec, block, seed) for block in source.scan()])
+    report = check(spec, batches)
+    unmoved = check(spec, [carry_along(spec, block, seed) for block in source.scan()])
     print("\n4. Does the augmented cloud, seen by the augmented camera, fall on its pixels?")
     say(f"reprojection error over {report.pixels:,} points:", end=" ")
     print(f"at most {report.reprojection_max:.5f} px, {report.reprojection_mean:.5f} px on average")

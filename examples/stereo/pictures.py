@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from checks import Arrays, reprojection_error
+from checks import Arrays
 from windows import Place
 
+import multiaug as ma
 from multiaug.preview import Limits, contact_sheet, record_limits, render_record
 from multiaug.spec import DataSpec
 
@@ -37,7 +38,7 @@ def write_sheet(path: Path, spec: DataSpec, rows: list[Row]) -> None:
         before = render_record(spec, row.source, limits)
         after = render_record(spec, row.augmented, limits)
         pictures.append([panels[name] for panels in (before, after) for name in PANELS])
-        labels.append(_label(row, limits["depth"]))
+        labels.append(_label(spec, row, limits["depth"]))
     contact_sheet(
         pictures,
         columns=[*PANELS.values()] * 2,
@@ -51,9 +52,8 @@ def write_sheet(path: Path, spec: DataSpec, rows: list[Row]) -> None:
     )
 
 
-def _label(row: Row, depth: Limits) -> str:
-    points, camera = row.augmented["rgbxyz"][None, ..., 3:], row.augmented["intrinsics"][None]
-    error = np.nanmax(reprojection_error(points, camera))
+def _label(spec: DataSpec, row: Row, depth: Limits) -> str:
+    error = np.nanmax(ma.reprojection_error(spec, row.augmented)["rgbxyz"])
     focal = [_focal_length(record["intrinsics"]) for record in (row.source, row.augmented)]
     return (
         f"Record {row.number}\n"

@@ -12,9 +12,14 @@ from ..errors import RecordError, warn
 from ..spec import DataSpec
 from ..typing import NDArray
 from ._boxes import inspect_tables
+from ._cameras import inspect_clouds
 from ._finding import Finding
+from ._intrinsics import inspect_intrinsics
+from ._motions import inspect_extrinsics
+from ._surfaces import inspect_depth, inspect_directions
 from ._unmapped import unmapped_values
 from ._values import inspect_values
+from ._zeros import inspect_zeros
 
 # A wrong unit or convention is in all records, so a few of them tell.
 _RECORDS = 8
@@ -29,6 +34,12 @@ INSPECTORS: tuple[Inspector, ...] = (
     inspect_values,
     unmapped_values,
     inspect_tables,
+    inspect_intrinsics,
+    inspect_extrinsics,
+    inspect_clouds,
+    inspect_depth,
+    inspect_directions,
+    inspect_zeros,
 )
 
 

@@ -155,7 +155,7 @@ def estimate_intrinsics(xyz: ArrayLike) -> EstimatedIntrinsics:
     if not (fx > 0 and fy > 0):
         raise RecordError(
             f"`xyz` must look along +Z with x right and y down, got fx = {fx:.4g}, "
-            f"fy = {fy:.4g}. Flip the axes into the camera frame first."
+            f"fy = {fy:.4g}. Convert the axes first, with `multiaug.convert_axes`."
         )
     dx = fx * points[:, 0] / points[:, 2] + cx - columns
     dy = fy * points[:, 1] / points[:, 2] + cy - rows

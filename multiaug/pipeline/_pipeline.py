@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from .._arguments import FLAG, RECORD, check_argument, checked, instance, optional, whole
 from .._forks import refuse_forked_child
+from ..checks import refuse_behind
 from ..errors import ParameterError
 from ..spec import SPEC_KIND, DataSpec, EntrySpec, check_structure
 from ..transforms import Transform, as_transforms, from_config, to_config
@@ -28,7 +29,7 @@ from ._params import RecordParams
 from ._repeated import Repeat, Repeated, signature_of
 from ._rows import gathered
 from ._structure import Run, check_frames, check_spec, gains_intrinsics, refuse_dense
-from ._values import check_record_values
+from ._values import check_record_values, on_host
 from ._view import check_camera
 
 SCHEMA = "multiaug.pipeline/1"
@@ -231,6 +232,7 @@ class Pipeline:
         record: Mapping[str, Any],
         *,
         roles: Mapping[str, str] | None = None,
+        validity: bool = False,
         check: bool = True,
     ) -> Record:
         """Bring entries from the augmented frame back to the source frame.
@@ -243,10 +245,13 @@ class Pipeline:
             record: some entries, in the augmented frame; derived ones are ignored.
             roles: entry name -> picture role that replaces the spec's, for predictions: logits
                 of a mask are ``{"mask": "intensity"}``, with any channels and dtype.
+            validity: also return ``<name>_valid``, bool, of every picture that is given: False
+                where the augmented frame did not show the pixel, or held no data there. By
+                default it is returned where the spec asks for it.
             check: as in `__call__`.
 
         Returns:
-            The given entries in the source frame.
+            The given entries in the source frame, and what ``validity`` asks for.
 
         Raises:
             ParameterError: a transform that cannot be undone on an entry; an unknown role.
@@ -257,6 +262,8 @@ class Pipeline:
             self._facts.finishing, self.spec, record, batched=params.batched, skip=roles or {}
         )
         spec = _override(self.spec, roles or {})
+        if validity:
+            spec = _with_validity(spec)
         derived = {f"{n}{s}" for n in spec.entries for s in ("_visible", "_valid")}
         if gains_intrinsics(spec.camera) and "intrinsics" not in spec.entries:
             derived.add("intrinsics")
@@ -387,8 +394,10 @@ class Pipeline:
         for name in record if facts.dense else ():
             refuse_dense(self.transforms, name, run.spec.entries[name])
         check_camera(run.spec, record, projective=facts.projective)
-        if check and not batched and not is_traced(*record.values()):
-            check_record_values(run.spec, record, batch=False)
+        if check and not is_traced(*record.values()):
+            if not batched:
+                check_record_values(run.spec, record, batch=False)
+            refuse_behind(run.spec, on_host(record), batch=batched)
         # Scalars pass by: no 64-bit id may be cut down to JAX's default of 32 bits.
         values = {n: v for n, v in record.items() if run.spec.entries[n].kind == "value"}
         moved = {n: v for n, v in record.items() if n not in values}
@@ -426,6 +435,12 @@ def _one_more_axis(leaf: Any) -> Any:
 
 def _first(params: RecordParams) -> RecordParams:
     return jax.tree.map(lambda leaf: leaf[0], params)  # type: ignore[no-any-return]
+
+
+@lru_cache(maxsize=64)
+def _with_validity(spec: DataSpec) -> DataSpec:
+    entries = [replace(e, validity=e.kind == "spatial") for e in spec.entries.values()]
+    return DataSpec(spec.name, entries, spec.camera, spec.description)
 
 
 @lru_cache(maxsize=64)

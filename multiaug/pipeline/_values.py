@@ -64,6 +64,16 @@ def begin_check(spec: DataSpec, record: Mapping[str, Any], *, batch: bool) -> Ca
     return conclude
 
 
+def on_host(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The arrays of a record that NumPy can look at where they are."""
+    return {
+        name: array
+        for name, array in record.items()
+        if isinstance(array, np.ndarray)
+        or (isinstance(array, jax.Array) and {d.platform for d in array.devices()} == {"cpu"})
+    }
+
+
 def _look(
     pictures: list[Array], tables: list[Array], groups: tuple[tuple[ChannelGroup, ...], ...]
 ) -> tuple[Array, list[Array]]:

@@ -121,7 +121,10 @@ def _array(entry: EntrySpec, array: _Described, batch: bool, dtypes: bool) -> It
     yield from _shape(entry, array.shape, batch)
     name = getattr(array.dtype, "name", str(array.dtype))
     if dtypes and name not in entry.dtypes:
-        yield f"{entry.name}: found dtype {name}, expected {listed(entry.dtypes)}; convert it first"
+        remedy = "convert it first"
+        if entry.role == "depth" and name.startswith("float"):
+            remedy = "multiply metres by 1000 before rounding them to integers"
+        yield f"{entry.name}: found dtype {name}, expected {listed(entry.dtypes)}; {remedy}"
 
 
 def _shape(entry: EntrySpec, shape: tuple[int, ...], batch: bool) -> Iterator[str]:

@@ -152,8 +152,8 @@ def fit_camera(points: NDArray, where: str) -> tuple[NDArray, float]:
         if len(rays) < 4 or rank < 2 or solution[0] <= 0:
             raise RecordError(
                 f"{where}: no camera fits the cloud ({len(rays)} usable points). It must look "
-                "along +Z with x right and y down and spread over the picture; or pass intrinsics "
-                "of your own."
+                "along +Z with x right and y down (`multiaug.convert_axes` turns other axes) and "
+                "spread over the picture; or pass intrinsics of your own."
             )
         matrix[axis, axis], matrix[axis, 2] = solution
         errors.append(design @ solution - pixels)

@@ -19,11 +19,11 @@ def batch_of(count):
     rng = np.random.default_rng(0)
     shape = (count, *SIZE)
     z = rng.uniform(2, 3, shape).astype(np.float32)
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]].astype(np.float32)
+    points = np.stack([(x - 15) / 40 * z, (y - 12) / 40 * z, z], axis=-1)
     normals = rng.normal(size=(*shape, 3))
     return {
-        "rgbxyz": np.concatenate(
-            [rng.random((*shape, 5), dtype=np.float32), z[..., None]], axis=-1
-        ),
+        "rgbxyz": np.concatenate([rng.random((*shape, 3), dtype=np.float32), points], axis=-1),
         "normals": (normals / np.linalg.norm(normals, axis=-1, keepdims=True)).astype(np.float32),
         "depth": z,
         "mask": rng.integers(0, 4, shape, dtype=np.uint8),

@@ -1,0 +1,297 @@
+"""Do depth and normals fit the cloud beside them, or what a depth and a normal can be?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..spec import ChannelGroup, DataSpec
+from ..typing import NDArray
+from ._conventions import name_axes, spell_axes
+from ._finding import Finding
+from ._projection import Cloud, clouds, intrinsics_of, move, pixels, position_group
+
+_FEWEST = 64  # pixels, below which nothing is said
+_METRES = 20  # whole numbers up to here are metres that were cut, not millimetres
+_STEADY = 0.01  # how far a ratio may be from its median to be called constant
+_UNIT = 0.02  # how far the length of a unit vector may be from 1
+_SURELY = 0.9  # the share of pixels that makes a rule
+# Degrees: normals this near to the surface are its own; other axes must be worse by this much.
+_CLOSE, _APART = 25, 5
+_JUMP = 0.05  # of the depth: a larger step between neighbours is an edge
+
+
+def inspect_depth(spec: DataSpec, records: Mapping[str, NDArray]) -> Iterator[Finding]:
+    """Depth in whole metres, behind the camera, along the ray, or in another unit than a cloud."""
+    for name in records:
+        for group in spec.entries[name].groups:
+            if group.role == "depth":
+                yield from _depth_entry(spec, records, name, group)
+
+
+def _depth_entry(
+    spec: DataSpec, records: Mapping[str, NDArray], name: str, group: ChannelGroup
+) -> Iterator[Finding]:
+    for i in range(len(records[name])):
+        depth = _channels(records[name][i], group)[..., 0].astype(np.float64)
+        valid = np.isfinite(depth) & (depth != 0)
+        if group.invalid not in (None, "nan"):
+            valid &= depth != group.invalid
+        if valid.sum() < _FEWEST:
+            continue
+        values = depth[valid]
+        problem = _whole_metres(values, records[name].dtype) or _behind(values)
+        if problem:
+            yield Finding(name, problem, True)
+            return
+        finding = _beside_cloud(spec, records, i, name, np.where(valid, depth, np.nan))
+        if finding is not None:
+            yield finding
+            return
+
+
+def _whole_metres(values: NDArray, dtype: np.dtype[Any]) -> str:
+    whole = dtype.kind in "iu" and values.min() != values.max()
+    if not whole or values.max() > _METRES or values.min() < 0:
+        return ""
+    return (
+        f"found whole numbers from {values.min():.0f} to {values.max():.0f}, which look like "
+        f"metres that were cut to integers; expected fine steps, as millimetres in {dtype.name}; "
+        "multiply the metres by 1000 before converting them"
+    )
+
+
+def _behind(values: NDArray) -> str:
+    if not (values < 0).all():
+        return ""
+    return (
+        "found negative depth everywhere, as of a camera that looks along -Z (OpenGL); expected "
+        "the distance along the viewing axis; negate it"
+    )
+
+
+def _beside_cloud(
+    spec: DataSpec, records: Mapping[str, NDArray], i: int, name: str, depth: NDArray
+) -> Finding | None:
+    points = _camera_points(spec, records, i, depth.shape)
+    if points is None:
+        return None
+    both = np.isfinite(depth) & np.isfinite(points[..., 2]) & (points[..., 2] > 0)
+    if both.sum() < _FEWEST:
+        return None
+    z, d = points[both][:, 2], depth[both]
+    ratio = float(np.median(d / z))
+    if _is_steady(d / z):
+        return _other_unit(records[name].dtype.kind, name, ratio)
+    if _is_steady(d / np.linalg.norm(points[both], axis=-1)):
+        text = (
+            "found the distance along the ray of each pixel (the norm of the points); expected "
+            "depth along the optical axis (their Z); divide it by the length of K^-1 (x, y, 1)"
+        )
+        return Finding(name, text, True)
+    if _is_steady(d * z):
+        text = (
+            "found numbers that fall with the Z of the points, as disparity or inverse depth do; "
+            "expected depth; convert it, or give it the role intensity"
+        )
+        return Finding(name, text, True)
+    return None
+
+
+def _is_steady(values: NDArray) -> bool:
+    middle = np.median(values)
+    return bool(np.mean(np.abs(values - middle) <= _STEADY * np.abs(middle)) >= _SURELY)
+
+
+def _other_unit(kind: str, name: str, ratio: float) -> Finding | None:
+    # Integers count millimetres or so beside metres: the usual thing.
+    if kind != "f" or abs(ratio - 1) <= 2 * _STEADY:
+        return None
+    text = (
+        f"found depth that is {ratio:.4g} times the Z of the points: two units in one record; "
+        "expected one; bring both to metres, say"
+    )
+    return Finding(name, text, False)
+
+
+def _camera_points(
+    spec: DataSpec, records: Mapping[str, NDArray], i: int, shape: tuple[int, ...]
+) -> NDArray | None:
+    """(H, W, 3) points of record i in the camera's frame, if a cloud of this size is there."""
+    for name in records:
+        if position_group(spec, name) is not None and records[name].shape[1:3] == shape:
+            single = {n: array[i : i + 1] for n, array in records.items()}
+            cloud: Cloud = next(clouds(spec, single, name))
+            if spec.camera.frame == "camera":
+                return cloud.points
+            if cloud.extrinsics is not None:
+                return move(cloud.extrinsics, cloud.points)
+    return None
+
+
+def inspect_directions(spec: DataSpec, records: Mapping[str, NDArray]) -> Iterator[Finding]:
+    """Directions that are no unit vectors, or normals in other axes than the cloud."""
+    for name in records:
+        for group in spec.entries[name].groups:
+            if group.role == "direction":
+                yield from _direction_entry(spec, records, name, group)
+
+
+def _direction_entry(
+    spec: DataSpec, records: Mapping[str, NDArray], name: str, group: ChannelGroup
+) -> Iterator[Finding]:
+    for i in range(len(records[name])):
+        normals = _channels(records[name][i], group).astype(np.float64)
+        valid = np.isfinite(normals).all(-1) & (normals != 0).any(-1)
+        if group.invalid not in (None, "nan"):
+            valid &= (normals != group.invalid).any(-1)
+        if valid.sum() < _FEWEST:
+            continue
+        finding = _length(name, normals[valid])
+        if finding is None and spec.camera.policy != "none":
+            finding = _frame(spec, records, i, name, np.where(valid[..., None], normals, np.nan))
+        if finding is not None:
+            yield finding
+            return
+
+
+def _length(name: str, normals: NDArray) -> Finding | None:
+    length = float(np.median(np.linalg.norm(normals, axis=-1)))
+    for scale, text in ((1, "0..1"), (255, "0..255")):
+        decoded = np.linalg.norm(2 * normals / scale - 1, axis=-1)
+        if normals.min() >= 0 and np.mean(np.abs(decoded - 1) < _UNIT) >= _SURELY:
+            remedy = "2 * n - 1" if scale == 1 else "2 * n / 255 - 1"
+            text = (
+                f"found vectors encoded as colours of {text}; expected unit vectors of -1..1; "
+                f"decode them: `{remedy}`"
+            )
+            return Finding(name, text, True)
+    if abs(length - 1) <= _UNIT:
+        return None
+    text = (
+        f"found vectors of length {length:.4g} (median); expected unit vectors, and the length is "
+        "lost as soon as they are resampled; normalise them, or keep the length in an entry of "
+        "its own"
+    )
+    return Finding(name, text, False)
+
+
+def _frame(
+    spec: DataSpec, records: Mapping[str, NDArray], i: int, name: str, normals: NDArray
+) -> Finding | None:
+    """Compare with the surface of the cloud; without one, with the rays of the pixels."""
+    points = _camera_points(spec, records, i, normals.shape[:2])
+    if spec.camera.frame == "world":
+        return None
+    if points is not None:
+        surface = surface_normals(points)
+        both = np.isfinite(surface).all(-1) & np.isfinite(normals).all(-1)
+        if both.sum() >= _FEWEST:
+            return _beside_surface(name, normals[both], surface[both])
+    return _towards_camera(name, normals, _rays(spec, records, i, normals.shape[:2]))
+
+
+def _beside_surface(name: str, normals: NDArray, surface: NDArray) -> Finding | None:
+    """What axes or which turn make normals those of the surface, when they are not."""
+
+    def angle(matrix: NDArray) -> float:
+        return _degrees(float(np.median(np.sum(normals @ matrix.T * surface, axis=-1))))
+
+    def is_better(matrix: NDArray, than: float) -> bool:
+        return than > 2 * angle(matrix) + _APART
+
+    same, flipped = angle(np.eye(3)), angle(-np.eye(3))
+    found = min(same, flipped)
+    axes, turn = min(_signed_permutations(), key=angle), _best_turn(normals, surface)
+    if turn is not None and not is_better(turn, angle(axes)):
+        turn = None
+    if turn is None and angle(axes) < _CLOSE and is_better(axes, found):
+        text = (
+            f"found normals with X, Y, Z along {spell_axes(axes)} beside points with X right, Y "
+            "down, Z ahead; expected one frame; convert with "
+            f"`ma.convert_axes(normals, {name_axes(axes)!r})`"
+        )
+        return Finding(name, text, True)
+    if turn is not None and angle(turn) < _CLOSE and is_better(turn, found):
+        text = (
+            f"found normals that are turned by {_degrees((np.trace(turn) - 1) / 2):.0f} degrees "
+            "against the surface of the points, as those of the world's frame are; expected the "
+            "frame of the points; turn them by the rotation of the extrinsics"
+        )
+        return Finding(name, text, True)
+    return _away(name) if flipped < same else None
+
+
+def _degrees(cosine: float) -> float:
+    return float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
+
+
+def _away(name: str) -> Finding:
+    text = (
+        "found normals that look away from the camera; expected X right, Y down, Z ahead, where "
+        "a surface that is seen has a normal towards the camera; if theirs are X right, Y up, Z "
+        "back, convert with `ma.convert_axes(normals, 'opengl')`; else negate them"
+    )
+    return Finding(name, text, False)
+
+
+def _towards_camera(name: str, normals: NDArray, rays: NDArray) -> Finding | None:
+    """Nothing but the rays is known: visible surfaces face the camera."""
+    along = np.sum(normals * rays, axis=-1)
+    return _away(name) if np.mean(along[np.isfinite(along)] > 0) >= _SURELY else None
+
+
+def _rays(
+    spec: DataSpec, records: Mapping[str, NDArray], i: int, shape: tuple[int, ...]
+) -> NDArray:
+    """Where the pixels look, (H, W, 3) or (3,)."""
+    k = intrinsics_of(spec, records, i, (shape[0], shape[1]))
+    if k is None:
+        return np.array([0.0, 0.0, 1.0])
+    x, y = np.broadcast_arrays(*pixels((shape[0], shape[1])))
+    rays: NDArray = np.stack([x, y, np.ones_like(x)], axis=-1) @ np.linalg.inv(k).T
+    return rays
+
+
+def surface_normals(points: NDArray) -> NDArray:
+    """(H, W, 3) unit normals that face the camera, by central differences; NaN at edges."""
+    surface = np.full_like(points, np.nan)
+    if min(points.shape[:2]) < 3:
+        return surface
+    inner = points[1:-1, 1:-1]
+    across = points[1:-1, 2:] - points[1:-1, :-2]
+    down = points[2:, 1:-1] - points[:-2, 1:-1]
+    with np.errstate(all="ignore"):
+        normals = np.cross(across, down)
+        normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
+        normals *= -np.sign(np.sum(normals * inner, axis=-1, keepdims=True))
+        step = np.maximum(np.linalg.norm(across, axis=-1), np.linalg.norm(down, axis=-1))
+        normals[step > _JUMP * np.linalg.norm(inner, axis=-1)] = np.nan
+    surface[1:-1, 1:-1] = normals
+    return surface
+
+
+def _signed_permutations() -> list[NDArray]:
+    """The 48 exchanges of axes and signs."""
+    signs = np.array(np.meshgrid(*[(1, -1)] * 3)).reshape(3, -1).T
+    orders = ((0, 1, 2), (1, 0, 2), (0, 2, 1), (2, 1, 0), (1, 2, 0), (2, 0, 1))
+    return [np.eye(3)[list(order)] * sign for order in orders for sign in signs]
+
+
+def _best_turn(normals: NDArray, surface: NDArray) -> NDArray | None:
+    """The rotation that takes normals to the surface's; None when they do not determine one.
+
+    References:
+        W. Kabsch. A solution for the best rotation to relate two sets of vectors. 1976.
+    """
+    u, size, v = np.linalg.svd(surface.T @ normals)
+    if size[1] < 0.02 * size[0]:
+        return None
+    turn: NDArray = u @ np.diag([1, 1, np.sign(np.linalg.det(u @ v))]) @ v
+    return turn
+
+
+def _channels(array: NDArray, group: ChannelGroup) -> NDArray:
+    return array[..., np.newaxis] if array.ndim == 2 else array[..., group.channel_slice()]
