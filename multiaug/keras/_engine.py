@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from ..errors import NotFittedError, ParameterError
-from ..pipeline import Pipeline, RecordParams, Rows
+from ..pipeline import Pipeline, RecordParams, Rows, short_seed
 from ..spec import DataSpec, EntrySpec
 from ..statistics import Statistics
 from ..transforms import Finishing, Transform, Whiten
@@ -330,15 +330,8 @@ def apply_parameters(
     return (np.floor(found + 0.5) if dtype.kind in "iub" else found).astype(dtype)
 
 
-def keys_of(seed: int, epoch: int, records: NDArray, copies: NDArray) -> Key:
-    """The key of every record, as a `Loader` has it."""
-    from ..loader import record_keys
-
-    return record_keys(seed, epoch, records, copies)
-
-
 def seed_of(seed: int | None) -> int:
     """A seed for keys; None draws one from NumPy's global generator, which users seed."""
     if seed is None:
         return int(np.random.randint(2**31))  # noqa: NPY002
-    return int(seed) % 2**32
+    return short_seed(int(seed)) if seed >= 0 else int(seed) % 2**32

@@ -11,11 +11,12 @@ import numpy as np
 from ..errors import ParameterError
 from ..files import sha256_of
 from ..passes import fit
+from ..pipeline import record_keys
 from ..spec import DataSpec
 from ..statistics import ZCA, Moments, Statistic, Statistics
 from ..store import ArraySource, Block, BlockId, Source, open_source
 from ..typing import NDArray
-from ._engine import Engine, classic_spec, keys_of, seed_of
+from ._engine import Engine, classic_spec, seed_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -147,6 +148,6 @@ class PreparedSource:
         held = {n: np.ascontiguousarray(a) for n, a in arrays.items()}
         held[image] = held[image].astype(np.float32)
         if self._seed is not None:
-            keys = keys_of(self._seed, turn, index, np.zeros(len(index), np.int64))
+            keys = record_keys(self._seed, turn, index)
             held = self._engine.augment(keys, held)
         return self._engine.prepare(held)

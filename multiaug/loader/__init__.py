@@ -2,7 +2,6 @@
 
 from ._adapt import chunked as chunked
 from ._doors import RandomAccess as RandomAccess
-from ._keys import record_keys as record_keys
 from ._loader import Loader as Loader
 from ._place import Recycler as Recycler
 from ._random import random_order as random_order

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from ..pipeline import Pipeline
+from ..pipeline import Pipeline, record_keys
 from ..store import ChunkedSource
 from ._budget import most_augmenters
 from ._chunks import ChunkReader
-from ._keys import record_keys
 from ._memory import Budget
 from ._order import Epoch
 from ._place import Recycler, local_sharding, to_jax

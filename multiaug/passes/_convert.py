@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ParameterError, RecordError
-from ..loader import record_keys
-from ..pipeline import Pipeline
+from ..pipeline import Pipeline, record_keys
 from ..store import Source, open_source, write_zarr
 from ..typing import NDArray
 from ._export import export
@@ -129,7 +128,7 @@ def map_batches(
     for batch in stack_records(records, batch_size):
         count = len(next(iter(batch.values())))
         index = np.arange(first, first + count)
-        keys = record_keys(seed, epoch, index, np.zeros(count, np.int64))
+        keys = record_keys(seed, epoch, index)
         yield {**pipeline.batch(keys, batch, check=check), "index": index}
         first += count
 

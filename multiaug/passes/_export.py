@@ -14,8 +14,8 @@ import numpy as np
 from .._machine import parse_memory
 from .._version import __version__
 from ..errors import ParameterError, StoreError
-from ..loader import chunked, random_order, record_keys
-from ..pipeline import Pipeline
+from ..loader import chunked, random_order
+from ..pipeline import Pipeline, record_keys
 from ..store import (
     ChunkedSource,
     Destination,

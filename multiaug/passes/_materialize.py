@@ -7,16 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from ..errors import ParameterError
-from ..pipeline import Pipeline
+from ..pipeline import Pipeline, record_keys
 from ..spec import DataSpec
 from ..store import Source, write_zarr
 from ..transforms import Finishing, Photometric
 from ..typing import NDArray
-from ._records import record_keys
 
 
 def materialize(
@@ -69,7 +67,7 @@ def materialize(
 def _batch(
     pipeline: Pipeline, arrays: dict[str, NDArray], index: NDArray, seed: int
 ) -> dict[str, NDArray]:
-    keys = record_keys(jax.random.key(seed), 0, index)
+    keys = record_keys(seed, 0, index)
     return {name: np.asarray(a) for name, a in pipeline.batch(keys, arrays).items()}
 
 

@@ -1,5 +1,7 @@
 """Pipelines: plan, resample, finish; keys, batches, devices."""
 
+from ._keys import record_keys as record_keys
+from ._keys import short_seed as short_seed
 from ._params import RecordParams as RecordParams
 from ._pipeline import Pipeline as Pipeline
 from ._rows import Rows as Rows
