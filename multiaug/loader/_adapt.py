@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .._machine import native
 from ..store import ChunkedSource, Source, Structure
 from ..typing import NDArray
 
@@ -40,7 +41,7 @@ class _Adapter:
     def structure(self) -> Mapping[str, Structure]:
         """Of the first record."""
         first = self._source.read([0])
-        return {n: Structure(a.shape[1:], a.dtype) for n, a in first.items()}
+        return {n: Structure(a.shape[1:], native(a).dtype) for n, a in first.items()}
 
     def read_range(self, start: int, stop: int, out: Mapping[str, NDArray]) -> None:
         """See `ChunkedSource`."""
@@ -52,7 +53,7 @@ class _Adapter:
         self, indices: ArrayLike, *, out: Mapping[str, NDArray] | None = None
     ) -> dict[str, NDArray]:
         """See `ChunkedSource`."""
-        found = self._source.read(indices)
+        found = {n: native(array) for n, array in self._source.read(indices).items()}
         for name, array in (out or {}).items():
             array[...] = found[name]
         return found if out is None else dict(out)

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._machine import native
 from ..errors import ParameterError
 from ..spec import DataSpec, EntrySpec, check_structure
 from ..transforms import Transform, from_config, to_config
@@ -23,7 +24,7 @@ from ._facts import Facts
 from ._finishing import finish, unfinish, untouched
 from ._params import RecordParams
 from ._repeated import Repeat, Repeated, signature_of
-from ._rows import gathered
+from ._rows import gathered, in_native_order
 from ._structure import Run, check_frames, check_spec, gains_intrinsics, refuse_dense
 from ._values import check_record_values
 from ._view import check_camera
@@ -125,6 +126,7 @@ class Pipeline:
             ParameterError: a key of the old uint32 form; transforms that do not fit.
         """
         check_key(key, (0,))
+        record = in_native_order(record)
         shape = check_structure(self.spec, record, batch=False)
         draws = self._draws(key[None], shape)
         return self._execute(Run(self.spec, shape), draws, record, batched=False, check=check)
@@ -158,6 +160,7 @@ class Pipeline:
             RecordError: the batch is not what the spec declares, or ``out`` not what comes out.
             ParameterError: keys of the old uint32 form or another number of them.
         """
+        batch = in_native_order(batch)
         words, signature = held_words(keys), None
         if words is not None:
             signature = signature_of(words, batch)
@@ -197,6 +200,7 @@ class Pipeline:
             RecordError: the record is not what the spec declares, or its frame is not the one
                 that the params were drawn for; or ``out`` is not what comes out.
         """
+        record = in_native_order(record)
         frame = params.in_shape
         check_structure(self.spec, record, batch=params.batched, frame=frame)
         draws = self._given(params, record)
@@ -231,6 +235,7 @@ class Pipeline:
             ParameterError: a transform that cannot be undone on an entry; an unknown role.
             RecordError: the record does not fit the spec or the params.
         """
+        record = in_native_order(record)
         record = unfinish(
             self._facts.finishing, self.spec, record, batched=params.batched, skip=roles or {}
         )
@@ -324,6 +329,7 @@ class Pipeline:
         return Draws(words_of(keys), self._facts.moving, self.spec, frame)
 
     def _given(self, params: RecordParams, record: Mapping[str, Any]) -> Draws:
+        params = jax.tree.map(native, params)
         if params.batched:
             check_count(params.key, record)
         else:

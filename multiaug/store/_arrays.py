@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .._machine import native
 from ..errors import ParameterError
 from ..files import sha256_array, sha256_of
 from ..typing import NDArray
@@ -119,7 +120,7 @@ class ArraySource:
         """
         rows = check_indices(indices, self._length)
         if out is None:
-            return {name: array[rows] for name, array in self._arrays.items()}
+            return {name: native(array[rows]) for name, array in self._arrays.items()}
         for name, array in check_out(out, self.structure, len(rows)).items():
             # The default mode, "raise", copies to a buffer first.
             np.take(self._arrays[name], rows, axis=0, out=array, mode="clip")
