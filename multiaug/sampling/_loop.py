@@ -230,7 +230,8 @@ def _sample(
     for job in odd:
         if job.validity:
             name = f"{job.name}_valid"
-            places[name] = _put(places[name], validity(record[job.name], job, grid), 0, None)
+            site = site_of(job, grid, record[job.name].dtype, view)
+            places[name] = _put(places[name], validity(record[job.name], job, grid, site), 0, None)
 
 
 def _copy(
