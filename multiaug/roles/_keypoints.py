@@ -57,7 +57,8 @@ def push_points(x: Array, y: Array, site: PointSite) -> tuple[Array, Array]:
     (ox, oy), (dx, dy) = ratio(site.size_out, chart.out_shape), centre(site.size_out)
     x = (x.astype(jnp.float32) - cx) / sx
     y = (y.astype(jnp.float32) - cy) / sy
-    out_x, out_y, _ = chart.push(x, y)
     lost = jnp.isnan(x) | jnp.isnan(y)
+    # A NaN that is put back in the end still turns the gradient of the map into NaN.
+    out_x, out_y, _ = chart.push(jnp.where(lost, 0, x), jnp.where(lost, 0, y))
     out_x, out_y = jnp.where(lost, jnp.nan, out_x), jnp.where(lost, jnp.nan, out_y)
     return out_x * ox + dx, out_y * oy + dy

@@ -55,7 +55,9 @@ def resample_band(
     else:
         values, known, outside = blend(image, band, job, grid, low, site)
     if band.move is not None:
-        values = band.move(values, site)
+        # A NaN that is put back in the end still turns the gradient of the map into NaN.
+        there = values if known is None else jnp.where(known, values, 0)
+        values = band.move(there, site)
     values = cast(values, image.dtype)
     if band.fill is not None and outside is not None:
         values = jnp.where(outside, native_fill(band, image), values)
