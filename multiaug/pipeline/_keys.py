@@ -13,6 +13,7 @@ import numpy as np
 from ..errors import ParameterError
 from ..typing import Array, ArrayLike, Key, NDArray
 from ._arguments import check_key
+from ._modes import in_64_bits
 
 # Counted per call of the compiled function, so that few programs serve batches of every size.
 _BLOCKS = (512, 64)
@@ -103,17 +104,9 @@ def _counted(value: Any, name: str) -> Any:
 
 def _root(seed: int, default: str) -> Key:
     # By itself JAX drops the bits above the 32nd, or fails on them, as its 64-bit mode is off.
-    with jax.ensure_compile_time_eval(), _in_64_bits():
+    with jax.ensure_compile_time_eval(), in_64_bits():
         root: Key = jax.random.key(np.uint64(short_seed(seed)), impl=default)
     return root
-
-
-def _in_64_bits() -> Any:
-    if hasattr(jax, "enable_x64"):
-        return jax.enable_x64(True)
-    from jax.experimental import enable_x64  # before JAX 0.8
-
-    return enable_x64()
 
 
 @lru_cache(maxsize=16)

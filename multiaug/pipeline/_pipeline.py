@@ -22,6 +22,7 @@ from ._draw import Draws, held_words, words_of
 from ._execute import call_in_c, execute, is_traced
 from ._facts import Facts
 from ._finishing import finish, unfinish, untouched
+from ._modes import in_own_modes
 from ._params import RecordParams
 from ._repeated import Repeat, Repeated, signature_of
 from ._rows import gathered, in_native_order
@@ -86,6 +87,7 @@ class Pipeline:
     def _repeated(self) -> Repeated:
         return Repeated()
 
+    @in_own_modes
     def sample(self, key: Key, shape: SpatialShape) -> RecordParams:
         """Draw the params of one record, or of a batch of keys.
 
@@ -108,6 +110,7 @@ class Pipeline:
         params = jax.tree.map(jnp.asarray, self._draws(keys, frame).params)
         return _first(params) if key.ndim == 0 else params
 
+    @in_own_modes
     def __call__(self, key: Key, record: Mapping[str, Any], *, check: bool = True) -> Record:
         """Augment one record; equal to a batch of one, and jit-, vmap- and grad-able.
 
@@ -131,6 +134,7 @@ class Pipeline:
         draws = self._draws(key[None], shape)
         return self._execute(Run(self.spec, shape), draws, record, batched=False, check=check)
 
+    @in_own_modes
     def batch(
         self,
         keys: Key,
@@ -177,6 +181,7 @@ class Pipeline:
             self._remember(signature, run, draws, batch, tuple(done))
         return done
 
+    @in_own_modes
     def apply(
         self,
         params: RecordParams,
@@ -208,6 +213,7 @@ class Pipeline:
             Run(self.spec, frame), draws, record, batched=params.batched, check=check, out=out
         )
 
+    @in_own_modes
     def invert(
         self,
         params: RecordParams,
@@ -251,6 +257,7 @@ class Pipeline:
         run = Run(spec, params.in_shape, inverse=True, resample_only=tuple(sorted(roles or {})))
         return self._execute(run, draws, given, batched=params.batched, check=check)
 
+    @in_own_modes
     def warmup(
         self, shape: SpatialShape, *, like: Mapping[str, Any] | None = None, size: int = 1
     ) -> None:

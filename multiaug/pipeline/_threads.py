@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 from .._machine import core_count
+from ._modes import in_own_modes
 
 
 @cache
@@ -20,6 +21,7 @@ def in_threads(jobs: Sequence[Callable[[], object]]) -> None:
     """Run all jobs, this thread helping; after an error no new ones begin, and it is raised."""
     pending = iter(jobs)
 
+    @in_own_modes
     def work() -> None:
         try:
             for job in pending:
