@@ -75,7 +75,7 @@ def source_of(generator: ImageDataGenerator, x: Any, what: str) -> Source:
         array = array.astype(np.float32)
     if generator.data_format == "channels_first":
         array = np.moveaxis(array, 1, -1)
-    spec = classic_spec(generator)
+    spec = classic_spec(generator, channels=array.shape[-1])
     return ArraySource({spec.reference() or "image": array}, _only_picture(spec))
 
 
