@@ -1,9 +1,12 @@
-"""What the machine has: cores, and amounts of memory as people write them."""
+"""What the machine has: cores, a byte order, and amounts of memory as people write them."""
 
 from __future__ import annotations
 
 import os
 import re
+from typing import Any
+
+import numpy as np
 
 from .errors import ParameterError
 
@@ -16,6 +19,17 @@ def core_count() -> int:
     """How many cores the process may use."""
     allowed = getattr(os, "sched_getaffinity", None)
     return len(allowed(0)) if allowed else os.cpu_count() or 1
+
+
+def native(array: Any) -> Any:
+    """A NumPy array in the byte order of this machine, which JAX and C ask for.
+
+    FITS, PFM and IDX files, and maps of them, have the other one. What is in order already, or no
+    NumPy array, is handed through.
+    """
+    if isinstance(array, np.ndarray) and not array.dtype.isnative:
+        return array.astype(array.dtype.newbyteorder("="))
+    return array
 
 
 def parse_memory(memory: int | str, name: str) -> int:

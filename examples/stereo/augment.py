@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import jax
 import numpy as np
 from checks import Arrays
 from tqdm import tqdm
@@ -55,15 +54,10 @@ def pipeline_for(spec: ma.DataSpec) -> ma.Pipeline:
     )
 
 
-def keys_for(index: np.ndarray, seed: int) -> jax.Array:
-    """One key per record, from its number alone: batch size and order change nothing."""
-    epoch = jax.random.fold_in(jax.random.key(seed), EPOCH)
-    return jax.vmap(lambda i: jax.random.fold_in(jax.random.fold_in(epoch, i), COPY))(index)
-
-
 def augment_block(pipeline: ma.Pipeline, block: Block, seed: int) -> Arrays:
     """Augment one block and bring it back to the host."""
-    keys = keys_for(block.index.astype(np.uint32), seed)
+    # One key per record, from its number alone: batch size and order change nothing.
+    keys = ma.record_keys(seed, EPOCH, block.index, COPY)
     return {name: np.asarray(array) for name, array in pipeline.batch(keys, dict(block)).items()}
 
 

@@ -138,7 +138,8 @@ INLINE void add_normals(uint32_t first, const uint32_t *words, float scale, int 
         const uv count = first + (uint32_t)i + (uv)steps();
         const uv word = mix(mix(count * 0x9E3779B9u + words[0]) ^ words[1]);
         const fv drawn = __builtin_convertvector((iv)(word >> 8), fv);
-        store_fv(x + i, (drawn + 0.5f) * 0x1p-23f - 1);
+        /* The middle of the last step would be rounded up to 1, the pole of what follows. */
+        store_fv(x + i, least_of((drawn + 0.5f) * 0x1p-23f - 1, all_of(1 - 0x1p-24f)));
     }
     for (int i = 0; i < n; i += WIDE) {
         const fv v = load_fv(x + i);

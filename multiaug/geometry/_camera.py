@@ -33,11 +33,9 @@ def rq(matrix: Array) -> tuple[Array, Array]:
     """
     a1, a2, a3 = matrix[0], matrix[1], matrix[2]
     scale = _length(a3)
-    m3 = a3 / scale
-    m2 = _reject(_reject(a2, m3), m3)
-    m2 = m2 / _length(m2)
-    m1 = _reject(_reject(_reject(_reject(a1, m3), m2), m3), m2)
-    m1 = m1 / _length(m1)
+    m3 = _unit(a3)
+    m2 = _unit(_reject(_reject(a2, m3), m3))
+    m1 = _unit(_reject(_reject(_reject(_reject(a1, m3), m2), m3), m2))
     motion = jnp.stack([m1, m2, m3])
     upper = jnp.triu(product(matrix, motion.T)) / scale
     return upper.at[2, 2].set(1), motion
@@ -46,6 +44,13 @@ def rq(matrix: Array) -> tuple[Array, Array]:
 def _length(v: Array) -> Array:
     # A true square root: sqrt(x * x) is |x| exactly, so axis-aligned motions come out exact.
     return jnp.sqrt(jnp.sum(v * v))
+
+
+def _unit(v: Array) -> Array:
+    # Number by number: of a vector divided by a scalar XLA makes a product with the reciprocal, and
+    # f (1 / f) is not 1 for every f. The motion of a crop or a flip is to be exact.
+    length = _length(v)
+    return jnp.stack([v[i] / length for i in range(3)])
 
 
 def _reject(v: Array, unit: Array) -> Array:

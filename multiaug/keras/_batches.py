@@ -11,9 +11,9 @@ import jax
 import numpy as np
 
 from ..errors import ParameterError
-from ..pipeline import RecordParams
+from ..pipeline import RecordParams, record_keys
 from ..typing import Key, NDArray
-from ._engine import Engine, keys_of
+from ._engine import Engine
 from ._saving import Saver
 from .iterator import Iterator
 
@@ -213,4 +213,4 @@ class PictureIterator(Iterator):
 
     def _keys(self, index_array: NDArray) -> Key:
         records = self.records_of(index_array)
-        return keys_of(self._root, self._epoch, records, index_array % self.copies)
+        return record_keys(self._root, self._epoch, records, index_array % self.copies)

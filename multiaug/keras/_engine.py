@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from ..errors import NotFittedError, ParameterError
-from ..pipeline import Pipeline, RecordParams, Rows
+from ..pipeline import Pipeline, RecordParams, Rows, short_seed
 from ..spec import DataSpec, EntrySpec
 from ..statistics import Statistics
 from ..transforms import Finishing, Transform, Whiten
@@ -44,13 +44,23 @@ def picture_spec(border: str, method: str, fill: float, channels: int | None = N
 
 
 def classic_spec(
-    generator: ImageDataGenerator, targets: Mapping[str, NDArray] | None = None
+    generator: ImageDataGenerator,
+    targets: Mapping[str, NDArray] | None = None,
+    channels: int | None = None,
 ) -> DataSpec:
     """What records hold: the generator's spec, or a picture and its targets.
 
     Of a given spec, channels with role intensity take border, fill and interpolation from the
     generator; those of other roles keep their own.
+
+    Args:
+        generator: whose settings count.
+        targets: arrays that move with the pictures.
+        channels: of the pictures, where ``data_format`` says which axis they are; a function of
+            the user's may change them.
     """
+    if generator.preprocessing_function is not None:
+        channels = None
     border, method = border_of(generator.fill_mode), method_of(generator.interpolation_order)
     fill = float(generator.cval)
     if generator.spec is not None:
@@ -58,8 +68,8 @@ def classic_spec(
         entries = [_with_settings(e, border, method, fill) for e in given.entries.values()]
         return DataSpec(given.name, entries, given.camera, given.description)
     if not targets:
-        return picture_spec(border, method, fill)
-    entries = [picture_spec(border, method, fill).entries["image"]]
+        return picture_spec(border, method, fill, channels)
+    entries = [picture_spec(border, method, fill, channels).entries["image"]]
     for name, array in targets.items():
         entries.append(_target_entry(name, array, border, method, fill))
     return DataSpec("multiaug.keras", entries)
@@ -340,15 +350,8 @@ def apply_parameters(picture: NDArray, given: Mapping[str, Any], spec: DataSpec)
     return (np.floor(found + 0.5) if dtype.kind in "iub" else found).astype(dtype)
 
 
-def keys_of(seed: int, epoch: int, records: NDArray, copies: NDArray) -> Key:
-    """The key of every record, as a `Loader` has it."""
-    from ..loader import record_keys
-
-    return record_keys(seed, epoch, records, copies)
-
-
 def seed_of(seed: int | None) -> int:
     """A seed for keys; None draws one from NumPy's global generator, which users seed."""
     if seed is None:
         return int(np.random.randint(2**31))  # noqa: NPY002
-    return int(seed) % 2**32
+    return short_seed(int(seed)) if seed >= 0 else int(seed) % 2**32

@@ -14,6 +14,7 @@ from .._arguments import NUMBERS, check_argument
 from ..errors import ParameterError
 from ..files import sha256_of
 from ..passes import fit
+from ..pipeline import record_keys
 from ..spec import DataSpec
 from ..statistics import ZCA, Moments, Statistic, Statistics
 from ..store import (
@@ -28,7 +29,7 @@ from ..store import (
     open_source,
 )
 from ..typing import NDArray
-from ._engine import Engine, classic_spec, keys_of, only_picture, seed_of
+from ._engine import Engine, classic_spec, only_picture, seed_of
 from ._settings import warn_of_layout
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def source_of(generator: ImageDataGenerator, x: Any, what: str) -> ChunkedSource
         array = array.astype(np.float32)
     if generator.data_format == "channels_first":
         array = np.moveaxis(array, 1, -1)
-    spec = classic_spec(generator)
+    spec = classic_spec(generator, channels=array.shape[-1])
     return ArraySource({spec.reference() or "image": array}, only_picture(spec))
 
 
@@ -172,6 +173,6 @@ class PreparedSource:
         held = {n: np.ascontiguousarray(a) for n, a in arrays.items()}
         held[image] = held[image].astype(np.float32)
         if self._seed is not None:
-            keys = keys_of(self._seed, turn, index, np.zeros(len(index), np.int64))
+            keys = record_keys(self._seed, turn, index)
             held = self._engine.augment(keys, held)
         return self._engine.prepare(held)

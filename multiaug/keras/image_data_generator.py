@@ -359,7 +359,7 @@ class ImageDataGenerator(FittedStatistics):
                 f"`standardize` takes a picture (rank 3) or a batch (rank 4), got {given.shape}."
             )
         batch = self._channels_last(given if given.ndim == 4 else given[None])
-        spec = classic_spec(self)
+        spec = classic_spec(self, channels=batch.shape[-1])
         image = spec.reference() or "image"
         engine = Engine(self, spec, image)
         done = engine.run(None, {image: np.array(batch, np.float32)})[image]

@@ -106,7 +106,10 @@ class NumpyArrayIterator(PictureIterator):
         if g.spec is not None:
             _check_names(g.spec, held)
         self.targets = {name: np.asanyarray(a)[rows] for name, a in held.items()}
-        spec = self._source.spec if self._source else classic_spec(g, self.targets)
+        if self._source is not None:
+            spec = self._source.spec
+        else:
+            spec = classic_spec(g, self.targets, self._shape()[-1])
         self._image = spec.reference() or "image"
         self._staged: dict[str, NDArray] = {}
         self._run = Engine(g, spec, self._image)

@@ -1,7 +1,6 @@
 """Batches of augmented records from a source, in a resumable random order."""
 
 from ._doors import RandomAccess as RandomAccess
-from ._keys import record_keys as record_keys
 from ._loader import Loader as Loader
 from ._place import Recycler as Recycler
 from ._random import random_order as random_order

@@ -13,13 +13,12 @@ import jax
 import numpy as np
 
 from ..checks import Finding
-from ..pipeline import Pipeline
+from ..pipeline import Pipeline, record_keys
 from ..spec import DataSpec
 from ..store import ChunkedSource
 from ..typing import NDArray
 from ._budget import most_augmenters
 from ._chunks import ChunkReader
-from ._keys import record_keys
 from ._memory import Budget
 from ._order import Epoch
 from ._place import Recycler, local_sharding, to_jax

@@ -88,9 +88,11 @@ def draw_counts(weights: NDArray, offset: float) -> NDArray:
     """
     ends = np.cumsum(weights, dtype=np.float64)
     ends *= len(weights) / ends[-1]
-    ends[-1] = len(weights)  # not one less by rounding
+    # Not one less by rounding; and what comes after the last weight above 0 gets nothing of it.
+    ends[np.flatnonzero(weights)[-1] :] = len(weights)
     # In steps that the sums below can hold: just below 1 it would round the last one up.
-    offset = np.floor(offset * 2**20) / 2**20
+    # And never 0, where a sum that is rounded down from a whole number counts as one less.
+    offset = max(np.floor(offset * 2**20), 0.5) / 2**20
     counts: NDArray = np.diff(np.floor(ends + offset), prepend=0).astype(np.int64)
     return counts
 
@@ -334,7 +336,8 @@ class _Windowed:
         unit = uniform(words)
         count = len(self._chunks)
         if self._width == count:  # all chunks are held at once
-            return unit * count, records, copies
+            # The last of the random numbers times some counts is rounded up to the count.
+            return np.minimum(unit * count, np.nextafter(count, 0)), records, copies
         keys = positions + 0.5 + (unit - 0.5) * self._width
         keys = np.where(keys < 0, -keys, keys)
         # The bound itself belongs to the last position.

@@ -27,6 +27,10 @@ def derive(*parts: int) -> int:
     for part in parts:
         state = _mix_int((state + _GAMMA + part) % _WORD)
         state = _mix_int((state + _GAMMA + (part >> 64)) % _WORD)
+        rest = part >> 128
+        while rest > 0:
+            state = _mix_int((state + _GAMMA + rest) % _WORD)
+            rest >>= 64
     return state
 
 

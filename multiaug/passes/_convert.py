@@ -11,8 +11,7 @@ import numpy as np
 
 from .._arguments import FLAG, PATH, SEED, Kind, checked, optional, whole
 from ..errors import ParameterError, RecordError
-from ..loader import record_keys
-from ..pipeline import PIPELINE_KIND, Pipeline, inspect_first
+from ..pipeline import PIPELINE_KIND, Pipeline, inspect_first, record_keys
 from ..spec import SPEC_KIND
 from ..store import ValueMaps, is_source, is_store, open_source, padded, write_zarr
 from ..typing import NDArray
@@ -158,10 +157,10 @@ def map_batches(
         >>> [len(batch["index"]) for batch in map_batches(records, pipeline, batch_size=2)]
         [2, 2, 1]
     """
-    return _mapped(records, pipeline, batch_size, seed, epoch, check)
+    return _augmented(records, pipeline, batch_size, seed, epoch, check)
 
 
-def _mapped(
+def _augmented(
     records: Iterable[Mapping[str, Any]],
     pipeline: Pipeline,
     batch_size: int,
@@ -173,7 +172,7 @@ def _mapped(
     for batch in stack_records(records, batch_size, pipeline.spec):
         count = len(next(iter(batch.values())))
         index = np.arange(first, first + count)
-        keys = record_keys(seed, epoch, index, np.zeros(count, np.int64))
+        keys = record_keys(seed, epoch, index)
         yield {**pipeline.batch(keys, batch, check=check), "index": index}
         first += count
 

@@ -16,8 +16,8 @@ from .._forks import refuse_forked_child
 from .._machine import parse_memory
 from .._version import __version__
 from ..files import claimed, writing
-from ..loader import random_order, record_keys
-from ..pipeline import PIPELINE_KIND, Pipeline
+from ..loader import random_order
+from ..pipeline import PIPELINE_KIND, Pipeline, record_keys
 from ..store import (
     DESTINATION_KIND,
     ChunkedSource,

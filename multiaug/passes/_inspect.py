@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..checks import handful
-from ..loader import chunked
 from ..pipeline import Pipeline, inspect_first
-from ..store import Source
+from ..store import Source, chunked
 
 
 def inspect_source(source: Source, pipeline: Pipeline | None) -> None:

@@ -6,16 +6,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import jax
 import numpy as np
 
 from .._arguments import FLAG, PATH, SEED, checked, whole
 from .._forks import refuse_forked_child
-from ..pipeline import PIPELINE_KIND, Pipeline
+from ..pipeline import PIPELINE_KIND, Pipeline, record_keys
 from ..store import Source, Structure, chunked, refuse_inside, write_zarr
 from ..typing import NDArray
 from ._inspect import inspect_source
-from ._records import record_keys
 from ._results import spec_of_results
 
 
@@ -82,7 +80,7 @@ def materialize(
 def _batch(
     pipeline: Pipeline, arrays: dict[str, NDArray], index: NDArray, seed: int, check: bool
 ) -> dict[str, NDArray]:
-    keys = record_keys(jax.random.key(seed), 0, index)
+    keys = record_keys(seed, 0, index)
     done = pipeline.batch(keys, arrays, check=check)
     return {name: np.asarray(a) for name, a in done.items()}
 

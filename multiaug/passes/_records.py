@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from itertools import groupby
 from typing import Any, Literal, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from ..errors import ParameterError, RecordError
-from ..pipeline import Pipeline
+from ..pipeline import Pipeline, record_keys
 from ..spec import ChannelGroup, is_sound
 from ..statistics import ChunkId
 from ..store import Block, ChunkedSource
-from ..typing import Array, Key, NDArray
+from ..typing import NDArray
 
 InvalidPolicy = Literal["raise", "skip", "mask"]
 
@@ -151,7 +148,7 @@ class Records:
     ) -> dict[str, NDArray]:
         if self.pipeline is None:
             return dict(arrays)
-        keys = record_keys(jax.random.key(self._seed), number, index)
+        keys = record_keys(self._seed, number, index)
         done = self.pipeline.batch(keys, arrays, check=False)
         return {name: np.asarray(array) for name, array in done.items()}
 
@@ -203,22 +200,6 @@ def holes(target: Target, part: NDArray) -> NDArray | None:
         return None
     found: NDArray = np.isnan(part) if mark == "nan" else part == part.dtype.type(mark)
     return found if found.any() else None
-
-
-def record_keys(root: Key, number: int, index: NDArray, copy: int = 0) -> Key:
-    """The keys of records: ``fold_in(fold_in(fold_in(root, epoch), index), copy)``."""
-    found: Key = _keys(root, np.uint32(number), index.astype(np.uint32), np.uint32(copy))
-    return found
-
-
-@partial(jax.jit)
-def _keys(root: Key, number: Array, index: Array, copy: Array) -> Any:
-    epoch = jax.random.fold_in(root, number)
-
-    def one(i: Array) -> Key:
-        return jax.random.fold_in(jax.random.fold_in(epoch, i), copy)
-
-    return jax.vmap(one)(jnp.asarray(index))
 
 
 def check_policy(invalid: str, rounds: int, pipeline: Any) -> None:

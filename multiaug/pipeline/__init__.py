@@ -2,6 +2,8 @@
 
 from ._inspect import inspect_batch as inspect_batch
 from ._inspect import inspect_first as inspect_first
+from ._keys import record_keys as record_keys
+from ._keys import short_seed as short_seed
 from ._params import RecordParams as RecordParams
 from ._pipeline import PIPELINE_KIND as PIPELINE_KIND
 from ._pipeline import Pipeline as Pipeline

@@ -119,7 +119,9 @@ def draw(
     """
     size = len(words)
     sample = partial(_draw_block, transforms, spec=spec, shape=shape)
-    if not on_cpu() or isinstance(words, jax.core.Tracer):
+    # Settings may be traced too: in a user's grad or vmap of a function of a given matrix.
+    leaves = jax.tree.leaves((transforms, words))
+    if not on_cpu() or any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
         values = _draw_anywhere(transforms, words, spec=spec, shape=shape)
     elif size == BLOCK:
         values = sample(words)

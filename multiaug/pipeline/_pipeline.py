@@ -13,6 +13,7 @@ import numpy as np
 
 from .._arguments import FLAG, RECORD, check_argument, checked, instance, optional, whole
 from .._forks import refuse_forked_child
+from .._machine import native
 from ..checks import refuse_behind
 from ..errors import ParameterError
 from ..spec import SPEC_KIND, DataSpec, EntrySpec, check_structure
@@ -25,9 +26,10 @@ from ._execute import call_in_c, execute, is_traced
 from ._facts import Facts
 from ._finishing import finish, unfinish, untouched
 from ._inspect import inspect_first, kind_of, ranges_used
+from ._modes import in_own_modes
 from ._params import RecordParams
 from ._repeated import Repeat, Repeated, signature_of
-from ._rows import gathered
+from ._rows import gathered, in_native_order
 from ._structure import Run, check_frames, check_spec, gains_intrinsics, refuse_dense
 from ._values import check_record_values, on_host
 from ._view import check_camera
@@ -91,6 +93,7 @@ class Pipeline:
         """Entries with whose declared range of values some transform computes."""
         return ranges_used(self)
 
+    @in_own_modes
     def sample(self, key: Key, shape: SpatialShape) -> RecordParams:
         """Draw the params of one record, or of a batch of keys.
 
@@ -114,6 +117,7 @@ class Pipeline:
         params = jax.tree.map(jnp.asarray, self._draws(keys, frame).params)
         return _first(params) if key.ndim == 0 else params
 
+    @in_own_modes
     def __call__(self, key: Key, record: Mapping[str, Any], *, check: bool = True) -> Record:
         """Augment one record; equal to a batch of one, and jit-, vmap- and grad-able.
 
@@ -135,12 +139,14 @@ class Pipeline:
         refuse_forked_child("A Pipeline")
         check_key(key, (0,))
         check_argument("Pipeline.__call__.record", record, RECORD)
+        record = in_native_order(record)
         shape = check_structure(self.spec, record, batch=False)
         if check:
             self._inspect(record, batched=False)
         draws = self._draws(key[None], shape)
         return self._execute(self._run(shape), draws, record, batched=False, check=check)
 
+    @in_own_modes
     def batch(
         self,
         keys: Key,
@@ -173,6 +179,7 @@ class Pipeline:
         refuse_forked_child("A Pipeline")
         check_argument("Pipeline.batch.batch", batch, RECORD)
         check_argument("Pipeline.batch.out", out, _OUT)
+        batch = in_native_order(batch)
         words, signature = held_words(keys), None
         if words is not None:
             signature = signature_of(words, batch)
@@ -192,6 +199,7 @@ class Pipeline:
         return done
 
     @checked(params=_PARAMS, record=RECORD, out=_OUT, check=FLAG)
+    @in_own_modes
     def apply(
         self,
         params: RecordParams,
@@ -216,6 +224,7 @@ class Pipeline:
                 that the params were drawn for; or ``out`` is not what comes out.
         """
         refuse_forked_child("A Pipeline")
+        record = in_native_order(record)
         frame = params.in_shape
         check_structure(self.spec, record, batch=params.batched, frame=frame)
         if check:
@@ -226,6 +235,7 @@ class Pipeline:
         )
 
     @checked(params=_PARAMS, record=RECORD, roles=optional(RECORD), check=FLAG)
+    @in_own_modes
     def invert(
         self,
         params: RecordParams,
@@ -258,6 +268,7 @@ class Pipeline:
             RecordError: the record does not fit the spec or the params.
         """
         refuse_forked_child("A Pipeline")
+        record = in_native_order(record)
         record = unfinish(
             self._facts.finishing, self.spec, record, batched=params.batched, skip=roles or {}
         )
@@ -276,6 +287,7 @@ class Pipeline:
         return self._execute(run, draws, given, batched=params.batched, check=check)
 
     @checked(like=optional(RECORD), size=whole(1))
+    @in_own_modes
     def warmup(
         self, shape: SpatialShape, *, like: Mapping[str, Any] | None = None, size: int = 1
     ) -> None:
@@ -373,6 +385,7 @@ class Pipeline:
         return Draws(words_of(keys), self._facts.moving, self.spec, frame)
 
     def _given(self, params: RecordParams, record: Mapping[str, Any]) -> Draws:
+        params = jax.tree.map(native, params)
         if params.batched:
             check_count(params.key, record)
         else:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .._machine import native
 from ..errors import RecordError
 from ..typing import NDArray
 
@@ -80,6 +81,18 @@ class Rows:
         flags = self.array.flags
         numbers = self.dtype == np.float32 or np.issubdtype(self.dtype, np.integer)
         return bool(flags.c_contiguous and flags.aligned and numbers)
+
+
+def in_native_order(batch: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A batch whose arrays are in this machine's byte order: the same one where all are."""
+    swapped = [n for n, a in batch.items() if _is_swapped(a)]
+    if not swapped:
+        return batch
+    return {n: native(np.asarray(a)) if n in swapped else a for n, a in batch.items()}
+
+
+def _is_swapped(array: Any) -> bool:
+    return isinstance(array, np.ndarray | Rows) and not array.dtype.isnative
 
 
 def gathered(batch: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cache
 
 from .._machine import core_count
+from ._modes import in_own_modes
 
 
 @cache
@@ -23,6 +24,7 @@ def in_threads(jobs: Sequence[Callable[[], object]]) -> None:
     """
     pending = iter(jobs)
 
+    @in_own_modes
     def work() -> None:
         try:
             for job in pending:

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ParameterError
-from ..loader import record_keys
-from ..pipeline import Pipeline, inspect_first
+from ..pipeline import Pipeline, inspect_first, record_keys
 from ..spec import DataSpec, EntrySpec
 from ..store import Source
 from ..typing import NDArray

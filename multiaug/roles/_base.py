@@ -132,8 +132,17 @@ def band_of(
 
 def unit(vectors: Array) -> Array:
     """Scale (..., 3) vectors to length 1; the zero vector stays."""
-    length = jnp.sqrt(jnp.sum(vectors * vectors, axis=-1, keepdims=True))
-    return vectors * (1 / jnp.where(length > 0, length, 1))
+    square = jnp.sum(vectors * vectors, axis=-1, keepdims=True)
+    # Not the root of 0, whose slope is infinite.
+    return vectors * (1 / jnp.sqrt(jnp.where(square > 0, square, 1)))
+
+
+def reciprocal(values: Array) -> Array:
+    """1 / v of what is above 0, as distances are; elsewhere 1, which nobody is to look at.
+
+    The pole would take no part in a result, but turn its gradient into NaN, 0 times infinity.
+    """
+    return 1 / jnp.where(values > 0, values, 1)
 
 
 def column(values: Array) -> Array:

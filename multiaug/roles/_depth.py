@@ -10,7 +10,7 @@ from ..geometry import rays
 from ..sampling import Band, Site
 from ..spec import ChannelGroup, RoleFacts, register_role
 from ..typing import Array
-from ._base import View, band_of, column
+from ._base import View, band_of, column, reciprocal
 
 
 class Depth:
@@ -44,17 +44,17 @@ class Depth:
         move = _move if follows and not stays else None
         if group.interpolation == "ray" and follows and not view.chart.dense:
             band = band_of(group, method="linear", encode=_invert, decode=_invert_back, move=move)
-            return replace(band, jump=lambda coded: 1 / coded)
+            return replace(band, jump=reciprocal)
         method = "nearest" if group.interpolation == "nearest" else "linear"
         return band_of(group, method=method, move=move)
 
 
 def _invert(z: Array, site: Site) -> Array:
-    return jnp.where(z > 0, 1 / z, jnp.nan)
+    return jnp.where(z > 0, reciprocal(z), jnp.nan)
 
 
 def _invert_back(coded: Array, site: Site) -> Array:
-    return 1 / coded
+    return reciprocal(coded)
 
 
 def _move(z: Array, site: Site) -> Array:

@@ -57,23 +57,29 @@ def _mirrored_order(count: int, pairs: tuple[tuple[int, int], ...]) -> NDArray:
 
 def push_points(x: Array, y: Array, site: PointSite) -> tuple[Array, Array]:
     """Forward map of positions in pixels of an entry; NaN stays NaN, and is behind a horizon."""
-    return _pushed(x, y, site, lambda x, y: site.view.chart.push(x, y)[:2])
+    absent = jnp.isnan(x) | jnp.isnan(y)
+    return _pushed(x, y, absent, site, lambda x, y: site.view.chart.push(x, y)[:2])
 
 
 def push_outlines(x: Array, y: Array, site: PointSite) -> tuple[Array, Array]:
     """`push_points` of the corners (K, P) of polygons, and of where horizons cut their sides."""
-    return _pushed(x, y, site, site.view.chart.push_outline)
+    absent = (jnp.isnan(x) | jnp.isnan(y)).any(-1, keepdims=True)
+    return _pushed(x, y, absent, site, site.view.chart.push_outline)
 
 
 def _pushed(
-    x: Array, y: Array, site: PointSite, push: Callable[[Array, Array], tuple[Array, Array]]
+    x: Array,
+    y: Array,
+    absent: Array,
+    site: PointSite,
+    push: Callable[[Array, Array], tuple[Array, Array]],
 ) -> tuple[Array, Array]:
     chart = site.view.chart
     (sx, sy), (cx, cy) = ratio(site.size_in, chart.in_shape), centre(site.size_in)
     (ox, oy), (dx, dy) = ratio(site.size_out, chart.out_shape), centre(site.size_out)
     x = (x.astype(jnp.float32) - cx) / sx
     y = (y.astype(jnp.float32) - cy) / sy
-    nowhere = jnp.isnan(x) | jnp.isnan(y)
-    x, y = push(jnp.where(nowhere, jnp.nan, x), jnp.where(nowhere, jnp.nan, y))
-    nowhere = jnp.isnan(x) | jnp.isnan(y) | (jnp.abs(x) > LOST) | (jnp.abs(y) > LOST)
+    # A NaN that is put back in the end still turns the gradient of the map into NaN.
+    x, y = push(jnp.where(absent, 0, x), jnp.where(absent, 0, y))
+    nowhere = absent | jnp.isnan(x) | jnp.isnan(y) | (jnp.abs(x) > LOST) | (jnp.abs(y) > LOST)
     return jnp.where(nowhere, jnp.nan, x * ox + dx), jnp.where(nowhere, jnp.nan, y * oy + dy)

@@ -40,7 +40,9 @@ class Orientation:
             return jnp.concatenate([jnp.cos(turned), jnp.sin(turned)], axis=-1)
 
         def decode(vector: Array, site: Site) -> Array:
-            angle = jnp.arctan2(vector[..., 1:], vector[..., :1])
+            x, y = vector[..., :1], vector[..., 1:]
+            # The origin has no angle; its slopes would be NaN.
+            angle = jnp.arctan2(y, jnp.where((x == 0) & (y == 0), 1, x))
             return angle / (fold * to_radians)
 
         def move(angle: Array, site: Site) -> Array:

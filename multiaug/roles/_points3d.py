@@ -29,4 +29,7 @@ class Points3d:
         matrix = site.view.linear_motion()
         if matrix is None:
             return {"": values}
-        return {"": transform(matrix, values.astype(jnp.float32)).astype(values.dtype)}
+        absent = jnp.isnan(values).any(-1, keepdims=True)
+        # A NaN that is put back in the end still turns the gradient of the matrix into NaN.
+        moved = transform(matrix, jnp.where(absent, 0, values).astype(jnp.float32))
+        return {"": jnp.where(absent, jnp.nan, moved).astype(values.dtype)}

@@ -10,7 +10,7 @@ from ..geometry import inverse, rays, transform
 from ..sampling import Band, Coded, Site
 from ..spec import ChannelGroup, RoleFacts, register_role
 from ..typing import Array
-from ._base import View, band_of, column
+from ._base import View, band_of, column, reciprocal
 
 
 class Position:
@@ -73,7 +73,7 @@ def _move(xyz: Array, site: Site) -> Array:
 
 
 def _depth(coded: Array) -> Array:
-    return 1 / coded[..., :1]
+    return reciprocal(coded[..., :1])
 
 
 def _encode(xyz: Array, site: Site) -> Array:
@@ -81,12 +81,12 @@ def _encode(xyz: Array, site: Site) -> Array:
     z = xyz[..., 2:]
     u, v = rays(site.view.k, site.x, site.y)
     ray = jnp.stack([u, v], axis=-1)
-    coded = jnp.concatenate([1 / z, xyz[..., :2] - z * ray], axis=-1)
+    coded = jnp.concatenate([reciprocal(z), xyz[..., :2] - z * ray], axis=-1)
     return jnp.where(z > 0, coded, jnp.nan)
 
 
 def _decode(coded: Array, site: Site) -> Array:
-    z = 1 / coded[..., :1]
+    z = reciprocal(coded[..., :1])
     u, v = rays(site.view.k, site.x, site.y)
     return jnp.concatenate([z * column(u), z * column(v), z], axis=-1) + jnp.concatenate(
         [coded[..., 1:], jnp.zeros_like(z)], axis=-1

@@ -89,7 +89,11 @@ def prepared(image: Array, band: Band, here: Site) -> Array:
     if isinstance(band.invalid, float):
         # Compared in the array's dtype: float32 holds other numbers than bfloat16 and int32.
         source = jnp.where(is_valid(image, band), source, jnp.nan)
-    return source if band.encode is None else band.encode(source, here)
+    if band.encode is None:
+        return source
+    # Slopes at NaN are NaN, also where nobody asks for them.
+    missing = jnp.isnan(source).any(-1, keepdims=True)
+    return jnp.where(missing, jnp.nan, band.encode(jnp.where(missing, 1, source), here))
 
 
 def lowpass_of(picture: Array, band: Band, job: Job, low: LowPass, site: Site) -> Array:

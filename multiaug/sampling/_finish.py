@@ -91,7 +91,7 @@ def _finish(
     """Values move, and stand in their own dtype."""
     if band.move is not None:
         assert site is not None
-        values = band.move(values, site)
+        values = band.move(values if known is None else jnp.where(known, values, 0), site)
     values = cast(values, dtype)
     if known is not None:
         blank = jnp.zeros((1, 1, count_of(band)), dtype)

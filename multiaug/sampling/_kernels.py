@@ -13,20 +13,24 @@ from ..geometry import LOST
 from ..typing import Array
 from ._area import area
 from ._axis import CLASSIC
-from ._blend import blend
+from ._blend import blend, prepared, source_site
 from ._dtype import cast
 from ._locate import fold_position, inside_of
-from ._pick import pick
+from ._pick import pick, picks_valid
 from ._plan import Band, Grid, Job, LowPass, Site, positions, ratio
 from ._taps import (
     HALF,
     gather,
     invalid_value,
     is_valid,
+    move,
     native_fill,
     off_the_mark,
     taps_of,
 )
+
+# Methods that copy pixels.
+COPYING = frozenset({"nearest", "majority"})
 
 
 def resample_array(
@@ -47,8 +51,7 @@ def resample_array(
     parts = [resample_band(image[..., b.channels], b, job, grid, low, site) for b in job.bands]
     result = {job.name: parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=-1)}
     if job.validity:
-        resized = site.view.chart.resized
-        result[f"{job.name}_valid"] = validity(image, job, grid, resized=resized)
+        result[f"{job.name}_valid"] = validity(image, job, grid, site)
     return result
 
 
@@ -59,14 +62,16 @@ def resample_band(
     read = inside_of(grid, size, band.border, resized=resized)
     if band.border in CLASSIC:
         return _resample_classic(image, band, job, read, low, site)
-    if band.method in {"nearest", "majority"}:
+    if band.method in COPYING:
         values, known, outside = pick(image, band, read)
     elif band.method == "area":
         values, known, outside = area(image, band, job, grid, site), None, None
     else:
         values, known, outside = blend(image, band, job, (grid, read), low, site)
     if band.move is not None:
-        values = band.move(values, site)
+        # A NaN that is put back in the end still turns the gradient of the map into NaN.
+        there = values if known is None else jnp.where(known, values, 0)
+        values, known = move(there, known, band, site)
     values = off_the_mark(cast(values, image.dtype), band)
     if band.fill is not None and outside is not None:
         values = jnp.where(outside, native_fill(band, image), values)
@@ -91,19 +96,36 @@ def _resample_classic(
     return jnp.where(inside[..., None], values, beyond)
 
 
-def validity(image: Array, job: Job, grid: Grid, *, resized: bool) -> Array:
-    """(h, w) bool: at least half of the linear weight is valid and inside the picture."""
+def validity(image: Array, job: Job, grid: Grid, site: Site) -> Array:
+    """(h, w) bool: the picture shows something there, in all of its channels.
+
+    Of channels that are blended, at least half of the linear weight is valid and inside the
+    picture; of those that are copied, the pixel that is.
+    """
     size = (image.shape[0], image.shape[1])
-    grid = inside_of(grid, size, "constant", resized=resized)
-    valid = jnp.ones(image.shape[:2], bool)
+    grid = inside_of(grid, size, "constant", resized=site.view.chart.resized)
+    blended = jnp.ones(image.shape[:2], bool)
+    shown = jnp.ones(grid.x.shape, bool)
+    if any(band.border in CLASSIC for band in job.bands):
+        height, width = job.size_in
+        within_x = (grid.x >= 0) & (grid.x <= width - 1)
+        shown = within_x & (grid.y >= 0) & (grid.y <= height - 1)
     for band in job.bands:
-        if band.invalid is not None:
-            valid = valid & is_valid(image[..., band.channels], band).all(-1)
-    flat = valid.reshape(-1)
+        part = image[..., band.channels]
+        if band.method in COPYING:
+            shown = shown & picks_valid(part, band, grid)
+        elif band.encode is not None:
+            coded = prepared(part, band, source_site(site, job.size_in))
+            blended = blended & ~jnp.isnan(coded).any(-1)
+        elif band.invalid is not None:
+            blended = blended & is_valid(part, band).all(-1)
+    if all(band.method in COPYING for band in job.bands):
+        return shown
+    flat = blended.reshape(-1)
     total = jnp.zeros_like(grid.x)
     for tap in taps_of(grid, "linear", size, "constant"):
         total = total + jnp.where(tap.inside & gather(flat, tap.index), tap.weight, 0)
-    return total >= HALF
+    return shown & (total >= HALF)
 
 
 def site_of(

@@ -230,8 +230,8 @@ def _sample(
     for job in odd:
         if job.validity:
             name = f"{job.name}_valid"
-            found = validity(record[job.name], job, grid, resized=view.chart.resized)
-            places[name] = _put(places[name], found, 0, None)
+            site = site_of(job, grid, record[job.name].dtype, view)
+            places[name] = _put(places[name], validity(record[job.name], job, grid, site), 0, None)
 
 
 def _copy(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -59,9 +60,17 @@ def dtypes_for(facts: Sequence[RoleFacts]) -> tuple[str, ...]:
 def holds(name: str, value: float | str) -> bool:
     """True when an array of this dtype can have the value: a number, or ``"nan"``.
 
-    Floats round what lies between their values; integers have neither NaN nor fractions.
+    Floats round what lies between their values, and to their largest what lies less than half a
+    step beyond it: NumPy and GDAL print the lowest float32 as -3.4028235e+38, which does.
+    Integers have neither NaN nor fractions.
     """
     dtype = ALL_DTYPES[name]
     if isinstance(value, str):
         return dtype.kind == "f"
+    if name in _DIGITS:
+        return abs(value) < math.ldexp(2 - 2.0 ** -_DIGITS[name], math.frexp(dtype.hi)[1] - 1)
     return dtype.lo <= value <= dtype.hi and (dtype.kind == "f" or float(value).is_integer())
+
+
+# Binary digits of a significand, the leading one counted; float64 is what Python has.
+_DIGITS = {"float16": 11, "bfloat16": 8, "float32": 24}

@@ -80,16 +80,14 @@ class ChannelGroup:
     def for_dtype(self, dtype: str) -> ChannelGroup:
         """The group as it acts on an array of this dtype.
 
-        An entry that allows any dtype may name values that its integers cannot hold, NaN first
+        An entry that allows any dtype may name values that not all of them can hold, NaN first
         of all. Where the invalid value is one of them nothing is invalid; a fill of it, or of
         NaN, becomes 0.
         """
-        if ALL_DTYPES[dtype].kind == "f":
-            return self
         invalid, fill = self.invalid, self.fill
         if invalid is not None and not holds(dtype, invalid):
             invalid, fill = None, (0.0,) if fill == "invalid" else fill
-        if fill != "invalid":
+        if fill != "invalid" and ALL_DTYPES[dtype].kind != "f":
             fill = tuple(0.0 if value == "nan" else value for value in fill)
         if (invalid, fill) == (self.invalid, self.fill):
             return self
@@ -111,8 +109,9 @@ class EntrySpec:
         optional: the entry may be absent.
         of: name of the spatial entry whose pixels keypoints, boxes or intrinsics are in; None
             means the reference entry.
-        validity: also return ``<name>_valid``, a bool picture: at least half of the linear
-            weight fell on valid pixels inside the source picture.
+        validity: also return ``<name>_valid``, a bool picture: where values are blended, at least
+            half of the linear weight fell on valid pixels inside the source picture; where they
+            are copied, the pixel that was.
     """
 
     name: str

@@ -89,6 +89,8 @@ def _checked(
             shapes[name] = array.shape[batch:]
             if batch:
                 lengths[name] = array.shape[0]
+    if frame is None:
+        mistakes += _channels_first(spec, shapes, batch)
     mistakes += _batch_length(lengths)
     sizes = {n: s[:2] for n, s in shapes.items() if spec.entries[n].kind == "spatial"}
     reference, size = _reference(spec, sizes, frame)
@@ -164,6 +166,33 @@ def _remedy(entry: EntrySpec, shape: tuple[int, ...], batch: bool) -> str:
         if len(own) == 2 and channels is None:
             return '; add a last axis, or declare "channels": 1'
     return ""
+
+
+def _channels_first(
+    spec: DataSpec, shapes: Mapping[str, tuple[int, ...]], batch: bool
+) -> Iterator[str]:
+    """Pictures that would be strips of a few rows with very many channels.
+
+    Such as (3, 224, 224), which is a picture of three channels everywhere else. Where the spec says
+    how many channels there are, of it or of a picture of the same rows and columns, it is believed.
+    """
+    pictures = {n: s for n, s in shapes.items() if spec.entries[n].kind == "spatial"}
+    sure = {s[:2] for n, s in pictures.items() if spec.entries[n].channels is not None}
+    for name, shape in pictures.items():
+        entry = spec.entries[name]
+        if entry.channels is not None or shape[:2] in sure:
+            continue
+        height, width, channels = shape
+        if height <= _FEW_ROWS and min(width, channels) >= max(_MANY, 4 * height):
+            yield (
+                f"{name}: found {height} x {width} pixels with {channels} channels, expected "
+                f"{_shape_text(entry, batch)}; channels go last, as np.moveaxis(array, {int(batch)}"
+                f', -1) puts them. If they do, declare "channels": {channels} in the spec'
+            )
+
+
+# Rows of a picture, and channels, that look as if they were each other.
+_FEW_ROWS, _MANY = 16, 32
 
 
 def _shape_text(entry: EntrySpec, batch: bool) -> str:

@@ -182,7 +182,7 @@ def _fits(group: GroupDraft, key: str, value: Any) -> Findings:
 def _values_of(name: str) -> str:
     dtype = ALL_DTYPES[name]
     if dtype.kind == "f":
-        return f"a value of {name}, at most {dtype.hi:g} in size"
+        return f"a value of {name}, at most {dtype.hi:.8g} in size"
     return f"a whole number from {dtype.lo} to {dtype.hi}, which {name} can hold"
 
 

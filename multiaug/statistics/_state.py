@@ -11,6 +11,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from .._arguments import NUMBERS, check_argument, shown
+from .._machine import native
 from ..errors import ParameterError, RecordError
 from ..typing import ArrayLike, NDArray
 from ._numbers import first_bad, integer_shift, is_exact, kind_of
@@ -270,7 +271,7 @@ def check_batch(statistic: Statistic, batch: ArrayLike, chunk: ChunkId | None) -
         RecordError: another shape or dtype, NaN or infinity.
     """
     check_argument(f"{statistic.owner}.update.batch", batch, NUMBERS)
-    rows = np.asarray(batch)
+    rows: NDArray = native(np.asarray(batch))
     shape = statistic.shape
     if rows.shape[1:] != shape or rows.ndim != len(shape) + 1:
         raise RecordError(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._machine import native
 from ..errors import ParameterError, RecordError
 from ..typing import NDArray
 from ._source import (
@@ -117,7 +118,7 @@ class Adapter:
     @cached_property
     def structure(self) -> Mapping[str, Structure]:
         """Of the first record."""
-        first = {name: np.asarray(array) for name, array in self._source.read([0]).items()}
+        first = {name: native(np.asarray(a)) for name, a in self._source.read([0]).items()}
         return {n: Structure(a.shape[1:], a.dtype) for n, a in first.items()}
 
     def scan(self, blocks: Iterable[BlockId] | None = None) -> Iterator[Block]:
@@ -149,7 +150,7 @@ class Adapter:
     ) -> dict[str, NDArray]:
         """See `ChunkedSource`."""
         rows = check_indices(indices, len(self))
-        found = {name: np.asarray(array) for name, array in self._source.read(rows).items()}
+        found = {n: native(np.asarray(a)) for n, a in self._source.read(rows).items()}
         wanted = {n: Structure((len(rows), *s.shape), s.dtype) for n, s in self.structure.items()}
         for name, expected in wanted.items():
             array = found.get(name)

@@ -61,8 +61,6 @@ class NpySource(ArraySource):
         channels: Channels = "last",
         block: int = 64,
     ) -> None:
-        if channels not in ("last", "first"):
-            raise ParameterError(f"NpySource.channels must be 'last' or 'first', got {channels!r}.")
         self._settings = (path, spec, channels, block)
         self._files = _files(path, spec)
         arrays = {name: _open(file, name, spec) for name, file in self._files.items()}

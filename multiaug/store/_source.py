@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 
 from .._arguments import NUMBERS, RECORD, check_argument, shown
+from .._machine import native
 from ..errors import ParameterError
 from ..typing import NDArray
 
@@ -50,13 +51,14 @@ class Block(Mapping[str, NDArray]):
     Args:
         id: the block's place in the source; the same in every process and on every run.
         index: int64 (n,), the positions of the records in the source.
-        arrays: name -> (n, ...), read-only where they are views of the user's own arrays.
+        arrays: name -> (n, ...), read-only where they are views of the user's own arrays; copied
+            into this machine's byte order where they have the other one.
     """
 
     def __init__(self, id: BlockId, index: NDArray, arrays: Mapping[str, NDArray]) -> None:
         self.id = id
         self.index = index
-        self._arrays = dict(arrays)
+        self._arrays = {name: native(array) for name, array in arrays.items()}
 
     def __getitem__(self, name: str) -> NDArray:
         return self._arrays[name]

@@ -87,7 +87,9 @@ def _bits_of(words: Array, width: int, shape: tuple[int, ...]) -> Array:
 
 
 def _seed(seed: Array) -> Array:
-    return jnp.stack(keyed(jnp.array([0, seed], jnp.uint32), 0))
+    # JAX hands over 64 bits in its 64-bit mode.
+    upper = lax.shift_right_logical(seed, 32) if seed.dtype.itemsize == 8 else 0
+    return jnp.stack(keyed(jnp.stack([jnp.uint32(upper), seed.astype(jnp.uint32)]), 0))
 
 
 _COUNTER_HASH = define_prng_impl(
@@ -103,9 +105,11 @@ _COUNTER_HASH = define_prng_impl(
 
 def normal(seed: Array, stream: int, shape: tuple[int, ...]) -> Array:
     """Values from N(0, 1), float32, within +-5.4; see `bits`."""
-    # 24 bits, all that float32 can tell apart, at the middles of their steps: never -1 or 1.
+    # 24 bits, all that float32 can tell apart, at the middles of their steps.
     steps = (bits(seed, stream, shape) >> 8).astype(jnp.int32).astype(jnp.float32)
-    uniform = (steps + 0.5) * np.float32(2**-23) - 1
+    # The middle of the last step needs a bit more than float32 has, and is rounded up to 1, where
+    # the inverse error function is infinite: that step ends where the first one begins, mirrored.
+    uniform = jnp.minimum((steps + 0.5) * np.float32(2**-23) - 1, np.float32(1 - 2**-24))
     return np.float32(math.sqrt(2)) * _erf_inv(uniform)
 
 

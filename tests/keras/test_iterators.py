@@ -282,14 +282,14 @@ def test_any_dtype_and_channel_count_of_one_picture():
 
 def test_the_pipeline_moves_records_as_apply_transform_does():
     """The numbers that a batch draws, handed to the function for one picture."""
-    from multiaug.keras._engine import classic_spec, keys_of, moves
+    from multiaug.keras._engine import classic_spec, moves
     from multiaug.keras._moves import GEOMETRY
 
     generator = ImageDataGenerator(**MOVES, channel_shift_range=20, brightness_range=(0.5, 1.5))
     x = pictures(4)
     flow = generator.flow(x, batch_size=4, shuffle=False, seed=3)
     pipeline = ma.Pipeline(moves(generator, "image"), classic_spec(generator))
-    keys = keys_of(3, 0, np.arange(4), np.zeros(4, np.int64))
+    keys = ma.record_keys(3, 0, np.arange(4))
     move, *others = jax.tree.map(np.asarray, pipeline.sample(keys, (8, 8)).values)
     for number, found in enumerate(next(flow)):
         given_ = dict(zip(GEOMETRY, move["move"][number], strict=True))
