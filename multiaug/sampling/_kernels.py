@@ -23,6 +23,7 @@ from ._taps import (
     gather,
     invalid_value,
     is_valid,
+    move,
     native_fill,
     off_the_mark,
     taps_of,
@@ -66,7 +67,7 @@ def resample_band(
     else:
         values, known, outside = blend(image, band, job, (grid, read), low, site)
     if band.move is not None:
-        values = band.move(values, site)
+        values, known = move(values, known, band, site)
     values = off_the_mark(cast(values, image.dtype), band)
     if band.fill is not None and outside is not None:
         values = jnp.where(outside, native_fill(band, image), values)
