@@ -52,7 +52,8 @@ def _clipped(corners: Array, size: int) -> tuple[Array, Array, Array]:
     last = jnp.where(nothing, -jnp.inf, corners).max(-1)
     begin, end = (jnp.clip(v, -0.5, size - 0.5) for v in (first, last))
     there, long = first <= last, last > first
-    share = jnp.where(long, (end - begin) / jnp.where(long, last - first, 1), begin == first)
+    on_a_line = (begin == first).astype(jnp.float32)
+    share = jnp.where(long, (end - begin) / jnp.where(long, last - first, 1), on_a_line)
     begin, end = jnp.where(there, begin, jnp.nan), jnp.where(there, end, jnp.nan)
     return begin, end, jnp.where(there, share, 0)
 

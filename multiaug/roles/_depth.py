@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import jax.numpy as jnp
+import numpy as np
 
 from ..geometry import rays
-from ..sampling import Band, Site
+from ..sampling import Band, Site, is_float
 from ..spec import ChannelGroup, RoleFacts, register_role
 from ..typing import Array
 from ._base import View, band_of, column, reciprocal
@@ -58,8 +59,17 @@ def _invert_back(coded: Array, site: Site) -> Array:
 
 
 def _move(z: Array, site: Site) -> Array:
-    """Z (M K^-1 p)_z, or H in the place of M when the intrinsics are fixed."""
+    """Z (M K^-1 p)_z, or H in the place of M when the intrinsics are fixed.
+
+    NaN where a depth has become larger than its integers are.
+    """
     view = site.view
     row = (view.deformation if view.policy == "fixed" else view.motion)[2]
     u, v = rays(view.k, site.x, site.y)
-    return z.astype(jnp.float32) * column(row[0] * u + row[1] * v + row[2])
+    moved = z.astype(jnp.float32) * column(row[0] * u + row[1] * v + row[2])
+    if is_float(site.dtype):
+        return moved
+    # Of integers the nearest is 1, and further than the last one is no depth that can be told.
+    last = np.iinfo(site.dtype).max
+    moved = jnp.where(z > 0, jnp.maximum(moved, 1), moved)
+    return jnp.where(moved < last + 0.5, moved, jnp.nan)

@@ -43,7 +43,8 @@ def area(image: Array, band: Band, job: Job, grid: Grid, site: Site) -> Array:
 
     def add(total: tuple[Array, Array], offset: Array) -> tuple[tuple[Array, Array], None]:
         row, column = iy + offset[0], ix + offset[1]
-        weight = _share(row - grid.y, step_y) * _share(column - grid.x, step_x)
+        away_y, away_x = row.astype(jnp.float32) - grid.y, column.astype(jnp.float32) - grid.x
+        weight = _share(away_y, step_y) * _share(away_x, step_x)
         tap = tap_at(column, row, weight, (height, width), band.border)
         inside = tap.inside
         if resized and band.border == "constant":

@@ -54,8 +54,9 @@ def beside(mark: float, dtype: np.dtype[Any], top: float = math.inf) -> NDArray:
     sign = 1 if own < top else -1
     if own == 0:
         # What is smaller is 0 to much hardware.
-        return np.asarray(sign * ml_dtypes.finfo(dtype).tiny, dtype)
-    return np.nextafter(own, np.asarray(sign * math.inf, dtype))
+        least = ml_dtypes.finfo(dtype).tiny  # type: ignore[no-untyped-call]
+        return np.asarray(sign * float(least), dtype)
+    return np.asarray(np.nextafter(own, np.asarray(sign * math.inf, dtype)))
 
 
 def is_float(dtype: np.dtype[Any]) -> bool:

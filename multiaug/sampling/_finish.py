@@ -13,7 +13,7 @@ from ._dtype import cast
 from ._lanes import Reading, count_of
 from ._locate import Located
 from ._plan import Band, Grid, Site, in_memory
-from ._taps import gather, invalid_value
+from ._taps import gather, invalid_value, move
 
 
 def finish(
@@ -91,7 +91,7 @@ def _finish(
     """Values move, and stand in their own dtype."""
     if band.move is not None:
         assert site is not None
-        values = band.move(values if known is None else jnp.where(known, values, 0), site)
+        values, known = move(values, known, band, site)
     values = cast(values, dtype)
     if known is not None:
         blank = jnp.zeros((1, 1, count_of(band)), dtype)

@@ -69,9 +69,7 @@ def resample_band(
     else:
         values, known, outside = blend(image, band, job, (grid, read), low, site)
     if band.move is not None:
-        # A NaN that is put back in the end still turns the gradient of the map into NaN.
-        there = values if known is None else jnp.where(known, values, 0)
-        values, known = move(there, known, band, site)
+        values, known = move(values, known, band, site)
     values = off_the_mark(cast(values, image.dtype), band)
     if band.fill is not None and outside is not None:
         values = jnp.where(outside, native_fill(band, image), values)
