@@ -199,7 +199,7 @@ def test_consolidated_metadata_that_are_old(tmp_path):
         ("a.ply", "Project the points"),
         ("a.zip", "ZipStore"),
         ("a.png", "Give the folder"),
-        ("a.unheard", "of a kind that is not read"),
+        ("a.unheard", "nor a file of another kind that is read"),
     ],
 )
 def test_files_of_other_kinds(tmp_path, name, remedy):
@@ -294,7 +294,7 @@ def test_pcd_doubles(tmp_path):
 @pytest.mark.row("an unorganised cloud (`HEIGHT 1`)")
 def test_pcd_unorganised(tmp_path):
     flat = HEADER.replace("WIDTH 4\nHEIGHT 3", "WIDTH 12\nHEIGHT 1")
-    with pytest.raises(StoreError, match="not organised.*Project it onto a camera"):
+    with pytest.raises(StoreError, match=r"not organised.*Project it onto a camera"):
         ma.open_source(cloud(tmp_path / "d", flat), spec_of(xyz=XYZ))
     no_xyz = spec_of(image={**GREY, "channels": ["z"]}, K={"role": "intrinsics", "of": "image"})
     other = HEADER.replace("x y z", "a b z")
@@ -342,7 +342,9 @@ def test_a_class_of_ones_own(tmp_path, kind):
     source = kind()
     found = {}
     for batch in ma.Loader(source, batch_size=32, memory="64MB"):
-        found |= dict(zip(np.asarray(batch["index"]).tolist(), np.asarray(batch["image"])))
+        found |= dict(
+            zip(np.asarray(batch["index"]).tolist(), np.asarray(batch["image"]), strict=True)
+        )
     np.testing.assert_array_equal(np.stack([found[i] for i in range(100)]), Mine.pictures)
     moments = ma.fit(source, ma.Moments(), progress=False)["image"].moments
     np.testing.assert_allclose(moments.channel_mean(), Mine.pictures.mean((0, 1, 2)), rtol=1e-12)
