@@ -156,7 +156,9 @@ class PreparedSource:
         for name, array in out.items():
             array[: stop - start] = found[name]
 
-    def read(self, indices: ArrayLike) -> dict[str, NDArray]:
+    def read(
+        self, indices: ArrayLike, *, out: Mapping[str, NDArray] | None = None
+    ) -> dict[str, NDArray]:
         """Read records by position, in any order, repeats allowed."""
         index = np.asarray(indices, np.int64)
         turns, records = np.divmod(index, len(self._source))
@@ -164,7 +166,10 @@ class PreparedSource:
             self._prepared(self._source.read([record]), np.array([record]), int(turn))
             for turn, record in zip(turns, records, strict=True)
         ]
-        return {n: np.concatenate([part[n] for part in parts]) for n in parts[0]}
+        found = {n: np.concatenate([part[n] for part in parts]) for n in parts[0]}
+        for name, array in (out or {}).items():
+            array[...] = found[name]
+        return found if out is None else dict(out)
 
     def _prepared(
         self, arrays: dict[str, NDArray], index: NDArray, turn: int

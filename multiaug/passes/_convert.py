@@ -240,9 +240,9 @@ def _stack(records: list[Mapping[str, Any]], first: int, spec: DataSpec) -> dict
 
 
 def _is_stream(data: Any) -> bool:
-    if isinstance(data, Mapping | str | os.PathLike) or not isinstance(data, Iterable):
+    if isinstance(data, Mapping | str | os.PathLike) or is_source(data) or is_store(data):
         return False
-    if is_source(data) or is_store(data):
+    if not isinstance(data, Iterable):
         return False
     return (
         not all(isinstance(part, str | os.PathLike) for part in data)

@@ -57,11 +57,11 @@ def chunked(source: Any, owner: str = "source") -> ChunkedSource:
     if lacking or isinstance(source, type):
         raise ParameterError(
             f"`{owner}` must be a source, got {_called(source)}"
-            + (f", which has no {lacking[0]}" if len(lacking) < len(_REQUIRED) else "")
+            + (f", which has no {lacking[0]}" if 0 < len(lacking) < len(_REQUIRED) else "")
             + ". Open one with multiaug.open_source, or give a class of your own spec, "
             "fingerprint, __len__ and read(indices)."
         )
-    return source if not _lacking(source, _CHUNKED) else Adapter(source)  # type: ignore[no-any-return]
+    return source if not _lacking(source, _CHUNKED) else Adapter(source)
 
 
 def _called(source: object) -> str:

@@ -78,7 +78,8 @@ def refuse_inside(source: Any, dest: Destination) -> None:
     """
     if is_store(dest):
         group = getattr(source, "group", None)
-        if group is not None and group.store == dest:
+        # By name: a group that is open for reading has a read-only copy of its store.
+        if group is not None and str(group.store) == str(dest):
             raise StoreError(f"{dest} is the source itself. Write to another store.")
         root = getattr(dest, "root", None)  # of a folder
         if not isinstance(root, Path):

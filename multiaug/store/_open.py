@@ -159,8 +159,8 @@ def _remedy(ending: str) -> str:
         if ending in endings:
             return f"{ending} files are not read. {text}"
     return (
-        "this is a file of a kind that is not read. Pass arrays by entry name, or write the "
-        "records once: multiaug.convert(records, 'train.zarr', spec)."
+        "this is not a zarr store, nor a file of another kind that is read. Pass arrays by entry "
+        "name, or write the records once: multiaug.convert(records, 'train.zarr', spec)."
     )
 
 

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
@@ -344,7 +345,7 @@ class ArrayReader:
             try:
                 # By itself first: errors of a network are not those of codecs.
                 self._objects.whole(self.layout.key(position))
-                self._try_zarr(lambda at=position: self._array.get_block_selection(at))
+                self._try_zarr(partial(self._array.get_block_selection, position))
             except OSError as found:
                 return self._unreadable(self.layout.key(position), found)
             except Exception as found:

@@ -52,15 +52,10 @@ class RemoteWriter(ShardedWriter):
 
     def begin(self, *, overwrite: bool) -> set[int]:
         """See `ShardedWriter.begin`."""
-        import zarr
-
         if self._is_empty():
             self._create()
             return set()
-        try:
-            found: Any = zarr.open_group(self.store, mode="r").attrs.get(ATTRIBUTE)
-        except Exception:  # something else stands there
-            found = None
+        found = self._found()
         complete = isinstance(found, Mapping) and found.get("complete") is True
         different = "it is complete" if complete else self._difference(found)
         if different is None:
@@ -101,11 +96,28 @@ class RemoteWriter(ShardedWriter):
     def finish(self) -> Any:
         """See `ShardedWriter.finish`; returns the store."""
         entries = self._entries()
+        different = self._difference(self._found())
+        if different is not None:
+            raise StoreError(
+                f"{self.store} is not what was begun here any more, another process writes to it: "
+                f"{different}. Give every process a place of its own."
+            )
         group = self._complete_group(self.store, StoreObjects(self.store), entries)
         self._do(lambda: self._marker(self._digests(entries), complete=True).write(group))
         for block in entries:
             self._do(lambda b=block: _sync(self.store.delete(f"{_LOG}/{b}.json")))
         return self.store
+
+    def _found(self) -> Any:
+        import zarr
+
+        def attempt() -> Any:
+            return zarr.open_group(self.store, mode="r").attrs.get(ATTRIBUTE)
+
+        try:
+            return patiently(attempt, foreign=True)
+        except Exception:  # something else stands there
+            return None
 
     def _create(self) -> None:
         import zarr

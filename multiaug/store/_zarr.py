@@ -291,7 +291,7 @@ class ZarrSource:
             )
 
     def _has_records(self, name: str) -> bool:
-        shape = getattr(self.group.get(name), "shape", ())
+        shape: tuple[int, ...] = getattr(self.group.get(name), "shape", ())
         return len(shape) > 2 and shape[0] == self._length
 
     def _choose_spec(self, spec: DataSpec | None) -> DataSpec:

@@ -199,7 +199,7 @@ def test_consolidated_metadata_that_are_old(tmp_path):
         ("a.ply", "Project the points"),
         ("a.zip", "ZipStore"),
         ("a.png", "Give the folder"),
-        ("a.unheard", "of a kind that is not read"),
+        ("a.unheard", "nor a file of another kind that is read"),
     ],
 )
 def test_files_of_other_kinds(tmp_path, name, remedy):
