@@ -39,7 +39,7 @@ class ArraySource:
     def __init__(self, arrays: Mapping[str, ArrayLike], spec: DataSpec, *, block: int = 64) -> None:
         if block < 1:
             raise ParameterError(f"ArraySource.block must be at least 1, got {block}.")
-        self._files = MappedFiles(arrays)
+        self._mapped = MappedFiles(arrays)
         self._arrays = {name: _read_only(array) for name, array in arrays.items()}
         self._length = common_length(self._arrays, "arrays in memory")
         check_entries(spec, self._arrays, "arrays in memory")
@@ -74,7 +74,7 @@ class ArraySource:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of names, shapes, dtypes, block length and values (read once, when asked)."""
-        self._files.check()
+        self._mapped.check()
         parts: list[bytes | str] = [f"multiaug.arrays/1 {self._block}"]
         for name, array in sorted(self._arrays.items()):
             parts += [json.dumps([name, array.dtype.str, array.shape]), sha256_array(array)]
@@ -96,7 +96,7 @@ class ArraySource:
         for number in check_blocks(blocks, len(self.blocks)):
             rows = slice(number * self._block, min((number + 1) * self._block, self._length))
             index = np.arange(rows.start, rows.stop, dtype=np.int64)
-            self._files.check()
+            self._mapped.check()
             yield Block(number, index, {name: a[rows] for name, a in self._arrays.items()})
 
     def read_range(self, start: int, stop: int, out: Mapping[str, NDArray]) -> None:
@@ -110,7 +110,7 @@ class ArraySource:
         Raises:
             StoreError: the file of a memory map has become shorter.
         """
-        self._files.check()
+        self._mapped.check()
         for name, array in out.items():
             array[: stop - start] = self._arrays[name][start:stop]
 
@@ -128,7 +128,7 @@ class ArraySource:
             StoreError: the file of a memory map has become shorter.
         """
         rows = check_indices(indices, self._length)
-        self._files.check()
+        self._mapped.check()
         if out is None:
             return {name: array[rows] for name, array in self._arrays.items()}
         for name, array in check_out(out, self.structure, len(rows)).items():
@@ -138,7 +138,7 @@ class ArraySource:
 
     def check(self, *, deep: bool = False) -> None:
         """Nothing can be missing from memory; memory maps are read once when ``deep``."""
-        self._files.check()
+        self._mapped.check()
         if deep:
             for array in self._arrays.values():
                 sha256_array(array)
