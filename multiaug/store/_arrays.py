@@ -44,7 +44,7 @@ class ArraySource:
 
     @checked(arrays=RECORD, spec=SPEC_KIND, block=whole(1))
     def __init__(self, arrays: Mapping[str, ArrayLike], spec: DataSpec, *, block: int = 64) -> None:
-        self._mapped_files = MappedFiles(arrays)
+        self._mapped = MappedFiles(arrays)
         records = {name: as_records(name, array, spec) for name, array in arrays.items()}
         self._arrays = {name: _read_only(array) for name, array in records.items()}
         self._length = common_length(self._arrays, "arrays in memory")
@@ -81,7 +81,7 @@ class ArraySource:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of names, shapes, dtypes, block length and values (read once, when asked)."""
-        self._mapped_files.check()
+        self._mapped.check()
         parts: list[bytes | str] = [f"multiaug.arrays/1 {self._block}"]
         for name, array in sorted(self._arrays.items()):
             parts += [json.dumps([name, array.dtype.str, array.shape]), sha256_array(array)]
@@ -103,7 +103,7 @@ class ArraySource:
         for number in check_blocks(blocks, len(self.blocks)):
             rows = slice(number * self._block, min((number + 1) * self._block, self._length))
             index = np.arange(rows.start, rows.stop, dtype=np.int64)
-            self._mapped_files.check()
+            self._mapped.check()
             yield Block(number, index, {name: self._view(name, rows) for name in self._arrays})
 
     def read_range(self, start: int, stop: int, out: Mapping[str, NDArray]) -> None:
@@ -117,7 +117,7 @@ class ArraySource:
         Raises:
             StoreError: the file of a memory map has become shorter.
         """
-        self._mapped_files.check()
+        self._mapped.check()
         for name, array in out.items():
             array[: stop - start] = self._arrays[name][start:stop]
         self._maps.apply(out, slice(stop - start))
@@ -136,7 +136,7 @@ class ArraySource:
             StoreError: the file of a memory map has become shorter.
         """
         rows = check_indices(indices, self._length)
-        self._mapped_files.check()
+        self._mapped.check()
         if out is None:
             found = {name: native(array[rows]) for name, array in self._arrays.items()}
         else:
@@ -156,7 +156,7 @@ class ArraySource:
         Raises:
             RecordError: they are not.
         """
-        self._mapped_files.check()
+        self._mapped.check()
         if deep:
             for array in self._arrays.values():
                 sha256_array(array)

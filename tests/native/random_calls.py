@@ -1,0 +1,278 @@
+"""Random calls of the compiled library: every method, dtype, border and step, with exact memory.
+
+`make sanitize` runs thousands of them under AddressSanitizer and UBSan. Nothing is computed in JAX,
+which would take a second per case: geometry and numbers are random arrays in its place.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from multiaug import _native
+from multiaug.sampling import Band, Coded, Compiled, Flight, Job, Recolouring, can_recolour
+from multiaug.sampling import recolour as run_recolouring
+from multiaug.sampling._compiled import _BORDERS, Placed, _method, _Shared
+from multiaug.sampling._recolour import sampled_into
+
+LEVELS = (0, 1, 2)  # instruction sets; those that the machine lacks are replaced
+NUMBERS = {"line": 3, "spread": 1, "power": 3, "clip": 2, "noise": 1}
+
+
+class Held:
+    """An array where the library expects one of JAX."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = np.ascontiguousarray(array)
+        self.shape = self.array.shape
+
+    def block_until_ready(self) -> Held:
+        return self
+
+    def unsafe_buffer_pointer(self) -> int:
+        return self.array.ctypes.data
+
+
+class Calls:
+    """Makes random calls, and counts them.
+
+    Args:
+        seed: of everything.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.random = np.random.default_rng(seed)
+        self.counts: Counter[str] = Counter()
+        held = _native.library()
+        assert held is not None
+        self.library = held
+
+    def run(self, count: int) -> Counter[str]:
+        """At least so many calls."""
+        kinds: list[Callable[[], None]] = [self.warp, self.warp, self.warp, self.recolour]
+        kinds.append(self.scatter)
+        while self.counts.total() < count:
+            self.library.multiaug_allow(self.pick(LEVELS))
+            kinds[self.random.integers(len(kinds))]()
+        self.library.multiaug_allow(max(LEVELS))
+        return self.counts
+
+    def pick(self, options: Any) -> Any:
+        return options[self.random.integers(len(options))]
+
+    def side(self) -> int:
+        return int(self.pick([1, 2, 3, 7, 8, 9, 16, 31, 64, 65, 130]))
+
+    def values(self, shape: tuple[int, ...], dtype: np.dtype[Any], mark: Any = None) -> np.ndarray:
+        """Random numbers of a dtype; some of them are not finite, or the mark."""
+        if dtype.kind in "iu":
+            info = np.iinfo(dtype)
+            found = self.random.integers(info.min, info.max, shape, dtype, endpoint=True)
+        else:
+            found = self.random.normal(size=shape).astype(dtype)
+            odd = self.random.random(shape) < self.pick([0, 0.05, 0.5, 1])
+            found[odd] = self.pick([np.nan, np.inf, -np.inf, 1e38, -0.0])
+        if isinstance(mark, float):
+            found[self.random.random(shape) < 0.2] = mark
+        return found
+
+    def maps(self, count: int, *, affine: bool) -> np.ndarray:
+        """(N, 3, 3) matrices: gentle ones, copies, flips, wild ones, and what is no number."""
+        maps = np.broadcast_to(np.eye(3, dtype=np.float32), (count, 3, 3)).copy()
+        for one in maps:
+            kind = self.random.integers(6)
+            if kind == 0:
+                one[:2, 2] = self.random.integers(-5, 6, 2)
+                one[0, 0], one[1, 1] = self.pick([1, -1]), self.pick([1, -1])
+            elif kind < 4:
+                one[:2, :2] += self.random.normal(0, 0.4, (2, 2))
+                one[:2, 2] = self.random.normal(0, 20, 2)
+            elif kind == 4:
+                one[:2] = self.random.normal(0, 10.0 ** self.random.integers(0, 30), (2, 3))
+            else:
+                one[self.pick([0, 1]), self.pick([0, 1, 2])] = self.pick([np.nan, np.inf, -np.inf])
+            if not affine:
+                one[2, :2] = self.random.normal(0, 0.01, 2)
+        return maps
+
+    def band(self, dtype: np.dtype[Any], start: int, count: int) -> Band | None:
+        """A rule for some channels, if the library covers it."""
+        mark = self.pick([None, None, "nan", 0.0, -1.0])
+        fill = self.pick([None, (0.0,), tuple(float(i % 2) for i in range(count))])
+        coded = None
+        if dtype == np.float32 and count == 3 and self.random.random() < 0.4:
+            rays = (lambda view: view) if self.random.random() < 0.7 else None
+            coded = Coded(rays, (lambda view: view) if self.random.random() < 0.5 else None)
+        moved = coded is not None
+        act = (lambda values, site: values) if moved else None
+        found = Band(
+            slice(start, start + count),
+            self.pick(["nearest", "linear", "linear"]),
+            self.pick(_BORDERS),
+            fill,
+            mark,
+            bool(self.pick([True, False])),
+            encode=act if coded is not None and coded.rays else None,
+            decode=act if coded is not None and coded.rays else None,
+            move=act if coded is not None and coded.matrix else None,
+            coded=coded,
+        )
+        return found if _method(found, dtype) is not None else None
+
+    def job(self, name: str, sizes: tuple[Any, Any], dtype: np.dtype[Any]) -> Job:
+        """A picture of one to three bands."""
+        bands, start = [], 0
+        while not bands or (len(bands) < 3 and self.random.random() < 0.4):
+            count = int(self.pick([1, 1, 2, 3, 3, 4, 5, 8, 11]))
+            found = self.band(dtype, start, count)
+            if found is not None:
+                bands.append(found)
+                start += count
+        return Job(name, *sizes, tuple(bands))
+
+    def steps(self, count: int, band: Band, dtype: np.dtype[Any]) -> Recolouring | None:
+        """What is done to the values of a band."""
+        channels = band.channels.stop - band.channels.start
+        kinds = tuple(self.pick([*NUMBERS, "own-lines"]) for _ in range(self.random.integers(1, 6)))
+        if not can_recolour(dtype, kinds, channels):
+            return None
+        length = sum(1 + NUMBERS.get(kind, 3 * channels) for kind in kinds)
+        numbers = self.random.normal(0, 2, (count, length)).astype(np.float32)
+        numbers[self.random.random(numbers.shape) < 0.05] = self.pick([0, np.nan, np.inf, 1e30])
+        words = self.random.integers(0, 2**32, (count, kinds.count("noise"), 2), np.uint32)
+        wider = np.dtype(self.pick([dtype, np.dtype(np.float32)]))
+        invalid = band.invalid if isinstance(band.invalid, float) or dtype == np.float32 else None
+        return Recolouring(
+            Held(numbers), Held(words), kinds, band.channels.start, channels, invalid, wider
+        )
+
+    def placed(self, count: int, group: _Shared, struct: Any, *, affine: bool) -> Placed:
+        """Where a group is read: by matrices, by a field, or by a spline."""
+        (h, w), bent = group.sizes[1], self.random.integers(3)
+        on = field = control = None
+        if bent:
+            on = Held(self.random.integers(0, 2, count, np.int32))
+        if bent == 1:
+            rows = h + h % 2
+            positions = self.random.normal(0, self.pick([5, 1e3, 1e30]), (count, 2, rows, w))
+            field = Held(positions.astype(np.float32))
+        if bent == 2:
+            rows, columns = (int(n) for n in self.random.integers(4, 9, 2))
+            self.along = [
+                self.random.random((columns, w)).astype(np.float32),
+                self.random.random((h, rows)).astype(np.float32),
+            ]
+            struct.along_x, struct.along_y = (a.ctypes.data for a in self.along)
+            struct.knots_x, struct.knots_y = columns, rows
+            knots = self.random.normal(0, 10, (count, 2, rows, columns))
+            control = Held(knots.astype(np.float32))
+        coded = []
+        for _, band in group.parts:
+            pair: list[Held | None] = [None, None]
+            if band.coded is not None:
+                for i, of in enumerate((band.coded.rays, band.coded.matrix)):
+                    pair[i] = None if of is None else Held(self.maps(count, affine=True))
+            coded.append(tuple(pair))
+        return Placed(Held(self.maps(count, affine=affine)), on, field, control, coded)
+
+    def warp(self) -> None:
+        """A batch of pictures of one shape, by some threads."""
+        count, helpers = int(self.pick([1, 1, 2, 3, 5])), int(self.pick([0, 0, 1, 3]))
+        sizes = (self.side(), self.side()), (self.side(), self.side())
+        dtypes = {
+            f"p{i}": np.dtype(self.pick(["u1", "u1", "u2", "f4", "f4", "i4", "f8"]))
+            for i in range(self.random.integers(1, 4))
+        }
+        jobs = tuple(self.job(name, sizes, dtype) for name, dtype in dtypes.items())
+        group = _Shared(sizes, jobs, tuple((job, band) for job in jobs for band in job.bands))
+        affine = bool(self.pick([True, True, False]))
+        kernel = Compiled(
+            [group], dtypes, chart=SimpleNamespace(dense=False), affine=affine, scales=[(1.0, 1.0)]
+        )
+        recolourings, results, sources, rows, checks = {}, {}, {}, {}, {}
+        for job in jobs:
+            dtype, channels = dtypes[job.name], job.bands[-1].channels.stop
+            into = dtype
+            if self.random.random() < 0.4:
+                several = [self.steps(count, band, dtype) for band in job.bands]
+                kept = [one for one in several if one is not None]
+                if len(kept) == len(several):
+                    into = kept[0].dtype
+                    recolourings[job.name] = tuple(
+                        Recolouring(
+                            o.numbers, o.words, o.kinds, o.start, o.channels, o.invalid, into
+                        )
+                        for o in kept
+                    )
+            number = count + int(self.pick([0, 2]))
+            sources[job.name] = self.values(
+                (number, *sizes[0], channels), dtype, job.bands[0].invalid
+            )
+            if number > count or self.random.random() < 0.2:
+                rows[job.name] = self.random.integers(0, number, count)
+            results[job.name] = np.zeros((count, *sizes[1], channels), into)
+            if dtype == np.float32 and self.random.random() < 0.5:
+                checks[job.name] = self.random.random(channels) < 0.5
+        bytes_of = {name: array[0].nbytes for name, array in results.items()}
+        bound = kernel.bound(count, bytes_of, checks, int(self.pick([1, 2, 5])), recolourings)
+        placed = self.placed(count, group, bound._groups[0], affine=affine)
+        flight = Flight(1)
+        try:
+            bound.point(
+                {name: array.ctypes.data for name, array in sources.items()},
+                {name: array.ctypes.data for name, array in rows.items()},
+                {name: array.ctypes.data for name, array in results.items()},
+                [placed],
+                recolourings,
+            )
+            flight.add(bound, helpers)
+        finally:
+            flight.finish()
+        self.counts["warp, alone" if not helpers else "warp, with helpers"] += 1
+
+    def recolour(self) -> None:
+        """New values for pictures, in place or wider."""
+        count, channels = int(self.pick([1, 2, 5])), int(self.pick([1, 2, 3, 4, 7, 16, 256]))
+        dtype = np.dtype(self.pick(["u1", "u1", "u2", "f4"]))
+        band = Band(slice(0, channels), "linear", "edge", None, self.pick([None, "nan", 0.0]))
+        how = self.steps(count, band, dtype)
+        if how is None:
+            return
+        out = np.zeros((count, self.side(), self.side(), channels), how.dtype)
+        pictures = sampled_into(out, dtype)
+        pictures[...] = self.values(pictures.shape, dtype, band.invalid)
+        plain = Recolouring(
+            how.numbers.array, how.words.array, how.kinds, 0, channels, how.invalid, how.dtype
+        )
+        run_recolouring(pictures, plain, out)
+        self.counts["recolour"] += 1
+
+    def scatter(self) -> None:
+        """Records of a chunk to places in batches."""
+        sizes = [int(self.pick([1, 3, 16, 100, 4095, 4096, 5000, 9999])) for _ in range(3)]
+        length, batches, room = (int(n) for n in self.random.integers(1, 9, 3))
+        chunk = [self.random.integers(0, 256, (length, size), np.uint8) for size in sizes]
+        into = [[np.zeros((room, size), np.uint8) for size in sizes] for _ in range(batches)]
+        entries = np.array([[a.ctypes.data, a.strides[0]] for a in chunk], np.int64)
+        places = np.array([[a.ctypes.data for a in batch] for batch in into], np.int64)
+        spots = self.random.permutation(batches * room)[: self.random.integers(0, 20)]
+        moves = np.stack(
+            [spots // room, self.random.integers(0, length, len(spots)), spots % room], 1
+        ).astype(np.int64)
+        self.library.multiaug_scatter(
+            entries.ctypes.data, len(entries), places.ctypes.data,
+            np.ascontiguousarray(moves).ctypes.data, len(moves),
+        )  # fmt: skip
+        for number, inside, place in moves:
+            for k in range(len(sizes)):
+                np.testing.assert_array_equal(into[number][k][place], chunk[k][inside])
+        self.counts["scatter"] += 1
+
+
+if __name__ == "__main__":
+    print(dict(Calls(int(sys.argv[2])).run(int(sys.argv[1]))), flush=True)
