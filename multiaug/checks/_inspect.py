@@ -11,6 +11,7 @@ from ..typing import NDArray
 from ._cameras import inspect_clouds
 from ._finding import Finding
 from ._intrinsics import inspect_intrinsics
+from ._jumps import inspect_jumps
 from ._motions import inspect_extrinsics
 from ._surfaces import inspect_depth, inspect_directions
 from ._zeros import inspect_zeros
@@ -26,6 +27,7 @@ INSPECTORS: tuple[Inspector, ...] = (
     inspect_depth,
     inspect_directions,
     inspect_zeros,
+    inspect_jumps,
 )
 
 
