@@ -47,33 +47,40 @@ def _lost(
     spec: DataSpec, record: Mapping[str, Any], array: Any, group: ChannelGroup, batch: bool
 ) -> Iterator[tuple[int, int]]:
     """Number of each record with many values and none ahead of the camera, and how many."""
-    row = np.array([0.0, 0.0, 1.0, 0.0])
-    rows = np.broadcast_to(row, (len(array), 4))
+    rows = np.array([[0.0, 0.0, 1.0, 0.0]])
     if group.role == "position" and spec.camera.frame == "world":
         pose = next((a for n, a in record.items() if spec.entries[n].role == "extrinsics"), None)
         if pose is None:
             return  # nothing is done on rays
-        pose = np.asarray(pose)
-        rows = (pose if batch else pose[np.newaxis])[:, 2]
+        rows = np.asarray(pose)[..., 2, :].reshape(-1, 4)
     down, right = (max(1, length // _GRID) for length in array.shape[1:3])
-    sparse = np.asarray(array[:, ::down, ::right])
-    for i, row in enumerate(rows):
-        valid, ahead = _ahead(sparse[i], group, row)
-        if valid.any() and not (ahead & valid).any():
-            valid, ahead = _ahead(np.asarray(array[i]), group, row)
-            if valid.sum() >= _MANY and not (ahead & valid).any():
-                yield i, int(valid.sum())
+    valid, ahead = _ahead(np.asarray(array[:, ::down, ::right]), group, rows)
+    for i in np.flatnonzero((valid > 0) & (ahead == 0)):
+        row = rows if len(rows) == 1 else rows[i : i + 1]
+        (count,), (left,) = _ahead(np.asarray(array[i : i + 1]), group, row)
+        if count >= _MANY and not left:
+            yield int(i), int(count)
 
 
-def _ahead(values: NDArray, group: ChannelGroup, row: NDArray) -> tuple[NDArray, NDArray]:
-    """Which pixels hold something, and which of them something ahead of the camera."""
-    part = values[..., np.newaxis] if values.ndim == 2 else values[..., group.channel_slice()]
+def _ahead(values: NDArray, group: ChannelGroup, rows: NDArray) -> tuple[NDArray, NDArray]:
+    """How many pixels of each record hold something, and how many something ahead.
+
+    Args:
+        values: (n, H, W, C), or (n, H, W).
+        group: what they mean.
+        rows: (n, 4) or (1, 4), the third of each record's extrinsics.
+    """
+    part = values[..., np.newaxis] if values.ndim == 3 else values[..., group.channel_slice()]
     part = part.astype(np.float32)
     valid = np.isfinite(part).all(-1) & (part != 0).any(-1)
     if group.invalid is not None and group.invalid != "nan":
         valid &= (part != group.invalid).any(-1)
-    z = part[..., 0] if group.role == "depth" else part @ row[:3].astype(np.float32) + row[3]
-    return valid, z > 0
+    if group.role == "depth":
+        z = part[..., 0]
+    else:
+        axis, offset = rows[:, None, None, :3].astype(np.float32), rows[:, None, None, 3]
+        z = (part * axis).sum(-1) + offset
+    return valid.sum((1, 2)), (valid & (z > 0)).sum((1, 2))
 
 
 def _message(name: str, group: ChannelGroup, i: int | None, count: int) -> str:

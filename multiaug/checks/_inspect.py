@@ -15,6 +15,7 @@ from ._boxes import inspect_tables
 from ._cameras import inspect_clouds
 from ._finding import Finding
 from ._intrinsics import inspect_intrinsics
+from ._jumps import inspect_jumps
 from ._motions import inspect_extrinsics
 from ._surfaces import inspect_depth, inspect_directions
 from ._unmapped import unmapped_values
@@ -40,6 +41,7 @@ INSPECTORS: tuple[Inspector, ...] = (
     inspect_depth,
     inspect_directions,
     inspect_zeros,
+    inspect_jumps,
 )
 
 

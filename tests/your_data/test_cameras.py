@@ -308,6 +308,19 @@ def test_depth_in_other_units_than_the_cloud():
     assert told(spec, {"xyz": BOWL, "depth": np.rint(1000 * BOWL[..., 2])}) == []
 
 
+@pytest.mark.row("`max_jump` in other units than the values")
+@pytest.mark.parametrize(("limit", "scale", "words"), [(50, 1, "up to 2."), (0.05, 1000, "steps")])
+def test_jumps_in_other_units(limit, scale, words):
+    """Millimetres in the spec beside metres, and the reverse."""
+    document = RGBD.to_dict()
+    depth = {"role": "depth", "dtype": "float32", "max_jump": limit}
+    document["entries"]["depth"] = depth
+    spec = ma.DataSpec.from_dict(document)
+    assert_warned(spec, rgbd(scale * Z, np.float32), "max_jump", words)
+    depth["max_jump"] = 0.05 * scale
+    assert told(ma.DataSpec.from_dict(document), rgbd(scale * Z, np.float32)) == []
+
+
 @pytest.mark.row("normals")
 @pytest.mark.row("normals in other axes or another frame than the points")
 def test_normals_in_another_frame():

@@ -1,0 +1,51 @@
+"""Is `max_jump` in the units of the depths that it is compared with?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from ..spec import DataSpec
+from ..typing import NDArray
+from ._finding import Finding
+
+_FEWEST = 64
+_SURELY = 0.9  # the share of neighbours that makes a rule
+
+
+def inspect_jumps(spec: DataSpec, records: Mapping[str, NDArray]) -> Iterator[Finding]:
+    """A limit that no step reaches, or that nearly all exceed, is of another unit."""
+    for name, array in records.items():
+        for group in spec.entries[name].groups:
+            if group.max_jump is None or group.role not in ("depth", "position"):
+                continue
+            flat = array.ndim == 3
+            part = array[..., np.newaxis] if flat else array[..., group.channel_slice()]
+            z = part[..., -1].astype(np.float64)
+            z = np.where(np.isfinite(z) & (z > 0) & (z != group.invalid), z, np.nan)
+            message = _message(z, group.max_jump)
+            if message:
+                yield Finding(name, message, False)
+
+
+def _message(z: NDArray, limit: float) -> str:
+    """The finding, "" for none; of depths (n, H, W) that are NaN where there is none."""
+    if np.isfinite(z).sum() < _FEWEST:
+        return ""
+    largest = float(np.nanmax(z))
+    if largest <= limit:
+        return (
+            f'found depths up to {largest:.4g}, which "max_jump": {limit:g} never tells apart; '
+            "expected a limit in the units of the values; one of the two may be in millimetres, "
+            "the other in metres"
+        )
+    steps = np.abs(np.diff(z, axis=-1))
+    steps = steps[steps > 0]
+    if len(steps) >= _FEWEST and np.mean(steps > limit) >= _SURELY:
+        return (
+            f"found steps of {np.median(steps):.4g} (median) between neighbours, nearly all beyond "
+            f'"max_jump": {limit:g}, so that nothing would be blended; expected a limit in the '
+            "units of the values; one of the two may be in metres, the other in millimetres"
+        )
+    return ""
