@@ -200,18 +200,18 @@ def _exchange(staged: Path, target: Path) -> None:
     staged.rename(aside)  # under this name either of the two is known as a remain
     try:
         if _swap(aside, target):
-            _remove(aside)
-            return
-        old = target.with_name(f"{target.name}.old-{uuid.uuid4().hex}")
-        target.rename(old)
-        try:
-            aside.rename(target)
-        except BaseException:
-            old.rename(target)
-            raise
-    except BaseException:
-        if not os.path.lexists(staged) and os.path.lexists(aside):
-            aside.rename(staged)
+            old = aside
+        else:
+            old = target.with_name(f"{target.name}.old-{uuid.uuid4().hex}")
+            target.rename(old)
+            try:
+                aside.rename(target)
+            except BaseException:
+                if not os.path.lexists(target):
+                    old.rename(target)
+                raise
+    except OSError:  # nothing has changed places
+        aside.rename(staged)
         raise
     _remove(old)
 

@@ -103,7 +103,7 @@ def test_links(tmp_path, write):
     assert (tmp_path / "link.zarr").is_symlink()
     assert number_in(tmp_path / "disk" / "real.zarr") == 2
     (tmp_path / "lost.zarr").symlink_to("unmounted/real.zarr")
-    with pytest.raises(StoreError, match="is a symbolic link to unmounted/real.zarr, which is not"):
+    with pytest.raises(StoreError, match=r"is a symbolic link to unmounted/real\.zarr, which is"):
         write(tmp_path / "lost.zarr", 1)
     assert names(tmp_path) == ["disk", "link.zarr", "lost.zarr"]
     assert names(tmp_path / "disk") == ["real.zarr"]
@@ -130,7 +130,7 @@ def test_a_destination_that_appears(tmp_path, overwrite):
 
     source = Interrupting({"image": PICTURES}, RGB)
     source.happens = appear
-    with pytest.raises(StoreError, match="The finished store is kept as .*a.zarr.partial"):
+    with pytest.raises(StoreError, match=r"The finished store is kept as .*a.zarr.partial"):
         ma.export(source, None, dest, progress=False, overwrite=overwrite)
     assert names(dest) == ["thesis"]
     dest.rename(tmp_path / "thesis")
@@ -243,7 +243,7 @@ def test_checkpoints(tmp_path):
     with claimed(folder), pytest.raises(StoreError, match="is taken"):
         ma.fit(source_of(1), ma.Moments(), **fit)
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match="is a file. Name a folder"):
+    with pytest.raises(StoreError, match=r"is a file. Name a folder"):
         ma.fit(source_of(1), ma.Moments(), **{**fit, "checkpoint": tmp_path / "file"})
 
 
