@@ -55,7 +55,9 @@ def record_keys(seed: int | Key, epoch: int, index: ArrayLike, copy: ArrayLike =
             f"shape {np.shape(copies)}."
         )
     if any(isinstance(value, jax.core.Tracer) for value in (words, places, copies)):
-        pair = (jnp.broadcast_to(jnp.asarray(v, jnp.uint32), shape).ravel() for v in (places, copies))
+        pair = (
+            jnp.broadcast_to(jnp.asarray(v, jnp.uint32), shape).ravel() for v in (places, copies)
+        )
         data = _fold(words, *pair, implementation=implementation)
     else:
         data = _folded(np.asarray(words), places.ravel(), copies.ravel(), implementation)

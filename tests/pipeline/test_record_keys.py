@@ -55,9 +55,7 @@ def test_every_bit_of_a_seed_counts():
     assert len(found) == len(seeds)
     # As JAX has it in its 64-bit mode.
     wide = jax.random.wrap_key_data(jnp.array([5, 7], jnp.uint32), impl="threefry2x32")
-    np.testing.assert_array_equal(
-        words(ma.record_keys(7 + (5 << 32), 3, 1)), folded(wide, 3, 1, 0)
-    )
+    np.testing.assert_array_equal(words(ma.record_keys(7 + (5 << 32), 3, 1)), folded(wide, 3, 1, 0))
 
 
 @pytest.mark.parametrize(
