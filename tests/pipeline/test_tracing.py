@@ -321,17 +321,15 @@ def test_gradients_and_maps_over_a_setting_need_no_jit():
 
 
 HOLED = {
-    "image": {"role": "intensity", "dtype": "float32", "channels": 1, "invalid": "nan"},
     "depth": {"role": "depth", "dtype": "float32"},
     "cloud": {"role": "position", "dtype": "float32"},
-    "copied": {"role": "position", "dtype": "float32", "interpolation": "nearest"},
     "normal": {"role": "direction", "dtype": "float32"},
     "flow": {"role": "flow", "dtype": "float32", "interpolation": "nearest"},
     "angle": {"role": "orientation", "dtype": "float32"},
     "points": {"role": "keypoints", "dtype": "float32"},
     "space": {"role": "points3d", "dtype": "float32"},
 }
-CHANNELS = {"image": 1, "cloud": 3, "copied": 3, "normal": 3, "flow": 2, "points": 2, "space": 3}
+CHANNELS = {"cloud": 3, "normal": 3, "flow": 2, "points": 2, "space": 3}
 
 
 def test_gradients_are_finite_at_holes_and_zeros():

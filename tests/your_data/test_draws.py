@@ -34,7 +34,8 @@ def assert_same(found, expected):
     assert found.keys() == expected.keys()
     for name in found:
         a, b = np.asarray(found[name]), np.asarray(expected[name])
-        assert a.dtype == b.dtype and a.dtype.isnative, name
+        assert a.dtype.isnative, name
+        assert a.dtype == b.dtype, name
         np.testing.assert_array_equal(a, b, err_msg=name)
 
 
@@ -127,8 +128,8 @@ def test_no_data_as_it_is_printed(dtype, mark):
     pipeline = ma.Pipeline([ma.Rotate((40, 40)), ma.Brightness((0.1, 0.1))], spec)
     found = np.asarray(pipeline.batch(KEYS[:2], {"dem": dem})["dem"])
     known = found != np.dtype(dtype).type(mark)
-    assert known.any() and not known.all()
-    assert found[known].min() >= 0 and found[known].max() <= 101
+    assert 0 < known.mean() < 1
+    assert (abs(found[known] - 50) <= 51).all()
 
 
 @pytest.mark.row("seeds of 64 bits and more (`SeedSequence().entropy`, rank << 32)")
