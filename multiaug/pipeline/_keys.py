@@ -20,7 +20,9 @@ from ._modes import in_64_bits
 _BLOCKS = (512, 64)
 
 
-def record_keys(seed: int | Key, epoch: int, index: ArrayLike, copy: ArrayLike = 0) -> Key:
+def record_keys(
+    seed: int | Key, epoch: int, index: ArrayLike | int, copy: ArrayLike | int = 0
+) -> Key:
     """The keys that records draw from: those of `Loader`, `fit`, `export` and `materialize`.
 
     ``fold_in(fold_in(fold_in(root, epoch), index), copy)``: a record's key does not depend on the

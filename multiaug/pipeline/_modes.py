@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from functools import wraps
+from importlib import import_module
 from typing import Any, ParamSpec, TypeVar
 
 import jax
@@ -43,11 +44,8 @@ def in_64_bits() -> AbstractContextManager[Any]:
 
 
 def _switched(name: str, *, to: bool) -> AbstractContextManager[Any]:
-    if name != "jax_enable_x64":
-        found: AbstractContextManager[Any] = getattr(jax, name.removeprefix("jax_"))(to)
-        return found
-    if hasattr(jax, "enable_x64"):
-        return jax.enable_x64(to)
-    from jax.experimental import enable_x64  # before JAX 0.8
-
-    return enable_x64(to)
+    short = name.removeprefix("jax_")
+    # Before JAX 0.8 the 64-bit mode was among the experiments.
+    place = jax if hasattr(jax, short) else import_module("jax.experimental")
+    found: AbstractContextManager[Any] = getattr(place, short)(to)
+    return found

@@ -58,7 +58,7 @@ class Block(Mapping[str, NDArray]):
     def __init__(self, id: BlockId, index: NDArray, arrays: Mapping[str, NDArray]) -> None:
         self.id = id
         self.index = index
-        self._arrays = {name: native(array) for name, array in arrays.items()}
+        self._arrays: dict[str, NDArray] = {name: native(array) for name, array in arrays.items()}
 
     def __getitem__(self, name: str) -> NDArray:
         return self._arrays[name]

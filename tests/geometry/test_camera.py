@@ -188,3 +188,23 @@ def test_field_of_view(degrees):
     np.testing.assert_allclose(np.rad2deg(np.arccos(cosine)), degrees, rtol=1e-5)
     assert k[0, 0] == k[1, 1]
     np.testing.assert_array_equal(k[:2, 2], oracle.centre(SHAPE))
+
+
+@pytest.mark.parametrize(
+    "moved",
+    [
+        [[1, 0, -7], [0, 1, 3.5], [0, 0, 1]],
+        [[-1, 0, 2], [0, 1, 0], [0, 0, 1]],
+        [[0, 1, 2], [-1, 0, 0], [0, 0, 1]],
+    ],
+)
+def test_the_motion_of_a_copy_is_exact_for_every_focal_length(moved):
+    """A row divided by its own length is not its product with the reciprocal."""
+    k = np.tile(np.eye(3), (512, 1, 1))
+    draw = np.random.default_rng(0)
+    k[:, 0, 0], k[:, 1, 1] = 10 ** draw.uniform(-2, 5, (2, 512))
+    k[:, 0, 2], k[:, 1, 2] = draw.uniform(-300, 300, (2, 512))
+    _, motion = decompose((np.array(moved) @ k.astype(np.float32)).astype(np.float32))
+    turn = np.array(moved)
+    turn[:2, 2] = 0
+    np.testing.assert_array_equal(motion, np.broadcast_to(turn, (512, 3, 3)))

@@ -184,9 +184,33 @@ def test_numbers_are_uniform_and_keys_unrelated():
     offset=st.floats(0, 1, exclude_max=True),
 )
 @example(weights=[0.0, 1.0], offset=np.nextafter(1, 0))
+# Sums that rounding leaves short of, or beyond, whole numbers; the last weight is nothing.
+@example(weights=[0.1] * 10 + [0.7, 0.3, 0.0], offset=0.0)
+@example(weights=[1e2 / 3] * 7 + [1e-3, 0.0, 0.0], offset=0.0)
 def test_draws_follow_the_weights(weights, offset):
     counts = draw_counts(np.array(weights), offset)
     expected = np.array(weights) * len(weights) / sum(weights)
     assert counts.sum() == len(weights)
     assert (np.abs(counts - expected) < 1 + 1e-6).all()
-    assert not counts[np.array(weights) == 0].any() or counts[np.array(weights) > 0].all()
+    assert not counts[np.array(weights) == 0].any()
+
+
+def test_no_sum_of_weights_is_rounded_to_a_record_of_weight_nothing():
+    weights = np.random.default_rng(0).random((500, 30))
+    weights[:, -1] = 0
+    assert not any(draw_counts(w, 0.0)[-1] for w in weights)
+    assert (draw_counts(np.full(49, 1 / 49), 0.0) == 1).all()
+
+
+def test_the_last_random_number_is_no_place_of_its_own(monkeypatch):
+    """A window as wide as the stream: 3 (1 - 2^-53) is 3, beyond the last chunk."""
+    monkeypatch.setattr(
+        "multiaug.loader._order.uniform", lambda words: np.full(words.shape, np.nextafter(1, 0))
+    )
+    (records,) = whole(Order(count=6, chunk=2, window=3, seed=0, shuffle="block"))
+    assert sorted(records[:, 0]) == list(range(6))
+
+
+def test_all_bits_of_a_seed_count():
+    seeds = [7, *(7 + (1 << bit) for bit in (40, 63, 64, 127, 128, 191, 192, 300))]
+    assert len({derive(seed, 0) for seed in seeds}) == len(seeds)

@@ -296,3 +296,66 @@ def test_one_record_is_exported_too():
     exported = export.export(jax.jit(lambda key, record: pipeline(key, record)))(KEYS[0], record)
     again = export.deserialize(exported.serialize())
     assert_close(again.call(KEYS[0], record), pipeline(KEYS[0], record), 1e-4)
+
+
+def affine_loss(image):
+    entry = {"role": "intensity", "dtype": "float32", "channels": 1, "border": "edge"}
+    spec = ma.DataSpec.from_dict({"name": "one picture", "entries": {"image": entry}})
+
+    def loss(matrix):
+        pipeline = ma.Pipeline([ma.Affine(matrix)], spec)
+        return (pipeline(KEYS[0], {"image": image})["image"] ** 2).sum()
+
+    return loss
+
+
+def test_gradients_and_maps_over_a_setting_need_no_jit():
+    y, x = np.mgrid[:16, :16]
+    image = np.exp(-((x - 7) ** 2 + (y - 7) ** 2) / 10).astype(np.float32)[..., None]
+    loss = affine_loss(image)
+    matrix = jnp.array([[1, 0, 0.3], [0, 1, 0], [0, 0, 1]], jnp.float32)
+    expected = jax.jit(jax.grad(loss))(matrix)
+    np.testing.assert_allclose(jax.grad(loss)(matrix), expected, rtol=1e-4, atol=1e-4)
+    both = jax.vmap(loss)(jnp.stack([matrix, jnp.eye(3, dtype=jnp.float32)]))
+    np.testing.assert_allclose(both, [loss(matrix), (image**2).sum()], rtol=1e-5)
+
+
+HOLED = {
+    "depth": {"role": "depth", "dtype": "float32"},
+    "cloud": {"role": "position", "dtype": "float32"},
+    "normal": {"role": "direction", "dtype": "float32"},
+    "flow": {"role": "flow", "dtype": "float32", "interpolation": "nearest"},
+    "angle": {"role": "orientation", "dtype": "float32"},
+    "points": {"role": "keypoints", "dtype": "float32"},
+    "space": {"role": "points3d", "dtype": "float32"},
+}
+CHANNELS = {"cloud": 3, "normal": 3, "flow": 2, "points": 2, "space": 3}
+
+
+def test_gradients_are_finite_at_holes_and_zeros():
+    """Also at depth 0, as behind a ReLU, and of the matrix: what is missing takes no part."""
+    camera = {"fov_degrees": 60}
+    spec = ma.DataSpec.from_dict({"name": "holed", "camera": camera, "entries": HOLED})
+    rng, record = np.random.default_rng(0), {}
+    for name in HOLED:
+        axes = (CHANNELS[name],) if name in CHANNELS else ()
+        table = name in {"points", "space"}
+        values = rng.uniform(1, 2, ((4,) if table else (12, 12)) + axes).astype(np.float32)
+        values[(1,) if table else (5, 5)] = np.nan
+        values[(2,) if table else (9, 9)] = 0
+        record[name] = values
+
+    @jax.jit
+    def slopes(matrix, record):
+        def loss(matrix, record):
+            done = ma.Pipeline([ma.Affine(matrix)], spec)(KEYS[0], record, check=False)
+            return sum(jnp.where(jnp.isnan(done[n]), 0, done[n]).sum() for n in HOLED)
+
+        return jax.grad(loss, (0, 1))(matrix, record)
+
+    turned = np.array([[0.94, 0.34, -1.3], [-0.34, 0.94, 2.2], [0, 0, 1]], np.float32)
+    of_matrix, of_record = slopes(turned, record)
+    assert np.isfinite(of_matrix).all()
+    for name, gradient in of_record.items():
+        assert np.isfinite(gradient).all(), name
+        assert np.any(gradient != 0), name

@@ -290,3 +290,39 @@ def test_validity_is_half_of_the_weight_inside(border):
             sure = (np.abs(share - 0.5) > CLOSE) | (share == 0.5)
             assert (found[i] == (share >= 0.5))[sure].all(), (name, i)
             assert (share == 0.5).any() == (i == 3)
+
+
+def copied_cases():
+    """Roles whose pixels are copied, or of which no data is not all that cannot be shown."""
+    nearest = {"interpolation": "nearest", "dtype": "float32"}
+    return {
+        "flow": ma.EntrySpec.of_role("flow", "flow", **nearest, validity=True),
+        "dem": ma.EntrySpec.of_role(
+            "dem", "intensity", channels=1, invalid=-9999, fill="invalid", **nearest, validity=True
+        ),
+        "hard": picture("hard", "linear", "constant-hard", fill="invalid", validity=True),
+        "depth": ma.EntrySpec.of_role("depth", "depth", dtype="float32", validity=True),
+    }
+
+
+def test_what_is_valid_is_there():
+    """Of copied pixels too, and of depths that are not in front of the camera."""
+    entries = copied_cases()
+    camera = ma.CameraSpec(fov_degrees=60)
+    pipeline = ma.Pipeline([ma.Rotate((20, 20))], ma.DataSpec("flags", entries.values(), camera))
+    rng = np.random.default_rng(5)
+    shape = (1, 14, 20)
+    batch = {n: rng.uniform(1, 2, (*shape, 1)).astype(np.float32) for n in entries}
+    batch["flow"] = np.repeat(batch["flow"], 2, axis=-1)
+    for name in batch:
+        batch[name][rng.random(shape) < 0.4] = -9999 if name == "dem" else np.nan
+    batch["depth"][rng.random(batch["depth"].shape) < 0.2] = 0
+    result = pipeline.batch(ma.record_keys(0, 0, [0]), batch)
+    for name in entries:
+        found = np.asarray(result[name])
+        there = (found != -9999 if name == "dem" else ~np.isnan(found)).all(-1)
+        valid = np.asarray(result[f"{name}_valid"])
+        assert 0.1 < valid.mean() < 0.7
+        assert not (valid & ~there).any(), name
+        if name in {"flow", "dem"}:
+            np.testing.assert_array_equal(valid, there, err_msg=name)

@@ -5,6 +5,8 @@ import json
 import pickle
 from dataclasses import replace
 
+import ml_dtypes
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +25,7 @@ from multiaug.spec import (
     register_role,
     shipped_specs,
 )
+from multiaug.spec._dtypes import holds
 
 
 def entry(**settings) -> EntrySpec:
@@ -86,11 +89,14 @@ def test_a_group_for_any_dtype_adapts_to_one():
         ({"fill": "invalid", "invalid": -1}, "int16", -1.0, "invalid"),
         ({"fill": 7, "invalid": 0.5}, "int32", None, (7.0,)),
         ({"fill": "invalid", "invalid": 70000}, "uint16", None, (0.0,)),
-        # Floats hold them all.
+        # Floats hold all but the largest.
         ({"fill": "nan", "invalid": 0.5}, "float16", 0.5, ("nan",)),
+        ({"fill": "invalid", "invalid": -9999}, "float16", -9999.0, "invalid"),
+        ({"fill": "invalid", "invalid": -3.4e38}, "float16", None, (0.0,)),
+        ({"fill": "invalid", "invalid": -3.4028235e38}, "float32", -3.4028235e38, "invalid"),
     ],
 )
-def test_integers_drop_what_they_cannot_hold(settings, dtype, invalid, fill):
+def test_a_dtype_drops_what_it_cannot_hold(settings, dtype, invalid, fill):
     adapted = group(role="intensity", **settings).for_dtype(dtype)
     assert (adapted.invalid, adapted.fill) == (invalid, fill)
     assert adapted.for_dtype(dtype) is adapted
@@ -361,3 +367,15 @@ def test_a_new_role_is_understood_at_once(monkeypatch):
     assert (made.count, made.interpolation, made.border) == (2, "linear", "edge")
     with pytest.raises(ValueError, match="role 'heat' is already registered"):
         register_role(facts)
+
+
+@pytest.mark.parametrize("name", ["float16", "bfloat16", "float32"])
+def test_floats_hold_what_is_rounded_to_them(name):
+    """Beyond the largest by less than half a step; the rest would be infinite."""
+    dtype = np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name)
+    largest = float(ml_dtypes.finfo(dtype).max)
+    step = largest - float(np.nextafter(dtype.type(largest), dtype.type(0)))
+    with np.errstate(over="ignore"):
+        for value in (largest, largest + 0.499 * step, largest + 0.5 * step, 2 * largest):
+            finite = bool(np.isfinite(np.float64(value).astype(dtype)))
+            assert (holds(name, value), holds(name, -value)) == (finite, finite), value

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
+import multiaug as ma
 from multiaug.transforms._random import _erf_inv, bits, drawing_key, normal
 
 SHAPE = (512, 512, 4)
@@ -129,3 +130,26 @@ def test_the_generator_serves_what_jax_random_asks_of_it():
     assert len(np.unique(doubles)) == 2**14
     numbers = np.asarray(jax.random.normal(key, (2**14,)))
     assert stats.kstest(numbers, "norm").pvalue > 1e-4
+
+
+@pytest.mark.parametrize("top", [0, 2**24 - 1])
+def test_the_last_step_is_no_pole(monkeypatch, top):
+    """24 bits and a half are 25: the middle of the last step would be rounded to 1."""
+    words = jnp.full((4,), top << 8, jnp.uint32)
+    monkeypatch.setattr("multiaug.transforms._random.bits", lambda *_: words)
+    extreme = np.sqrt(2) * special.erfinv(1 - 2.0**-24)
+    expected = extreme if top else -extreme
+    np.testing.assert_allclose(field((0, 0), 0, (4,)), expected, rtol=1e-5)
+
+
+def test_a_field_with_the_last_step():
+    """Both formulations, in a record that was found to have the word."""
+    entry = {"role": "intensity", "dtype": "float32", "channels": 3}
+    spec = ma.DataSpec.from_dict({"name": "noise", "entries": {"image": entry}})
+    pipeline = ma.Pipeline([ma.Flip("x", 0.0), ma.GaussianNoise((0.1, 0.1))], spec)
+    key = jax.random.split(jax.random.key(0), 64)[6]
+    image = np.zeros((64, 64, 3), np.float32)
+    in_c = pipeline.batch(key[None], {"image": image[None]})["image"][0]
+    traced = jax.jit(lambda key, image: pipeline(key, {"image": image})["image"])(key, image)
+    for values in (np.asarray(in_c), np.asarray(traced)):
+        assert 0.5 < np.abs(values).max() < 0.5421
