@@ -161,11 +161,12 @@ def _bytes_of(file: Path, order: str) -> NDArray:
     from PIL import Image
 
     with Image.open(file) as opened:
-        codec, extents, offset, _ = opened.tile[0]
-        tile: Any = type(opened.tile[0])
-        parts = (codec, extents, offset, f"{opened.mode};16{order}")
-        opened.tile = [parts if tile is tuple else tile(*parts)]
-        return np.asarray(opened)
+        image: Any = opened
+        codec, extents, offset, _ = image.tile[0]
+        tile = type(image.tile[0])
+        parts = (codec, extents, offset, f"{image.mode};16{order}")
+        image.tile = [parts if tile is tuple else tile(*parts)]
+        return np.asarray(image)
 
 
 def _is_lossy_webp(content: bytes) -> bool:
