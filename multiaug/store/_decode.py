@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +70,7 @@ def read_picture(
     if found.orientation == 1 or not turn:
         return found
     array = turned(found.array, found.orientation)
-    return Picture(array, found.alpha, found.orientation, found.stored, found.largest, found.note)
+    return replace(found, array=array)
 
 
 def _corrupt(file: Path, error: Exception) -> CorruptChunkError:

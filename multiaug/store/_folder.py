@@ -7,6 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from ..errors import StoreError
@@ -48,22 +49,25 @@ class Folder:
     folders: list[str] = field(default_factory=list)
     junk: int = 0
 
+    @cached_property
     def loose(self) -> list[Path]:
         """The files in the folder itself."""
-        return [file for file in self.files if file.parent == self.root]
+        depth = len(self.root.parts) + 1
+        return [file for file in self.files if len(file.parts) == depth]
 
+    @cached_property
     def groups(self) -> dict[str, list[Path]]:
         """The files below every folder directly below, where there are any."""
+        depth = len(self.root.parts)
         found: dict[str, list[Path]] = {}
         for file in self.files:
-            parts = file.relative_to(self.root).parts
-            if len(parts) > 1:
-                found.setdefault(parts[0], []).append(file)
+            if len(file.parts) > depth + 1:
+                found.setdefault(file.parts[depth], []).append(file)
         return found
 
     def seen(self) -> str:
         """What was found, for messages."""
-        groups, loose = self.groups(), len(self.loose())
+        groups, loose = self.groups, len(self.loose)
         parts = [f"{shown(name)}/ ({_counted(len(files))})" for name, files in groups.items()]
         for name in self.folders:
             if name not in groups:

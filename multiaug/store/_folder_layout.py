@@ -83,7 +83,7 @@ def layout_of(
 
 
 def _understood(folder: Folder, spec: DataSpec, entries: Entries) -> Layout:
-    root, groups, loose = folder.root, folder.groups(), folder.loose()
+    root, groups, loose = folder.root, folder.groups, folder.loose
     if not folder.files:
         raise StoreError(f"{shown(root)}: there are no pictures in it. Seen: {folder.seen()}.")
     if len(groups) > 1 and not loose and all(is_split(name) for name in groups):
@@ -115,7 +115,7 @@ def _understood(folder: Folder, spec: DataSpec, entries: Entries) -> Layout:
 
 def _by_entry(folder: Folder, entries: Entries, matched: dict[str, str]) -> Layout:
     """A folder for each entry."""
-    root, groups, loose = folder.root, folder.groups(), folder.loose()
+    root, groups, loose = folder.root, folder.groups, folder.loose
     found = {name: by_stem(groups[where], root / where) for name, where in matched.items()}
     origin = {name: f"{shown(where)}/" for name, where in matched.items()}
     guessed = any(name != where for name, where in matched.items())
@@ -137,8 +137,8 @@ def _by_entry(folder: Folder, entries: Entries, matched: dict[str, str]) -> Layo
         if name not in found:
             reason = f"{names[0]}/ could be {name!r} and holds no pictures"
             raise _unknown(folder, entries, reason)
-    inside = [file.relative_to(root / name) for name in matched.values() for file in groups[name]]
-    parts = {file.parts[0] for file in inside}
+    depth = len(root.parts) + 1
+    parts = {file.parts[depth] for name in matched.values() for file in groups[name]}
     if len(parts) > 1 and all(is_split(part) for part in parts):
         example = {name: f"{where}/{min(parts)}" for name, where in matched.items()}
         raise StoreError(
@@ -166,7 +166,7 @@ def _paired(
     if lacking:
         raise _unknown(folder, entries, f"there is no {lacking[0]!r}")
     for name, names in entries_of(
-        [n for n in folder.folders if n not in folder.groups()], entries
+        [n for n in folder.folders if n not in folder.groups], entries
     ).items():
         if name not in found:
             raise _unknown(folder, entries, f"{names[0]}/ could be {name!r} and holds no pictures")
@@ -181,7 +181,7 @@ def _by_class(folder: Folder, spec: DataSpec, entries: Entries, classes: str) ->
         raise ParameterError(
             f"PictureSource.classes must name a scalar entry of the spec, got {classes!r}."
         )
-    root, groups, loose = folder.root, folder.groups(), folder.loose()
+    root, groups, loose = folder.root, folder.groups, folder.loose
     if not folder.files:
         raise StoreError(f"{shown(root)}: there are no pictures in it. Seen: {folder.seen()}.")
     if loose:

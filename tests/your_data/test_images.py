@@ -345,6 +345,20 @@ def test_codecs_of_tiff(tmp_path, monkeypatch):
     assert not isinstance(caught.value, CorruptChunkError)
 
 
+@pytest.mark.row("a GeoTIFF with a no-data value that the spec does not have")
+def test_nodata(tmp_path):
+    values = np.arange(24, dtype=np.int16).reshape(4, 6)
+    spec = DataSpec("dem", [EntrySpec.of_role("image", "intensity", channels=1)])
+    tifffile.imwrite(tmp_path / "a.tif", values, extratags=[(42113, "s", 0, "-9999", True)])
+    read(tmp_path, spec)  # there are no such pixels
+    values[0, 0] = -9999
+    tifffile.imwrite(tmp_path / "a.tif", values, extratags=[(42113, "s", 0, "-9999", True)])
+    with pytest.warns(MultiaugWarning, match=r'declares -9999 .* Declare "invalid": -9999'):
+        read(tmp_path, spec)
+    known = EntrySpec.of_role("image", "intensity", channels=1, invalid=-9999, dtype="int16")
+    read(tmp_path, DataSpec("dem", [known]))
+
+
 @pytest.mark.row("PGM and PPM with another largest value than 255 and 65535")
 def test_pnm(tmp_path):
     values = np.array([[0, 1000, 4095], [7, 8, 9]], np.uint16)
