@@ -197,3 +197,12 @@ def test_masks_in_class_folders(tmp_path):
     source = PictureSource(tmp_path, spec, classes="label")
     np.testing.assert_array_equal(source.read([1])["mask"][0], draw(1, 6, 8))
     assert source.read([0, 1])["label"].tolist() == [0, 1]
+
+
+def test_words_are_not_taken_off_where_two_names_become_one(tmp_path):
+    for name in ("a", "b"):
+        save(tmp_path / "image" / f"{name}.png", draw(0, 6, 8, 3))
+    for name in ("a_mask", "a-mask", "b_mask"):
+        save(tmp_path / "mask" / f"{name}.png", draw(0, 6, 8))
+    with pytest.raises(StoreError, match="2 images without mask: a, b; 3 masks without image"):
+        open_source(tmp_path, make_spec(image=IMAGE, mask=MASK))

@@ -318,6 +318,17 @@ def test_axes_of_tiff(tmp_path, array, settings, channels):
     np.testing.assert_array_equal(read(tmp_path, spec)["image"], BANDS)
 
 
+def test_axes_of_tiff_by_the_front_of_keras(tmp_path):
+    lay(tmp_path, "a/")
+    tifffile.imwrite(
+        tmp_path / "a" / "a.tif", PLANES, photometric="minisblack", planarconfig="separate"
+    )
+    flow = ImageDataGenerator().flow_from_directory(
+        tmp_path, (20, 16), color_mode="unchanged", class_mode=None
+    )
+    np.testing.assert_array_equal(flow[0][0], BANDS)
+
+
 def test_axes_that_are_not_known(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((40, 60, 30), np.uint16))
     with pytest.raises(RecordError, match="does not say which axis"):
