@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +70,7 @@ def read_picture(
     if found.orientation == 1 or not turn:
         return found
     array = turned(found.array, found.orientation)
-    return Picture(array, found.alpha, found.orientation, found.stored, found.largest, found.note)
+    return replace(found, array=array)
 
 
 def _corrupt(file: Path, error: Exception) -> CorruptChunkError:
@@ -161,11 +162,12 @@ def _bytes_of(file: Path, order: str) -> NDArray:
     from PIL import Image
 
     with Image.open(file) as opened:
-        codec, extents, offset, _ = opened.tile[0]
-        tile: Any = type(opened.tile[0])
-        parts = (codec, extents, offset, f"{opened.mode};16{order}")
-        opened.tile = [parts if tile is tuple else tile(*parts)]
-        return np.asarray(opened)
+        image: Any = opened
+        codec, extents, offset, _ = image.tile[0]
+        tile = type(image.tile[0])
+        parts = (codec, extents, offset, f"{image.mode};16{order}")
+        image.tile = [parts if tile is tuple else tile(*parts)]
+        return np.asarray(image)
 
 
 def _is_lossy_webp(content: bytes) -> bool:

@@ -20,6 +20,7 @@ _ALPHA = (1, 2)
 _LIBTIFF = (2, 3, 4, 5, 7, 8, 32773, 32946)
 _THUMBNAIL_OR_MASK = 1 | 4  # bits of NewSubfileType
 _ORIENTATION = 274
+_NODATA = 42113  # of GDAL, as text
 # Fewer channels than this, or it is not known which axis they are.
 _FEW = 16
 
@@ -49,6 +50,7 @@ def read_tiff(file: Path, *, labels: bool, channels: int | None, most_pixels: in
             refuse_lossy(file, "JPEG inside TIFF")
         orientation = page.tags.valueof(_ORIENTATION, default=1)
         orientation = orientation if orientation in range(1, 9) else 1
+        nodata = _number(page.tags.valueof(_NODATA))
         array, by_pillow = _values(file, only, orientation)
         axes, shaped = only.axes, only.kind == "shaped"
         colormap = page.colormap
@@ -63,7 +65,7 @@ def read_tiff(file: Path, *, labels: bool, channels: int | None, most_pixels: in
     elif not by_pillow:
         _refuse_colour_space(file, photometric, page.compression, array, channels)
     native = array.astype(array.dtype.newbyteorder("="), copy=False)
-    return Picture(native, alpha, orientation, size_of(array))
+    return Picture(native, alpha, orientation, size_of(array), nodata=nodata)
 
 
 def _values(file: Path, series: Any, orientation: int) -> tuple[NDArray, bool]:
@@ -153,6 +155,13 @@ def _guessed(shape: tuple[int, ...], channels: int | None, file: Path) -> int:
         "number in the spec, or write the file with its axes: "
         "tifffile.imwrite(path, array, metadata={'axes': 'YXC'})."
     )
+
+
+def _number(text: object) -> float | None:
+    try:
+        return float(str(text).strip(" \0"))
+    except ValueError:
+        return None
 
 
 def _inverted(array: NDArray, bits: Any) -> NDArray:

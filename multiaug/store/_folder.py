@@ -7,6 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from ..errors import StoreError
@@ -18,9 +19,8 @@ PICTURES = {
 }  # fmt: skip
 # Pictures too, which are not read: to leave them out would lose records.
 _UNREAD = {
-    ".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".jpx", ".exr", ".hdr", ".pfm", ".dng",
-    ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2", ".psd", ".svg", ".tga", ".dcm",
-    ".nii", ".dds", ".ico",
+    ".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".jpx", ".exr", ".pfm", ".tga", ".dng",
+    ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2", ".dcm", ".nii",
 }  # fmt: skip
 # Beside whatever is hidden, "._a.png" of macOS and ".ipynb_checkpoints" among it.
 _JUNK = {
@@ -39,6 +39,7 @@ class Folder:
         others: how many files of another kind there are, by the folder below the root that they
             are in ("" for the root itself) and by their ending.
         folders: names of the folders directly below.
+        unread: pictures of a kind that is not read.
         junk: how many hidden files and folders, and such as systems leave behind, were skipped.
     """
 
@@ -47,23 +48,27 @@ class Folder:
     others: dict[str, Counter[str]] = field(default_factory=dict)
     folders: list[str] = field(default_factory=list)
     junk: int = 0
+    unread: list[Path] = field(default_factory=list)
 
+    @cached_property
     def loose(self) -> list[Path]:
         """The files in the folder itself."""
-        return [file for file in self.files if file.parent == self.root]
+        depth = len(self.root.parts) + 1
+        return [file for file in self.files if len(file.parts) == depth]
 
+    @cached_property
     def groups(self) -> dict[str, list[Path]]:
         """The files below every folder directly below, where there are any."""
+        depth = len(self.root.parts)
         found: dict[str, list[Path]] = {}
         for file in self.files:
-            parts = file.relative_to(self.root).parts
-            if len(parts) > 1:
-                found.setdefault(parts[0], []).append(file)
+            if len(file.parts) > depth + 1:
+                found.setdefault(file.parts[depth], []).append(file)
         return found
 
     def seen(self) -> str:
         """What was found, for messages."""
-        groups, loose = self.groups(), len(self.loose())
+        groups, loose = self.groups, len(self.loose)
         parts = [f"{shown(name)}/ ({_counted(len(files))})" for name, files in groups.items()]
         for name in self.folders:
             if name not in groups:
@@ -74,6 +79,16 @@ class Folder:
         if len(parts) > 12:
             parts = [*parts[:12], f"{len(parts) - 12} more"]
         return ", ".join(parts) or "nothing"
+
+    def refuse_unread(self, base: Path) -> None:
+        """Raise StoreError for pictures below a folder that are of a kind which is not read."""
+        below = [file for file in self.unread if base in file.parents]
+        if below:
+            raise StoreError(
+                f"{shown(self.root)}: {_counted(len(below))} of a kind that is not read, such as "
+                f"{shown(below[0].relative_to(self.root))}. Write them as PNG or TIFF, or move "
+                "them elsewhere."
+            )
 
     def skipped(self) -> str:
         """What was left out, for people; empty where nothing was."""
@@ -88,21 +103,19 @@ def look_into(root: Path, endings: Collection[str] = PICTURES) -> Folder:
     """List a folder and all below it.
 
     Raises:
-        StoreError: it is not there, a link in it leads nowhere or in a circle, or it holds
-            pictures of a kind that is not read.
+        StoreError: it is not there, or a link in it leads nowhere or in a circle.
     """
     if not root.is_dir():
         raise StoreError(f"{shown(root)}: there is no such folder. Check the path.")
     found = Folder(root)
-    unread: list[str] = []
-    _walk(root, "", (_identity(root),), endings, found, unread)
+    try:
+        _walk(root, "", (_identity(root),), endings, found)
+    except StoreError:
+        raise
+    except OSError as error:
+        raise StoreError(f"{shown(error.filename)} cannot be opened: {error.strerror}.") from error
     found.files.sort(key=lambda file: str(file))
     found.folders.sort()
-    if unread and endings is PICTURES:
-        raise StoreError(
-            f"{shown(root)}: {_counted(len(unread))} of a kind that is not read, such as "
-            f"{unread[0]}. Write them as PNG or TIFF, or move them elsewhere."
-        )
     return found
 
 
@@ -112,7 +125,6 @@ def _walk(
     above: tuple[tuple[int, int], ...],
     endings: Collection[str],
     found: Folder,
-    unread: list[str],
 ) -> None:
     with os.scandir(folder) as entries:
         listed = sorted(entries, key=lambda entry: entry.name)
@@ -128,14 +140,14 @@ def _walk(
                 )
             if not top:
                 found.folders.append(entry.name)
-            _walk(path, top or entry.name, (*above, _identity(path)), endings, found, unread)
+            _walk(path, top or entry.name, (*above, _identity(path)), endings, found)
         elif (ending := path.suffix.lower()) in endings:
             if not entry.is_file():
                 raise StoreError(f"{shown(path)} is a link that leads nowhere. Mend or remove it.")
             found.files.append(path)
         else:
             if ending in _UNREAD:
-                unread.append(shown(path.relative_to(found.root)))
+                found.unread.append(path)
             found.others.setdefault(top, Counter())[ending] += 1
 
 

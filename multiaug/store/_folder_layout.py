@@ -83,7 +83,8 @@ def layout_of(
 
 
 def _understood(folder: Folder, spec: DataSpec, entries: Entries) -> Layout:
-    root, groups, loose = folder.root, folder.groups(), folder.loose()
+    root, groups, loose = folder.root, folder.groups, folder.loose
+    folder.refuse_unread(root)
     if not folder.files:
         raise StoreError(f"{shown(root)}: there are no pictures in it. Seen: {folder.seen()}.")
     if len(groups) > 1 and not loose and all(is_split(name) for name in groups):
@@ -99,7 +100,8 @@ def _understood(folder: Folder, spec: DataSpec, entries: Entries) -> Layout:
         if len(names) > 1:
             raise _unknown(folder, entries, f"{some(names)} could each be {entry!r}")
     values = [name for name, entry in spec.entries.items() if entry.kind == "value"]
-    if not matched and not loose and len(groups) == 1 and not values:
+    without = entries_of([name for name in folder.folders if name not in groups], entries)
+    if not matched and not loose and len(groups) == 1 and not values and not without:
         inner = _understood(look_into(root / next(iter(groups))), spec, entries)
         inner.root, inner.guessed = root, True
         inner.origin = {e: f"{next(iter(groups))}/{where}" for e, where in inner.origin.items()}
@@ -115,7 +117,7 @@ def _understood(folder: Folder, spec: DataSpec, entries: Entries) -> Layout:
 
 def _by_entry(folder: Folder, entries: Entries, matched: dict[str, str]) -> Layout:
     """A folder for each entry."""
-    root, groups, loose = folder.root, folder.groups(), folder.loose()
+    root, groups, loose = folder.root, folder.groups, folder.loose
     found = {name: by_stem(groups[where], root / where) for name, where in matched.items()}
     origin = {name: f"{shown(where)}/" for name, where in matched.items()}
     guessed = any(name != where for name, where in matched.items())
@@ -133,12 +135,9 @@ def _by_entry(folder: Folder, entries: Entries, matched: dict[str, str]) -> Layo
     if unknown or loose:
         unknown += [file.name for file in loose]
         raise _unknown(folder, entries, f"what {some(unknown)} is was not understood")
-    for name, names in entries_of([n for n in folder.folders if n not in groups], entries).items():
-        if name not in found:
-            reason = f"{names[0]}/ could be {name!r} and holds no pictures"
-            raise _unknown(folder, entries, reason)
-    inside = [file.relative_to(root / name) for name in matched.values() for file in groups[name]]
-    parts = {file.parts[0] for file in inside}
+    _refuse_other_kinds(folder, entries, found)
+    depth = len(root.parts) + 1
+    parts = {file.parts[depth] for name in matched.values() for file in groups[name]}
     if len(parts) > 1 and all(is_split(part) for part in parts):
         example = {name: f"{where}/{min(parts)}" for name, where in matched.items()}
         raise StoreError(
@@ -153,6 +152,14 @@ def _by_entry(folder: Folder, entries: Entries, matched: dict[str, str]) -> Layo
     return Layout(root, files, [], origin, guessed or stripped or bool(left), folder.skipped())
 
 
+def _refuse_other_kinds(folder: Folder, entries: Entries, found: Collection[str]) -> None:
+    """Refuse folders that could be an entry which was not found, and hold no pictures."""
+    without = [name for name in folder.folders if name not in folder.groups]
+    for name, names in entries_of(without, entries).items():
+        if name not in found:
+            raise _unknown(folder, entries, f"{names[0]}/ could be {name!r} and holds no pictures")
+
+
 def _paired(
     folder: Folder, entries: Entries, files: Sequence[Path], base: Path, where: str
 ) -> Layout:
@@ -165,11 +172,7 @@ def _paired(
     lacking = [n for n, e in entries.items() if n not in found and not e.optional]
     if lacking:
         raise _unknown(folder, entries, f"there is no {lacking[0]!r}")
-    for name, names in entries_of(
-        [n for n in folder.folders if n not in folder.groups()], entries
-    ).items():
-        if name not in found:
-            raise _unknown(folder, entries, f"{names[0]}/ could be {name!r} and holds no pictures")
+    _refuse_other_kinds(folder, entries, found)
     records = records_of(folder.root, found, origin)
     return Layout(folder.root, records, [], origin, len(found) > 1, folder.skipped())
 
@@ -181,7 +184,8 @@ def _by_class(folder: Folder, spec: DataSpec, entries: Entries, classes: str) ->
         raise ParameterError(
             f"PictureSource.classes must name a scalar entry of the spec, got {classes!r}."
         )
-    root, groups, loose = folder.root, folder.groups(), folder.loose()
+    root, groups, loose = folder.root, folder.groups, folder.loose
+    folder.refuse_unread(root)
     if not folder.files:
         raise StoreError(f"{shown(root)}: there are no pictures in it. Seen: {folder.seen()}.")
     if loose:

@@ -24,6 +24,7 @@ def matching(folder: Folder, where: str) -> dict[str, list[Path]]:
     """Files by what the wildcards of a pattern stand for, or by their stems in a folder."""
     if not any(sign in where for sign in "*?["):
         base = folder.root / where
+        folder.refuse_unread(base)
         inside = [f for f in folder.files if base in f.parents or f == base]
         return by_stem(inside, base if base not in inside else folder.root)
     pattern = _as_regex(where.removeprefix("./"))
@@ -115,7 +116,8 @@ def aligned_stems(found: Found, entries: Entries) -> tuple[Found, bool]:
     bare: Found = {}
     for name, stems in found.items():
         parts = {stem: split_word(stem, entries) for stem in stems}
-        if len({word for _, word in parts.values()}) == 1:
+        bases = {base for base, _ in parts.values()}
+        if len({word for _, word in parts.values()}) == 1 and len(bases) == len(stems):
             bare[name] = {base: stems[stem] for stem, (base, _) in parts.items()}
         else:
             bare[name] = stems

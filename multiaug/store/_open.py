@@ -90,7 +90,7 @@ def open_source(
         >>> [len(block.index) for block in source.scan()]
         [64, 36]
     """
-    kind, what, known = _kind(data)
+    kind, what, known = _kind(data, pictures=bool({"folders", "classes"} & set(settings)))
     unknown = sorted(set(settings) - known)
     if unknown:
         raise ParameterError(
@@ -112,8 +112,8 @@ def open_source(
     return kind(data, spec, **settings)
 
 
-def _kind(data: Any) -> tuple[SourceClass, str, set[str]]:
-    """Class, name and settings of what reads the data."""
+def _kind(data: Any, *, pictures: bool) -> tuple[SourceClass, str, set[str]]:
+    """Class, name and settings of what reads the data; settings may say that it is pictures."""
     npy = NpySource, ".npy files", {"channels", "block"}
     clouds = CloudSource, "clouds", {"intrinsics"}
     zarr = ZarrSource, "zarr stores", {"on_missing", "level"}
@@ -133,6 +133,9 @@ def _kind(data: Any) -> tuple[SourceClass, str, set[str]]:
     if not path.is_dir() or looks_like_zarr(path):
         return zarr
     own, below = _endings(path)
+    images = PictureSource, "folders of pictures", {"size", "classes", "folders", "most_pixels"}
+    if pictures and below & PICTURES:
+        return images
     if ".npy" in own:
         return npy
     if ".pcd" in below and below & PICTURES:
@@ -143,8 +146,7 @@ def _kind(data: Any) -> tuple[SourceClass, str, set[str]]:
     if ".pcd" in below:
         return clouds
     if below & PICTURES:
-        settings = {"size", "classes", "folders", "most_pixels"}
-        return PictureSource, "folders of pictures", settings
+        return images
     raise StoreError(
         f"{path}: this is not a zarr store (it has no zarr.json or .zgroup), and there are no "
         ".npy, .pcd or picture files in it."

@@ -22,6 +22,7 @@ class Picture:
         orientation: of Exif, 1 to 8; the array has been turned by it.
         stored: (H, W) before that.
         largest: the number that stands for white in formats that say so with every file.
+        nodata: the number that the file declares for pixels without data.
         note: what was converted and may not be meant so, as the end of a sentence.
     """
 
@@ -30,6 +31,7 @@ class Picture:
     orientation: int
     stored: SpatialShape
     largest: int | None = None
+    nodata: float | None = None
     note: str = ""
 
 

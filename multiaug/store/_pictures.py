@@ -175,6 +175,7 @@ class PictureSource(RecordSource):
                 f"{shown(file)} counts to {picture.largest}, and {entry.name!r} has no range. "
                 f'Declare "range": [0, {picture.largest}], or white is taken for dark.',
             )
+        self._say_nodata(picture, entry, file)
         if picture.alpha and wanted is not None and array.shape[-1] != wanted:
             if (array[..., -1] != array[..., -1].max()).any():
                 self._say(
@@ -185,6 +186,24 @@ class PictureSource(RecordSource):
                 )
             array = array[..., :-1]
         return np.ascontiguousarray(_fit_channels(array, entry, file))
+
+    def _say_nodata(self, picture: Picture, entry: EntrySpec, file: Path) -> None:
+        """Of pixels without data that the file knows of and the spec does not."""
+        group, value = entry.groups[0], picture.nodata
+        labels = group.role == "label"
+        known = group.ignore if labels else group.invalid
+        if value is None or np.isnan(value) or known == value or group.role == "density":
+            return
+        if labels and value == 0:  # what programs write for the background
+            return
+        if (picture.array == value).any():
+            setting = "ignore" if labels else "invalid"
+            self._say(
+                f"nodata {entry.name}",
+                f"{shown(file)} declares {value:g} as its value for no data, and has such pixels; "
+                f"{entry.name!r} has {'none' if known is None else known}. Declare "
+                f'"{setting}": {value:g}, or they are taken for measured ones.',
+            )
 
     def _resized(self, array: NDArray, entry: EntrySpec) -> NDArray:
         if self._size is None or array.shape[:2] == tuple(self._size):

@@ -227,6 +227,15 @@ MISTAKES = [
     ("entries.mask.ignore", 256, "$.entries.mask.ignore", "256", "from 0 to 255"),
     ("entries.mask.ignore", 1.5, "$.entries.mask.ignore", "1.5", "a whole number"),
     ("entries.mask.fill", -1, "$.entries.mask.fill", "-1", "from 0 to 255"),
+    # Stored values.
+    ("entries.mask.values", {"255": 300}, "$.entries.mask.values", '"255": 300', "from 0 to 255"),
+    ("entries.mask.values", {"-1": 0}, "$.entries.mask.values", '"-1": 0', "from 0 to 255"),
+    ("entries.mask.values", {"white": 1}, "$.entries.mask.values", '"white"', "whole numbers"),
+    ("entries.mask.values", {"01": 1}, "$.entries.mask.values", '"01"', "whole numbers"),
+    ("entries.mask.values", {"255": "x"}, '$.entries.mask.values["255"]', '"x"', "a whole number"),
+    ("entries.mask.values", {}, "$.entries.mask.values", "{}", "at least one"),
+    ("entries.mask.values", [255, 1], "$.entries.mask.values", "[255, 1]", "an object"),
+    ("entries.depth.values", {"1": 2}, "$.entries.depth.values", "a setting that", "for label"),
     # Pairs.
     ("entries.mask.mirror_pairs", [[1, 1]], "$.entries.mask.mirror_pairs", "[1, 1]", "different"),
     ("entries.mask.mirror_pairs", [[1, 2], [2, 3]], "$.entries.mask.mirror_pairs", "2 in", "once"),

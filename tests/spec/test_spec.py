@@ -184,6 +184,7 @@ def entries(draw: st.DrawFn) -> dict:
     choices = {
         "range": [[0, 1], [-1.5, 2]],
         "ignore": [0, 255],
+        "values": [{"255": 1}, {"0": 1, "255": 0, "-1": 2}],
         "mirror_pairs": [[], [[1, 2]], [[1, 2], [4, 3]]],
         "max_jump": [1, 0.5],
         "under_elastic": ["refuse", "resample"],

@@ -189,3 +189,15 @@ def test_other_refusals(tmp_path):
     (tmp_path / "a.pcd").write_bytes(header("binary") + body("binary", flat))
     with pytest.raises(RecordError, match="no camera fits the cloud"):
         CloudSource(tmp_path, load_spec("rgbxyz"))
+
+
+def test_junk_and_pictures_beside_clouds(tmp_path):
+    spec = load_spec("rgbxyz-separate")
+    for name in ("a.PCD", "._a.pcd"):
+        (tmp_path / name).write_bytes(header("binary") + body("binary", scene()))
+    source = open_source(tmp_path, spec)
+    assert len(source) == 1
+    (tmp_path / "a.png").write_bytes(b"")
+    with pytest.raises(StoreError, match=r"\.pcd files and pictures in it"):
+        open_source(tmp_path, spec)
+    assert len(CloudSource(tmp_path, spec)) == 1

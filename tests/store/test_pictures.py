@@ -8,7 +8,13 @@ import pytest
 import skimage.io
 import tifffile
 
-from multiaug.errors import CorruptChunkError, ParameterError, RecordError, StoreError
+from multiaug.errors import (
+    CorruptChunkError,
+    MultiaugWarning,
+    ParameterError,
+    RecordError,
+    StoreError,
+)
 from multiaug.spec import DataSpec
 from multiaug.store import PictureSource, open_source
 
@@ -77,7 +83,8 @@ def test_many_kinds_of_files(tmp_path):
 
     save(tmp_path / "alpha.png", draw(2, 6, 8, 4))
     save(tmp_path / "gray.png", draw(3, 6, 8))
-    found = open_source(tmp_path, make_spec(image=IMAGE)).read([0, 1])["image"]
+    with pytest.warns(MultiaugWarning, match="has transparent pixels"):
+        found = open_source(tmp_path, make_spec(image=IMAGE)).read([0, 1])["image"]
     np.testing.assert_array_equal(found[0], draw(2, 6, 8, 4)[..., :3])
     np.testing.assert_array_equal(found[1], np.repeat(draw(3, 6, 8)[..., None], 3, -1))
 
@@ -142,3 +149,60 @@ def test_fingerprints(tmp_path):
     save(tmp_path / "a.png", draw(1, 6, 8, 3))
     found.add(open_source(tmp_path, make_spec(image=IMAGE)).fingerprint)
     assert len(found) == 3
+
+
+def test_folders_are_given_by_patterns(tmp_path):
+    """Files belong together for which the wildcards stand for the same."""
+    for place in ("bonn/1", "bonn/2", "ulm/1"):
+        save(tmp_path / "left" / f"{place}_rgb.png", draw(0, 6, 8, 3))
+        save(tmp_path / "fine" / f"{place}_ids.png", draw(len(place), 6, 8))
+        save(tmp_path / "fine" / f"{place}_color.png", draw(1, 6, 8, 3))
+    folders = {"image": "left/**/*_rgb.png", "mask": "fine/**/*_ids.png"}
+    source = PictureSource(tmp_path, make_spec(image=IMAGE, mask=MASK), folders=folders)
+    stems = [str(file.relative_to(tmp_path / "fine"))[:-8] for file in source.files["mask"]]
+    assert stems == ["bonn/1", "bonn/2", "ulm/1"]
+    assert "skipped 3 pictures" in repr(source)
+
+
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        ({"image": "image"}, "must name 'mask' too"),
+        ({"image": "image", "masks": "mask"}, "has no picture 'masks'"),
+        ({"image": "image", "mask": "../mask"}, "must be a folder or a pattern below"),
+        ({"image": "image", "mask": 3}, "must be a folder or a pattern below"),
+        ({"image": "image", "mask": "nowhere"}, "no pictures at 'nowhere'"),
+        ("image", "must map entry names"),
+    ],
+)
+def test_folders_that_there_are_not(tmp_path, folders, message):
+    save(tmp_path / "image" / "a.png", draw(0, 6, 8, 3))
+    save(tmp_path / "mask" / "a.png", draw(0, 6, 8))
+    with pytest.raises((ParameterError, StoreError), match=message):
+        PictureSource(tmp_path, make_spec(image=IMAGE, mask=MASK), folders=folders)
+
+
+def test_classes_and_folders_exclude_each_other(tmp_path):
+    save(tmp_path / "cats" / "a.png", draw(0, 6, 8, 3))
+    spec = make_spec(image=IMAGE, label={"role": "scalar"})
+    with pytest.raises(ParameterError, match="not both"):
+        PictureSource(tmp_path, spec, classes="label", folders={"image": "cats"})
+
+
+def test_masks_in_class_folders(tmp_path):
+    for name in ("cats", "dogs"):
+        save(tmp_path / name / "1.png", draw(0, 6, 8, 3))
+        save(tmp_path / name / "1_mask.png", draw(1, 6, 8))
+    spec = make_spec(image=IMAGE, mask=MASK, label={"role": "scalar", "dtype": "int32"})
+    source = PictureSource(tmp_path, spec, classes="label")
+    np.testing.assert_array_equal(source.read([1])["mask"][0], draw(1, 6, 8))
+    assert source.read([0, 1])["label"].tolist() == [0, 1]
+
+
+def test_words_are_not_taken_off_where_two_names_become_one(tmp_path):
+    for name in ("a", "b"):
+        save(tmp_path / "image" / f"{name}.png", draw(0, 6, 8, 3))
+    for name in ("a_mask", "a-mask", "b_mask"):
+        save(tmp_path / "mask" / f"{name}.png", draw(0, 6, 8))
+    with pytest.raises(StoreError, match="2 images without mask: a, b; 3 masks without image"):
+        open_source(tmp_path, make_spec(image=IMAGE, mask=MASK))
