@@ -2,10 +2,10 @@
  *
  * Reads the pictures where the caller has them and writes results in their place: no padded
  * copy, no packed words. Positions, folding and blending follow `_plan.coordinates`, `_locate` and
- * `_blend`, in the same float32 arithmetic; tests/sampling/test_formulations.py holds them together.
+ * `_blend`, in float32; tests/sampling/test_formulations.py holds them together.
  *
- * Compiled once per instruction set (LEVEL), see `dispatch.c`, without fused multiplications, as
- * XLA computes: linear blends have the bits of the reference, on every machine. A record is
+ * Compiled once per instruction set (LEVEL), see `dispatch.c`, without fused multiplications: the same
+ * bits on every machine. XLA fuses where it likes, so those of JAX differ in the last place. A record is
  * independent of all others, and a row of all other rows: results do not depend on threads or on
  * batch sizes.
  */

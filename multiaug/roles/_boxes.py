@@ -13,8 +13,8 @@ from ._keypoints import push_outlines
 class Boxes:
     """The bounding box of the moved box, clipped to the picture.
 
-    Of a box across the horizon of a perspective map, what is in front of it is moved. The share in
-    view is along x times along y; where a box has no width or height, 1 inside and 0 outside.
+    Of a box across the horizon of a perspective map, what is in front of it is moved. Of a box that
+    had no width or no height nothing is in view, whatever a turn makes of it.
 
     Conventions: ``edges`` are x0 y0 x1 y1 on the pixel-area scale, where pixel 0 reaches from
     -0.5 to 0.5; ``coco`` is x y width height with x, y counted from the picture's corner;
@@ -32,7 +32,10 @@ class Boxes:
     )
 
     def move(self, values: Array, group: ChannelGroup, site: PointSite) -> dict[str, Array]:
-        """The moved boxes (K, 4) and ``_visible`` (K,) float32: the share of area in view."""
+        """The moved boxes (K, 4) and ``_visible`` (K,) float32: the share of area in view.
+
+        A box that is wholly behind a horizon is nowhere: NaN, and none of it is in view.
+        """
         x0, y0, x1, y1 = _edges(values.astype(jnp.float32), group.convention)
         x, y = push_outlines(
             jnp.stack([x0, x1, x1, x0], axis=-1), jnp.stack([y0, y0, y1, y1], axis=-1), site
@@ -41,7 +44,8 @@ class Boxes:
         left, right, share_x = _clipped(x, width)
         top, bottom, share_y = _clipped(y, height)
         moved = _convert((left, top, right, bottom), group.convention)
-        return {"": moved.astype(values.dtype), "_visible": share_x * share_y}
+        visible = jnp.where((x1 > x0) & (y1 > y0), share_x * share_y, 0)
+        return {"": moved.astype(values.dtype), "_visible": visible}
 
 
 def _clipped(corners: Array, size: int) -> tuple[Array, Array, Array]:
@@ -52,10 +56,8 @@ def _clipped(corners: Array, size: int) -> tuple[Array, Array, Array]:
     last = jnp.where(nothing, -jnp.inf, corners).max(-1)
     begin, end = (jnp.clip(v, -0.5, size - 0.5) for v in (first, last))
     there, long = first <= last, last > first
-    on_a_line = (begin == first).astype(jnp.float32)
-    share = jnp.where(long, (end - begin) / jnp.where(long, last - first, 1), on_a_line)
-    begin, end = jnp.where(there, begin, jnp.nan), jnp.where(there, end, jnp.nan)
-    return begin, end, jnp.where(there, share, 0)
+    share = jnp.where(long, (end - begin) / jnp.where(long, last - first, 1), 0)
+    return jnp.where(there, begin, jnp.nan), jnp.where(there, end, jnp.nan), share
 
 
 _Edges = tuple[Array, Array, Array, Array]

@@ -153,3 +153,34 @@ def test_no_boxes_at_all():
     out = line(jax.random.key(0), {name: array[0] for name, array in batch.items()})
     assert out["coco"].shape == (0, 4)
     assert out["coco_visible"].shape == (0,)
+
+
+def test_across_a_horizon_what_is_in_front_is_moved():
+    # Upright lines at x = -25 are the horizon; one box is across it, one behind, one in front.
+    edges = np.array([[-40, 2, 10, 9], [-60, 2, -30, 9], [3, 4, 9, 11]], np.float64)
+    matrix = np.array([[1, 0, 0], [0, 1, 0], [0.04, 0, 1]], np.float64)
+    entries = [*ENTRIES, entry("points", "keypoints")]
+    line = pipeline(ma.Perspective(matrix=EYE), entries=entries)
+    points = np.array([[[-30, 5], [-24, 5], [4, 5]]], np.float32)
+    batch = {**batch_of(edges[None]), "points": points}
+    done = run(line, batch, SHAPE, matrices={0: matrix[None]})
+    limits = np.array([SHAPE[1], SHAPE[0], SHAPE[1], SHAPE[0]]) - 0.5
+    x, y = np.meshgrid(np.linspace(-25 + 1e-3, 10, 20_001), np.linspace(2, 9, 21))
+    front = np.clip(bounds(oracle.move(matrix, np.stack([x.ravel(), y.ravel()], -1))), -0.5, limits)
+    whole = np.clip(bounds(oracle.move(matrix, corners(edges[2]))), -0.5, limits)
+    found = done.out["edges"][0]
+    np.testing.assert_allclose(found[0], front, atol=0.02)
+    assert np.isnan(found[1]).all()
+    np.testing.assert_allclose(found[2], whole, atol=1e-3)
+    np.testing.assert_allclose(done.out["edges_visible"][0], [0, 0, 1], atol=1e-3)
+    moved = done.out["points"][0]
+    assert np.isnan(moved[0]).all()
+    np.testing.assert_allclose(moved[1:], oracle.move(matrix, points[0, 1:]), rtol=1e-4)
+    assert done.out["points_visible"][0].tolist() == [False, False, True]
+
+
+def test_a_box_without_area_is_never_in_view():
+    edges = np.array([[4, 4, 4, 10], [4, 4, 10, 4], [4, 4, 4, 4], [4, 4, 10, 10]], np.float64)
+    line = pipeline(ma.Rotate((30, 30)), entries=ENTRIES)
+    done = run(line, batch_of(edges[None]), SHAPE)
+    assert done.out["edges_visible"][0].tolist() == [0, 0, 0, 1]

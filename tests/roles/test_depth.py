@@ -159,3 +159,21 @@ def test_max_jump_keeps_depth_edges():
     valid = out[np.isfinite(out)]
     assert valid.size > 2000
     assert np.minimum(np.abs(valid - 1), np.abs(valid - 2)).max() < 1e-6
+
+
+@pytest.mark.parametrize("interpolation", ["ray", "nearest"])
+def test_integers_neither_vanish_nor_stick_at_the_last(interpolation):
+    # A zoom by 4 brings things four times nearer, one by 1/4 takes them four times as far.
+    k = np.array([[20, 0, 15.5], [0, 20, 11.5], [0, 0, 1]], np.float32)
+    entries = [
+        entry("z", "depth", dtype="uint8", invalid=0, interpolation=interpolation),
+        entry("k", "intrinsics", dtype="float32"),
+    ]
+    line = pipeline(ma.Affine(EYE), entries=entries, policy="fixed")
+    z = np.full((2, *SHAPE, 1), 1, np.uint8)
+    z[1] = 100
+    zooms = np.stack([oracle.about_centre(oracle.linear(s, 0, 0, s), SHAPE) for s in (4, 0.25)])
+    batch = {"z": z, "k": np.stack([k, k])}
+    out = run(line, batch, SHAPE, matrices={0: zooms}).out["z"]
+    assert (out[0] == 1).all()  # not 0.25, rounded to no data
+    assert (out[1] == 0).all()  # not 400, cut down to 255
