@@ -9,11 +9,12 @@ from ..errors import RecordError, warn
 from ..spec import DataSpec
 from ..typing import NDArray
 from ._cameras import inspect_clouds
+from ._depth import inspect_depth
 from ._finding import Finding
 from ._intrinsics import inspect_intrinsics
 from ._jumps import inspect_jumps
 from ._motions import inspect_extrinsics
-from ._surfaces import inspect_depth, inspect_directions
+from ._normals import inspect_directions
 from ._zeros import inspect_zeros
 
 # Records (n, ...) by entry name, absent ones left out -> what was found in them.
