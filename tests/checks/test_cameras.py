@@ -1,5 +1,7 @@
 """What is fine is not spoken of: the projection check on clouds in our convention."""
 
+import os
+
 import jax
 import numpy as np
 import pytest
@@ -89,8 +91,12 @@ def test_intrinsics_of_an_entry_at_another_resolution():
     errors = ma.reprojection_error(spec, {"image": image[0], "xyz": points[0], "intrinsics": k})
     assert errors["xyz"].shape == (24, 32)
     assert errors["xyz"].max() < 1e-9
+    many = {"image": image, "xyz": points, "intrinsics": k[None]}
+    np.testing.assert_array_equal(ma.reprojection_error(spec, many)["xyz"][0], errors["xyz"])
+    behind = ma.reprojection_error(spec, many | {"xyz": -points})["xyz"]
+    assert np.isinf(behind).all()
     (one,) = told(points, small[None], spec, image=image)
-    assert "ma.scale_intrinsics(K, (24, 32), (48, 64))" in str(one) or one.wrong
+    assert "ma.scale_intrinsics(K, (12, 16), (24, 32))" in str(one)
 
 
 def test_the_default_camera_of_the_spec_is_looked_at():
@@ -124,6 +130,9 @@ def test_the_fit_finds_the_camera(seed):
     assert residual_of_any_camera(moved, xy) < 1e-3
 
 
+@pytest.mark.skipif(
+    os.environ.get("HYPOTHESIS_PROFILE") != "nightly", reason="compiling it takes seconds"
+)
 def test_augmented_records_pass():
     """What a pipeline gives back is in the convention that it takes."""
     y, x = np.mgrid[:48, :64]
