@@ -108,8 +108,10 @@ def _sample(cloud: Cloud) -> _Points | None:
     rows, columns = np.nonzero(np.isfinite(cloud.points[..., 0]))
     if len(rows) < _FEWEST or np.ptp(rows) < 3 or np.ptp(columns) < 3:
         return None
-    chosen = np.linspace(0, len(rows) - 1, min(len(rows), _MOST)).astype(int)
-    rows, columns = rows[chosen], columns[chosen]
+    if len(rows) > _MOST:
+        # At random, always the same: steps of one length may hit one column again and again.
+        chosen = np.random.default_rng(0).integers(0, len(rows), _MOST)
+        rows, columns = rows[chosen], columns[chosen]
     xy = np.stack([columns, rows], axis=-1).astype(np.float64)
     points = cloud.points[rows, columns]
     if (points == points[0]).all():

@@ -34,6 +34,16 @@ def test_sound_clouds_pass(seed, shape):
     assert told(points, None) == []
 
 
+@pytest.mark.parametrize("shape", [(2000, 30), (1000, 64), (50, 2000)])
+def test_tall_and_wide_clouds_pass(shape):
+    draw = np.random.default_rng(0)
+    k = scenes.cameras(draw, 1, shape)
+    points = scenes.clouds(draw, 1, shape, k)
+    assert told(points, k) == []
+    assert told(points, None) == []
+    assert "opengl" in str(told(points * [1, -1, -1], None)[0])
+
+
 @given(seed=SEEDS)
 def test_noise_and_quantisation_pass(seed):
     """Every coordinate is off by up to two pixels on average, or rounded to millimetres."""
