@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import RecordError
 from ..spec import ChannelGroup, DataSpec
 from ..typing import NDArray
+from ._projection import channels_of, is_invalid
 
 _GRID = 16  # points along each axis that are looked at first
 _MANY = 16  # points, below which a record may lose all of them
@@ -70,11 +71,8 @@ def _ahead(values: NDArray, group: ChannelGroup, rows: NDArray) -> tuple[NDArray
         group: what they mean.
         rows: (n, 4) or (1, 4), the third of each record's extrinsics.
     """
-    part = values[..., np.newaxis] if values.ndim == 3 else values[..., group.channel_slice()]
-    part = part.astype(np.float32)
-    valid = np.isfinite(part).all(-1) & (part != 0).any(-1)
-    if group.invalid is not None and group.invalid != "nan":
-        valid &= (part != group.invalid).any(-1)
+    part = channels_of(values, group, batch=True).astype(np.float32)
+    valid = ~is_invalid(part, group)
     if group.role == "depth":
         z = part[..., 0]
     else:

@@ -21,7 +21,7 @@ from ._intrinsics import Relation, relation
 from ._motions import Motion, extrinsics_entry, motions
 from ._projection import Cloud, clouds, move, position_group, project
 
-_FEWEST = 32  # points, below which nothing is said
+_FEWEST = 64  # points, below which nothing is said
 _MOST = 2000  # points that a verdict is based on
 # Of the diagonal: a cloud of noise and distortion is this near to a pinhole; one that is further
 # than the other from its own camera is not the image of it.
@@ -104,14 +104,19 @@ def _tolerated(residual: float) -> float:
 
 
 def _sample(cloud: Cloud) -> _Points | None:
-    """Points over the whole grid; None when there are too few for a verdict."""
+    """Points over the whole grid; None when they are too few for a verdict, or all the same."""
     rows, columns = np.nonzero(np.isfinite(cloud.points[..., 0]))
     if len(rows) < _FEWEST or np.ptp(rows) < 3 or np.ptp(columns) < 3:
         return None
-    chosen = np.linspace(0, len(rows) - 1, min(len(rows), _MOST)).astype(int)
-    rows, columns = rows[chosen], columns[chosen]
+    if len(rows) > _MOST:
+        # At random, always the same: steps of one length may hit one column again and again.
+        chosen = np.random.default_rng(0).integers(0, len(rows), _MOST)
+        rows, columns = rows[chosen], columns[chosen]
     xy = np.stack([columns, rows], axis=-1).astype(np.float64)
-    return _Points(cloud.points[rows, columns], xy, (cloud.points.shape[0], cloud.points.shape[1]))
+    points = cloud.points[rows, columns]
+    if (points == points[0]).all():
+        return None  # a placeholder
+    return _Points(points, xy, (cloud.points.shape[0], cloud.points.shape[1]))
 
 
 def _distance(k: NDArray, points: NDArray, xy: NDArray) -> tuple[float, NDArray]:

@@ -13,11 +13,12 @@ from ..spec import DataSpec
 from ..typing import NDArray
 from ._boxes import inspect_tables
 from ._cameras import inspect_clouds
+from ._depth import inspect_depth
 from ._finding import Finding
 from ._intrinsics import inspect_intrinsics
 from ._jumps import inspect_jumps
 from ._motions import inspect_extrinsics
-from ._surfaces import inspect_depth, inspect_directions
+from ._normals import inspect_directions
 from ._unmapped import unmapped_values
 from ._values import inspect_values
 from ._zeros import inspect_zeros

@@ -9,8 +9,10 @@ import numpy as np
 from ..spec import DataSpec
 from ..typing import NDArray
 from ._finding import Finding
+from ._projection import channels_of, is_invalid
 
 _FEWEST = 64
+_FACTOR = 3  # a limit just above the largest depth may be a coarse one
 _SURELY = 0.9  # the share of neighbours that makes a rule
 
 
@@ -20,10 +22,8 @@ def inspect_jumps(spec: DataSpec, records: Mapping[str, NDArray]) -> Iterator[Fi
         for group in spec.entries[name].groups:
             if group.max_jump is None or group.role not in ("depth", "position"):
                 continue
-            flat = array.ndim == 3
-            part = array[..., np.newaxis] if flat else array[..., group.channel_slice()]
-            z = part[..., -1].astype(np.float64)
-            z = np.where(np.isfinite(z) & (z > 0) & (z != group.invalid), z, np.nan)
+            part = channels_of(array, group, batch=True).astype(np.float64)
+            z = np.where(is_invalid(part, group), np.nan, part[..., -1])
             message = _message(z, group.max_jump)
             if message:
                 yield Finding(name, message, False)
@@ -34,7 +34,7 @@ def _message(z: NDArray, limit: float) -> str:
     if np.isfinite(z).sum() < _FEWEST:
         return ""
     largest = float(np.nanmax(z))
-    if largest <= limit:
+    if largest <= limit / _FACTOR:
         return (
             f'found depths up to {largest:.4g}, which "max_jump": {limit:g} never tells apart; '
             "expected a limit in the units of the values; one of the two may be in millimetres, "

@@ -107,7 +107,7 @@ def clouds(spec: DataSpec, records: Mapping[str, NDArray], name: str) -> Iterato
     camera = _of_role(spec, records, "intrinsics") or ""
     for i in range(len(array)):
         points = array[i][..., group.channel_slice()].astype(np.float64)
-        points[_invalid(points, group)] = np.nan
+        points[is_invalid(points, group)] = np.nan
         pose = None if extrinsics is None else records[extrinsics][i].astype(np.float64)
         k = intrinsics_of(spec, records, i, (points.shape[0], points.shape[1]))
         yield Cloud(name, points, k, pose, camera)
@@ -118,11 +118,22 @@ def position_group(spec: DataSpec, name: str) -> ChannelGroup | None:
     return next((g for g in spec.entries[name].groups if g.role == "position"), None)
 
 
-def _invalid(points: NDArray, group: ChannelGroup) -> NDArray:
-    # Where zeros are not declared to be no data they are none all the same: no sensor sees itself.
-    bad: NDArray = ~np.isfinite(points).all(-1) | (points == 0).all(-1)
+def channels_of(array: NDArray, group: ChannelGroup, *, batch: bool) -> NDArray:
+    """The channels of a group, on an axis of their own; of one record or of several."""
+    if array.ndim == 2 + batch:
+        return array[..., np.newaxis]
+    return array[..., group.channel_slice()]
+
+
+def is_invalid(values: NDArray, group: ChannelGroup) -> NDArray:
+    """Where the values (..., C) of a group hold no data.
+
+    Zeros of points, depths and directions are none, though the spec may not say so: no sensor
+    sees itself.
+    """
+    bad: NDArray = ~np.isfinite(values).all(-1) | (values == 0).all(-1)
     if group.invalid is not None and group.invalid != "nan":
-        bad |= (points == group.invalid).all(-1)
+        bad |= (values == group.invalid).all(-1)
     return bad
 
 
@@ -179,3 +190,18 @@ def project(k: NDArray, points: NDArray) -> tuple[NDArray, NDArray]:
     with np.errstate(all="ignore"):
         u, v = points[..., 0] / points[..., 2], points[..., 1] / points[..., 2]
         return k[0, 0] * u + k[0, 1] * v + k[0, 2], k[1, 1] * v + k[1, 2]
+
+
+def camera_points(
+    spec: DataSpec, records: Mapping[str, NDArray], i: int, shape: tuple[int, ...]
+) -> NDArray | None:
+    """(H, W, 3) points of record i in the camera's frame, if a cloud of this size is there."""
+    for name in records:
+        if position_group(spec, name) is not None and records[name].shape[1:3] == shape:
+            single = {n: array[i : i + 1] for n, array in records.items()}
+            cloud = next(clouds(spec, single, name))
+            if spec.camera.frame == "camera":
+                return cloud.points
+            if cloud.extrinsics is not None:
+                return move(cloud.extrinsics, cloud.points)
+    return None

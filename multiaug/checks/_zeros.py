@@ -9,6 +9,7 @@ import numpy as np
 from ..spec import DataSpec
 from ..typing import NDArray
 from ._finding import Finding
+from ._projection import channels_of
 
 _SHARE = 0.01  # of the pixels: fewer may be what was measured
 _FEWEST = 32
@@ -26,8 +27,7 @@ def inspect_zeros(spec: DataSpec, records: Mapping[str, NDArray]) -> Iterator[Fi
         for group in spec.entries[name].groups:
             if group.role not in ("position", "depth") or group.invalid == 0:
                 continue
-            flat = array.ndim == 3
-            part = array[..., np.newaxis] if flat else array[..., group.channel_slice()]
+            part = channels_of(array, group, batch=True)
             zero, valid = (part == 0).all(-1), np.isfinite(part.astype(np.float32)).all(-1)
             share = float(zero.sum() / max(1, valid.sum()))
             if zero.sum() >= _FEWEST and _SHARE <= share < 1:

@@ -1,9 +1,8 @@
-"""Do depth and normals fit the cloud beside them, or what a depth and a normal can be?"""
+"""Are directions unit vectors, and normals in the frame of the cloud beside them?"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
 
@@ -11,125 +10,15 @@ from ..spec import ChannelGroup, DataSpec
 from ..typing import NDArray
 from ._conventions import name_axes, spell_axes
 from ._finding import Finding
-from ._projection import Cloud, clouds, intrinsics_of, move, pixels, position_group
+from ._projection import camera_points, channels_of, intrinsics_of, is_invalid, pixels
 
 _FEWEST = 64  # pixels, below which nothing is said
-_METRES = 20  # whole numbers up to here are metres that were cut, not millimetres
-_STEADY = 0.01  # how far a ratio may be from its median to be called constant
 _UNIT = 0.02  # how far the length of a unit vector may be from 1
 _SURELY = 0.9  # the share of pixels that makes a rule
 # Degrees: normals this near to the surface are its own; other axes must be worse by this much.
 _CLOSE, _APART = 25, 5
 _GRID = 100  # normals along each axis that are compared
 _JUMP = 0.05  # of the depth: a larger step between neighbours is an edge
-
-
-def inspect_depth(spec: DataSpec, records: Mapping[str, NDArray]) -> Iterator[Finding]:
-    """Depth in whole metres, behind the camera, along the ray, or in another unit than a cloud."""
-    for name in records:
-        for group in spec.entries[name].groups:
-            if group.role == "depth":
-                yield from _depth_entry(spec, records, name, group)
-
-
-def _depth_entry(
-    spec: DataSpec, records: Mapping[str, NDArray], name: str, group: ChannelGroup
-) -> Iterator[Finding]:
-    for i in range(len(records[name])):
-        depth = _channels(records[name][i], group)[..., 0].astype(np.float64)
-        valid = np.isfinite(depth) & (depth != 0)
-        if group.invalid not in (None, "nan"):
-            valid &= depth != group.invalid
-        if valid.sum() < _FEWEST:
-            continue
-        values = depth[valid]
-        problem = _whole_metres(values, records[name].dtype) or _behind(values)
-        if problem:
-            yield Finding(name, problem, True)
-            return
-        finding = _beside_cloud(spec, records, i, name, np.where(valid, depth, np.nan))
-        if finding is not None:
-            yield finding
-            return
-
-
-def _whole_metres(values: NDArray, dtype: np.dtype[Any]) -> str:
-    whole = dtype.kind in "iu" and values.min() != values.max()
-    if not whole or values.max() > _METRES or values.min() < 0:
-        return ""
-    return (
-        f"found whole numbers from {values.min():.0f} to {values.max():.0f}, which look like "
-        f"metres that were cut to integers; expected fine steps, as millimetres in {dtype.name}; "
-        "multiply the metres by 1000 before converting them"
-    )
-
-
-def _behind(values: NDArray) -> str:
-    if not (values < 0).all():
-        return ""
-    return (
-        "found negative depth everywhere, as of a camera that looks along -Z (OpenGL); expected "
-        "the distance along the viewing axis; negate it"
-    )
-
-
-def _beside_cloud(
-    spec: DataSpec, records: Mapping[str, NDArray], i: int, name: str, depth: NDArray
-) -> Finding | None:
-    points = _camera_points(spec, records, i, depth.shape)
-    if points is None:
-        return None
-    both = np.isfinite(depth) & np.isfinite(points[..., 2]) & (points[..., 2] > 0)
-    if both.sum() < _FEWEST:
-        return None
-    z, d = points[both][:, 2], depth[both]
-    ratio = float(np.median(d / z))
-    if _is_steady(d / z):
-        return _other_unit(records[name].dtype.kind, name, ratio)
-    if _is_steady(d / np.linalg.norm(points[both], axis=-1)):
-        text = (
-            "found the distance along the ray of each pixel (the norm of the points); expected "
-            "depth along the optical axis (their Z); divide it by the length of K^-1 (x, y, 1)"
-        )
-        return Finding(name, text, True)
-    if _is_steady(d * z):
-        text = (
-            "found numbers that fall with the Z of the points, as disparity or inverse depth do; "
-            "expected depth; convert it, or give it the role intensity"
-        )
-        return Finding(name, text, True)
-    return None
-
-
-def _is_steady(values: NDArray) -> bool:
-    middle = np.median(values)
-    return bool(np.mean(np.abs(values - middle) <= _STEADY * np.abs(middle)) >= _SURELY)
-
-
-def _other_unit(kind: str, name: str, ratio: float) -> Finding | None:
-    # Integers count millimetres or so beside metres: the usual thing.
-    if kind != "f" or abs(ratio - 1) <= 2 * _STEADY:
-        return None
-    text = (
-        f"found depth that is {ratio:.4g} times the Z of the points: two units in one record; "
-        "expected one; bring both to metres, say"
-    )
-    return Finding(name, text, False)
-
-
-def _camera_points(
-    spec: DataSpec, records: Mapping[str, NDArray], i: int, shape: tuple[int, ...]
-) -> NDArray | None:
-    """(H, W, 3) points of record i in the camera's frame, if a cloud of this size is there."""
-    for name in records:
-        if position_group(spec, name) is not None and records[name].shape[1:3] == shape:
-            single = {n: array[i : i + 1] for n, array in records.items()}
-            cloud: Cloud = next(clouds(spec, single, name))
-            if spec.camera.frame == "camera":
-                return cloud.points
-            if cloud.extrinsics is not None:
-                return move(cloud.extrinsics, cloud.points)
-    return None
 
 
 def inspect_directions(spec: DataSpec, records: Mapping[str, NDArray]) -> Iterator[Finding]:
@@ -144,10 +33,8 @@ def _direction_entry(
     spec: DataSpec, records: Mapping[str, NDArray], name: str, group: ChannelGroup
 ) -> Iterator[Finding]:
     for i in range(len(records[name])):
-        normals = _channels(records[name][i], group).astype(np.float64)
-        valid = np.isfinite(normals).all(-1) & (normals != 0).any(-1)
-        if group.invalid not in (None, "nan"):
-            valid &= (normals != group.invalid).any(-1)
+        normals = channels_of(records[name][i], group, batch=False).astype(np.float64)
+        valid = ~is_invalid(normals, group)
         if valid.sum() < _FEWEST:
             continue
         finding = _length(name, normals[valid])
@@ -185,7 +72,7 @@ def _frame(
     """Compare with the surface of the cloud; without one, with the rays of the pixels."""
     if spec.camera.frame == "world":
         return None  # those of the world do not face the camera along an axis
-    points = _camera_points(spec, records, i, normals.shape[:2])
+    points = camera_points(spec, records, i, normals.shape[:2])
     if points is not None:
         surface, grid = _surface_normals(points)
         both = np.isfinite(surface).all(-1) & np.isfinite(normals[grid]).all(-1)
@@ -295,7 +182,3 @@ def _best_turn(normals: NDArray, surface: NDArray) -> NDArray | None:
         return None
     turn: NDArray = u @ np.diag([1, 1, np.sign(np.linalg.det(u @ v))]) @ v
     return turn
-
-
-def _channels(array: NDArray, group: ChannelGroup) -> NDArray:
-    return array[..., np.newaxis] if array.ndim == 2 else array[..., group.channel_slice()]
