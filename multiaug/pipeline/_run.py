@@ -35,6 +35,7 @@ from ._structure import (
     gains_intrinsics,
     groups_of,
 )
+from ._ties import tied_tables
 from ._view import build_view, camera_of, compose, default_intrinsics, steps_of
 
 # What a record needs besides its pictures: its geometry, what it drew, its other entries.
@@ -216,6 +217,8 @@ def _move_tables(
             result[f"{name}{suffix}"] = moved
         if group.capacity is not None and not run.inverse:
             result[f"{name}_valid"] = ~jnp.isnan(value).any(axis=-1)
+        if name in tied_tables(run.spec):
+            result[f"{name}_mirrored"] = jnp.asarray(view.mirrored)
     return result
 
 
