@@ -140,14 +140,15 @@ def _outside(
     convention = entry.groups[0].convention
     as_corners = (table[:, 2:] >= table[:, :2]).all() and not _far(table, size, _EDGE).any()
     little = _far(corners, size, _EDGE)
-    far = little if convention == "coco" and as_corners else _far(corners, size)
+    misread = convention == "coco" and as_corners and little.mean() > 0.25
+    far = little if misread else _far(corners, size)
     if not far.any():
         return
     text = (
         f"found {far.sum()} of {len(table)} boxes far outside of the picture of {width} x "
         f"{height} pixels, such as {_shown(table[far][0])}"
     )
-    if convention == "coco" and as_corners and little.mean() > 0.25:
+    if misread:
         text += '. They fit as x0 y0 x1 y1: declare "box_convention": "edges" or "pascal".'
         yield Finding(entry.name, text, wrong=True)
     elif width != height and not _far(corners[:, [1, 0, 3, 2]], size, _EDGE).any():

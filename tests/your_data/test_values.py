@@ -8,7 +8,6 @@ import multiaug as ma
 from multiaug.checks import findings
 
 RNG = np.random.default_rng(0)
-ROW = pytest.mark.row
 
 
 def spec_of(**entries):
@@ -47,7 +46,7 @@ def one(result, wrong, *words):
         assert word in message
 
 
-@ROW("floats in 0..255 without a range")
+@pytest.mark.row("floats in 0..255 without a range")
 @pytest.mark.parametrize(
     ("values", "words"),
     [
@@ -65,12 +64,12 @@ def test_floats_of_another_range(values, words):
     one(found(values, used=False), False, words)
 
 
-@ROW("floats in 0..1 with a range of 255")
+@pytest.mark.row("floats in 0..1 with a range of 255")
 def test_floats_of_a_smaller_range():
     one(found(FLOAT, range=[0, 255]), True, 'Leave out "range"')
 
 
-@ROW("values a little outside of the range")
+@pytest.mark.row("values a little outside of the range")
 @pytest.mark.parametrize(
     ("values", "settings"),
     [
@@ -93,13 +92,13 @@ def test_what_is_fine_is_silent(values, settings):
     assert not found(values, used=False, **settings)
 
 
-@ROW("floats from -1 to 1 without a range")
+@pytest.mark.row("floats from -1 to 1 without a range")
 def test_floats_about_zero():
     one(found(FLOAT * 2 - 1), False, '"range": [-1, 1]')
     assert not found(FLOAT * 2 - 1, used=False)
 
 
-@ROW("integers that use little of their dtype")
+@pytest.mark.row("integers that use little of their dtype")
 @pytest.mark.parametrize(
     ("values", "words"),
     [
@@ -114,7 +113,7 @@ def test_integers_that_use_little(values, words):
     assert not found(values, used=False)
 
 
-@ROW("numbers of levels where a fraction is meant")
+@pytest.mark.row("numbers of levels where a fraction is meant")
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -132,7 +131,7 @@ def test_settings_in_other_units(make, message):
         make()
 
 
-@ROW("a mean of 123.7 for `Normalize`")
+@pytest.mark.row("a mean of 123.7 for `Normalize`")
 def test_means_in_levels():
     spec = spec_of(image={"role": "intensity", "dtype": "uint8", "channels": 3})
     pipeline = ma.Pipeline([ma.Normalize([123.7, 116.3, 103.5], [58, 57, 57])], spec)
@@ -141,7 +140,7 @@ def test_means_in_levels():
     ma.Pipeline([ma.Normalize([0.485] * 3, [0.229] * 3)], spec).sample(jax.random.key(0), (8, 8))
 
 
-@ROW("angles in radians")
+@pytest.mark.row("angles in radians")
 def test_angles_in_radians():
     with pytest.warns(ma.MultiaugWarning, match="degrees: 30"):
         ma.Rotate(np.pi / 6)
@@ -155,7 +154,7 @@ def test_angles_in_radians():
     assert not found(angles, role="orientation", unit="radians")
 
 
-@ROW("a mask of 0 and 255 where 255 is `ignore`")
+@pytest.mark.row("a mask of 0 and 255 where 255 is `ignore`")
 def test_the_ignored_foreground():
     mask = np.zeros((8, 8, 1), np.uint8)
     mask[2:4, 2:4] = 255
@@ -169,14 +168,14 @@ def test_the_ignored_foreground():
     assert not found(mask, role="label")
 
 
-@ROW("a mask that is mostly `ignore`")
+@pytest.mark.row("a mask that is mostly `ignore`")
 def test_mostly_ignored():
     mask = np.zeros((8, 8, 1), np.uint8)
     mask[2:4, 2:4], mask[5] = 3, 1
     one(found(mask, role="label", ignore=0), False, "is a class, such as the background")
 
 
-@ROW("a label of -1, or 255 far above the others, that is not declared")
+@pytest.mark.row("a label of -1, or 255 far above the others, that is not declared")
 def test_ignore_that_is_not_declared():
     mask = np.arange(64).reshape(8, 8, 1) % 5
     one(found(mask.astype(np.int16) - 1, role="label"), False, '"ignore": -1')
@@ -185,7 +184,7 @@ def test_ignore_that_is_not_declared():
         assert not found(fine, role="label")
 
 
-@ROW("`invalid` without a `fill`")
+@pytest.mark.row("`invalid` without a `fill`")
 @pytest.mark.parametrize(
     ("settings", "outside"),
     [
@@ -202,7 +201,7 @@ def test_the_fill_is_the_invalid_value(settings, outside):
     np.testing.assert_array_equal(np.asarray(done)[:, :3], outside)
 
 
-@ROW("a channel that never changes, for `Standardize`")
+@pytest.mark.row("a channel that never changes, for `Standardize`")
 def test_constant_channels_are_said():
     spec = spec_of(image={"role": "intensity", "channels": ["r", "g"]})
     images = RNG.integers(0, 256, (4, 4, 4, 2)).astype(np.uint8)
@@ -213,7 +212,7 @@ def test_constant_channels_are_said():
     ma.Standardize(stats, scale=False)
 
 
-@ROW("corners x1 < x0, such as `[60, 20, 10, 16]`")
+@pytest.mark.row("corners x1 < x0, such as `[60, 20, 10, 16]`")
 def test_boxes_that_are_reversed():
     one(boxes([[60, 20, 10, 16], [5, 5, 9, 9]]), True, "1 of 2 boxes", '"coco"')
     one(boxes([[50, 20, 10, 60]]), True, "x1 < x0")
@@ -221,14 +220,14 @@ def test_boxes_that_are_reversed():
     one(boxes([[50, 20, -10, 60]], box_convention="coco"), True, "negative width", '"edges"')
 
 
-@ROW("boxes or points in 0..1")
+@pytest.mark.row("boxes or points in 0..1")
 def test_fractions_of_the_picture():
     one(boxes([[0.6, 0.2, 0.7, 0.36]]), True, "fractions", "x by 100 and y by 80", "YOLO")
     one(points([[0.5, 0.5], [0.2, 1.0]]), True, "x * 100 - 0.5")
     one(points([[-0.5, 0.5], [0.2, 0.9]]), True, "(x + 1) * 100 / 2 - 0.5")
 
 
-@ROW("boxes far outside of the picture, or y before x")
+@pytest.mark.row("boxes far outside of the picture, or y before x")
 def test_boxes_outside():
     one(boxes([[10, 10, 400, 300]]), False, "far outside")
     one(boxes([[60, 50, 90, 70]], box_convention="coco"), True, '"edges" or "pascal"')
@@ -237,13 +236,13 @@ def test_boxes_outside():
     assert not boxes([[10, 10, 40, 30], [np.nan] * 4])
 
 
-@ROW("boxes without area")
+@pytest.mark.row("boxes without area")
 def test_boxes_without_area():
     one(boxes([[10, 10, 20, 20], [0, 0, 0, 0]]), False, "1 of 2 boxes", "NaN")
     assert not boxes([[10, 10, 10, 10]], box_convention="pascal")  # one pixel
 
 
-@ROW("points as (y, x), or outside of the picture")
+@pytest.mark.row("points as (y, x), or outside of the picture")
 def test_points_outside():
     rows = [[5, 90], [70, 95], [30, 60], [40, 99]]
     one(points(rows), True, "put x first")
@@ -252,7 +251,7 @@ def test_points_outside():
     one(points([[150, 20], [120, 300]]), False, '"of"')
 
 
-@ROW("points at (0, 0) for absent ones")
+@pytest.mark.row("points at (0, 0) for absent ones")
 def test_absent_points():
     one(points([[5, 5], [0, 0], [0, 0]]), False, "NaN")
     assert not points([[5, 5], [0, 0], [9, 9]])
@@ -271,7 +270,7 @@ RAGGED = {
 COUNTS = [[True, True, True, False], [False] * 4, [True, False, False, False]]
 
 
-@ROW("a different number of boxes, points or labels in each record")
+@pytest.mark.row("a different number of boxes, points or labels in each record")
 def test_tables_of_differing_lengths(tmp_path):
     pipeline = ma.Pipeline([ma.Flip("x", 1.0)], TABLES)
     source = ma.open_source(RAGGED, TABLES)
@@ -292,7 +291,7 @@ def test_tables_of_differing_lengths(tmp_path):
     np.testing.assert_array_equal(batch["boxes_visible"], np.array(COUNTS, np.float32))
 
 
-@ROW("more rows than the capacity, or different numbers without one")
+@pytest.mark.row("more rows than the capacity, or different numbers without one")
 def test_tables_that_do_not_fit(tmp_path):
     with pytest.raises(ma.RecordError, match="boxes: record 0 has 5 rows, expected at most 4"):
         ma.open_source({**RAGGED, "boxes": [np.ones((5, 4), np.float32)] * 3}, TABLES)
@@ -309,7 +308,7 @@ def test_tables_that_do_not_fit(tmp_path):
         ma.open_source(tmp_path, bare)
 
 
-@ROW("no rows in any record")
+@pytest.mark.row("no rows in any record")
 def test_tables_without_rows(tmp_path):
     spec = spec_of(
         image={"role": "intensity", "channels": 1},
@@ -346,7 +345,7 @@ TIED = spec_of(
 )
 
 
-@ROW("a score, name or weight of each keypoint")
+@pytest.mark.row("a score, name or weight of each keypoint")
 def test_scalars_move_with_their_keypoints():
     keys = jax.random.split(jax.random.key(0), 6)
     ids = np.tile([10, 20, 2**40], (6, 1))
@@ -373,7 +372,7 @@ def test_scalars_move_with_their_keypoints():
         pipeline.batch(keys, {**batch, "ids": ids[:, :2]})
 
 
-@ROW("rows beside keypoints with `mirror_pairs`, without an `of`")
+@pytest.mark.row("rows beside keypoints with `mirror_pairs`, without an `of`")
 def test_scalars_that_may_belong_to_keypoints():
     document = TIED.to_dict()
     del document["entries"]["ids"]["of"]
