@@ -61,12 +61,15 @@ def one(result, wrong, *words):
 )
 def test_floats_of_another_range(values, words):
     one(found(values), True, words)
-    one(found(values, used=False), False, words)
+    assert not found(values, used=False)  # where nothing asks for the range, all is right
+    one(found(values, range=[0, 1]), True, "its declared range")
+    one(found(values, used=False, range=[0, 1]), False, "its declared range")
 
 
 @pytest.mark.row("floats in 0..1 with a range of 255")
 def test_floats_of_a_smaller_range():
     one(found(FLOAT, range=[0, 255]), True, 'Leave out "range"')
+    one(found(FLOAT, used=False, range=[0, 255]), False, 'Leave out "range"')
 
 
 @pytest.mark.row("values a little outside of the range")
@@ -96,6 +99,15 @@ def test_what_is_fine_is_silent(values, settings):
 def test_floats_about_zero():
     one(found(FLOAT * 2 - 1), False, '"range": [-1, 1]')
     assert not found(FLOAT * 2 - 1, used=False)
+
+
+@pytest.mark.row("a range that nothing uses")
+def test_a_deep_check_says_what_nothing_uses():
+    spec = spec_of(image={"role": "intensity"})
+    source = ma.open_source({"image": UINT8[None].astype(np.float32)}, spec)
+    with pytest.warns(ma.MultiaugWarning, match=r'"range": \[0, 255\]'):
+        source.check(deep=True)
+    assert len(list(ma.Loader(source, batch_size=1))) == 1
 
 
 @pytest.mark.row("integers that use little of their dtype")
