@@ -95,6 +95,8 @@ def _boxes(entry: EntrySpec, table: NDArray, size: tuple[int, int] | None) -> It
     corners = table.copy()
     if convention == "coco":
         corners[:, 2:] += corners[:, :2]
+    elif convention == "pascal":
+        corners[:, 2:] += 1  # inclusive: one pixel has equal ends
     reversed_ = (corners[:, 2:] < corners[:, :2]).any(axis=-1)
     columns = _COLUMNS[convention]
     if reversed_.any():
@@ -109,8 +111,7 @@ def _boxes(entry: EntrySpec, table: NDArray, size: tuple[int, int] | None) -> It
         return
     if size is not None:
         yield from _outside(entry, table, corners, size)
-    # Inclusive pixels: one pixel has equal ends.
-    empty = (corners[:, 2:] == corners[:, :2]).any(axis=-1) & (convention != "pascal")
+    empty = (corners[:, 2:] == corners[:, :2]).any(axis=-1)
     zeros = ~table.any(axis=-1)
     if (empty | zeros).any():
         bad = empty | zeros

@@ -251,7 +251,7 @@ def test_boxes_outside():
 @pytest.mark.row("boxes without area")
 def test_boxes_without_area():
     one(boxes([[10, 10, 20, 20], [0, 0, 0, 0]]), False, "1 of 2 boxes", "NaN")
-    assert not boxes([[10, 10, 10, 10]], box_convention="pascal")  # one pixel
+    assert not boxes([[10, 10, 10, 10], [5, 5, 4.5, 9]], box_convention="pascal")  # inclusive
 
 
 @pytest.mark.row("points as (y, x), or outside of the picture")
