@@ -12,6 +12,8 @@ from ._finding import Finding
 
 # Smaller pictures have pixel coordinates that could be fractions.
 _SMALL = 8
+# A share of the picture's side by which boxes reach out when somebody drew them in a hurry.
+_EDGE = 0.02
 _COLUMNS = {"edges": "x0 y0 x1 y1", "pascal": "x0 y0 x1 y1", "coco": "x y width height"}
 
 
@@ -23,6 +25,7 @@ def inspect_tables(spec: DataSpec, records: Mapping[str, NDArray]) -> Iterator[F
         table = np.asarray(records[name], np.float64).reshape(-1, records[name].shape[-1])
         table = table[~np.isnan(table).any(axis=-1)]
         size = _size(spec, entry, records)
+        yield from _untied(spec, entry, records)
         if not len(table):
             continue
         if size is not None and min(size) > _SMALL and _are_fractions(table):
@@ -31,6 +34,23 @@ def inspect_tables(spec: DataSpec, records: Mapping[str, NDArray]) -> Iterator[F
             yield from _boxes(entry, table, size)
         else:
             yield from _keypoints(entry, table, size)
+
+
+def _untied(spec: DataSpec, entry: EntrySpec, records: Mapping[str, NDArray]) -> Iterator[Finding]:
+    """Scalars that probably belong to the rows of keypoints which a mirror reorders."""
+    shape = records[entry.name].shape[:2]
+    if not entry.groups[0].mirror_pairs or shape[1] < 2:
+        return
+    for name, other in spec.entries.items():
+        alone = other.kind == "value" and other.of is None
+        if alone and name in records and records[name].shape[:2] == shape:
+            yield Finding(
+                name,
+                f"found {shape[1]} rows, as {entry.name} has, whose mirror_pairs change places "
+                f'under a mirror. If each row belongs to a point, declare "of": "{entry.name}", '
+                "so that they move together.",
+                wrong=False,
+            )
 
 
 def _size(
@@ -75,6 +95,8 @@ def _boxes(entry: EntrySpec, table: NDArray, size: tuple[int, int] | None) -> It
     corners = table.copy()
     if convention == "coco":
         corners[:, 2:] += corners[:, :2]
+    elif convention == "pascal":
+        corners[:, 2:] += 1  # inclusive: one pixel has equal ends
     reversed_ = (corners[:, 2:] < corners[:, :2]).any(axis=-1)
     columns = _COLUMNS[convention]
     if reversed_.any():
@@ -89,8 +111,7 @@ def _boxes(entry: EntrySpec, table: NDArray, size: tuple[int, int] | None) -> It
         return
     if size is not None:
         yield from _outside(entry, table, corners, size)
-    # Inclusive pixels: one pixel has equal ends.
-    empty = (corners[:, 2:] == corners[:, :2]).any(axis=-1) & (convention != "pascal")
+    empty = (corners[:, 2:] == corners[:, :2]).any(axis=-1)
     zeros = ~table.any(axis=-1)
     if (empty | zeros).any():
         bad = empty | zeros
@@ -117,23 +138,24 @@ def _outside(
 ) -> Iterator[Finding]:
     """Boxes that reach far out of their picture."""
     width, height = size
-    far = _far(corners, size)
+    convention = entry.groups[0].convention
+    as_corners = (table[:, 2:] >= table[:, :2]).all() and not _far(table, size, _EDGE).any()
+    little = _far(corners, size, _EDGE)
+    misread = convention == "coco" and as_corners and little.mean() > 0.25
+    far = little if misread else _far(corners, size)
     if not far.any():
         return
-    convention = entry.groups[0].convention
     text = (
         f"found {far.sum()} of {len(table)} boxes far outside of the picture of {width} x "
         f"{height} pixels, such as {_shown(table[far][0])}"
     )
-    as_corners = (table[:, 2:] >= table[:, :2]).all() and not _far(table, size, 0.02).any()
-    swapped = corners[:, [1, 0, 3, 2]]
-    if convention == "coco" and as_corners:
+    if misread:
         text += '. They fit as x0 y0 x1 y1: declare "box_convention": "edges" or "pascal".'
         yield Finding(entry.name, text, wrong=True)
-    elif width != height and not _far(swapped, size, 0.02).any():
+    elif width != height and not _far(corners[:, [1, 0, 3, 2]], size, _EDGE).any():
         yield Finding(entry.name, f"{text}. They fit as y x: put x first.", wrong=True)
     else:
-        text += ". Boxes count pixels of that picture; name another one by " + '"of".'
+        text += '. Boxes count pixels of that picture; name another one by "of".'
         yield Finding(entry.name, text, wrong=False)
 
 

@@ -14,8 +14,7 @@ class Finding:
         message: a sentence that says what was found, what was expected, and what to do.
         wrong: the records cannot be what the spec says, so they are refused; otherwise they may
             be meant so, and the finding is a warning.
-        of_range: it matters only to what computes with the range of the entry. Elsewhere what is
-            wrong is said, and what is not is passed over.
+        of_range: it matters only to what computes with the range of the entry.
     """
 
     entry: str

@@ -47,21 +47,26 @@ INSPECTORS: tuple[Inspector, ...] = (
 
 
 def findings(
-    spec: DataSpec, records: Mapping[str, NDArray], *, ranges_used: Collection[str] = ()
+    spec: DataSpec, records: Mapping[str, NDArray], *, ranges_used: Collection[str] | None = None
 ) -> list[Finding]:
     """Return all that does not fit in some records, which have passed `check_values`.
 
     Args:
         spec: what the values mean.
         records: NumPy arrays (n, ...) by entry name.
-        ranges_used: entries with whose range something is computed.
+        ranges_used: entries with whose range something is computed. Of the others only a range
+            that was declared, and is far off, is said. None: nobody knows, so all is said.
     """
     found = [one for inspector in INSPECTORS for one in inspector(spec, records)]
-    return [
-        replace(one, wrong=False) if one.of_range and one.entry not in ranges_used else one
-        for one in found
-        if one.wrong or not one.of_range or one.entry in ranges_used
-    ]
+    if ranges_used is None:
+        return [replace(one, wrong=False) if one.of_range else one for one in found]
+    kept = []
+    for one in found:
+        if not one.of_range or one.entry in ranges_used:
+            kept.append(one)
+        elif one.wrong and any(group.range for group in spec.entries[one.entry].groups):
+            kept.append(replace(one, wrong=False))
+    return kept
 
 
 def refuse_wrong(
@@ -86,7 +91,7 @@ def inspect_records(
     records: Mapping[str, NDArray],
     *,
     origin: str,
-    ranges_used: Collection[str] = (),
+    ranges_used: Collection[str] | None = None,
 ) -> None:
     """Refuse records that cannot be what their spec says; warn of those that hardly can.
 
@@ -95,7 +100,7 @@ def inspect_records(
         records: NumPy arrays (n, ...) by entry name that have passed `check_values`. A few
             records are enough: a wrong unit or convention is in all of them.
         origin: where the records come from, for the message, such as ``"train.zarr"``.
-        ranges_used: entries with whose range something is computed.
+        ranges_used: as in `findings`.
 
     Raises:
         RecordError: with every finding that is wrong.

@@ -31,10 +31,12 @@ from ._params import RecordParams
 from ._repeated import Repeat, Repeated, signature_of
 from ._rows import gathered, in_native_order
 from ._structure import Run, check_frames, check_spec, gains_intrinsics, refuse_dense
+from ._ties import follow
 from ._values import check_record_values, on_host
 from ._view import check_camera
 
 SCHEMA = "multiaug.pipeline/1"
+_DERIVED = ("_visible", "_valid", "_mirrored")
 
 _PARAMS = instance(RecordParams, "RecordParams", "Pipeline.sample draws them.")
 _OUT = optional(RECORD)
@@ -130,7 +132,9 @@ class Pipeline:
 
         Returns:
             The same entries; plus ``<name>_visible`` of keypoints and boxes, ``<name>_valid``
-            where the spec asks for it, and ``intrinsics`` where a default camera was refitted.
+            where the spec asks for it and of tables with a capacity, ``<name>_mirrored`` (were
+            pairs swapped) of keypoints that scalars belong to, and ``intrinsics`` where a default
+            camera was refitted.
 
         Raises:
             RecordError: the record is not what the spec declares.
@@ -275,7 +279,7 @@ class Pipeline:
         spec = _override(self.spec, roles or {})
         if validity:
             spec = _with_validity(spec)
-        derived = {f"{n}{s}" for n in spec.entries for s in ("_visible", "_valid")}
+        derived = {f"{n}{s}" for n in spec.entries for s in _DERIVED}
         if gains_intrinsics(spec.camera) and "intrinsics" not in spec.entries:
             derived.add("intrinsics")
         given = {n: v for n, v in record.items() if n in spec.entries or n not in derived}
@@ -431,14 +435,14 @@ class Pipeline:
             done = finish(facts.finishing, self.spec, done)
         if not batched:
             done = {n: a[0] for n, a in done.items()}
-        done |= values
+        done |= follow(run.spec, done, values, batched=batched)
         return {n: done[n] for n in _in_order(run.spec, tuple(done))}
 
 
 @lru_cache(maxsize=256)
 def _in_order(spec: DataSpec, names: tuple[str, ...]) -> tuple[str, ...]:
     """Entries in the spec's order, each followed by what was derived from it."""
-    order = [f"{name}{suffix}" for name in spec.entries for suffix in ("", "_visible", "_valid")]
+    order = [f"{name}{suffix}" for name in spec.entries for suffix in ("", *_DERIVED)]
     return tuple(n for n in dict.fromkeys([*order, *names]) if n in names)
 
 

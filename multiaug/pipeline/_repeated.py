@@ -15,6 +15,7 @@ from ._draw import Draws
 from ._facts import Facts
 from ._rows import Rows
 from ._structure import Run
+from ._ties import follow
 
 # Batches of other sizes, such as a last one.
 _MOST = 16
@@ -51,8 +52,8 @@ class Repeat:
         """`Pipeline.batch`; ``words`` (N, w) uint32 are those of its keys."""
         draws = Draws(words, self.facts.moving, self.run.spec, self.run.frame)
         done = self.call(self.facts, draws, batch, out, check=check)
-        for name in self.values:
-            done[name] = batch[name]
+        values = {name: batch[name] for name in self.values}
+        done |= follow(self.run.spec, done, values, batched=True)
         return {name: done[name] for name in self.order}
 
 

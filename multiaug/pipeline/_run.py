@@ -38,6 +38,7 @@ from ._structure import (
     least_scale,
     longest_step,
 )
+from ._ties import tied_tables
 from ._view import build_view, camera_of, compose, default_intrinsics, steps_of
 
 # What a record needs besides its pictures: its geometry, what it drew, its other entries.
@@ -224,6 +225,8 @@ def _move_tables(
             result[f"{name}{suffix}"] = moved
         if group.capacity is not None and not run.inverse:
             result[f"{name}_valid"] = ~jnp.isnan(value).any(axis=-1)
+        if name in tied_tables(run.spec):
+            result[f"{name}_mirrored"] = jnp.asarray(view.mirrored)
     return result
 
 

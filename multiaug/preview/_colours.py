@@ -58,7 +58,7 @@ def colour_ramp(values: NDArray) -> NDArray:
 
 
 def label_colours(labels: NDArray, ignore: int | None = None) -> NDArray:
-    """Give every label its colour: 0 is black, and no two labels up to a thousand look the same.
+    """Give every label its colour: 0 is black, and no two labels of a byte look the same.
 
     Args:
         labels: integers or bools of any shape (...).

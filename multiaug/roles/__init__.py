@@ -13,6 +13,7 @@ from ._flow import Flow as Flow
 from ._intensity import Intensity as Intensity
 from ._intrinsics import Intrinsics as Intrinsics
 from ._keypoints import Keypoints as Keypoints
+from ._keypoints import mirrored_order as mirrored_order
 from ._label import Label as Label
 from ._orientation import Orientation as Orientation
 from ._points3d import Points3d as Points3d

@@ -36,14 +36,15 @@ class Keypoints:
         x, y = push_points(values[:, 0], values[:, 1], site)
         moved = jnp.stack([x, y], axis=-1)
         if group.mirror_pairs and len(values):  # an empty table has nothing to swap
-            order = _mirrored_order(len(values), group.mirror_pairs)
+            order = mirrored_order(len(values), group.mirror_pairs)
             moved = jnp.where(site.view.mirrored, moved[order], moved)
         height, width = site.size_out
         inside = (moved >= -0.5) & (moved <= jnp.array([[width - 0.5, height - 0.5]]))
         return {"": moved.astype(values.dtype), "_visible": inside.all(-1)}
 
 
-def _mirrored_order(count: int, pairs: tuple[tuple[int, int], ...]) -> NDArray:
+def mirrored_order(count: int, pairs: tuple[tuple[int, int], ...]) -> NDArray:
+    """Where each of so many keypoints comes from under a mirror."""
     order = np.arange(count)
     for left, right in pairs:
         if max(left, right) >= count:

@@ -78,11 +78,11 @@ def channel_names_are_distinct(entry: EntryDraft) -> Findings:
 
 
 def flags_suit_the_kind(entry: EntryDraft) -> Findings:
-    """``validity`` is for pictures, ``of`` for tables and matrices."""
+    """``validity`` is for pictures, ``of`` for everything else."""
     if entry.entry.get("validity") and entry.kinds != {"spatial"}:
         yield Finding((*entry.path, "validity"), "true", "false: only pictures have a validity")
-    if entry.entry.get("of") is not None and entry.kinds & {"spatial", "value"}:
-        text = "no such key: only keypoints, boxes and matrices are in another entry's pixels"
+    if entry.entry.get("of") is not None and entry.kinds & {"spatial"}:
+        text = "no such key: only tables, matrices and scalars belong to another entry"
         yield Finding((*entry.path, "of"), show(entry.entry["of"]), text)
 
 
@@ -100,9 +100,9 @@ ENTRY_RULES: tuple[Callable[[EntryDraft], Findings], ...] = (
 def names_do_not_collide(entries: Mapping[str, EntryDraft], camera: Checked) -> Findings:
     """No entry has the name of something that the pipeline or the loader adds."""
     for name, entry in entries.items():
-        for suffix in ("_visible", "_valid"):
+        for suffix in ("_visible", "_valid", "_mirrored"):
             stem = name.removesuffix(suffix)
-            if stem != name and stem in entries:
+            if stem != name and stem in entries and _adds(entries[stem], suffix):
                 text = f"another name: results add {name} to {stem}"
                 yield Finding(entry.path, f"the name {show(name)}", text)
         if name in _LOADER_KEYS:
@@ -111,15 +111,21 @@ def names_do_not_collide(entries: Mapping[str, EntryDraft], camera: Checked) -> 
 
 
 def of_names_a_picture(entries: Mapping[str, EntryDraft], camera: Checked) -> Findings:
-    """``of`` names a spatial entry of the same spec."""
+    """``of`` names a spatial entry of the same spec; that of a scalar a table."""
     for entry in entries.values():
         try:
             of = entry.entry.get("of")
-            if of is None or (of in entries and entries[of].kinds == {"spatial"}):
+            kind = "points" if entry.kinds == {"value"} else "spatial"
+            if of is None or (of in entries and entries[of].kinds == {kind}):
                 continue
         except WrongValueError:
             continue
-        pictures = [name for name, other in entries.items() if _is_picture(other)]
+        if kind == "points":
+            tables = [name for name, other in entries.items() if _is_of(other, kind)]
+            text = f"the table whose rows it describes: {one_of(tables) or 'there is none'}"
+            yield Finding((*entry.path, "of"), show(of), text + suggest(of, tables))
+            continue
+        pictures = [name for name, other in entries.items() if _is_of(other, "spatial")]
         text = f"the name of a picture: {one_of(pictures) or 'there is none'}"
         yield Finding((*entry.path, "of"), show(of), text + suggest(of, pictures))
 
@@ -168,9 +174,14 @@ SPEC_RULES: tuple[Callable[[Mapping[str, EntryDraft], Checked], Findings], ...] 
 )
 
 
-def _is_picture(entry: EntryDraft) -> bool:
+def _adds(entry: EntryDraft, suffix: str) -> bool:
+    """Results may have this beside the entry."""
+    return suffix != "_mirrored" or _is_of(entry, "points")
+
+
+def _is_of(entry: EntryDraft, kind: str) -> bool:
     try:
-        return entry.kinds == {"spatial"}
+        return entry.kinds == {kind}
     except WrongValueError:
         return False
 

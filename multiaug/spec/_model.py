@@ -108,7 +108,7 @@ class EntrySpec:
         dtype: NumPy name such as ``uint8`` or ``bfloat16``; None allows every supported one.
         optional: the entry may be absent.
         of: name of the spatial entry whose pixels keypoints, boxes or intrinsics are in; None
-            means the reference entry.
+            means the reference entry. Of a scalar: the table whose rows its rows describe.
         validity: also return ``<name>_valid``, a bool picture: where values are blended, at least
             half of the linear weight fell on valid pixels inside the source picture; where they
             are copied, the pixel that was.

@@ -92,6 +92,7 @@ def _checked(
     if frame is None:
         mistakes += _channels_first(spec, shapes, batch)
     mistakes += _batch_length(lengths)
+    mistakes += _rows(spec, shapes)
     sizes = {n: s[:2] for n, s in shapes.items() if spec.entries[n].kind == "spatial"}
     reference, size = _reference(spec, sizes, frame)
     if size is not None:
@@ -218,6 +219,15 @@ def _batch_length(lengths: dict[str, int]) -> list[str]:
         counts = listed((f"{length} ({name})" for name, length in lengths.items()), "and")
         return [f"found batches of {counts} records, expected one length for all entries"]
     return []
+
+
+def _rows(spec: DataSpec, shapes: dict[str, tuple[int, ...]]) -> Iterator[str]:
+    """Scalars that have not one row for each row of their table."""
+    for name, shape in shapes.items():
+        entry = spec.entries[name]
+        if entry.kind == "value" and entry.of in shapes and shape[:1] != shapes[entry.of][:1]:
+            rows = shapes[entry.of][0]
+            yield f"{name}: found shape {shape}, expected ({rows}, ...): one row each of {entry.of}"
 
 
 def _reference(

@@ -27,8 +27,8 @@ def as_records(name: str, values: Any, spec: DataSpec) -> NDArray:
             that.
     """
     capacity = _capacity(spec, name)
-    if capacity is not None:
-        return padded(name, values, capacity)
+    if capacity is not None and not _is_full(values, capacity):
+        return padded(name, _with_columns(values, spec, name), capacity)
     try:
         array: NDArray = np.asarray(values)
     except ValueError:
@@ -92,6 +92,22 @@ def _padding(dtype: np.dtype[Any]) -> Any:
 def _capacity(spec: DataSpec, name: str) -> int | None:
     entry = spec.entries.get(name)
     return None if entry is None else entry.groups[0].capacity
+
+
+def _is_full(values: Any, capacity: int) -> bool:
+    """An array, such as one mapped from a file, that needs no rows."""
+    shape = values.shape if isinstance(values, np.ndarray) else ()
+    return len(shape) > 1 and shape[1] == capacity
+
+
+def _with_columns(values: Any, spec: DataSpec, name: str) -> list[NDArray]:
+    """The tables as arrays; an empty list gets the columns that the spec names."""
+    entry = spec.entries[name]
+    tables = [np.asarray(table) for table in values]
+    if entry.kind == "points" and entry.channels is not None:
+        empty: NDArray = np.zeros((0, entry.channels), entry.dtypes[-1])
+        tables = [empty if table.shape == (0,) else table for table in tables]
+    return tables
 
 
 def _may_have(spec: DataSpec, name: str) -> bool:

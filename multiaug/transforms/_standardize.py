@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ParameterError
-from ..statistics import Statistics
+from ..errors import ParameterError, warn
+from ..statistics import GroupStatistics, Statistics
+from ..typing import NDArray
 from ._base import (
     Frame,
     Params,
@@ -90,6 +91,8 @@ class Standardize(Photometric):
                 mean = moments.channel_mean()[None, None]
                 std = moments.channel_std()[None, None]
             # A pixel that was never valid has no mean: 0 leaves it as it is.
+            if self.scale:
+                _say_constant(group, std)
             mean, std = np.nan_to_num(mean), np.nan_to_num(std, nan=1.0)
             spread = std * abs(self.rescale) + self.epsilon if self.scale else np.ones_like(std)
             # A constant pixel is 0 after centring, whatever it is divided by.
@@ -122,3 +125,16 @@ class Standardize(Photometric):
         """``(r v - r mean) / (r std + epsilon)``."""
         held = self.arrays[f"{target.name}:{target.start}"]
         return [Line(held["scale"], origin=held["mean"])]
+
+
+def _say_constant(group: GroupStatistics, std: NDArray) -> None:
+    """Warn of channels that were the same everywhere: what differs later becomes huge."""
+    for channel in np.flatnonzero((std == 0).all(axis=(0, 1))):
+        name = group.names[channel] if group.names else int(channel)
+        value = float(group.moments.channel_mean()[channel])
+        warn(
+            f"Standardize: channel {name!r} of {group.entry!r} is {value:g} everywhere in the "
+            "records that were fitted, so its standard deviation is 0: it becomes 0, and any other "
+            "value later is divided by epsilon. Leave the channel out of the spec, or fit more "
+            "records."
+        )

@@ -109,12 +109,13 @@ def test_every_kind_of_source_looks_when_checked_deeply(finding, tmp_path):
             ma.open_source(data, spec).check(deep=True)
 
 
-def test_a_range_that_is_used_makes_a_warning_an_error(finding):
-    finding(wrong=False, of_range=True)
-    with pytest.warns(ma.MultiaugWarning, match="found snow"):
-        flip().batch(KEYS, ARRAYS)
+def test_ranges_matter_where_they_are_used(finding):
+    finding(wrong=True, of_range=True)
+    flip().batch(KEYS, ARRAYS)
     for transform in (ma.Brightness(0.1), ma.Contrast(0.1, clip=True), ma.Normalize(0.5, 0.5)):
         with pytest.raises(ma.RecordError, match="found snow"):
             flip().then(transform).batch(KEYS, ARRAYS)
-    with pytest.warns(ma.MultiaugWarning, match="found snow"):
-        flip().then(ma.Contrast(0.1)).batch(KEYS, ARRAYS)
+    flip().then(ma.Contrast(0.1)).batch(KEYS, ARRAYS)
+    standard = ma.Normalize(0.5, 0.5)
+    with pytest.raises(ma.RecordError, match="found snow"):
+        flip().then(standard, ma.Brightness(0.1)).batch(KEYS, ARRAYS)

@@ -191,6 +191,7 @@ def entries(draw: st.DrawFn) -> dict:
         "unit": ["degrees", "radians"],
         "period": [180, 360],
         "box_convention": ["edges", "coco", "pascal"],
+        "capacity": [1, 40],
     }
     for key in sorted(facts.settings):
         if draw(st.booleans()):

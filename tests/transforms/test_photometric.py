@@ -89,7 +89,7 @@ def run_alone(owner, record, **values):
         own = {n: jnp.asarray(values[n], v.dtype) if n in values else v
                for n, v in one["children"][0].items()}  # fmt: skip
         drawn.append({"on": jnp.asarray(name == owner), "children": (own,)})
-    out = EACH.apply(replace(params, values=tuple(drawn)), record)
+    out = EACH.apply(replace(params, values=tuple(drawn)), record, check=False)
     own = next(d["children"][0] for d in drawn if d["on"]) if owner else None
     return {name: np.asarray(array) for name, array in out.items()}, own
 
