@@ -11,7 +11,7 @@ PINS ?=
 INSTALL := $(BIN)/python -m pip install --quiet --no-input --no-compile --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test nightly lint types check floors format bench clean
+.PHONY: help demo test nightly sanitize lint types check floors format bench clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
@@ -24,6 +24,12 @@ test: $(VENV)/.installed-dev  ## run the whole suite
 
 nightly: export HYPOTHESIS_PROFILE = nightly
 nightly: test  ## run the whole suite with many more drawn cases
+
+# Needs a compiler with sanitizers, which it installs where it may (Debian, as root), and hatchling.
+CALLS ?= 3000
+sanitize: $(VENV)/.installed-dev  ## run random calls of the C code under AddressSanitizer and UBSan
+	@$(INSTALL) 'hatchling>=1.26'
+	@$(BIN)/python tests/native/sanitize.py $(CALLS)
 
 lint: $(VENV)/.installed-dev  ## check style and formatting
 	@$(BIN)/ruff check --quiet

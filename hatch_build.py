@@ -82,7 +82,19 @@ def compile_library(root: Path) -> bool:
 
 
 def _compile(command: list[str], root: Path) -> bool:
-    folder = root / FOLDER
+    with tempfile.TemporaryDirectory() as made:
+        library = Path(made, "lib.so")
+        if not link(command, root / FOLDER, FLAGS, library):
+            return False
+        # Moved in one step: a process that has the old library open keeps it.
+        new = root / LIBRARY.with_suffix(".new")
+        shutil.copyfile(library, new)
+        new.replace(root / LIBRARY)
+    return True
+
+
+def link(command: list[str], folder: Path, common: list[str], library: Path) -> bool:
+    """Make a library of the sources in a folder, with some flags for all of them."""
     levels: dict[str, list[str]] = {"base": []}
     if platform.machine() in {"x86_64", "AMD64"}:
         levels["avx2"] = ["-mavx2", "-mfma"]
@@ -94,19 +106,12 @@ def _compile(command: list[str], root: Path) -> bool:
         for name, (level, flags) in itertools.product(SOURCES, levels.items()):
             objects.append(str(Path(made, f"{name}-{level}.o")))
             source = ["-c", str(folder / f"{name}.c"), "-o", objects[-1]]
-            if not _run([*command, *FLAGS, *flags, f"-DLEVEL={level}", *source]):
+            if not _run([*command, *common, *flags, f"-DLEVEL={level}", *source]):
                 return False
-        library = Path(made, "lib.so")
         once = [str(folder / f"{name}.c") for name in ONCE]
         defined = [f"-DWITH_{level.upper()}" for level in levels]
         linked = ["-shared", "-pthread", *defined, *once, *objects, "-o", str(library)]
-        if not _run([*command, *FLAGS, *linked]):
-            return False
-        # Moved in one step: a process that has the old library open keeps it.
-        new = root / LIBRARY.with_suffix(".new")
-        shutil.copyfile(library, new)
-        new.replace(root / LIBRARY)
-    return True
+        return _run([*command, *common, *linked])
 
 
 def _run(command: list[str]) -> bool:
