@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from ._gram import GramState
 
 _TILE = 1024
+_STRIP = 4096
+# Rows in float32 are orthonormal to this.
+_ORTHONORMAL = 1e-7
 
 
 @partial(jax.jit, donate_argnames="basis")
@@ -46,6 +49,37 @@ def add_weighted(basis: Array, weights: Array, rows: Array, shift: Array) -> Arr
     return found
 
 
+def orthonormalise(vectors: NDArray) -> None:
+    """Make rows orthonormal in place, each against those before it.
+
+    Eigenvectors of small eigenvalues come out of sums in float32 with a share of those of the
+    large ones, by which whitening multiplies: one in a million becomes one in a thousand. The
+    other way round there is no such error, so Gram and Schmidt's order takes nothing away.
+    Products are summed in float64, where those of float32 are exact.
+
+    Args:
+        vectors: (k, d) float32, C order, nearly orthonormal; the most certain one first.
+    """
+    from scipy.linalg import cholesky, solve_triangular  # slow to import
+    from scipy.linalg.blas import dsyrk
+
+    k, d = vectors.shape
+    for _ in range(3):
+        gram = np.zeros((k, k), order="F")
+        for i in range(0, d, _STRIP):
+            part = vectors[:, i : i + _STRIP].astype(np.float64)
+            gram = dsyrk(1.0, part.T, beta=1.0, c=gram, trans=1, lower=1, overwrite_c=1)
+        gap = float(np.abs(np.tril(gram) - np.eye(k)).max(initial=0.0))
+        if gap <= _ORTHONORMAL:
+            return
+        factor = cholesky(gram, lower=True, overwrite_a=True, check_finite=False)
+        turned = solve_triangular(factor, np.eye(k), lower=True).astype(np.float32)
+        for i in range(0, d, _STRIP):
+            vectors[:, i : i + _STRIP] = turned @ vectors[:, i : i + _STRIP]
+        if gap < 1e-3:
+            return
+
+
 class DualBasis(SecondLook):
     """Eigenvectors from the weights of a Gram matrix and one more look at the records.
 
@@ -62,6 +96,7 @@ class DualBasis(SecondLook):
         self._n, self._centre = state.n, centre
         self._mean = state.centre_of(centre)
         values, weights, self._total = state.decompose(centre)
+        self._directions = len(values)
         self._values = values[:components].copy()  # not a view of all
         # Scaled so that the eigenvectors come out of length 1.
         scale = np.sqrt(self._n * self._values)[:, None]
@@ -92,16 +127,19 @@ class DualBasis(SecondLook):
 
     def spectrum(self) -> Spectrum:
         """The spectrum, of as many components as were wanted."""
-        basis, d = np.asarray(self._basis), self.statistic.size
+        basis, d = np.array(self._basis), self.statistic.size
+        vectors = basis if self._width == d else np.ascontiguousarray(basis[:, :d])
+        orthonormalise(vectors)
         return Spectrum(
             n=self._n,
             record_shape=self.statistic.shape,
             centre=self._centre,
             mean=self._mean,
             eigenvalues=self._values,
-            vectors=basis if self._width == d else np.ascontiguousarray(basis[:, :d]),
+            vectors=vectors,
             total=self._total,
             method="dual",
+            directions=self._directions,
         )
 
     def arrays(self) -> dict[str, NDArray]:
@@ -114,8 +152,13 @@ class DualBasis(SecondLook):
         }
 
     def attributes(self) -> dict[str, Any]:
-        """Records, centre and the total variance."""
-        return {"records": self._n, "centre": self._centre, "total": self._total}
+        """Records, centre, the total variance, and in how many directions it lies."""
+        return {
+            "records": self._n,
+            "centre": self._centre,
+            "total": self._total,
+            "directions": self._directions,
+        }
 
     @classmethod
     def restore(
@@ -125,7 +168,7 @@ class DualBasis(SecondLook):
         found = cls.__new__(cls)
         SecondLook.__init__(found, statistic)
         found._n, found._total = int(attributes["records"]), float(attributes["total"])
-        found._centre = attributes["centre"]
+        found._centre, found._directions = attributes["centre"], int(attributes["directions"])
         found._weights, found._values = arrays["weights"], arrays["values"]
         found._mean = arrays["mean"]
         # A copy: what is added to it is given away.
