@@ -97,7 +97,8 @@ def make_plan(records: Records, statistics: Sequence[Statistic], memory: int, so
     if plan.projected > memory:
         raise ParameterError(
             f"fit needs {bytes_text(plan.projected)} for "
-            f"{', '.join(f'{name} of {label}' for label, name in names)}, but allowed is "
+            f"{', '.join(f'{name} of {label}' for label, name in names)} and, "
+            f"{bytes_text(_BASE)} of it, for Python, JAX and what is read, but allowed is "
             f"{bytes_text(memory)}. Raise memory, or fit fewer statistics at a time."
         )
     for label, reason in plan.solvers.items():

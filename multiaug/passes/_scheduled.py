@@ -38,7 +38,7 @@ class ScheduledRun(FitRun):
                 self._save()
 
     def _share(self) -> Share:
-        """What others must know; pairs of floats are everywhere about what the first records say."""
+        """What others must know; pairs of floats are all about what the first records say."""
         shifts = [_shift_of_pairs(state) for state in self._totals]
         share = Share(
             self._records, self._plan, self._means, self._skip, self._places, self._done, shifts

@@ -24,13 +24,13 @@ class Sums(NamedTuple):
     """Sums of some values of each cell, float64, about a number near their mean.
 
     Args:
-        count: int64 (c,), how many values.
+        counts: int64 (c,), how many values.
         centre: (c,), the number; 0 where there are no values.
         sum: (c,), of x - centre: what rounding has left of it.
         square: (c,), of (x - centre)^2.
     """
 
-    count: NDArray
+    counts: NDArray
     centre: NDArray
     sum: NDArray
     square: NDArray
@@ -38,18 +38,18 @@ class Sums(NamedTuple):
     def mean(self) -> NDArray:
         """Mean of each cell; NaN where there are no values."""
         with np.errstate(invalid="ignore", divide="ignore"):
-            found: NDArray = self.centre + self.sum / self.count
+            found: NDArray = self.centre + self.sum / self.counts
         return found
 
     def scatter(self) -> NDArray:
         """Sum of squares about the mean; 0 where there are no values."""
-        found: NDArray = self.square - np.square(self.sum) / np.maximum(self.count, 1)
+        found: NDArray = self.square - np.square(self.sum) / np.maximum(self.counts, 1)
         return np.maximum(found, 0)
 
     def about(self, centre: NDArray) -> tuple[NDArray, NDArray]:
         """``sum`` and ``square`` about another number."""
         apart = self.centre - centre
-        more = self.count * apart
+        more = self.counts * apart
         return self.sum + more, self.square + apart * (2 * self.sum + more)
 
 
@@ -60,9 +60,9 @@ def joined(a: Sums, b: Sums) -> Sums:
         T. Chan, G. Golub, R. LeVeque, Updating formulae and a pairwise algorithm for computing
         sample variances, 1979.
     """
-    count = a.count + b.count
-    share = b.count / np.maximum(count, 1)
-    centre = np.where(a.count > 0, a.centre + share * (b.centre - a.centre), b.centre)
+    count = a.counts + b.counts
+    share = b.counts / np.maximum(count, 1)
+    centre = np.where(a.counts > 0, a.centre + share * (b.centre - a.centre), b.centre)
     one, two = a.about(centre), b.about(centre)
     return Sums(count, centre, one[0] + two[0], one[1] + two[1])
 
@@ -70,7 +70,7 @@ def joined(a: Sums, b: Sums) -> Sums:
 def folded(sums: Sums, channels: int) -> Sums:
     """Sums of each channel, of those of cells whose last axis is the channels."""
     count, mean, scatter = (
-        array.reshape(-1, channels) for array in (sums.count, sums.mean(), sums.scatter())
+        array.reshape(-1, channels) for array in (sums.counts, sums.mean(), sums.scatter())
     )
     whole = count.sum(0)
     mean = np.where(count > 0, mean, 0.0)
@@ -89,9 +89,7 @@ def sums_of(rows: NDArray, valid: NDArray | None = None) -> Sums:
     """
     width = rows.shape[1]
     parts = [
-        _sums_of_strip(
-            rows[:, i : i + _TILE], None if valid is None else valid[:, i : i + _TILE]
-        )
+        _sums_of_strip(rows[:, i : i + _TILE], None if valid is None else valid[:, i : i + _TILE])
         for i in range(0, width, _TILE)
     ]
     return parts[0] if len(parts) == 1 else Sums(*map(np.concatenate, zip(*parts, strict=True)))

@@ -206,7 +206,7 @@ class MomentsState(State):
         return Sums(self.count, shift, self.sum, self.square)
 
     def _merged(self, other: MomentsState) -> MomentsState:
-        ends = {
+        ends: dict[str, Any] = {
             "low": np.minimum(self.low, other.low),
             "high": np.maximum(self.high, other.high),
         }
@@ -239,12 +239,12 @@ class MomentsState(State):
             square = self.square - near * (self.sum + total)
             return Sums(self.count, near + shift, total.astype(float), square.astype(float))
         # Python's own integers have room for everything.
-        total, square = np.zeros((2, len(near)))
+        exact = np.zeros((2, len(near)))
         columns = zip(near, self.count, self.sum, *self.square, strict=True)
         for i, (about, count, first, high, low) in enumerate(map(_as_ints, columns)):
-            total[i] = first - count * about
-            square[i] = (high << 32) + low - about * (2 * first - count * about)
-        return Sums(self.count, near + shift, total, square)
+            exact[0, i] = first - count * about
+            exact[1, i] = (high << 32) + low - about * (2 * first - count * about)
+        return Sums(self.count, near + shift, *exact)
 
     def _channels(self) -> Sums:
         sums = self._sums()
@@ -269,7 +269,7 @@ class MomentsState(State):
 
 def _variance(sums: Sums) -> NDArray:
     with np.errstate(invalid="ignore", divide="ignore"):
-        found: NDArray = np.where(sums.count > 0, sums.scatter() / sums.count, np.nan)
+        found: NDArray = np.where(sums.counts > 0, sums.scatter() / sums.counts, np.nan)
     return found
 
 

@@ -1,14 +1,13 @@
 import itertools
 import os
 
-import jax
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from multiaug.errors import NotFittedError, ParameterError, RecordError
-from multiaug.statistics import Covariance, kind_of
+from multiaug.statistics import Covariance
 from tests.statistics.pictures import covariance, pictures, rows
 
 INTEGERS = ("bool", "int8", "uint8", "int16", "uint16")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from multiaug.errors import NotFittedError, ParameterError, RecordError
-from multiaug.statistics import Moments
+from multiaug.statistics import Covariance, Moments
 from tests.statistics.pictures import pictures
 
 DTYPES = ("bool", "int8", "uint8", "int16", "uint16", "int32", "float16", "float32", "float64")
@@ -81,8 +81,9 @@ def test_pixels_without_data_are_left_out(mark):
     state = statistic.init().update(given)
     assert np.isnan(state.mean()[0, 0, 0])
     valid = ~hole.all(0)
-    np.testing.assert_allclose(state.mean()[valid], np.nanmean(held[:, valid].astype(float), 0), rtol=1e-12)
-    np.testing.assert_allclose(state.variance()[valid], np.nanvar(held[:, valid].astype(float), 0), rtol=1e-11)
+    held = held[:, valid].astype(np.float64)
+    np.testing.assert_allclose(state.mean()[valid], np.nanmean(held, 0), rtol=1e-12)
+    np.testing.assert_allclose(state.variance()[valid], np.nanvar(held, 0), rtol=1e-11)
     np.testing.assert_array_equal(state.count.reshape(hole.shape[1:]), (~hole).sum(0))
 
 
@@ -104,3 +105,109 @@ def test_states_that_do_not_belong_together():
         one + other
     with pytest.raises(ParameterError, match="'pixel', 'channel' or None"):
         Moments((3,), "uint8", per="row")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(4, 6, 3), (5, 7), (3, 1, 13)])
+def test_channels_alone_have_the_moments_of_all_pixels(dtype, shape):
+    records = np.resize(pictures(60, 8, 8, dtype=dtype), (60, *shape))
+    whole, by_pixel = (
+        Moments(shape, dtype, per=per, invalid=records.reshape(-1)[0]).init().update(records)
+        for per in ("channel", "pixel")
+    )
+    parts = Moments(shape, dtype, per="channel", invalid=records.reshape(-1)[0])
+    parts = parts.init().update(records[40:]) + parts.init().update(records[:40])
+    assert sum(array.size for array in whole.arrays().values()) <= 7 * whole.channel_count().size
+    for name, expected in by_pixel.finalize().items():
+        np.testing.assert_allclose(whole.finalize()[name], expected, rtol=1e-12)
+        np.testing.assert_allclose(parts.finalize()[name], expected, rtol=1e-12)
+    for ask in (whole.mean, whole.std, whole.minimum):
+        with pytest.raises(NotFittedError, match="no pixel has its own"):
+            ask()
+
+
+def test_large_records_are_summed_by_channel_unless_it_is_said():
+    assert Moments((1098, 1098, 13), "float32").per == "channel"
+    assert Moments((1098, 1098, 13), "float32", per="pixel").cells == 1098**2 * 13
+    assert Moments((224, 224, 3), "float32").per == "pixel"
+
+
+def test_squares_of_channels_that_leave_64_bits():
+    statistic = Moments((2, 2, 1), "uint16", per="channel")
+    state = statistic.init().update(np.array([0, 65535] * 2, np.uint16).reshape(1, 2, 2, 1))
+    for _ in range(36):  # 2^38 values of 2^30 each
+        state = state + state
+    assert state.square[0, 0] > 2**31
+    assert state.channel_mean()[0] == 32767.5
+    assert state.channel_variance()[0] == 32767.5**2
+
+
+def streams(seed):
+    """Blocks of float32 records that sums about one fixed number, or in float32, get wrong."""
+    rng = np.random.default_rng(seed)
+    scale = 10.0 ** rng.uniform(-20, 18)
+    offset = rng.choice([0, 1, 30, 3e4]) * scale
+    n = int(rng.integers(2, 400))
+    records = (offset + scale * rng.standard_normal((n, 2, 3, 2))).astype(np.float32)
+    records[: rng.integers(0, n // 2 + 1)] *= rng.choice([0, 1])
+    if rng.random() < 0.5:
+        records.sort(axis=0)
+    if rng.random() < 0.7:
+        records[rng.random(records.shape) < rng.uniform(0, 0.5)] = np.nan
+        records[: rng.integers(0, n), 0, 0] = np.nan
+    cuts = np.sort(rng.integers(0, n + 1, rng.integers(0, 6)))
+    return records, np.split(records, cuts), rng
+
+
+def worst_error(seed, per):
+    """Of mean and deviation, over the deviation, against two passes in float64."""
+    records, parts, rng = streams(seed)
+    statistic = Moments(records.shape[1:], "float32", per=per, invalid="nan")
+    state = statistic.init()
+    for i in rng.permutation(len(parts)):
+        more = parts[i]
+        state = state.update(more) if rng.random() < 0.5 else statistic.init().update(more) + state
+    axes, values = (0 if per == "pixel" else (0, 1, 2)), records.astype(np.float64)
+    valid = ~np.isnan(values)
+    count = np.maximum(valid.sum(axes), 1)
+    mean = np.where(valid, values, 0).sum(axes) / count
+    std = np.sqrt(np.square(np.where(valid, values - mean, 0)).sum(axes) / count)
+    found = (
+        (state.mean(), state.std())
+        if per == "pixel"
+        else (state.channel_mean(), state.channel_std())
+    )
+    seen = valid.any(axes)
+    assert np.isnan(found[0]).tolist() == (~seen).tolist()
+    unit = np.where(std > 0, std, np.finfo(np.float32).tiny)
+    return max(
+        float((np.abs(a - b) / unit)[seen].max(initial=0))
+        for a, b in zip(found, (mean, std), strict=True)
+    )
+
+
+@pytest.mark.parametrize("per", ["pixel", "channel"])
+def test_floats_are_as_good_as_two_passes(per):
+    assert max(worst_error(seed, per) for seed in range(60)) < 1e-9
+
+
+def test_one_value_infinity_and_what_float64_does_not_hold():
+    one = Moments((2,), "float32").init().update(np.full((9, 2), 0.1, np.float32))
+    assert one.std().tolist() == [0, 0]
+    with pytest.raises(RecordError, match=r"found inf at record 3, position \(1,\)"):
+        bad = np.zeros((9, 2), np.float32)
+        bad[2, 0], bad[3, 1] = np.nan, np.inf
+        Moments((2,), "float32", invalid="nan").init().update(bad)
+    for dtype, value in (("float64", 1e200), ("int64", 2**60)):
+        with pytest.raises(RecordError, match="record 1, expected"):
+            Moments((1,), dtype).init().update(np.array([[1], [value]], dtype))
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "int32", "float32", "float64"])
+def test_bytes_in_the_other_order(dtype):
+    records = pictures(20, dtype=dtype)
+    swapped = records.astype(records.dtype.newbyteorder())
+    for one in (Moments, Covariance):
+        statistic = one(records.shape[1:], dtype)
+        a, b = (statistic.init().update(r).arrays() for r in (records, swapped))
+        assert all(np.array_equal(a[name], b[name]) for name in a)
