@@ -24,6 +24,8 @@ _TILE = 1024
 _STRIP = 4096
 # Rows in float32 are orthonormal to this.
 _ORTHONORMAL = 1e-7
+_KEPT_APART = 1e-3
+_MOST_TURNS = 6
 
 
 @partial(jax.jit, donate_argnames="basis")
@@ -58,13 +60,17 @@ def orthonormalise(vectors: NDArray) -> None:
     Products are summed in float64, where those of float32 are exact.
 
     Args:
-        vectors: (k, d) float32, C order, nearly orthonormal; the most certain one first.
+        vectors: (k, d) float32, C order, k <= d, nearly orthonormal; the most certain one first.
+
+    References:
+        T. Fukaya, R. Kannan, Y. Nakatsukasa, Y. Yamamoto, Y. Yanagisawa, Shifted Cholesky QR for
+        computing the QR factorization of ill-conditioned matrices, SIAM J. Sci. Comput., 2020.
     """
-    from scipy.linalg import cholesky, solve_triangular  # slow to import
+    from scipy.linalg import LinAlgError, cholesky, solve_triangular  # slow to import
     from scipy.linalg.blas import dsyrk
 
     k, d = vectors.shape
-    for _ in range(3):
+    for _ in range(_MOST_TURNS):
         gram = np.zeros((k, k), order="F")
         for i in range(0, d, _STRIP):
             part = vectors[:, i : i + _STRIP].astype(np.float64)
@@ -72,7 +78,11 @@ def orthonormalise(vectors: NDArray) -> None:
         gap = float(np.abs(np.tril(gram) - np.eye(k)).max(initial=0.0))
         if gap <= _ORTHONORMAL:
             return
-        factor = cholesky(gram, lower=True, overwrite_a=True, check_finite=False)
+        try:
+            factor = cholesky(gram, lower=True, check_finite=False)
+        except LinAlgError:  # rows that depend on others: a little of each keeps them apart
+            gram[np.diag_indices(k)] += _KEPT_APART
+            factor, gap = cholesky(gram, lower=True, check_finite=False), 1.0
         turned = solve_triangular(factor, np.eye(k), lower=True).astype(np.float32)
         for i in range(0, d, _STRIP):
             vectors[:, i : i + _STRIP] = turned @ vectors[:, i : i + _STRIP]

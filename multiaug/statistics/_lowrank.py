@@ -330,11 +330,14 @@ def _compress(parts: list[Any], count: int) -> tuple[NDArray, float]:
     return sketch, cut + _ROUNDING * float(values[0])
 
 
-def directions_of(sketch: NDArray) -> tuple[NDArray, NDArray]:
-    """Squared lengths, descending, and orthonormal directions, float32, of a sketch."""
+def directions_of(sketch: NDArray, least: float = 1e-12) -> tuple[NDArray, NDArray]:
+    """Squared lengths, descending, and orthonormal directions, float32, of a sketch.
+
+    Those below a share of the largest, ``least``, are left out.
+    """
     stack = jnp.asarray(sketch)
     gram = np.asarray(_gram_of(stack)).astype(np.float64).sum(0)
     values, weights = eigh((gram + gram.T) / 2)
-    good = values > 1e-12 * max(values[0], np.finfo(np.float64).tiny)
+    good = values > least * max(values[0], np.finfo(np.float64).tiny)
     values, weights = values[good], weights[good] / np.sqrt(values[good])[:, None]
     return values, np.asarray(turn(weights.astype(np.float32), stack, len(weights)))

@@ -19,6 +19,9 @@ from ._lowrank import BLOCK, LowRankState, centred_rows, directions_of, turn
 from ._spectrum import Centre, Spectrum, eigh
 from ._state import as_rows
 
+# Of directions of length 1: what is shorter once the others are taken out of it is rounding.
+_DEPENDENT = 1e-2
+
 
 class RayleighRitz(SecondLook):
     """The covariance within the directions of a sketch, from one more look at the records.
@@ -35,8 +38,9 @@ class RayleighRitz(SecondLook):
         first = state.spectrum(centre)
         # Its eigenvectors are about to be replaced, and so is what they lack.
         self._first = replace(first, vectors=first.vectors[:0].copy(), bound=state.bound)
-        self._directions = np.array(directions_of(state.rows_about(centre))[1])
-        # The shortest rows of the sketch are orthogonal to few digits only.
+        found = directions_of(state.rows_about(centre))[1]
+        # Once more: the shortest rows of the sketch depend on others but for rounding.
+        self._directions = np.array(directions_of(found, _DEPENDENT)[1][: state.statistic.size])
         orthonormalise(self._directions)
         self._products = np.zeros((len(self._directions),) * 2)
         self.n = 0
