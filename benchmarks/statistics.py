@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from . import accuracy
 from .memory import _resident, reason
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
@@ -50,6 +51,9 @@ class Sizes:
     low_rows: int = 4_000
     low_components: int = 256
     seeds: int = 3
+    streams: int = 200
+    crops: int = 1_000
+    crop_side: int = 12
 
 
 QUICK = Sizes(
@@ -68,6 +72,9 @@ QUICK = Sizes(
     low_rows=600,
     low_components=48,
     seeds=2,
+    streams=50,
+    crops=300,
+    crop_side=8,
 )
 
 
@@ -453,6 +460,16 @@ def _largest_eigenvalue(
     return value
 
 
+def adversarial(sizes: Sizes) -> list[Row]:
+    """Moments of float32 streams made to be summed wrongly, beside two passes in float64."""
+    return accuracy.adversarial(sizes.streams)
+
+
+def real(sizes: Sizes) -> list[Row]:
+    """ZCA of crops of scikit-image's photographs by every solver, beside float64."""
+    return accuracy.real(sizes.crops, sizes.crop_side)
+
+
 PARTS: dict[str, Callable[[Sizes], list[Row]]] = {
     "gram": gram,
     "memory": memory,
@@ -461,6 +478,8 @@ PARTS: dict[str, Callable[[Sizes], list[Row]]] = {
     "sklearn": sklearn,
     "large": large,
     "lowrank": lowrank,
+    "adversarial": adversarial,
+    "real": real,
 }
 CHILDREN: dict[str, Callable[..., Row]] = {
     "peak": child_peak,

@@ -48,7 +48,7 @@ def fit_statistics(
         raise ParameterError(f"`rounds` must be a whole number, at least 1, got {rounds!r}.")
     wanted: list[Statistic] = []
     if generator.featurewise_center or generator.featurewise_std_normalization:
-        wanted.append(Moments(entries=(image,)))
+        wanted.append(Moments(entries=(image,), per="channel"))
     if generator.zca_whitening:
         # With few records the classic's formula is one of all their directions.
         records = len(source) * (int(rounds) if augment else 1)

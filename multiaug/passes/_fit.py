@@ -191,7 +191,7 @@ def _means(
     if not wanted:
         return None
     entries = tuple(dict.fromkeys(target.entry for target in wanted))
-    moments = make_plan(records, [Moments(entries=entries)], budget, "auto")
+    moments = make_plan(records, [Moments(entries=entries, per="pixel")], budget, "auto")
     folder = None if checkpoint is None else Path(checkpoint) / "means"
     book = Checkpoint(folder, {"source": identity, "entries": list(entries)}, every)
     with book.held(), _bar(progress, "means") as (tick, set_total):

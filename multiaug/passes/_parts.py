@@ -32,7 +32,7 @@ class Share:
         skip: see `FitRun`.
         places: label -> where each record stands among those that are kept.
         done: steps that are done already.
-        shifts: what the sums of each task are about, None where it is not a matter of the data.
+        shifts: what the pairs of each task are about; None where it is not a matter of the data.
     """
 
     records: Records

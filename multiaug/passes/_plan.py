@@ -10,8 +10,8 @@ from typing import Any, Literal
 import numpy as np
 
 from .._machine import bytes_text
-from ..errors import ParameterError
-from ..statistics import ZCA, Covariance, Gram, LowRank, Moments, Statistic, kind_of
+from ..errors import ParameterError, warn
+from ..statistics import ZCA, Covariance, Gram, LowRank, Moments, Statistic, held_dtype, kind_of
 from ._records import Records, Target
 
 _LOG = logging.getLogger("multiaug")
@@ -97,7 +97,8 @@ def make_plan(records: Records, statistics: Sequence[Statistic], memory: int, so
     if plan.projected > memory:
         raise ParameterError(
             f"fit needs {bytes_text(plan.projected)} for "
-            f"{', '.join(f'{name} of {label}' for label, name in names)}, but allowed is "
+            f"{', '.join(f'{name} of {label}' for label, name in names)} and, "
+            f"{bytes_text(_BASE)} of it, for Python, JAX and what is read, but allowed is "
             f"{bytes_text(memory)}. Raise memory, or fit fewer statistics at a time."
         )
     for label, reason in plan.solvers.items():
@@ -143,9 +144,17 @@ def _plan_one(
         _plan_zca(plan, statistic, target, where, n, memory, solver)
         return
     if isinstance(statistic, Moments):
-        statistic = replace(statistic, invalid=target.group.invalid)
-        plan.projected += 80 * d + 2**25
-    elif isinstance(statistic, Covariance):
+        bound = replace(statistic, invalid=target.group.invalid, **where)
+        if statistic.per is None and bound.by_channel:
+            warn(
+                f"fit: moments of {target.label!r} are gathered by channel, because {d:,} numbers "
+                f"a record would need {bytes_text(_moments_bytes(d))} by pixel. Say "
+                "Moments(per='channel') if that is right, or Moments(per='pixel')."
+            )
+        plan.projected += _moments_bytes(bound.cells)
+        plan.tasks.append(Task(target, bound, bound.name))
+        return
+    if isinstance(statistic, Covariance):
         plan.projected += 40 * d * d
     elif isinstance(statistic, Gram):
         raise ParameterError(
@@ -156,8 +165,7 @@ def _plan_one(
         plan.projected += _lowrank_bytes(d, statistic.components)
     else:
         plan.projected += 40 * d * target.record_shape[-1] + 2**27
-    bound = replace(statistic, **where)
-    plan.tasks.append(Task(target, bound, bound.name))
+    plan.tasks.append(Task(target, replace(statistic, **where), statistic.name))
 
 
 def _plan_zca(
@@ -205,9 +213,11 @@ def _plan_zca(
         )
         plan.tasks.append(Task(target, statistic, "covariance", request))
     elif chosen == "dual":
-        plan.solvers[target.label] = f"{why}): n x n fits, d x d needs {text['primal']}"
-        shift = 0.0 if request.centre == "channel" and kind_of(target.dtype) != "byte" else None
-        shift = shift if kind_of(target.dtype) in ("float", "wide") else None
+        plan.solvers[target.label] = (
+            f"{why}), {k_dual} components: n x n fits, d x d needs {text['primal']}"
+        )
+        floats = kind_of(target.dtype) in ("float", "wide")
+        shift = 0.0 if request.centre == "channel" and floats else None
         statistic = Gram(records=n, shift=shift, **where)
         plan.tasks.append(Task(target, statistic, "gram", request, components=k_dual))
         plan.block_rows = _pair_rows(n, d, target, left)
@@ -218,10 +228,14 @@ def _plan_zca(
         plan.tasks.append(Task(target, LowRank(components=k_low, **where), "lowrank", request))
 
 
+def _moments_bytes(cells: int) -> int:
+    # What is added to, what is added, and blocks of rows.
+    return 120 * cells + 2**25
+
+
 def row_bytes(target: Target) -> int:
     """What one record takes as it is summed."""
-    held = {"float": 4, "wide": 8}.get(kind_of(target.dtype))
-    return target.size * (held or np.dtype(target.dtype).itemsize)
+    return target.size * np.dtype(held_dtype(target.dtype)).itemsize
 
 
 def _pair_rows(n: int, d: int, target: Target, left: int) -> int:
@@ -242,7 +256,8 @@ def _dual_bytes(n: int, d: int, k: int, block: int) -> int:
 def _dual_components(request: ZCA, n: int, d: int, memory: int) -> int:
     if request.components is not None:
         return min(request.components, n)
-    return max(1, min(n // 8, memory // 4 // (4 * d)))
+    # What whitening uses by default: see `WhiteningRule`.
+    return max(1, min(d if n > d else n // 8, memory // 4 // (4 * d)))
 
 
 def _lowrank_bytes(d: int, k: int) -> int:

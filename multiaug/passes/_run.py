@@ -182,7 +182,7 @@ class FitRun:
         statistic, total = self._plan.tasks[number].statistic, self._totals[number]
         if self._goes_on(number):
             return statistic.accumulator(total)
-        return statistic.accumulator(about(statistic.init(), getattr(total, "shift", None)))
+        return statistic.accumulator(statistic.init())
 
     def _goes_on(self, number: int) -> bool:
         task = self._plan.tasks[number]

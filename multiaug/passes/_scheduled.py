@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..statistics import PairBlocks, PairPart, State
+from ..statistics import GramState, PairBlocks, PairPart, State
 from ..typing import NDArray
 from ._checkpoint import Checkpoint
 from ._parts import Part, Share, Span, parts_in_order
@@ -38,17 +38,15 @@ class ScheduledRun(FitRun):
                 self._save()
 
     def _share(self) -> Share:
-        """What others must know; float sums everywhere about what the first records say."""
-        shifts = [getattr(state, "shift", None) for state in self._totals]
+        """What others must know; pairs of floats are all about what the first records say."""
+        shifts = [_shift_of_pairs(state) for state in self._totals]
         share = Share(
             self._records, self._plan, self._means, self._skip, self._places, self._done, shifts
         )
         wanted = [
             number
             for number, task in enumerate(self._plan.tasks)
-            if hasattr(self._totals[number], "shift")
-            and shifts[number] is None
-            and not task.statistic.exact
+            if task.name == "gram" and shifts[number] is None and not task.statistic.exact
         ]
         if wanted:
             found = LeafRun(share).find_shifts(wanted)
@@ -106,7 +104,7 @@ class LeafRun(FitRun):
             for group in range(len(self._groups)):
                 self._read_group(group)
                 self._flush()
-                shifts = [getattr(state, "shift", None) for state in self._totals]
+                shifts = [_shift_of_pairs(state) for state in self._totals]
                 if all(shifts[number] is not None for number in wanted):
                     break
         return shifts
@@ -137,7 +135,7 @@ class LeafRun(FitRun):
             self._flush_one(number)
             state = self._totals[number]
             items.append(state if state.n else None)
-            self._totals[number] = about(task.statistic.init(), getattr(state, "shift", None))
+            self._totals[number] = task.statistic.init()
             self._accumulators[number] = self._begin(number)
         dropped, self.dropped = self.dropped, 0
         return Part(first, end, items, dropped)
@@ -152,3 +150,8 @@ def make_parts(share: Share, span: Span) -> tuple[list[Part], float]:
     start = time.perf_counter()
     parts = LeafRun(share).make(*span)
     return parts, time.perf_counter() - start
+
+
+def _shift_of_pairs(state: State) -> NDArray | None:
+    """What all pairs of floats must be about; other sums need no common number."""
+    return state.shift if isinstance(state, GramState) else None

@@ -11,7 +11,15 @@ import numpy as np
 from .._arguments import NUMBERS, PATH, TEXT, checked, instance, optional, shown
 from .._forks import refuse_forked_child
 from ..errors import NotFittedError, ParameterError
-from ..statistics import GroupStatistics, Spectrum, Statistics, gains_of, operator_of, whiten
+from ..statistics import (
+    GroupStatistics,
+    MomentsState,
+    Spectrum,
+    Statistics,
+    gains_of,
+    operator_of,
+    whiten,
+)
 from ..statistics import WhiteningRule as Rule
 from ..typing import NDArray
 from ._sheet import contact_sheet
@@ -39,8 +47,9 @@ def statistics_sheet(
 ) -> NDArray:
     """Draw the statistics of one channel group.
 
-    Mean and deviation of every pixel, the spectrum with the share of the variance that is
-    captured, the leading components, and pictures before and after whitening.
+    Mean and deviation of every pixel (or of every channel, side by side), the spectrum with the
+    share of the variance that is captured, the leading components, and pictures before and after
+    whitening.
 
     Args:
         statistics: what `multiaug.fit` returned.
@@ -65,7 +74,7 @@ def statistics_sheet(
     rows: list[tuple[str, list[NDArray]]] = []
     if "moments" in group:
         moments = group.moments
-        rows.append(("mean,\ndeviation", [_picture(moments.mean()), _picture(moments.std())]))
+        rows.append(("mean,\ndeviation", [_picture(values) for values in _mean_and_std(moments)]))
     if isinstance(spectrum, Spectrum):
         rows[-1:] = [_first_row(rows, spectrum)]
         shape = spectrum.record_shape
@@ -93,6 +102,13 @@ def statistics_sheet(
         note=_note(group),
         path=path,
     )
+
+
+def _mean_and_std(moments: MomentsState) -> tuple[NDArray, NDArray]:
+    """Of every pixel; of moments by channel one pixel for each, in a row."""
+    if not moments.statistic.by_channel:
+        return moments.mean(), moments.std()
+    return moments.channel_mean()[None], moments.channel_std()[None]
 
 
 def _note(group: GroupStatistics) -> str:

@@ -25,7 +25,7 @@ from ._lowrank import LowRank as LowRank
 from ._lowrank import LowRankState as LowRankState
 from ._moments import Moments as Moments
 from ._moments import MomentsState as MomentsState
-from ._numbers import coarse_shift as coarse_shift
+from ._numbers import held_dtype as held_dtype
 from ._numbers import kind_of as kind_of
 from ._pairs import PairBlocks as PairBlocks
 from ._pairs import PairPart as PairPart

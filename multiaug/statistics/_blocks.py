@@ -12,17 +12,16 @@ import numpy as np
 from .._forks import refuse_forked_child
 from ..errors import ParameterError, RecordError
 from ..typing import NDArray
+from ._centred import check_magnitude, sums_of
 from ._numbers import (
     BLOCK_ROWS,
-    coarse_shift,
+    held_dtype,
     integer_shift,
-    kind_of,
-    needs_float64,
     part_weights,
     product_weights,
     rows_before_overflow,
 )
-from ._products import Layout, add_blocks, float_block, tile_layout
+from ._products import Layout, add_blocks, tile_layout, upper_products
 from ._state import Accumulator, as_rows
 
 if TYPE_CHECKING:
@@ -184,47 +183,45 @@ def owned(array: NDArray, n: int) -> NDArray:
 
 
 class FloatBlocks(Buffered):
-    """Floats: blocks of 1024 rows in float32 about the shift, their sums in float64."""
+    """Floats and wide integers: blocks about their own means, in float64, on the host."""
 
     def __init__(self, state: CovarianceState) -> None:
         statistic = state.statistic
-        self._wide = kind_of(statistic.kind_name) == "wide"
-        dtype = np.float64 if self._wide else np.float32
-        super().__init__(BLOCK_ROWS, statistic.size, dtype, 0)
-        self._layout = tile_layout(statistic.size)
-        self._state, self._n = state, state.n
-        self._sum, self._gram = owned(state.sum, state.n), owned(state.gram, state.n)
-        self._shift = state.shift
-        if self._shift is None and statistic.shift is not None:
-            self._shift = np.full(statistic.size, float(np.float32(statistic.shift)))
+        d = statistic.size
+        super().__init__(BLOCK_ROWS, d, held_dtype(statistic.kind_name), 0, buffers=1)
+        self._layout = tile_layout(d)
+        state = state.centred()
+        self._state, self._n, self._counted = state, state.n, state.n
+        self._mean = np.zeros(d) if state.shift is None else state.shift
+        self._scatter = unpack(state.gram, self._layout, d) if state.n else np.zeros((d, d))
 
     def add(self, batch: NDArray) -> None:
         """Take records."""
         rows = as_rows(batch)
-        if not len(rows):
-            return
-        if self._shift is None:
-            self._shift = coarse_shift(rows)
-        self._padding = self._shift
+        check_magnitude(self._state.statistic, rows)
         self.take(rows)
         self._n += len(rows)
 
     def step(self, rows: NDArray, count: int) -> None:
-        """Sum one block."""
-        assert self._shift is not None
-        if self._wide or needs_float64(rows[:count], self._shift):
-            centred = rows[:count].astype(np.float64) - self._shift
-            self._sum += centred.sum(0)
-            self._gram += pack(centred.T @ centred, self._layout)
-            return
-        sums, tiles = float_block(rows, self._shift.astype(np.float32), layout=self._layout)
-        self._sum += np.asarray(sums)
-        _add_tiles(self._gram, tiles)
+        """Sum one block; the last row stands for what its mean is from that of the others."""
+        rows = rows[:count]
+        mean = sums_of(rows).mean()
+        centred = np.empty((count + 1, self._d))
+        np.subtract(rows, mean, out=centred[:count])
+        whole = self._counted + count
+        apart = mean - self._mean if self._counted else np.zeros(self._d)
+        centred[count] = apart * np.sqrt(self._counted * count / whole)
+        upper_products(centred, self._scatter, more=True)
+        self._mean = self._mean + apart * (count / whole) if self._counted else mean
+        self._counted = whole
 
     def state(self) -> CovarianceState:
         """Everything so far."""
         self.flush()
-        return replace(self._state, n=self._n, shift=self._shift, sum=self._sum, gram=self._gram)
+        if not self._counted:
+            return self._state
+        gram = pack(self._scatter, self._layout)
+        return replace(self._state, n=self._n, shift=self._mean, gram=gram)
 
 
 class FixedPointBlocks(Buffered):
@@ -286,6 +283,16 @@ class FixedPointBlocks(Buffered):
 def pack(matrix: NDArray, layout: Layout) -> NDArray:
     """The rectangles of a symmetric matrix, one after the other."""
     return np.concatenate([matrix[t:u, v:w].reshape(-1) for t, u, v, w in layout])
+
+
+def unpack(packed: NDArray, layout: Layout, d: int) -> NDArray:
+    """The upper triangle of a matrix, float64 (d, d), from its rectangles."""
+    matrix, begin = np.zeros((d, d)), 0
+    for t, u, v, w in layout:
+        end = begin + (u - t) * (w - v)
+        matrix[t:u, v:w] = packed[begin:end].reshape(u - t, w - v)
+        begin = end
+    return matrix
 
 
 def check_range(owner: str, limits: tuple[float, float] | None) -> None:

@@ -20,13 +20,15 @@ from ._state import (
     Statistic,
     centre_of,
     channel_count,
-    check_float_shift,
-    check_shift,
     shift_vector,
 )
 
 if TYPE_CHECKING:
+    from ._products import Layout
     from ._state import Accumulator
+
+# A share of the squared mean: what rounding leaves of the variance of floats that are all alike.
+_LEAST = 1e-30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,17 +36,13 @@ class Covariance(Statistic):
     """Mean and covariance of records, flattened in C order: the primal form, memory d^2.
 
     Integers (bool, int8, uint8, int16, uint16) are summed exactly, so a state has the same bits
-    for any order, any cutting into batches and any number of merged parts. float16, bfloat16 and
-    float32 are summed in float32 about a shift, 1024 rows at a time, and the blocks in float64.
-    int32, uint32, int64 and float64, and floats above 1e15, are summed in float64.
+    for any order, any cutting into batches and any number of merged parts. Floats and wider
+    integers are summed in float64, each block about its own mean, as two passes would.
 
     Args:
         record_shape: shape of one record; d is the product.
         dtype: of the records.
         entries: see `multiaug.fit`.
-        shift: floats are summed about this number; None takes one per pixel, near the mean of
-            the first records. States that are to be merged need the same one: give it, or let
-            `multiaug.fit` agree on it.
         deterministic: round floats to a grid of 2^20 steps over ``range`` and sum those exactly:
             the same bits in any order, an error of 5e-8 of the range, about twice the time.
         range: (lo, hi) of the values, for ``deterministic``.
@@ -67,7 +65,6 @@ class Covariance(Statistic):
         (48, 48)
     """
 
-    shift: float | None = None
     deterministic: bool = False
     range: tuple[float, float] | None = None
 
@@ -83,7 +80,6 @@ class Covariance(Statistic):
                 f"`{self.owner}.range` is for deterministic=True on floats, got {self.range!r} "
                 f"with {self.dtype}. Leave it out."
             )
-        check_float_shift(self, self.shift)
 
     @property
     def exact(self) -> bool:
@@ -113,8 +109,9 @@ class CovarianceState(State):
         statistic: the `Covariance`.
         n: how many records.
         seen: the chunks they came in.
-        shift: float64 (d,), what float sums are about; None for integers, and before any record.
-        sum: (d,), of x - shift; int64 where sums are exact, else float64.
+        shift: float64 (d,), what sums of floats are about: their mean. None for integers, which
+            have a fixed one, and before any record.
+        sum: (d,), of x - shift; int64 where sums are exact, else float64, and 0.
         gram: the upper triangle of the sum of (x - shift)(x - shift)^T, in rectangles, of the
             same dtype.
     """
@@ -174,11 +171,10 @@ class CovarianceState(State):
             )
         moment, mean = self.covariance(centre), self._centre(centre)
         drift = float(np.square(self._mean() - mean).sum())
-        # What float32 leaves of products that cancel; integers cancel exactly.
-        rounding = 1e-6 if kind_of(self.statistic.kind_name) == "float" else 1e-13
         refuse_constant(
             float(np.trace(moment)) - drift,
-            rounding * float(np.square(self._sums_mean()).sum()) + 1e-13 * drift,
+            1e-13 * (float(np.square(self._sums_mean()).sum()) + drift)
+            + _LEAST * float(np.square(mean).sum()),
         )
         return decompose(moment, mean, n=self.n, centre=centre, record_shape=self.statistic.shape)
 
@@ -191,9 +187,24 @@ class CovarianceState(State):
         found = {"sum": self.sum, "gram": self.gram}
         return found if self.shift is None else {**found, "shift": self.shift}
 
+    def centred(self) -> CovarianceState:
+        """Of floats: the same about the mean, which older files have at some distance."""
+        if not self.n or not self.sum.any():
+            return self
+        offset = self.sum / self.n
+        gram = self.gram - self.n * _packed_outer(offset, tile_layout(self.statistic.size))
+        shift = offset + shift_vector(self.statistic, self.shift)
+        return replace(self, shift=shift, sum=np.zeros_like(offset), gram=gram)
+
     def _merged(self, other: CovarianceState) -> CovarianceState:
-        check_shift(self, self.shift, other.shift)
-        return replace(self, sum=self.sum + other.sum, gram=self.gram + other.gram)
+        if self.statistic.exact:
+            return replace(self, sum=self.sum + other.sum, gram=self.gram + other.gram)
+        one, two = self.centred(), other.centred()
+        assert one.shift is not None
+        assert two.shift is not None
+        apart, share = two.shift - one.shift, two.n / (one.n + two.n)
+        drift = _packed_outer(np.sqrt(one.n * share) * apart, tile_layout(self.statistic.size))
+        return replace(one, shift=one.shift + share * apart, gram=one.gram + two.gram + drift)
 
     def _step(self) -> float:
         """What one unit of the sums is worth."""
@@ -229,3 +240,8 @@ class CovarianceState(State):
             moment[left:right, top:bottom] = tile.T
             begin = end
         return moment
+
+
+def _packed_outer(row: NDArray, layout: Layout) -> NDArray:
+    """row^T row, in rectangles."""
+    return np.concatenate([np.outer(row[t:u], row[v:w]).reshape(-1) for t, u, v, w in layout])

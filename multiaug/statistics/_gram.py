@@ -273,8 +273,7 @@ class GramState(State):
         return self.channel_sums @ mean, float(np.square(centred).sum())
 
     def _rounding(self) -> float:
-        rounding = 1e-6 if kind_of(self.statistic.kind_name) == "float" else 1e-13
-        return rounding * float(np.square(self.sum / self.n).sum())
+        return 1e-13 * float(np.square(self.sum / self.n).sum())
 
     def _check_place(
         self, rows: NDArray, index: int, others: NDArray | None, other_index: int

@@ -14,7 +14,8 @@ from jax import lax
 from ..errors import NotFittedError, ParameterError
 from ..typing import Array, NDArray
 from ._blocks import Buffered
-from ._numbers import coarse_shift, is_exact, kind_of
+from ._centred import check_magnitude, sums_of
+from ._numbers import held_dtype, integer_shift
 from ._spectrum import Centre, Spectrum, check_centre, eigh, refuse_constant
 from ._state import (
     Accumulator,
@@ -22,14 +23,15 @@ from ._state import (
     Statistic,
     as_rows,
     centre_of,
-    check_float_shift,
-    check_shift,
     refuse_large,
     shift_vector,
 )
 
 BLOCK = 512
 _FEATURES = 8192
+_PART_ROWS = 64
+# Of the largest eigenvalue: what products and directions in float32 may be wrong by.
+_ROUNDING = 2.0**-22
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +51,6 @@ class LowRank(Statistic):
         dtype: of the records.
         entries: see `multiaug.fit`.
         components: how many directions, k; the sketch holds 2 k.
-        shift: floats are summed about this number; None takes one per pixel.
 
     Raises:
         ParameterError: no components.
@@ -62,13 +63,11 @@ class LowRank(Statistic):
     """
 
     components: int = field(default=256)
-    shift: float | None = None
 
     name: ClassVar[str] = "lowrank"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_float_shift(self, self.shift)
         if not isinstance(self.components, int | np.integer) or self.components < 1:
             raise ParameterError(f"`LowRank.components` must be >= 1, got {self.components!r}.")
 
@@ -109,7 +108,7 @@ class LowRankState(State):
             scatter about the mean, and never above it.
         sum: (d,), of x - shift; int64 where sums are exact, else float64.
         square: (), sum of (x - shift)^2 over pixels and records, likewise.
-        shift: float64 (d,), what float sums are about.
+        shift: float64 (d,), what sums of floats are about: their mean, but for its last bits.
         lost: the scatter less sketch^T sketch has no eigenvalue above this.
     """
 
@@ -176,9 +175,10 @@ class LowRankState(State):
                 f"Whitening must know at least 2 records, got {self.n}. Fit it on more."
             )
         total = self.total
-        rounding = 1e-6 if kind_of(self.statistic.kind_name) == "float" else 1e-13
-        refuse_constant(total, rounding * float(np.square(self.sum / self.n).sum()))
         mean = self._centre(centre)
+        refuse_constant(
+            total, 1e-13 * float(np.square(self.sum / self.n).sum()) + 1e-30 * float(mean @ mean)
+        )
         total += float(np.square(self.mean().reshape(-1) - mean).sum())
         values, vectors = directions_of(self.rows_about(centre))
         k = self.statistic.components
@@ -192,7 +192,8 @@ class LowRankState(State):
             vectors=vectors[:k],
             total=total,
             method="lowrank",
-            bound=self.bound,
+            # Of the sketch, what lies behind the components is not held either.
+            bound=self.bound + float(values[k] if len(values) > k else 0),
             # What was lost adds at most its own k largest eigenvalues, or all of its trace.
             optimum=float(values[:k].sum())
             + min(k * self.bound, max(total - float(values.sum()), 0.0)),
@@ -208,16 +209,10 @@ class LowRankState(State):
         return {"lost": self.lost}
 
     def _merged(self, other: LowRankState) -> LowRankState:
-        check_shift(self, self.shift, other.shift)
-        drift = _drift(self.sum, self.n, other.sum, other.n)
-        sketch, cut = _compress([self.sketch, other.sketch, drift[None]], len(self.sketch))
-        return replace(
-            self,
-            sketch=sketch,
-            sum=self.sum + other.sum,
-            square=self.square + other.square,
-            lost=self.lost + other.lost + cut,
-        )
+        stack = [self.sketch, other.sketch, _drift(self, other)]
+        sketch, cut = _compress(stack, len(self.sketch))
+        lost = self.lost + other.lost + cut
+        return replace(_joined(self, other), sketch=sketch, lost=lost)
 
 
 class _Blocks(Buffered):
@@ -225,44 +220,23 @@ class _Blocks(Buffered):
 
     def __init__(self, state: LowRankState) -> None:
         statistic = state.statistic
-        self._exact = is_exact(statistic.kind_name)
-        dtype = statistic.kind_name if self._exact else np.float32
-        super().__init__(BLOCK, statistic.size, dtype, 0)
+        super().__init__(BLOCK, statistic.size, held_dtype(statistic.kind_name), 0)
         self._state = state
-        if state.shift is None and statistic.shift is not None:
-            vector = np.full(statistic.size, float(np.float32(statistic.shift)))
-            self._state = replace(state, shift=vector)
 
     def add(self, batch: NDArray) -> None:
         """Take records."""
         rows = as_rows(batch)
         refuse_large(self._state.statistic, rows)
-        if len(rows) and self._state.shift is None and not self._exact:
-            self._state = replace(self._state, shift=coarse_shift(rows))
+        check_magnitude(self._state.statistic, rows)
         self.take(rows)
 
     def step(self, rows: NDArray, count: int) -> None:
         """Stack a block under the sketch and cut."""
-        state = self._state
-        number = state.sum.dtype
-        vector = shift_vector(state.statistic, state.shift)
-        total, squares = np.zeros_like(state.sum), number.type(0)
-        for i in range(0, count, 64):
-            centred = rows[i : min(i + 64, count)].astype(number) - vector.astype(number)
-            total += centred.sum(0)
-            squares += np.square(centred).sum()
-        mean = (total / count + vector).astype(np.float32)
-        stack = [state.sketch, centred_rows(rows, np.int32(count), mean)]
-        drift = _drift(state.sum, state.n, total, count)
-        sketch, cut = _compress([*stack, drift[None]], len(state.sketch))
-        self._state = replace(
-            state,
-            n=state.n + count,
-            sketch=sketch,
-            sum=state.sum + total,
-            square=np.asarray(state.square + squares),
-            lost=state.lost + cut,
-        )
+        state, rows = self._state, rows[:count]
+        block = _sums(state, rows)
+        centred = centred_rows(rows, block.mean().reshape(-1), BLOCK)
+        sketch, cut = _compress([state.sketch, centred, _drift(state, block)], len(state.sketch))
+        self._state = replace(_joined(state, block), sketch=sketch, lost=state.lost + cut)
 
     def state(self) -> LowRankState:
         """Everything so far."""
@@ -270,18 +244,61 @@ class _Blocks(Buffered):
         return self._state
 
 
-def _drift(a: NDArray, na: int, b: NDArray, nb: int) -> NDArray:
+def _sums(state: LowRankState, rows: NDArray) -> LowRankState:
+    """Rows alone, without a sketch."""
+    statistic = state.statistic
+    if not statistic.exact:
+        found = sums_of(rows)
+        return replace(
+            state,
+            n=len(rows),
+            sum=found.sum,
+            square=np.asarray(found.square.sum()),
+            shift=found.centre,
+        )
+    shift = integer_shift(statistic.kind_name)
+    total, square = np.zeros_like(state.sum), np.int64(0)
+    for i in range(0, len(rows), _PART_ROWS):
+        centred = rows[i : i + _PART_ROWS].astype(np.int64) - shift
+        total += centred.sum(0)
+        square += np.square(centred).sum()
+    return replace(state, n=len(rows), sum=total, square=np.asarray(square))
+
+
+def _joined(one: LowRankState, two: LowRankState) -> LowRankState:
+    """Count and sums of both; those of floats about their common mean."""
+    n = one.n + two.n
+    total, square, shift = one.sum + two.sum, one.square + two.square, two.shift
+    if one.shift is not None and two.shift is not None:
+        shift = one.shift + two.n / n * (two.shift - one.shift)
+        for held in (one, two):
+            assert held.shift is not None
+            apart = held.shift - shift
+            square = square + apart @ (2 * held.sum + held.n * apart)
+            total = total + held.n * apart
+    return replace(one, n=n, sum=total, square=np.asarray(square), shift=shift)
+
+
+def _drift(one: LowRankState, two: LowRankState) -> NDArray:
     """The row whose outer product joins two scatters: what their means are apart."""
-    if not na or not nb:
-        return np.zeros(len(a), np.float32)
-    row: NDArray = np.sqrt(na * nb / (na + nb)) * (a / na - b / nb)
-    return row.astype(np.float32)
+    if not one.n:
+        return np.zeros((1, one.statistic.size), np.float32)
+    row: NDArray = np.sqrt(one.n * two.n / (one.n + two.n)) * (one.mean() - two.mean())
+    return row.reshape(1, -1).astype(np.float32)
 
 
-@jax.jit
-def centred_rows(rows: Array, count: Array, mean: Array) -> Array:
-    real = (jnp.arange(rows.shape[0]) < count)[:, None]
-    return jnp.where(real, rows.astype(jnp.float32) - mean[None], 0)
+def centred_rows(rows: NDArray, mean: NDArray, count: int) -> NDArray:
+    """Rows (m, d) less a mean in float64, then in float32; zeros make them ``count``."""
+    found = np.zeros((count, rows.shape[1]), np.float32)
+    for i in range(0, len(rows), _PART_ROWS):
+        np.subtract(
+            rows[i : i + _PART_ROWS],
+            mean,
+            out=found[i : i + _PART_ROWS][: len(rows) - i],
+            casting="unsafe",
+            dtype=np.float64,
+        )
+    return found
 
 
 @jax.jit
@@ -304,19 +321,23 @@ def turn(weights: Array, stack: Array, count: int) -> Array:
 
 
 def _compress(parts: list[Any], count: int) -> tuple[NDArray, float]:
-    """The ``count`` leading directions of stacked rows, and the first eigenvalue cut off."""
+    """The ``count`` leading directions of stacked rows, and the most that any other one loses."""
     stack = jnp.concatenate([jnp.asarray(part) for part in parts])
     gram = np.asarray(_gram_of(stack)).astype(np.float64).sum(0)
     values, weights = eigh((gram + gram.T) / 2)
     sketch = np.asarray(turn(weights.astype(np.float32), stack, count))
-    return sketch, float(max(values[count], 0.0)) if count < len(values) else 0.0
+    cut = float(max(values[count], 0.0)) if count < len(values) else 0.0
+    return sketch, cut + _ROUNDING * float(values[0])
 
 
-def directions_of(sketch: NDArray) -> tuple[NDArray, NDArray]:
-    """Squared lengths, descending, and orthonormal directions, float32, of a sketch."""
+def directions_of(sketch: NDArray, least: float = 1e-12) -> tuple[NDArray, NDArray]:
+    """Squared lengths, descending, and orthonormal directions, float32, of a sketch.
+
+    Those below a share of the largest, ``least``, are left out.
+    """
     stack = jnp.asarray(sketch)
     gram = np.asarray(_gram_of(stack)).astype(np.float64).sum(0)
     values, weights = eigh((gram + gram.T) / 2)
-    good = values > 1e-12 * max(values[0], np.finfo(np.float64).tiny)
+    good = values > least * max(values[0], np.finfo(np.float64).tiny)
     values, weights = values[good], weights[good] / np.sqrt(values[good])[:, None]
     return values, np.asarray(turn(weights.astype(np.float32), stack, len(weights)))

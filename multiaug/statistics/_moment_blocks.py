@@ -1,4 +1,4 @@
-"""The accumulator of `Moments`: sums, squares and extremes of blocks of rows."""
+"""The accumulators of `Moments`: sums, squares and extremes of blocks of rows."""
 
 from __future__ import annotations
 
@@ -12,22 +12,24 @@ import numpy as np
 
 from ..typing import Array, NDArray
 from ._blocks import Buffered
+from ._centred import Sums, check_magnitude, folded, joined, sums_of
 from ._numbers import (
     BLOCK_ROWS,
-    coarse_shift,
-    is_exact,
+    held_dtype,
     kind_of,
-    needs_float64,
     part_weights,
     parts_of,
     product_weights,
 )
-from ._state import as_rows, shift_vector
+from ._state import as_rows, channel_count
 
 if TYPE_CHECKING:
     from ._moments import MomentsState
 
 _BUFFER_BYTES = 16 * 2**20
+# Channels are summed in rows of about as many numbers: a row of three would be too short.
+_FOLD = 8192
+_CARRY = 2**32
 
 Invalid = float | Literal["nan"] | None
 
@@ -44,80 +46,114 @@ def limits_of(dtype: str) -> tuple[Any, Any]:
     return np.dtype(dtype).type(info.min), np.dtype(dtype).type(info.max)
 
 
-class MomentBlocks(Buffered):
-    """Blocks of rows on the device, their sums on the host."""
+def _row_length(size: int, channels: int) -> int:
+    """The longest piece of a record, of whole pixels, that is no longer than `_FOLD` numbers."""
+    pixels = size // channels
+    most = max(1, _FOLD // channels)
+    return channels * next(k for k in range(min(most, pixels), 0, -1) if pixels % k == 0)
 
-    def __init__(self, state: MomentsState) -> None:
+
+class _Moments(Buffered):
+    """What both accumulators share: rows of records, or of pieces of them, and extremes."""
+
+    def __init__(self, state: MomentsState, *, buffers: int) -> None:
         statistic = state.statistic
         dtype, d = statistic.kind_name, statistic.size
-        kind = kind_of(dtype)
-        held = {"float": "float32", "wide": dtype}.get(kind, dtype)
-        fitting = max(1, _BUFFER_BYTES // (d * np.dtype(held).itemsize))
+        self._channels = channel_count(statistic.shape) if statistic.by_channel else 0
+        width = _row_length(d, self._channels) if self._channels else d
+        held = held_dtype(dtype)
+        fitting = max(1, _BUFFER_BYTES // (width * np.dtype(held).itemsize))
         rows = min(BLOCK_ROWS, 1 << (fitting.bit_length() - 1))
-        super().__init__(rows, d, held, 0)
-        self._statistic, self._kind = statistic, kind
-        self._shift = state.shift
-        if self._shift is None and statistic.shift is not None:
-            self._shift = np.full(d, float(np.float32(statistic.shift)))
-        self._state, self._n = state, state.n
-        self._sums = [a.copy() for a in (state.count, state.sum, state.square)]
+        super().__init__(rows, width, held, 0, buffers=buffers)
+        self._statistic, self._state, self._n = statistic, state, state.n
         self._ends = [state.low.copy(), state.high.copy()]
 
     def add(self, batch: NDArray) -> None:
         """Take records."""
         rows = as_rows(batch)
-        if not len(rows):
-            return
-        if self._shift is None and not is_exact(self._statistic.kind_name):
-            self._shift = coarse_shift(_without(rows, self._statistic.invalid))
-        self.take(rows)
+        check_magnitude(self._statistic, rows)
+        self.take(rows.reshape(-1, self._d))
         self._n += len(rows)
+
+    def _stretch(self, low: NDArray, high: NDArray) -> None:
+        if self._channels:
+            low = low.reshape(-1, self._channels).min(0)
+            high = high.reshape(-1, self._channels).max(0)
+        np.minimum(self._ends[0], low, out=self._ends[0])
+        np.maximum(self._ends[1], high, out=self._ends[1])
+
+
+class ExactMoments(_Moments):
+    """Integers of up to 16 bits: blocks on the device, their sums on the host. Exact."""
+
+    def __init__(self, state: MomentsState) -> None:
+        super().__init__(state, buffers=0)
+        self._sums = [a.copy() for a in (state.count, state.sum, state.square)]
 
     def step(self, rows: NDArray, count: int) -> None:
         """Sum one block."""
-        invalid = self._statistic.invalid
-        shift = shift_vector(self._statistic, self._shift)
-        if self._kind == "wide" or (
-            self._kind == "float" and needs_float64(_without(rows[:count], invalid), shift)
-        ):
-            self._step_wide(rows[:count], shift)
-            return
-        number = None if invalid is None or invalid == "nan" else float(invalid)
-        found = _moments(
-            rows,
-            np.int32(count),
-            shift.astype(np.float32),
-            dtype=self._statistic.kind_name,
-            number=number,
-            nan=invalid == "nan",
-        )
+        invalid, dtype = self._statistic.invalid, self._statistic.kind_name
+        number = None if invalid is None else float(invalid)
+        found = _moments(rows, np.int32(count), dtype=dtype, number=number)
         sums, squares, valid, low, high = jax.tree.map(np.asarray, found)
-        self._sums[0] += valid
-        for part, weight in zip(sums, part_weights(self._statistic.kind_name), strict=True):
-            self._sums[1] += part.astype(self._sums[1].dtype) * weight
-        weights = product_weights(self._statistic.kind_name)
-        for part, weight in zip(squares, weights, strict=True):
-            self._sums[2] += part.astype(self._sums[2].dtype) * weight
+        total = sum(
+            part.astype(np.int64) * weight
+            for part, weight in zip(sums, part_weights(dtype), strict=True)
+        )
+        square = sum(
+            part.astype(np.int64) * weight
+            for part, weight in zip(squares, product_weights(dtype), strict=True)
+        )
+        self._sums[0] += self._by_cell(valid)
+        self._sums[1] += self._by_cell(total)
+        if self._channels:
+            add_carried(self._sums[2], self._by_cell(square))
+        else:
+            self._sums[2] += square
         self._stretch(low, high)
 
-    def _step_wide(self, rows: NDArray, shift: NDArray) -> None:
-        """In float64, for values whose squares need it."""
-        valid = _valid(rows, self._statistic.invalid)
-        centred = np.where(valid, rows.astype(np.float64) - shift, 0)
-        self._sums[0] += valid.sum(0)
-        self._sums[1] += centred.sum(0)
-        self._sums[2] += np.square(centred).sum(0)
-        low, high = limits_of(self._statistic.kind_name)
-        self._stretch(np.where(valid, rows, high).min(0), np.where(valid, rows, low).max(0))
-
-    def _stretch(self, low: NDArray, high: NDArray) -> None:
-        np.minimum(self._ends[0], low, out=self._ends[0])
-        np.maximum(self._ends[1], high, out=self._ends[1])
+    def _by_cell(self, sums: NDArray) -> NDArray:
+        if not self._channels:
+            return sums
+        found: NDArray = sums.reshape(-1, self._channels).sum(0, dtype=np.int64)
+        return found
 
     def state(self) -> MomentsState:
         """Everything so far."""
         self.flush()
         (count, total, square), (low, high) = self._sums, self._ends
+        return replace(
+            self._state, n=self._n, count=count, sum=total, square=square, low=low, high=high
+        )
+
+
+class CentredMoments(_Moments):
+    """Floats and wide integers: every block about its own mean, in float64, on the host."""
+
+    def __init__(self, state: MomentsState) -> None:
+        super().__init__(state, buffers=1)
+        self._sums = state.centred()
+
+    def step(self, rows: NDArray, count: int) -> None:
+        """Sum one block."""
+        rows, dtype = rows[:count], self._statistic.kind_name
+        valid = _valid(rows, self._statistic.invalid)
+        found: Sums = sums_of(rows, valid)
+        if self._channels:
+            found = folded(found, self._channels)
+        self._sums = joined(self._sums, found)
+        low, high = limits_of(dtype)
+        if valid is None:
+            self._stretch(rows.min(0), rows.max(0))
+        else:
+            self._stretch(
+                rows.min(0, initial=high, where=valid), rows.max(0, initial=low, where=valid)
+            )
+
+    def state(self) -> MomentsState:
+        """Everything so far."""
+        self.flush()
+        (count, centre, total, square), (low, high) = self._sums, self._ends
         return replace(
             self._state,
             n=self._n,
@@ -126,55 +162,45 @@ class MomentBlocks(Buffered):
             square=square,
             low=low,
             high=high,
-            shift=self._shift,
+            shift=centre,
         )
 
 
-def _valid(rows: NDArray, invalid: Invalid) -> NDArray:
+def add_carried(total: NDArray, more: NDArray) -> None:
+    """Add to sums of more than 63 bits: int64 (2, c), of which the first row counts 2^32 each."""
+    total[1] += more
+    total[0] += total[1] // _CARRY
+    total[1] %= _CARRY
+
+
+def _valid(rows: NDArray, invalid: Invalid) -> NDArray | None:
+    """Which values count; None for all."""
     if invalid is None:
-        return np.ones(rows.shape, bool)
+        return None
     found: NDArray = (
         ~np.isnan(rows) if invalid == "nan" else rows != np.asarray(invalid, rows.dtype)
     )
-    return found
+    return None if found.all() else found
 
 
-def _without(rows: NDArray, invalid: Invalid) -> NDArray:
-    """Rows with pixels that have no data replaced by the mean of the others; for the shift."""
-    if invalid is None:
-        return rows
-    valid = _valid(rows, invalid)
-    count = valid.sum(0)
-    mean = np.where(valid, rows, 0).astype(np.float64).sum(0) / np.maximum(count, 1)
-    found: NDArray = np.where(valid, rows, mean.astype(np.float32))
-    return found
-
-
-@partial(jax.jit, static_argnames=("dtype", "number", "nan"))
+@partial(jax.jit, static_argnames=("dtype", "number"))
 def _moments(
-    rows: Array, count: Array, shift: Array, *, dtype: str, number: float | None, nan: bool
+    rows: Array, count: Array, *, dtype: str, number: float | None
 ) -> tuple[tuple[Array, ...], tuple[Array, ...], Array, Array, Array]:
     """Sums and products of the parts of each column, its valid count and its extremes.
 
     Args:
-        rows: (m, d), of which the first ``count`` are real.
+        rows: (m, c), of which the first ``count`` are real.
         count: how many.
-        shift: (d,), what floats are about.
         dtype: of the records.
-        number: the value of pixels without data, if it is a number.
-        nan: pixels without data are NaN.
+        number: the value of pixels without data, if there is one.
     """
     valid = jnp.broadcast_to((jnp.arange(rows.shape[0]) < count)[:, None], rows.shape)
     if number is not None:
         valid = valid & (rows != jnp.asarray(number, rows.dtype))
-    if nan:
-        valid = valid & ~jnp.isnan(rows)
     low, high = limits_of(dtype)
     ends = jnp.where(valid, rows, high).min(0), jnp.where(valid, rows, low).max(0)
-    if is_exact(dtype):
-        held = [jnp.where(valid, p.astype(jnp.int32), 0) for p in parts_of(rows, dtype)]
-    else:
-        held = [jnp.where(valid, rows - shift[None], 0)]
+    held = [jnp.where(valid, p.astype(jnp.int32), 0) for p in parts_of(rows, dtype)]
     a, b = held[0], held[-1]
     products = (a * a,) if len(held) == 1 else (a * a, 2 * a * b, b * b)
     return (

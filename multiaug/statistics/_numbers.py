@@ -22,17 +22,12 @@ _SHIFTS = {"bool": 0, "int8": 0, "uint8": 128, "int16": 128, "uint16": 32896}
 _FLOATS = ("float16", "bfloat16", "float32")
 _WIDE = ("int32", "uint32", "int64", "float64")
 
-_LARGEST = 1e15
-"""Above it, squares of a block leave the range of float32: such blocks are summed in float64."""
-
-_SHIFT_BITS = 23  # what a float32 has
-
 
 def kind_of(dtype: str) -> Kind:
     """How values of a dtype are summed.
 
-    ``byte`` and ``word`` exactly, in one or two parts; ``float`` in float32 blocks about a
-    shift, added up in float64; ``wide`` in float64 throughout.
+    ``byte`` and ``word`` exactly, in one or two parts; ``float`` and ``wide`` in float64 about
+    their mean, ``float`` from values that a float32 holds.
 
     Raises:
         ParameterError: no statistics are made of this dtype.
@@ -50,6 +45,11 @@ def kind_of(dtype: str) -> Kind:
 def is_exact(dtype: str) -> bool:
     """Sums are integers: the same bits in any order."""
     return dtype in _SHIFTS
+
+
+def held_dtype(dtype: str) -> str:
+    """What rows of a dtype are held in before they are summed."""
+    return "float32" if kind_of(dtype) == "float" else dtype
 
 
 def integer_shift(dtype: str) -> int:
@@ -81,38 +81,13 @@ def product_weights(dtype: str) -> tuple[int, ...]:
     return (65536, 256, 1) if kind_of(dtype) == "word" else (1,)
 
 
-def coarse_shift(rows: NDArray) -> NDArray:
-    """A number per column, near the mean, with few enough bits that subtracting it is exact.
-
-    A mean with all its bits would round the differences of values that lie on a grid, such as
-    whole numbers, all the same way: a bias. A power-of-two grid about as wide as the spread
-    leaves none.
+def first_bad(rows: NDArray, *, nan: bool = True) -> tuple[int, ...] | None:
+    """Position of the first NaN or infinity, None when there is none; integers have none.
 
     Args:
-        rows: (n, d), n > 0, finite.
-
-    Returns:
-        float64 (d,); every value is a float32.
+        rows: any shape.
+        nan: NaN is bad, too.
     """
-    held = rows[:BLOCK_ROWS].astype(np.float64)
-    mean, spread = held.mean(0), held.std(0)
-    with np.errstate(divide="ignore"):
-        floor = np.floor(np.log2(np.abs(mean))) - _SHIFT_BITS + 1
-        grid = np.exp2(np.maximum(np.floor(np.log2(spread)), floor))
-    shift = np.round(mean / np.where(grid > 0, grid, 1)) * grid
-    return np.where(np.isfinite(shift), shift, 0.0)
-
-
-def needs_float64(rows: NDArray, shift: NDArray) -> bool:
-    """Squares about the shift may overflow float32."""
-    if not rows.size:
-        return False
-    peak = max(abs(float(rows.max())), abs(float(rows.min()))) + float(np.abs(shift).max())
-    return not peak < _LARGEST
-
-
-def first_bad(rows: NDArray) -> tuple[int, ...] | None:
-    """Position of the first NaN or infinity, None when there is none; integers have none."""
     if rows.dtype.kind in "biu" or not rows.size:
         return None
     # The extremes of an array with a NaN are NaN: two passes without a temporary.
@@ -120,5 +95,8 @@ def first_bad(rows: NDArray) -> tuple[int, ...] | None:
         ends = np.asarray([rows.max(), rows.min()], np.float64)
     if np.isfinite(ends).all():
         return None
-    bad = ~np.isfinite(rows.astype(np.float32) if rows.dtype.itemsize < 4 else rows)
+    held = rows.astype(np.float32) if rows.dtype.itemsize < 4 else rows
+    bad = ~np.isfinite(held) if nan else np.isinf(held)
+    if not bad.any():
+        return None
     return tuple(int(i) for i in np.unravel_index(int(np.argmax(bad)), bad.shape))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
 import numpy as np
@@ -11,8 +11,9 @@ import numpy as np
 from .._forks import refuse_forked_child
 from ..errors import ParameterError
 from ..typing import NDArray
-from ._numbers import coarse_shift, integer_shift, kind_of, needs_float64, product_weights
-from ._products import FEATURES, pair_products, segment_of
+from ._centred import check_magnitude, sums_of
+from ._numbers import integer_shift, is_exact, product_weights
+from ._products import FEATURES, float_products, pair_products, segment_of
 from ._state import Accumulator, as_rows, channel_count, shift_vector
 
 if TYPE_CHECKING:
@@ -59,23 +60,23 @@ class PairBlocks(Accumulator):
         return self._state
 
     def prepare(self, batch: NDArray) -> list[NDArray]:
-        """Records as padded tiles of rows, which pairs may use again and again."""
+        """Records as tiles of rows, of integers padded, which pairs may use again and again."""
         rows = as_rows(batch)
-        if self._state.shift is None and kind_of(self._statistic.kind_name) in ("float", "wide"):
+        check_magnitude(self._statistic, rows)
+        exact = is_exact(self._statistic.kind_name)
+        if self._state.shift is None and not exact and len(rows):
             given = self._statistic.shift
-            shift = coarse_shift(rows) if given is None else np.full(self._d, np.float32(given))
-            self._state = replace(self._state, shift=np.asarray(shift, np.float64))
+            shift = sums_of(rows).mean() if given is None else np.full(self._d, float(given))
+            self._state = replace(self._state, shift=shift)
         height = min(_TILE, -(-len(rows) // max(1, -(-len(rows) // _TILE))))
-        return [self._padded(rows[i : i + height], height) for i in range(0, len(rows), height)]
+        tiles = [rows[i : i + height] for i in range(0, len(rows), height)]
+        return [self._padded(tile, height) for tile in tiles] if exact else tiles
 
     def _padded(self, rows: NDArray, height: int) -> NDArray:
         if len(rows) == height and self._width == self._d:
             return rows
-        shift = self._state.shift
-        padding = integer_shift(self._statistic.kind_name) if shift is None else 0
+        padding = integer_shift(self._statistic.kind_name)
         tile = np.full((height, self._width), padding, rows.dtype)
-        if shift is not None:
-            tile[:, : self._d] = shift
         tile[: len(rows), : self._d] = rows
         return tile
 
@@ -154,26 +155,18 @@ class PairBlocks(Accumulator):
         self._state = replace(state, n=state.n + m, pairs=state.pairs + m * (m + 1) // 2)
 
     def _products(self, a: NDArray, b: NDArray) -> NDArray:
-        dtype, shift = self._statistic.kind_name, self._state.shift
-        vector = shift_vector(self._statistic, shift)
-        if kind_of(dtype) == "wide" or (
-            kind_of(dtype) == "float" and (needs_float64(a, vector) or needs_float64(b, vector))
-        ):
-            d = self._d
-            found: NDArray = (a[:, :d] - vector) @ (b[:, :d] - vector).T
-            return found
-        padded = np.zeros(self._width, np.float32)
-        padded[: self._d] = vector
-        number: Any = np.int64 if kind_of(dtype) != "float" else np.float64
-        total = np.zeros((len(a), len(b)), number)
+        dtype = self._statistic.kind_name
+        if not is_exact(dtype):
+            return float_products(a, b, shift_vector(self._statistic, self._state.shift))
+        total = np.zeros((len(a), len(b)), np.int64)
         weights = product_weights(dtype)
         blocks, step = self._width // FEATURES, segment_of(dtype)
         on_a, on_b = jnp.asarray(a), jnp.asarray(b)
         for first in range(0, blocks, step):
             last = np.int32(min(first + step, blocks))
-            parts = pair_products(on_a, on_b, padded, np.int32(first), last, dtype=dtype)
+            parts = pair_products(on_a, on_b, np.int32(first), last, dtype=dtype)
             for part, weight in zip(parts, weights, strict=True):
-                total += np.asarray(part).astype(number) * weight
+                total += np.asarray(part).astype(np.int64) * weight
         return total
 
 

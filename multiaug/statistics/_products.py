@@ -21,6 +21,7 @@ Tiles = tuple[tuple[Array, ...], ...]
 """For each product, its rectangles."""
 
 _LEAF = 192
+_HOST_FEATURES = 4096
 _PRECISION = lax.Precision.HIGHEST  # accelerators would round the operands of float products
 
 
@@ -48,18 +49,21 @@ def tile_layout(d: int) -> Layout:
     return tuple(whole())
 
 
-def upper_products(rows: NDArray, out: NDArray, other: NDArray | None = None) -> None:
+def upper_products(
+    rows: NDArray, out: NDArray, other: NDArray | None = None, *, more: bool = False
+) -> None:
     """Write the upper triangle of rows^T rows, on the host; half the work of the whole.
 
     Args:
         rows: (m, d) float32 or float64, C order.
         out: (d, d), likewise; what lies below the diagonal is left as it is.
         other: (m, d); writes rows^T other + other^T rows.
+        more: add to what is there.
     """
     from scipy.linalg.blas import get_blas_funcs  # slow to import
 
     # BLAS counts in Fortran order: the transpose of what we hold, and its lower triangle.
-    settings = {"c": out.T, "overwrite_c": True, "lower": True}
+    settings = {"c": out.T, "overwrite_c": True, "lower": True, "beta": float(more)}
     if other is None:
         get_blas_funcs("syrk", (rows,))(1.0, rows.T, **settings)
     else:
@@ -126,16 +130,9 @@ def add_blocks(
     return found
 
 
-@partial(jax.jit, static_argnames=("layout",))
-def float_block(rows: Array, shift: Array, *, layout: Layout) -> tuple[Array, tuple[Array, ...]]:
-    """Sums (d,) and product tiles of up to 1024 rows about a shift, float32."""
-    centred = rows.astype(jnp.float32) - shift[None]
-    return centred.sum(0), _products((centred,), layout)[0]
-
-
 # Features whose products an int32 holds, in blocks of 1024; see `rows_before_overflow`.
 FEATURES = 1024
-_SEGMENT = {"byte": 127, "word": 63, "float": 8}
+_SEGMENT = {"byte": 127, "word": 63}
 
 
 def segment_of(dtype: str) -> int:
@@ -145,29 +142,23 @@ def segment_of(dtype: str) -> int:
 
 @partial(jax.jit, static_argnames=("dtype",))
 def pair_products(
-    a: Array, b: Array, shift: Array, first: Array, last: Array, *, dtype: str
+    a: Array, b: Array, first: Array, last: Array, *, dtype: str
 ) -> tuple[Array, ...]:
-    """Products of two tiles of rows over blocks ``first .. last`` of 1024 features.
+    """Products of two tiles of integer rows over blocks ``first .. last`` of 1024 features.
 
     Args:
         a: (m, blocks * 1024), padded with the shift.
         b: (k, blocks * 1024), likewise.
-        shift: (blocks * 1024,) float32, of floats; anything for integers.
         first: the first block.
         last: the block behind the last one.
         dtype: of the rows.
 
     Returns:
-        int32 (m, k) for each product of integers; one float32 (m, k) for floats.
+        int32 (m, k) for each product.
     """
-    kind = kind_of(dtype)
 
     def parts(rows: Array, k: Array) -> tuple[Array, ...]:
-        block = lax.dynamic_slice_in_dim(rows, k * FEATURES, FEATURES, 1)
-        if kind != "float":
-            return parts_of(block, dtype)
-        about = lax.dynamic_slice_in_dim(shift, k * FEATURES, FEATURES)
-        return (block.astype(jnp.float32) - about[None],)
+        return parts_of(lax.dynamic_slice_in_dim(rows, k * FEATURES, FEATURES, 1), dtype)
 
     def body(k: Array, held: tuple[Array, ...]) -> tuple[Array, ...]:
         pa, pb = parts(a, k), parts(b, k)
@@ -179,7 +170,24 @@ def pair_products(
             more = [_dot(pa[0], pb[0], 1), crossed, _dot(pa[1], pb[1], 1)]
         return tuple(h + m.astype(h.dtype) for h, m in zip(held, more, strict=True))
 
-    count = 3 if kind == "word" else 1
-    zero = jnp.zeros((a.shape[0], b.shape[0]), np.float32 if kind == "float" else np.int32)
+    count = 3 if kind_of(dtype) == "word" else 1
+    zero = jnp.zeros((a.shape[0], b.shape[0]), np.int32)
     found: tuple[Array, ...] = lax.fori_loop(first, last, body, (zero,) * count)
+    return found
+
+
+def float_products(a: NDArray, b: NDArray, shift: NDArray) -> NDArray:
+    """Products (m, k) of rows about a shift, in float64, on the host.
+
+    Args:
+        a: (m, d).
+        b: (k, d).
+        shift: float64 (d,).
+    """
+    found = np.zeros((len(a), len(b)))
+    for i in range(0, len(shift), _HOST_FEATURES):
+        at = slice(i, i + _HOST_FEATURES)
+        one = a[:, at] - shift[at]
+        other = one if b is a else b[:, at] - shift[at]
+        found += one @ other.T
     return found

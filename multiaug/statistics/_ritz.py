@@ -13,10 +13,14 @@ from jax import lax
 
 from ..errors import ParameterError
 from ..typing import Array, NDArray
+from ._basis import orthonormalise
 from ._look import SecondLook
 from ._lowrank import BLOCK, LowRankState, centred_rows, directions_of, turn
 from ._spectrum import Centre, Spectrum, eigh
 from ._state import as_rows
+
+# Of directions of length 1: what is shorter once the others are taken out of it is rounding.
+_DEPENDENT = 1e-2
 
 
 class RayleighRitz(SecondLook):
@@ -32,23 +36,21 @@ class RayleighRitz(SecondLook):
     def __init__(self, state: LowRankState, centre: Centre = "pixel") -> None:
         super().__init__(state.statistic)
         first = state.spectrum(centre)
-        # Its eigenvectors are about to be replaced.
-        self._first = replace(first, vectors=first.vectors[:0].copy())
-        _, found = directions_of(state.rows_about(centre))
-        # Once more: the shortest rows of the sketch are orthogonal to few digits only.
-        _, self._directions = directions_of(found)
+        # Its eigenvectors are about to be replaced, and so is what they lack.
+        self._first = replace(first, vectors=first.vectors[:0].copy(), bound=state.bound)
+        found = directions_of(state.rows_about(centre))[1]
+        # Once more: the shortest rows of the sketch depend on others but for rounding.
+        self._directions = np.array(directions_of(found, _DEPENDENT)[1][: state.statistic.size])
+        orthonormalise(self._directions)
         self._products = np.zeros((len(self._directions),) * 2)
         self.n = 0
 
     def add(self, batch: NDArray, index: int = 0) -> None:
         """Take records (m, ...); their order does not matter."""
-        rows, mean = as_rows(batch), self._first.mean.astype(np.float32)
+        rows = as_rows(batch)
         for i in range(0, len(rows), BLOCK):
-            block = np.zeros((min(BLOCK, len(rows)), rows.shape[1]), rows.dtype)
-            part = rows[i : i + BLOCK]
-            block[: len(part)] = part
-            found = _project(block, np.int32(len(part)), mean, self._directions)
-            coordinates = np.asarray(found).astype(np.float64)
+            block = centred_rows(rows[i : i + BLOCK], self._first.mean, min(BLOCK, len(rows)))
+            coordinates = np.asarray(_project(block, self._directions)).astype(np.float64)
             self._products += coordinates.T @ coordinates
         self.n += len(rows)
 
@@ -63,10 +65,21 @@ class RayleighRitz(SecondLook):
                 f"Rayleigh-Ritz must see the {self._first.n} records of the sketch, got {self.n}."
             )
         values, weights = eigh(self._products / self.n)
-        k = self.statistic.components
-        vectors = turn(weights.astype(np.float32), self._directions, min(k, len(values)))
+        values = np.maximum(values, 0)
+        k = min(self.statistic.components, len(values))
+        vectors = np.array(turn(weights.astype(np.float32), self._directions, k))
+        orthonormalise(vectors)
+        # What lies behind the components, what the sketch has lost, and of the same half as
+        # much: a covariance that has no eigenvalue above b couples two of its blocks by b / 2.
+        bound = float(values[k] if len(values) > k else 0.0) + 1.5 * self._first.bound
+        # A sketch with room left has taken in every direction that there is.
+        room = len(values) < min(self.statistic.rows, self.statistic.size)
         return replace(
-            self._first, eigenvalues=np.maximum(values[:k], 0), vectors=np.asarray(vectors)
+            self._first,
+            eigenvalues=values[:k],
+            vectors=vectors,
+            bound=bound,
+            directions=len(values) if room else None,
         )
 
     def arrays(self) -> dict[str, NDArray]:
@@ -93,5 +106,5 @@ class RayleighRitz(SecondLook):
 
 
 @jax.jit
-def _project(rows: Array, count: Array, mean: Array, directions: Array) -> Array:
-    return jnp.dot(centred_rows(rows, count, mean), directions.T, precision=lax.Precision.HIGHEST)
+def _project(rows: Array, directions: Array) -> Array:
+    return jnp.dot(rows, directions.T, precision=lax.Precision.HIGHEST)

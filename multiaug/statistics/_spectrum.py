@@ -33,8 +33,11 @@ class Spectrum:
         vectors: (k, d), orthonormal rows; float64, or float32 where d is large.
         total: the sum of all d eigenvalues, in units of variance.
         method: ``primal``, ``dual`` or ``lowrank``.
-        bound: of a low-rank spectrum, no eigenvalue of what its sketch lost is above this; 0
-            for exact ones.
+        bound: of a low-rank spectrum: the covariance less what these eigenvalues and
+            eigenvectors make up has no eigenvalue above this, nor below its negative; 0 for
+            exact ones.
+        optimum: of a low-rank spectrum: no k directions hold more variance than this.
+        directions: how many eigenvalues are not zero, held or not; None where it is not known.
     """
 
     n: int
@@ -47,6 +50,7 @@ class Spectrum:
     method: str = "primal"
     bound: float = 0.0
     optimum: float | None = None
+    directions: int | None = None
 
     name = "spectrum"
 
@@ -69,6 +73,17 @@ class Spectrum:
         if not len(self.eigenvalues):
             return 0.0
         return float(max(self.n, self.d) * np.finfo(np.float64).eps * self.eigenvalues[0])
+
+    @property
+    def most(self) -> int:
+        """The most directions that n records can differ in from the mean that was subtracted."""
+        return max(1, min(self.n if self.centre == "channel" else self.n - 1, self.d))
+
+    @property
+    def is_complete(self) -> bool:
+        """Every direction in which the records differ is held."""
+        known = self.most if self.directions is None else self.directions
+        return len(self.eigenvalues) >= min(self.most, known)
 
     @property
     def captured(self) -> float:
@@ -96,6 +111,7 @@ class Spectrum:
             "method": self.method,
             "bound": self.bound,
             "optimum": self.optimum,
+            "directions": self.directions,
         }
 
     @classmethod

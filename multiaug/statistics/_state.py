@@ -14,7 +14,7 @@ from .._arguments import NUMBERS, check_argument, shown
 from .._machine import native
 from ..errors import ParameterError, RecordError
 from ..typing import ArrayLike, NDArray
-from ._numbers import first_bad, integer_shift, is_exact, kind_of
+from ._numbers import first_bad, held_dtype, integer_shift, is_exact, kind_of
 from ._seen import ChunkId, Seen
 
 S = TypeVar("S", bound="State")
@@ -134,8 +134,10 @@ class Statistic(ABC):
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Statistic:
         """The inverse of `to_dict`."""
+        # Older files say what sums of floats are about; their states say it, too.
+        known = {item.name for item in fields(cls)} | (set(document) - {"shift"})
         settings: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in document.items()
+            k: tuple(v) if isinstance(v, list) else v for k, v in document.items() if k in known
         }
         return cls(**settings)
 
@@ -194,12 +196,12 @@ class State(ABC):
         """The state of the records of both.
 
         Raises:
-            ParameterError: different statistics, shapes, dtypes or shifts, or chunks in common.
+            ParameterError: different statistics, shapes, dtypes or settings, or chunks in common.
         """
         if type(other) is not type(self) or self.statistic.to_dict() != other.statistic.to_dict():
             raise ParameterError(
                 f"Only states of the same statistic can be merged, got {_text(self)} and "
-                f"{_text(other)}."
+                f"{_text(other)}{_difference(self, other)}."
             )
         seen = self.seen.union(other.seen)
         if self.is_empty or other.is_empty:
@@ -245,6 +247,15 @@ def _text(state: Any) -> str:
     return f"{s.owner} of {s.dtype} {s.record_shape}"
 
 
+def _difference(one: State, other: Any) -> str:
+    """The settings in which two states of one kind differ, in words."""
+    if type(one) is not type(other):
+        return ""
+    a, b = one.statistic.to_dict(), other.statistic.to_dict()
+    differing = [name for name in sorted(a | b) if a.get(name) != b.get(name)]
+    return f", which differ in {', '.join(differing)}"
+
+
 def check_float_shift(statistic: Statistic, shift: float | None) -> None:
     """Refuse a shift for sums that are about a fixed one."""
     if shift is not None and statistic.dtype is not None and is_exact(statistic.dtype):
@@ -283,7 +294,7 @@ def check_batch(statistic: Statistic, batch: ArrayLike, chunk: ChunkId | None) -
             f"{statistic.owner}: a batch must be {statistic.dtype}, got {rows.dtype.name}. "
             "Convert it, or gather statistics for each dtype apart."
         )
-    bad = first_bad(rows)
+    bad = first_bad(rows, nan=getattr(statistic, "invalid", None) != "nan")
     if bad is not None:
         where = f"chunk {chunk}, " if chunk is not None else ""
         raise RecordError(
@@ -311,9 +322,9 @@ def refuse_large(statistic: Statistic, rows: NDArray) -> None:
 
 
 def as_rows(batch: NDArray) -> NDArray:
-    """Records as rows (n, d) of a dtype that NumPy and JAX compute with."""
+    """Records as rows (n, d) of a dtype, and in an order of bytes, that are computed with."""
     rows = batch.reshape(len(batch), math.prod(batch.shape[1:]))
-    return rows.astype(np.float32) if kind_of(batch.dtype.name) == "float" else rows
+    return rows.astype(held_dtype(batch.dtype.name), copy=False)
 
 
 def channel_count(shape: tuple[int, ...]) -> int:

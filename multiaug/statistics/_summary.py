@@ -51,12 +51,14 @@ def _moments(state: MomentsState, group: GroupStatistics) -> Iterator[str]:
         yield "moments: no records"
         return
     table: Mapping[str, Any] = state.finalize()
+    if state.statistic.by_channel:
+        yield "moments by channel: means of pixels are not held"
     yield f"moments: {'channel':>10} {'mean':>10} {'std':>10} {'min':>10} {'max':>10} {'valid':>7}"
     whole = state.n * (state.statistic.size // len(table["mean"]))
     for c in range(len(table["mean"])):
         name = group.names[c] if c < len(group.names) else str(group.start + c)
-        row = [table[k][c] for k in ("mean", "std", "minimum", "maximum")]
         share = table["count"][c] / whole
+        row = [table[k][c] if share else np.nan for k in ("mean", "std", "minimum", "maximum")]
         yield (
             "         " + f"{name:>10} " + " ".join(f"{v:>10.4g}" for v in row) + f" {share:>7.1%}"
         )
@@ -80,7 +82,7 @@ def _spectrum(spectrum: Spectrum) -> Iterator[str]:
     if spectrum.method == "lowrank":
         yield (
             f"     at least {spectrum.captured_at_least:.4f} of what {len(values)} directions can "
-            f"capture; the sketch lost no direction above {spectrum.bound:.4g}"
+            f"capture; what is not held has no eigenvalue above {spectrum.bound:.4g}"
         )
     if spectrum.n <= spectrum.d:
         yield "     fewer records than pixels: the rest of the variance is not known"

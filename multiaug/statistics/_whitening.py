@@ -90,7 +90,7 @@ def gains_of(spectrum: Spectrum, rule: WhiteningRule) -> Gains:
             "Whitening must know how records differ, got records that are all alike (rank 0). "
             "Fit it on other records, or leave it out."
         )
-    residual = _residual(spectrum, max(1, min(rank, spectrum.d) // _AUTO_COMPONENTS))
+    residual = _residual(spectrum, _first_eighth(spectrum))
     epsilon = _AUTO_SHARE * residual if rule.epsilon == "auto" else float(rule.epsilon)
     count = _count(spectrum, rule, rank)
     kept = replace(
@@ -119,17 +119,25 @@ def _count(spectrum: Spectrum, rule: WhiteningRule, rank: int) -> int:
                 f"{rule.components}. Fit more of them: multiaug.ZCA(components=..)."
             )
         return rule.components
-    if rule.eps_mode != "variance" and there < min(spectrum.n - 1, spectrum.d):
+    if rule.eps_mode != "variance" and not spectrum.is_complete:
         raise ParameterError(
-            f"`Whiten.eps_mode={rule.eps_mode!r}` is a formula for all {spectrum.n - 1} directions "
+            f"`Whiten.eps_mode={rule.eps_mode!r}` is a formula for all {spectrum.most} directions "
             f"of the records, of which the statistics hold {there}. Fit them all, "
-            f"multiaug.ZCA(components={spectrum.n - 1}), or say how many to use: components=.."
+            f"multiaug.ZCA(components={spectrum.most}), or say how many to use: components=.."
         )
     if rule.eps_mode != "variance" or spectrum.n > spectrum.d:
         return there
     # With fewer records than pixels the small eigenvalues describe the records, not the data:
     # on held-out pictures an eighth of them and the mean of the rest did best.
-    return max(1, min(rank // 8, there)) if there >= rank else there
+    return min(_first_eighth(spectrum), rank)
+
+
+def _first_eighth(spectrum: Spectrum) -> int:
+    """An eighth of the directions that n records can differ in, as far as they are held.
+
+    Of n and d alone: what a solver keeps, which depends on the memory, changes nothing.
+    """
+    return min(max(1, spectrum.most // _AUTO_COMPONENTS), len(spectrum.eigenvalues))
 
 
 def _residual(spectrum: Spectrum, count: int) -> float:

@@ -65,6 +65,15 @@ def group_at(spec: DataSpec, found: GroupStatistics, owner: str) -> ChannelGroup
     )
 
 
+def check_channels(fitted: int, found: int | None, entry: str, owner: str) -> None:
+    """Refuse another number of channels than the fitted one."""
+    if found is not None and found != fitted:
+        raise ParameterError(
+            f"`{owner}` was fitted on {fitted} channels of {entry!r}, got {found}. Fit it on data "
+            "like these."
+        )
+
+
 def check_frame(
     groups: Mapping[str, GroupStatistics], frame: Frame, owner: str, *, by_pixel: bool
 ) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ParameterError, warn
+from ..errors import NotFittedError, ParameterError, warn
 from ..statistics import GroupStatistics, Statistics
-from ..typing import NDArray
+from ..typing import Array, NDArray
 from ._base import (
     Frame,
     Params,
@@ -28,7 +28,7 @@ from ._checked import (
     number,
     settle,
 )
-from ._fitted import check_frame, check_statistics, wanted_groups
+from ._fitted import check_channels, check_frame, check_statistics, wanted_groups
 from ._operations import Line, Operation
 
 
@@ -47,7 +47,8 @@ class Standardize(Photometric):
         p: the probability that a pipeline runs it.
 
     Raises:
-        NotFittedError: no moments of an entry.
+        NotFittedError: no moments of an entry, or of its channels alone where ``centre`` asks for
+            pixels.
         ParameterError: settings out of range.
     """
 
@@ -86,6 +87,12 @@ class Standardize(Photometric):
                 continue
             moments = group.moments
             if self.centre == "pixel":
+                if moments.statistic.by_channel:
+                    raise NotFittedError(
+                        f"`Standardize.centre='pixel'` must have moments of pixels, and those of "
+                        f"{group.entry!r} are of channels. Fit multiaug.Moments(per='pixel'), or "
+                        "take centre='channel'."
+                    )
                 mean, std = moments.mean(), moments.std()
             else:
                 mean = moments.channel_mean()[None, None]
@@ -121,9 +128,21 @@ class Standardize(Photometric):
         """Nothing is drawn."""
         return {}
 
+    def apply(self, params: Params, values: Array, target: Target) -> Array:
+        """Standardise; by pixel only pictures of the fitted size."""
+        fitted = self.arrays[f"{target.name}:{target.start}"]["mean"].shape[:2]
+        if self.centre == "pixel" and fitted != values.shape[:2]:
+            raise ParameterError(
+                f"`Standardize` was fitted on {fitted[0]} x {fitted[1]} pixels of {target.name!r}, "
+                f"got {values.shape[0]} x {values.shape[1]}. Resize or crop to the fitted size "
+                "before it, or take centre='channel'."
+            )
+        return super().apply(params, values, target)
+
     def operations(self, params: Params, target: Target) -> Sequence[Operation]:
         """``(r v - r mean) / (r std + epsilon)``."""
         held = self.arrays[f"{target.name}:{target.start}"]
+        check_channels(held["mean"].shape[-1], target.channels, target.name, "Standardize")
         return [Line(held["scale"], origin=held["mean"])]
 
 

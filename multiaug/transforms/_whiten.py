@@ -48,7 +48,7 @@ from ._checked import (
     settle,
     whole,
 )
-from ._fitted import check_frame, check_statistics, group_at, wanted_groups
+from ._fitted import check_channels, check_frame, check_statistics, group_at, wanted_groups
 
 
 @transform
@@ -314,6 +314,8 @@ def _cut(
     if whole:
         return array, lambda part: part
     where = group.channel_slice()
+    count = len(range(array.shape[-1])[where])
+    check_channels(found.record_shape[-1], count, found.entry, "Whiten")
 
     def join(part: Array) -> Array:
         others = jnp.asarray(array).astype(jnp.float32)

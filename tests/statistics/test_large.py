@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from benchmarks.accuracy import crops, zca_error
 from multiaug.errors import NotFittedError, ParameterError, RecordError
 from multiaug.statistics import Covariance, Gram, LowRank, RayleighRitz, Stationary
 from tests.statistics.pictures import covariance, pictures, rows
@@ -114,10 +115,9 @@ def test_stationary_is_the_mean_of_all_shifts():
         Stationary((4,), "uint8")
 
 
-@pytest.mark.parametrize("statistic", [Gram, LowRank])
-def test_a_shift_is_for_floats(statistic):
+def test_a_shift_is_for_floats():
     with pytest.raises(ParameterError, match="uint8 are about 128"):
-        statistic((4, 4, 1), "uint8", shift=3.0)
+        Gram((4, 4, 1), "uint8", shift=3.0)
 
 
 def test_values_whose_squares_leave_float32():
@@ -134,3 +134,39 @@ def test_values_whose_squares_leave_float32():
     allowed = LowRank((4, 4, 3), "float32", components=5).init().update(records * np.float32(1e9))
     expected = small.eigenvalues()[:5] * 1e18
     np.testing.assert_allclose(allowed.finalize().eigenvalues, expected, rtol=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore:Whiten of 'image':UserWarning")
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_zca_of_real_pictures_beside_float64(dtype):
+    pytest.importorskip("skimage")
+    records = crops(60, 6)
+    records[7] = records[3]
+    records = records if dtype == "uint8" else records.astype(np.float32) / np.float32(255)
+    for solver, eps_mode, epsilon in (
+        ("primal", "keras", 1e-6),
+        ("dual", "keras", 1e-6),
+        ("dual", "variance", "auto"),
+    ):
+        found = zca_error(records, solver, eps_mode, epsilon)
+        assert found["matrix, relative"] < 1e-4
+        assert found["whitened covariance, largest gap"] < 1e-4
+
+
+@pytest.mark.parametrize("decay", [0.3, 3.0])
+def test_what_a_low_rank_spectrum_lacks_is_bounded(decay):
+    rng = np.random.default_rng(int(10 * decay))
+    d, n = 48, 1200
+    turned = np.linalg.qr(rng.standard_normal((d, d)))[0] * np.arange(1.0, d + 1) ** -decay
+    records = (rng.standard_normal((n, d)) @ turned.T).astype(np.float32)
+    state = LowRank((d,), "float32", components=5).init().update(records)
+    look = RayleighRitz(state)
+    look.add(records)
+    for found in (state.spectrum(), look.spectrum()):
+        held = (found.vectors.T * found.eigenvalues) @ found.vectors
+        lacking = np.linalg.eigvalsh(covariance(records) - held)
+        assert np.abs(lacking).max() <= found.bound
+        best = np.linalg.eigvalsh(covariance(records))[-5:].sum()
+        assert found.captured_at_least <= found.eigenvalues.sum() / best
+    vectors = look.spectrum().vectors.astype(np.float64)
+    assert np.abs(vectors @ vectors.T - np.eye(5)).max() < 1e-6
