@@ -164,7 +164,7 @@ def _far(corners: NDArray, size: tuple[int, int], share: float = 0.5) -> NDArray
     room = share * np.asarray(size)
     out: NDArray = (corners[:, :2] < -1 - room) | (corners[:, 2:] > np.asarray(size) + 1 + room)
     apart = (corners[:, 2:] < -1) | (corners[:, :2] > np.asarray(size) + 1)
-    bad: NDArray = (out | apart).any(axis=-1)
+    bad: NDArray = np.asarray((out | apart).any(axis=-1))
     return bad
 
 
@@ -196,7 +196,7 @@ def _keypoints(entry: EntrySpec, table: NDArray, size: tuple[int, int] | None) -
 
 
 def _are_out(table: NDArray, size: tuple[int, int]) -> NDArray:
-    bad: NDArray = ((table < -1) | (table > np.asarray(size))).any(axis=-1)
+    bad: NDArray = np.asarray(((table < -1) | (table > np.asarray(size))).any(axis=-1))
     return bad
 
 

@@ -210,7 +210,10 @@ def _shown(picture: NDArray, group: ChannelGroup, bands: Bands | None) -> NDArra
         places = [0, 1, 2] if count >= 3 else [0]
     else:
         asked = [bands] if isinstance(bands, int | str) else list(bands)
-        known = {**{i: i for i in range(count)}, **{n: i for i, n in enumerate(group.names)}}
+        known: dict[int | str, int] = {
+            **{i: i for i in range(count)},
+            **{n: i for i, n in enumerate(group.names)},
+        }
         if len(asked) not in (1, 3) or any(band not in known for band in asked):
             names = ", ".join(group.names) if group.names else f"0 to {count - 1}"
             raise ParameterError(
@@ -233,7 +236,7 @@ def _render_intensity(
     lo, hi = limits or limits_of([values], group, bands)
     colours = to_uint8(np.nan_to_num((shown - lo) / _positive(np.subtract(hi, lo))))
     colours = np.broadcast_to(colours, (*colours.shape[:2], 3))
-    return np.where(np.isnan(shown).all(-1)[..., None], INVALID, colours)
+    return np.where(np.isnan(shown).all(-1, keepdims=True), INVALID, colours)
 
 
 def _stretched(arrays: list[NDArray], group: ChannelGroup, bands: Bands | None) -> Limits:

@@ -96,7 +96,7 @@ def _capacity(spec: DataSpec, name: str) -> int | None:
 
 def _is_full(values: Any, capacity: int) -> bool:
     """An array, such as one mapped from a file, that needs no rows."""
-    shape = values.shape if isinstance(values, np.ndarray) else ()
+    shape: tuple[int, ...] = values.shape if isinstance(values, np.ndarray) else ()
     return len(shape) > 1 and shape[1] == capacity
 
 
