@@ -186,7 +186,7 @@ def _rows_there(spec: DataSpec, arrays: Mapping[str, NDArray]) -> dict[str, NDAr
     """``<name>_valid`` (n, K) of tables with a capacity, as pipelines add it."""
     tables = {n: a for n, a in arrays.items() if n in spec.entries}
     return {
-        f"{name}_valid": ~np.isnan(array).any(axis=-1)
+        f"{name}_valid": np.asarray(~np.isnan(array).any(axis=-1))
         for name, array in tables.items()
         if spec.entries[name].kind == "points" and spec.entries[name].groups[0].capacity is not None
     }

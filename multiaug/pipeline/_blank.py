@@ -33,6 +33,7 @@ def _blank(entry: EntrySpec, shape: SpatialShape) -> jax.ShapeDtypeStruct:
             f"`warmup` must know the {missing} of the entry {entry.name!r}, got a spec that leaves "
             "it open. Pass a record as `like`."
         )
+    size: tuple[int | None, ...]
     if entry.kind == "points":
         size = (entry.groups[0].capacity, entry.channels)
     else:
