@@ -59,7 +59,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__main__": {"", "cli"},
 }
 
-WITHOUT_JAX = {"_forks", "_machine", "_native", "_version", "checks", "errors", "files", "spec", "store"}
+WITHOUT_JAX = {
+    "_forks",
+    "_machine",
+    "_native",
+    "_version",
+    "checks",
+    "errors",
+    "files",
+    "spec",
+    "store",
+}
 JAX_FOR_TYPES_ONLY = {"typing"}
 WITH_ZARR = {"statistics", "store"}
 
