@@ -2,13 +2,15 @@
 
 import importlib
 import os
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import multiaug as ma
 from multiaug.errors import ParameterError
-from multiaug.loader import RandomAccess
+from multiaug.loader import RandomAccess, _doors, _standing
+from multiaug.loader._standing import Standing, Turn
 from tests.loader.conftest import arrays
 
 
@@ -60,16 +62,122 @@ def test_torch(loader, expected):
             np.testing.assert_array_equal(one[name].numpy(), array, err_msg=name)
 
 
+def as_numpy(batch):
+    return {name: np.array(array) for name, array in batch.items()}
+
+
 @pytest.mark.filterwarnings("ignore")
-def test_torch_workers(loader):
+def test_torch_workers(stores, spec):
+    """Two epochs of two workers are those of this process, batch by batch, and so is the state."""
     torch = pytest.importorskip("torch")
-    settings = {"num_workers": 2, "multiprocessing_context": "spawn", "batch_size": None}
-    seen = [
-        index
-        for batch in torch.utils.data.DataLoader(loader.torch(), **settings)
-        for index in batch["index"].tolist()
-    ]
-    assert sorted(seen) == list(range(60))
+    source, pipeline = stores(25, 4), ma.Pipeline([ma.Rotate(20)], spec)
+    settings = {"batch_size": 4, "seed": 1, "window": 3}
+    with_workers, alone = (ma.Loader(source, pipeline, **settings) for _ in range(2))
+    reading = torch.utils.data.DataLoader(
+        with_workers.torch(), batch_size=None, num_workers=2, multiprocessing_context="spawn",
+        persistent_workers=True,
+    )  # fmt: skip
+    for epoch in range(2):
+        found, expected = list(reading), [as_numpy(batch) for batch in alone]
+        assert [len(batch["index"]) for batch in found] == [4, 4, 4, 4, 4, 4, 1]
+        for one, other in zip(found, expected, strict=True):
+            for name, array in other.items():
+                np.testing.assert_array_equal(one[name].numpy(), array, err_msg=name)
+        assert with_workers.state() == alone.state()
+        assert with_workers.epoch == epoch
+    for _ in reading:
+        break
+    with pytest.raises(ma.ParameterError, match="num_workers=0"):
+        with_workers.state()
+
+
+class TestStanding:
+    """What workers share, without processes: they are copies here that share their memory."""
+
+    @pytest.fixture
+    def standing(self):
+        found = Standing()
+        found.share()
+        return found
+
+    def test_workers_of_a_loop_have_one_epoch(self, standing):
+        for turn in range(3):
+            epochs = [standing.join(7, turn, 3) for _ in range(3)]
+            assert [e.epoch for e in epochs] == [turn] * 3
+            for worker in epochs:
+                assert standing.position is None
+                standing.leave(worker, 1, 20)
+            assert (standing.epoch, standing.position, standing.skipped) == (turn, 20, 3)
+        assert standing.begin() == (3, 0)
+
+    def test_equal_seeds_are_told_apart(self, standing):
+        """Whoever seeds PyTorch before every epoch has workers of the same seed each time."""
+        epochs = [standing.join(7, 0, 2).epoch for _ in range(6)]
+        assert epochs == [0, 0, 1, 1, 2, 2]
+
+    def test_two_loops_at_a_time_are_two_epochs(self, standing):
+        first = standing.join(1, 0, 2), standing.join(2, 0, 2)
+        second = standing.join(1, 0, 2), standing.join(2, 0, 2)
+        assert first == second
+        assert [turn.epoch for turn in first] == [0, 1]
+        for turn in (first[1], second[1], first[0], second[0]):
+            standing.leave(turn, 0, 20)
+        assert (standing.epoch, standing.position) == (1, 20)
+
+    def test_a_restored_position_is_gone_on_from(self, standing):
+        standing.set(4, 8, started=False)
+        assert standing.join(1, 0, 1)[1:] == (4, 8)
+        assert standing.join(1, 1, 1)[1:] == (5, 0)
+
+    def test_a_worker_that_died_with_the_lock(self, standing, monkeypatch):
+        monkeypatch.setattr(_standing, "_PATIENCE", 0.01)
+        standing._lock.acquire()
+        assert standing.begin() == (0, 0)
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3])
+def test_shares_are_the_batches_in_turns(stores, spec, parts):
+    loader = ma.Loader(stores(50, 4), batch_size=8, window=2)
+    turn = Turn(0, 0, 0)
+    shares = [[as_numpy(b) for b in loader.share_of(i, parts, turn)] for i in range(parts)]
+    expected = [as_numpy(batch) for batch in loader]
+    for number, batch in enumerate(expected):
+        found = shares[number % parts][number // parts]
+        np.testing.assert_array_equal(found["index"], batch["index"])
+        np.testing.assert_array_equal(found["image"], batch["image"])
+    assert sum(map(len, shares)) == len(expected)
+
+
+class TestKerasEpochs:
+    """What Keras asks of a dataset, in the order in which it does: a letter E ends an epoch."""
+
+    @pytest.mark.parametrize(
+        ("asked", "epochs"),
+        [
+            ("0E012E012E", [0, 0, 0, 0, 1, 1, 1]),  # it looks at the first batch before it trains
+            ("E012E012E", [0, 0, 0, 1, 1, 1]),
+            ("01E2E01E", [0, 0, 0, 1, 1]),  # steps_per_epoch=2
+            ("0E1E2E0E", [0, 0, 0, 1]),
+            ("0E012E01", [0, 0, 0, 0, 1, 1]),
+        ],
+    )
+    def test_epochs(self, loader, monkeypatch, asked, epochs):
+        monkeypatch.setattr(
+            _doors, "_need", lambda *_: SimpleNamespace(utils=SimpleNamespace(PyDataset=object))
+        )
+        data, found = loader.keras("id"), []
+        for letter in asked:
+            if letter == "E":
+                data.on_epoch_end()
+            else:
+                data[int(letter)]
+                found.append(loader.epoch)
+        assert found == epochs
+        ended = asked.endswith("2E")
+        assert loader.state()["epoch"] == epochs[-1] + ended
+        loader.restore({**loader.state(), "epoch": 9, "position": 0})
+        assert data[0]
+        assert loader.epoch == 9  # and not what was looked at before
 
 
 def test_grain(loader, expected):

@@ -3,7 +3,6 @@
 import gc
 import json
 import pickle
-import sys
 import threading
 import time
 import warnings
@@ -18,7 +17,7 @@ from hypothesis import strategies as st
 
 import multiaug as ma
 from multiaug.errors import CorruptChunkError, ParameterError, StoreError
-from multiaug.loader import Loader, class_weights, hash_split
+from multiaug.loader import Loader, _chunks, class_weights, hash_split
 from multiaug.loader._read import RowReader
 from tests.loader.conftest import arrays
 
@@ -393,6 +392,40 @@ class TestEnding:
             list(first)
         assert len(list(second)) == 50
 
+    @pytest.mark.parametrize("prefetch", [0, 2])
+    def test_a_loop_that_another_one_has_ended_says_so(self, stores, prefetch):
+        loader = wide(stores(203, 4), batch_size=4, window=4, prefetch=prefetch)
+        found = []
+        with pytest.raises(ma.ParameterError, match="another loop over it has begun"):
+            for pair in zip(loader, loader, strict=True):
+                found.append(pair)  # noqa: PERF402
+        alone = wide(stores(203, 4), batch_size=4, window=4)
+        expected = [np.asarray(next(iter(alone))["index"]).tolist() for _ in range(2)]
+        assert [np.asarray(batch["index"]).tolist() for batch in found[0]] == expected
+
+    def test_a_loop_begins_with_its_first_batch(self, stores):
+        loader = wide(stores(20, 4), batch_size=4, window=4)
+        iter(loader)
+        first, second = iter(loader), iter(loader)
+        assert loader.state()["epoch"] == 0
+        list(second)
+        assert loader.state()["epoch"] == 1
+        list(first)
+        assert loader.state()["epoch"] == 2
+
+    def test_at_the_end_no_batch_is_looked_at_twice(self, stores, monkeypatch):
+        """Where the window is all there is, all chunks are asked for at once, and once."""
+        calls = []
+        submit = _chunks._Run._submit
+
+        def count(run, chunk):
+            calls.append(chunk)
+            submit(run, chunk)
+
+        monkeypatch.setattr(_chunks._Run, "_submit", count)
+        list(wide(stores(203, 4), batch_size=4))
+        assert len(calls) == len(set(calls)) == 51
+
     def test_a_loop_that_is_forgotten(self, stores):
         next(iter(wide(stores(203, 4), batch_size=4, window=4)))
 
@@ -413,26 +446,6 @@ class TestEnding:
             "print('done')"
         )
         assert fresh_python(code).strip() == "done"
-
-    @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
-    def test_a_forked_child_is_refused(self, fresh_python):
-        code = (
-            "import os, warnings, numpy as np, multiaug as ma\n"
-            "warnings.simplefilter('ignore')\n"
-            "spec = ma.load_spec('rgb-segmentation')\n"
-            "source = ma.open_source({'image': np.zeros((9, 8, 8, 3), np.uint8)}, spec)\n"
-            "loader = ma.Loader(source, batch_size=2)\n"
-            "child = os.fork()\n"
-            "if child:\n"
-            "    print(os.waitpid(child, 0)[1])\n"
-            "else:\n"
-            "    try:\n"
-            "        next(iter(loader))\n"
-            "    except ma.ParameterError as error:\n"
-            "        os._exit(0 if 'forked child' in str(error) else 1)\n"
-            "    os._exit(2)\n"
-        )
-        assert fresh_python(code).strip() == "0"
 
 
 class TestDamage:
