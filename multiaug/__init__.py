@@ -87,10 +87,9 @@ from .transforms import Whiten as Whiten
 if _TYPE_CHECKING:
     from . import keras as keras
     from . import preview as preview
-    from . import testing as testing
 
 # Reachable as attributes, imported when somebody asks: most programs need none of them.
-_ON_DEMAND = ("keras", "preview", "testing")
+_ON_DEMAND = ("keras", "preview")
 
 
 def __getattr__(name: str) -> object:

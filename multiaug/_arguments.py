@@ -127,8 +127,9 @@ def real(least: float, most: float) -> Kind:
 
 def one_of(*choices: str | None) -> Kind:
     """One of some texts, or None where it is among them."""
+    *others, last = map(repr, choices)
     return Kind(
-        f"one of {', '.join(map(repr, choices))}",
+        f"{', '.join(others)} or {last}" if others else last,
         lambda value: (value is None or isinstance(value, str)) and value in choices,
     )
 

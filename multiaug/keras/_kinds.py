@@ -35,7 +35,7 @@ IMAGE = Kind(
 PAIR = Kind(
     "two numbers (lo, hi)",
     lambda value: (
-        isinstance(value, list | tuple | np.ndarray)
+        (isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim == 1))
         and len(value) == 2
         and all(map(_is_number, value))
     ),
@@ -69,7 +69,6 @@ ITERATION = {
     "save_to_dir": optional(PATH),
     "save_prefix": TEXT,
     "save_format": TEXT,
-    "subset": one_of("training", "validation", None),
     "dtype": DTYPE,
     "copies": whole(1),
 }
@@ -90,7 +89,6 @@ GENERATOR = {
     "zca_whitening": SWITCH,
     "zca_epsilon": NUMBER,
     "rotation_range": NUMBER,
-    "brightness_range": optional(PAIR),
     "shear_range": NUMBER,
     "channel_shift_range": NUMBER,
     "cval": NUMBER,

@@ -12,6 +12,7 @@ from .._arguments import NUMBERS, Kind, check_argument
 from ..errors import ParameterError, warn
 from ..transforms import Range
 from ..typing import NDArray
+from ._kinds import PAIR
 from ._moves import Shift
 
 BORDERS = {
@@ -93,8 +94,9 @@ def warn_of_layout(shape: tuple[int, ...], data_format: str, owner: str) -> None
     """
     last = data_format == "channels_last"
     channels, other = (shape[3], shape[1]) if last else (shape[1], shape[3])
-    usual = (1, 3, 4)
-    if channels not in usual and other in usual and channels > 4:
+    # The second axis is a side in either layout: "channels" of its size are the other side.
+    usual, side = (1, 3, 4), shape[2]
+    if channels not in usual and other in usual and other < side <= 2 * channels:
         named = ("channels_last", "channels_first")
         warn(
             f'{owner} is set to use the data format convention "{data_format}" (channels on axis '
@@ -127,7 +129,7 @@ def pair_of(value: Any, name: str) -> Range:
     Raises:
         ParameterError: it is none.
     """
-    if not isinstance(value, tuple | list | np.ndarray) or len(value) != 2:
+    if not PAIR.accepts(value):
         raise ParameterError(f"`{name}` should be tuple or list of two floats. Received: {value}")
     return float(value[0]), float(value[1])
 

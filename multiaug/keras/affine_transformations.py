@@ -108,7 +108,7 @@ def random_shear(
     )
 
 
-@checked(x=IMAGE, zoom_range=PAIR, **AXES, **FILL)
+@checked(x=IMAGE, **AXES, **FILL)
 def random_zoom(
     x: NDArray,
     zoom_range: Any,
@@ -124,7 +124,7 @@ def random_zoom(
     Raises:
         ParameterError: the range is no pair.
     """
-    if len(zoom_range) != 2:
+    if not PAIR.accepts(zoom_range):
         raise ParameterError(
             f"`zoom_range` should be a tuple or list of two floats. Received: {zoom_range}"
         )

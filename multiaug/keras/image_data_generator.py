@@ -384,7 +384,7 @@ class ImageDataGenerator(FittedStatistics):
             np.random.seed(seed)  # noqa: NPY002
         return draw_parameters(self, img_shape)
 
-    @checked(x=IMAGE, transform_parameters=RECORD)
+    @checked(x=NUMBERS, transform_parameters=RECORD)
     def apply_transform(self, x: NDArray, transform_parameters: Mapping[str, Any]) -> NDArray:
         """Apply given parameters to a picture.
 

@@ -289,7 +289,7 @@ def check_subset(subset: str, split: float) -> None:
     Raises:
         ParameterError: another name, or a generator without a split.
     """
-    if subset not in _SPLITS:
+    if not isinstance(subset, str) or subset not in _SPLITS:
         raise ParameterError(f'Invalid subset name: {subset}; expected "training" or "validation".')
     if not split:
         raise ParameterError(

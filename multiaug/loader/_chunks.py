@@ -157,8 +157,8 @@ class _Targets:
             chosen = numbers == number
             batch = self.batches[number]
             assert batch is not None  # it waits for these records
-            for name, array in batch.arrays.items():
-                array[places[chosen]] = room.rows[name][inside[chosen]]
+            for name, held in batch.arrays.items():
+                held[places[chosen]] = room.rows[name][inside[chosen]]
 
 
 @dataclass(eq=False)

@@ -114,10 +114,14 @@ class Standing:
         """
         with self._held():
             table = self._table
-            for row, found in enumerate(table):
-                same = tuple(found[[_SEED, _TURN, _WORKERS]]) == (seed, turn, workers)
-                if same and found[_BEGUN] < workers:
-                    break
+            begun = [
+                row
+                for row, found in enumerate(table)
+                if tuple(found[[_SEED, _TURN, _WORKERS]]) == (seed, turn, workers)
+                and found[_BEGUN] < workers
+            ]
+            if begun:
+                row = begun[0]
             else:
                 epoch, first = self._next()
                 row = epoch % _KEPT

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._arguments import NUMBERS, check_argument
 from .._forks import refuse_forked_child
 from ..errors import ParameterError
 from ..typing import Array, ArrayLike, Key, NDArray
@@ -99,6 +100,7 @@ def _counted(value: Any, name: str) -> Any:
     """Whole numbers in [0, 2^32); what is traced can only be believed."""
     if isinstance(value, jax.core.Tracer):
         return value
+    check_argument(f"record_keys.{name}", value, NUMBERS)
     found = np.asarray(value)
     whole = found.dtype.kind in "iu" or not found.size
     if not whole or (found.size and not 0 <= int(found.min()) <= int(found.max()) < 2**32):

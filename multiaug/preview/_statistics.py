@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._arguments import NUMBERS, PATH, TEXT, checked, instance, optional, shown
+from .._arguments import NUMBERS, PATH, TEXT, checked, instance, optional
 from .._forks import refuse_forked_child
 from ..errors import NotFittedError, ParameterError
 from ..statistics import (
@@ -81,12 +81,7 @@ def statistics_sheet(
         leading = [_signed(v.reshape(shape)) for v in spectrum.vectors[:_COLUMNS]]
         rows.append(("leading\ncomponents", leading))
         if records is not None:
-            if np.shape(records)[1:] != spectrum.record_shape:
-                raise ParameterError(
-                    f"`statistics_sheet.records` must be records of shape {spectrum.record_shape} "
-                    f"with a leading n, got {shown(records)}."
-                )
-            first = np.asarray(records)[:_COLUMNS]
+            first = np.atleast_1d(np.asarray(records))[:_COLUMNS]
             rows += _before_after(spectrum, first.astype(first.dtype.newbyteorder("="), copy=False))
     if not rows:
         raise NotFittedError(

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from .._arguments import TEXT, Kind, checked, instance, optional
+from .._arguments import TEXT, Kind, check_argument, checked, instance, optional
 from ..errors import SpecError
 from ._document import (
     SCHEMA_VERSION,
@@ -19,14 +19,23 @@ from ._document import (
 from ._mistakes import Finding, in_document_order
 from ._model import CameraSpec, ChannelGroup, Entries, EntrySpec
 
-_MAKE_ENTRIES = "Make each with EntrySpec.of_role, or the spec with DataSpec.from_dict."
+
+def _is_iterable(value: Any) -> bool:
+    return hasattr(type(value), "__iter__") and not hasattr(value, "__array__")
 
 
 def _are_entries(value: Any) -> bool:
-    if not isinstance(value, Mapping | list | tuple):
+    if not isinstance(value, Mapping | list):
         return False
     entries = value.values() if isinstance(value, Mapping) else value
     return all(isinstance(entry, EntrySpec) for entry in entries)
+
+
+_ENTRIES = Kind(
+    "entries, or a mapping from name to entry",
+    _are_entries,
+    "Make each with EntrySpec.of_role, or the spec with DataSpec.from_dict.",
+)
 
 
 @dataclass(frozen=True, eq=False, init=False, repr=False)
@@ -56,7 +65,6 @@ class DataSpec:
 
     @checked(
         name=TEXT,
-        entries=Kind("entries, or a mapping from name to entry", _are_entries, _MAKE_ENTRIES),
         camera=optional(instance(CameraSpec, "a CameraSpec")),
         description=TEXT,
     )
@@ -68,7 +76,9 @@ class DataSpec:
         description: str = "",
     ) -> None:
         source = f"DataSpec {name!r}"
-        listed = _listed(entries, source)
+        given = entries if isinstance(entries, Mapping) or not _is_iterable(entries) else [*entries]
+        check_argument("DataSpec.entries", given, _ENTRIES)
+        listed = _listed(given, source)
         self._fill(Document(name, description, listed, camera or CameraSpec()))
         read = read_document(self.to_dict(), source)
         pairs = zip(listed, read.entries, strict=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._arguments import checked, one_of, optional
-from ..errors import CorruptChunkError, ParameterError, StoreError, warn
+from ..errors import CorruptChunkError, StoreError, warn
 from ..files import sha256_of
 from ..spec import SPEC_KIND
 from ..typing import NDArray
@@ -76,10 +76,6 @@ class ZarrSource:
         *,
         on_missing: OnMissing = "raise",
     ) -> None:
-        if on_missing not in ("raise", "fill"):
-            raise ParameterError(
-                f"ZarrSource.on_missing must be 'raise' or 'fill', got {on_missing!r}."
-            )
         self._arguments = (path, spec, on_missing)
         self.group, self._where = open_group(path)
         self._marker = read_marker(self.group, self._where)

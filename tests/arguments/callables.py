@@ -158,6 +158,16 @@ def _root() -> Iterator[Case]:
     yield Case("check_structure", check_structure, {"spec": SPEC, "record": RECORD, "batch": False})
     yield Case("check_values", check_values, {"spec": SPEC, "record": RECORD, "batch": False})
     yield Case("ma.estimate_intrinsics", ma.estimate_intrinsics, {"xyz": CLOUD})
+    points = {"values": CLOUD, "from_": "opengl", "to": "opencv", "spec": None}
+    yield Case("ma.convert_axes", ma.convert_axes, points)
+    shapes = {"from_shape": (6, 6), "to_shape": (3, 3)}
+    yield Case("ma.scale_intrinsics", ma.scale_intrinsics, {"k": np.eye(3), **shapes})
+    yield Case("ma.invert_extrinsics", ma.invert_extrinsics, {"extrinsics": np.eye(4)})
+    clouds = testing.make_record(ma.load_spec("rgbxyz"), (6, 6), 0)
+    cloud = {"spec": ma.load_spec("rgbxyz"), "record": clouds}
+    yield Case("ma.reprojection_error", ma.reprojection_error, cloud)
+    keys = {"seed": 0, "epoch": 0, "index": np.arange(4), "copy": 0}
+    yield Case("ma.record_keys", ma.record_keys, keys)
     yield Case(
         "ma.hash_split", ma.hash_split, {"records": 1000, "fractions": (0.5, 0.5), "seed": 0}
     )

@@ -194,7 +194,11 @@ class Calls:
         group = _Shared(sizes, jobs, tuple((job, band) for job in jobs for band in job.bands))
         affine = bool(self.pick([True, True, False]))
         kernel = Compiled(
-            [group], dtypes, chart=SimpleNamespace(dense=False), affine=affine, scales=[(1.0, 1.0)]
+            [group],
+            dtypes,
+            chart=SimpleNamespace(dense=False, resized=False),
+            affine=affine,
+            scales=[(1.0, 1.0)],
         )
         recolourings, results, sources, rows, checks = {}, {}, {}, {}, {}
         for job in jobs:

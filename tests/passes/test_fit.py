@@ -268,8 +268,8 @@ def test_merging_two_data_sets():
         ((ma.Moments(), ma.Moments()), {}, "once, got two moments"),
         ((ma.Moments(entries="mask"),), {}, "must name pictures of the source, got 'mask'"),
         ((ma.Moments(),), {"memory": "lots"}, "text such as '4GB'"),
-        ((ma.Moments(),), {"solver": "magic"}, "one of auto, primal, dual, lowrank"),
-        ((ma.Moments(),), {"invalid": "ignore"}, "raise, skip or mask"),
+        ((ma.Moments(),), {"solver": "magic"}, "'auto', 'primal', 'dual' or 'lowrank'"),
+        ((ma.Moments(),), {"invalid": "ignore"}, "'raise', 'skip' or 'mask'"),
         ((ma.Moments(),), {"rounds": 2}, "must be 1 without a pipeline"),
     ],
 )

@@ -48,7 +48,13 @@ def spec_of(dtypes):
     ]
     aware = [
         ma.EntrySpec.of_role(
-            f"aware-{m}", "intensity", channels=1, dtype="float32", invalid="nan", interpolation=m
+            f"aware-{m}",
+            "intensity",
+            channels=1,
+            dtype="float32",
+            invalid="nan",
+            fill=0,
+            interpolation=m,
         )
         for m in AWARE
     ]

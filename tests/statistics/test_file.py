@@ -46,7 +46,7 @@ def test_nothing_is_overwritten_unasked(saved, tmp_path):
         stats.save(path)
     stats.save(path, overwrite=True)
     (tmp_path / "precious").mkdir()
-    with pytest.raises(StoreError, match="not a zarr group"):
+    with pytest.raises(StoreError, match="holds no statistics"):
         stats.save(tmp_path / "precious", overwrite=True)
 
 

@@ -71,7 +71,7 @@ def test_what_is_refused(spec, records):
     arrays = records(4)
     with pytest.raises(ParameterError, match="arrays in memory carry no spec"):
         open_source(arrays)
-    with pytest.raises(ParameterError, match="block must be at least 1, got 0"):
+    with pytest.raises(ParameterError, match="block` must be a whole number, at least 1, got 0"):
         ArraySource(arrays, spec, block=0)
     with pytest.raises(StoreError, match="there is no array to read"):
         open_source({}, spec)

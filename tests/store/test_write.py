@@ -174,7 +174,14 @@ def test_no_records(tmp_path, spec, records):
 
 
 def test_a_chunk_of_no_records(tmp_path, spec, records):
-    refused(tmp_path, spec, [records(3)], ParameterError, "chunk must be at least 1", chunk=0)
+    refused(
+        tmp_path,
+        spec,
+        [records(3)],
+        ParameterError,
+        "chunk` must be a whole number, at least 1",
+        chunk=0,
+    )
 
 
 def test_bfloat16(tmp_path, spec, records):

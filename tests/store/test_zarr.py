@@ -344,7 +344,7 @@ class TestOpening:
         self.refused(foreign(records(4)), None, "no spec of its own. Pass one")
 
     def test_a_bad_choice(self, foreign, spec, records):
-        with pytest.raises(ParameterError, match="on_missing must be 'raise' or 'fill'"):
+        with pytest.raises(ParameterError, match="on_missing` must be 'raise' or 'fill'"):
             open_source(foreign(records(4)), spec, on_missing="zeros")
 
 
