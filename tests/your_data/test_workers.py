@@ -14,6 +14,7 @@ from multiaug import keras, preview
 SPEC = ma.load_spec("rgb-segmentation")
 IMAGE = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), np.uint8)
 KEYS = jax.random.split(jax.random.key(0), 8)
+KEY = jax.random.key(1)
 
 
 def in_a_child(job) -> str:
@@ -53,7 +54,7 @@ def doors(tmp_path):
     return {
         "sample": lambda: pipeline.sample(KEYS, (16, 16)),
         "batch": lambda: pipeline.batch(KEYS, {"image": IMAGE}),
-        "record": lambda: pipeline(KEYS[0], {"image": IMAGE[0]}),
+        "record": lambda: pipeline(KEY, {"image": IMAGE[0]}),
         "apply": lambda: pipeline.apply(params, {"image": IMAGE}),
         "invert": lambda: pipeline.invert(params, {"image": IMAGE}),
         "warmup": lambda: pipeline.warmup((16, 16), like={"image": IMAGE[0]}),
