@@ -12,6 +12,7 @@ from ._finding import Finding
 from ._projection import channels_of, is_invalid
 
 _FEWEST = 64
+_SLOPE = 0.02  # of the depth: a larger step between neighbours is an edge
 _FACTOR = 3  # a limit just above the largest depth may be a coarse one
 _SURELY = 0.9  # the share of neighbours that makes a rule
 
@@ -42,7 +43,9 @@ def _message(z: NDArray, limit: float) -> str:
         )
     steps = np.abs(np.diff(z, axis=-1))
     steps = steps[steps > 0]
-    if len(steps) >= _FEWEST and np.mean(steps > limit) >= _SURELY:
+    # Steps between level surfaces are what a limit is for; a slope has far smaller ones.
+    slopes = len(steps) >= _FEWEST and np.median(steps) < _SLOPE * np.nanmedian(z)
+    if slopes and np.mean(steps > limit) >= _SURELY:
         return (
             f"found steps of {np.median(steps):.4g} (median) between neighbours, nearly all beyond "
             f'"max_jump": {limit:g}, so that nothing would be blended; expected a limit in the '

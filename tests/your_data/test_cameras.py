@@ -319,6 +319,8 @@ def test_jumps_in_other_units(limit, scale, words):
     spec = ma.DataSpec.from_dict(document)
     assert_warned(spec, rgbd(scale * Z, np.float32), "max_jump", words)
     depth["max_jump"] = 0.05 * scale
+    level = np.where(X // 4 % 2, 1.0, 3.0) * scale  # every step is an edge
+    assert told(ma.DataSpec.from_dict(document), rgbd(level, np.float32)) == []
     assert told(ma.DataSpec.from_dict(document), rgbd(scale * Z, np.float32)) == []
 
 
