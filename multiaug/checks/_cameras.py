@@ -251,7 +251,7 @@ def _unexplained(
             cloud.name,
             message + "no known axes, intrinsics or extrinsics explain it. Check that they are of "
             'one camera and one image, or say "camera": {"policy": "none"} to leave values alone',
-            True,
+            False,  # what nothing explains may be meant so; what has a name is refused
         )
     return Finding(
         cloud.name,

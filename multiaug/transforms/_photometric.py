@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..errors import ParameterError
+from ..errors import ParameterError, warn
 from ..spec import ALL_DTYPES, ChannelGroup, EntrySpec
 from ..typing import Array, Key
 from ._affine import log_uniform, uniform, unit_uniform
@@ -287,17 +287,21 @@ class Normalize(Photometric):
                             f"`Normalize.{field_name}` must have 1 or {group.count} numbers for "
                             f"entry {name!r}, got {len(given)}."
                         )
-                self._refuse_levels(name, entry, group)
+                self._say_of_levels(name, entry, group)
 
-    def _refuse_levels(self, name: str, entry: EntrySpec, group: ChannelGroup) -> None:
-        """Refuse a mean in levels where the spec says that the range is another one."""
+    def _say_of_levels(self, name: str, entry: EntrySpec, group: ChannelGroup) -> None:
+        """Say so of a mean in levels where the spec says that the range is another one.
+
+        It is no error: a mean far outside of the range is a shift like any other.
+        """
         white = max(abs(mean) for mean in self.mean)
         integer = all(ALL_DTYPES[dtype].kind in "ui" for dtype in entry.dtypes)
         lo, hi = group.range or ((0.0, ALL_DTYPES[entry.dtypes[0]].hi) if integer else (0.0, 1.0))
         if white > MOST and (lo, hi) != (0.0, 1.0):
-            raise ParameterError(
-                f"`Normalize.mean` must be in units of the range of {name!r}, where {lo:g} is 0 "
-                f"and {hi:g} is 1, got {self.mean}. Divide mean and std by {hi - lo:g}"
+            warn(
+                f"`Normalize.mean` is in units of the range of {name!r}, where {lo:g} is 0 "
+                f"and {hi:g} is 1, got {self.mean}. If that is in levels, divide mean and std by "
+                f"{hi - lo:g}"
                 + (f", after {lo:g} is taken off the mean." if lo else ".")
             )
 
