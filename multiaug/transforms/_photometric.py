@@ -301,8 +301,7 @@ class Normalize(Photometric):
             warn(
                 f"`Normalize.mean` is in units of the range of {name!r}, where {lo:g} is 0 "
                 f"and {hi:g} is 1, got {self.mean}. If that is in levels, divide mean and std by "
-                f"{hi - lo:g}"
-                + (f", after {lo:g} is taken off the mean." if lo else ".")
+                f"{hi - lo:g}" + (f", after {lo:g} is taken off the mean." if lo else ".")
             )
 
     @property
