@@ -225,7 +225,8 @@ class Loader:
         Raises:
             StoreError: a record cannot be read; raised at the batch that needs it.
             RecordError: a record is not what the spec declares.
-            ParameterError: another loop has begun; or in a forked child, where threads of JAX do not live on.
+            ParameterError: another loop has begun; or in a forked child, where threads of JAX do
+                not live on.
         """
         refuse_forked_child("A Loader")
         return self._batches()

@@ -114,10 +114,10 @@ class Standing:
         """
         with self._held():
             table = self._table
-            for row, found in enumerate(table):
-                same = tuple(found[[_SEED, _TURN, _WORKERS]]) == (seed, turn, workers)
-                if same and found[_BEGUN] < workers:
-                    break
+            same = (table[:, [_SEED, _TURN, _WORKERS]] == (seed, turn, workers)).all(1)
+            open_ones = np.flatnonzero(same & (table[:, _BEGUN] < workers))
+            if len(open_ones):
+                row = int(open_ones[0])
             else:
                 epoch, first = self._next()
                 row = epoch % _KEPT

@@ -267,6 +267,7 @@ class Pipeline:
             ParameterError: the spec leaves open what an entry looks like, and ``like`` is not
                 given; or transforms that do not fit the shape.
         """
+        refuse_forked_child("A Pipeline")
         record = blank_record(self.spec, checked_frame(shape)) if like is None else like
         blank = {n: np.zeros((size, *np.shape(a)), a.dtype) for n, a in record.items()}
         self.batch(jax.random.split(jax.random.key(0), size), blank, check=False)

@@ -21,13 +21,13 @@ class MappedFiles:
     def __init__(self, arrays: Mapping[str, Any]) -> None:
         self._files: list[tuple[str, mmap.mmap, int]] = []
         for name, array in arrays.items():
-            whole = array
+            whole: Any = array
             while isinstance(whole, np.ndarray) and isinstance(whole.base, np.ndarray):
                 whole = whole.base
-            if isinstance(whole, np.memmap) and isinstance(whole.base, mmap.mmap):
+            held: Any = getattr(whole, "base", None)
+            if isinstance(whole, np.memmap) and isinstance(held, mmap.mmap):
                 start = whole.offset - whole.offset % mmap.ALLOCATIONGRANULARITY
-                label = f"{whole.filename} ({name!r})"
-                self._files.append((label, whole.base, start + len(whole.base)))
+                self._files.append((f"{whole.filename} ({name!r})", held, start + len(held)))
 
     def check(self) -> None:
         """Ask how long the files are, before they are read.

@@ -132,8 +132,8 @@ def test_after_a_resumption_each_chunk_is_read_once(shuffle):
 
 def test_in_too_little_memory_chunks_are_read_again_and_records_are_right():
     source = Counted(1000, 250, side=8)
-    # Bytes: a chunk of 250 records is 65 kB, a batch of 4 is 1, and with what is noted of them twice
-    # to three times as much.
+    # Bytes: a chunk of 250 records is 65 kB, a batch of 4 is 1, and with what is noted of them
+    # twice to three times as much.
     loader = make_loader(source, batch_size=4, threads=1, prefetch=0, memory=2_000_000)
     assert loader.window == 4
 

@@ -1,4 +1,4 @@
-"""Build the library with AddressSanitizer and UBSan, and run random calls of it: `make sanitize`."""
+"""`make sanitize`: the library built with AddressSanitizer and UBSan, and random calls of it."""
 
 from __future__ import annotations
 
