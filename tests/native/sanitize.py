@@ -10,12 +10,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-
-from hatch_build import FLAGS, FOLDER, link, system_compiler  # noqa: E402
-
 SANITIZED = [
-    *(flag for flag in FLAGS if not flag.startswith(("-O", "-g"))),
     *("-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined"),
     "-fno-sanitize-recover=all",
 ]
@@ -25,6 +20,8 @@ REMEDY = "Install gcc with its sanitizers (Debian: apt-get install gcc libc6-dev
 
 def compiler() -> list[str]:
     """One that has sanitizers, installed if that can be done here."""
+    from hatch_build import system_compiler
+
     for attempt in range(2):
         command = system_compiler()
         if command is not None and runtime(command, "libasan.so") is not None:
@@ -47,10 +44,13 @@ def runtime(command: list[str], name: str) -> str | None:
 
 def main(count: int) -> int:
     """Run at least so many calls; 0 where nothing was found."""
+    from hatch_build import FLAGS, FOLDER, link
+
     command = compiler()
+    flags = [flag for flag in FLAGS if not flag.startswith(("-O", "-g"))] + SANITIZED
     with tempfile.TemporaryDirectory() as folder:
         library = Path(folder, "libmultiaug.so")
-        if not link(command, ROOT / FOLDER, SANITIZED, library):
+        if not link(command, ROOT / FOLDER, flags, library):
             raise SystemExit(f"The library does not compile with sanitizers. {REMEDY}")
         # Both before Python: the one sees all memory, the other lets it find C++'s exceptions.
         first = [runtime(command, name) for name in ("libasan.so", "libstdc++.so.6")]
@@ -78,4 +78,5 @@ def main(count: int) -> int:
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))  # hatchling, which hatch_build imports, is here for this alone
     sys.exit(main(int(sys.argv[1])))
