@@ -38,14 +38,17 @@ INLINE void copies(const Group *g, const Lane *l, const char *in, const Chunk *c
 static void nearest(const Group *g, const Lane *l, const char *in, const Chunk *c, int n, char *out)
 {
     const int64_t pixel = (int64_t)l->stride * l->size;
-    if (pixel == 1)
+    const int bytes = l->channels * l->size;
+    /* Whole pixels: of a lane beside others fewer bytes are its own. */
+    const int whole = bytes == pixel;
+    if (whole && pixel == 1)
         copies(g, l, in, c, n, out, 1, 1);
-    else if (pixel == 2 && l->channels == 1)
+    else if (whole && pixel == 2)
         copies(g, l, in, c, n, out, 2, 2);
-    else if (pixel == 4 && l->channels == 1)
+    else if (whole && pixel == 4)
         copies(g, l, in, c, n, out, 4, 4);
     else
-        copies(g, l, in, c, n, out, pixel, l->channels * l->size);
+        copies(g, l, in, c, n, out, pixel, bytes);
 }
 
 /* A row that shows a row of the source, forwards or backwards: from which pixel, in which step. */

@@ -7,7 +7,7 @@ them, while the chunk is still in the processor's cache. No decoded chunk is kep
 
 from __future__ import annotations
 
-from array import array
+import array
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from ._workers import Workers
 
 # Number of a batch, place in the chunk and in the batch, for one record after the other: int64. A
 # list of Python's would take as much memory as small records do.
-Moves: TypeAlias = "array[int]"
+Moves: TypeAlias = "array.array[int]"
 # Chunk -> how many records come of it.
 Expected = Callable[[int], int]
 # A chunk that was read, and why it could not be.
@@ -157,8 +157,8 @@ class _Targets:
             chosen = numbers == number
             batch = self.batches[number]
             assert batch is not None  # it waits for these records
-            for name, held in batch.arrays.items():
-                held[places[chosen]] = room.rows[name][inside[chosen]]
+            for name, rows in batch.arrays.items():
+                rows[places[chosen]] = room.rows[name][inside[chosen]]
 
 
 @dataclass(eq=False)
@@ -241,7 +241,7 @@ class _Run:
         for place, (chunk, row) in enumerate(zip(listed, inside.tolist(), strict=True)):
             moves = self._wanted.get(chunk)
             if moves is None:
-                self._wanted[chunk] = moves = array("q")
+                self._wanted[chunk] = moves = array.array("q")
             moves.extend((number, row, place))
         arrays = self._reader.pools.lend(len(listed))
         batch = _Batch(number, plan, arrays, np.unique(chunks))

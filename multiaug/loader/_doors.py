@@ -74,12 +74,12 @@ def _tensors(batches: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 def to_torch(array: Any) -> Any:
     """A tensor on the memory of an array, through DLPack; a copy only where that cannot be."""
     import torch
-    from torch.utils.dlpack import from_dlpack
+    import torch.utils.dlpack
 
     if isinstance(array, np.ndarray):
         return torch.from_numpy(array)
     try:
-        return from_dlpack(array)
+        return torch.utils.dlpack.from_dlpack(array)
     except (BufferError, RuntimeError, TypeError, ValueError):  # spread over several devices, say
         return torch.from_numpy(np.array(array))
 

@@ -114,14 +114,10 @@ class Standing:
         """
         with self._held():
             table = self._table
-            begun = [
-                row
-                for row, found in enumerate(table)
-                if tuple(found[[_SEED, _TURN, _WORKERS]]) == (seed, turn, workers)
-                and found[_BEGUN] < workers
-            ]
-            if begun:
-                row = begun[0]
+            same = (table[:, [_SEED, _TURN, _WORKERS]] == (seed, turn, workers)).all(1)
+            open_ones = np.flatnonzero(same & (table[:, _BEGUN] < workers))
+            if len(open_ones):
+                row = int(open_ones[0])
             else:
                 epoch, first = self._next()
                 row = epoch % _KEPT

@@ -24,8 +24,8 @@ class MappedFiles:
             whole: Any = array
             while isinstance(whole, np.ndarray) and isinstance(whole.base, np.ndarray):
                 whole = whole.base
-            held: Any = whole.base if isinstance(whole, np.memmap) else None
-            if isinstance(held, mmap.mmap):
+            held: Any = getattr(whole, "base", None)
+            if isinstance(whole, np.memmap) and isinstance(held, mmap.mmap):
                 start = whole.offset - whole.offset % mmap.ALLOCATIONGRANULARITY
                 self._files.append((f"{whole.filename} ({name!r})", held, start + len(held)))
 

@@ -137,7 +137,7 @@ class TestStanding:
 
 @pytest.mark.parametrize("parts", [1, 2, 3])
 def test_shares_are_the_batches_in_turns(stores, spec, parts):
-    loader = ma.Loader(stores(50, 4), batch_size=8, window=2)
+    loader = ma.Loader(stores(50, 4), batch_size=8, window=8)
     turn = Turn(0, 0, 0)
     shares = [[as_numpy(b) for b in loader.share_of(i, parts, turn)] for i in range(parts)]
     expected = [as_numpy(batch) for batch in loader]

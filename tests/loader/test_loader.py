@@ -275,8 +275,9 @@ class TestMemory:
             for batch in loader:
                 del batch
             made.append(loader._maker._reader.pools.made)
-        # Begun ones, ready ones, one in the making, one in use, and the one before it.
-        assert made[0] == made[2] <= loader._budget.batches + 2 + 3 < len(loader)
+        # Begun ones, ready ones, one in the making, one in use, and the one before it; how many of
+        # them are there at a time depends on the threads.
+        assert made[2] <= loader._budget.batches + 2 + 3 < len(loader)
 
     def test_results_of_the_pipeline_are_used_again_when_nobody_has_them(
         self, stores, pipeline, monkeypatch

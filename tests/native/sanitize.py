@@ -1,4 +1,4 @@
-"""Build the library with AddressSanitizer and UBSan, and run random calls: `make sanitize`."""
+"""`make sanitize`: the library built with AddressSanitizer and UBSan, and random calls of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-SANITIZERS = [
+SANITIZED = [
     *("-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined"),
     "-fno-sanitize-recover=all",
 ]
@@ -47,7 +47,7 @@ def main(count: int) -> int:
     from hatch_build import FLAGS, FOLDER, link
 
     command = compiler()
-    flags = [flag for flag in FLAGS if not flag.startswith(("-O", "-g"))] + SANITIZERS
+    flags = [flag for flag in FLAGS if not flag.startswith(("-O", "-g"))] + SANITIZED
     with tempfile.TemporaryDirectory() as folder:
         library = Path(folder, "libmultiaug.so")
         if not link(command, ROOT / FOLDER, flags, library):
@@ -78,5 +78,5 @@ def main(count: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))  # where hatch_build is
+    sys.path.insert(0, str(ROOT))  # hatchling, which hatch_build imports, is here for this alone
     sys.exit(main(int(sys.argv[1])))
