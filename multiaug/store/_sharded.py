@@ -326,12 +326,10 @@ def _incomplete(marker: Any) -> bool:
 
 def _flush(path: Path) -> int:
     """Force a file to the disk; returns its size."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-        return os.fstat(handle).st_size
-    finally:
-        os.close(handle)
+    # A file object and no bare handle, which an interrupt before its first use would leave open.
+    with path.open("rb", buffering=0) as file:
+        os.fsync(file.fileno())
+        return os.fstat(file.fileno()).st_size
 
 
 def _size(path: Path) -> int | None:

