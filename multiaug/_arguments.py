@@ -162,6 +162,15 @@ def _are_texts(value: Any) -> bool:
     )
 
 
+def is_iterable(value: Any) -> bool:
+    """Whether a value can be iterated over and is no array, text or mapping."""
+    return (
+        hasattr(type(value), "__iter__")
+        and not hasattr(value, "__array__")
+        and not isinstance(value, str | bytes | Mapping)
+    )
+
+
 FLAG = instance((bool, np.bool_), "True or False")
 SEED = whole(0, 2**256)._replace(expected="a whole number, at least 0")
 TEXT = instance(str, "text")

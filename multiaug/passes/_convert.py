@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._arguments import FLAG, PATH, SEED, Kind, checked, optional, whole
+from .._arguments import FLAG, PATH, SEED, Kind, checked, is_iterable, optional, whole
 from ..errors import ParameterError, RecordError
 from ..pipeline import PIPELINE_KIND, Pipeline, inspect_first, record_keys
 from ..spec import SPEC_KIND
@@ -107,16 +107,8 @@ def convert(
     return path
 
 
-def _is_iterable(value: Any) -> bool:
-    return (
-        hasattr(type(value), "__iter__")
-        and not hasattr(value, "__array__")
-        and not isinstance(value, str | bytes | Mapping)
-    )
-
-
 @checked(
-    records=Kind("records, one mapping from entry name to array each", _is_iterable),
+    records=Kind("records, one mapping from entry name to array each", is_iterable),
     pipeline=PIPELINE_KIND,
     batch_size=whole(1),
     seed=SEED,

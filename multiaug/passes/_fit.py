@@ -21,7 +21,7 @@ from ..typing import NDArray
 from ._checkpoint import Checkpoint
 from ._inspect import inspect_source
 from ._plan import Plan, Solver, make_plan
-from ._records import InvalidPolicy, Records, check_policy
+from ._records import InvalidPolicy, Records, check_rounds
 from ._run import FitRun, fill_values
 from ._runner import as_runner
 from ._scheduled import ScheduledRun
@@ -111,7 +111,7 @@ def fit(
         (192, 192)
     """
     refuse_forked_child("`fit`")
-    check_policy(invalid, rounds, pipeline)
+    check_rounds(rounds, pipeline)
     source = chunked(source, "fit.source")
     budget = parse_memory(memory, "fit.memory")
     if check:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -202,18 +202,10 @@ def holes(target: Target, part: NDArray) -> NDArray | None:
     return found if found.any() else None
 
 
-def check_policy(invalid: str, rounds: int, pipeline: Any) -> None:
-    """Refuse settings of a pass that mean nothing."""
-    if invalid not in ("raise", "skip", "mask"):
-        raise ParameterError(f"`fit.invalid` must be raise, skip or mask, got {invalid!r}.")
-    if not isinstance(rounds, int) or rounds < 1:
-        raise ParameterError(f"`fit.rounds` must be a whole number >= 1, got {rounds!r}.")
+def check_rounds(rounds: int, pipeline: Pipeline | None) -> None:
+    """Refuse rounds that would all see the same records."""
     if rounds > 1 and pipeline is None:
         raise ParameterError(
             f"`fit.rounds` must be 1 without a pipeline, got {rounds}: every round would see the "
             "same records. Pass pipeline=.."
-        )
-    if pipeline is not None and not isinstance(pipeline, Pipeline):
-        raise ParameterError(
-            f"`fit.pipeline` must be a Pipeline or None, got {type(pipeline).__name__}."
         )

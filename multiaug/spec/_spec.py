@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from .._arguments import TEXT, Kind, check_argument, checked, instance, optional
+from .._arguments import TEXT, Kind, check_argument, checked, instance, is_iterable, optional
 from ..errors import SpecError
 from ._document import (
     SCHEMA_VERSION,
@@ -18,10 +18,6 @@ from ._document import (
 )
 from ._mistakes import Finding, in_document_order
 from ._model import CameraSpec, ChannelGroup, Entries, EntrySpec
-
-
-def _is_iterable(value: Any) -> bool:
-    return hasattr(type(value), "__iter__") and not hasattr(value, "__array__")
 
 
 def _are_entries(value: Any) -> bool:
@@ -76,7 +72,7 @@ class DataSpec:
         description: str = "",
     ) -> None:
         source = f"DataSpec {name!r}"
-        given = entries if isinstance(entries, Mapping) or not _is_iterable(entries) else [*entries]
+        given = [*entries] if is_iterable(entries) else entries
         check_argument("DataSpec.entries", given, _ENTRIES)
         listed = _listed(given, source)
         self._fill(Document(name, description, listed, camera or CameraSpec()))

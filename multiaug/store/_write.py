@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._arguments import FLAG, PATH, Kind, checked, shown, whole
+from .._arguments import FLAG, PATH, Kind, checked, is_iterable, shown, whole
 from ..errors import ParameterError, RecordError, StoreError
 from ..files import array_bytes, staged_directory, writing
 from ..spec import SPEC_KIND
@@ -31,17 +31,9 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
-def _are_batches(value: Any) -> bool:
-    return (
-        hasattr(type(value), "__iter__")
-        and not hasattr(value, "__array__")
-        and not isinstance(value, str | bytes | Mapping)
-    )
-
-
 @checked(
     dest=PATH,
-    batches=Kind("batches, one mapping from entry name to array each", _are_batches),
+    batches=Kind("batches, one mapping from entry name to array each", is_iterable),
     spec=SPEC_KIND,
     chunk=whole(1),
     overwrite=FLAG,
