@@ -400,9 +400,13 @@ def test_no_data_set_is_read_to_see_that_it_is_one(tmp_path):
 
 
 class Far(WrapperStore):
-    """A store that fails as it is told, and counts how many reads are under way."""
+    """A store that fails as it is told, and counts how many reads are under way.
 
-    error, fails, calls, now, peak = None, 0, 0, 0, 0
+    Reads wait, up to ten seconds, until `company` of them have been under way at once: how many a
+    caller has under way is then no question of who is given a core when.
+    """
+
+    error, fails, calls, now, peak, company = None, 0, 0, 0, 0, 0
 
     def with_read_only(self, read_only=False):
         return self
@@ -413,6 +417,9 @@ class Far(WrapperStore):
             self.now += 1
             self.peak = max(self.peak, self.now)
             await asyncio.sleep(0.002)
+            end = time.monotonic() + 10
+            while self.peak < self.company and time.monotonic() < end:
+                await asyncio.sleep(0.002)
             self.now -= 1
             if key.endswith("/5/0/0/0") and self.fails:
                 self.fails -= 1
@@ -508,7 +515,7 @@ def test_many_reads_at_a_time(tmp_path, far):
         lambda: ma.export(source, None, tmp_path / "b", shuffle=1, progress=False),
         lambda: write_ome(source, tmp_path / "c"),
     ):
-        far.peak = 0
+        far.peak, far.company = 0, 8
         do()
         assert 8 <= far.peak <= 48
     found = ma.open_source(tmp_path / "a").read(range(32))["image"]
