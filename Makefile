@@ -81,7 +81,7 @@ endef
 
 # Stamps live in the environment and go with it. The installation is editable: only what the build
 # reads installs again.
-BUILD := pyproject.toml hatch_build.py $(wildcard multiaug/_native/*.[ch])
+BUILD := pyproject.toml hatch_build.py $(wildcard multiaug/_native/*.[ch] multiaug/_native/*.inc)
 $(VENV)/.installed-demo: $(BUILD)
 	@$(ENVIRONMENT)
 	@echo "Installing multiaug into $(VENV) (about a minute, the first time)"

@@ -77,7 +77,7 @@ def save(document: Document, folder: Path) -> list[Path]:
     written = [save_json(document, folder), folder / "results.md"]
     written[1].write_text(markdown(document))
     try:
-        written.append(chart(document, folder / "chart.png"))
+        written.append(warp(document, folder / "chart.png"))
     except (ImportError, LookupError) as error:
         print(f"no chart: {error}")
     return written
@@ -310,7 +310,7 @@ def _refusals(document: Document) -> str:
     return f"## Who is not in which row\n\n{_lines(['peer', 'rows', 'why'], rows)}" if rows else ""
 
 
-def chart(document: Document, path: Path) -> Path:
+def warp(document: Document, path: Path) -> Path:
     """Ratios against the fastest peer of each row, a panel per work."""
     import matplotlib as mpl
 

@@ -33,9 +33,9 @@ from .passes import map_batches as map_batches
 from .passes import materialize as materialize
 from .pipeline import Pipeline as Pipeline
 from .pipeline import RecordParams as RecordParams
-from .pipeline import enable_compilation_cache as enable_compilation_cache
 from .pipeline import record_keys as record_keys
-from .pipeline import tune_malloc as tune_malloc
+from .runtime import enable_compilation_cache as enable_compilation_cache
+from .runtime import tune_malloc as tune_malloc
 from .spec import CameraSpec as CameraSpec
 from .spec import DataSpec as DataSpec
 from .spec import EntrySpec as EntrySpec

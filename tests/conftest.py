@@ -40,8 +40,8 @@ def without_c(monkeypatch) -> Callable[[], None]:
     """Have nothing sampled in C from the call on, also by pipelines that have run before."""
 
     def switch() -> None:
-        monkeypatch.setattr("multiaug.pipeline._execute.compiled_call", lambda *_: None)
-        monkeypatch.setattr("multiaug.pipeline._repeated.Repeated.get", lambda *_: None)
+        monkeypatch.setattr("multiaug.pipeline.backends._dispatch.compiled_call", lambda *_: None)
+        monkeypatch.setattr("multiaug.pipeline.backends._fast_path.FastPaths.get", lambda *_: None)
 
     return switch
 

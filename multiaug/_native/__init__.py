@@ -25,7 +25,7 @@ def library() -> ctypes.CDLL | None:
     pointer, size = ctypes.c_void_p, ctypes.c_int64
     for name, arguments in {
         "finish": [pointer, size],
-        "recolour": [pointer],
+        "pointwise": [pointer],
         "scatter": [pointer, size, pointer, pointer, size],
         "start": [pointer, ctypes.c_int],
     }.items():

@@ -27,8 +27,8 @@ INLINE int rgb_u8(const uint8_t *in, int64_t W, const Chunk *c, int from, int to
     for (int i = 0; i < n; i += WIDE) {
         const fv fx = load_fv(c->fx + from + i), fy = load_fv(c->fy + from + i);
         uv words = {0}, a[2], b[2];
-        load_apart(upper + i, a);
-        load_apart(lower + i, b);
+        load_deinterleaved(upper + i, a);
+        load_deinterleaved(lower + i, b);
         for (int k = 0; k < 3; k++) {
             const fv mixed = BLEND(byte_of(a, k), byte_of(a, k + 3), byte_of(b, k),
                                    byte_of(b, k + 3), fx, fy);
@@ -61,18 +61,18 @@ INLINE int rgb_f32(const float *in, int64_t W, const Chunk *c, int from, int to,
 #ifdef __AVX2__
 #define RGB
 #endif
-#include "linear.h"
+#include "linear.inc"
 
 #define T uint16_t
 #define NAME(x) x##_u16
-#include "linear.h"
+#include "linear.inc"
 
 #define T float
 #define NAME(x) x##_f32
 #ifdef __AVX2__
 #define RGB
 #endif
-#include "linear.h"
+#include "linear.inc"
 
 /* Some operation of this thread had a result beyond the largest number, since this was last asked. */
 INLINE int has_overflown(void)
@@ -92,7 +92,7 @@ INLINE int has_overflown(void)
 }
 
 /* Once more, by halves, what is no number because the difference of two numbers is none. */
-static void mend_f32(const Group *g, const Lane *l, const char *source, const Chunk *c, float *out)
+static void mend_f32(const Group *g, const ChannelBand *l, const char *source, const Chunk *c, float *out)
 {
     const float *in = (const float *)source;
     const int64_t S = l->stride, W = g->w_in * S;

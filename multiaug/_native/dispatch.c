@@ -76,4 +76,4 @@ int multiaug_level(void)
     }
 
 FORMULATIONS(warp, Batch)
-FORMULATIONS(recolour, Recolouring)
+FORMULATIONS(pointwise, PointwiseProgram)

@@ -2,13 +2,13 @@
 #ifndef MULTIAUG_FUNCTIONS_H
 #define MULTIAUG_FUNCTIONS_H
 
-#include "widest.h"
+#include "simd.h"
 
 /* Steps over so many numbers at a time lie in the first-level cache. */
 enum { PIECE = 1024 };
 
 /* a * b + c, rounded once. */
-INLINE fv fused(fv a, fv b, fv c)
+INLINE fv fmadd(fv a, fv b, fv c)
 {
 #ifdef __AVX512F__
     return (fv)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
@@ -41,24 +41,24 @@ INLINE fv root(fv v)
 INLINE fv series_of_nine(const float *c, fv x)
 {
     const fv square = x * x;
-    fv even = fused(all_of(c[0]), square, all_of(c[2]));
-    fv odd = fused(all_of(c[1]), square, all_of(c[3]));
-    even = fused(even, square, all_of(c[4]));
-    odd = fused(odd, square, all_of(c[5]));
-    even = fused(even, square, all_of(c[6]));
-    odd = fused(odd, square, all_of(c[7]));
-    even = fused(even, square, all_of(c[8]));
-    return fused(odd, x, even);
+    fv even = fmadd(splat(c[0]), square, splat(c[2]));
+    fv odd = fmadd(splat(c[1]), square, splat(c[3]));
+    even = fmadd(even, square, splat(c[4]));
+    odd = fmadd(odd, square, splat(c[5]));
+    even = fmadd(even, square, splat(c[6]));
+    odd = fmadd(odd, square, splat(c[7]));
+    even = fmadd(even, square, splat(c[8]));
+    return fmadd(odd, x, even);
 }
 
 INLINE fv series_of_six(const float *c, fv x)
 {
     const fv square = x * x;
-    fv even = fused(all_of(c[1]), square, all_of(c[3]));
-    fv odd = fused(all_of(c[0]), square, all_of(c[2]));
-    even = fused(even, square, all_of(c[5]));
-    odd = fused(odd, square, all_of(c[4]));
-    return fused(odd, x, even);
+    fv even = fmadd(splat(c[1]), square, splat(c[3]));
+    fv odd = fmadd(splat(c[0]), square, splat(c[2]));
+    even = fmadd(even, square, splat(c[5]));
+    odd = fmadd(odd, square, splat(c[4]));
+    return fmadd(odd, x, even);
 }
 
 /* Natural logarithm of normal numbers, to one unit in the last place.
@@ -74,9 +74,9 @@ INLINE fv logarithm(fv x)
     const fv e = __builtin_convertvector(bits >> 23, fv);
     const fv m = (fv)((bits & 0x007fffff) + 0x3f3504f3) - 1;
     const fv square = m * m;
-    fv sum = fused(e, all_of(-2.12194440e-4f), series_of_nine(series, m) * m * square);
-    sum = fused(square, all_of(-0.5f), sum);
-    return fused(e, all_of(0.693359375f), m + sum);
+    fv sum = fmadd(e, splat(-2.12194440e-4f), series_of_nine(series, m) * m * square);
+    sum = fmadd(square, splat(-0.5f), sum);
+    return fmadd(e, splat(0.693359375f), m + sum);
 }
 
 /* e^x, to two units in the last place, of x held within the powers that float32 has.
@@ -85,13 +85,13 @@ INLINE fv exponential(fv x)
 {
     static const float series[] = {1.9875691500e-4f, 1.3981999507e-3f, 8.3334519073e-3f,
                                    4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f};
-    x = least_of(most_of(x, all_of(-87.3f)), all_of(88.3f));
+    x = vmin(vmax(x, splat(-87.3f)), splat(88.3f));
     /* Added to 1.5 * 2^23, a number is rounded to a whole one, which stands in the last bits. */
-    const fv shifted = fused(x, all_of(1.44269504089f), all_of(12582912.0f));
+    const fv shifted = fmadd(x, splat(1.44269504089f), splat(12582912.0f));
     const fv whole = shifted - 12582912.0f;
-    fv rest = fused(whole, all_of(-0.693359375f), x);
-    rest = fused(whole, all_of(2.12194440e-4f), rest);
-    const fv sum = fused(series_of_six(series, rest), rest * rest, rest) + 1;
+    fv rest = fmadd(whole, splat(-0.693359375f), x);
+    rest = fmadd(whole, splat(2.12194440e-4f), rest);
+    const fv sum = fmadd(series_of_six(series, rest), rest * rest, rest) + 1;
     /* Times 2^whole: added to the exponent. */
     return (fv)((iv)sum + ((iv)shifted << 23));
 }
@@ -107,10 +107,10 @@ INLINE void signed_powers(float exponent, int n, float *u)
         const fv powered = exponential(load_fv(w + i) * exponent);
         const fv found = (fv)((iv)powered | ((iv)v & (int32_t)0x80000000));
         /* 0 stays, and so do infinity and NaN. */
-        const answers usual = less(size, all_of(INFINITY)) & less(all_of(0x1p-126f), size);
+        const mask usual = less(size, splat(INFINITY)) & less(splat(0x1p-126f), size);
         store_fv(u + i, found);
-        if (__builtin_expect(!every(usual), 0))
-            store_fv(u + i, where(usual, found, where(less(size, all_of(1)), (fv){0}, v)));
+        if (__builtin_expect(!all_set(usual), 0))
+            store_fv(u + i, choose(usual, found, choose(less(size, splat(1)), (fv){0}, v)));
     }
 }
 
@@ -139,7 +139,7 @@ INLINE void add_normals(uint32_t first, const uint32_t *words, float scale, int 
         const uv word = mix(mix(count * 0x9E3779B9u + words[0]) ^ words[1]);
         const fv drawn = __builtin_convertvector((iv)(word >> 8), fv);
         /* The middle of the last step would be rounded up to 1, the pole of what follows. */
-        store_fv(x + i, least_of((drawn + 0.5f) * 0x1p-23f - 1, all_of(1 - 0x1p-24f)));
+        store_fv(x + i, vmin((drawn + 0.5f) * 0x1p-23f - 1, splat(1 - 0x1p-24f)));
     }
     for (int i = 0; i < n; i += WIDE) {
         const fv v = load_fv(x + i);
@@ -147,10 +147,10 @@ INLINE void add_normals(uint32_t first, const uint32_t *words, float scale, int 
     }
     for (int i = 0; i < n; i += WIDE) {
         const fv v = load_fv(w + i);
-        const answers near = less(v, all_of(5));
+        const mask near = less(v, splat(5));
         fv sum = series_of_nine(middle, v - 2.5f);
-        if (__builtin_expect(!every(near), 0))
-            sum = where(near, sum, series_of_nine(tails, root(v) - 3));
+        if (__builtin_expect(!all_set(near), 0))
+            sum = choose(near, sum, series_of_nine(tails, root(v) - 3));
         store_fv(out + i, load_fv(out + i) + 1.41421356237f * (sum * load_fv(x + i)) * scale);
     }
 }

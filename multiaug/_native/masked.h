@@ -5,7 +5,7 @@
 #ifndef MULTIAUG_MASKED_H
 #define MULTIAUG_MASKED_H
 
-#include "widest.h"
+#include "simd.h"
 
 #ifdef __AVX512F__
 INLINE uint32_t first(int n) { return (1u << n) - 1; }
@@ -63,7 +63,7 @@ typedef uint16_t hv __attribute__((vector_size(2 * WIDE)));
 typedef uint16_t two_u8;
 typedef uint32_t two_u16;
 typedef uint64_t two_f32;
-INLINE void apart_u8(const two_u8 *p, fv v[2])
+INLINE void deinterleave_u8(const two_u8 *p, fv v[2])
 {
     hv words;
     memcpy(&words, p, sizeof words);
@@ -71,16 +71,16 @@ INLINE void apart_u8(const two_u8 *p, fv v[2])
     v[0] = __builtin_convertvector((iv)(whole & 255), fv);
     v[1] = __builtin_convertvector((iv)(whole >> 8), fv);
 }
-INLINE void apart_u16(const two_u16 *p, fv v[2])
+INLINE void deinterleave_u16(const two_u16 *p, fv v[2])
 {
     const uv words = load_uv(p);
     v[0] = __builtin_convertvector((iv)(words & 65535), fv);
     v[1] = __builtin_convertvector((iv)(words >> 16), fv);
 }
-INLINE void apart_f32(const two_f32 *p, fv v[2])
+INLINE void deinterleave_f32(const two_f32 *p, fv v[2])
 {
     uv half[2];
-    load_apart(p, half);
+    load_deinterleaved(p, half);
     v[0] = (fv)half[0], v[1] = (fv)half[1];
 }
 #ifdef __AVX512F__

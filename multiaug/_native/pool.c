@@ -12,7 +12,7 @@
 
 /* To sleep and be woken takes as long as a batch of small pictures: who waits for little looks for
  * so many nanoseconds before. */
-enum { PATIENCE = 100000 };
+enum { SPIN_NS = 100000 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t wanted = PTHREAD_COND_INITIALIZER, left = PTHREAD_COND_INITIALIZER;
@@ -37,7 +37,7 @@ static int64_t now(void)
 
 static void wait_for_helpers(const Job *job)
 {
-    int64_t end = now() + PATIENCE;
+    int64_t end = now() + SPIN_NS;
     do
         for (int i = 0; i < 32; i++) {
             if (!__atomic_load_n(&job->helping, __ATOMIC_RELAXED))

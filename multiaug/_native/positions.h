@@ -3,7 +3,7 @@
 #define MULTIAUG_POSITIONS_H
 
 #include "warp.h"
-#include "widest.h"
+#include "simd.h"
 
 /* Pixels of a row at a time: enough that what is done once for all of them does not count, and few
  * enough that positions and three planes of four taps stay in the first-level cache. And room for a
@@ -35,7 +35,7 @@ typedef struct {
     int32_t index[ROOM]; /* of the upper left tap; that of the first pixel at a border */
     Run runs[CHUNK];             /* neighbours of one place */
     int n_runs;
-    float knots[2][MOST_KNOTS]; /* of the row, x and y */
+    float knots[2][MAX_KNOTS]; /* of the row, x and y */
     int folded; /* the border that `taps` are of; -1 for none */
     Taps taps[CHUNK]; /* of pixels at a border */
 } ALIGNED Chunk;
@@ -128,10 +128,10 @@ static void positions(const Group *g, int64_t record, int row, int first, int n,
             const float b = m[7] * y;
             const fv a = m[6] * x, size = absolute(a) + fabsf(b) + fabsf(m[8]);
             const fv w = a + b + m[8];
-            const answers seen = less(HORIZON * size, w);
-            const fv divisor = where(seen, w, all_of(1));
-            u = where(seen, u / divisor, all_of(FAR));
-            v = where(seen, v / divisor, all_of(FAR));
+            const mask seen = less(HORIZON * size, w);
+            const fv divisor = choose(seen, w, splat(1));
+            u = choose(seen, u / divisor, splat(FAR));
+            v = choose(seen, v / divisor, splat(FAR));
         }
         store_fv(c->x + to + i, u + cx_in);
         store_fv(c->y + to + i, v + cy_in);
@@ -163,7 +163,7 @@ static void find_runs(const uint64_t *outside, const uint64_t *second, int n, Ch
 static void locate(const Group *g, int n, Chunk *restrict c)
 {
     const float right = g->w_in - 1, bottom = g->h_in - 1;
-    const fv none = {0}, ends_x = all_of(right), ends_y = all_of(bottom);
+    const fv none = {0}, ends_x = splat(right), ends_y = splat(bottom);
     const int32_t width = g->w_in;
     /* Wide loads may read one pixel too many: not behind the picture. */
     const iv last = (iv){0} + ((g->h_in - 2) * width + width - 2);
@@ -172,19 +172,19 @@ static void locate(const Group *g, int n, Chunk *restrict c)
     for (; i < n; i += WIDE) {
         const fv x = load_fv(c->x + i), y = load_fv(c->y + i);
         /* Clipped this way round, NaN becomes 0. */
-        const fv px = least_of(most_of(x, none), ends_x), py = least_of(most_of(y, none), ends_y);
+        const fv px = vmin(vmax(x, none), ends_x), py = vmin(vmax(y, none), ends_y);
         const iv ix = __builtin_convertvector(px, iv), iy = __builtin_convertvector(py, iv);
         const fv fx = px - __builtin_convertvector(ix, fv);
         const fv fy = py - __builtin_convertvector(iy, fv);
         const iv index = iy * width + ix;
-        const answers inside = same(px, x) & same(py, y) & less(px, ends_x) & less(py, ends_y) &
+        const mask inside = equal(px, x) & equal(py, y) & less(px, ends_x) & less(py, ends_y) &
                                less_iv(index, last);
-        const answers exact = same(fx, none) & same(fy, none);
-        const answers beyond = ~(less(all_of(-1), x) & less(x, ends_x + 1) & less(all_of(-1), y) &
+        const mask exact = equal(fx, none) & equal(fy, none);
+        const mask beyond = ~(less(splat(-1), x) & less(x, ends_x + 1) & less(splat(-1), y) &
                                  less(y, ends_y + 1));
         store_fv(c->fx + i, fx);
         store_fv(c->fy + i, fy);
-        store_iv(c->index + i, where_iv(inside, index, (iv){0}));
+        store_iv(c->index + i, choose_iv(inside, index, (iv){0}));
         outside[i / 64] |= (uint64_t)bits_of(~inside) << i % 64;
         second[i / 64] |= (uint64_t)bits_of((inside & exact) | (~inside & beyond)) << i % 64;
     }
@@ -214,7 +214,7 @@ static int64_t distance_below(const Group *g, int64_t record, int row, int first
 }
 
 /* Channels of the same pixels, which are fetched with the others. */
-INLINE int is_beside(const Lane *a, const Lane *b)
+INLINE int is_beside(const ChannelBand *a, const ChannelBand *b)
 {
     const int64_t apart = (int64_t)((uintptr_t)a->in - (uintptr_t)b->in);
     const int64_t pixel = (int64_t)a->stride * a->size;
@@ -223,12 +223,12 @@ INLINE int is_beside(const Lane *a, const Lane *b)
 
 /* A turned row reads its source across the lines of the cache, in an order that no hardware
  * foresees. Pictures that are not in the second-level cache wait a third of the time for it. */
-static void fetch(const Lane *l, const char *in, int64_t distance, int n, const Chunk *c)
+static void fetch(const ChannelBand *l, const char *in, int64_t distance, int n, const Chunk *c)
 {
     const int64_t pixel = (int64_t)l->stride * l->size;
     /* Pixels from line to line: those of a row follow one another, other rows are other lines. */
-    const float lines = most(fabsf(c->x[n - 1] - c->x[0]) * pixel / 64, fabsf(c->y[n - 1] - c->y[0]));
-    const int step = most(pixel < 3 ? 4 : pixel < 16 ? 2 : 1, least(n / lines, 16));
+    const float lines = max(fabsf(c->x[n - 1] - c->x[0]) * pixel / 64, fabsf(c->y[n - 1] - c->y[0]));
+    const int step = max(pixel < 3 ? 4 : pixel < 16 ? 2 : 1, min(n / lines, 16));
     /* Pixels longer than a line are read in order. Into the second-level cache: the first is for what
      * this row and the next ones read. */
     for (int i = 0; i < n && pixel <= 64; i += step)
@@ -238,7 +238,7 @@ static void fetch(const Lane *l, const char *in, int64_t distance, int n, const 
 /* Where the next row is written: a line that is written in pieces is read before. Not of longer pixels,
  * whose lines may be written as a whole, past the caches; nor into the first-level cache, which what this
  * row reads needs. Of words of two bytes it costs more than it gains. */
-static void fetch_result(const Lane *l, const char *out, int n)
+static void fetch_result(const ChannelBand *l, const char *out, int n)
 {
     const int64_t pixel = (int64_t)l->stride * l->size;
     for (int64_t i = 0; i < n * pixel && pixel < 64 && l->size == sizeof(float); i += 64)
@@ -254,9 +254,9 @@ static float fold(float c, int size, int border, int resized)
     if (isnan(c))
         c = FAR;
     if (resized && is_filled(border) && c >= -0.5f && c <= size - 0.5f)
-        c = least(most(c, 0), size - 1);
+        c = min(max(c, 0), size - 1);
     if (border == CONSTANT)
-        return least(most(c, -1), size);
+        return min(max(c, -1), size);
     if (border == CONSTANT_HARD)
         return c >= 0 && c <= size - 1 ? c : -1;
     if (border == WRAP_CLASSIC) {
@@ -268,7 +268,7 @@ static float fold(float c, int size, int border, int resized)
     }
     if (border == WRAP) {
         c -= size * floorf(c / size);
-        return least(most(c, 0), size);
+        return min(max(c, 0), size);
     }
     if (border == REFLECT) {
         c -= 2 * size * floorf((c + 0.5f) / (2 * size));
@@ -278,9 +278,9 @@ static float fold(float c, int size, int border, int resized)
     if (border == MIRROR) {
         const float period = size > 1 ? 2 * size - 2 : 1;
         c -= period * floorf(c / period);
-        c = least(c, period - c);
+        c = min(c, period - c);
     }
-    return least(most(c, 0), size - 1);
+    return min(max(c, 0), size - 1);
 }
 
 static void fold_axis(float c, int size, int border, int resized, int32_t *index, int *out,
@@ -316,7 +316,7 @@ static void fold_chunk(const Group *g, int border, Chunk *c)
     }
 }
 
-INLINE const char *tap_of(const Group *g, const Lane *l, const char *in, const Taps *t, int k,
+INLINE const char *tap_of(const Group *g, const ChannelBand *l, const char *in, const Taps *t, int k,
                           int size)
 {
     const int right = k & 1, lower = k >> 1;

@@ -21,8 +21,8 @@
 typedef float f4 __attribute__((vector_size(16)));
 typedef float f8 __attribute__((vector_size(32)));
 
-INLINE float least(float a, float b) { return a < b ? a : b; }
-INLINE float most(float a, float b) { return a > b ? a : b; }
+INLINE float min(float a, float b) { return a < b ? a : b; }
+INLINE float max(float a, float b) { return a > b ? a : b; }
 
 INLINE f8 wide_f32(const float *p) { f8 v; memcpy(&v, p, sizeof v); return v; }
 INLINE f4 half_f32(const float *p) { f4 v; memcpy(&v, p, sizeof v); return v; }

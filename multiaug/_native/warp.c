@@ -10,8 +10,8 @@
  * batch sizes.
  */
 #include "blend.h"
-#include "copies.h"
-#include "holes.h"
+#include "nearest.h"
+#include "nan_aware.h"
 
 static void group_rows(const Group *g, int64_t record, int from, int to)
 {
@@ -20,12 +20,12 @@ static void group_rows(const Group *g, int64_t record, int from, int to)
         int64_t source = 0;
         int step = 0;
         const int copied = straight(g, record, row, &source, &step);
-        for (int k = 0; copied && k < g->n_lanes; k++) {
-            const Lane *l = g->lanes + k;
+        for (int k = 0; copied && k < g->n_bands; k++) {
+            const ChannelBand *l = g->bands + k;
             const int64_t pixel = (int64_t)l->stride * l->size;
             const char *in = l->in + row_of(l->rows, record) * l->in_bytes + source * pixel;
             char *out = l->out + record * l->out_bytes + (int64_t)row * g->w_out * pixel;
-            if (l->method == AWARE)
+            if (l->method == NAN_AWARE)
                 copy_known(l, record, (const float *)in, step, g->w_out, (float *)out);
             else
                 copy_row(l, in, step, g->w_out, out);
@@ -44,8 +44,8 @@ static void group_rows(const Group *g, int64_t record, int from, int to)
             locate(g, n, &c);
             const int64_t distance =
                 rows > 1 ? 0 : distance_below(g, record, row, first, n, &c);
-            for (int k = 0; k < g->n_lanes; k++) {
-                const Lane *l = g->lanes + k;
+            for (int k = 0; k < g->n_bands; k++) {
+                const ChannelBand *l = g->bands + k;
                 const char *in = l->in + row_of(l->rows, record) * l->in_bytes;
                 const int64_t pixel = (int64_t)l->stride * l->size;
                 char *out =
@@ -59,7 +59,7 @@ static void group_rows(const Group *g, int64_t record, int from, int to)
                 fold_chunk(g, l->border, &c);
                 if (l->method == NEAREST)
                     nearest(g, l, in, &c, n, out);
-                else if (l->method == AWARE)
+                else if (l->method == NAN_AWARE)
                     aware(g, l, record, (const float *)in, &c, n, (float *)out);
                 else if (l->type == U8)
                     linear_u8(g, l, in, &c, out);
@@ -81,7 +81,7 @@ static void group_rows(const Group *g, int64_t record, int from, int to)
 static int is_sound(const uint32_t *bits, int64_t n, const uint32_t *limits, int period)
 {
     const uint32_t unsigned_bits = 0x7fffffff, infinity = 0x7f800000;
-    answers bad = answers_of(0);
+    mask bad = mask_of(0);
     int64_t i = 0;
     for (; i + period <= n; i += period)
         for (int k = 0; k < period; k += WIDE)
@@ -92,7 +92,7 @@ static int is_sound(const uint32_t *bits, int64_t n, const uint32_t *limits, int
     return !any;
 }
 
-void JOIN(multiaug_recolour_one_, LEVEL)(const Recolouring *r, int64_t record);
+void JOIN(multiaug_pointwise_one_, LEVEL)(const PointwiseProgram *r, int64_t record);
 
 void JOIN(multiaug_warp_, LEVEL)(const Batch *b)
 {
@@ -104,7 +104,7 @@ void JOIN(multiaug_warp_, LEVEL)(const Batch *b)
         const int block = (int)(item % b->blocks);
         for (int k = 0; k < b->n_checks; k++) {
             const Check *check = b->checks + k;
-            uint32_t limits[2 * MOST_PERIOD];
+            uint32_t limits[2 * MAX_PERIOD];
             for (int i = 0; i < 2 * check->period; i++)
                 limits[i] = check->nan_is_fine[i % check->period] ? 0 : 0x7fffff;
             const int64_t from = check->length * block / b->blocks / check->period * check->period;
@@ -115,7 +115,7 @@ void JOIN(multiaug_warp_, LEVEL)(const Batch *b)
             const int64_t row = row_of(check->rows, record);
             const uint32_t *bits = (const uint32_t *)(check->in + row * check->in_bytes);
             if (!is_sound(bits + from, to - from, limits, 2 * check->period))
-                __atomic_store_n(b->suspicious, 1, __ATOMIC_RELAXED);
+                __atomic_store_n(b->nonfinite, 1, __ATOMIC_RELAXED);
         }
         for (int k = 0; k < b->n_groups; k++) {
             const Group *g = b->groups + k;
@@ -123,9 +123,9 @@ void JOIN(multiaug_warp_, LEVEL)(const Batch *b)
                        (int)((int64_t)g->h_out * (block + 1) / b->blocks));
         }
         /* Values may depend on all of a record: whoever samples the last of it goes on. */
-        if (b->n_recolourings && __atomic_sub_fetch(b->left + record, 1, __ATOMIC_ACQ_REL) == 0)
-            for (int k = 0; k < b->n_recolourings; k++)
-                JOIN(multiaug_recolour_one_, LEVEL)(b->recolourings + k, record);
+        if (b->n_pointwise && __atomic_sub_fetch(b->left + record, 1, __ATOMIC_ACQ_REL) == 0)
+            for (int k = 0; k < b->n_pointwise; k++)
+                JOIN(multiaug_pointwise_one_, LEVEL)(b->pointwise + k, record);
     }
 #ifdef __AVX512F__
     /* What was written past the caches is there for all threads. */

@@ -5,14 +5,14 @@
 #include <stdint.h>
 
 enum { CONSTANT, EDGE, REFLECT, MIRROR, WRAP, CONSTANT_HARD, WRAP_CLASSIC };
-enum { NEAREST, LINEAR, AWARE };
+enum { NEAREST, LINEAR, NAN_AWARE };
 enum { U8, U16, F32, OTHER };
 
-/* The channels of an AWARE lane, and eight pixels of a checked picture, at most. */
-enum { MOST_AWARE = 8, MOST_PERIOD = 2048 };
+/* The channels of an NAN_AWARE lane, and eight pixels of a checked picture, at most. */
+enum { MAX_NAN_AWARE = 8, MAX_PERIOD = 2048 };
 
 /* Of a displacement along a row. */
-enum { MOST_KNOTS = 64 };
+enum { MAX_KNOTS = 64 };
 
 /* Of a byte. */
 enum { LEVELS = 256 };
@@ -32,13 +32,13 @@ typedef struct {
     int32_t stride;   /* numbers from pixel to pixel */
     int32_t joint;    /* channels are invalid together */
     int32_t numbered; /* `invalid` is a number that marks pixels without data */
-    int32_t recoloured; /* what is written will be read once more */
+    int32_t reread; /* what is written will be read once more */
     float invalid;    /* what stands where nothing is known */
-} Lane;
+} ChannelBand;
 
 /* Lanes of the same two sizes, which share positions. */
 typedef struct {
-    const Lane *lanes;
+    const ChannelBand *bands;
     const float *maps;        /* (N, 3, 3) backward, between centred pixels */
     const int32_t *displaced; /* (N,) records that are not read by their matrix alone; null: none */
     const float *field;       /* (N, 2, plane) positions in pixels of those, row by row; or null */
@@ -47,7 +47,7 @@ typedef struct {
     const float *along_y;     /* (h_out, knots_y) */
     int64_t plane;
     int32_t knots_x, knots_y;
-    int32_t n_lanes, affine;
+    int32_t n_bands, affine;
     int32_t resized; /* what lies in the picture's area is not blended with a border's fill */
     int32_t h_in, w_in, h_out, w_out;
     float scale_x, scale_y; /* pixels of the source per reference pixel */
@@ -62,10 +62,10 @@ typedef struct {
     int32_t period;             /* numbers of eight pixels */
 } Check;
 
-/* What a step does to values; see `_recolour.py`. */
-enum { STEP_LINE, STEP_OWN_LINES, STEP_SPREAD, STEP_POWER, STEP_CLIP, STEP_NOISE };
+/* What a step does to values; see `_pointwise.py`. */
+enum { OP_SCALE_SHIFT, OP_SCALE_SHIFT_BY_CHANNEL, OP_SCALE_ABOUT_MEAN, OP_POWER_LAW, OP_CLIP, OP_NOISE };
 enum { MARK_NOTHING, MARK_NAN, MARK_NUMBER };
-enum { MOST_STEPS = 32, MOST_OWN_LINES = 4, MOST_CHANNELS = 256 };
+enum { MAX_OPS = 32, MAX_BY_CHANNEL = 4, MAX_CHANNELS = 256 };
 
 /* Neighbouring channels of a picture that get new values. */
 typedef struct {
@@ -81,17 +81,17 @@ typedef struct {
     int32_t in_type, out_type;
     int32_t marks; /* what says that there are no data: see MARK_* */
     float invalid, beside; /* the number that does; what stands for values that fall on it */
-} Recolouring;
+} PointwiseProgram;
 
 typedef struct {
     const Group *groups;
     const Check *checks;
-    const Recolouring *recolourings;
+    const PointwiseProgram *pointwise;
     int32_t *left;       /* (N,) blocks of a record that are still to be sampled */
     int64_t *next;       /* the next item of work, shared between threads */
-    int32_t *suspicious; /* set where a check fails */
+    int32_t *nonfinite; /* set where a check fails */
     int64_t n_records;
-    int32_t n_groups, n_checks, n_recolourings;
+    int32_t n_groups, n_checks, n_pointwise;
     int32_t blocks; /* of rows, in which a record is shared between threads */
 } Batch;
 

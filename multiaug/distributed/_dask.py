@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import MultiaugError, ParameterError, StoreError
 from ..passes import ADAPTERS, Work
-from ..pipeline import keep_freed_memory
+from ..runtime import keep_freed_memory
 
 _PER_WORKER = 2
 _POLL = 1.0  # seconds

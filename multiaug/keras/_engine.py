@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from ..errors import NotFittedError, ParameterError
-from ..pipeline import Pipeline, RecordParams, Rows, short_seed
+from ..pipeline import IndexedBatch, Pipeline, RecordParams, short_seed
 from ..spec import DataSpec, EntrySpec
 from ..statistics import Statistics
 from ..transforms import Finishing, Transform, Whiten
@@ -126,7 +126,7 @@ class Engine:
         return jax.tree.map(np.asarray, pipeline.sample(keys, frame))  # type: ignore[no-any-return]
 
     def run(
-        self, params: RecordParams | None, arrays: Mapping[str, NDArray | Rows]
+        self, params: RecordParams | None, arrays: Mapping[str, NDArray | IndexedBatch]
     ) -> dict[str, Any]:
         """A batch, augmented and standardised.
 
@@ -219,7 +219,7 @@ class Engine:
         what: Any,
         transforms: Sequence[Transform],
         drawn: RecordParams | Key | None,
-        arrays: Mapping[str, NDArray | Rows],
+        arrays: Mapping[str, NDArray | IndexedBatch],
     ) -> dict[str, Any]:
         """A batch through transforms, by params or by keys; None where nothing is drawn."""
         if not transforms:
@@ -228,7 +228,7 @@ class Engine:
         if not count:
             return dict(arrays)
         pipeline = Pipeline(tuple(transforms), self.spec)
-        held = {n: a if isinstance(a, Rows) else np.asarray(a) for n, a in arrays.items()}
+        held = {n: a if isinstance(a, IndexedBatch) else np.asarray(a) for n, a in arrays.items()}
         params = _nothing_drawn(pipeline, held, count) if drawn is None else drawn
         one = pipeline.apply if isinstance(params, RecordParams) else pipeline.batch
         if any(isinstance(t, Finishing) for t in transforms):

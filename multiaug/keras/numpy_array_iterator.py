@@ -10,7 +10,7 @@ import numpy as np
 
 from .._arguments import NUMBERS, check_argument, checked, optional
 from ..errors import ParameterError
-from ..pipeline import Rows
+from ..pipeline import IndexedBatch
 from ..spec import DataSpec
 from ..store import Source, is_source
 from ..typing import NDArray
@@ -145,10 +145,10 @@ class NumpyArrayIterator(PictureIterator):
         targets = {name: array[records] for name, array in self.targets.items()}
         return {self._image: self._pictures_at(records), **targets}
 
-    def _pictures_at(self, records: NDArray) -> NDArray | Rows:
+    def _pictures_at(self, records: NDArray) -> NDArray | IndexedBatch:
         """(n, H, W, C) float32: the user's own, or in memory that the next call uses again."""
         if self.data_format == "channels_last" and self.x.dtype == np.float32:
-            pictures_of = Rows(self.x, records)
+            pictures_of = IndexedBatch(self.x, records)
             if pictures_of.in_place:
                 return pictures_of
         begin = int(records[0]) if len(records) else 0

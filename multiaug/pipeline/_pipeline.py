@@ -19,21 +19,21 @@ from ..errors import ParameterError
 from ..spec import SPEC_KIND, DataSpec, EntrySpec, check_structure
 from ..transforms import Transform, as_transforms, from_config, to_config
 from ..typing import Key, Record, SpatialShape
-from ._arguments import check_count, check_key, checked_frame
-from ._blank import blank_record
-from ._draw import Draws, held_words, words_of
-from ._execute import call_in_c, execute, is_traced
-from ._facts import Facts
-from ._finishing import finish, unfinish, untouched
-from ._inspect import inspect_first, kind_of, ranges_used
-from ._modes import in_own_modes
-from ._params import RecordParams
-from ._repeated import Repeat, Repeated, signature_of
-from ._rows import gathered, in_native_order
-from ._structure import Run, check_frames, check_spec, gains_intrinsics, refuse_dense
-from ._ties import follow
-from ._values import check_record_values, on_host
-from ._view import check_camera
+from .backends._dispatch import call_in_c, execute, is_traced
+from .backends._fast_path import FastPath, FastPaths, signature_of
+from .buffers._indexed import gathered, in_native_order
+from .checks._arguments import check_count, check_key, checked_frame
+from .checks._inspect import inspect_first, kind_of, ranges_used
+from .checks._modes import in_own_modes
+from .checks._values import check_record_values, on_host
+from .program._blank import blank_record
+from .program._draws import Draws, key_data, raw_key_data
+from .program._fitted import finish, unfinish, untouched
+from .program._geometry import check_camera
+from .program._params import RecordParams
+from .program._structure import Run, check_frames, check_spec, gains_intrinsics, refuse_dense
+from .program._ties import follow
+from .program._traits import PipelineTraits
 
 SCHEMA = "multiaug.pipeline/1"
 _DERIVED = ("_visible", "_valid", "_mirrored")
@@ -75,15 +75,15 @@ class Pipeline:
             self, "transforms", as_transforms(self.transforms, "Pipeline.transforms")
         )
         check_argument("Pipeline.spec", self.spec, SPEC_KIND)
-        check_spec(self._facts.all, self.spec)
+        check_spec(self._traits.all, self.spec)
 
     @cached_property
-    def _facts(self) -> Facts:
-        return Facts(self.transforms)
+    def _traits(self) -> PipelineTraits:
+        return PipelineTraits(self.transforms)
 
     @cached_property
-    def _repeated(self) -> Repeated:
-        return Repeated()
+    def _repeated(self) -> FastPaths:
+        return FastPaths()
 
     @cached_property
     def inspected(self) -> set[Hashable]:
@@ -184,7 +184,7 @@ class Pipeline:
         check_argument("Pipeline.batch.batch", batch, RECORD)
         check_argument("Pipeline.batch.out", out, _OUT)
         batch = in_native_order(batch)
-        words, signature = held_words(keys), None
+        words, signature = raw_key_data(keys), None
         if words is not None:
             signature = signature_of(words, batch)
             repeat = self._repeated.get(signature)
@@ -274,7 +274,7 @@ class Pipeline:
         refuse_forked_child("A Pipeline")
         record = in_native_order(record)
         record = unfinish(
-            self._facts.finishing, self.spec, record, batched=params.batched, skip=roles or {}
+            self._traits.finishing, self.spec, record, batched=params.batched, skip=roles or {}
         )
         spec = _override(self.spec, roles or {})
         if validity:
@@ -368,11 +368,11 @@ class Pipeline:
         values = [n for n in batch if run.spec.entries[n].kind == "value"]
         moved = {n: v for n, v in batch.items() if n not in values}
         # Params are made for batches that are run in parts.
-        if moved and not self._facts.finishing and not draws.are_made:
-            call = call_in_c(run, self._facts, draws, moved)
+        if moved and not self._traits.finishing and not draws.are_made:
+            call = call_in_c(run, self._traits, draws, moved)
             if call is not None:
                 inspected = kind_of(batch) in self.inspected
-                repeat = Repeat(call, self._facts, run, order, values, inspected)
+                repeat = FastPath(call, self._traits, run, order, values, inspected)
                 self._repeated.put(signature, repeat)
 
     def _inspect(self, record: Mapping[str, Any], *, batched: bool) -> None:
@@ -383,11 +383,11 @@ class Pipeline:
         inspect_first(self, self.spec, batch, origin="the batch" if batched else "the record")
 
     def _run(self, frame: SpatialShape) -> Run:
-        return Run(self.spec, frame, given_scale=self._facts.given_scale(frame))
+        return Run(self.spec, frame, given_scale=self._traits.given_scale(frame))
 
     def _draws(self, keys: Key, frame: SpatialShape) -> Draws:
         check_frames(self.transforms, self.spec, frame)
-        return Draws(words_of(keys), self._facts.moving, self.spec, frame)
+        return Draws(key_data(keys), self._traits.moving, self.spec, frame)
 
     def _given(self, params: RecordParams, record: Mapping[str, Any]) -> Draws:
         params = jax.tree.map(native, params)
@@ -408,10 +408,10 @@ class Pipeline:
         out: Mapping[str, Any] | None = None,
     ) -> Record:
         """Apply ``draws``, of a leading N or 1, to a batch or to one record."""
-        facts = self._facts
-        for name in record if facts.dense else ():
+        traits = self._traits
+        for name in record if traits.dense else ():
             refuse_dense(self.transforms, name, run.spec.entries[name])
-        check_camera(run.spec, record, projective=facts.projective)
+        check_camera(run.spec, record, projective=traits.projective)
         if check and not is_traced(*record.values()):
             if not batched:
                 check_record_values(run.spec, record, batch=False)
@@ -421,19 +421,19 @@ class Pipeline:
         moved = {n: v for n, v in record.items() if n not in values}
         if not moved:
             return values
-        if facts.finishing:
+        if traits.finishing:
             out = None  # what came out of an earlier call is of another dtype and shape
-        if batched and facts.finishing and not facts.moving and untouched(run.spec, moved):
+        if batched and traits.finishing and not traits.moving and untouched(run.spec, moved):
             if check and not is_traced(draws.leaves, moved):
                 check_record_values(run.spec, moved, batch=True)
             done = gathered(moved)
         elif batched:
-            done = execute(run, facts, draws, moved, out=out, check=check)
+            done = execute(run, traits, draws, moved, out=out, check=check)
         else:
             one = {n: _one_more_axis(a) for n, a in moved.items()}
-            done = execute(run, facts, draws, one, out=None, check=False)
-        if facts.finishing and not run.inverse:
-            done = finish(facts.finishing, self.spec, done)
+            done = execute(run, traits, draws, one, out=None, check=False)
+        if traits.finishing and not run.inverse:
+            done = finish(traits.finishing, self.spec, done)
         if not batched:
             done = {n: a[0] for n, a in done.items()}
         done |= follow(run.spec, done, values, batched=batched)

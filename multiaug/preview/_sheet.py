@@ -15,7 +15,7 @@ from .._arguments import PATH, TEXT, TEXTS, Kind, checked, optional, whole
 from ..errors import ParameterError
 from ..files import replace_file
 from ..typing import NDArray
-from ._typeset import INK, RULE, SOFT, Style, Typesetter, words_of
+from ._typeset import INK, RULE, SOFT, Style, Typesetter, key_data
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -126,11 +126,11 @@ class _Sheet:
 
 def _fitted(sheet: _Sheet, types: Typesetter) -> _Sheet:
     """Columns wide enough for every word of their titles, and titles broken to fit."""
-    words = [word.rstrip() for title in sheet.columns for word in words_of(title)]
+    words = [word.rstrip() for title in sheet.columns for word in key_data(title)]
     pictures = max(picture.shape[1] for row in sheet.rows for picture in row)
     width = max(int(pictures), types.block_width(words, "column"))
     for text, span in sheet.groups:
-        needed = types.block_width([word.rstrip() for word in words_of(text)], "group") - GAP * (
+        needed = types.block_width([word.rstrip() for word in key_data(text)], "group") - GAP * (
             span - 1
         )
         width = max(width, -(-needed // span))

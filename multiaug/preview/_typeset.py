@@ -29,7 +29,7 @@ _STYLES = {
 }
 
 
-def words_of(text: str) -> list[str]:
+def key_data(text: str) -> list[str]:
     """Where a text may be broken: behind spaces, and behind _, - and / in names of entries."""
     return re.findall(r"[^\s_/-]*[\s_/-]*", text)[:-1]
 
@@ -79,7 +79,7 @@ class Typesetter:
         lines: list[str] = []
         for paragraph in text.splitlines():
             line = ""
-            for word in words_of(paragraph):
+            for word in key_data(paragraph):
                 longer = line + word
                 if line and self.block_width([longer.rstrip()], style) > width:
                     lines, line = [*lines, line.rstrip()], word

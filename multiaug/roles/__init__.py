@@ -1,9 +1,9 @@
 """What values mean under a map, one file per role."""
 
-from ._base import PointSite as PointSite
+from ._base import PointContext as PointContext
+from ._base import RecordGeometry as RecordGeometry
 from ._base import SpatialRole as SpatialRole
 from ._base import TableRole as TableRole
-from ._base import View as View
 from ._boxes import Boxes as Boxes
 from ._density import Density as Density
 from ._depth import Depth as Depth
@@ -21,7 +21,7 @@ from ._position import Position as Position
 from ._scalar import Scalar as Scalar
 
 SPATIAL_ROLES: dict[str, SpatialRole] = {
-    role.facts.name: role
+    role.traits.name: role
     for role in (
         Intensity(),
         Label(),
@@ -36,6 +36,7 @@ SPATIAL_ROLES: dict[str, SpatialRole] = {
 """Roles of pictures, by name."""
 
 TABLE_ROLES: dict[str, TableRole] = {
-    role.facts.name: role for role in (Keypoints(), Boxes(), Points3d(), Intrinsics(), Extrinsics())
+    role.traits.name: role
+    for role in (Keypoints(), Boxes(), Points3d(), Intrinsics(), Extrinsics())
 }
 """Roles of tables and matrices, by name; scalars are handed through."""

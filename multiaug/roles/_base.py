@@ -10,17 +10,17 @@ import jax.numpy as jnp
 
 from ..geometry import Map, Projective
 from ..sampling import Band, Pointwise
-from ..spec import ChannelGroup, RoleFacts
+from ..spec import ChannelGroup, RoleTraits
 from ..typing import Array, SpatialShape
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class View:
+class RecordGeometry:
     """All that roles may know of one record's geometry; built once per record by the pipeline.
 
     Args:
-        chart: the composed map.
+        warp: the composed map.
         matrix: the product of its matrix segments; the whole map unless it is dense.
         mirrored: bool scalar, left has become right.
         motion: (3, 3) camera motion M; None where a perspective map met no intrinsics.
@@ -33,7 +33,7 @@ class View:
         refit_intrinsics: under ``none``, intrinsics follow all the same.
     """
 
-    chart: Map
+    warp: Map
     matrix: Projective
     mirrored: Array
     motion: Array | None
@@ -48,7 +48,7 @@ class View:
     @property
     def on_rays(self) -> bool:
         """Source positions can be put on the rays of their pixels."""
-        if self.k is None or self.policy == "none" or self.chart.dense:
+        if self.k is None or self.policy == "none" or self.warp.dense:
             return False
         return self.frame == "camera" or self.extrinsics is not None
 
@@ -59,7 +59,7 @@ class View:
         return self.deformation if self.policy == "fixed" else self.motion
 
 
-class PointSite(NamedTuple):
+class PointContext(NamedTuple):
     """Where entries without pixels of their own live.
 
     Args:
@@ -68,7 +68,7 @@ class PointSite(NamedTuple):
         size_out: the same in the output.
     """
 
-    view: View
+    view: RecordGeometry
     size_in: SpatialShape
     size_out: SpatialShape
 
@@ -77,10 +77,10 @@ class SpatialRole(Protocol):
     """A role of pictures."""
 
     @property
-    def facts(self) -> RoleFacts:
+    def traits(self) -> RoleTraits:
         """The static side of the role."""
 
-    def band(self, group: ChannelGroup, view: View) -> Band:
+    def band(self, group: ChannelGroup, view: RecordGeometry) -> Band:
         """How the sampler is to treat a channel group; only static parts of the view decide."""
 
 
@@ -88,10 +88,10 @@ class TableRole(Protocol):
     """A role of entries that are moved, not sampled."""
 
     @property
-    def facts(self) -> RoleFacts:
+    def traits(self) -> RoleTraits:
         """The static side of the role."""
 
-    def move(self, values: Array, group: ChannelGroup, site: PointSite) -> dict[str, Array]:
+    def move(self, values: Array, group: ChannelGroup, context: PointContext) -> dict[str, Array]:
         """Suffix -> array; the suffix "" is the entry itself."""
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
-from ..spec import ChannelGroup, RoleFacts, register_role
+from ..spec import ChannelGroup, RoleTraits, register_role
 from ..typing import Array
-from ._base import PointSite
+from ._base import PointContext
 from ._keypoints import push_outlines
 
 
@@ -21,8 +21,8 @@ class Boxes:
     ``pascal`` is the first and the last pixel inside, counted from 0.
     """
 
-    facts = register_role(
-        RoleFacts(
+    traits = register_role(
+        RoleTraits(
             "boxes",
             kind="points",
             channels=4,
@@ -31,16 +31,16 @@ class Boxes:
         )
     )
 
-    def move(self, values: Array, group: ChannelGroup, site: PointSite) -> dict[str, Array]:
+    def move(self, values: Array, group: ChannelGroup, context: PointContext) -> dict[str, Array]:
         """The moved boxes (K, 4) and ``_visible`` (K,) float32: the share of area in view.
 
         A box that is wholly behind a horizon is nowhere: NaN, and none of it is in view.
         """
         x0, y0, x1, y1 = _edges(values.astype(jnp.float32), group.convention)
         x, y = push_outlines(
-            jnp.stack([x0, x1, x1, x0], axis=-1), jnp.stack([y0, y0, y1, y1], axis=-1), site
+            jnp.stack([x0, x1, x1, x0], axis=-1), jnp.stack([y0, y0, y1, y1], axis=-1), context
         )
-        height, width = site.size_out
+        height, width = context.size_out
         left, right, share_x = _clipped(x, width)
         top, bottom, share_y = _clipped(y, height)
         moved = _convert((left, top, right, bottom), group.convention)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
-from ..sampling import Band, Site
-from ..spec import BORDERS, ChannelGroup, RoleFacts, register_role
+from ..sampling import Band, SampleContext
+from ..spec import BORDERS, ChannelGroup, RoleTraits, register_role
 from ..typing import Array
-from ._base import View, band_of
+from ._base import RecordGeometry, band_of
 
 
 class Density:
     """Divided by the area that a pixel grows to, so that the integral is kept."""
 
-    facts = register_role(
-        RoleFacts(
+    traits = register_role(
+        RoleTraits(
             "density",
             kind="spatial",
             dtype_kinds="f",
@@ -23,14 +23,14 @@ class Density:
         )
     )
 
-    def band(self, group: ChannelGroup, view: View) -> Band:
+    def band(self, group: ChannelGroup, view: RecordGeometry) -> Band:
         """Means over the area that a pixel covers, times ``|det J|^-1`` of the forward map."""
         return band_of(group, method="area", move=_spread, needs_jacobian=True)
 
 
-def _spread(values: Array, site: Site) -> Array:
-    assert site.jacobian is not None
-    a, b, c, d = site.jacobian
-    (sx_in, sy_in), (sx, sy) = site.scale_in, site.scale_out
+def _spread(values: Array, context: SampleContext) -> Array:
+    assert context.jacobian is not None
+    a, b, c, d = context.jacobian
+    (sx_in, sy_in), (sx, sy) = context.scale_in, context.scale_out
     area = jnp.abs(a * d - b * c) * (sx_in * sy_in / (sx * sy))
     return values * area[..., None]

@@ -8,17 +8,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..geometry import rays
-from ..sampling import Band, Site, is_float
-from ..spec import ChannelGroup, RoleFacts, register_role
+from ..sampling import Band, SampleContext, is_float
+from ..spec import ChannelGroup, RoleTraits, register_role
 from ..typing import Array
-from ._base import View, band_of, column, reciprocal
+from ._base import RecordGeometry, band_of, column, reciprocal
 
 
 class Depth:
     """Blended as 1/Z, which is affine in pixel coordinates on every plane."""
 
-    facts = register_role(
-        RoleFacts(
+    traits = register_role(
+        RoleTraits(
             "depth",
             kind="spatial",
             channels=1,
@@ -33,7 +33,7 @@ class Depth:
         )
     )
 
-    def band(self, group: ChannelGroup, view: View) -> Band:
+    def band(self, group: ChannelGroup, view: RecordGeometry) -> Band:
         """Inverse depth, linear or nearest; then the Z of the moved point.
 
         Depth is along the camera's axis whatever frame positions are in, so it moves in the
@@ -43,33 +43,33 @@ class Depth:
         # Under refit the last row of an affine map's M is (0, 0, 1).
         stays = view.policy == "refit" and view.matrix.affine
         move = _move if follows and not stays else None
-        if group.interpolation == "ray" and follows and not view.chart.dense:
+        if group.interpolation == "ray" and follows and not view.warp.dense:
             band = band_of(group, method="linear", encode=_invert, decode=_invert_back, move=move)
             return replace(band, jump=reciprocal)
         method = "nearest" if group.interpolation == "nearest" else "linear"
         return band_of(group, method=method, move=move)
 
 
-def _invert(z: Array, site: Site) -> Array:
+def _invert(z: Array, context: SampleContext) -> Array:
     return jnp.where(z > 0, reciprocal(z), jnp.nan)
 
 
-def _invert_back(coded: Array, site: Site) -> Array:
+def _invert_back(coded: Array, context: SampleContext) -> Array:
     return reciprocal(coded)
 
 
-def _move(z: Array, site: Site) -> Array:
+def _move(z: Array, context: SampleContext) -> Array:
     """Z (M K^-1 p)_z, or H in the place of M when the intrinsics are fixed.
 
     NaN where a depth has become larger than its integers are.
     """
-    view = site.view
+    view = context.view
     row = (view.deformation if view.policy == "fixed" else view.motion)[2]
-    u, v = rays(view.k, site.x, site.y)
+    u, v = rays(view.k, context.x, context.y)
     moved = z.astype(jnp.float32) * column(row[0] * u + row[1] * v + row[2])
-    if is_float(site.dtype):
+    if is_float(context.dtype):
         return moved
     # Of integers the nearest is 1, and further than the last one is no depth that can be told.
-    last = np.iinfo(site.dtype).max
+    last = np.iinfo(context.dtype).max
     moved = jnp.where(z > 0, jnp.maximum(moved, 1), moved)
     return jnp.where(moved < last + 0.5, moved, jnp.nan)

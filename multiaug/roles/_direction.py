@@ -5,17 +5,17 @@ from __future__ import annotations
 import jax.numpy as jnp
 
 from ..geometry import inverse, transform
-from ..sampling import Band, Site
-from ..spec import ChannelGroup, RoleFacts, register_role
+from ..sampling import Band, SampleContext
+from ..spec import ChannelGroup, RoleTraits, register_role
 from ..typing import Array
-from ._base import View, band_of, unit
+from ._base import RecordGeometry, band_of, unit
 
 
 class Direction:
     """Blended and brought back to length 1, then turned with the camera."""
 
-    facts = register_role(
-        RoleFacts(
+    traits = register_role(
+        RoleTraits(
             "direction",
             kind="spatial",
             channels=3,
@@ -30,7 +30,7 @@ class Direction:
         )
     )
 
-    def band(self, group: ChannelGroup, view: View) -> Band:
+    def band(self, group: ChannelGroup, view: RecordGeometry) -> Band:
         """Linear or nearest; then ``M n`` (refit) or ``unit(H^-T n)`` (fixed).
 
         M keeps lengths, so a copied normal is only turned and stays what it was to the bit.
@@ -41,14 +41,14 @@ class Direction:
         return band_of(group, decode=_normalise, move=move)
 
 
-def _normalise(values: Array, site: Site) -> Array:
+def _normalise(values: Array, context: SampleContext) -> Array:
     return unit(values)
 
 
-def _turn(values: Array, site: Site) -> Array:
-    return transform(site.view.motion, values.astype(jnp.float32))
+def _turn(values: Array, context: SampleContext) -> Array:
+    return transform(context.view.motion, values.astype(jnp.float32))
 
 
-def _deform(values: Array, site: Site) -> Array:
-    matrix = inverse(site.view.deformation).T
+def _deform(values: Array, context: SampleContext) -> Array:
+    matrix = inverse(context.view.deformation).T
     return unit(transform(matrix, values.astype(jnp.float32)))

@@ -5,20 +5,20 @@ from __future__ import annotations
 import jax.numpy as jnp
 
 from ..geometry import product
-from ..spec import ChannelGroup, RoleFacts, register_role
+from ..spec import ChannelGroup, RoleTraits, register_role
 from ..typing import Array
-from ._base import PointSite
+from ._base import PointContext
 
 
 class Extrinsics:
     """Followed by the camera's motion; improper after a flip."""
 
-    facts = register_role(RoleFacts("extrinsics", kind="matrix", shape=(4, 4), dtype_kinds="f"))
+    traits = register_role(RoleTraits("extrinsics", kind="matrix", shape=(4, 4), dtype_kinds="f"))
 
-    def move(self, values: Array, group: ChannelGroup, site: PointSite) -> dict[str, Array]:
+    def move(self, values: Array, group: ChannelGroup, context: PointContext) -> dict[str, Array]:
         """``[[M, 0], [0, 1]] @ T``."""
-        motion = site.view.motion
-        if site.view.policy != "refit" or motion is None:
+        motion = context.view.motion
+        if context.view.policy != "refit" or motion is None:
             return {"": values}
         pose = values.astype(jnp.float32)
         top = jnp.concatenate(

@@ -5,17 +5,17 @@ from __future__ import annotations
 import jax.numpy as jnp
 
 from ..geometry import LOST
-from ..sampling import Band, Site
-from ..spec import ChannelGroup, RoleFacts, register_role
+from ..sampling import Band, SampleContext
+from ..spec import ChannelGroup, RoleTraits, register_role
 from ..typing import Array
-from ._base import View, band_of, column
+from ._base import RecordGeometry, band_of, column
 
 
 class Flow:
     """Both pictures go through the same map F, so the vector becomes F(p + f) - F(p)."""
 
-    facts = register_role(
-        RoleFacts(
+    traits = register_role(
+        RoleTraits(
             "flow",
             kind="spatial",
             channels=2,
@@ -29,9 +29,9 @@ class Flow:
         )
     )
 
-    def band(self, group: ChannelGroup, view: View) -> Band:
+    def band(self, group: ChannelGroup, view: RecordGeometry) -> Band:
         """Linear or nearest; then the difference of the moved ends."""
-        return band_of(group, move=_move_affine if view.chart.affine else _move)
+        return band_of(group, move=_move_affine if view.warp.affine else _move)
 
 
 def _scaled(values: Array, scale: tuple[float, float]) -> tuple[Array, Array]:
@@ -39,17 +39,17 @@ def _scaled(values: Array, scale: tuple[float, float]) -> tuple[Array, Array]:
     return values[..., 0] * scale[0], values[..., 1] * scale[1]
 
 
-def _move_affine(values: Array, site: Site) -> Array:
-    u, v = _scaled(values, (1 / site.scale_in[0], 1 / site.scale_in[1]))
-    a = site.view.matrix.forward
+def _move_affine(values: Array, context: SampleContext) -> Array:
+    u, v = _scaled(values, (1 / context.scale_in[0], 1 / context.scale_in[1]))
+    a = context.view.matrix.forward
     moved = jnp.stack([a[0, 0] * u + a[0, 1] * v, a[1, 0] * u + a[1, 1] * v], axis=-1)
-    return jnp.stack(_scaled(moved, site.scale_out), axis=-1)
+    return jnp.stack(_scaled(moved, context.scale_out), axis=-1)
 
 
-def _move(values: Array, site: Site) -> Array:
-    u, v = _scaled(values, (1 / site.scale_in[0], 1 / site.scale_in[1]))
-    end_x, end_y, _ = site.view.chart.push(site.x + u, site.y + v)
-    moved = jnp.stack([end_x - site.out_x, end_y - site.out_y], axis=-1)
+def _move(values: Array, context: SampleContext) -> Array:
+    u, v = _scaled(values, (1 / context.scale_in[0], 1 / context.scale_in[1]))
+    end_x, end_y, _ = context.view.warp.push(context.x + u, context.y + v)
+    moved = jnp.stack([end_x - context.out_x, end_y - context.out_y], axis=-1)
     # Behind the horizon of the map no vector ends.
     moved = jnp.where(column(jnp.abs(end_x) < LOST), moved, jnp.nan)
-    return jnp.stack(_scaled(moved, site.scale_out), axis=-1)
+    return jnp.stack(_scaled(moved, context.scale_out), axis=-1)

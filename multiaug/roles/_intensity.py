@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from ..sampling import Band
-from ..spec import BORDERS, ChannelGroup, RoleFacts, register_role
-from ._base import View, band_of
+from ..spec import BORDERS, ChannelGroup, RoleTraits, register_role
+from ._base import RecordGeometry, band_of
 
 
 class Intensity:
     """Colours, grey levels, spectral bands, reflectance, logits."""
 
-    facts = register_role(
-        RoleFacts(
+    traits = register_role(
+        RoleTraits(
             "intensity",
             kind="spatial",
             interpolations=("linear", "nearest", "cubic", "spline3"),
@@ -22,6 +22,6 @@ class Intensity:
         )
     )
 
-    def band(self, group: ChannelGroup, view: View) -> Band:
+    def band(self, group: ChannelGroup, view: RecordGeometry) -> Band:
         """Blend; every channel is valid or not by itself, as dead pixels of one band are."""
         return band_of(group, joint=False, lowpass=True)

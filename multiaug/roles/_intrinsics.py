@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from ..geometry import uncentre_intrinsics
 from ..sampling import ratio
-from ..spec import ChannelGroup, RoleFacts, register_role
+from ..spec import ChannelGroup, RoleTraits, register_role
 from ..typing import Array
-from ._base import PointSite
+from ._base import PointContext
 
 
 class Intrinsics:
     """Refitted to the moved picture, unless the policy keeps them."""
 
-    facts = register_role(RoleFacts("intrinsics", kind="matrix", shape=(3, 3), dtype_kinds="f"))
+    traits = register_role(RoleTraits("intrinsics", kind="matrix", shape=(3, 3), dtype_kinds="f"))
 
-    def move(self, values: Array, group: ChannelGroup, site: PointSite) -> dict[str, Array]:
+    def move(self, values: Array, group: ChannelGroup, context: PointContext) -> dict[str, Array]:
         """K' of the RQ decomposition, in pixels of the output."""
-        view = site.view
+        view = context.view
         refit = view.policy == "refit" or (view.policy == "none" and view.refit_intrinsics)
         if not refit or view.k_out is None:
             return {"": values}
-        scale = ratio(site.size_out, view.chart.out_shape)
-        k = uncentre_intrinsics(view.k_out, site.size_out, scale)
+        scale = ratio(context.size_out, view.warp.out_shape)
+        k = uncentre_intrinsics(view.k_out, context.size_out, scale)
         return {"": k.astype(values.dtype)}

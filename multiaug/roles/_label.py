@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
-from ..sampling import Band, Site
-from ..spec import BORDERS, ChannelGroup, RoleFacts, register_role
+from ..sampling import Band, SampleContext
+from ..spec import BORDERS, ChannelGroup, RoleTraits, register_role
 from ..typing import Array
-from ._base import View, band_of
+from ._base import RecordGeometry, band_of
 
 
 class Label:
     """Copied, never blended; under a mirror, ids of left and right parts swap."""
 
-    facts = register_role(
-        RoleFacts(
+    traits = register_role(
+        RoleTraits(
             "label",
             kind="spatial",
             channels=1,
@@ -26,14 +26,14 @@ class Label:
         )
     )
 
-    def band(self, group: ChannelGroup, view: View) -> Band:
+    def band(self, group: ChannelGroup, view: RecordGeometry) -> Band:
         """Nearest or majority, and the swap of mirror pairs."""
 
-        def swap(ids: Array, site: Site) -> Array:
+        def swap(ids: Array, context: SampleContext) -> Array:
             swapped = ids
             for left, right in group.mirror_pairs:
                 swapped = jnp.where(ids == left, jnp.asarray(right).astype(ids.dtype), swapped)
                 swapped = jnp.where(ids == right, jnp.asarray(left).astype(ids.dtype), swapped)
-            return jnp.where(site.view.mirrored, swapped, ids)
+            return jnp.where(context.view.mirrored, swapped, ids)
 
         return band_of(group, move=swap if group.mirror_pairs else None)

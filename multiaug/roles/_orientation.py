@@ -5,17 +5,17 @@ from __future__ import annotations
 import jax.numpy as jnp
 
 from ..geometry import invert_jacobian
-from ..sampling import Band, Site, is_float
-from ..spec import ChannelGroup, RoleFacts, register_role
+from ..sampling import Band, SampleContext, is_float
+from ..spec import ChannelGroup, RoleTraits, register_role
 from ..typing import Array
-from ._base import View, band_of
+from ._base import RecordGeometry, band_of
 
 
 class Orientation:
     """Blended on the circle, then turned by the map's Jacobian."""
 
-    facts = register_role(
-        RoleFacts(
+    traits = register_role(
+        RoleTraits(
             "orientation",
             kind="spatial",
             channels=1,
@@ -29,31 +29,31 @@ class Orientation:
         )
     )
 
-    def band(self, group: ChannelGroup, view: View) -> Band:
+    def band(self, group: ChannelGroup, view: RecordGeometry) -> Band:
         """Linear on (cos, sin) of the angle, of twice the angle when the period is 180."""
         full_turn = 360.0 if group.unit == "degrees" else 2 * jnp.pi
         to_radians = 2 * jnp.pi / full_turn
         fold = 360 // group.period
 
-        def encode(angle: Array, site: Site) -> Array:
+        def encode(angle: Array, context: SampleContext) -> Array:
             turned = angle * (fold * to_radians)
             return jnp.concatenate([jnp.cos(turned), jnp.sin(turned)], axis=-1)
 
-        def decode(vector: Array, site: Site) -> Array:
+        def decode(vector: Array, context: SampleContext) -> Array:
             x, y = vector[..., :1], vector[..., 1:]
             # The origin has no angle; its slopes would be NaN.
             angle = jnp.arctan2(y, jnp.where((x == 0) & (y == 0), 1, x))
             return angle / (fold * to_radians)
 
-        def move(angle: Array, site: Site) -> Array:
+        def move(angle: Array, context: SampleContext) -> Array:
             phi = angle[..., 0].astype(jnp.float32) * to_radians
-            dx, dy = jnp.cos(phi) / site.scale_in[0], -jnp.sin(phi) / site.scale_in[1]
-            assert site.jacobian is not None
-            a, b, c, d = invert_jacobian(site.jacobian)
-            x = (a * dx + b * dy) * site.scale_out[0]
-            y = (c * dx + d * dy) * site.scale_out[1]
+            dx, dy = jnp.cos(phi) / context.scale_in[0], -jnp.sin(phi) / context.scale_in[1]
+            assert context.jacobian is not None
+            a, b, c, d = invert_jacobian(context.jacobian)
+            x = (a * dx + b * dy) * context.scale_out[0]
+            y = (c * dx + d * dy) * context.scale_out[1]
             turned = jnp.arctan2(-y, x) / to_radians
-            if not is_float(site.dtype):
+            if not is_float(context.dtype):
                 turned = jnp.floor(turned + 0.5)  # first: 359.7 is 0, and not 360
             wrapped = jnp.mod(turned, full_turn / fold)
             # A hair below 0 is rounded to the whole period.

@@ -5,16 +5,16 @@ from __future__ import annotations
 import jax.numpy as jnp
 
 from ..geometry import transform
-from ..spec import ChannelGroup, RoleFacts, register_role
+from ..spec import ChannelGroup, RoleTraits, register_role
 from ..typing import Array
-from ._base import PointSite
+from ._base import PointContext
 
 
 class Points3d:
     """Moved as positions are."""
 
-    facts = register_role(
-        RoleFacts(
+    traits = register_role(
+        RoleTraits(
             "points3d",
             kind="points",
             channels=3,
@@ -24,9 +24,9 @@ class Points3d:
         )
     )
 
-    def move(self, values: Array, group: ChannelGroup, site: PointSite) -> dict[str, Array]:
+    def move(self, values: Array, group: ChannelGroup, context: PointContext) -> dict[str, Array]:
         """``M v`` (refit), ``H v`` (fixed) or as it is (none, world frame)."""
-        matrix = site.view.linear_motion()
+        matrix = context.view.linear_motion()
         if matrix is None:
             return {"": values}
         absent = jnp.isnan(values).any(-1, keepdims=True)

@@ -7,10 +7,10 @@ from dataclasses import replace
 import jax.numpy as jnp
 
 from ..geometry import inverse, rays, transform
-from ..sampling import Band, Coded, Site
-from ..spec import ChannelGroup, RoleFacts, register_role
+from ..sampling import Band, Coded, SampleContext
+from ..spec import ChannelGroup, RoleTraits, register_role
 from ..typing import Array
-from ._base import View, band_of, column, reciprocal
+from ._base import RecordGeometry, band_of, column, reciprocal
 
 
 class Position:
@@ -22,8 +22,8 @@ class Position:
     is blended and added.
     """
 
-    facts = register_role(
-        RoleFacts(
+    traits = register_role(
+        RoleTraits(
             "position",
             kind="spatial",
             channels=3,
@@ -38,7 +38,7 @@ class Position:
         )
     )
 
-    def band(self, group: ChannelGroup, view: View) -> Band:
+    def band(self, group: ChannelGroup, view: RecordGeometry) -> Band:
         """On the ray, linear or nearest; then ``M v`` (refit), ``H v`` (fixed) or as it is."""
         move = None if view.linear_motion() is None else _move
         matrix = None if move is None else _matrix
@@ -57,49 +57,49 @@ class Position:
         return replace(band_of(group, method=method, move=move), coded=Coded(matrix=matrix))
 
 
-def _camera(view: View) -> Array:
+def _camera(view: RecordGeometry) -> Array:
     assert view.k is not None
     return view.k
 
 
-def _matrix(view: View) -> Array:
+def _matrix(view: RecordGeometry) -> Array:
     matrix = view.linear_motion()
     assert matrix is not None
     return matrix.astype(jnp.float32)
 
 
-def _move(xyz: Array, site: Site) -> Array:
-    return transform(_matrix(site.view), xyz.astype(jnp.float32))
+def _move(xyz: Array, context: SampleContext) -> Array:
+    return transform(_matrix(context.view), xyz.astype(jnp.float32))
 
 
 def _depth(coded: Array) -> Array:
     return reciprocal(coded[..., :1])
 
 
-def _encode(xyz: Array, site: Site) -> Array:
+def _encode(xyz: Array, context: SampleContext) -> Array:
     """(1/Z, X - Z u, Y - Z v) with (u, v) the pixel's ray; NaN behind the camera."""
     z = xyz[..., 2:]
-    u, v = rays(site.view.k, site.x, site.y)
+    u, v = rays(context.view.k, context.x, context.y)
     ray = jnp.stack([u, v], axis=-1)
     coded = jnp.concatenate([reciprocal(z), xyz[..., :2] - z * ray], axis=-1)
     return jnp.where(z > 0, coded, jnp.nan)
 
 
-def _decode(coded: Array, site: Site) -> Array:
+def _decode(coded: Array, context: SampleContext) -> Array:
     z = reciprocal(coded[..., :1])
-    u, v = rays(site.view.k, site.x, site.y)
+    u, v = rays(context.view.k, context.x, context.y)
     return jnp.concatenate([z * column(u), z * column(v), z], axis=-1) + jnp.concatenate(
         [coded[..., 1:], jnp.zeros_like(z)], axis=-1
     )
 
 
-def _encode_world(xyz: Array, site: Site) -> Array:
-    pose = site.view.extrinsics
-    return _encode(transform(pose[:3, :3], xyz) + pose[:3, 3].reshape(1, 1, 3), site)
+def _encode_world(xyz: Array, context: SampleContext) -> Array:
+    pose = context.view.extrinsics
+    return _encode(transform(pose[:3, :3], xyz) + pose[:3, 3].reshape(1, 1, 3), context)
 
 
-def _decode_world(coded: Array, site: Site) -> Array:
-    pose = site.view.extrinsics
-    camera = _decode(coded, site) - pose[:3, 3].reshape(1, 1, 3)
+def _decode_world(coded: Array, context: SampleContext) -> Array:
+    pose = context.view.extrinsics
+    camera = _decode(coded, context) - pose[:3, 3].reshape(1, 1, 3)
     # Not the transpose: the world may be in other units than the camera.
     return transform(inverse(pose[:3, :3]), camera)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..spec import RoleFacts, register_role
+from ..spec import RoleTraits, register_role
 
 
 class Scalar:
     """Handed through: the pipeline returns the very array that it was given."""
 
-    facts = register_role(RoleFacts("scalar", kind="value", settings=frozenset({"capacity"})))
+    traits = register_role(RoleTraits("scalar", kind="value", settings=frozenset({"capacity"})))

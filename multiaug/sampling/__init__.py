@@ -22,11 +22,11 @@ from ._plan import Exact as Exact
 from ._plan import Job as Job
 from ._plan import LowPass as LowPass
 from ._plan import Pointwise as Pointwise
-from ._plan import Site as Site
+from ._plan import SampleContext as SampleContext
 from ._plan import Task as Task
+from ._plan import materialize_on_gpu as materialize_on_gpu
 from ._plan import ratio as ratio
-from ._plan import written_down as written_down
-from ._recolour import Recolouring as Recolouring
-from ._recolour import can_recolour as can_recolour
-from ._recolour import recolour as recolour
-from ._recolour import sampled_into as sampled_into
+from ._pointwise import PointwiseProgram as PointwiseProgram
+from ._pointwise import can_run_pointwise as can_run_pointwise
+from ._pointwise import run_pointwise as run_pointwise
+from ._pointwise import sampled_into as sampled_into

@@ -10,14 +10,14 @@ from jax import lax
 
 from ..typing import Array
 from ._axis import nearest
-from ._plan import Band, Grid, Job, Site
+from ._plan import Band, Grid, Job, SampleContext
 from ._taps import fill_row, gather, tap_at
 
 # A step below 1 blurs a pixel over the rest of its width: by copies of it at so many places.
 _COPIES = 4
 
 
-def area(image: Array, band: Band, job: Job, grid: Grid, site: Site) -> Array:
+def area(image: Array, band: Band, job: Job, grid: Grid, context: SampleContext) -> Array:
     """Means of the source over what each output pixel covers, in float32.
 
     Along each axis of the source a pixel of the output covers a box as wide as one step of the
@@ -30,16 +30,16 @@ def area(image: Array, band: Band, job: Job, grid: Grid, site: Site) -> Array:
         band: its border and its fill.
         job: says what the longest step is.
         grid: where output pixels lie; with the Jacobian.
-        site: the output pixels.
+        context: the output pixels.
     """
     height, width, channels = image.shape
     rows = image.astype(jnp.float32).reshape(-1, channels)
     assert grid.jacobian is not None
     assert band.fill is not None
     fill = fill_row(band.fill, channels)
-    step_x, step_y = steps_of(grid, site)
+    step_x, step_y = steps_of(grid, context)
     ix, iy = nearest(grid.x), nearest(grid.y)
-    resized = site.view.chart.resized
+    resized = context.view.warp.resized
 
     def add(total: tuple[Array, Array], offset: Array) -> tuple[tuple[Array, Array], None]:
         row, column = iy + offset[0], ix + offset[1]
@@ -61,11 +61,11 @@ def area(image: Array, band: Band, job: Job, grid: Grid, site: Site) -> Array:
     return jnp.where(seen, total / jnp.where(seen, weight[..., None], 1), fill)
 
 
-def steps_of(grid: Grid, site: Site) -> tuple[Array, Array]:
+def steps_of(grid: Grid, context: SampleContext) -> tuple[Array, Array]:
     """(x, y): by how many source pixels a pixel of the output reaches along each axis."""
     assert grid.jacobian is not None
     a, b, c, d = grid.jacobian
-    (sx_in, sy_in), (sx, sy) = site.scale_in, site.scale_out
+    (sx_in, sy_in), (sx, sy) = context.scale_in, context.scale_out
     return jnp.hypot(a / sx, b / sy) * sx_in, jnp.hypot(c / sx, d / sy) * sy_in
 
 

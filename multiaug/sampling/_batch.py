@@ -9,7 +9,7 @@ import jax
 from jax import lax
 
 from ..typing import Array, SpatialShape
-from ._kernels import resample_array, site_of
+from ._kernels import context_of, resample_array
 from ._loop import Carry, resample_in_loop
 from ._plan import Grid, Task, prepared_record, sampling_grid
 
@@ -25,7 +25,7 @@ def resample(
     Args:
         task: what to do.
         arrays: name -> (N, H, W, C), one per job.
-        views: a pytree with a leading N; has ``chart``, the `Map` of each record, and is handed
+        views: a pytree with a leading N; has ``warp``, the `Map` of each record, and is handed
             on to the bands.
         own: a pytree with a leading N, handed to ``before`` and ``after``.
         form: ``loop`` is the formulation for CPUs, ``vmap`` that for accelerators; ``map`` is
@@ -62,8 +62,8 @@ def resample_record(
         if sizes not in grids:
             sharing = [j for j in task.jobs if (j.size_in, j.size_out) == sizes]
             wanted = any(band.needs_jacobian for j in sharing for band in j.bands)
-            grids[sizes] = sampling_grid(view.chart, *sizes, jacobian=wanted, vectorised=vectorised)
+            grids[sizes] = sampling_grid(view.warp, *sizes, jacobian=wanted, vectorised=vectorised)
         array, grid = arrays[job.name], grids[sizes]
-        site = site_of(job, grid, array.dtype, view)
-        result.update(resample_array(array, job, grid, task.low, site))
+        context = context_of(job, grid, array.dtype, view)
+        result.update(resample_array(array, job, grid, task.low, context))
     return result

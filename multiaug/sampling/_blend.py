@@ -11,7 +11,7 @@ from ..typing import Array
 from ._axis import nearest, split
 from ._dtype import cast, is_float
 from ._filters import SPLINE_MARGIN, lowpass, prefilter
-from ._plan import Band, Grid, Job, LowPass, Site, positions, written_down
+from ._plan import Band, Grid, Job, LowPass, SampleContext, materialize_on_gpu, positions
 from ._taps import (
     HALF,
     Tap,
@@ -31,7 +31,7 @@ def blend(
     job: Job,
     grids: tuple[Grid, Grid],
     low: LowPass | None,
-    site: Site,
+    context: SampleContext,
 ) -> tuple[Array, Array | None, Array | None]:
     """Weighted sums of taps in float32: (source values, known, outside).
 
@@ -39,11 +39,11 @@ def blend(
     """
     lying, grid = grids
     height, width, channels = image.shape
-    size, resized = (height, width), site.view.chart.resized
+    size, resized = (height, width), context.view.warp.resized
     fill = None if band.fill is None else fill_row(band.fill, channels)
     outside = None
-    sigma = _sigma(low, job, site) if low is not None and band.lowpass else None
-    source = prepared(image, band, source_site(site, size))
+    sigma = _sigma(low, job, context) if low is not None and band.lowpass else None
+    source = prepared(image, band, source_context(context, size))
     if isinstance(band.invalid, float):
         if fill is not None:
             fill = jnp.where(is_valid(native_fill(band, image), band), fill, jnp.nan)
@@ -66,8 +66,8 @@ def blend(
             band, outside = replace(band, border="edge"), ~is_within(grid, size)[..., None]
         values, known = _blend_all(source, band, grid, size, fill, resized=resized), None
     if band.decode is not None:
-        values, known = written_down((values, known))
-        values = band.decode(values, site)
+        values, known = materialize_on_gpu((values, known))
+        values = band.decode(values, context)
         # What is decoded depends on where a pixel lies.
         grid = lying
     if not _copies_by_itself(image, band, aware=aware):
@@ -77,13 +77,13 @@ def blend(
     return values, known, outside
 
 
-def source_site(site: Site, size: tuple[int, int]) -> Site:
+def source_context(context: SampleContext, size: tuple[int, int]) -> SampleContext:
     """The site of the source's own pixels."""
-    px, py = jnp.broadcast_arrays(*positions(size, site.view.chart.in_shape))
-    return site._replace(x=px, y=py, out_x=px, out_y=py)
+    px, py = jnp.broadcast_arrays(*positions(size, context.view.warp.in_shape))
+    return context._replace(x=px, y=py, out_x=px, out_y=py)
 
 
-def prepared(image: Array, band: Band, here: Site) -> Array:
+def prepared(image: Array, band: Band, here: SampleContext) -> Array:
     """Source values in float32, NaN where they are invalid numbers, encoded."""
     source = image.astype(jnp.float32)
     if isinstance(band.invalid, float):
@@ -96,13 +96,13 @@ def prepared(image: Array, band: Band, here: Site) -> Array:
     return jnp.where(missing, jnp.nan, band.encode(jnp.where(missing, 1, source), here))
 
 
-def lowpass_of(picture: Array, band: Band, job: Job, low: LowPass, site: Site) -> Array:
+def lowpass_of(picture: Array, band: Band, job: Job, low: LowPass, context: SampleContext) -> Array:
     """A picture in float32, low-passed as much as the map shrinks it."""
     source = picture.astype(jnp.float32)
-    sigma = _sigma(low, job, site)
+    sigma = _sigma(low, job, context)
     fill = None if band.fill is None else fill_row(band.fill, source.shape[-1])
     still = (sigma[0] == 0) & (sigma[1] == 0)
-    softened = _lowpass(source, band, fill, sigma, low, resized=site.view.chart.resized)
+    softened = _lowpass(source, band, fill, sigma, low, resized=context.view.warp.resized)
     return jnp.where(still, source, softened)
 
 
@@ -296,14 +296,14 @@ def _keep_exact(
     return jnp.where(exact, raw, values), known
 
 
-def _sigma(low: LowPass, job: Job, site: Site) -> tuple[Array, Array]:
+def _sigma(low: LowPass, job: Job, context: SampleContext) -> tuple[Array, Array]:
     """Gaussian deviations (x, y) in source pixels from the map's scale at the centre.
 
     A map that shrinks by a factor s reads every s-th pixel; (s - 1) / 2 is scikit-image's rule.
     """
     zero = jnp.zeros((1, 1), jnp.float32)
-    _, _, (a, b, c, d) = site.view.chart.pull(zero, zero)
-    (sx_in, sy_in), (sx, sy) = site.scale_in, site.scale_out
+    _, _, (a, b, c, d) = context.view.warp.pull(zero, zero)
+    (sx_in, sy_in), (sx, sy) = context.scale_in, context.scale_out
     step_x = jnp.hypot(a[0, 0] / sx, b[0, 0] / sy) * sx_in
     step_y = jnp.hypot(c[0, 0] / sx, d[0, 0] / sy) * sy_in
     return _deviation(step_x), _deviation(step_y)

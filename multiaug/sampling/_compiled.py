@@ -22,9 +22,9 @@ from ..typing import Array, NDArray, SpatialShape
 from ._axis import CLASSIC
 from ._displaced import controls_of, displaced, filled, is_spline, weights_of
 from ._dtype import constant
-from ._lanes import Part, count_of, is_plain, rim_value, settled
+from ._lanes import Part, count_of, is_plain, resolve_slices, rim_value
 from ._plan import Band, Job, Task, pixel_matrix, ratio
-from ._recolour import BoundRecolouring, Recolouring, RecolouringStruct
+from ._pointwise import BoundPointwise, PointwiseProgram, PointwiseStruct
 
 # As in warp.h.
 _BORDERS = ("constant", "edge", "reflect", "mirror", "wrap", "constant-hard", "wrap-classic")
@@ -34,12 +34,12 @@ _OTHER = 3
 _MOST_AWARE, _MOST_PERIOD = 8, 2048
 
 
-class _Lane(ctypes.Structure):
+class _ChannelBand(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_void_p) for name in ("source", "out", "fill", "rows", "rays", "matrix")),
         *((name, ctypes.c_int64) for name in ("in_bytes", "out_bytes")),
         *((name, ctypes.c_int32) for name in ("method", "type", "border", "size", "channels")),
-        *((name, ctypes.c_int32) for name in ("stride", "joint", "numbered", "recoloured")),
+        *((name, ctypes.c_int32) for name in ("stride", "joint", "numbered", "reread")),
         ("invalid", ctypes.c_float),
     ]
 
@@ -66,10 +66,10 @@ class _Check(ctypes.Structure):
 
 class _Batch(ctypes.Structure):
     _fields_ = [
-        *((name, ctypes.c_void_p) for name in ("groups", "checks", "recolourings", "left")),
-        *((name, ctypes.c_void_p) for name in ("next", "suspicious")),
+        *((name, ctypes.c_void_p) for name in ("groups", "checks", "pointwise", "left")),
+        *((name, ctypes.c_void_p) for name in ("next", "has_nonfinite")),
         ("n_records", ctypes.c_int64),
-        *((name, ctypes.c_int32) for name in ("n_groups", "n_checks", "n_recolourings", "blocks")),
+        *((name, ctypes.c_int32) for name in ("n_groups", "n_checks", "n_pointwise", "blocks")),
     ]
 
 
@@ -86,7 +86,7 @@ class _State(ctypes.Structure):
     _fields_ = [
         ("batch", _Batch),
         ("next", ctypes.c_int64),  # the next piece of work
-        ("suspicious", ctypes.c_int32),
+        ("has_nonfinite", ctypes.c_int32),
         ("job", _Job),
     ]
 
@@ -127,7 +127,7 @@ class Compiled:
     Args:
         groups: the jobs by their sizes.
         dtypes: of the arrays.
-        chart: the map of the records, of which only static parts are read.
+        warp: the map of the records, of which only static parts are read.
         affine: the matrix has no perspective.
         scales: per group, (x, y) pixels of the source per reference pixel.
     """
@@ -137,12 +137,12 @@ class Compiled:
         groups: Sequence[_Shared],
         dtypes: Mapping[str, np.dtype[Any]],
         *,
-        chart: Map,
+        warp: Map,
         affine: bool,
         scales: Sequence[tuple[float, float]],
     ) -> None:
-        self._bent = chart.dense
-        self._spline = chart.dense and is_spline(chart)
+        self._bent = warp.dense
+        self._spline = warp.dense and is_spline(warp)
         # Positions may be a field in memory, computed in JAX.
         self.dense = self._bent and not self._spline
         self._groups, self._dtypes = tuple(groups), dtypes
@@ -153,10 +153,10 @@ class Compiled:
         for struct, group, scale in zip(self._structs, groups, scales, strict=True):
             (struct.h_in, struct.w_in), (struct.h_out, struct.w_out) = group.sizes
             struct.n_lanes, struct.affine = len(group.parts), affine
-            struct.resized = chart.resized
+            struct.resized = warp.resized
             struct.scale_x, struct.scale_y = scale
             if self._spline:
-                along_x, along_y = weights = weights_of(chart, group.sizes[1])
+                along_x, along_y = weights = weights_of(warp, group.sizes[1])
                 struct.along_x, struct.along_y = along_x.ctypes.data, along_y.ctypes.data
                 struct.knots_x, struct.knots_y = len(along_x), along_y.shape[1]
                 self._kept += weights
@@ -169,7 +169,7 @@ class Compiled:
         )
 
     def _lane_array(self, parts: Sequence[Part], dtypes: Mapping[str, Any]) -> Any:
-        lanes = (_Lane * len(parts))()
+        lanes = (_ChannelBand * len(parts))()
         for lane, (job, band) in zip(lanes, parts, strict=True):
             dtype = dtypes[job.name]
             fill = np.ascontiguousarray(rim_value(band, dtype))
@@ -202,14 +202,14 @@ class Compiled:
             views: as for `resample`.
             fields: memory to write positions to, of the shapes that the method `fields` names.
         """
-        bent = displaced(views.chart) if self._bent else None
+        bent = displaced(views.warp) if self._bent else None
         found = []
         for i, group in enumerate(self._groups):
-            maps = jax.vmap(lambda view, g=group: pixel_matrix(view.chart, *g.sizes))(views)
+            maps = jax.vmap(lambda view, g=group: pixel_matrix(view.warp, *g.sizes))(views)
             field = None
             if bent is not None and self.dense:
                 field = filled(views, group.sizes, bent, fields[i])
-            control = controls_of(views.chart, group.sizes[1]) if self._spline else None
+            control = controls_of(views.warp, group.sizes[1]) if self._spline else None
             found.append(Placed(maps, bent, field, control, _coded(views, group)))
         return found
 
@@ -219,7 +219,7 @@ class Compiled:
         results: Mapping[str, int],
         checks: Mapping[str, NDArray] | None = None,
         blocks: int = 1,
-        recolourings: Mapping[str, Sequence[Recolouring]] | None = None,
+        pointwise_programs: Mapping[str, Sequence[PointwiseProgram]] | None = None,
     ) -> Bound:
         """Room for what C is told of a batch; it serves for one batch after the other.
 
@@ -229,11 +229,11 @@ class Compiled:
                 recolouring makes numbers wider.
             checks: float32 entry -> (C,) bool, the channels in which NaN means no data.
             blocks: how many pieces a record is cut into for threads to share.
-            recolourings: name -> what is done to its channels once they are sampled; only static
-                parts, and the shapes of arrays, are read.
+            pointwise_programs: name -> what is done to its channels once they are sampled; only
+                static parts, and the shapes of arrays, are read.
         """
         return Bound(self._groups, self._structs, self._lanes, self._dtypes, size, results,
-                     checks or {}, blocks, recolourings or {})  # fmt: skip
+                     checks or {}, blocks, pointwise_programs or {})  # fmt: skip
 
 
 class Bound:
@@ -257,7 +257,7 @@ class Bound:
         results: Mapping[str, int],
         checks: Mapping[str, NDArray],
         blocks: int,
-        recolourings: Mapping[str, Sequence[Recolouring]],
+        pointwise_programs: Mapping[str, Sequence[PointwiseProgram]],
     ) -> None:
         self.size, self.blocks = size, blocks
         own = type(structs).from_buffer_copy(structs)
@@ -267,13 +267,13 @@ class Bound:
         pictures: dict[str, tuple[Job, Any, int]] = {}
         for struct, group in zip(own, groups, strict=True):
             struct.lanes = at
-            at += len(group.parts) * ctypes.sizeof(_Lane)
+            at += len(group.parts) * ctypes.sizeof(_ChannelBand)
             for job, band in group.parts:
                 lane = next(each)
                 pixel = lane.stride * lane.size
                 lane.in_bytes = math.prod(job.size_in) * pixel
                 lane.out_bytes = results[job.name]
-                lane.recoloured = job.name in recolourings
+                lane.reread = job.name in pointwise_programs
                 skipped = int(band.channels.start) * lane.size
                 # See `sampled_into`.
                 behind = results[job.name] - math.prod(job.size_out) * pixel
@@ -288,24 +288,24 @@ class Bound:
             check.nan_is_fine, check.period = fine.ctypes.data, len(fine)
             check.in_bytes = pictures[name][1].in_bytes
             check.length = check.in_bytes // np.dtype(np.float32).itemsize
-        recoloured = (RecolouringStruct * sum(map(len, recolourings.values())))()
-        self._changed: list[tuple[BoundRecolouring, str, int, int]] = []
-        for name, several in recolourings.items():
+        reread = (PointwiseStruct * sum(map(len, pointwise_programs.values())))()
+        self._changed: list[tuple[BoundPointwise, str, int, int]] = []
+        for name, several in pointwise_programs.items():
             job, lane, behind = pictures[name]
             for i, how in enumerate(several):
-                change = BoundRecolouring(
-                    recoloured[len(self._changed)], how, dtypes[name], size,
+                change = BoundPointwise(
+                    reread[len(self._changed)], how, dtypes[name], size,
                     math.prod(job.size_out), lane.stride, results[name],
                 )  # fmt: skip
                 self._changed.append((change, name, i, behind))
         self._left = np.zeros(size if self._changed else 0, np.int32)
-        self._kept = own, bound, looked_at, recoloured, fines
+        self._kept = own, bound, looked_at, reread, fines
         self._state = state = _State()
         place = ctypes.addressof(state)
         state.batch = _Batch(
-            ctypes.addressof(own), ctypes.addressof(looked_at), ctypes.addressof(recoloured),
-            self._left.ctypes.data, place + _State.next.offset, place + _State.suspicious.offset,
-            size, len(own), len(looked_at), len(recoloured), blocks,
+            ctypes.addressof(own), ctypes.addressof(looked_at), ctypes.addressof(reread),
+            self._left.ctypes.data, place + _State.next.offset, place + _State.has_nonfinite.offset,
+            size, len(own), len(looked_at), len(reread), blocks,
         )  # fmt: skip
         state.job.batch = place
         self.job = place + _State.job.offset
@@ -316,7 +316,7 @@ class Bound:
         rows: Mapping[str, int],
         results: Mapping[str, int],
         geometry: Geometry,
-        recolourings: Mapping[str, Sequence[Recolouring]],
+        pointwise_programs: Mapping[str, Sequence[PointwiseProgram]],
     ) -> None:
         """Name the memory of a batch; it must stay until the batch has run.
 
@@ -325,7 +325,7 @@ class Bound:
             rows: name -> address of (N,) int64, which records of its array are read.
             results: name -> address of (N, h, w, C), contiguous; written to.
             geometry: of these records, or of more; computed, or on the way.
-            recolourings: as for `Compiled.bound`, of these records.
+            pointwise_programs: as for `Compiled.bound`, of these records.
         """
         lanes = iter(self._lanes)
         for struct, placed in zip(self._groups, geometry, strict=True):
@@ -348,15 +348,15 @@ class Bound:
         for check, name in self._checks:
             check.source, check.rows = sources[name], rows.get(name)
         for change, name, i, behind in self._changed:
-            how, out = recolourings[name][i], results[name]
+            how, out = pointwise_programs[name][i], results[name]
             change.point(out + behind, out, _place_of(how.numbers), _place_of(how.words))
         self._left.fill(self.blocks)
-        self._state.next = self._state.suspicious = 0
+        self._state.next = self._state.has_nonfinite = 0
 
     @property
-    def suspicious(self) -> bool:
+    def has_nonfinite(self) -> bool:
         """Some checked number is not finite where it must be."""
-        return bool(self._state.suspicious)
+        return bool(self._state.has_nonfinite)
 
 
 class Flight:
@@ -417,7 +417,7 @@ def compiled(task: Task, shapes: Mapping[str, jax.ShapeDtypeStruct], views: Any)
     if library() is None or task.before is not None or task.low is not None:
         return None
     dtypes = {name: np.dtype(shape.dtype) for name, shape in shapes.items()}
-    jobs = [settled(job, shapes[job.name].shape[-1]) for job in task.jobs]
+    jobs = [resolve_slices(job, shapes[job.name].shape[-1]) for job in task.jobs]
     by_sizes: dict[tuple[SpatialShape, SpatialShape], list[Job]] = {}
     for job in jobs:
         if job.validity or any(_method(band, dtypes[job.name]) is None for band in job.bands):
@@ -429,10 +429,10 @@ def compiled(task: Task, shapes: Mapping[str, jax.ShapeDtypeStruct], views: Any)
         _Shared(sizes, tuple(members), tuple((j, band) for j in members for band in j.bands))
         for sizes, members in by_sizes.items()
     ]
-    chart = views.chart
-    scales = [ratio(group.sizes[0], chart.in_shape) for group in groups]
-    affine = all(s.affine for s in chart.segments if isinstance(s, Projective))
-    return Compiled(groups, dtypes, chart=chart, affine=affine, scales=scales)
+    warp = views.warp
+    scales = [ratio(group.sizes[0], warp.in_shape) for group in groups]
+    affine = all(s.affine for s in warp.segments if isinstance(s, Projective))
+    return Compiled(groups, dtypes, warp=warp, affine=affine, scales=scales)
 
 
 def _method(band: Band, dtype: np.dtype[Any]) -> int | None:

@@ -19,21 +19,21 @@ _MOST_KNOTS = 64
 Sizes = tuple[SpatialShape, SpatialShape]
 
 
-def is_spline(chart: Map) -> bool:
+def is_spline(warp: Map) -> bool:
     """One displacement, on the grid of the output, and a matrix: C adds them up by itself."""
-    *others, last = chart.segments
-    if not isinstance(last, Displacement) or last.undo or last.shape != chart.out_shape:
+    *others, last = warp.segments
+    if not isinstance(last, Displacement) or last.undo or last.shape != warp.out_shape:
         return False
     few = max(last.control.shape[-3:-1]) <= _MOST_KNOTS
     return few and all(isinstance(segment, Projective) for segment in others)
 
 
-def weights_of(chart: Map, size_out: SpatialShape) -> tuple[NDArray, NDArray]:
+def weights_of(warp: Map, size_out: SpatialShape) -> tuple[NDArray, NDArray]:
     """What each control value adds along the output: (C, w) and (h, R)."""
-    spline = chart.segments[-1]
+    spline = warp.segments[-1]
     assert isinstance(spline, Displacement)
     rows, columns = spline.control.shape[-3:-1]
-    (sx, sy), (cx, cy) = ratio(size_out, chart.out_shape), centre(size_out)
+    (sx, sy), (cx, cy) = ratio(size_out, warp.out_shape), centre(size_out)
     x = (np.arange(size_out[1], dtype=np.float32) - cx) / sx
     y = (np.arange(size_out[0], dtype=np.float32) - cy) / sy
     with jax.ensure_compile_time_eval():
@@ -42,24 +42,24 @@ def weights_of(chart: Map, size_out: SpatialShape) -> tuple[NDArray, NDArray]:
         return np.array(np.asarray(along_x).T, order="C"), np.array(along_y)
 
 
-def controls_of(chart: Map, size_out: SpatialShape) -> Array:
+def controls_of(warp: Map, size_out: SpatialShape) -> Array:
     """(N, 2, R, C) control values of a batch, in pixels of the output."""
-    spline = chart.segments[-1]
+    spline = warp.segments[-1]
     assert isinstance(spline, Displacement)
-    scale = np.array(ratio(size_out, chart.out_shape), np.float32).reshape(1, 1, 1, 2)
+    scale = np.array(ratio(size_out, warp.out_shape), np.float32).reshape(1, 1, 1, 2)
     return jnp.moveaxis(spline.control * scale, -1, 1)
 
 
-def displaced(chart: Map) -> Array:
+def displaced(warp: Map) -> Array:
     """(N,) int32: some displacement of a record is not 0 everywhere."""
-    controls = [s.control for s in chart.segments if isinstance(s, Displacement)]
+    controls = [s.control for s in warp.segments if isinstance(s, Displacement)]
     return jnp.stack([(c != 0).any(axis=(1, 2, 3)) for c in controls]).any(0).astype(jnp.int32)
 
 
 def filled(views: Any, sizes: Sizes, records: Array, field: Array) -> Array:
     """A field with the positions of the records that are displaced, computed in place.
 
-    In blocks of rows as those of `in_memory`: the same bits.
+    In blocks of rows as those of `materialize`: the same bits.
     """
     half = field.shape[2] // 2
     first = jnp.argsort(1 - records)  # their numbers, before all others
@@ -70,7 +70,7 @@ def filled(views: Any, sizes: Sizes, records: Array, field: Array) -> Array:
             lambda leaf: lax.dynamic_index_in_dim(leaf, record, keepdims=False), views
         )
         rows = (lower * half + jnp.arange(half)).astype(jnp.float32)
-        x, y, _ = coordinates(view.chart, *sizes, rows)
+        x, y, _ = coordinates(view.warp, *sizes, rows)
         field = lax.dynamic_update_slice(field, x[None, None], (record, 0, lower * half, 0))
         return lax.dynamic_update_slice(field, y[None, None], (record, 1, lower * half, 0))
 

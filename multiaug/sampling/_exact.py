@@ -9,32 +9,37 @@ from ..geometry import Map, centre
 from ..typing import Array, SpatialShape
 from ._axis import FILLED, fold
 from ._lanes import Reading
-from ._plan import Band, Exact, Site
+from ._plan import Band, Exact, SampleContext
 from ._taps import gather, is_valid, native_fill
 
 
 def read_exactly(
-    image: Array, band: Band, chart: Map, size_out: SpatialShape, exact: Exact, site: Site | None
+    image: Array,
+    band: Band,
+    warp: Map,
+    size_out: SpatialShape,
+    exact: Exact,
+    context: SampleContext | None,
 ) -> Reading:
     """Copy the pixels of a picture that has the resolution of its frame.
 
     Args:
         image: (H, W, C) the channels of the band.
         band: only its border, its fill and its invalid values matter.
-        chart: a map that takes pixel centres to pixel centres.
+        warp: a map that takes pixel centres to pixel centres.
         size_out: (h, w) of the result.
         exact: what else is known of the map.
-        site: the output pixels, where the band encodes.
+        context: the output pixels, where the band encodes.
     """
     if exact == "window":
-        values, inside = _cut(image, chart, size_out), None
+        values, inside = _cut(image, warp, size_out), None
     else:
-        values, inside = _follow(image, band, chart, size_out)
+        values, inside = _follow(image, band, warp, size_out)
     known = is_valid(values, band) if band.invalid is not None else None
     if band.encode is not None:
         # Values that cannot be encoded, such as points behind the camera, are not seen.
-        assert site is not None
-        coded = band.encode(values.astype(jnp.float32), site)
+        assert context is not None
+        coded = band.encode(values.astype(jnp.float32), context)
         known = ~jnp.isnan(coded).any(-1, keepdims=True)
     if inside is not None and band.border in FILLED:
         if band.fill is None:
@@ -44,13 +49,13 @@ def read_exactly(
     return Reading(values, known)
 
 
-def _cut(image: Array, chart: Map, size_out: SpatialShape) -> Array:
+def _cut(image: Array, warp: Map, size_out: SpatialShape) -> Array:
     """A window of the picture, mirrored or not: copies of rows.
 
     In a loop over records a branch is taken, not computed beside the others: selecting pixel by
     pixel between a row and its mirror image takes fifty times as long.
     """
-    backward = chart.matrix().backward
+    backward = warp.matrix().backward
     (cx_in, cy_in), (cx, cy) = centre((image.shape[0], image.shape[1])), centre(size_out)
     start = [
         jnp.rint(backward[axis, 2] + middle_in - middle).astype(jnp.int32)
@@ -62,10 +67,10 @@ def _cut(image: Array, chart: Map, size_out: SpatialShape) -> Array:
     return lax.switch(mirrored[0] + 2 * mirrored[1], turns, window)  # type: ignore[no-any-return]
 
 
-def _follow(image: Array, band: Band, chart: Map, size_out: SpatialShape) -> tuple[Array, Array]:
+def _follow(image: Array, band: Band, warp: Map, size_out: SpatialShape) -> tuple[Array, Array]:
     """Pixel by pixel, the border where the map leaves the picture."""
     height, width, channels = image.shape
-    row, column, inside = _sources(chart, (height, width), size_out, band.border)
+    row, column, inside = _sources(warp, (height, width), size_out, band.border)
     values = gather(image.reshape(height * width, channels), row * width + column)
     if band.border in FILLED and band.fill is not None:
         values = jnp.where(inside, values, native_fill(band, image))
@@ -73,10 +78,10 @@ def _follow(image: Array, band: Band, chart: Map, size_out: SpatialShape) -> tup
 
 
 def _sources(
-    chart: Map, size_in: SpatialShape, size_out: SpatialShape, border: str
+    warp: Map, size_in: SpatialShape, size_out: SpatialShape, border: str
 ) -> tuple[Array, Array, Array]:
     """(row, column, inside), the pixel that each output pixel shows: (h, w), (h, w), (h, w, 1)."""
-    backward = chart.matrix().backward
+    backward = warp.matrix().backward
     (cx_in, cy_in), (cx, cy) = centre(size_in), centre(size_out)
     x = (jnp.arange(size_out[1], dtype=jnp.float32) - cx)[None, :]
     y = (jnp.arange(size_out[0], dtype=jnp.float32) - cy)[:, None]

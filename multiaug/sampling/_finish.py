@@ -12,7 +12,7 @@ from ..typing import Array
 from ._dtype import cast
 from ._lanes import Reading, count_of
 from ._locate import Located
-from ._plan import Band, Grid, Site, in_memory
+from ._plan import Band, Grid, SampleContext, materialize
 from ._taps import gather, invalid_value, move
 
 
@@ -20,7 +20,7 @@ def finish(
     reading: Reading,
     image: Array,
     band: Band,
-    site: Site | None = None,
+    context: SampleContext | None = None,
     at: tuple[Located, Grid] | None = None,
 ) -> Array:
     """From what a lane read to the values of the result, in the dtype of the array.
@@ -29,12 +29,12 @@ def finish(
         reading: what the lane read.
         image: (H, W, C) what it was read from, all bands of it.
         band: whose values they are.
-        site: the output pixels; None where the band has no use for them.
+        context: the output pixels; None where the band has no use for them.
         at: where they were read, folded and as it was; None for whole pixels.
     """
     if not isinstance(reading.values, list):
-        return _finish(reading.values, reading.known, band, site, image.dtype)
-    if site is None:
+        return _finish(reading.values, reading.known, band, context, image.dtype)
+    if context is None:
         values = jnp.stack(reading.values, axis=-1)
         return _finish(values, _known(values, band), band, None, image.dtype)
     assert at is not None
@@ -43,11 +43,14 @@ def finish(
     copied = None
     if band.decode is not None:
         copied = _copied(reading.values, image, band, exact, located)
-    full = jnp.broadcast_to(site.out_x, site.x.shape), jnp.broadcast_to(site.out_y, site.x.shape)
+    full = (
+        jnp.broadcast_to(context.out_x, context.x.shape),
+        jnp.broadcast_to(context.out_y, context.x.shape),
+    )
 
     def planes(rows: tuple[Any, ...]) -> list[Array]:
         coded, copied, exact, x, y, out_x, out_y, jacobian = rows
-        here = site._replace(x=x, y=y, out_x=out_x, out_y=out_y, jacobian=jacobian)
+        here = context._replace(x=x, y=y, out_x=out_x, out_y=out_y, jacobian=jacobian)
         values = jnp.stack(coded, axis=-1)
         known = _known(values, band)
         if band.decode is not None:
@@ -57,8 +60,8 @@ def finish(
         values = _finish(values, known, band, here, image.dtype)
         return [values[..., c] for c in range(values.shape[-1])]
 
-    rows = (reading.values, copied, exact, site.x, site.y, *full, site.jacobian)
-    return jnp.stack(in_memory(planes, rows), axis=-1)
+    rows = (reading.values, copied, exact, context.x, context.y, *full, context.jacobian)
+    return jnp.stack(materialize(planes, rows), axis=-1)
 
 
 def _known(values: Array, band: Band) -> Array:
@@ -86,12 +89,16 @@ def _copied(coded: list[Array], image: Array, band: Band, exact: Array, at: Loca
 
 
 def _finish(
-    values: Array, known: Array | None, band: Band, site: Site | None, dtype: np.dtype[Any]
+    values: Array,
+    known: Array | None,
+    band: Band,
+    context: SampleContext | None,
+    dtype: np.dtype[Any],
 ) -> Array:
     """Values move, and stand in their own dtype."""
     if band.move is not None:
-        assert site is not None
-        values, known = move(values, known, band, site)
+        assert context is not None
+        values, known = move(values, known, band, context)
     values = cast(values, dtype)
     if known is not None:
         blank = jnp.zeros((1, 1, count_of(band)), dtype)

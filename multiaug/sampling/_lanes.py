@@ -22,7 +22,7 @@ from ._axis import CLASSIC, FILLED
 from ._blend import bilinear, bilinear_of_small, lowpass_of, prepared
 from ._dtype import constant, is_float
 from ._locate import Located, padded_shape
-from ._plan import Band, Job, LowPass, Site, in_memory
+from ._plan import Band, Job, LowPass, SampleContext, materialize
 from ._taps import HALF, gather
 
 # One part of an array: its job, and a band of it.
@@ -43,14 +43,14 @@ class Reading(NamedTuple):
     known: Array | None = None
 
 
-class Lane(Protocol):
+class ChannelBand(Protocol):
     """Bands that are read together."""
 
     @property
     def parts(self) -> tuple[Part, ...]:
         """What it reads."""
 
-    def source(self, arrays: Mapping[str, Array], sites: Mapping[str, Site]) -> Any:
+    def source(self, arrays: Mapping[str, Array], sites: Mapping[str, SampleContext]) -> Any:
         """What is read of a record: (H, W, ...), or planes; sites are of its source pixels."""
 
     def rim(self) -> NDArray:
@@ -62,9 +62,9 @@ class Lane(Protocol):
 
 def lanes_of(
     jobs: Sequence[Job], dtypes: Mapping[str, np.dtype[Any]], low: LowPass | None
-) -> tuple[list[Lane], list[Part]]:
+) -> tuple[list[ChannelBand], list[Part]]:
     """Lanes for the bands of some jobs, and the parts that only the reference can do."""
-    lanes: list[Lane] = []
+    lanes: list[ChannelBand] = []
     rest: list[Part] = []
     bytes_: dict[str, list[Part]] = {}
     for job in jobs:
@@ -115,7 +115,7 @@ def _is_aware(band: Band) -> bool:
     return band.max_jump is None and not (band.encode is not None and fill_is_number)
 
 
-def padded_rim(lane: Lane, source: Any) -> Any:
+def padded_rim(lane: ChannelBand, source: Any) -> Any:
     """The padded picture, or planes, before the first record, for sources of these shapes."""
     rim = lane.rim()
     if isinstance(source, list):
@@ -185,7 +185,7 @@ class Linear:
             return np.dtype(np.float32)
         return self.dtype
 
-    def source(self, arrays: Mapping[str, Array], sites: Mapping[str, Site]) -> Array:
+    def source(self, arrays: Mapping[str, Array], sites: Mapping[str, SampleContext]) -> Array:
         job, band = self.parts[0]
         picture = arrays[job.name][..., band.channels]
         if self.low is not None and band.lowpass:
@@ -215,7 +215,9 @@ class Aware:
     def _prepared_band(self) -> Band:
         return replace(self.parts[0][1], invalid="nan")
 
-    def source(self, arrays: Mapping[str, Array], sites: Mapping[str, Site]) -> list[Array]:
+    def source(
+        self, arrays: Mapping[str, Array], sites: Mapping[str, SampleContext]
+    ) -> list[Array]:
         job, band = self.parts[0]
         picture = arrays[job.name][..., band.channels]
         source = prepared(picture, band, sites[job.name])
@@ -246,7 +248,7 @@ class Aware:
         def blend(at: Located) -> list[Array]:
             return [_blend_known(plane, at, lost=band.border != "constant") for plane in padded]
 
-        return [Reading(in_memory(blend, at))]
+        return [Reading(materialize(blend, at))]
 
 
 def _blend_known(plane: Array, at: Located, *, lost: bool) -> Array:
@@ -272,7 +274,7 @@ class Nearest:
     parts: tuple[Part, ...]
     dtype: np.dtype[Any]
 
-    def source(self, arrays: Mapping[str, Array], sites: Mapping[str, Site]) -> Array:
+    def source(self, arrays: Mapping[str, Array], sites: Mapping[str, SampleContext]) -> Array:
         job, band = self.parts[0]
         return arrays[job.name][..., band.channels]
 
@@ -308,7 +310,7 @@ class Packed:
         words = words[..., 0, :] if self._words() == 1 else words
         return lax.bitcast_convert_type(words, jnp.uint32)
 
-    def source(self, arrays: Mapping[str, Array], sites: Mapping[str, Site]) -> Array:
+    def source(self, arrays: Mapping[str, Array], sites: Mapping[str, SampleContext]) -> Array:
         return self._pack([arrays[job.name][..., band.channels] for job, band in self.parts])
 
     def rim(self) -> NDArray:
@@ -318,7 +320,7 @@ class Packed:
 
     def read(self, padded: Array, at: Located) -> list[Reading]:
         # Both arrays are made of the words: in memory, they are mixed once.
-        words = in_memory(lambda part: self._mixed(padded, part), at)
+        words = materialize(lambda part: self._mixed(padded, part), at)
         held = lax.bitcast_convert_type(words, jnp.uint8).reshape(*at.first.shape, -1)
         result = []
         start = 0
@@ -361,7 +363,7 @@ def _round_half_up(values: Array) -> Array:
     return whole + (values - whole.astype(jnp.float32) >= 0.5).astype(jnp.int32)
 
 
-def settled(job: Job, channels: int) -> Job:
+def resolve_slices(job: Job, channels: int) -> Job:
     """The job with bands whose slices have both ends."""
     bands = [replace(b, channels=slice(*b.channels.indices(channels)[:2])) for b in job.bands]
     return replace(job, bands=tuple(bands))

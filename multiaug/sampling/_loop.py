@@ -16,20 +16,20 @@ import numpy as np
 from jax import lax
 
 from ..typing import Array, SpatialShape
-from ._blend import source_site
+from ._blend import source_context
 from ._exact import read_exactly
 from ._finish import finish
-from ._kernels import resample_band, site_of, validity
-from ._lanes import Lane, Part, lanes_of, padded_rim, settled, write
+from ._kernels import context_of, resample_band, validity
+from ._lanes import ChannelBand, Part, lanes_of, padded_rim, resolve_slices, write
 from ._locate import locate
 from ._plan import (
     Exact,
     Grid,
     Job,
-    Site,
+    SampleContext,
     Task,
     coordinates,
-    in_memory,
+    materialize,
     prepared_record,
     sampling_grid,
 )
@@ -49,11 +49,11 @@ class _Group:
 
     sizes: Sizes
     jobs: tuple[Job, ...]
-    lanes: tuple[tuple[str, tuple[Lane, ...]], ...]
+    lanes: tuple[tuple[str, tuple[ChannelBand, ...]], ...]
     rest: tuple[Part, ...]
     exact: bool
 
-    def ordered(self) -> list[tuple[str, Lane]]:
+    def ordered(self) -> list[tuple[str, ChannelBand]]:
         """Every lane with its border, in the order of their padded pictures."""
         return [(border, lane) for border, lanes in self.lanes for lane in lanes]
 
@@ -154,9 +154,9 @@ def _first(tree: Any) -> Any:
 
 
 def _layout(task: Task, arrays: Arrays, views: Any, own: Any) -> _Layout:
-    frames = (views.chart.in_shape, views.chart.out_shape)
+    frames = (views.warp.in_shape, views.warp.out_shape)
     given: Shapes = jax.eval_shape(partial(prepared_record, task), *_first((own, arrays)))
-    jobs = [settled(job, given[job.name].shape[-1]) for job in task.jobs]
+    jobs = [resolve_slices(job, given[job.name].shape[-1]) for job in task.jobs]
     dtypes = {name: np.dtype(shape.dtype) for name, shape in given.items()}
     sampled = {}
     for job in jobs:
@@ -180,7 +180,7 @@ def _groups(
     for sizes, members in by_sizes.items():
         exact = task.exact != "" and sizes == frames
         lanes, rest = ([], []) if exact else lanes_of(members, dtypes, task.low)
-        by_border: dict[str, list[Lane]] = {}
+        by_border: dict[str, list[ChannelBand]] = {}
         for lane in lanes:
             by_border.setdefault(lane.parts[0][1].border, []).append(lane)
         ordered = tuple((border, tuple(found)) for border, found in by_border.items())
@@ -189,7 +189,7 @@ def _groups(
 
 
 def _sources(group: _Group, record: Arrays, view: Any) -> list[Array]:
-    sites = {job.name: _source_site(job, record[job.name].dtype, view) for job in group.jobs}
+    sites = {job.name: _source_context(job, record[job.name].dtype, view) for job in group.jobs}
     return [lane.source(record, sites) for _, lane in group.ordered()]
 
 
@@ -221,17 +221,19 @@ def _sample(
     if not odd:
         return
     wanted = any(band.needs_jacobian for _, band in group.rest)
-    grid = sampling_grid(view.chart, *group.sizes, jacobian=wanted)
+    grid = sampling_grid(view.warp, *group.sizes, jacobian=wanted)
     for job, band in group.rest:
         image = record[job.name][..., band.channels]
-        site = site_of(job, grid, image.dtype, view)
-        values = resample_band(image, band, job, grid, task.low, site)
+        context = context_of(job, grid, image.dtype, view)
+        values = resample_band(image, band, job, grid, task.low, context)
         places[job.name] = _put(places[job.name], values, 0, band.channels.start)
     for job in odd:
         if job.validity:
             name = f"{job.name}_valid"
-            site = site_of(job, grid, record[job.name].dtype, view)
-            places[name] = _put(places[name], validity(record[job.name], job, grid, site), 0, None)
+            context = context_of(job, grid, record[job.name].dtype, view)
+            places[name] = _put(
+                places[name], validity(record[job.name], job, grid, context), 0, None
+            )
 
 
 def _copy(
@@ -239,16 +241,16 @@ def _copy(
 ) -> None:
     """Whole-pixel maps: the values of the pixels, moved where the role moves them."""
     image = record[job.name]
-    site = None
+    context = None
     if any(band.move is not None or band.encode is not None for band in job.bands):
-        grid = sampling_grid(view.chart, job.size_in, job.size_out, jacobian=True)
-        site = site_of(job, grid, image.dtype, view)
+        grid = sampling_grid(view.warp, job.size_in, job.size_out, jacobian=True)
+        context = context_of(job, grid, image.dtype, view)
     for band in job.bands:
         part = image[..., band.channels]
-        reading = read_exactly(part, band, view.chart, job.size_out, exact, site)
+        reading = read_exactly(part, band, view.warp, job.size_out, exact, context)
         if band.move is not None and band.method not in {"nearest", "majority"}:
             reading = reading._replace(values=jnp.asarray(reading.values).astype(jnp.float32))
-        values = finish(reading, image, band, site)
+        values = finish(reading, image, band, context)
         places[job.name] = _put(places[job.name], values, 0, band.channels.start)
 
 
@@ -304,12 +306,12 @@ def _read(
     slopes = any(band.needs_jacobian for _, band in parts)
 
     def where(numbers: Array) -> tuple[Any, ...]:
-        x, y, jacobian = coordinates(view.chart, *group.sizes, numbers + first.astype(jnp.float32))
-        grid, resized = Grid(x, y, None), view.chart.resized
+        x, y, jacobian = coordinates(view.warp, *group.sizes, numbers + first.astype(jnp.float32))
+        grid, resized = Grid(x, y, None), view.warp.resized
         located = [locate(grid, group.sizes[0], b, resized=resized) for b in borders]
         return located, (x, y) if placed else None, jacobian if slopes else None
 
-    located, position, jacobian = in_memory(where, jnp.arange(rows, dtype=jnp.float32))
+    located, position, jacobian = materialize(where, jnp.arange(rows, dtype=jnp.float32))
     result = []
     remaining = list(buffers)
     for (_, lanes), at in zip(group.lanes, located, strict=True):
@@ -321,11 +323,11 @@ def _read(
                     result.append((part, finish(reading, image, band)))
                     continue
                 grid = Grid(position[0], position[1], jacobian)
-                site = site_of(job, grid, image.dtype, view, first)
-                result.append((part, finish(reading, image, band, site, (at, grid))))
+                context = context_of(job, grid, image.dtype, view, first)
+                result.append((part, finish(reading, image, band, context, (at, grid))))
     return result
 
 
-def _source_site(job: Job, dtype: Any, view: Any) -> Site:
+def _source_context(job: Job, dtype: Any, view: Any) -> SampleContext:
     blank = Grid(jnp.zeros((1, 1)), jnp.zeros((1, 1)), None)
-    return source_site(site_of(job, blank, dtype, view), job.size_in)
+    return source_context(context_of(job, blank, dtype, view), job.size_in)

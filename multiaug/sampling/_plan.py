@@ -13,13 +13,13 @@ from jax import lax
 
 from ..geometry import Jacobian, Map, centre
 from ..typing import Array, NDArray, SpatialShape
-from ._recolour import Recolouring
+from ._pointwise import PointwiseProgram
 
 S = TypeVar("S")
 T = TypeVar("T")
 
 
-class Site(NamedTuple):
+class SampleContext(NamedTuple):
     """Where values are being encoded, decoded or moved.
 
     Positions are centred, in pixels of the reference frame.
@@ -47,7 +47,7 @@ class Site(NamedTuple):
     view: Any
 
 
-Pointwise = Callable[[Array, Site], Array]
+Pointwise = Callable[[Array, SampleContext], Array]
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Band:
             None.
         move: source values -> output values, in the original dtype where the method is nearest
             or majority, else float32.
-        needs_jacobian: `move` reads ``site.jacobian``.
+        needs_jacobian: `move` reads ``context.jacobian``.
         coded: the three functions in a form for compiled code; None where there is none.
     """
 
@@ -176,8 +176,8 @@ class Task:
         touched: names of resampled arrays that ``after`` changes.
         exact: ``anywhere`` when all maps take pixel centres of the frame to pixel centres;
             ``window`` when they also stay inside the picture and transpose nothing.
-        recolour: own -> what ``after`` does to arrays in ``touched``, by name, for C; those that
-            it cannot say it of are missing.
+        run_pointwise: own -> what ``after`` does to arrays in ``touched``, by name, for C; those
+            that it cannot say it of are missing.
     """
 
     jobs: tuple[Job, ...]
@@ -186,7 +186,7 @@ class Task:
     after: Callable[[Any, dict[str, Array]], dict[str, Array]]
     touched: frozenset[str]
     exact: Exact = ""
-    recolour: Callable[[Any], dict[str, tuple[Recolouring, ...]]] | None = None
+    run_pointwise: Callable[[Any], dict[str, tuple[PointwiseProgram, ...]]] | None = None
 
 
 def prepared_record(task: Task, own: Any, arrays: dict[str, Array]) -> dict[str, Array]:
@@ -195,25 +195,25 @@ def prepared_record(task: Task, own: Any, arrays: dict[str, Array]) -> dict[str,
 
 
 def sampling_grid(
-    chart: Map,
+    warp: Map,
     size_in: SpatialShape,
     size_out: SpatialShape,
     *,
     jacobian: bool,
     vectorised: bool = False,
 ) -> Grid:
-    """Backward positions of all output pixels, in memory (see `in_memory`, `in_memory_of`)."""
+    """Backward positions of all output pixels, in memory (see `materialize`)."""
 
     def block(rows: Array) -> tuple[Array, ...]:
-        px, py, slopes = coordinates(chart, size_in, size_out, rows)
+        px, py, slopes = coordinates(warp, size_in, size_out, rows)
         return (px, py, *(slopes if jacobian else ()))
 
-    written = in_memory_of if vectorised else in_memory
+    written = materialize_vectorised if vectorised else materialize
     px, py, *slopes = written(block, jnp.arange(size_out[0], dtype=jnp.float32))
     return Grid(px, py, (slopes[0], slopes[1], slopes[2], slopes[3]) if jacobian else None)
 
 
-def in_memory(function: Callable[[S], T], rows: S) -> T:
+def materialize(function: Callable[[S], T], rows: S) -> T:
     """A function of rows of pixels, its results written to memory.
 
     The rows go through a loop of two blocks, which makes XLA write the results down. Fused into
@@ -238,8 +238,8 @@ def in_memory(function: Callable[[S], T], rows: S) -> T:
     )
 
 
-def in_memory_of(function: Callable[[S], T], rows: S) -> T:
-    """`in_memory` for the vectorised form, by what the platform has for it.
+def materialize_vectorised(function: Callable[[S], T], rows: S) -> T:
+    """`materialize` for the vectorised form, by what the platform has for it.
 
     XLA for GPUs fuses nothing across a barrier: one kernel in the place of a loop of ten. XLA for
     CPUs drops barriers before it fuses.
@@ -249,12 +249,12 @@ def in_memory_of(function: Callable[[S], T], rows: S) -> T:
         return lax.optimization_barrier(function(rows))  # type: ignore[no-any-return]
 
     def loop(rows: S) -> T:
-        return in_memory(function, rows)
+        return materialize(function, rows)
 
     return lax.platform_dependent(rows, cuda=barrier, rocm=barrier, default=loop)  # type: ignore[no-any-return]
 
 
-def written_down(values: T) -> T:
+def materialize_on_gpu(values: T) -> T:
     """The same values, which GPUs write to memory, for what reads them more than once.
 
     Kernels of a GPU that share a value compute it anew, with all gathers behind it. Elsewhere
@@ -265,12 +265,12 @@ def written_down(values: T) -> T:
 
 
 def coordinates(
-    chart: Map, size_in: SpatialShape, size_out: SpatialShape, rows: Array
+    warp: Map, size_in: SpatialShape, size_out: SpatialShape, rows: Array
 ) -> tuple[Array, Array, Jacobian]:
     """The one coordinate function: what the pixels of some output rows read.
 
     Args:
-        chart: the map.
+        warp: the map.
         size_in: (height, width) of the array that is read.
         size_out: (height, width) of the result.
         rows: (k,) float32 row numbers.
@@ -279,41 +279,41 @@ def coordinates(
         (x, y) source positions in pixels, each (k, w), and the Jacobian of the backward map
         between reference pixels.
     """
-    scale_in, scale_out = ratio(size_in, chart.in_shape), ratio(size_out, chart.out_shape)
+    scale_in, scale_out = ratio(size_in, warp.in_shape), ratio(size_out, warp.out_shape)
     (cx_in, cy_in), (cx, cy) = centre(size_in), centre(size_out)
     # A row and a column, not two planes: a field on a regular grid is a product of matrices.
     x = (jnp.arange(size_out[1], dtype=jnp.float32) - cx)[None, :]
     y = (rows - cy)[:, None]
-    px, py, (a, b, c, d) = _pull(chart, x, y, scale_in, scale_out)
+    px, py, (a, b, c, d) = _pull(warp, x, y, scale_in, scale_out)
     full = (rows.shape[0], size_out[1])
     spread = [jnp.broadcast_to(v, full) for v in (px + cx_in, py + cy_in, a, b, c, d)]
     return spread[0], spread[1], (spread[2], spread[3], spread[4], spread[5])
 
 
 def _pull(
-    chart: Map,
+    warp: Map,
     x: Array,
     y: Array,
     scale_in: tuple[float, float],
     scale_out: tuple[float, float],
 ) -> tuple[Array, Array, Jacobian]:
     """The backward map between centred pixels of arrays; its Jacobian between reference pixels."""
-    if chart.dense:
-        px, py, slopes = chart.pull(x / scale_out[0], y / scale_out[1])
+    if warp.dense:
+        px, py, slopes = warp.pull(x / scale_out[0], y / scale_out[1])
         return px * scale_in[0], py * scale_in[1], slopes
     # One matrix takes the scales in, where they cancel: flips are copies at every resolution.
     scales = _scales(scale_in, scale_out)
-    matrix = chart.matrix()
+    matrix = warp.matrix()
     backward = matrix.backward * scales.astype(np.float32)
     px, py, (a, b, c, d) = replace(matrix, backward=backward).pull(x, y)
     (sa, sb), (sc, sd) = scales[:2, :2].tolist()
     return px, py, (a / sa, b / sb, c / sc, d / sd)
 
 
-def pixel_matrix(chart: Map, size_in: SpatialShape, size_out: SpatialShape) -> Array:
+def pixel_matrix(warp: Map, size_in: SpatialShape, size_out: SpatialShape) -> Array:
     """(3, 3) backward map between centred pixels of arrays, of a chart that is not dense."""
-    scale_in, scale_out = ratio(size_in, chart.in_shape), ratio(size_out, chart.out_shape)
-    return chart.matrix().backward * _scales(scale_in, scale_out).astype(np.float32)
+    scale_in, scale_out = ratio(size_in, warp.in_shape), ratio(size_out, warp.out_shape)
+    return warp.matrix().backward * _scales(scale_in, scale_out).astype(np.float32)
 
 
 def _scales(scale_in: tuple[float, float], scale_out: tuple[float, float]) -> NDArray:

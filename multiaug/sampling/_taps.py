@@ -11,7 +11,7 @@ import numpy as np
 from ..typing import Array, ArrayLike
 from ._axis import fold, split, weights
 from ._dtype import beside, constant, is_float
-from ._plan import Band, Grid, Site
+from ._plan import Band, Grid, SampleContext
 
 # Weights are sums of rounded products; "less than half" must not depend on their last bits.
 HALF = 0.5 - 1e-6
@@ -80,15 +80,17 @@ def native_fill(band: Band, image: Array) -> Array:
     return jnp.broadcast_to(fill, (1, 1, image.shape[-1]))
 
 
-def move(values: Array, known: Array | None, band: Band, site: Site) -> tuple[Array, Array | None]:
+def move(
+    values: Array, known: Array | None, band: Band, context: SampleContext
+) -> tuple[Array, Array | None]:
     """Values after the move of the role, and what is known of them.
 
     A role says NaN of what has no place in the dtype. Integers have none: it is not known.
     """
     assert band.move is not None
     # A NaN that is put back in the end still turns the gradient of the map into NaN.
-    values = band.move(values if known is None else jnp.where(known, values, 0), site)
-    if known is not None and not is_float(site.dtype) and is_float(values.dtype):
+    values = band.move(values if known is None else jnp.where(known, values, 0), context)
+    if known is not None and not is_float(context.dtype) and is_float(values.dtype):
         known = known & ~jnp.isnan(values).any(-1, keepdims=True)
     return values, known
 

@@ -1,11 +1,6 @@
 """Specs: what the entries of a record are, read from JSON or built in Python."""
 
 from ._dtypes import ALL_DTYPES as ALL_DTYPES
-from ._facts import BORDERS as BORDERS
-from ._facts import INTERPOLATIONS as INTERPOLATIONS
-from ._facts import ROLE_FACTS as ROLE_FACTS
-from ._facts import RoleFacts as RoleFacts
-from ._facts import register_role as register_role
 from ._files import load_spec as load_spec
 from ._files import shipped_specs as shipped_specs
 from ._model import CameraSpec as CameraSpec
@@ -15,5 +10,10 @@ from ._model import EntrySpec as EntrySpec
 from ._records import check_structure as check_structure
 from ._spec import SPEC_KIND as SPEC_KIND
 from ._spec import DataSpec as DataSpec
+from ._traits import BORDERS as BORDERS
+from ._traits import INTERPOLATIONS as INTERPOLATIONS
+from ._traits import ROLE_TRAITS as ROLE_TRAITS
+from ._traits import RoleTraits as RoleTraits
+from ._traits import register_role as register_role
 from ._values import check_values as check_values
 from ._values import is_sound as is_sound

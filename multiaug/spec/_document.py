@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 from ..errors import SpecError
 from ._draft import SETTINGS, EntryDraft, known_settings
 from ._entry_rules import ENTRY_RULES, SPEC_RULES
-from ._facts import ROLE_FACTS
 from ._mistakes import Finding, in_document_order
 from ._model import CameraSpec, ChannelGroup, EntrySpec
 from ._rules import GROUP_RULES
 from ._schema import WRONG, Checked, WrongValueError, check_schema
+from ._traits import ROLE_TRAITS
 
 SCHEMA_VERSION = "multiaug.spec/1"
 
@@ -99,8 +99,8 @@ def write_camera(camera: CameraSpec) -> dict[str, Any]:
 
 def _write_group(group: ChannelGroup) -> dict[str, Any]:
     """What the role understands, and whatever else was set, so that a check can refuse it."""
-    facts = ROLE_FACTS.get(group.role)
-    known = known_settings(facts) if facts else ()
+    traits = ROLE_TRAITS.get(group.role)
+    known = known_settings(traits) if traits else ()
     out: dict[str, Any] = {"role": group.role}
     if group.names or group.count is not None:
         out["channels"] = list(group.names) or group.count
@@ -109,7 +109,7 @@ def _write_group(group: ChannelGroup) -> dict[str, Any]:
         plain = value is None or value == ()
         if value != _DEFAULTS[name] or (key in known and not plain):
             out[key] = _plain(value) if key != "values" else {str(a): b for a, b in value}
-    if facts and facts.default_invalid and group.invalid is None:
+    if traits and traits.default_invalid and group.invalid is None:
         out["invalid"] = None  # or reading it again would choose the role's default
     return out
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ._dtypes import ALL_DTYPES, dtypes_for
-from ._facts import ROLE_FACTS, RoleFacts
 from ._mistakes import Path
 from ._model import ChannelGroup, EntrySpec, Fill, Invalid
 from ._schema import WRONG, Checked, WrongValueError
+from ._traits import ROLE_TRAITS, RoleTraits
 
 # JSON key -> field of ChannelGroup, for all keys that belong to a group and have a default.
 SETTINGS = {
@@ -31,16 +31,16 @@ SETTINGS = {
 }
 
 
-def known_settings(facts: RoleFacts) -> tuple[str, ...]:
+def known_settings(traits: RoleTraits) -> tuple[str, ...]:
     """The JSON keys that a role understands, besides role and channels."""
-    sampled = facts.kind == "spatial"
+    sampled = traits.kind == "spatial"
     special = {
         "interpolation": sampled,
         "border": sampled,
         "fill": sampled,
-        "invalid": facts.may_be_invalid,
+        "invalid": traits.may_be_invalid,
     }
-    return tuple(key for key in SETTINGS if special.get(key, key in facts.settings))
+    return tuple(key for key in SETTINGS if special.get(key, key in traits.settings))
 
 
 @dataclass
@@ -68,7 +68,7 @@ class GroupDraft:
     def misplaced(self) -> bool:
         """True for a role that cannot share an array, put among groups all the same."""
         role = dict.get(self.group, "role", dict.get(self.entry, "role"))
-        return not self.single and role in ROLE_FACTS and ROLE_FACTS[role].kind != "spatial"
+        return not self.single and role in ROLE_TRAITS and ROLE_TRAITS[role].kind != "spatial"
 
     @property
     def role(self) -> str | None:
@@ -77,11 +77,11 @@ class GroupDraft:
         return role
 
     @property
-    def facts(self) -> RoleFacts:
+    def traits(self) -> RoleTraits:
         """The facts of the role; the rules that ask are skipped when it is missing."""
         if self.role is None:
             raise WrongValueError
-        return ROLE_FACTS[self.role]
+        return ROLE_TRAITS[self.role]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -95,13 +95,13 @@ class GroupDraft:
         channels = self.group.get("channels")
         if isinstance(channels, list):
             return len(channels)
-        return self.facts.channels if channels is None else int(channels)
+        return self.traits.channels if channels is None else int(channels)
 
     @property
     def dtypes(self) -> tuple[str, ...]:
         """The dtypes that the array may have, as far as this group's role is concerned."""
         dtype = self.entry.get("dtype")
-        return dtypes_for([self.facts]) if dtype is None else (dtype,)
+        return dtypes_for([self.traits]) if dtype is None else (dtype,)
 
     @property
     def invalid(self) -> Invalid:
@@ -110,14 +110,14 @@ class GroupDraft:
         if given is not WRONG:
             return float(given) if isinstance(given, int | float) else given
         floating = any(ALL_DTYPES[name].kind == "f" for name in self.dtypes)
-        return self.facts.default_invalid if floating else None
+        return self.traits.default_invalid if floating else None
 
     @property
     def fill(self) -> Fill:
         """What ``constant`` puts outside the picture."""
         given = self.get("fill")
         if given is None:
-            given = self.facts.default_fill
+            given = self.traits.default_fill
             if given == "invalid" and self.invalid is None:
                 given = 0.0  # there is no better choice without an invalid value
         if given == "ignore":
@@ -131,7 +131,7 @@ class GroupDraft:
         """A setting: the group's own, or else the entry's where the role understands it."""
         if key in self.group or self.single:
             return self.group.get(key, default)
-        if key == "role" or key in known_settings(self.facts):
+        if key == "role" or key in known_settings(self.traits):
             return self.entry.get(key, default)
         return default
 
@@ -142,7 +142,7 @@ class GroupDraft:
 
     def build(self, start: int) -> ChannelGroup:
         """The finished group; only for drafts without mistakes."""
-        known = known_settings(self.facts)
+        known = known_settings(self.traits)
         values = {SETTINGS[key]: self.get(key) for key in known if self.get(key) is not None}
         values.update(start=start, count=self.count, names=self.names)
         if "range" in values:
@@ -156,12 +156,12 @@ class GroupDraft:
             if key in values:
                 values[key] = cast(values[key])
         if "fill" in known:
-            values.setdefault("interpolation", self.facts.interpolations[0])
-            values.setdefault("border", self.facts.borders[0])
+            values.setdefault("interpolation", self.traits.interpolations[0])
+            values.setdefault("border", self.traits.borders[0])
             values["fill"] = self.fill
         if "invalid" in known:
             values["invalid"] = self.invalid
-        return ChannelGroup(role=self.facts.name, **values)
+        return ChannelGroup(role=self.traits.name, **values)
 
 
 @dataclass
@@ -195,7 +195,7 @@ class EntryDraft:
         """The kinds of the roles in the entry; the rules that ask are skipped without any."""
         if not self.groups:
             raise WrongValueError
-        return {group.facts.kind for group in self.groups}
+        return {group.traits.kind for group in self.groups}
 
     def build(self) -> EntrySpec:
         """The finished entry; only for drafts without mistakes."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ._facts import RoleFacts
+from ._traits import RoleTraits
 
 
 class DtypeFacts(NamedTuple):
@@ -47,13 +47,13 @@ WIDE_DTYPES: dict[str, DtypeFacts] = {
 ALL_DTYPES = DTYPES | WIDE_DTYPES
 
 
-def dtypes_for(facts: Sequence[RoleFacts]) -> tuple[str, ...]:
+def dtypes_for(traits: Sequence[RoleTraits]) -> tuple[str, ...]:
     """Names of the dtypes that suit all these roles, which share an array."""
-    table = ALL_DTYPES if all(fact.kind == "value" for fact in facts) else DTYPES
+    table = ALL_DTYPES if all(fact.kind == "value" for fact in traits) else DTYPES
     return tuple(
         name
         for name, dtype in table.items()
-        if all(dtype.kind in fact.dtype_kinds for fact in facts)
+        if all(dtype.kind in fact.dtype_kinds for fact in traits)
     )
 
 

@@ -35,8 +35,8 @@ def shared_settings_are_known(entry: EntryDraft) -> Findings:
     """A setting that stands at the entry is understood by at least one of its groups."""
     if not entry.groups or any(group.single for group in entry.groups):
         return
-    known = {key for group in entry.groups for key in known_settings(group.facts)}
-    roles = listed(dict.fromkeys(group.facts.name for group in entry.groups), "and")
+    known = {key for group in entry.groups for key in known_settings(group.traits)}
+    roles = listed(dict.fromkeys(group.traits.name for group in entry.groups), "and")
     for key in SETTINGS:
         if key in entry.entry and key not in known:
             found = f"a setting that none of {roles} has"
@@ -45,9 +45,9 @@ def shared_settings_are_known(entry: EntryDraft) -> Findings:
 
 def dtype_suits_the_roles(entry: EntryDraft) -> Findings:
     """The one dtype of an array is allowed by the roles of all its groups."""
-    facts = [group.facts for group in entry.groups]
-    allowed = dtypes_for(facts)
-    roles = listed(dict.fromkeys(fact.name for fact in facts), "and")
+    traits = [group.traits for group in entry.groups]
+    allowed = dtypes_for(traits)
+    roles = listed(dict.fromkeys(fact.name for fact in traits), "and")
     dtype = entry.entry.get("dtype")
     if not allowed:
         text = "roles that share a dtype; put one of them in an entry of its own"

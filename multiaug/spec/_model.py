@@ -10,7 +10,7 @@ from typing import Any, Literal
 from .._arguments import shown
 from ..errors import ParameterError
 from ._dtypes import ALL_DTYPES, dtypes_for, holds
-from ._facts import ROLE_FACTS, RoleFacts
+from ._traits import ROLE_TRAITS, RoleTraits
 
 Invalid = float | Literal["nan"] | None
 Fill = tuple[float | Literal["nan"], ...] | Literal["invalid"]
@@ -67,9 +67,9 @@ class ChannelGroup:
     capacity: int | None = None
 
     @property
-    def facts(self) -> RoleFacts:
+    def traits(self) -> RoleTraits:
         """The static facts of the group's role."""
-        return ROLE_FACTS[self.role]
+        return ROLE_TRAITS[self.role]
 
     def __post_init__(self) -> None:
         for name in ("names", "range", "mirror_pairs", "fill", "values"):
@@ -189,12 +189,12 @@ class EntrySpec:
         """NumPy names of the dtypes that the array may have."""
         if self.dtype is not None:
             return (self.dtype,)
-        return dtypes_for([group.facts for group in self.groups])
+        return dtypes_for([group.traits for group in self.groups])
 
     @cached_property
     def kind(self) -> str:
         """``spatial``, ``points``, ``matrix`` or ``value``."""
-        return self.groups[0].facts.kind
+        return self.groups[0].traits.kind
 
     @property
     def role(self) -> str:

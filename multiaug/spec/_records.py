@@ -144,7 +144,7 @@ def _matches(entry: EntrySpec, shape: tuple[int, ...]) -> bool:
     """Rank, channels, columns or the exact shape are right."""
     count = entry.channels
     if entry.kind == "matrix":
-        return shape == entry.groups[0].facts.shape
+        return shape == entry.groups[0].traits.shape
     if entry.kind == "points":
         rows = entry.groups[0].capacity
         return len(shape) == 2 and count in (None, shape[1]) and rows in (None, shape[0])
@@ -197,10 +197,10 @@ _FEW_ROWS, _MANY = 16, 32
 
 
 def _shape_text(entry: EntrySpec, batch: bool) -> str:
-    facts = entry.groups[0].facts
+    traits = entry.groups[0].traits
     lead = "N, " if batch else ""
     if entry.kind == "matrix":
-        return f"({lead}{', '.join(map(str, facts.shape or ()))})"
+        return f"({lead}{', '.join(map(str, traits.shape or ()))})"
     if entry.kind == "value":
         return f"({lead}...)" if batch else "an array"
     count = "C" if entry.channels is None else entry.channels

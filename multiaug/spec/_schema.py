@@ -9,8 +9,8 @@ from functools import lru_cache
 from pathlib import Path as FilePath
 from typing import Any
 
-from ._facts import ROLE_FACTS
 from ._mistakes import Finding, Path, listed, one_of, show, suggest
+from ._traits import ROLE_TRAITS
 
 _TYPES = {
     "integer": "a whole number",
@@ -69,7 +69,7 @@ def check_schema(document: object) -> tuple[list[Finding], Checked]:
         return findings, Checked(name=WRONG, entries=WRONG)
     reported = {finding.path for finding in findings}
     wrong = set(reported)
-    errors = list(_validator(tuple(sorted(ROLE_FACTS))).iter_errors(copy))
+    errors = list(_validator(tuple(sorted(ROLE_TRAITS))).iter_errors(copy))
     for error in errors:
         fresh = [finding for finding in _findings(error) if finding.path not in reported]
         findings.extend(fresh)

@@ -129,7 +129,7 @@ def _picture_rule(group: ChannelGroup) -> str:
         return "finite numbers, or NaN for no data"
     if group.invalid is not None:
         return f"finite numbers, with {group.invalid:g} for no data"
-    if group.facts.may_be_invalid:
+    if group.traits.may_be_invalid:
         return 'finite numbers; declare "invalid": "nan" if NaN means no data'
     return "finite numbers"
 

@@ -176,7 +176,7 @@ def _picture(scene: _Scene, entry: EntrySpec, holes: bool) -> NDArray:
 
 
 def _count(group: ChannelGroup) -> int:
-    return group.count or group.facts.channels or _CHANNELS
+    return group.count or group.traits.channels or _CHANNELS
 
 
 def _limits(group: ChannelGroup, dtype: Any) -> tuple[float, float]:
@@ -235,10 +235,10 @@ def _table(scene: _Scene, entry: EntrySpec) -> NDArray:
     make = _TABLES.get(entry.role)
     if make is not None:
         return make(scene, entry).astype(_dtype(entry))
-    facts = entry.groups[0].facts
+    traits = entry.groups[0].traits
     shape = {
         "points": (_POINTS, entry.channels or _CHANNELS),
-        "matrix": facts.shape or (),
+        "matrix": traits.shape or (),
         "value": (),
     }[entry.kind]
     return scene.own().integers(0, 100, (*scene.lead, *shape)).astype(_dtype(entry))

@@ -46,7 +46,7 @@ def check_role(role: str, seed: int = 0, **settings: Any) -> None:
         "intrinsics": EntrySpec.of_role("intrinsics", "intrinsics"),
     }
     needed = [] if entry.kind == "spatial" else ["image"]
-    needed += ["intrinsics"] if entry.groups[0].facts.needs_camera else []
+    needed += ["intrinsics"] if entry.groups[0].traits.needs_camera else []
     spec = DataSpec(f"check of {role}", [*(others[name] for name in needed), entry])
     assert DataSpec.from_dict(spec.to_dict()) == spec, "the spec changes through its document"
     batch = make_record(spec, (_SIZE, _SIZE), seed, batch=_COUNT, content="smooth")

@@ -164,17 +164,17 @@ def _under_jit_and_vmap(pipeline: Pipeline, keys: Key, batch: Batch, out: Batch)
 def _maps(transform: Geometric, params: RecordParams, shape: SpatialShape) -> None:
     for i in range(len(params.key)):
         drawn = jax.tree.map(lambda leaf, i=i: jnp.asarray(leaf[i]), params.values[0])
-        chart = transform.map(drawn, shape)
-        frames = (chart.in_shape, chart.out_shape)
+        warp = transform.map(drawn, shape)
+        frames = (warp.in_shape, warp.out_shape)
         assert frames == (shape, transform.out_shape(shape)), (
             f"the map is from {frames[0]} to {frames[1]}; "
             f"out_shape says {transform.out_shape(shape)}"
         )
-        height, width = chart.out_shape
+        height, width = warp.out_shape
         x = jnp.array([-0.4, 0.0, 0.1, 0.4], jnp.float32) * width
         y = jnp.array([0.1, 0.0, -0.4, 0.4], jnp.float32) * height
-        there_x, there_y, _ = chart.pull(x, y)
-        back_x, back_y, _ = chart.push(there_x, there_y)
+        there_x, there_y, _ = warp.pull(x, y)
+        back_x, back_y, _ = warp.push(there_x, there_y)
         far = float(jnp.hypot(back_x - x, back_y - y).max())
         assert far < _ROUND_TRIP, f"backward and forward map disagree by {far:.3g} pixels"
 

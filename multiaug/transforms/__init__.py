@@ -32,11 +32,11 @@ from ._frames import RandomResizedCrop as RandomResizedCrop
 from ._frames import Resize as Resize
 from ._noise import GaussianNoise as GaussianNoise
 from ._operations import Clip as Clip
-from ._operations import Line as Line
 from ._operations import Noise as Noise
 from ._operations import Operation as Operation
-from ._operations import Power as Power
-from ._operations import Spread as Spread
+from ._operations import PowerLaw as PowerLaw
+from ._operations import ScaleAboutMean as ScaleAboutMean
+from ._operations import ScaleShift as ScaleShift
 from ._photometric import Brightness as Brightness
 from ._photometric import ChannelShift as ChannelShift
 from ._photometric import Contrast as Contrast

@@ -28,7 +28,7 @@ from ._checked import (
     fractions,
     logarithmic,
     probability,
-    settle,
+    set_fields,
     symmetric,
     warn_of_radians,
 )
@@ -82,7 +82,7 @@ class Rotate(Geometric):
     p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
-        settle(self, degrees=symmetric(self.degrees, "Rotate.degrees"))
+        set_fields(self, degrees=symmetric(self.degrees, "Rotate.degrees"))
         warn_of_radians(self.degrees, "Rotate.degrees")
 
     def sample(self, key: Key, frame: Frame) -> Params:
@@ -122,17 +122,17 @@ class Translate(Geometric):
                 "`Translate` takes `fraction` or `px`, got both. Leave one of them out."
             )
         if self.px is not None:
-            settle(self, px=_both_axes(self.px, "Translate.px"))
+            set_fields(self, px=_both_axes(self.px, "Translate.px"))
         else:
             given = 0.1 if self.fraction is None else self.fraction
-            settle(self, fraction=_both_axes(given, "Translate.fraction"))
+            set_fields(self, fraction=_both_axes(given, "Translate.fraction"))
             fractions(
                 self.fraction,
                 "Translate.fraction",
                 most=1,
                 remedy="1 is the whole side: write Translate(px=..) for pixels.",
             )
-        settle(self, whole=flag(self.whole, "Translate.whole"))
+        set_fields(self, whole=flag(self.whole, "Translate.whole"))
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``px``, (2,) float32, x and y."""
@@ -185,7 +185,7 @@ class Scale(Geometric):
 
     def __post_init__(self) -> None:
         limits = logarithmic(self.factor, "Scale.factor", low=MIN_SCALE, high=MAX_SCALE)
-        settle(
+        set_fields(
             self,
             factor=limits,
             per_axis=flag(self.per_axis, "Scale.per_axis"),
@@ -230,7 +230,7 @@ class Shear(Geometric):
         ranges = value if nested else (value, (0.0, 0.0))
         if len(ranges) != 2:
             raise ParameterError(f"`Shear.degrees` must be a range or two ranges, got {value!r}.")
-        settle(
+        set_fields(
             self,
             degrees=tuple(symmetric(r, "Shear.degrees", low=-75, high=75) for r in ranges),
         )
@@ -272,7 +272,7 @@ class Flip(Geometric):
     mirrors = True
 
     def __post_init__(self) -> None:
-        settle(
+        set_fields(
             self,
             axis=choice(self.axis, "Flip.axis", ("x", "y")),
             p=probability(self.p, "Flip.p"),
@@ -317,7 +317,7 @@ class Affine(Geometric):
     mirrors = True
 
     def __post_init__(self) -> None:
-        settle(self, matrix=checked_matrix(self.matrix, "Affine.matrix", affine=True))
+        set_fields(self, matrix=checked_matrix(self.matrix, "Affine.matrix", affine=True))
 
     def given_scale(self, shape: SpatialShape) -> float:
         """The least magnification of the matrix."""

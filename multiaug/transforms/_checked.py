@@ -13,7 +13,7 @@ from ..typing import SpatialShape
 from ._base import Range
 
 
-def settle(instance: object, **values: Any) -> None:
+def set_fields(instance: object, **values: Any) -> None:
     """Store checked settings on a frozen dataclass, from its ``__post_init__``."""
     for name, value in values.items():
         object.__setattr__(instance, name, value)

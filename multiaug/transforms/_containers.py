@@ -29,7 +29,7 @@ from ._checked import (
     number,
     plain,
     probability,
-    settle,
+    set_fields,
     whole,
 )
 
@@ -117,7 +117,7 @@ class Maybe(_Holder):
     p: float = static(default=0.5)
 
     def __post_init__(self) -> None:
-        settle(
+        set_fields(
             self,
             transforms=_children(self.transforms, "Maybe"),
             p=probability(self.p, "Maybe.p"),
@@ -156,7 +156,7 @@ class OneOf(_Holder):
 
     def __post_init__(self) -> None:
         children = _children(self.transforms, "OneOf")
-        settle(self, transforms=children)
+        set_fields(self, transforms=children)
         if self.weights is None:
             return
         given = plain(self.weights)
@@ -168,7 +168,7 @@ class OneOf(_Holder):
         weights = tuple(number(w, "OneOf.weights", low=0) for w in given)
         if sum(weights) <= 0:
             raise ParameterError(f"`OneOf.weights` must have a positive sum, got {given!r}.")
-        settle(self, weights=weights)
+        set_fields(self, weights=weights)
 
     def _agree(self, shape: SpatialShape) -> None:
         shapes = {child.out_shape(shape) for child in self.children}
@@ -228,7 +228,7 @@ class SomeOf(_Holder):
                 f"`SomeOf.k` must be a pair lo <= hi <= {len(children)}, the number of "
                 f"transforms, got {self.k!r}."
             )
-        settle(self, transforms=children, k=(lo, hi))
+        set_fields(self, transforms=children, k=(lo, hi))
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``on``, (n,) bool, and the ``children``."""
@@ -261,7 +261,7 @@ class Shuffle(_Holder):
     p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
-        settle(self, transforms=_children(self.transforms, "Shuffle"))
+        set_fields(self, transforms=_children(self.transforms, "Shuffle"))
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``order``, (n,) int32: which child runs first, second ..; and the ``children``."""

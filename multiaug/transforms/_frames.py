@@ -23,7 +23,7 @@ from ._base import (
 from ._checked import (
     flag,
     pair,
-    settle,
+    set_fields,
     size,
     whole,
 )
@@ -65,14 +65,14 @@ class Crop(Geometric):
             raise ParameterError(
                 f"`Crop` takes `size` or `box`, got size={self.size!r} and box={self.box!r}."
             )
-        settle(self, pad=flag(self.pad, "Crop.pad"))
+        set_fields(self, pad=flag(self.pad, "Crop.pad"))
         if not isinstance(self.position, str) or self.position not in {"random", "centre"}:
             raise ParameterError(
                 f"`Crop.position` must be random or centre, got {self.position!r}. "
                 "Use `box` for a fixed place."
             )
         if self.size is not None:
-            settle(self, size=size(self.size, "Crop.size"))
+            set_fields(self, size=size(self.size, "Crop.size"))
             return
         box = self.box
         if not isinstance(box, tuple | list) or len(box) != 4:
@@ -81,7 +81,7 @@ class Crop(Geometric):
         x0, y0, x1, y1 = (whole(v, "Crop.box", low=low) for v in box)
         if x0 >= x1 or y0 >= y1:
             raise ParameterError(f"`Crop.box` must have x0 < x1 and y0 < y1, got {box!r}.")
-        settle(self, box=(x0, y0, x1, y1))
+        set_fields(self, box=(x0, y0, x1, y1))
 
     def check(self, frame: Frame) -> None:
         """The window must fit, unless it may be padded."""
@@ -154,7 +154,7 @@ class Pad(Geometric):
                 f"`Pad.pixels` must be one number, (y, x) or (top, bottom, left, right), "
                 f"got {given!r}."
             )
-        settle(self, pixels=tuple(whole(values[i], "Pad.pixels", low=0) for i in spread))
+        set_fields(self, pixels=tuple(whole(values[i], "Pad.pixels", low=0) for i in spread))
 
     def out_shape(self, shape: SpatialShape) -> SpatialShape:
         """The grown frame."""
@@ -193,7 +193,7 @@ class Resize(Geometric):
     p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
-        settle(
+        set_fields(
             self,
             size=size(self.size, "Resize.size"),
             antialias=flag(self.antialias, "Resize.antialias"),
@@ -247,7 +247,7 @@ class RandomResizedCrop(Geometric):
     p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
-        settle(
+        set_fields(
             self,
             size=size(self.size, "RandomResizedCrop.size"),
             scale=pair(self.scale, "RandomResizedCrop.scale", low=1e-4, high=1),

@@ -12,7 +12,7 @@ import numpy as np
 from ..typing import Key
 from ._affine import uniform
 from ._base import Frame, Params, Target, static, transform
-from ._checked import flag, fractions, names, number, settle, symmetric
+from ._checked import flag, fractions, names, number, set_fields, symmetric
 from ._operations import Noise, Operation
 from ._photometric import LEVELS, MOST, Clipping
 
@@ -41,7 +41,7 @@ class GaussianNoise(Clipping):
         given = self.std
         single = isinstance(given, int | float | np.number) and not isinstance(given, bool)
         limits = (0.0, number(given, "GaussianNoise.std", low=0)) if single else given
-        settle(
+        set_fields(
             self,
             std=symmetric(limits, "GaussianNoise.std", low=0),
             clip=flag(self.clip, "GaussianNoise.clip"),

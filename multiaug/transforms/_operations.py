@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from ..sampling import written_down
+from ..sampling import materialize_on_gpu
 from ..typing import Array
 from ._random import normal
 
@@ -19,7 +19,7 @@ Mean = Callable[[Array], Array]
 """Values (h, w, c) -> the mean of those that are valid, of all channels."""
 
 
-class Line(NamedTuple):
+class ScaleShift(NamedTuple):
     """``(v - origin) scale + shift``.
 
     Numbers, scalar arrays, or arrays (1, 1, c) with one for every channel; arrays (h, w, c) are
@@ -37,10 +37,10 @@ class Line(NamedTuple):
 
     def inverse(self) -> Operation:
         """The operation that undoes it."""
-        return Line(1 / self.scale, self.origin, self.shift)
+        return ScaleShift(1 / self.scale, self.origin, self.shift)
 
 
-class Spread(NamedTuple):
+class ScaleAboutMean(NamedTuple):
     """``m + factor (v - m)``, m the mean of all valid values of the channel group at that point."""
 
     factor: Any
@@ -48,17 +48,17 @@ class Spread(NamedTuple):
     def apply(self, values: Array, mean: Mean) -> Array:
         """Values (h, w, c) -> new ones."""
         # Once for the mean, once for what is done with it.
-        values = written_down(values)
+        values = materialize_on_gpu(values)
         middle = mean(values)
         changed: Array = middle + self.factor * (values - middle)
         return changed
 
     def inverse(self) -> Operation:
         """The operation that undoes it: the mean has not changed."""
-        return Spread(1 / self.factor)
+        return ScaleAboutMean(1 / self.factor)
 
 
-class Power(NamedTuple):
+class PowerLaw(NamedTuple):
     """``low + extent u^exponent`` with ``u = (v - low) / extent``; below 0 the mirror image."""
 
     exponent: Any
@@ -118,5 +118,5 @@ class Noise(NamedTuple):
         return self._replace(scale=-self.scale)
 
 
-Operation = Line | Spread | Power | Clip | Noise
+Operation = ScaleShift | ScaleAboutMean | PowerLaw | Clip | Noise
 """One step of what a photometric transform does."""

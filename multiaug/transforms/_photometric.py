@@ -34,10 +34,10 @@ from ._checked import (
     names,
     number,
     plain,
-    settle,
+    set_fields,
     symmetric,
 )
-from ._operations import Clip, Line, Operation, Power, Spread
+from ._operations import Clip, Operation, PowerLaw, ScaleAboutMean, ScaleShift
 
 # Some times the range from black to white means nothing, so a larger number counts levels.
 MOST = 4.0
@@ -84,7 +84,7 @@ class Brightness(Clipping):
     p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
-        settle(
+        set_fields(
             self,
             amount=symmetric(self.amount, "Brightness.amount"),
             clip=flag(self.clip, "Brightness.clip"),
@@ -99,7 +99,7 @@ class Brightness(Clipping):
 
     def _change(self, params: Params, target: Target) -> Operation:
         """``v + a (hi - lo)``."""
-        return Line(shift=params["amount"] * target.extent)
+        return ScaleShift(shift=params["amount"] * target.extent)
 
 
 @transform
@@ -124,7 +124,7 @@ class Contrast(Clipping):
     p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
-        settle(
+        set_fields(
             self,
             amount=symmetric(self.amount, "Contrast.amount", low=-0.99),
             clip=flag(self.clip, "Contrast.clip"),
@@ -143,7 +143,7 @@ class Contrast(Clipping):
 
     def _change(self, params: Params, target: Target) -> Operation:
         """``m + (1 + a) (v - m)``."""
-        return Spread(1 + params["amount"])
+        return ScaleAboutMean(1 + params["amount"])
 
 
 @transform
@@ -168,7 +168,7 @@ class Gamma(Clipping):
     p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
-        settle(
+        set_fields(
             self,
             exponent=logarithmic(self.exponent, "Gamma.exponent", low=0.01, high=100),
             clip=flag(self.clip, "Gamma.clip"),
@@ -182,7 +182,7 @@ class Gamma(Clipping):
 
     def _change(self, params: Params, target: Target) -> Operation:
         """``lo + (hi - lo) u^g`` with ``u = (v - lo) / (hi - lo)``."""
-        return Power(params["exponent"], target.range[0], target.extent)
+        return PowerLaw(params["exponent"], target.range[0], target.extent)
 
 
 @transform
@@ -207,7 +207,7 @@ class ChannelShift(Clipping):
     by_channel = True
 
     def __post_init__(self) -> None:
-        settle(
+        set_fields(
             self,
             amount=symmetric(self.amount, "ChannelShift.amount"),
             clip=flag(self.clip, "ChannelShift.clip"),
@@ -241,7 +241,7 @@ class ChannelShift(Clipping):
         """``v_c + a_c (hi - lo)``."""
         end = None if target.channels is None else target.start + target.channels
         amount: Array = params[target.name][target.start : end]
-        return Line(shift=(amount * target.extent).reshape(1, 1, -1))
+        return ScaleShift(shift=(amount * target.extent).reshape(1, 1, -1))
 
 
 @transform
@@ -267,7 +267,7 @@ class Normalize(Photometric):
     keeps_dtype = False
 
     def __post_init__(self) -> None:
-        settle(
+        set_fields(
             self,
             mean=_numbers(self.mean, "Normalize.mean"),
             std=_numbers(self.std, "Normalize.std", low=1e-12),
@@ -320,7 +320,7 @@ class Normalize(Photometric):
     def operations(self, params: Params, target: Target) -> Sequence[Operation]:
         """``((v - lo) / (hi - lo) - mean) / std``."""
         low, extent = target.range[0], target.extent
-        return [Line(1 / (extent * _row(self.std)), origin=low + extent * _row(self.mean))]
+        return [ScaleShift(1 / (extent * _row(self.std)), origin=low + extent * _row(self.mean))]
 
 
 def _numbers(value: Any, field_name: str, **limits: float) -> tuple[float, ...]:

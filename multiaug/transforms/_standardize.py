@@ -26,10 +26,10 @@ from ._checked import (
     flag,
     names,
     number,
-    settle,
+    set_fields,
 )
 from ._fitted import check_channels, check_frame, check_statistics, wanted_groups
-from ._operations import Line, Operation
+from ._operations import Operation, ScaleShift
 
 
 @transform
@@ -66,7 +66,7 @@ class Standardize(Photometric):
     def __post_init__(self) -> None:
         if self.arrays is not None:
             return  # rebuilt by JAX
-        settle(
+        set_fields(
             self,
             statistics=check_statistics(self.statistics, "Standardize"),
             centre=choice(self.centre, "Standardize.centre", ("channel", "pixel")),
@@ -77,7 +77,7 @@ class Standardize(Photometric):
         )
         if self.rescale == 0:
             raise ParameterError("`Standardize.rescale` must not be 0, got 0.")
-        settle(self, arrays=self._build())
+        set_fields(self, arrays=self._build())
 
     def _build(self) -> dict[str, dict[str, Any]]:
         built = {}
@@ -143,7 +143,7 @@ class Standardize(Photometric):
         """``(r v - r mean) / (r std + epsilon)``."""
         held = self.arrays[f"{target.name}:{target.start}"]
         check_channels(held["mean"].shape[-1], target.channels, target.name, "Standardize")
-        return [Line(held["scale"], origin=held["mean"])]
+        return [ScaleShift(held["scale"], origin=held["mean"])]
 
 
 def _say_constant(group: GroupStatistics, std: NDArray) -> None:

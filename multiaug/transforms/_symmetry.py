@@ -16,7 +16,7 @@ from ._base import Frame, Geometric, Params, static, transform
 from ._checked import (
     plain,
     probability,
-    settle,
+    set_fields,
 )
 
 
@@ -49,7 +49,7 @@ class Rot90(Geometric):
         good = [isinstance(t, int) and not isinstance(t, bool) for t in turns]
         if not turns or not all(good):
             raise ParameterError(f"`Rot90.turns` must be whole numbers, got {self.turns!r}.")
-        settle(self, turns=tuple(t % 4 for t in turns))
+        set_fields(self, turns=tuple(t % 4 for t in turns))
 
     def check(self, frame: Frame) -> None:
         """Odd and even turns together need a square."""
@@ -92,7 +92,7 @@ class Transpose(Geometric):
     mirrors = True
 
     def __post_init__(self) -> None:
-        settle(self, p=probability(self.p, "Transpose.p"))
+        set_fields(self, p=probability(self.p, "Transpose.p"))
 
     def check(self, frame: Frame) -> None:
         """A random transpose needs a square."""

@@ -26,7 +26,7 @@ from ._affine import checked_matrix, least_magnification
 from ._base import Frame, Geometric, Params, static, transform
 from ._checked import (
     number,
-    settle,
+    set_fields,
     whole,
 )
 
@@ -63,10 +63,10 @@ class Perspective(Geometric):
             raise ParameterError("`Perspective` takes `scale` or `matrix`, got both.")
         if self.matrix is not None:
             matrix = checked_matrix(self.matrix, "Perspective.matrix", affine=False)
-            settle(self, matrix=matrix)
+            set_fields(self, matrix=matrix)
             return
         given = 0.1 if self.scale is None else self.scale
-        settle(self, scale=number(given, "Perspective.scale", low=0, high=_MAX_CORNER_SHIFT))
+        set_fields(self, scale=number(given, "Perspective.scale", low=0, high=_MAX_CORNER_SHIFT))
 
     @property
     def mirrors(self) -> bool:  # type: ignore[override]
@@ -175,7 +175,7 @@ class Elastic(Geometric):
         if len(grid) != 2:
             raise ParameterError(f"`Elastic.grid` must be (rows, columns), got {self.grid!r}.")
         rows, columns = (whole(g, "Elastic.grid", low=1) for g in grid)
-        settle(
+        set_fields(
             self,
             amount=number(self.amount, "Elastic.amount", low=0),
             grid=(rows, columns),

@@ -45,7 +45,7 @@ from ._checked import (
     choice,
     names,
     number,
-    settle,
+    set_fields,
     whole,
 )
 from ._fitted import check_channels, check_frame, check_statistics, group_at, wanted_groups
@@ -110,7 +110,7 @@ class Whiten(Finishing):
         if self.operators is not None:
             return  # rebuilt by JAX
         auto = isinstance(self.epsilon, str)
-        settle(
+        set_fields(
             self,
             statistics=check_statistics(self.statistics, "Whiten"),
             method=choice(self.method, "Whiten.method", METHODS),
@@ -136,7 +136,7 @@ class Whiten(Finishing):
             # Not jnp.asarray: eigenvectors of large pictures are used where they lie.
             built[label] = jax.tree.map(jax.device_put, operator)
             gains.append((label, gain, epsilon))
-        settle(self, operators=built, gains=tuple(gains))
+        set_fields(self, operators=built, gains=tuple(gains))
 
     def _check_settings(self) -> None:
         if self.rescale <= 0:

@@ -17,13 +17,21 @@ from typing import Any
 import numpy as np
 
 from multiaug import _native
-from multiaug.sampling import Band, Coded, Compiled, Flight, Job, Recolouring, can_recolour
-from multiaug.sampling import recolour as run_recolouring
+from multiaug.sampling import (
+    Band,
+    Coded,
+    Compiled,
+    Flight,
+    Job,
+    PointwiseProgram,
+    can_run_pointwise,
+    run_pointwise,
+)
 from multiaug.sampling._compiled import _BORDERS, Placed, _method, _Shared
-from multiaug.sampling._recolour import sampled_into
+from multiaug.sampling._pointwise import sampled_into
 
 LEVELS = (0, 1, 2)  # instruction sets; those that the machine lacks are replaced
-NUMBERS = {"line": 3, "spread": 1, "power": 3, "clip": 2, "noise": 1}
+NUMBERS = {"scale_shift": 3, "scale_about_mean": 1, "power_law": 3, "clip": 2, "noise": 1}
 
 
 class Held:
@@ -56,7 +64,7 @@ class Calls:
 
     def run(self, count: int) -> Counter[str]:
         """At least so many calls."""
-        kinds: list[Callable[[], None]] = [self.warp, self.warp, self.warp, self.recolour]
+        kinds: list[Callable[[], None]] = [self.warp, self.warp, self.warp, self.run_pointwise]
         kinds.append(self.scatter)
         while self.counts.total() < count:
             self.library.multiaug_allow(self.pick(LEVELS))
@@ -111,7 +119,7 @@ class Calls:
             rays = (lambda view: view) if self.random.random() < 0.7 else None
             coded = Coded(rays, (lambda view: view) if self.random.random() < 0.5 else None)
         moved = coded is not None
-        act = (lambda values, site: values) if moved else None
+        act = (lambda values, context: values) if moved else None
         found = Band(
             slice(start, start + count),
             self.pick(["nearest", "linear", "linear"]),
@@ -137,11 +145,14 @@ class Calls:
                 start += count
         return Job(name, *sizes, tuple(bands))
 
-    def steps(self, count: int, band: Band, dtype: np.dtype[Any]) -> Recolouring | None:
+    def steps(self, count: int, band: Band, dtype: np.dtype[Any]) -> PointwiseProgram | None:
         """What is done to the values of a band."""
         channels = band.channels.stop - band.channels.start
-        kinds = tuple(self.pick([*NUMBERS, "own-lines"]) for _ in range(self.random.integers(1, 6)))
-        if not can_recolour(dtype, kinds, channels):
+        kinds = tuple(
+            self.pick([*NUMBERS, "scale_shift_by_channel"])
+            for _ in range(self.random.integers(1, 6))
+        )
+        if not can_run_pointwise(dtype, kinds, channels):
             return None
         length = sum(1 + NUMBERS.get(kind, 3 * channels) for kind in kinds)
         numbers = self.random.normal(0, 2, (count, length)).astype(np.float32)
@@ -149,7 +160,7 @@ class Calls:
         words = self.random.integers(0, 2**32, (count, kinds.count("noise"), 2), np.uint32)
         wider = np.dtype(self.pick([dtype, np.dtype(np.float32)]))
         invalid = band.invalid if isinstance(band.invalid, float) or dtype == np.float32 else None
-        return Recolouring(
+        return PointwiseProgram(
             Held(numbers), Held(words), kinds, band.channels.start, channels, invalid, wider
         )
 
@@ -196,11 +207,11 @@ class Calls:
         kernel = Compiled(
             [group],
             dtypes,
-            chart=SimpleNamespace(dense=False, resized=False),
+            warp=SimpleNamespace(dense=False, resized=False),
             affine=affine,
             scales=[(1.0, 1.0)],
         )
-        recolourings, results, sources, rows, checks = {}, {}, {}, {}, {}
+        pointwise_programs, results, sources, rows, checks = {}, {}, {}, {}, {}
         for job in jobs:
             dtype, channels = dtypes[job.name], job.bands[-1].channels.stop
             into = dtype
@@ -209,8 +220,8 @@ class Calls:
                 kept = [one for one in several if one is not None]
                 if len(kept) == len(several):
                     into = kept[0].dtype
-                    recolourings[job.name] = tuple(
-                        Recolouring(
+                    pointwise_programs[job.name] = tuple(
+                        PointwiseProgram(
                             o.numbers, o.words, o.kinds, o.start, o.channels, o.invalid, into
                         )
                         for o in kept
@@ -225,7 +236,7 @@ class Calls:
             if dtype == np.float32 and self.random.random() < 0.5:
                 checks[job.name] = self.random.random(channels) < 0.5
         bytes_of = {name: array[0].nbytes for name, array in results.items()}
-        bound = kernel.bound(count, bytes_of, checks, int(self.pick([1, 2, 5])), recolourings)
+        bound = kernel.bound(count, bytes_of, checks, int(self.pick([1, 2, 5])), pointwise_programs)
         placed = self.placed(count, group, bound._groups[0], affine=affine)
         flight = Flight(1)
         try:
@@ -234,14 +245,14 @@ class Calls:
                 {name: array.ctypes.data for name, array in rows.items()},
                 {name: array.ctypes.data for name, array in results.items()},
                 [placed],
-                recolourings,
+                pointwise_programs,
             )
             flight.add(bound, helpers)
         finally:
             flight.finish()
         self.counts["warp, alone" if not helpers else "warp, with helpers"] += 1
 
-    def recolour(self) -> None:
+    def run_pointwise(self) -> None:
         """New values for pictures, in place or wider."""
         count, channels = int(self.pick([1, 2, 5])), int(self.pick([1, 2, 3, 4, 7, 16, 256]))
         dtype = np.dtype(self.pick(["u1", "u1", "u2", "f4"]))
@@ -252,11 +263,11 @@ class Calls:
         out = np.zeros((count, self.side(), self.side(), channels), how.dtype)
         pictures = sampled_into(out, dtype)
         pictures[...] = self.values(pictures.shape, dtype, band.invalid)
-        plain = Recolouring(
+        plain = PointwiseProgram(
             how.numbers.array, how.words.array, how.kinds, 0, channels, how.invalid, how.dtype
         )
-        run_recolouring(pictures, plain, out)
-        self.counts["recolour"] += 1
+        run_pointwise(pictures, plain, out)
+        self.counts["pointwise"] += 1
 
     def scatter(self) -> None:
         """Records of a chunk to places in batches."""

@@ -6,9 +6,9 @@ import pytest
 from jax import export
 
 import multiaug as ma
-from multiaug.pipeline._execute import _run_whole
-from multiaug.pipeline._structure import Run
-from multiaug.pipeline._values import suspicious
+from multiaug.pipeline.backends._dispatch import _run_whole
+from multiaug.pipeline.checks._values import has_nonfinite
+from multiaug.pipeline.program._structure import Run
 
 SIZE = (24, 32)
 SPEC = ma.load_spec("stereo-normals")
@@ -115,9 +115,9 @@ def test_suspicious_values_are_found_on_the_device(channel, value, expected):
     if channel is not None:
         packed[1, 0, 2, channel] = value
     groups = ma.load_spec("rgbxyz").entries["rgbxyz"].groups
-    assert bool(suspicious(packed, groups)) is expected
+    assert bool(has_nonfinite(packed, groups)) is expected
 
 
 def test_integers_are_never_suspicious():
     groups = ma.load_spec("rgb-segmentation").entries["image"].groups
-    assert not suspicious(np.zeros((1, 2, 2, 3), np.uint8), groups)
+    assert not has_nonfinite(np.zeros((1, 2, 2, 3), np.uint8), groups)

@@ -10,7 +10,7 @@ import pytest
 
 import multiaug as ma
 from multiaug import ParameterError, RecordError
-from multiaug.pipeline import _parts
+from multiaug.pipeline.backends import _parts
 from multiaug.testing import compilations, make_record
 
 SHAPE = (32, 48)

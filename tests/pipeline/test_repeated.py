@@ -9,7 +9,7 @@ import pytest
 
 import multiaug as ma
 from multiaug.errors import ParameterError, RecordError
-from multiaug.pipeline._target import address_of
+from multiaug.pipeline.buffers._outputs import address_of
 from multiaug.testing import make_record
 
 SPEC = ma.DataSpec.from_dict(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import multiaug as ma
 from multiaug.errors import RecordError
-from multiaug.pipeline import Rows
+from multiaug.pipeline import IndexedBatch
 from multiaug.testing import make_record
 
 ENTRIES = {
@@ -33,7 +33,7 @@ def compare(transforms, names, index):
         {"name": "some rows", "entries": {n: ENTRIES[n] for n in names}}
     ))  # fmt: skip
     keys = jax.random.split(jax.random.key(1), len(index))
-    found = pipeline.batch(keys, {n: Rows(RECORDS[n], index) for n in names})
+    found = pipeline.batch(keys, {n: IndexedBatch(RECORDS[n], index) for n in names})
     expected = pipeline.batch(keys, {n: RECORDS[n][index] for n in names})
     for name in names:
         np.testing.assert_array_equal(np.asarray(found[name]), np.asarray(expected[name]), name)
@@ -57,7 +57,7 @@ def test_arrays_of_other_layouts_are_gathered():
     index = np.array([3, 20, 3])
     keys = jax.random.split(jax.random.key(1), 3)
     turned = {n: np.flip(a, 2) for n, a in RECORDS.items()}
-    found = pipeline.batch(keys, {n: Rows(a, index) for n, a in turned.items()})
+    found = pipeline.batch(keys, {n: IndexedBatch(a, index) for n, a in turned.items()})
     expected = pipeline.batch(keys, {n: a[index] for n, a in turned.items()})
     for name in RECORDS:
         np.testing.assert_array_equal(np.asarray(found[name]), np.asarray(expected[name]), name)
@@ -70,18 +70,20 @@ def test_errors_name_the_record_of_the_batch():
     pipeline = ma.Pipeline(PIPELINES["moved"], spec)
     keys = jax.random.split(jax.random.key(1), 4)
     with pytest.raises(RecordError, match="inf at record 2, y 2, x 3"):
-        pipeline.batch(keys, {"image": Rows(bad, np.array([1, 2, 7, 0]))})
-    pipeline.batch(keys, {"image": Rows(bad, np.array([1, 2, 6, 0]))})  # nobody reads the others
+        pipeline.batch(keys, {"image": IndexedBatch(bad, np.array([1, 2, 7, 0]))})
+    pipeline.batch(
+        keys, {"image": IndexedBatch(bad, np.array([1, 2, 6, 0]))}
+    )  # nobody reads the others
 
 
 @pytest.mark.parametrize("index", [[21], [-1], [0, 5, 30]])
 def test_numbers_out_of_range(index):
     with pytest.raises(RecordError, match="0 to 20"):
-        Rows(RECORDS["image"], np.array(index))
+        IndexedBatch(RECORDS["image"], np.array(index))
 
 
 def test_it_is_an_array_to_who_asks():
-    rows = Rows(RECORDS["image"], np.array([4, 2]))
+    rows = IndexedBatch(RECORDS["image"], np.array([4, 2]))
     expected = RECORDS["image"][[4, 2]]
     assert (rows.shape, rows.ndim, rows.dtype, len(rows)) == (expected.shape, 4, np.float32, 2)
     assert rows.nbytes == expected.nbytes

@@ -56,7 +56,7 @@ FAULTS = """
 import resource
 import numpy as np
 import multiaug as ma
-from multiaug.pipeline import keep_freed_memory
+from multiaug.runtime import keep_freed_memory
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(5):

@@ -160,12 +160,12 @@ def charts(pipeline: ma.Pipeline, params: ma.RecordParams) -> list[Chart]:
     """One chart per record of a batch."""
     values = jax.tree.map(np.asarray, params.values)
     return [
-        chart(pipeline.transforms, jax.tree.map(lambda leaf, i=i: leaf[i], values), params.in_shape)
+        warp(pipeline.transforms, jax.tree.map(lambda leaf, i=i: leaf[i], values), params.in_shape)
         for i in range(len(params.key))
     ]
 
 
-def chart(transforms: Sequence[Any], values: Sequence[Any], shape: Shape) -> Chart:
+def warp(transforms: Sequence[Any], values: Sequence[Any], shape: Shape) -> Chart:
     """The chart of one record's draws."""
     in_shape, steps = shape, []
     for transform, drawn in zip(transforms, values, strict=True):
@@ -195,7 +195,7 @@ def _steps_inside(transform: Any, drawn: Any, shape: Shape) -> tuple[list[Matrix
         pairs = [pair for pair, on in zip(pairs, drawn["on"], strict=True) if on]
     else:
         pairs = [pairs[int(i)] for i in drawn["order"]]
-    inner = chart([child for child, _ in pairs], [own for _, own in pairs], shape)
+    inner = warp([child for child, _ in pairs], [own for _, own in pairs], shape)
     return list(inner.steps), inner.out_shape
 
 

@@ -25,7 +25,7 @@ class Done(NamedTuple):
     @property
     def matrices(self) -> np.ndarray:
         """(n, 3, 3), of charts without a displacement."""
-        return np.stack([chart.matrix for chart in self.charts])
+        return np.stack([warp.matrix for warp in self.charts])
 
 
 def entry(name: str, role: str, **settings: Any) -> EntrySpec:

@@ -72,8 +72,8 @@ def test_bounds_of_the_moved_corners_clipped(name):
     limits = np.array([width, height, width, height]) - 0.5
     moved = np.stack(
         [
-            bounds(chart.push(corners(own.astype(np.float32).astype(np.float64))))
-            for chart, own in zip(done.charts, edges, strict=True)
+            bounds(warp.push(corners(own.astype(np.float32).astype(np.float64))))
+            for warp, own in zip(done.charts, edges, strict=True)
         ]
     )
     clipped = np.clip(moved, -0.5, limits)
@@ -98,9 +98,9 @@ def test_every_point_of_a_box_stays_in_it(name):
     whole = done.out["edges_visible"] > 0.9999
     assert whole.mean() > 0.5
     share = draw.uniform(0, 1, (2000, 2))
-    for chart, own, boxes, kept in zip(done.charts, edges, done.out["edges"], whole, strict=True):
+    for warp, own, boxes, kept in zip(done.charts, edges, done.out["edges"], whole, strict=True):
         for box, moved in zip(own[kept], boxes[kept], strict=True):
-            points = chart.push(box[:2] + share * (box[2:] - box[:2]))
+            points = warp.push(box[:2] + share * (box[2:] - box[:2]))
             found = bounds(points)
             assert (found[:2] > moved[:2] - 2e-3).all()
             assert (found[2:] < moved[2:] + 2e-3).all()

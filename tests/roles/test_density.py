@@ -76,11 +76,11 @@ def test_values_are_divided_by_the_area_that_a_pixel_grows_to():
     }
     done = run(line, batch, SHAPE)
     checked = 0
-    for i, chart in enumerate(done.charts):
-        at = chart.sources()
+    for i, warp in enumerate(done.charts):
+        at = warp.sources()
         # All that a pixel covers, which is up to four pixels wide, is in the picture.
         inside = ((at > 3) & (at < [SHAPE[1] - 4, SHAPE[0] - 4])).all(-1)
-        area = np.abs(np.linalg.det(oracle.jacobian(chart.push, at[inside])))
+        area = np.abs(np.linalg.det(oracle.jacobian(warp.push, at[inside])))
         np.testing.assert_allclose(done.out["count"][i][inside], smooth[i, 0, 0] / area, 1e-4)
         checked += inside.sum()
     assert checked > 20_000

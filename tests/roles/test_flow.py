@@ -71,11 +71,11 @@ def test_moved_flow_connects_the_moved_pictures(name, batch):
     matrices = {0: mild(np.random.default_rng(1))} if name == "affine" else {}
     done = run(pipeline(*MAPS[name], entries=ENTRIES), batch, SHAPE, matrices=matrices)
     out, errors, left_alone = done.out, [], []
-    for i, chart in enumerate(done.charts):
+    for i, warp in enumerate(done.charts):
         # Both ends come from well inside the source: a spline is disturbed by the rim.
-        ends = chart.pull(oracle.pixels(SHAPE) + np.nan_to_num(out["flow"][i].astype(np.float64)))
+        ends = warp.pull(oracle.pixels(SHAPE) + np.nan_to_num(out["flow"][i].astype(np.float64)))
         size = np.array([SHAPE[1], SHAPE[0]])
-        clear = [((p > 7) & (p < size - 8)).all(-1) for p in (chart.sources(), ends)]
+        clear = [((p > 7) & (p < size - 8)).all(-1) for p in (warp.sources(), ends)]
         for flow, found in ((out["flow"][i], errors), (batch["flow"][i], left_alone)):
             away = seen_along(flow.astype(np.float64), out["second"][i]) - out["first"][i, ..., 0]
             kept = np.abs(away[clear[0] & clear[1]])
@@ -93,14 +93,14 @@ def test_each_vector_is_the_difference_of_its_moved_ends(name, batch):
     matrices = {0: mild(np.random.default_rng(2))} if name == "affine" else {}
     done = run(pipeline(*MAPS[name], entries=ENTRIES), batch, SHAPE, matrices=matrices, seed=5)
     checked = 0
-    for i, chart in enumerate(done.charts):
-        at = chart.sources()
+    for i, warp in enumerate(done.charts):
+        at = warp.sources()
         index = np.floor(at + 0.5)
         inside = ((index >= 0) & (index < [SHAPE[1], SHAPE[0]])).all(-1)
         inside &= (np.abs(at + 0.5 - np.round(at + 0.5)) > 1e-3).all(-1)
         x, y = index[inside].astype(int).T
         start, vector = at[inside], batch["copied"][i][y, x].astype(np.float64)
-        expected = chart.push(start + vector) - oracle.pixels(SHAPE)[inside]
+        expected = warp.push(start + vector) - oracle.pixels(SHAPE)[inside]
         away = np.linalg.norm(done.out["copied"][i][inside] - expected, axis=-1)
         checked += away.size
         assert away.max() < 2e-3

@@ -85,9 +85,9 @@ def test_positions_and_visibility(name):
         ),
     ):
         height, width = done.out[field.removeprefix("of_")].shape[1:3]
-        for i, chart in enumerate(done.charts):
+        for i, warp in enumerate(done.charts):
             given = batch[field][i].astype(np.float64)
-            expected = oracle.move(leave, chart.push(oracle.move(enter, given)))
+            expected = oracle.move(leave, warp.push(oracle.move(enter, given)))
             away = np.linalg.norm(done.out[field][i] - expected, axis=-1)
             assert away.max() < 1e-3
             checked += points
@@ -114,11 +114,11 @@ def test_windows_of_a_large_picture():
     )
     params = line.sample(jax.random.split(jax.random.key(0), count), shape)
     charts = oracle.charts(line, params)
-    behind = [chart.matrix[2] @ [39.5, 39.5, 1] < 0 for chart in charts]
+    behind = [warp.matrix[2] @ [39.5, 39.5, 1] < 0 for warp in charts]
     assert 4 < np.sum(behind) < count / 2
     # Points that are in view in the end.
     seen = draw.uniform(0, 11, (count, 6, 2))
-    points = np.stack([chart.pull(p) for chart, p in zip(charts, seen, strict=True)])
+    points = np.stack([warp.pull(p) for warp, p in zip(charts, seen, strict=True)])
     batch = {"image": np.zeros((count, *shape, 1), np.float32), "points": points.astype(np.float32)}
     out = line.apply(params, batch)
     np.testing.assert_allclose(out["points"], seen, atol=2e-3)

@@ -113,6 +113,6 @@ def test_a_window_of_a_large_picture_is_mirrored_by_flips_alone(last):
     line = pipeline(ma.Crop(12), ma.Flip("x"), last, entries=ENTRIES[:1])
     parts = np.full((64, 80, 80), 1, np.uint8)
     done = run(line, {"parts": parts}, (80, 80))
-    for chart, ids in zip(done.charts, done.out["parts"], strict=True):
-        flipped = np.linalg.det(chart.steps[1].forward) < 0
+    for warp, ids in zip(done.charts, done.out["parts"], strict=True):
+        flipped = np.linalg.det(warp.steps[1].forward) < 0
         assert set(np.unique(ids)) <= {2 if flipped else 1, 255}

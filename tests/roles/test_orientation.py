@@ -128,9 +128,9 @@ def test_maps_that_bend(transforms):
     draw = np.random.default_rng(1)
     degrees = np.round(draw.uniform(0, 360, 12))
     done = run(pipeline(*transforms, entries=ENTRIES), fields(degrees), SHAPE)
-    for i, chart in enumerate(done.charts):
-        at = chart.sources()
-        after = expected(np.full(SHAPE, degrees[i]), oracle.jacobian(chart.push, at))
+    for i, warp in enumerate(done.charts):
+        at = warp.sources()
+        after = expected(np.full(SHAPE, degrees[i]), oracle.jacobian(warp.push, at))
         clear = ((at > 0.1) & (at < np.array([SHAPE[1], SHAPE[0]]) - 1.1)).all(-1)
         assert clear.sum() > 50
         assert_fields({n: a[i] for n, a in done.out.items()}, after, clear)

@@ -71,17 +71,17 @@ class TestWithoutIntrinsics:
         # centres the one repeats the rim, and the other goes on along the rays.
         a, b = blind["rgbxyz"][..., 3:], known["rgbxyz"][..., 3:]
         assert (np.isnan(a) == np.isnan(b)).all()
-        at = np.stack([chart.sources() for chart in charts])
+        at = np.stack([warp.sources() for warp in charts])
         whole = ((at > 0) & (at < [SHAPE[1] - 1, SHAPE[0] - 1])).all(-1)
         apart = np.abs(a - b) / np.linalg.norm(b, axis=-1, keepdims=True)
         assert whole.sum() > 10_000
         assert apart[whole].max() < 2e-4
         np.testing.assert_array_equal(blind["rgbxyz"][..., :3], known["rgbxyz"][..., :3])
         # And both are what the float64 plan says: M is the orthogonal factor of A[:2, :2].
-        for i, chart in enumerate(charts):
-            _, motion = oracle.refit(chart.matrix, np.eye(3))
+        for i, warp in enumerate(charts):
+            _, motion = oracle.refit(warp.matrix, np.eye(3))
             assert np.abs(motion[2] - [0, 0, 1]).max() < 1e-12
-            at = np.floor(chart.sources() + 0.5)
+            at = np.floor(warp.sources() + 0.5)
             inside = ((at >= 0) & (at < [SHAPE[1], SHAPE[0]])).all(-1)
             x, y = at[inside].astype(int).T
             expected = batch["copied"][i, y, x] @ motion.T
@@ -94,9 +94,9 @@ class TestWithoutIntrinsics:
         out = blind["copied"]
         order = draw.permutation(out.shape[1] * out.shape[2])
         before = []
-        for i, chart in enumerate(charts):
-            at = np.floor(chart.sources() + 0.5)
-            clear = (np.abs(chart.sources() - at).max(-1) < 0.499) & (at >= 0).all(-1)
+        for i, warp in enumerate(charts):
+            at = np.floor(warp.sources() + 0.5)
+            clear = (np.abs(warp.sources() - at).max(-1) < 0.499) & (at >= 0).all(-1)
             clear &= (at < [SHAPE[1], SHAPE[0]]).all(-1)
             x, y = np.where(clear[..., None], at, 0).astype(int).transpose(2, 0, 1)
             before.append(np.where(clear[..., None], batch["copied"][i, y, x], np.nan))
@@ -210,11 +210,11 @@ def test_a_cloud_with_lens_distortion_keeps_it():
     batch = {"xyz": cloud.astype(np.float32), "intrinsics": k.astype(np.float32)}
     done = run(line, batch, SHAPE)
     seen = oracle.project(done.out["intrinsics"], done.out["xyz"])
-    for i, chart in enumerate(done.charts):
-        at = chart.sources()
+    for i, warp in enumerate(done.charts):
+        at = warp.sources()
         inside = ((at > 0) & (at < [SHAPE[1] - 1, SHAPE[0] - 1])).all(-1)
         normal = (at - oracle.centre(SHAPE)) / SHAPE[1]
-        expected = chart.push(at + 3 * normal * (normal**2).sum(-1, keepdims=True))
+        expected = warp.push(at + 3 * normal * (normal**2).sum(-1, keepdims=True))
         assert np.abs(seen[i] - expected)[inside].max() < 0.02
         assert np.abs(seen[i] - oracle.pixels(SHAPE))[inside].max() > 0.2
 
@@ -287,16 +287,16 @@ class TestUnderElastic:
         batch["table"] = np.nan_to_num(batch["table"]) + np.float32(0.1)
         done = run(line, {**batch, "intrinsics": k.astype(np.float32)}, SHAPE)
         checked = 0
-        for i, chart in enumerate(done.charts):
-            assert any(isinstance(step, oracle.Field) for step in chart.steps)
+        for i, warp in enumerate(done.charts):
+            assert any(isinstance(step, oracle.Field) for step in warp.steps)
             if policy == "refit":
-                k_out, motion = oracle.refit(chart.matrix, k[i])
+                k_out, motion = oracle.refit(warp.matrix, k[i])
                 turned = motion
             else:
-                k_out, motion = k[i], oracle.deform(chart.matrix, k[i])
+                k_out, motion = k[i], oracle.deform(warp.matrix, k[i])
                 turned = np.linalg.inv(motion).T
             np.testing.assert_allclose(done.out["intrinsics"][i], k_out, rtol=1e-5, atol=1e-3)
-            at = chart.sources()
+            at = warp.sources()
             index = np.floor(at + 0.5)
             clear = ((index >= 0) & (index < [SHAPE[1], SHAPE[0]])).all(-1)
             clear &= (np.abs(at - index) < 0.499).all(-1)

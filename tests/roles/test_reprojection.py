@@ -322,12 +322,12 @@ def plan(structure, pipeline, params, out, k):
     enter = oracle.half_pixel(structure.size, structure.shape)
     leave = oracle.half_pixel(charts[0].out_shape, out["copied"].shape[1:3])
     if structure.policy == "refit":
-        matrices = np.stack([leave @ chart.matrix @ enter for chart in charts])
+        matrices = np.stack([leave @ warp.matrix @ enter for warp in charts])
         k_out, motion = zip(*map(oracle.refit, matrices, k), strict=True)
         return matrices, k, np.stack(motion), np.stack(k_out)
     # In pixels of the reference, where the zoom is measured.
     before, after = (np.stack([m @ one for one in k]) for m in (enter, np.linalg.inv(leave)))
-    maps = np.stack([chart.matrix for chart in charts])
+    maps = np.stack([warp.matrix for warp in charts])
     return leave @ maps @ enter, k, np.stack([*map(oracle.deform, maps, before, after)]), k
 
 

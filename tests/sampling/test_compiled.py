@@ -11,7 +11,9 @@ import pytest
 
 import multiaug as ma
 from multiaug._native import compiled_is_available, library
-from multiaug.pipeline import _blocks, _compiled, _target, _threads
+from multiaug.pipeline.backends import _blocks, _threads
+from multiaug.pipeline.backends import _native as _compiled
+from multiaug.pipeline.buffers import _outputs as _target
 from multiaug.testing import make_record
 from multiaug.transforms import Photometric, static, transform
 from tests.sampling.test_formulations import (
@@ -72,7 +74,7 @@ INTEGERS = {"rgb", "gray", "more", "wide"}
 def is_compiled(pipeline, keys, batch):
     """Whether a batch that has just run was sampled in C."""
     pipeline.batch(keys, batch)
-    return isinstance(_compiled._WORKS.values()[-1], _compiled._Work)
+    return isinstance(_compiled._WORKS.values()[-1], _compiled.NativeProgram)
 
 
 def differences(pipeline, shapes, seeds, bars, **settings):
@@ -259,7 +261,8 @@ GUARDED = """
 import ctypes, mmap, sys
 import jax, numpy as np
 import multiaug as ma
-from multiaug.pipeline import _compiled, _target
+from multiaug.pipeline.backends import _native as _compiled
+from multiaug.pipeline.buffers import _outputs as _target
 from multiaug._native import library
 
 library().multiaug_allow(int(sys.argv[1]))

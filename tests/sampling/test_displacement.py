@@ -62,10 +62,10 @@ def solved():
 
     @jax.jit
     def run(control):
-        chart = displacement_map(control, SHAPE)
-        pulled, pushed = chart.pull(x, y), chart.push(x, y)
-        undone = chart.inverted()
-        return pulled, pushed, chart.pull(*pushed[:2]), chart.push(*pulled[:2]), undone.pull(x, y)
+        warp = displacement_map(control, SHAPE)
+        pulled, pushed = warp.pull(x, y), warp.push(x, y)
+        undone = warp.inverted()
+        return pulled, pushed, warp.pull(*pushed[:2]), warp.push(*pulled[:2]), undone.pull(x, y)
 
     fields = controls()
     results = [jax.tree.map(np.asarray, run(field)) for field in fields]
@@ -124,8 +124,8 @@ def test_slopes_stay_below_the_bound(solved):
 
 
 def test_far_outside_nothing_moves():
-    chart = displacement_map(controls()[-1], SHAPE)
+    warp = displacement_map(controls()[-1], SHAPE)
     x, y = np.float32([-200, 0, 300]), np.float32([150, -120, 0])
-    for moved in (chart.pull(x, y), chart.push(x, y)):
+    for moved in (warp.pull(x, y), warp.push(x, y)):
         assert np.array_equal(moved[0], x)
         assert np.array_equal(moved[1], y)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import multiaug as ma
-from multiaug.pipeline._execute import _run_whole
-from multiaug.pipeline._structure import Run
+from multiaug.pipeline.backends._dispatch import _run_whole
+from multiaug.pipeline.program._structure import Run
 from multiaug.testing import make_record
 
 COUNT = 4

@@ -8,7 +8,7 @@ import pytest
 
 import multiaug as ma
 from multiaug._native import compiled_is_available
-from multiaug.pipeline import _compiled
+from multiaug.pipeline.backends import _native as _compiled
 from multiaug.testing import make_record
 from tests.sampling.test_formulations import RANDOM, mask, picture, spec_of
 

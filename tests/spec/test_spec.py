@@ -15,12 +15,12 @@ from multiaug.errors import SpecError
 from multiaug.spec import (
     BORDERS,
     INTERPOLATIONS,
-    ROLE_FACTS,
+    ROLE_TRAITS,
     CameraSpec,
     ChannelGroup,
     DataSpec,
     EntrySpec,
-    RoleFacts,
+    RoleTraits,
     load_spec,
     register_role,
     shipped_specs,
@@ -168,18 +168,18 @@ CHOSEN = st.sampled_from
 @st.composite
 def entries(draw: st.DrawFn) -> dict:
     """A valid entry of any role, with settings drawn where it has them."""
-    role = draw(CHOSEN(sorted(ROLE_FACTS)))
-    facts = ROLE_FACTS[role]
+    role = draw(CHOSEN(sorted(ROLE_TRAITS)))
+    traits = ROLE_TRAITS[role]
     out = {"role": role}
-    if "f" in facts.dtype_kinds:
+    if "f" in traits.dtype_kinds:
         out["dtype"] = draw(CHOSEN(["float16", "bfloat16", "float32"]))
-    if facts.kind in ("spatial", "points") and facts.channels is None:
+    if traits.kind in ("spatial", "points") and traits.channels is None:
         out["channels"] = draw(CHOSEN([1, 3, ["a", "b"]]))
-    if facts.kind == "spatial":
-        out["border"] = draw(CHOSEN(facts.borders))
+    if traits.kind == "spatial":
+        out["border"] = draw(CHOSEN(traits.borders))
         out["fill"] = draw(st.integers(0, 100))
-        out["interpolation"] = draw(CHOSEN([m for m in facts.interpolations if m != "spline3"]))
-    if facts.may_be_invalid and "dtype" in out:
+        out["interpolation"] = draw(CHOSEN([m for m in traits.interpolations if m != "spline3"]))
+    if traits.may_be_invalid and "dtype" in out:
         out["invalid"] = draw(CHOSEN(["nan", None, -1, 0.5]))
     choices = {
         "range": [[0, 1], [-1.5, 2]],
@@ -193,7 +193,7 @@ def entries(draw: st.DrawFn) -> dict:
         "box_convention": ["edges", "coco", "pascal"],
         "capacity": [1, 40],
     }
-    for key in sorted(facts.settings):
+    for key in sorted(traits.settings):
         if draw(st.booleans()):
             out[key] = draw(CHOSEN(choices[key]))
     return out | draw(st.fixed_dictionaries({}, optional={"optional": st.booleans()}))
@@ -316,7 +316,7 @@ def test_schema_lists_what_the_registry_knows():
 
     schema = json.loads((data_specs_folder() / "dataspec.schema.json").read_text("utf-8"))
     parts = schema["$defs"]
-    assert parts["role"]["enum"] == sorted(ROLE_FACTS)
+    assert parts["role"]["enum"] == sorted(ROLE_TRAITS)
     assert set(parts["dtype"]["enum"]) == set(ALL_DTYPES)
     assert tuple(parts["interpolation"]["enum"]) == INTERPOLATIONS
     assert tuple(parts["border"]["enum"]) == BORDERS
@@ -331,11 +331,11 @@ def test_schema_lists_what_the_registry_knows():
 def test_every_role_uses_known_words():
     from multiaug.spec._draft import SETTINGS
 
-    for facts in ROLE_FACTS.values():
-        assert facts.settings <= set(SETTINGS)
-        assert set(facts.interpolations) <= set(INTERPOLATIONS)
-        assert set(facts.borders) <= set(BORDERS)
-        assert (facts.kind == "spatial") == bool(facts.interpolations) == bool(facts.borders)
+    for traits in ROLE_TRAITS.values():
+        assert traits.settings <= set(SETTINGS)
+        assert set(traits.interpolations) <= set(INTERPOLATIONS)
+        assert set(traits.borders) <= set(BORDERS)
+        assert (traits.kind == "spatial") == bool(traits.interpolations) == bool(traits.borders)
 
 
 def test_schema_is_itself_valid():
@@ -361,14 +361,14 @@ def test_entries_are_a_value():
 
 
 def test_a_new_role_is_understood_at_once(monkeypatch):
-    facts = RoleFacts(
+    traits = RoleTraits(
         "heat", "spatial", interpolations=("linear",), borders=("edge",), settings={"range"}
     )
-    monkeypatch.setitem(ROLE_FACTS, "heat", facts)
+    monkeypatch.setitem(ROLE_TRAITS, "heat", traits)
     made = group(role="heat", channels=2, range=[0, 40])
     assert (made.count, made.interpolation, made.border) == (2, "linear", "edge")
     with pytest.raises(ValueError, match="role 'heat' is already registered"):
-        register_role(facts)
+        register_role(traits)
 
 
 @pytest.mark.parametrize("name", ["float16", "bfloat16", "float32"])

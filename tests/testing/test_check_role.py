@@ -16,7 +16,7 @@ class Forgetful:
     """Points that forget the map when it is a mirror."""
 
     def __init__(self, role):
-        self.facts = role.facts
+        self.traits = role.traits
         self.role = role
 
     def move(self, values, group, site):

@@ -107,7 +107,11 @@ def host_array(self, key, frame):
         (Shift, {"sample": host_array}, "params"),
         (Shift, {"map": wrong_inverse}, "backward and forward map disagree"),
         (Shift, {"map": wrong_frame}, "out_shape says"),
-        (Shift, {"__post_init__": lambda self: _checked.settle(self, px=self.px + 1)}, "rebuilt"),
+        (
+            Shift,
+            {"__post_init__": lambda self: _checked.set_fields(self, px=self.px + 1)},
+            "rebuilt",
+        ),
     ],
 )
 def test_broken_promises_are_found(transform, parent, members, words):
@@ -126,7 +130,7 @@ def test_what_other_channels_must_not_see(transform):
 
 def test_settings_that_compile_anew_are_found(transform):
     # A setting that never equals itself makes every call a new one.
-    members = {"__post_init__": lambda self: _checked.settle(self, amount=Unequal(0.5))}
+    members = {"__post_init__": lambda self: _checked.set_fields(self, amount=Unequal(0.5))}
     with pytest.raises(AssertionError, match="compiled anew"):
         check_transform(broken(transform, Add, **members), SPEC)
 

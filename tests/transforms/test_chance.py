@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import multiaug as ma
-from multiaug.transforms import Line, Photometric, static, transform
+from multiaug.transforms import Photometric, ScaleShift, static, transform
 
 SPEC = ma.load_spec("rgb-segmentation")
 KEYS = jax.random.split(jax.random.key(0), 64)
@@ -70,7 +70,7 @@ class Fade(Photometric):
 
     def operations(self, params, target):
         """Darken."""
-        return [Line(scale=1 - params["a"])]
+        return [ScaleShift(scale=1 - params["a"])]
 
 
 def test_plain_fields_are_static():

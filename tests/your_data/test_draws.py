@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import multiaug as ma
-from multiaug.pipeline import Rows
+from multiaug.pipeline import IndexedBatch
 
 SPEC = ma.DataSpec.from_dict(
     {
@@ -49,7 +49,7 @@ def test_the_other_byte_order():
     params = PIPELINE.sample(KEYS, (9, 9))
     assert_same(PIPELINE.apply(params, SWAPPED), expected)
     turned = np.arange(4)[::-1]
-    rows = {n: Rows(a, turned) for n, a in SWAPPED.items()}
+    rows = {n: IndexedBatch(a, turned) for n, a in SWAPPED.items()}
     assert_same(
         PIPELINE.batch(KEYS, rows), PIPELINE.batch(KEYS, {n: a[turned] for n, a in NATIVE.items()})
     )

@@ -5,6 +5,7 @@ import base64
 import json
 import shutil
 import struct
+import time
 from pathlib import Path
 
 import numpy as np

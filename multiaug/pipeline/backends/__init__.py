@@ -1,0 +1,1 @@
+"""Who runs a program: native code on CPUs, XLA anywhere."""

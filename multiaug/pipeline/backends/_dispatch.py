@@ -1,0 +1,163 @@
+"""Compiled entry points: which form a platform gets, and how a batch spreads over devices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+from jax import lax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from ...sampling import Form
+from ...transforms import Transform
+from ...typing import Array
+from ..buffers._indexed import gathered
+from ..checks._values import ValueScanner, begin_check
+from ..program._draws import Draws, draw, on_cpu
+from ..program._params import RecordParams
+from ..program._plan import run_batch
+from ..program._structure import Run
+from ..program._traits import PipelineTraits
+from ._native import CompiledCall, compiled_call
+from ._parts import run_in_parts
+
+_AXIS = "records"
+
+
+def is_traced(*trees: Any) -> bool:
+    """True inside a user's own jit, grad, vmap or export."""
+    leaves = jax.tree.leaves(trees)
+    return any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
+
+
+def execute(
+    run: Run,
+    traits: PipelineTraits,
+    draws: Draws,
+    batch: Mapping[str, Any],
+    *,
+    out: Mapping[str, Any] | None,
+    check: bool,
+) -> dict[str, Array]:
+    """Apply what a batch drew to it, compiled; on all local devices when there are several.
+
+    Raises:
+        RecordError: values that the spec does not allow, where they are checked.
+    """
+    traced = traits.traced or is_traced(draws.leaves, batch)
+    if on_cpu() and not traced:
+        arrays, flat = _of_one_rank(run, batch)
+        call = compiled_call(run, traits, draws, arrays, flat)
+        if call is not None:
+            return call(traits, draws, batch, out, check=check)
+        looker = ValueScanner(run.spec, batch) if check else None
+        done = run_in_parts(run, traits, draws.params, gathered(arrays), flat, out, looker)
+        if looker is not None:
+            looker.conclude()
+        return done
+    transforms, arrays = traits.moving, gathered(batch)
+    if traced:
+        form: Form = "map" if on_cpu() else "vmap"
+        return _run_whole(transforms, draws.params, arrays, run=run, form=form)  # type: ignore[no-any-return]
+    # Calls are queued: the look at the values first, the work behind it, then who waits for the
+    # former leaves the latter running.
+    conclude = begin_check(run.spec, arrays, batch=True) if check else None
+    drawn = draws.params if draws.are_made else draws.words
+    devices = jax.local_devices()[: len(draws.words)]
+    if len(devices) == 1:
+        done = _run_whole(transforms, drawn, arrays, run=run, form="vmap")
+    else:
+        done = _spread(run, transforms, drawn, arrays, tuple(devices))
+    if conclude is not None:
+        conclude()
+    return done
+
+
+def call_in_c(
+    run: Run, traits: PipelineTraits, draws: Draws, batch: Mapping[str, Any]
+) -> CompiledCall | None:
+    """What `execute` runs batches like this one with, if they run in C, whole."""
+    if not on_cpu() or traits.traced:
+        return None
+    call = compiled_call(run, traits, draws, *_of_one_rank(run, batch))
+    return call if call is not None and call.whole else None
+
+
+def _of_one_rank(run: Run, batch: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
+    """The batch with an axis of channels for all pictures, and those that had none."""
+    entries = run.spec.entries
+    flat = {n for n, a in batch.items() if np.ndim(a) == 3 and entries[n].kind == "spatial"}
+    return {n: a[..., None] if n in flat else a for n, a in batch.items()}, flat
+
+
+@partial(jax.jit, static_argnames=("run", "form"))
+def _run_whole(
+    transforms: tuple[Transform, ...],
+    drawn: RecordParams | Array,
+    batch: dict[str, Array],
+    *,
+    run: Run,
+    form: Form,
+) -> dict[str, Array]:
+    """One program for all that a batch needs: on an accelerator a call costs more than its work.
+
+    Args:
+        transforms: the pipeline's.
+        drawn: the params, or (N, w) uint32 words of keys that they are drawn from.
+        batch: the entries, leading N.
+        run: the static side.
+        form: see `multiaug.sampling.resample`.
+    """
+    if isinstance(drawn, RecordParams):
+        params = drawn
+    else:
+        # In memory: what is drawn must not come out otherwise in every kernel that reads it.
+        params = lax.optimization_barrier(draw(transforms, drawn, run.spec, run.frame))
+    # One rank for all pictures: a mask is a picture of one channel.
+    arrays, flat = _of_one_rank(run, batch)
+    done: dict[str, Array] = run_batch(run, transforms, params, arrays, form)  # type: ignore[assignment]
+    return {n: a[..., 0] if n in flat else a for n, a in done.items()}
+
+
+@partial(jax.jit, static_argnames=("run", "mesh"))
+def _run_on_mesh(
+    transforms: tuple[Transform, ...],
+    drawn: RecordParams | Array,
+    batch: dict[str, Array],
+    *,
+    run: Run,
+    mesh: Mesh,
+) -> dict[str, Array]:
+    def part(
+        transforms: tuple[Transform, ...], drawn: RecordParams | Array, batch: Any
+    ) -> dict[str, Array]:
+        return _run_whole(transforms, drawn, batch, run=run, form="vmap")  # type: ignore[no-any-return]
+
+    shared, split = PartitionSpec(), PartitionSpec(_AXIS)
+    spread = jax.shard_map(
+        part, mesh=mesh, in_specs=(shared, split, split), out_specs=split, check_vma=False
+    )
+    return spread(transforms, drawn, batch)
+
+
+def _spread(
+    run: Run,
+    transforms: tuple[Transform, ...],
+    drawn: RecordParams | Array,
+    batch: dict[str, Any],
+    devices: tuple[jax.Device, ...],
+) -> dict[str, Array]:
+    """One part per accelerator; the last record is repeated until they are of one size."""
+    size = len(drawn.key if isinstance(drawn, RecordParams) else drawn)
+    part = -(-size // len(devices))
+    index = np.minimum(np.arange(part * len(devices)), size - 1)
+    if len(index) > size:
+        drawn, batch = jax.tree.map(lambda leaf: leaf[index], (drawn, batch))
+    mesh = Mesh(np.array(devices), (_AXIS,))
+    sharding = NamedSharding(mesh, PartitionSpec(_AXIS))
+    drawn, batch = jax.device_put((drawn, batch), sharding)
+    done = _run_on_mesh(transforms, drawn, batch, run=run, mesh=mesh)
+    return {name: array[:size] for name, array in done.items()} if len(index) > size else done

@@ -1,0 +1,97 @@
+"""Batches like an earlier one: what was asked of their structure is not asked again."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from ...typing import Array, Record
+from ..buffers._indexed import IndexedBatch
+from ..program._draws import Draws
+from ..program._structure import Run
+from ..program._ties import follow
+from ..program._traits import PipelineTraits
+from ._native import CompiledCall
+
+# Batches of other sizes, such as a last one.
+_MOST = 16
+
+
+@dataclass(frozen=True)
+class FastPath:
+    """How a pipeline runs batches of a structure that it has checked, in C.
+
+    Args:
+        call: what runs them.
+        traits: the pipeline's.
+        run: the static side.
+        order: of the results.
+        values: entries that pass by.
+        inspected: records of this kind have been found plausible.
+    """
+
+    call: CompiledCall
+    traits: PipelineTraits
+    run: Run
+    order: Sequence[str]
+    values: Sequence[str]
+    inspected: bool
+
+    def __call__(
+        self,
+        words: Array,
+        batch: Mapping[str, Any],
+        out: Mapping[str, Any] | None,
+        *,
+        check: bool,
+    ) -> Record:
+        """`Pipeline.batch`; ``words`` (N, w) uint32 are those of its keys."""
+        draws = Draws(words, self.traits.moving, self.run.spec, self.run.frame)
+        done = self.call(self.traits, draws, batch, out, check=check)
+        values = {name: batch[name] for name in self.values}
+        done |= follow(self.run.spec, done, values, batched=True)
+        return {name: done[name] for name in self.order}
+
+
+class FastPaths:
+    """The structures of batches that a pipeline has met, if they run in C.
+
+    To look at a structure takes as long as to augment small pictures.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, FastPath] = {}
+
+    def get(self, signature: Hashable) -> FastPath | None:
+        """How such batches are run, where one has been met."""
+        return self._known.get(signature)
+
+    def put(self, signature: Hashable, repeat: FastPath) -> None:
+        """Remember a structure; its signature is not None."""
+        if len(self._known) >= _MOST:
+            self._known.clear()
+        self._known[signature] = repeat
+
+
+def signature_of(words: Array, batch: Mapping[str, Any]) -> Hashable | None:
+    """Equal for batches of one structure; None for what is no array, or of other computations.
+
+    Args:
+        words: (N, w), of the keys.
+        batch: the entries.
+    """
+    parts: list[Any] = [words.shape]
+    for name, array in batch.items():
+        kind = type(array)
+        if not (kind is np.ndarray or kind is IndexedBatch or _is_computed(array)):
+            return None
+        parts += (name, kind is IndexedBatch, array.shape, array.dtype)
+    return tuple(parts)
+
+
+def _is_computed(array: Any) -> bool:
+    return isinstance(array, jax.Array) and not isinstance(array, jax.core.Tracer)

@@ -1,0 +1,488 @@
+"""Batches on CPUs, sampled in C: straight from the caller's arrays into the results.
+
+The geometry of a block of records is computed in JAX, in blocks of a fixed size, so that a record
+gets the same bits in batches of every size, and the numbers of photometric steps with it. Where all
+maps are matrices and all steps run in C, that is all; else fields, and what C cannot do to values,
+are computed part by part, in JAX.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..._machine import core_count
+from ...sampling import Bound, Compiled, Flight, can_check, compiled
+from ...spec import check_values, is_sound
+from ...transforms import Transform
+from ...typing import Array, NDArray
+from ..buffers._indexed import IndexedBatch
+from ..buffers._outputs import Layout, Results, Target, address_of, sharing_devices
+from ..buffers._scratch import Scratch
+from ..checks._values import nan_is_fine
+from ..program._draws import Draws
+from ..program._params import RecordParams
+from ..program._plan import prepare
+from ..program._structure import Run
+from ..program._traits import PipelineTraits
+from ._blocks import BLOCK, LRUCache, cut, fitting, part_length, program_key, whole_block
+from ._native_plan import (
+    Pictures,
+    Planned,
+    draws_and_plans,
+    finish_records,
+    plan_block,
+    plan_records,
+    pointwise_of,
+    shapes_of,
+    tables_of,
+)
+from ._threads import in_threads
+
+# Below so many values of all lanes together, waking another thread takes longer than the work.
+_ONE_THREAD = 100_000
+# A large record is cut into blocks of rows, so that the last one keeps all threads busy.
+_BLOCK_PIXELS = 64 * 1024
+# Calls that a work remembers: batches of other sizes, such as a last one.
+_MOST_CALLS = 16
+
+
+@cache
+def _on() -> Array:
+    """True, where a compiled function need not fetch it."""
+    return jnp.asarray(True)
+
+
+def compiled_call(
+    run: Run, traits: PipelineTraits, draws: Draws, batch: Mapping[str, Any], flat: Set[str]
+) -> CompiledCall | None:
+    """What runs batches like this one in C; None where that does not cover the run.
+
+    Args:
+        run: the static side.
+        traits: the pipeline's.
+        draws: of the records.
+        batch: the entries, leading N; pictures with an axis of channels.
+        flat: pictures whose axis of channels is to be dropped.
+    """
+    work = _work_of(run, traits, draws, batch)
+    return None if work is None else work.call(len(draws.words), frozenset(flat))
+
+
+class CompiledCall:
+    """What is found out once about batches of one structure and one size.
+
+    Args:
+        work: what is done to a record.
+        size: how many records.
+        flat: pictures without an axis of channels.
+    """
+
+    def __init__(self, work: NativeProgram, size: int, flat: Set[str]) -> None:
+        self._work = work
+        self._layout = Layout(work.results, size, flat, sharing_devices(size))
+        self._spans = [slice(at, min(at + BLOCK, size)) for at in range(0, size, BLOCK)]
+        self._alone = work.by_part or size * work.kernel.values < _ONE_THREAD
+        self._idle: dict[tuple[int, int, bool], list[Bound]] = {}
+
+    @property
+    def whole(self) -> bool:
+        """Nothing is run part by part."""
+        return not self._work.by_part
+
+    def __call__(
+        self,
+        traits: PipelineTraits,
+        draws: Draws,
+        batch: Mapping[str, Any],
+        out: Mapping[str, Any] | None,
+        *,
+        check: bool,
+    ) -> Results:
+        """Run a batch.
+
+        Args:
+            traits: the pipeline's.
+            draws: of the records.
+            batch: the entries, leading N; pictures with an axis of channels, or without.
+            out: results of an earlier call, whose memory may be used.
+            check: refuse values that the spec does not allow.
+
+        Raises:
+            RecordError: there are such values, or ``out`` is not what the call returns.
+        """
+        work = self._work
+        pictures = _Read(batch, work.pictures)
+        rest = {n: np.asarray(batch[n]) for n in work.rest}
+        drawn = draws.params if work.by_part or draws.are_made else draws.words
+        given = [whole_block((drawn, rest), span.start, span.stop) for span in self._spans]
+        look = partial(work.look, batch, rest) if check else None
+        if work.by_part:
+            sound = look is None or look()
+            target = Target(self._layout, out)
+            sound &= self._run_parts(_Call(traits.moving, pictures, target, check), given)
+        else:
+            # Computed while memory is made ready.
+            planned = work.planned(traits, given, drawn=draws.are_made)
+            target = Target(self._layout, out)
+            sound = self._run_blocks(pictures, target, planned, look)
+        if not sound:
+            check_values(work.run.spec, batch, batch=True)
+        return target.arrays()
+
+    def _run_blocks(
+        self,
+        pictures: _Read,
+        target: Target,
+        planned: Sequence[Planned],
+        look: Callable[[], bool] | None,
+    ) -> bool:
+        """Run whole blocks; helpers are at work while the next is made ready, and at the look."""
+        bounds: list[Bound] = []
+        check, sound = look is not None, True
+        helpers = 0 if self._alone else core_count() - 1
+        flight = Flight(len(self._spans))
+        try:
+            for span, plan in zip(self._spans, planned, strict=True):
+                places = target.at(span.start)
+                bound = self._pointed(pictures, span, places, plan, helpers, check=check)
+                bounds.append(bound)
+                flight.add(bound, helpers)
+                _put_tables(target, plan, span)
+            if look is not None:
+                sound = look()
+        finally:
+            flight.finish()
+        for bound in bounds:
+            sound &= self._given_back(bound, check=check)
+        return sound
+
+    def _run_parts(self, call: _Call, given: Sequence[Any]) -> bool:
+        """Run blocks part by part, each by one thread."""
+        work = self._work
+        length = work.part_length(call.pictures)
+        parts = [
+            partial(self._run_part, call, own, block, span, length)
+            for own, block in zip(given, self._spans, strict=True)
+            for span in cut(block.start, block.stop, length)
+        ]
+        # Threads that met a new program together would each compile it.
+        alone = 0 if work.has_run else 1
+        for part in parts[:alone]:
+            part()
+        work.has_run = True
+        in_threads(parts[alone:])
+        return call.sound
+
+    def _run_part(self, call: _Call, own: Any, block: slice, span: slice, length: int) -> None:
+        work, (params, rest) = self._work, own
+        size, first = span.stop - span.start, span.start - block.start
+        memory = work.scratch()
+        planned = plan_records(
+            call.transforms, params, rest, np.int32(first),
+            run=work.run, pictures=work.pictures, length=length,
+            fields=memory.fields(work.kernel.fields(length)),
+        )  # fmt: skip
+        if work.kernel.dense:
+            memory.positions = [p.field for p in planned.geometry if p.field is not None]
+        places = call.target.at(span.start) | {
+            name: address_of(memory.sampled(name, length, work.sampled[name]))
+            for name in work.touched
+        }
+        bound = self._pointed(call.pictures, span, places, planned, 0, check=call.check)
+        alone = Flight(1)
+        alone.add(bound, 0)
+        alone.finish()
+        _put_tables(call.target, planned, span)
+        if not self._given_back(bound, check=call.check):
+            call.sound = False
+        if work.touched:
+            changed = {n: work.results[n] for n in work.touched}
+            done = finish_records(
+                call.transforms, params, rest, np.array([first, size], np.int32),
+                memory.pictures, memory.done(length, changed),
+                run=work.run, pictures=work.pictures, touched=work.touched,
+            )  # fmt: skip
+            call.target.put(jax.block_until_ready(done), span.start, size)
+            memory.kept = done
+        work.give_back(memory)
+
+    def _pointed(
+        self,
+        pictures: _Read,
+        span: slice,
+        places: Mapping[str, int],
+        planned: Planned,
+        helpers: int,
+        *,
+        check: bool,
+    ) -> Bound:
+        """Some records, made ready to be sampled by this thread and some helpers."""
+        size, pieces = span.stop - span.start, 1
+        if helpers:
+            enough = -(-4 * (helpers + 1) // size)
+            pieces = max(1, min(enough, -(-self._work.kernel.pixels // _BLOCK_PIXELS)))
+        try:
+            bound = self._idle[size, pieces, check].pop()
+        except LookupError:
+            bound = self._new_bound(size, pieces, planned, check=check)
+        bound.point(*pictures.at(span.start), places, planned.geometry, planned.pointwise_programs)
+        return bound
+
+    def _new_bound(self, size: int, pieces: int, planned: Planned, *, check: bool) -> Bound:
+        work = self._work
+        record_bytes = dict(self._layout.record_bytes)
+        for name in work.touched:
+            shape = work.sampled[name]
+            record_bytes[name] = math.prod(shape.shape) * shape.dtype.itemsize
+        checks = work.checks if check else {}
+        return work.kernel.bound(size, record_bytes, checks, pieces, planned.pointwise_programs)
+
+    def _given_back(self, bound: Bound, *, check: bool) -> bool:
+        """Have a batch's structures used again; whether what was looked at is sound."""
+        sound = not bound.has_nonfinite
+        self._idle.setdefault((bound.size, bound.blocks, check), []).append(bound)
+        return sound
+
+
+def _put_tables(target: Target, planned: Planned, span: slice) -> None:
+    """Results of some records that are no pictures."""
+    for name, table in planned.tables.items():
+        target.view(name)[span] = np.asarray(table)[: span.stop - span.start]
+
+
+class NativeProgram:
+    """A pipeline for records of one shape.
+
+    Args:
+        run: the static side.
+        kernel: what is sampled.
+        pictures: what the records hold.
+        rest: their entries that are no pictures.
+        sampled: what the kernel makes of one record.
+        results: what comes of one record.
+        touched: results that are changed in JAX after they were sampled.
+        draw_and_plan: see `draws_and_plans`.
+
+    Attributes:
+        by_part: records are run in parts, of which some work is done in JAX.
+        checks: see `Compiled.bound`; `look` looks at other values that may not be allowed.
+        has_run: what it calls has been compiled.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        kernel: Compiled,
+        pictures: Pictures,
+        rest: Sequence[str],
+        sampled: Mapping[str, jax.ShapeDtypeStruct],
+        results: Mapping[str, jax.ShapeDtypeStruct],
+        touched: frozenset[str],
+        draw_and_plan: Callable[..., Planned],
+    ) -> None:
+        self.run, self.kernel, self.pictures, self.rest = run, kernel, pictures, tuple(rest)
+        self.sampled, self.results, self.touched = sampled, results, touched
+        self.by_part = kernel.dense or bool(touched)
+        self.has_run = False
+        entries = run.spec.entries
+        self.checks = {
+            name: nan_is_fine(entries[name], shape[-1])
+            for name, shape, dtype in pictures
+            if dtype == np.float32 and can_check(shape[-1])
+        }
+        self._looked_at = [
+            name
+            for name, _, dtype in pictures
+            if name not in self.checks and not np.issubdtype(dtype, np.integer)
+        ]
+        self._draw_and_plan = draw_and_plan
+        self._idle: list[Scratch] = []
+        self._calls: dict[tuple[int, frozenset[str]], CompiledCall] = {}
+
+    def call(self, size: int, flat: frozenset[str]) -> CompiledCall:
+        """For batches of a size; see `CompiledCall`."""
+        found = self._calls.get((size, flat))
+        if found is None:
+            if len(self._calls) >= _MOST_CALLS:
+                self._calls.clear()
+            found = self._calls[size, flat] = CompiledCall(self, size, flat)
+        return found
+
+    def look(self, batch: Mapping[str, Any], rest: Mapping[str, NDArray]) -> bool:
+        """Whether pictures that C does not look at are sound.
+
+        Raises:
+            RecordError: an entry that is no picture is not.
+        """
+        if rest:
+            check_values(self.run.spec, rest, batch=True)
+        entries = self.run.spec.entries
+        return all(is_sound(entries[name], np.asarray(batch[name])) for name in self._looked_at)
+
+    def planned(
+        self, traits: PipelineTraits, given: Sequence[Any], *, drawn: bool
+    ) -> list[Planned]:
+        """Plans of blocks, from (params, rest), or from (words, rest) of which they are drawn."""
+        if not drawn:
+            return [self._draw_and_plan(traits.settings, *own, _on()) for own in given]
+        static = {"run": self.run, "pictures": self.pictures}
+        return [plan_block(traits.moving, *own, **static) for own in given]
+
+    def part_length(self, pictures: _Read) -> int:
+        """Records of a part."""
+        if self.touched:
+            return part_length(pictures.arrays)
+        return fitting(sum(field.size * 4 for field in self.kernel.fields(1)))
+
+    def scratch(self) -> Scratch:
+        """Memory for a part."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return Scratch()
+
+    def give_back(self, memory: Scratch) -> None:
+        """It can be used for another part."""
+        self._idle.append(memory)
+
+    def release(self) -> None:
+        """Give back the memory that no thread is using."""
+        self._idle.clear()
+
+
+class _Read:
+    """Pictures of a batch where C reads them.
+
+    Args:
+        batch: arrays, or `IndexedBatch` of them.
+        pictures: what is read.
+    """
+
+    def __init__(self, batch: Mapping[str, Any], pictures: Pictures) -> None:
+        self.arrays: dict[str, NDArray | IndexedBatch] = {}
+        self._sources: dict[str, int] = {}
+        self._rows: dict[str, int] = {}
+        for name, _, _ in pictures:
+            array = batch[name]
+            if isinstance(array, IndexedBatch) and array.in_place:
+                self._rows[name] = address_of(array.index)
+                self._sources[name] = address_of(array.array)
+            else:
+                array = np.asarray(array)
+                flags = array.flags
+                if not (flags.c_contiguous and flags.aligned):
+                    array = np.require(array, requirements=["C", "A"])
+                self._sources[name] = address_of(array)
+            self.arrays[name] = array
+
+    def at(self, start: int) -> tuple[dict[str, int], dict[str, int]]:
+        """Addresses of records from ``start`` on, and of their numbers; see `Bound.point`."""
+        if start == 0:
+            return self._sources, self._rows
+        rows = {name: place + 8 * start for name, place in self._rows.items()}
+        sources = {
+            name: place if name in rows else place + start * self.arrays[name][0].nbytes
+            for name, place in self._sources.items()
+        }
+        return sources, rows
+
+
+@dataclass
+class _Call:
+    """One batch that is run in parts.
+
+    Args:
+        transforms: the pipeline's.
+        pictures: what is read.
+        target: where results go.
+        check: look at values.
+        sound: no thread saw one that may not be allowed.
+    """
+
+    transforms: tuple[Transform, ...]
+    pictures: _Read
+    target: Target
+    check: bool
+    sound: bool = True
+
+
+class Unsupported:
+    """In the place of a pipeline that the compiled sampler does not cover."""
+
+    def release(self) -> None:
+        """There is nothing to give back."""
+
+
+_WORKS: LRUCache[NativeProgram | Unsupported] = LRUCache()
+
+
+def _work_of(
+    run: Run, traits: PipelineTraits, draws: Draws, batch: Mapping[str, Any]
+) -> NativeProgram | None:
+    if not len(draws.words):
+        return None
+    key = program_key(run, traits, draws.kind, batch)
+    work = _WORKS.get(key, lambda: _new_work(run, traits.moving, draws.shapes, batch))
+    return work if isinstance(work, NativeProgram) else None
+
+
+def _new_work(
+    run: Run, transforms: tuple[Transform, ...], params: RecordParams, batch: Mapping[str, Any]
+) -> NativeProgram | Unsupported:
+    entries = run.spec.entries
+    pictures = tuple(
+        (name, array.shape[1:], array.dtype)
+        for name, array in batch.items()
+        if entries[name].kind == "spatial"
+    )
+    rest = {n: np.asarray(a) for n, a in batch.items() if entries[n].kind != "spatial"}
+    if not pictures:
+        return Unsupported()
+    found: list[Any] = []
+    shapes = shapes_of(pictures, len(params.key))
+
+    def trace(transforms: Any, params: RecordParams, rest: dict[str, Array]) -> Any:
+        task, own = prepare(run, transforms, params, rest, shapes)
+        found.append((task, compiled(task, shapes, own[0])))
+        return tables_of(task, own), pointwise_of(task, own)
+
+    tables, pointwise_programs = jax.eval_shape(trace, transforms, params, rest)
+    task, kernel = found[0]
+    if kernel is None:
+        return Unsupported()
+    in_bytes = all(dtype == np.uint8 for _, _, dtype in pictures)
+    left = frozenset(task.touched - pointwise_programs.keys())
+    if kernel.dense and left and in_bytes:
+        # JAX's loop has fields and bytes at hand when photometry follows: a third less time.
+        return Unsupported()
+    results = {n: jax.ShapeDtypeStruct(s.shape[1:], s.dtype) for n, s in tables.items()}
+    sampled = {
+        job.name: jax.ShapeDtypeStruct(
+            (*job.size_out, batch[job.name].shape[-1]), batch[job.name].dtype
+        )
+        for job in task.jobs
+    }
+    changed = {
+        n: jax.ShapeDtypeStruct(sampled[n].shape, of[0].dtype)
+        for n, of in pointwise_programs.items()
+    }
+    if left:
+
+        def after(transforms: Any, params: RecordParams, rest: Any, given: Any) -> Any:
+            task, own = prepare(run, transforms, params, rest, shapes)
+            return task.after(jax.tree.map(lambda leaf: leaf[0], own), given)
+
+        touched = {n: s for n, s in sampled.items() if n in left}
+        changed |= jax.eval_shape(after, transforms, params, rest, touched)
+    planner = draws_and_plans(transforms, run, pictures)
+    return NativeProgram(
+        run, kernel, pictures, tuple(rest), sampled, results | sampled | changed, left, planner
+    )

@@ -1,0 +1,167 @@
+"""What the compiled executor leaves to JAX: plans, tables, and values that C cannot change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from ...sampling import Geometry, PointwiseProgram, Task, compiled
+from ...transforms import Transform
+from ...typing import Array
+from ..buffers._scratch import rows_of_channels
+from ..program._draws import QUICKLY_COMPILED, draw_values
+from ..program._params import RecordParams
+from ..program._plan import prepare
+from ..program._structure import Run, out_shape
+from ._blocks import BLOCK, some_of
+
+
+class Planned(NamedTuple):
+    """What C has to be told of some records.
+
+    Args:
+        geometry: where their pictures are read.
+        tables: results that are no pictures.
+        pointwise_programs: what is done to pictures once they are sampled, by name.
+    """
+
+    geometry: Geometry
+    tables: dict[str, Array]
+    pointwise_programs: dict[str, tuple[PointwiseProgram, ...]]
+
+
+# (name, shape of one record, dtype) of every picture: what the compiled functions know of them.
+Pictures = tuple[tuple[str, tuple[int, ...], np.dtype[Any]], ...]
+
+
+@partial(jax.jit, static_argnames=("run", "pictures", "length"), donate_argnames=("fields",))
+def plan_records(
+    transforms: tuple[Transform, ...],
+    params: RecordParams,
+    rest: dict[str, Array],
+    first: Array,
+    *,
+    run: Run,
+    pictures: Pictures,
+    length: int,
+    fields: Sequence[Array] = (),
+) -> Planned:
+    """What C needs of some records of a block; positions are written to ``fields``."""
+    params, rest = some_of((params, rest), first, length)
+    return _plan(transforms, params, rest, run, shapes_of(pictures, length), fields)
+
+
+@partial(jax.jit, static_argnames=("run", "pictures"))
+def plan_block(
+    transforms: tuple[Transform, ...],
+    params: RecordParams,
+    rest: dict[str, Array],
+    *,
+    run: Run,
+    pictures: Pictures,
+) -> Planned:
+    """`plan_records` of a whole block, where no positions are computed."""
+    return _plan(transforms, params, rest, run, shapes_of(pictures, BLOCK))
+
+
+def draws_and_plans(
+    transforms: tuple[Transform, ...], run: Run, pictures: Pictures
+) -> Callable[..., Planned]:
+    """`plan_block` of what keys draw, in one call: two take longer than small pictures.
+
+    Returns:
+        leaves of the transforms, words of the keys, other entries, True -> geometry and tables.
+        A function of arrays alone: to look static arguments up takes as long as it runs.
+    """
+    structure = jax.tree.structure(transforms)
+
+    @partial(jax.jit, compiler_options=QUICKLY_COMPILED)
+    def draw_and_plan(
+        settings: list[Array], words: Array, rest: dict[str, Array], on: Array
+    ) -> Planned:
+        transforms = jax.tree.unflatten(structure, settings)
+        values = draw_values(transforms, words, spec=run.spec, shape=run.frame)
+        params = RecordParams(values, words, run.frame, out_shape(transforms, run.frame))
+
+        def plan(params: RecordParams) -> Planned:
+            return _plan(transforms, params, rest, run, shapes_of(pictures, BLOCK))
+
+        def nothing(params: RecordParams) -> Planned:
+            return jax.tree.map(  # type: ignore[no-any-return]
+                lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(plan, params)
+            )
+
+        # Draws that the compiler weaves into the arithmetic of the plan might be rounded otherwise
+        # than those of `Pipeline.sample`: a branch that may not be taken stays apart.
+        return lax.cond(on, plan, nothing, params)  # type: ignore[no-any-return]
+
+    return draw_and_plan
+
+
+def _plan(
+    transforms: tuple[Transform, ...],
+    params: RecordParams,
+    rest: dict[str, Array],
+    run: Run,
+    shapes: Mapping[str, jax.ShapeDtypeStruct],
+    fields: Sequence[Array] = (),
+) -> Planned:
+    task, own = prepare(run, transforms, params, rest, shapes)
+    kernel = compiled(task, shapes, own[0])
+    assert kernel is not None
+    return Planned(kernel.geometry(own[0], fields), tables_of(task, own), pointwise_of(task, own))
+
+
+@partial(jax.jit, static_argnames=("run", "pictures", "touched"), donate_argnames=("done",))
+def finish_records(
+    transforms: tuple[Transform, ...],
+    params: RecordParams,
+    rest: dict[str, Array],
+    span: Array,
+    sampled: dict[str, Array],
+    done: dict[str, Array],
+    *,
+    run: Run,
+    pictures: Pictures,
+    touched: frozenset[str],
+) -> dict[str, Array]:
+    """Photometry of ``span[1]`` records from ``span[0]`` of a block on, into ``done``."""
+    length = len(next(iter(sampled.values())))
+    params, rest = some_of((params, rest), span[0], length)
+    task, own = prepare(run, transforms, params, rest, shapes_of(pictures, length))
+
+    def step(i: Array, done: dict[str, Array]) -> dict[str, Array]:
+        mine, given = jax.tree.map(
+            lambda leaf: lax.dynamic_index_in_dim(leaf, i, keepdims=False), (own, sampled)
+        )
+        changed = task.after(mine, given)
+        return {
+            n: lax.dynamic_update_index_in_dim(
+                held, changed[n].reshape(rows_of_channels(changed[n].shape)), i, 0
+            )
+            for n, held in done.items()
+        }
+
+    return lax.fori_loop(0, span[1], step, done)  # type: ignore[no-any-return]
+
+
+def shapes_of(pictures: Pictures, size: int) -> dict[str, jax.ShapeDtypeStruct]:
+    """What so many records hold."""
+    return {n: jax.ShapeDtypeStruct((size, *shape), dtype) for n, shape, dtype in pictures}
+
+
+def tables_of(task: Task, own: Any) -> dict[str, Array]:
+    """Results that are no pictures, of a batch."""
+    return jax.vmap(lambda mine: task.after(mine, {}))(own)
+
+
+def pointwise_of(task: Task, own: Any) -> dict[str, tuple[PointwiseProgram, ...]]:
+    """What C does to pictures of a batch once they are sampled."""
+    run_pointwise = task.run_pointwise
+    return {} if run_pointwise is None else jax.vmap(run_pointwise)(own)

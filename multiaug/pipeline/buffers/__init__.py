@@ -1,0 +1,1 @@
+"""Memory of inputs and results."""

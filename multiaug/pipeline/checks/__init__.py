@@ -1,0 +1,1 @@
+"""What is asked of arguments, structure and values before anything is computed."""

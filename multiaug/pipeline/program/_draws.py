@@ -1,0 +1,169 @@
+"""Drawing: the params of a batch from the words of its keys."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from functools import cached_property, partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from ...spec import DataSpec
+from ...transforms import Frame, Transform, drawing_key
+from ...typing import Array, Key, SpatialShape
+from ..backends._blocks import BLOCK, kind_of
+from ._params import RecordParams
+from ._structure import out_shape
+
+# A block is a few hundred numbers: LLVM's last level takes as long again to compile and saves
+# microseconds. JAX takes such settings outside of traces only.
+QUICKLY_COMPILED = {"xla_backend_optimization_level": 2}
+
+
+try:
+    from jax._src.core import trace_state_clean as outside_traces
+except ImportError:  # it is not public: then the words of keys are asked for, as anybody does
+
+    def outside_traces() -> bool:
+        """Nobody knows."""
+        return False
+
+
+def on_cpu() -> bool:
+    """True when batches run on CPUs, where one record after the other is fastest."""
+    return jax.default_backend() == "cpu"
+
+
+def raw_key_data(keys: Key) -> Array | None:
+    """The words of typed keys where they lie at hand and nothing is traced; else None.
+
+    To ask for them takes as long as all draws of a small batch; today's keys hold their words as
+    they are. Inside a trace what is computed of constants must be traced too.
+    """
+    words = getattr(keys, "_base_array", None) if outside_traces() else None
+    return words if isinstance(words, jax.Array) else None
+
+
+def key_data(keys: Key) -> Array:
+    """The uint32 words of typed keys, as `jax.random.key_data` gives them."""
+    words = raw_key_data(keys)
+    return jax.random.key_data(keys) if words is None else words
+
+
+class Draws:
+    """What the records of a batch drew, or keys that they will draw it from.
+
+    Args:
+        words: (N, w) uint32, of the keys.
+        transforms: what draws, once somebody asks for the params.
+        spec: of the records.
+        shape: (H, W) of the reference picture.
+    """
+
+    def __init__(
+        self, words: Array, transforms: tuple[Transform, ...], spec: DataSpec, shape: SpatialShape
+    ) -> None:
+        self.words = words
+        self._transforms, self._spec, self._shape = transforms, spec, shape
+
+    @classmethod
+    def given(cls, params: RecordParams, spec: DataSpec) -> Draws:
+        """Of params that have been drawn."""
+        found = cls(params.key, (), spec, params.in_shape)
+        found.__dict__["params"] = params
+        return found
+
+    @cached_property
+    def params(self) -> RecordParams:
+        """As `Pipeline.sample` gives them."""
+        return draw(self._transforms, self.words, self._spec, self._shape)
+
+    @property
+    def are_made(self) -> bool:
+        """Whether there are params already."""
+        return "params" in self.__dict__
+
+    @property
+    def shapes(self) -> RecordParams:
+        """The params, or in their place what they will be."""
+        if self.are_made:
+            return self.params
+        values = jax.eval_shape(
+            partial(draw_values, self._transforms, spec=self._spec, shape=self._shape), self.words
+        )
+        after = out_shape(self._transforms, self._shape)
+        return RecordParams(values, self.words, self._shape, after)
+
+    @property
+    def kind(self) -> Hashable:
+        """Equal for draws that the same compiled functions take; see `program_key`."""
+        return kind_of(self.params) if self.are_made else self.words.shape[1:]
+
+    @property
+    def leaves(self) -> list[Any]:
+        """The arrays that are known."""
+        return jax.tree.leaves(self.params) if self.are_made else [self.words]
+
+
+def draw(
+    transforms: tuple[Transform, ...], words: Array, spec: DataSpec, shape: SpatialShape
+) -> RecordParams:
+    """Draw the params of a batch; on CPUs as NumPy arrays, where they are joined.
+
+    Args:
+        transforms: what draws.
+        words: (N, w) uint32, of the keys.
+        spec: of the records.
+        shape: (H, W) of the reference picture.
+    """
+    size = len(words)
+    sample = partial(_draw_block, transforms, spec=spec, shape=shape)
+    # Settings may be traced too: in a user's grad or vmap of a function of a given matrix.
+    leaves = jax.tree.leaves((transforms, words))
+    if not on_cpu() or any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
+        values = _draw_anywhere(transforms, words, spec=spec, shape=shape)
+    elif size == BLOCK:
+        values = sample(words)
+    else:
+        # As many at a time whatever the batch: the same compiled arithmetic for a batch of one
+        # and of a thousand gives a record the same bits in both.
+        held = np.asarray(words)
+        index = np.minimum(np.arange(-(-size // BLOCK) * BLOCK), size - 1).reshape(-1, BLOCK)
+        values = _joined([sample(held[i]) for i in index], size)
+    return RecordParams(values, words, shape, out_shape(transforms, shape))
+
+
+def _joined(blocks: list[Any], size: int) -> Any:
+    """The first records of some blocks."""
+
+    def join(*leaves: Array) -> Any:
+        return np.concatenate([np.asarray(leaf) for leaf in leaves])[:size]
+
+    return jax.tree.map(join, *blocks)
+
+
+def draw_values(
+    transforms: tuple[Transform, ...],
+    words: Array,
+    *,
+    spec: DataSpec,
+    shape: SpatialShape,
+) -> tuple[Any, ...]:
+    """What the transforms draw from keys of these words (N, w). Traceable."""
+
+    def one(words: Array) -> tuple[Any, ...]:
+        key, drawn, frame = drawing_key(words), [], shape
+        for position, transform in enumerate(transforms):
+            drawn.append(transform.sample(jax.random.fold_in(key, position), Frame(frame, spec)))
+            frame = transform.out_shape(frame)
+        return tuple(drawn)
+
+    drawn: tuple[Any, ...] = jax.vmap(one)(words)
+    return drawn
+
+
+_draw_anywhere = jax.jit(draw_values, static_argnames=("spec", "shape"))
+_draw_block = jax.jit(
+    draw_values, static_argnames=("spec", "shape"), compiler_options=QUICKLY_COMPILED
+)

@@ -1,0 +1,243 @@
+"""Stages two and three for a batch: resample, then change values and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from ...roles import SPATIAL_ROLES, TABLE_ROLES, PointContext, RecordGeometry
+from ...sampling import (
+    Carry,
+    Form,
+    Job,
+    Loop,
+    PointwiseProgram,
+    Task,
+    first_carry,
+    resample,
+)
+from ...spec import ChannelGroup
+from ...transforms import Step, Transform
+from ...typing import Array, SpatialShape
+from ._geometry import build_view, camera_of, compose, default_intrinsics, steps_of
+from ._operations import pointwise_programs
+from ._params import RecordParams
+from ._pointwise import is_touched, photometry
+from ._structure import (
+    Run,
+    antialiasing,
+    entry_out_size,
+    exactness,
+    gains_intrinsics,
+    groups_of,
+    least_scale,
+    longest_step,
+)
+from ._ties import tied_tables
+
+# What a record needs besides its pictures: its geometry, what it drew, its other entries.
+_Own = tuple[RecordGeometry, RecordParams, dict[str, Array]]
+
+
+def run_batch(
+    run: Run,
+    transforms: tuple[Transform, ...],
+    params: RecordParams,
+    batch: Mapping[str, Array],
+    form: Form,
+    loop: Loop | None = None,
+) -> dict[str, Array] | Carry:
+    """Apply drawn params to a batch. Pure and traceable.
+
+    Args:
+        run: the static side.
+        transforms: the pipeline's.
+        params: what they drew, leading N.
+        batch: the entries, leading N; pictures as (N, H, W, C).
+        form: see `multiaug.sampling.resample`, also for what is returned.
+        loop: likewise.
+    """
+    pictures, rest = _split(run, batch)
+    task, own = prepare(run, transforms, params, rest, pictures, one_by_one=form == "map")
+    return resample(task, pictures, own[0], own, form, loop)
+
+
+def carry_of(
+    run: Run, transforms: tuple[Transform, ...], params: RecordParams, batch: Mapping[str, Any]
+) -> tuple[Carry, dict[str, jax.ShapeDtypeStruct]]:
+    """What the form ``loop`` of `run_batch` begins with, for arguments of these shapes.
+
+    Returns:
+        The carry, and the shapes of one record's results.
+    """
+    found = []
+
+    def trace(transforms: Any, params: RecordParams, batch: dict[str, Array]) -> None:
+        pictures, rest = _split(run, batch)
+        task, own = prepare(run, transforms, params, rest, pictures)
+        found.append(first_carry(task, pictures, own[0], own))
+
+    jax.eval_shape(trace, transforms, params, dict(batch))
+    return found[0]
+
+
+def _split(run: Run, batch: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
+    entries = run.spec.entries
+    pictures = {n: array for n, array in batch.items() if entries[n].kind == "spatial"}
+    return pictures, {n: array for n, array in batch.items() if n not in pictures}
+
+
+def prepare(
+    run: Run,
+    transforms: tuple[Transform, ...],
+    params: RecordParams,
+    rest: dict[str, Array],
+    pictures: Mapping[str, Array | jax.ShapeDtypeStruct],
+    *,
+    one_by_one: bool = False,
+) -> tuple[Task, _Own]:
+    """Stage one: the task for the sampler, and what it needs of every record. Traceable.
+
+    Args:
+        run: the static side.
+        transforms: the pipeline's.
+        params: what they drew, leading N.
+        rest: the entries that are no pictures, leading N.
+        pictures: the others, of which only shapes and dtypes are read.
+        one_by_one: not vectorised over records.
+    """
+    entries = run.spec.entries
+    sizes = {name: (array.shape[1], array.shape[2]) for name, array in pictures.items()}
+    matrices = {n: array for n, array in rest.items() if entries[n].kind == "matrix"}
+
+    def plan(one: tuple[RecordParams, dict[str, Array]]) -> RecordGeometry:
+        return _plan(run, transforms, one[0].values, one[1], sizes)
+
+    over = partial(lax.map, plan) if one_by_one else jax.vmap(plan)
+    views: RecordGeometry = over((params, matrices))
+    own = (views, params, rest)
+    return _task(run, transforms, own, pictures, sizes), own
+
+
+def _task(
+    run: Run,
+    transforms: tuple[Transform, ...],
+    batch: _Own,
+    pictures: Mapping[str, Array | jax.ShapeDtypeStruct],
+    sizes: Mapping[str, SpatialShape],
+) -> Task:
+    """What the sampler is to do, and what is done to a record before and after."""
+
+    def steps(drawn: Any) -> list[Step]:
+        return [step for step, _ in steps_of(transforms, drawn, run.frame)]
+
+    def before(own: _Own, arrays: dict[str, Array]) -> dict[str, Array]:
+        return photometry(run, steps(own[1].values), arrays)
+
+    def after(own: _Own, sampled: dict[str, Array]) -> dict[str, Array]:
+        view, params, rest = own
+        if not run.inverse:
+            sampled = photometry(run, steps(params.values), sampled)
+        return sampled | _move_tables(run, view, rest, sizes)
+
+    def run_pointwise(own: _Own) -> dict[str, tuple[PointwiseProgram, ...]]:
+        its, found = steps(own[1].values), {}
+        for name in changed:
+            one = pointwise_programs(run, name, given[name].dtype, given[name].shape[-1], its)
+            if one is not None:
+                found[name] = one
+        return found
+
+    views, jobs = batch[0], []
+    changed = [n for n in pictures if is_touched(run, n, transforms)]
+    undone = run.inverse and bool(changed)
+    given = jax.eval_shape(jax.vmap(before), batch, pictures) if undone else pictures
+    scale = least_scale(transforms, run)
+    for name, array in given.items():
+        entry = run.spec.entries[name]
+        # Only static parts of the views decide.
+        bands = tuple(SPATIAL_ROLES[g.role].band(g, views) for g in groups_of(entry, array.dtype))
+        out = entry_out_size(sizes[name], views.warp.in_shape, views.warp.out_shape)
+        if scale == 1 and not views.warp.resized:
+            # No pixel covers more or less than one: the mean over it is linear interpolation.
+            bands = tuple(replace(b, method="linear") if b.method == "area" else b for b in bands)
+        job = Job(name, sizes[name], out, bands, entry.validity)
+        jobs.append(replace(job, longest_step=longest_step(job, views.warp, scale)))
+    low = None if run.inverse else antialiasing(transforms, run)
+    return Task(
+        tuple(jobs),
+        low,
+        before if undone else None,
+        after,
+        frozenset() if run.inverse else frozenset(changed),
+        exact=exactness(transforms, inverse=run.inverse),
+        run_pointwise=run_pointwise,
+    )
+
+
+def _plan(
+    run: Run,
+    transforms: Sequence[Transform],
+    drawn: Any,
+    matrices: Mapping[str, Array],
+    sizes: Mapping[str, SpatialShape],
+) -> RecordGeometry:
+    warp = compose(transforms, drawn, run.frame)
+    rules = run.spec.camera
+    poses = [m for n, m in matrices.items() if run.spec.entries[n].role == "extrinsics"]
+    extrinsics = poses[0].astype(jnp.float32) if poses else None
+    before, after = warp.in_shape, warp.out_shape
+    if not run.inverse:
+        camera = camera_of(run.spec, matrices, sizes, before, after, run.frame)
+        return build_view(warp, rules, camera, extrinsics)
+    camera = camera_of(run.spec, matrices, sizes, after, before, run.frame)
+    given = any(run.spec.entries[n].role == "intrinsics" for n in matrices)
+    if camera is not None and not given and gains_intrinsics(rules):
+        # The default camera is that of the source; here it has been refitted already.
+        own = camera_of(run.spec, {}, {}, before, after, run.frame)
+        forward = build_view(warp, rules, own, None)
+        assert forward.k_out is not None
+        camera = camera._replace(k=forward.k_out)
+    return build_view(warp.inverted(), rules, camera, extrinsics)
+
+
+def _move_tables(
+    run: Run, view: RecordGeometry, record: Mapping[str, Array], sizes: Mapping[str, SpatialShape]
+) -> dict[str, Array]:
+    warp, result = view.warp, {}
+    values = dict(record)
+    if gains_intrinsics(run.spec.camera) and not run.inverse:
+        values = _default_camera(run, values, sizes) | values
+    for name, value in values.items():
+        entry = run.spec.entries.get(name)
+        of = entry.of if entry is not None else None
+        size = sizes.get(of or "", warp.in_shape)
+        context = PointContext(view, size, entry_out_size(size, warp.in_shape, warp.out_shape))
+        role = TABLE_ROLES["intrinsics" if entry is None else entry.role]
+        group = ChannelGroup("intrinsics") if entry is None else entry.groups[0]
+        for suffix, moved in role.move(value, group, context).items():
+            result[f"{name}{suffix}"] = moved
+        if group.capacity is not None and not run.inverse:
+            result[f"{name}_valid"] = ~jnp.isnan(value).any(axis=-1)
+        if name in tied_tables(run.spec):
+            result[f"{name}_mirrored"] = jnp.asarray(view.mirrored)
+    return result
+
+
+def _default_camera(
+    run: Run, values: Mapping[str, Array], sizes: Mapping[str, SpatialShape]
+) -> dict[str, Array]:
+    """The default intrinsics under the name that the spec gives them, where none were given."""
+    declared = [e for e in run.spec.entries.values() if e.role == "intrinsics"]
+    name = declared[0].name if declared else "intrinsics"
+    k = default_intrinsics(run.spec.camera, run.frame)
+    if name in values or name in sizes or k is None:
+        return {}
+    # Only its dtype and its frame matter: the role returns the refitted camera.
+    return {name: k}

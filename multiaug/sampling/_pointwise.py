@@ -1,0 +1,150 @@
+"""New values for the channels of pictures, in C: a few steps, with numbers of every record."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import numpy as np
+
+from .._native import library
+from ..typing import Array, NDArray
+
+# As in warp.h.
+KINDS = ("scale_shift", "scale_shift_by_channel", "scale_about_mean", "power_law", "clip", "noise")
+MOST_STEPS, MOST_OWN_LINES, MOST_CHANNELS = 32, 4, 256
+_TYPES = {"uint8": 0, "uint16": 1, "float32": 2}
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class PointwiseProgram:
+    """How some channels of a picture change; arrays with a leading N make a batch.
+
+    A step has a number that says whether it is on, and its own numbers behind it:
+
+    - ``scale_shift``: a, b, c of ``(v - a) b + c``.
+    - ``scale_shift_by_channel``: a of all channels, then b, then c.
+    - ``scale_about_mean``: f of ``m + f (v - m)``, m the mean of all values that are valid.
+    - ``power_law``: g, lo, e of ``lo + e |u|^g sign(u)`` with ``u = (v - lo) / e``.
+    - ``clip``: lo, hi.
+    - ``noise``: its standard deviation; it has two ``words``.
+
+    Args:
+        numbers: (L,) float32, of all steps.
+        words: (noises, 2) uint32, of which noise is made.
+        kinds: of the steps, see `KINDS`.
+        start: the first channel.
+        channels: how many there are.
+        invalid: values without data, which stay: ``"nan"``, a number, or None.
+        dtype: of the result.
+        beside: what stands for a value that would be the number ``invalid``; None: itself.
+    """
+
+    numbers: Array
+    words: Array
+    kinds: tuple[str, ...] = field(metadata={"static": True})
+    start: int = field(metadata={"static": True})
+    channels: int = field(metadata={"static": True})
+    invalid: float | str | None = field(metadata={"static": True})
+    dtype: np.dtype[Any] = field(metadata={"static": True})
+    beside: float | None = field(default=None, metadata={"static": True})
+
+
+class PointwiseStruct(ctypes.Structure):
+    """`PointwiseProgram` of warp.h."""
+
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in ("source", "out", "kinds", "numbers", "words")),
+        *((name, ctypes.c_int64) for name in ("in_bytes", "out_bytes")),
+        *((name, ctypes.c_int64) for name in ("n_records", "pixels", "length")),
+        *((name, ctypes.c_int32) for name in ("n_steps", "n_noises", "channels", "stride")),
+        *((name, ctypes.c_int32) for name in ("in_type", "out_type", "marks")),
+        *((name, ctypes.c_float) for name in ("invalid", "beside")),
+    ]
+
+
+def can_run_pointwise(dtype: np.dtype[Any], kinds: Sequence[str], channels: int) -> bool:
+    """Whether pictures of a dtype can be changed in C by such steps."""
+    few = len(kinds) <= MOST_STEPS and kinds.count("scale_shift_by_channel") <= MOST_OWN_LINES
+    return few and channels <= MOST_CHANNELS and dtype.name in _TYPES
+
+
+def sampled_into(results: NDArray, dtype: np.dtype[Any]) -> NDArray:
+    """Where in the memory of results (N, ...) the pictures lie that they are made of.
+
+    Numbers that get wider are at the end of their record: from the first on, they make room.
+    """
+    if results.dtype == dtype:
+        return results
+    size = results[0].size * dtype.itemsize if len(results) else 0
+    flat = results.view(np.uint8).reshape(len(results), -1)
+    return flat[:, flat.shape[1] - size :].view(dtype).reshape(results.shape)
+
+
+class BoundPointwise:
+    """A recolouring for C of batches of one size.
+
+    Args:
+        struct: what C is told.
+        how: of N records, or of more; only static parts, and the shapes of arrays, are read.
+        dtype: of the pictures before.
+        size: how many records, N.
+        pixels: of a picture.
+        stride: channels of a picture.
+        record: bytes from record to record of the results.
+    """
+
+    def __init__(
+        self,
+        struct: PointwiseStruct,
+        how: PointwiseProgram,
+        dtype: np.dtype[Any],
+        size: int,
+        pixels: int,
+        stride: int,
+        record: int,
+    ) -> None:
+        marks = 0 if how.invalid is None else 1 if how.invalid == "nan" else 2
+        self._kinds = np.array([KINDS.index(kind) for kind in how.kinds], np.int32)
+        self._first = how.start * dtype.itemsize, how.start * how.dtype.itemsize
+        self._struct = struct
+        struct.kinds, struct.n_steps = self._kinds.ctypes.data, len(self._kinds)
+        struct.length, struct.n_noises = how.numbers.shape[1], how.words.shape[1]
+        struct.n_records, struct.pixels = size, pixels
+        struct.channels, struct.stride = how.channels, stride
+        struct.in_bytes = struct.out_bytes = record
+        struct.in_type, struct.out_type = _TYPES[dtype.name], _TYPES[how.dtype.name]
+        struct.marks, struct.invalid = marks, how.invalid if marks == 2 else 0
+        struct.beside = struct.invalid if how.beside is None else how.beside
+
+    def point(self, pictures: int, out: int, numbers: int, words: int) -> None:
+        """Name the memory of a batch: addresses of pictures, results, and what `how` holds."""
+        struct, (read, written) = self._struct, self._first
+        struct.source, struct.out = pictures + read, out + written
+        struct.numbers, struct.words = numbers, words
+
+
+def run_pointwise(pictures: NDArray, how: PointwiseProgram, out: NDArray) -> None:
+    """Write new values of pictures to ``out``.
+
+    Args:
+        pictures: (N, ..., C), each contiguous.
+        how: of N records, or of more; arrays of NumPy.
+        out: of this shape, each contiguous: the same array, or see `sampled_into`.
+    """
+    numbers = np.ascontiguousarray(how.numbers, np.float32)
+    words = np.ascontiguousarray(how.words, np.uint32)
+    struct = PointwiseStruct()
+    bound = BoundPointwise(
+        struct, how, pictures.dtype, len(pictures), math.prod(pictures.shape[1:-1]),
+        pictures.shape[-1], out.strides[0],
+    )  # fmt: skip
+    bound.point(pictures.ctypes.data, out.ctypes.data, numbers.ctypes.data, words.ctypes.data)
+    found = library()
+    assert found is not None
+    found.multiaug_pointwise(ctypes.byref(struct))
