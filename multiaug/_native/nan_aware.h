@@ -359,7 +359,7 @@ static void blend_known(const ChannelBand *l, const Chunk *c, int n, Planes *p, 
     for (int i = 0; i < n; i += WIDE) {
         const fv fx = load_fv(p->fx + i), fy = load_fv(p->fy + i);
         mask there = mask_of(1);
-        if (l->border != CONSTANT)
+        if (!is_filled(l->border))
             there = is_somewhere(load_fv(c->x + i), load_fv(c->y + i));
         for (int q = 0; q < l->channels; q++) {
             /* Adding to a negative zero changes nothing: a copy keeps the sign of its zeros. */

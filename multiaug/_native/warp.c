@@ -11,7 +11,15 @@
  */
 #include "blend.h"
 #include "nearest.h"
-#include "nan_aware.h"
+#include "general.h"
+
+static int any_general(const Group *g)
+{
+    int any = 0;
+    for (int k = 0; k < g->n_bands; k++)
+        any |= g->bands[k].method == GENERAL;
+    return any;
+}
 
 static void group_rows(const Group *g, int64_t record, int from, int to)
 {
@@ -25,6 +33,8 @@ static void group_rows(const Group *g, int64_t record, int from, int to)
             const int64_t pixel = (int64_t)l->stride * l->size;
             const char *in = l->in + row_of(l->rows, record) * l->in_bytes + source * pixel;
             char *out = l->out + record * l->out_bytes + (int64_t)row * g->w_out * pixel;
+            if (l->method == GENERAL)
+                continue;
             if (l->method == NAN_AWARE)
                 copy_known(l, record, (const float *)in, step, g->w_out, (float *)out);
             else
@@ -33,7 +43,7 @@ static void group_rows(const Group *g, int64_t record, int from, int to)
         /* Several short rows at a time: in the result they follow one another. */
         rows = copied || 2 * g->w_out > CHUNK ? 1 : CHUNK / g->w_out;
         rows = rows < to - row ? rows : to - row;
-        for (int first = 0; !copied && first < g->w_out; first += CHUNK) {
+        for (int first = 0; (!copied || any_general(g)) && first < g->w_out; first += CHUNK) {
             const int width = g->w_out - first < CHUNK ? g->w_out - first : CHUNK;
             const int n = rows * width;
             for (int k = 0; k < rows; k++) {
@@ -46,6 +56,8 @@ static void group_rows(const Group *g, int64_t record, int from, int to)
                 rows > 1 ? 0 : distance_below(g, record, row, first, n, &c);
             for (int k = 0; k < g->n_bands; k++) {
                 const ChannelBand *l = g->bands + k;
+                if (copied && l->method != GENERAL)
+                    continue;
                 const char *in = l->in + row_of(l->rows, record) * l->in_bytes;
                 const int64_t pixel = (int64_t)l->stride * l->size;
                 char *out =
@@ -57,7 +69,9 @@ static void group_rows(const Group *g, int64_t record, int from, int to)
                         fetch_result(l, out + g->w_out * pixel, n);
                 }
                 fold_chunk(g, l->border, &c);
-                if (l->method == NEAREST)
+                if (l->method == GENERAL)
+                    general(g, l, record, in, &c, (Span){row, first, width, n}, out);
+                else if (l->method == NEAREST)
                     nearest(g, l, in, &c, n, out);
                 else if (l->method == NAN_AWARE)
                     aware(g, l, record, (const float *)in, &c, n, (float *)out);

@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 enum { CONSTANT, EDGE, REFLECT, MIRROR, WRAP, CONSTANT_HARD, WRAP_CLASSIC };
-enum { NEAREST, LINEAR, NAN_AWARE };
-enum { U8, U16, F32, OTHER };
+enum { NEAREST, LINEAR, NAN_AWARE, GENERAL };
+enum { U8, U16, F32, BOOL, I16, I32, F16, BF16 };
 
 /* The channels of an NAN_AWARE lane, and eight pixels of a checked picture, at most. */
 enum { MAX_NAN_AWARE = 8, MAX_PERIOD = 2048 };
@@ -17,6 +17,44 @@ enum { MAX_KNOTS = 64 };
 /* Of a byte. */
 enum { LEVELS = 256 };
 
+/* What the words of a Rules mean; `_rules.py` has the same lists. */
+enum { BY_NEAREST, BY_LINEAR, BY_CUBIC, BY_MAJORITY, BY_AREA };
+enum { ENCODE_NOTHING, ENCODE_RECIPROCAL, ENCODE_RAY, ENCODE_WORLD_RAY, ENCODE_ANGLE };
+enum { DECODE_NOTHING, DECODE_UNIT, DECODE_RECIPROCAL, DECODE_RAY, DECODE_WORLD_RAY, DECODE_ANGLE };
+enum {
+    MOVE_NOTHING, MOVE_MATRIX, MOVE_UNIT_MATRIX, MOVE_DEPTH, MOVE_FLOW, MOVE_FLOW_ENDS, MOVE_ANGLE,
+    MOVE_AREA, MOVE_MIRROR_PAIRS
+};
+enum { MARK_NOTHING, MARK_NAN, MARK_NUMBER };
+
+/* What a GENERAL band is told of one record. Matrices are row by row. */
+typedef struct {
+    float k[9];               /* intrinsics, centred, per reference pixel */
+    float pose[9], origin[3]; /* world to camera: pose p + origin */
+    float back[9];            /* the inverse of pose */
+    float matrix[9];          /* what values are moved by; of flow the forward map */
+    float mirrored;           /* left has become right */
+} RecordNumbers;
+
+/* How a GENERAL band is read, and what its values mean: see `multiaug/sampling/_rules.py`. */
+typedef struct {
+    const RecordNumbers *numbers; /* (N,); or null */
+    const int32_t *pairs;         /* (n_pairs, 2) labels of left and right parts */
+    const char *nothing;          /* one pixel where nothing is known, in the dtype */
+    int32_t interpolation, encode, decode, move;
+    int32_t invalid;   /* MARK_* */
+    int32_t filled;    /* beyond a constant border lies the fill; otherwise nothing */
+    int32_t never_unknown;
+    int32_t jump;      /* what max_jump measures: 0 values, 1 the reciprocal of the first */
+    int32_t n_pairs;
+    int32_t beside;    /* the integer that replaces a value which fell on the invalid number */
+    float max_jump;    /* infinity: no limit */
+    float turns;       /* radians that are blended for one unit of an angle */
+    float radians;     /* radians for one unit of an angle */
+    float period;      /* of an angle, in its unit */
+    double number;     /* the invalid number */
+} Rules;
+
 /* Neighbouring channels that are read by one rule. Pointers are to the first record. */
 typedef struct {
     const char *in;  /* first channel of the first pixel */
@@ -25,6 +63,7 @@ typedef struct {
     const int64_t *rows; /* (N,) which record of `in` is read for each; null: the same one */
     const float *rays;   /* (N, 3, 3) intrinsics: positions are blended on their rays; or null */
     const float *matrix; /* (N, 3, 3) that multiplies what was read; or null */
+    const Rules *rules;  /* of a GENERAL band */
     int64_t in_bytes, out_bytes; /* from record to record */
     int32_t method, type, border;
     int32_t size;     /* bytes of a number */
@@ -34,6 +73,7 @@ typedef struct {
     int32_t numbered; /* `invalid` is a number that marks pixels without data */
     int32_t reread; /* what is written will be read once more */
     float invalid;    /* what stands where nothing is known */
+    float reach_x, reach_y; /* of means over areas: half of the longest step, in pixels */
 } ChannelBand;
 
 /* Lanes of the same two sizes, which share positions. */
@@ -51,6 +91,7 @@ typedef struct {
     int32_t resized; /* what lies in the picture's area is not blended with a border's fill */
     int32_t h_in, w_in, h_out, w_out;
     float scale_x, scale_y; /* pixels of the source per reference pixel */
+    float out_scale_x, out_scale_y; /* pixels of the result per reference pixel */
 } Group;
 
 /* A float32 picture whose numbers are to be looked at. */
@@ -64,7 +105,6 @@ typedef struct {
 
 /* What a step does to values; see `_pointwise.py`. */
 enum { OP_SCALE_SHIFT, OP_SCALE_SHIFT_BY_CHANNEL, OP_SCALE_ABOUT_MEAN, OP_POWER_LAW, OP_CLIP, OP_NOISE };
-enum { MARK_NOTHING, MARK_NAN, MARK_NUMBER };
 enum { MAX_OPS = 32, MAX_BY_CHANNEL = 4, MAX_CHANNELS = 256 };
 
 /* Neighbouring channels of a picture that get new values. */

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from ..geometry import Map, Projective
-from ..sampling import Band, Pointwise
+from ..sampling import Band, NativeRules, Pointwise
 from ..spec import ChannelGroup, RoleTraits
 from ..typing import Array, SpatialShape
 
@@ -105,6 +105,7 @@ def band_of(
     decode: Pointwise | None = None,
     move: Pointwise | None = None,
     needs_jacobian: bool = False,
+    native: NativeRules | None = None,
 ) -> Band:
     """The band of a group, with what the spec says of its border and its invalid values."""
     fill: tuple[float, ...] | None
@@ -127,6 +128,7 @@ def band_of(
         decode=decode,
         move=move,
         needs_jacobian=needs_jacobian,
+        native=native,
     )
 
 

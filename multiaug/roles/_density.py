@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
-from ..sampling import Band, SampleContext
+from ..sampling import Band, NativeRules, SampleContext
 from ..spec import BORDERS, ChannelGroup, RoleTraits, register_role
 from ..typing import Array
 from ._base import RecordGeometry, band_of
@@ -25,7 +25,8 @@ class Density:
 
     def band(self, group: ChannelGroup, view: RecordGeometry) -> Band:
         """Means over the area that a pixel covers, times ``|det J|^-1`` of the forward map."""
-        return band_of(group, method="area", move=_spread, needs_jacobian=True)
+        native = NativeRules(move="area")
+        return band_of(group, method="area", move=_spread, needs_jacobian=True, native=native)
 
 
 def _spread(values: Array, context: SampleContext) -> Array:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from ..geometry import rays
-from ..sampling import Band, SampleContext, is_float
+from ..sampling import Band, NativeRules, SampleContext, is_float
 from ..spec import ChannelGroup, RoleTraits, register_role
 from ..typing import Array
 from ._base import RecordGeometry, band_of, column, reciprocal
@@ -43,11 +44,27 @@ class Depth:
         # Under refit the last row of an affine map's M is (0, 0, 1).
         stays = view.policy == "refit" and view.matrix.affine
         move = _move if follows and not stays else None
+        moved: dict[str, Any] = {}
+        if move is not None:
+            moved = {"move": "depth", "matrix": _motion, "k": _camera}
         if group.interpolation == "ray" and follows and not view.warp.dense:
             band = band_of(group, method="linear", encode=_invert, decode=_invert_back, move=move)
-            return replace(band, jump=reciprocal)
+            native = NativeRules("reciprocal", "reciprocal", jump=True, **moved)
+            return replace(band, jump=reciprocal, native=native)
         method = "nearest" if group.interpolation == "nearest" else "linear"
-        return band_of(group, method=method, move=move)
+        return band_of(group, method=method, move=move, native=NativeRules(**moved))
+
+
+def _camera(view: RecordGeometry) -> Array:
+    assert view.k is not None
+    return view.k
+
+
+def _motion(view: RecordGeometry) -> Array:
+    """(3, 3), of which the last row says what becomes of Z."""
+    matrix = view.deformation if view.policy == "fixed" else view.motion
+    assert matrix is not None
+    return matrix
 
 
 def _invert(z: Array, context: SampleContext) -> Array:
@@ -64,7 +81,7 @@ def _move(z: Array, context: SampleContext) -> Array:
     NaN where a depth has become larger than its integers are.
     """
     view = context.view
-    row = (view.deformation if view.policy == "fixed" else view.motion)[2]
+    row = _motion(view)[2]
     u, v = rays(view.k, context.x, context.y)
     moved = z.astype(jnp.float32) * column(row[0] * u + row[1] * v + row[2])
     if is_float(context.dtype):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 
 from ..geometry import inverse, transform
-from ..sampling import Band, SampleContext
+from ..sampling import Band, NativeRules, SampleContext
 from ..spec import ChannelGroup, RoleTraits, register_role
 from ..typing import Array
 from ._base import RecordGeometry, band_of, unit
@@ -35,10 +35,13 @@ class Direction:
 
         M keeps lengths, so a copied normal is only turned and stays what it was to the bit.
         """
-        move = None
-        if view.linear_motion() is not None:
-            move = _deform if view.policy == "fixed" else _turn
-        return band_of(group, decode=_normalise, move=move)
+        if view.linear_motion() is None:
+            return band_of(group, decode=_normalise, native=NativeRules(decode="unit"))
+        if view.policy == "fixed":
+            native = NativeRules(decode="unit", move="unit-matrix", matrix=_deformed)
+            return band_of(group, decode=_normalise, move=_deform, native=native)
+        native = NativeRules(decode="unit", move="matrix", matrix=_motion)
+        return band_of(group, decode=_normalise, move=_turn, native=native)
 
 
 def _normalise(values: Array, context: SampleContext) -> Array:
@@ -49,6 +52,15 @@ def _turn(values: Array, context: SampleContext) -> Array:
     return transform(context.view.motion, values.astype(jnp.float32))
 
 
+def _motion(view: RecordGeometry) -> Array:
+    assert view.motion is not None
+    return view.motion
+
+
+def _deformed(view: RecordGeometry) -> Array:
+    assert view.deformation is not None
+    return inverse(view.deformation).T
+
+
 def _deform(values: Array, context: SampleContext) -> Array:
-    matrix = inverse(context.view.deformation).T
-    return unit(transform(matrix, values.astype(jnp.float32)))
+    return unit(transform(_deformed(context.view), values.astype(jnp.float32)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 
 from ..geometry import LOST
-from ..sampling import Band, SampleContext
+from ..sampling import Band, NativeRules, SampleContext
 from ..spec import ChannelGroup, RoleTraits, register_role
 from ..typing import Array
 from ._base import RecordGeometry, band_of, column
@@ -31,7 +31,14 @@ class Flow:
 
     def band(self, group: ChannelGroup, view: RecordGeometry) -> Band:
         """Linear or nearest; then the difference of the moved ends."""
-        return band_of(group, move=_move_affine if view.warp.affine else _move)
+        if view.warp.affine:
+            native = NativeRules(move="flow", matrix=_forward)
+            return band_of(group, move=_move_affine, native=native)
+        return band_of(group, move=_move, native=NativeRules(move="flow-ends", matrix=_forward))
+
+
+def _forward(view: RecordGeometry) -> Array:
+    return view.matrix.forward
 
 
 def _scaled(values: Array, scale: tuple[float, float]) -> tuple[Array, Array]:

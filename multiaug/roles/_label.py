@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
-from ..sampling import Band, SampleContext
+from ..sampling import Band, NativeRules, SampleContext
 from ..spec import BORDERS, ChannelGroup, RoleTraits, register_role
 from ..typing import Array
 from ._base import RecordGeometry, band_of
@@ -36,4 +36,12 @@ class Label:
                 swapped = jnp.where(ids == right, jnp.asarray(left).astype(ids.dtype), swapped)
             return jnp.where(context.view.mirrored, swapped, ids)
 
-        return band_of(group, move=swap if group.mirror_pairs else None)
+        if not group.mirror_pairs:
+            return band_of(group)
+        pairs = tuple((int(left), int(right)) for left, right in group.mirror_pairs)
+        native = NativeRules(move="mirror-pairs", mirrored=_mirrored, pairs=pairs)
+        return band_of(group, move=swap, native=native)
+
+
+def _mirrored(view: RecordGeometry) -> Array:
+    return view.mirrored

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 
 from ..geometry import invert_jacobian
-from ..sampling import Band, SampleContext, is_float
+from ..sampling import Band, NativeRules, SampleContext, is_float
 from ..spec import ChannelGroup, RoleTraits, register_role
 from ..typing import Array
 from ._base import RecordGeometry, band_of
@@ -59,4 +59,10 @@ class Orientation:
             # A hair below 0 is rounded to the whole period.
             return jnp.where(wrapped < full_turn / fold, wrapped, 0)[..., None]
 
-        return band_of(group, encode=encode, decode=decode, move=move, needs_jacobian=True)
+        native = NativeRules(
+            "angle", "angle", "angle", turns=float(fold * to_radians), radians=float(to_radians),
+            period=full_turn / fold,
+        )  # fmt: skip
+        return band_of(
+            group, encode=encode, decode=decode, move=move, needs_jacobian=True, native=native
+        )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import jax.numpy as jnp
 
 from ..geometry import inverse, rays, transform
-from ..sampling import Band, Coded, SampleContext
+from ..sampling import Band, NativeRules, SampleContext
 from ..spec import ChannelGroup, RoleTraits, register_role
 from ..typing import Array
 from ._base import RecordGeometry, band_of, column, reciprocal
@@ -41,7 +42,7 @@ class Position:
     def band(self, group: ChannelGroup, view: RecordGeometry) -> Band:
         """On the ray, linear or nearest; then ``M v`` (refit), ``H v`` (fixed) or as it is."""
         move = None if view.linear_motion() is None else _move
-        matrix = None if move is None else _matrix
+        follows: dict[str, Any] = {} if move is None else {"move": "matrix", "matrix": _matrix}
         if group.interpolation == "ray" and view.on_rays:
             world = view.frame == "world"
             band = band_of(
@@ -51,15 +52,23 @@ class Position:
                 decode=_decode_world if world else _decode,
                 move=move,
             )
-            coded = None if world else Coded(rays=_camera, matrix=matrix)
-            return replace(band, jump=_depth, coded=coded)
+            ray = "world-ray" if world else "ray"
+            native = NativeRules(
+                ray, ray, k=_camera, pose=_pose if world else None, jump=True, **follows
+            )
+            return replace(band, jump=_depth, native=native)
         method = "nearest" if group.interpolation == "nearest" else "linear"
-        return replace(band_of(group, method=method, move=move), coded=Coded(matrix=matrix))
+        return band_of(group, method=method, move=move, native=NativeRules(**follows))
 
 
 def _camera(view: RecordGeometry) -> Array:
     assert view.k is not None
     return view.k
+
+
+def _pose(view: RecordGeometry) -> Array:
+    assert view.extrinsics is not None
+    return view.extrinsics
 
 
 def _matrix(view: RecordGeometry) -> Array:

@@ -2,22 +2,20 @@
 
 from .._native import compiled_is_available as compiled_is_available
 from ._batch import Form as Form
-from ._batch import Loop as Loop
 from ._batch import resample as resample
+from ._batch import resample_record as resample_record
 from ._compiled import Bound as Bound
 from ._compiled import Compiled as Compiled
+from ._compiled import Division as Division
 from ._compiled import Flight as Flight
 from ._compiled import Geometry as Geometry
 from ._compiled import can_check as can_check
-from ._compiled import compiled as compiled
+from ._compiled import divide as divide
 from ._dtype import beside as beside
 from ._dtype import cast as cast
 from ._dtype import constant as constant
 from ._dtype import is_float as is_float
-from ._loop import Carry as Carry
-from ._loop import first_carry as first_carry
 from ._plan import Band as Band
-from ._plan import Coded as Coded
 from ._plan import Exact as Exact
 from ._plan import Job as Job
 from ._plan import LowPass as LowPass
@@ -30,3 +28,4 @@ from ._pointwise import PointwiseProgram as PointwiseProgram
 from ._pointwise import can_run_pointwise as can_run_pointwise
 from ._pointwise import run_pointwise as run_pointwise
 from ._pointwise import sampled_into as sampled_into
+from ._rules import NativeRules as NativeRules

@@ -10,16 +10,14 @@ from jax import lax
 
 from ..typing import Array, SpatialShape
 from ._kernels import context_of, resample_array
-from ._loop import Carry, resample_in_loop
 from ._plan import Grid, Task, prepared_record, sampling_grid
 
-Form = Literal["loop", "map", "vmap"]
-Loop = tuple[Array, Carry]
+Form = Literal["map", "vmap"]
 
 
 def resample(
-    task: Task, arrays: Mapping[str, Array], views: Any, own: Any, form: Form, loop: Loop | None
-) -> dict[str, Array] | Carry:
+    task: Task, arrays: Mapping[str, Array], views: Any, own: Any, form: Form
+) -> dict[str, Array]:
     """Resample a batch. All implementations read positions from one coordinate function.
 
     Args:
@@ -28,18 +26,13 @@ def resample(
         views: a pytree with a leading N; has ``warp``, the `Map` of each record, and is handed
             on to the bands.
         own: a pytree with a leading N, handed to ``before`` and ``after``.
-        form: ``loop`` is the formulation for CPUs, ``vmap`` that for accelerators; ``map`` is
-            the reference, record by record, differentiable in reverse.
-        loop: of the form ``loop``: how many records to run, an int32 scalar, and the carry of an
-            earlier call or of `first_carry`.
+        form: ``vmap`` is vectorised over records, for accelerators; ``map`` goes record by
+            record, for CPUs.
 
     Returns:
         name -> (N, h, w, C) in the dtype of the array, ``<name>_valid`` -> (N, h, w) bool where
-        asked for, and what else ``after`` returns; the form ``loop`` has them in ``Carry.done``.
+        asked for, and what else ``after`` returns.
     """
-    if form == "loop":
-        assert loop is not None
-        return resample_in_loop(task, dict(arrays), views, own, *loop)
 
     def body(record: tuple[dict[str, Array], Any, Any]) -> dict[str, Array]:
         given, view, mine = record

@@ -20,27 +20,28 @@ from .._native import library
 from ..geometry import Map, Projective
 from ..typing import Array, NDArray, SpatialShape
 from ._axis import CLASSIC
+from ._bands import Part, count_of, is_plain, resolve_slices, rim_value
 from ._displaced import controls_of, displaced, filled, is_spline, weights_of
 from ._dtype import constant
-from ._lanes import Part, count_of, is_plain, resolve_slices, rim_value
 from ._plan import Band, Job, Task, pixel_matrix, ratio
 from ._pointwise import BoundPointwise, PointwiseProgram, PointwiseStruct
+from ._rules import TYPES, NativeRules, RulesStruct, refusal, rules_struct
 
 # As in warp.h.
 _BORDERS = ("constant", "edge", "reflect", "mirror", "wrap", "constant-hard", "wrap-classic")
-_NEAREST, _LINEAR, _AWARE = 0, 1, 2
-_TYPES = {"uint8": 0, "uint16": 1, "float32": 2}
-_OTHER = 3
-_MOST_AWARE, _MOST_PERIOD = 8, 2048
+_NEAREST, _LINEAR, _NAN_AWARE, _GENERAL = 0, 1, 2, 3
+_FAST_TYPES = ("uint8", "uint16", "float32")
+_MAX_NAN_AWARE, _MAX_PERIOD = 8, 2048
 
 
 class _ChannelBand(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_void_p) for name in ("source", "out", "fill", "rows", "rays", "matrix")),
+        ("rules", ctypes.c_void_p),
         *((name, ctypes.c_int64) for name in ("in_bytes", "out_bytes")),
         *((name, ctypes.c_int32) for name in ("method", "type", "border", "size", "channels")),
         *((name, ctypes.c_int32) for name in ("stride", "joint", "numbered", "reread")),
-        ("invalid", ctypes.c_float),
+        *((name, ctypes.c_float) for name in ("invalid", "reach_x", "reach_y")),
     ]
 
 
@@ -52,7 +53,7 @@ class _Group(ctypes.Structure):
         *((name, ctypes.c_int32) for name in ("knots_x", "knots_y")),
         *((name, ctypes.c_int32) for name in ("n_lanes", "affine", "resized")),
         *((name, ctypes.c_int32) for name in ("h_in", "w_in", "h_out", "w_out")),
-        *((name, ctypes.c_float) for name in ("scale_x", "scale_y")),
+        *((name, ctypes.c_float) for name in ("scale_x", "scale_y", "out_scale_x", "out_scale_y")),
     ]
 
 
@@ -91,6 +92,20 @@ class _State(ctypes.Structure):
     ]
 
 
+class BandNumbers(NamedTuple):
+    """What native code is told of a band for each record.
+
+    Args:
+        rays: (N, 3, 3) intrinsics of a band that is blended on rays by the quick method.
+        matrix: (N, 3, 3) that its values are multiplied by.
+        rules: (N, NUMBERS) of a band that has rules; see `NativeRules.numbers`.
+    """
+
+    rays: Array | None = None
+    matrix: Array | None = None
+    rules: Array | None = None
+
+
 class Placed(NamedTuple):
     """Where the lanes of a group are read.
 
@@ -99,14 +114,15 @@ class Placed(NamedTuple):
         displaced: (N,) int32, whether a record is not read by its matrix alone; None where none is.
         field: (N, 2, h or h + 1, w) positions in pixels, of records that are displaced.
         control: (N, 2, R, C) of a spline in their place, that is added before the matrix.
-        coded: per lane intrinsics and matrices, or None.
+        numbers: per band what differs from record to record: intrinsics, matrices, and those of its
+            rules; each or None.
     """
 
     maps: Array
     displaced: Array | None
     field: Array | None
     control: Array | None
-    coded: list[tuple[Array | None, Array | None]]
+    numbers: list[BandNumbers]
 
 
 Geometry = list[Placed]
@@ -129,7 +145,7 @@ class Compiled:
         dtypes: of the arrays.
         warp: the map of the records, of which only static parts are read.
         affine: the matrix has no perspective.
-        scales: per group, (x, y) pixels of the source per reference pixel.
+        scales: per group, (x, y) pixels of the source per reference pixel, and of the result.
     """
 
     def __init__(
@@ -139,7 +155,7 @@ class Compiled:
         *,
         warp: Map,
         affine: bool,
-        scales: Sequence[tuple[float, float]],
+        scales: Sequence[tuple[tuple[float, float], tuple[float, float]]],
     ) -> None:
         self._bent = warp.dense
         self._spline = warp.dense and is_spline(warp)
@@ -147,6 +163,7 @@ class Compiled:
         self.dense = self._bent and not self._spline
         self._groups, self._dtypes = tuple(groups), dtypes
         self._kept: list[NDArray] = []
+        self._rules: list[RulesStruct | None] = []  # per band, that of a general one
         parts = [part for group in groups for part in group.parts]
         self._lanes = self._lane_array(parts, dtypes)
         self._structs = (_Group * len(groups))()
@@ -154,7 +171,7 @@ class Compiled:
             (struct.h_in, struct.w_in), (struct.h_out, struct.w_out) = group.sizes
             struct.n_lanes, struct.affine = len(group.parts), affine
             struct.resized = warp.resized
-            struct.scale_x, struct.scale_y = scale
+            (struct.scale_x, struct.scale_y), (struct.out_scale_x, struct.out_scale_y) = scale
             if self._spline:
                 along_x, along_y = weights = weights_of(warp, group.sizes[1])
                 struct.along_x, struct.along_y = along_x.ctypes.data, along_y.ctypes.data
@@ -176,11 +193,20 @@ class Compiled:
             self._kept.append(fill)
             lane.fill = fill.ctypes.data
             lane.border = _BORDERS.index(band.border)
-            lane.type = _TYPES.get(dtype.name, _OTHER)
+            lane.type = TYPES.index(dtype.name)
             lane.size, lane.channels = dtype.itemsize, count_of(band)
             lane.stride = int(job.bands[-1].channels.stop)
             lane.method = _method(band, dtype)
             lane.joint = band.joint and (band.invalid is not None or band.encode is not None)
+            lane.reach_x, lane.reach_y = (step / 2 for step in job.longest_step)
+            if lane.method == _GENERAL:
+                rules, held = rules_struct(band, dtype, count_of(band))
+                lane.joint = band.joint
+                lane.rules = ctypes.addressof(rules)
+                self._kept += held
+                self._rules.append(rules)
+            else:
+                self._rules.append(None)
             lane.numbered = isinstance(band.invalid, float)
             lane.invalid = (
                 float(constant(band.invalid, dtype)) if isinstance(band.invalid, float) else np.nan
@@ -210,7 +236,7 @@ class Compiled:
             if bent is not None and self.dense:
                 field = filled(views, group.sizes, bent, fields[i])
             control = controls_of(views.warp, group.sizes[1]) if self._spline else None
-            found.append(Placed(maps, bent, field, control, _coded(views, group)))
+            found.append(Placed(maps, bent, field, control, _numbers(views, group, self._dtypes)))
         return found
 
     def bound(
@@ -232,8 +258,10 @@ class Compiled:
             pointwise_programs: name -> what is done to its channels once they are sampled; only
                 static parts, and the shapes of arrays, are read.
         """
-        return Bound(self._groups, self._structs, self._lanes, self._dtypes, size, results,
-                     checks or {}, blocks, pointwise_programs or {})  # fmt: skip
+        return Bound(
+            self._groups, self._structs, self._lanes, self._rules, self._dtypes, size, results,
+            checks or {}, blocks, pointwise_programs or {},
+        )  # fmt: skip
 
 
 class Bound:
@@ -252,6 +280,7 @@ class Bound:
         groups: Sequence[_Shared],
         structs: Any,
         lanes: Any,
+        rules: Sequence[RulesStruct | None],
         dtypes: Mapping[str, np.dtype[Any]],
         size: int,
         results: Mapping[str, int],
@@ -264,6 +293,11 @@ class Bound:
         bound = type(lanes).from_buffer_copy(lanes)
         at, each = ctypes.addressof(bound), iter(bound)
         self._groups, self._lanes = list(own), []
+        # Rules point to the numbers of a batch: every batch under way has its own.
+        self._rules = [None if r is None else RulesStruct.from_buffer_copy(r) for r in rules]
+        for lane, one in zip(bound, self._rules, strict=True):
+            if one is not None:
+                lane.rules = ctypes.addressof(one)
         pictures: dict[str, tuple[Job, Any, int]] = {}
         for struct, group in zip(own, groups, strict=True):
             struct.lanes = at
@@ -327,7 +361,7 @@ class Bound:
             geometry: of these records, or of more; computed, or on the way.
             pointwise_programs: as for `Compiled.bound`, of these records.
         """
-        lanes = iter(self._lanes)
+        lanes, rules = iter(self._lanes), iter(self._rules)
         for struct, placed in zip(self._groups, geometry, strict=True):
             struct.maps = _place_of(placed.maps)
             if placed.displaced is not None:
@@ -337,14 +371,17 @@ class Bound:
             if placed.field is not None:
                 struct.field = _place_of(placed.field)
                 struct.plane = placed.field.shape[2] * placed.field.shape[3]
-            for rays, matrix in placed.coded:
+            for rays, matrix, numbers in placed.numbers:
                 lane, name, skipped, behind = next(lanes)
+                one = next(rules)
                 lane.source, lane.rows = sources[name] + skipped, rows.get(name)
                 lane.out = results[name] + behind
                 if rays is not None:
                     lane.rays = _place_of(rays)
                 if matrix is not None:
                     lane.matrix = _place_of(matrix)
+                if one is not None and numbers is not None:
+                    one.numbers = _place_of(numbers)
         for check, name in self._checks:
             check.source, check.rows = sources[name], rows.get(name)
         for change, name, i, behind in self._changed:
@@ -393,64 +430,104 @@ def _place_of(array: Any) -> int:
     return array.block_until_ready().unsafe_buffer_pointer()  # type: ignore[no-any-return]
 
 
-def _coded(views: Any, group: _Shared) -> list[tuple[Array | None, Array | None]]:
-    coded = []
-    for _, band in group.parts:
-        given = (None, None) if band.coded is None else (band.coded.rays, band.coded.matrix)
-        coded.append(tuple(None if of is None else jax.vmap(of)(views) for of in given))
-    return coded  # type: ignore[return-value]
+def _numbers(views: Any, group: _Shared, dtypes: Mapping[str, Any]) -> list[BandNumbers]:
+    found = []
+    for job, band in group.parts:
+        native = band.native
+        if native is None or not native.needs_numbers:
+            found.append(BandNumbers())
+        elif _method(band, dtypes[job.name]) == _GENERAL:
+            found.append(BandNumbers(rules=native.numbers(views)))
+        else:
+            rays, matrix = (
+                None if of is None else jax.vmap(of)(views) for of in (native.k, native.matrix)
+            )
+            found.append(BandNumbers(rays, matrix))
+    return found
 
 
 def can_check(channels: int) -> bool:
     """Whether `Compiled.bound` can check pictures of so many channels."""
-    return 8 * channels <= _MOST_PERIOD
+    return 8 * channels <= _MAX_PERIOD
 
 
-def compiled(task: Task, shapes: Mapping[str, jax.ShapeDtypeStruct], views: Any) -> Compiled | None:
-    """The task for the compiled sampler; None where it does not cover it.
+class Division(NamedTuple):
+    """Who resamples the entries of a task.
+
+    Args:
+        native: what native code does; None where that is nothing.
+        refused: name -> why XLA resamples an entry.
+    """
+
+    native: Compiled | None
+    refused: dict[str, str]
+
+
+def divide(task: Task, shapes: Mapping[str, jax.ShapeDtypeStruct], views: Any) -> Division:
+    """Decide who resamples every entry: the one place where that is decided.
 
     Args:
         task: what to do.
         shapes: of the arrays, with or without a leading N.
         views: only static parts are read.
     """
-    if library() is None or task.before is not None or task.low is not None:
-        return None
     dtypes = {name: np.dtype(shape.dtype) for name, shape in shapes.items()}
-    jobs = [resolve_slices(job, shapes[job.name].shape[-1]) for job in task.jobs]
+    warp = views.warp
+    refused: dict[str, str] = {}
     by_sizes: dict[tuple[SpatialShape, SpatialShape], list[Job]] = {}
-    for job in jobs:
-        if job.validity or any(_method(band, dtypes[job.name]) is None for band in job.bands):
-            return None
-        if max(*job.size_in, *job.size_out) >= 1 << 24 or np.prod(job.size_in) >= 1 << 31:
-            return None
-        by_sizes.setdefault((job.size_in, job.size_out), []).append(job)
+    for job in task.jobs:
+        job = resolve_slices(job, shapes[job.name].shape[-1])
+        reason = _refusal(task, job, dtypes[job.name], dense=warp.dense)
+        if reason is not None:
+            refused[job.name] = reason
+        else:
+            by_sizes.setdefault((job.size_in, job.size_out), []).append(job)
     groups = [
         _Shared(sizes, tuple(members), tuple((j, band) for j in members for band in j.bands))
         for sizes, members in by_sizes.items()
     ]
-    warp = views.warp
-    scales = [ratio(group.sizes[0], warp.in_shape) for group in groups]
+    if not groups:
+        return Division(None, refused)
+    scales = [(ratio(g.sizes[0], warp.in_shape), ratio(g.sizes[1], warp.out_shape)) for g in groups]
     affine = all(s.affine for s in warp.segments if isinstance(s, Projective))
-    return Compiled(groups, dtypes, warp=warp, affine=affine, scales=scales)
+    return Division(Compiled(groups, dtypes, warp=warp, affine=affine, scales=scales), refused)
 
 
-def _method(band: Band, dtype: np.dtype[Any]) -> int | None:
-    """How the compiled sampler reads a band; None where it cannot."""
-    changes = band.encode is not None or band.decode is not None or band.move is not None
-    if changes and band.coded is None:
-        return None
+def _refusal(task: Task, job: Job, dtype: np.dtype[Any], *, dense: bool) -> str | None:
+    """Why native code cannot resample an entry; None where it can."""
+    if library() is None:
+        return "there is no native library (it was not compiled, or MULTIAUG_COMPILED=0)"
+    if job.name in task.undone:
+        return "its values are undone first, which XLA does"
+    if job.validity:
+        return "it comes with an entry of valid pixels, which XLA computes"
+    if max(*job.size_in, *job.size_out) >= 1 << 24 or math.prod(job.size_in) >= 1 << 31:
+        return "it has more pixels than native code counts"
+    for band in job.bands:
+        if task.low is not None and band.lowpass and band.method not in {"nearest", "majority"}:
+            return "it is low-passed before it shrinks, which XLA does"
+        reason = refusal(band, dtype, count_of(band), dense=dense)
+        if reason is not None:
+            return reason
+    return None
+
+
+def _method(band: Band, dtype: np.dtype[Any]) -> int:
+    """The quickest native method that reads a band as its rules have it."""
+    native, general = band.native or NativeRules(), _GENERAL
     if band.method == "nearest":
-        plain = band.invalid is None and band.fill is not None and not changes
-        return _NEAREST if plain else None
+        plain = band.invalid is None and band.fill is not None and not native.move
+        return _NEAREST if plain else general
     if band.method != "linear":
-        return None
-    if is_plain(band) and not changes:
-        return _LINEAR if dtype.name in _TYPES else None
-    if band.border in CLASSIC:
-        return None
+        return general
+    words = (native.encode, native.decode, native.move)
+    if is_plain(band) and words == ("", "", ""):
+        return _LINEAR if dtype.name in _FAST_TYPES else general
+    if words[:2] not in {("", ""), ("ray", "ray")} or words[2] not in {"", "matrix"}:
+        return general
     known = band.invalid is not None or band.fill is None
-    coded_fill = band.encode is not None and band.border == "constant" and band.fill is not None
-    if dtype != np.float32 or band.max_jump is not None or not known or coded_fill:
-        return None
-    return _AWARE if count_of(band) <= _MOST_AWARE else None
+    encoded_fill = native.encode != "" and band.border == "constant" and band.fill is not None
+    if dtype != np.float32 or band.max_jump is not None or not known or encoded_fill:
+        return general
+    classic = band.border in CLASSIC
+    return general if classic or count_of(band) > _MAX_NAN_AWARE else _NAN_AWARE

@@ -1,56 +1,13 @@
-"""Where a pixel is read in a padded picture: one index, and a fraction along each axis."""
+"""Where a pixel is read: positions folded by a border rule."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import jax.numpy as jnp
 
-from ..geometry import FAR, LOST
+from ..geometry import FAR
 from ..typing import Array, SpatialShape
 from ._axis import FILLED, held
 from ._plan import Grid
-
-
-class Located(NamedTuple):
-    """The four taps of every output pixel in a picture with a rim of one pixel.
-
-    Args:
-        first: (h, w) uint32, the upper left tap in the padded picture, row-major.
-        fx: (h, w) in [0, 1), weight of the right taps.
-        fy: (h, w), weight of the lower taps.
-        lost: (h, w) bool, behind a horizon: there is no such place.
-    """
-
-    first: Array
-    fx: Array
-    fy: Array
-    lost: Array
-
-
-def padded_shape(size: SpatialShape) -> SpatialShape:
-    """A rim of one pixel; below, another row that the lower taps of the rim may touch."""
-    return size[0] + 3, size[1] + 2
-
-
-def locate(grid: Grid, size: SpatialShape, border: str, *, resized: bool) -> Located:
-    """Fold positions into the padded picture.
-
-    Positions are folded, not indices: the four taps stay neighbours, one index serves them all,
-    and whole numbers stay whole.
-
-    Args:
-        grid: positions in pixels of the picture.
-        size: (height, width) of the picture without its rim.
-        border: see `fold`.
-        resized: see `Map`.
-    """
-    grid = inside_of(grid, size, border, resized=resized)
-    x, y = fold_position(grid.x, size[1], border), fold_position(grid.y, size[0], border)
-    left, top = jnp.floor(x), jnp.floor(y)
-    row, column = top.astype(jnp.int32) + 1, left.astype(jnp.int32) + 1
-    index = (row * padded_shape(size)[1] + column).astype(jnp.uint32)
-    return Located(index, x - left, y - top, ~(jnp.abs(grid.x) < LOST))
 
 
 def inside_of(grid: Grid, size: SpatialShape, border: str, *, resized: bool) -> Grid:

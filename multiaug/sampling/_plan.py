@@ -14,6 +14,7 @@ from jax import lax
 from ..geometry import Jacobian, Map, centre
 from ..typing import Array, NDArray, SpatialShape
 from ._pointwise import PointwiseProgram
+from ._rules import NativeRules
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -51,20 +52,6 @@ Pointwise = Callable[[Array, SampleContext], Array]
 
 
 @dataclass(frozen=True)
-class Coded:
-    """What `encode`, `decode` and `move` of a band are, for the sampler that cannot call them.
-
-    Args:
-        rays: view -> (3, 3) intrinsics, centred, per reference pixel: `encode` and `decode` put
-            positions on their rays. None when the band has neither.
-        matrix: view -> (3, 3): `move` multiplies vectors by it. None when the band has no move.
-    """
-
-    rays: Callable[[Any], Array] | None = None
-    matrix: Callable[[Any], Array] | None = None
-
-
-@dataclass(frozen=True)
 class Band:
     """Neighbouring channels of an array that are sampled by one rule.
 
@@ -86,7 +73,7 @@ class Band:
         move: source values -> output values, in the original dtype where the method is nearest
             or majority, else float32.
         needs_jacobian: `move` reads ``context.jacobian``.
-        coded: the three functions in a form for compiled code; None where there is none.
+        native: the three functions in a form for native code; None where there is none.
     """
 
     channels: slice
@@ -102,7 +89,7 @@ class Band:
     jump: Callable[[Array], Array] | None = None
     move: Pointwise | None = None
     needs_jacobian: bool = False
-    coded: Coded | None = None
+    native: NativeRules | None = None
 
 
 @dataclass(frozen=True)
@@ -174,10 +161,9 @@ class Task:
         after: (own, resampled arrays of a record) -> further results. It gets and returns those
             in ``touched``, and what else it has; the others are results as they are.
         touched: names of resampled arrays that ``after`` changes.
-        exact: ``anywhere`` when all maps take pixel centres of the frame to pixel centres;
-            ``window`` when they also stay inside the picture and transpose nothing.
         run_pointwise: own -> what ``after`` does to arrays in ``touched``, by name, for C; those
             that it cannot say it of are missing.
+        undone: names of arrays that ``before`` changes.
     """
 
     jobs: tuple[Job, ...]
@@ -185,8 +171,8 @@ class Task:
     before: Callable[[Any, dict[str, Array]], dict[str, Array]] | None
     after: Callable[[Any, dict[str, Array]], dict[str, Array]]
     touched: frozenset[str]
-    exact: Exact = ""
     run_pointwise: Callable[[Any], dict[str, tuple[PointwiseProgram, ...]]] | None = None
+    undone: frozenset[str] = frozenset()
 
 
 def prepared_record(task: Task, own: Any, arrays: dict[str, Array]) -> dict[str, Array]:

@@ -26,9 +26,8 @@ _SMALL_RECORD = 512 * 1024
 _PART_BYTES = 5 * 1024 * 1024
 
 
-def part_length(batch: Mapping[str, Any]) -> int:
-    """Records of a part, a power of two up to 16; it depends on the record alone."""
-    one: int = sum(array.nbytes // max(1, len(array)) for array in batch.values())
+def part_length(one: int) -> int:
+    """Records of so many bytes in a part: a power of two up to 16."""
     return 1 if one > _SMALL_RECORD else fitting(one)
 
 

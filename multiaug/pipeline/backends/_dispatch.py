@@ -15,14 +15,13 @@ from ...sampling import Form
 from ...transforms import Transform
 from ...typing import Array
 from ..buffers._indexed import gathered
-from ..checks._values import ValueScanner, begin_check
+from ..checks._values import begin_check
 from ..program._draws import Draws, draw, on_cpu
 from ..program._params import RecordParams
 from ..program._plan import run_batch
 from ..program._structure import Run
 from ..program._traits import PipelineTraits
 from ._native import CompiledCall, compiled_call
-from ._parts import run_in_parts
 
 _AXIS = "records"
 
@@ -51,17 +50,11 @@ def execute(
     if on_cpu() and not traced:
         arrays, flat = _of_one_rank(run, batch)
         call = compiled_call(run, traits, draws, arrays, flat)
-        if call is not None:
-            return call(traits, draws, batch, out, check=check)
-        looker = ValueScanner(run.spec, batch) if check else None
-        done = run_in_parts(run, traits, draws.params, gathered(arrays), flat, out, looker)
-        if looker is not None:
-            looker.conclude()
-        return done
+        return call(traits, draws, batch, out, check=check)
     transforms, arrays = traits.moving, gathered(batch)
     if traced:
         form: Form = "map" if on_cpu() else "vmap"
-        return _run_whole(transforms, draws.params, arrays, run=run, form=form)  # type: ignore[no-any-return]
+        return _run_whole(transforms, draws.params, arrays, run=run, form=form)
     # Calls are queued: the look at the values first, the work behind it, then who waits for the
     # former leaves the latter running.
     conclude = begin_check(run.spec, arrays, batch=True) if check else None
@@ -83,7 +76,7 @@ def call_in_c(
     if not on_cpu() or traits.traced:
         return None
     call = compiled_call(run, traits, draws, *_of_one_rank(run, batch))
-    return call if call is not None and call.whole else None
+    return call if call.whole else None
 
 
 def _of_one_rank(run: Run, batch: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
@@ -118,7 +111,7 @@ def _run_whole(
         params = lax.optimization_barrier(draw(transforms, drawn, run.spec, run.frame))
     # One rank for all pictures: a mask is a picture of one channel.
     arrays, flat = _of_one_rank(run, batch)
-    done: dict[str, Array] = run_batch(run, transforms, params, arrays, form)  # type: ignore[assignment]
+    done: dict[str, Array] = run_batch(run, transforms, params, arrays, form)
     return {n: a[..., 0] if n in flat else a for n, a in done.items()}
 
 
@@ -134,7 +127,7 @@ def _run_on_mesh(
     def part(
         transforms: tuple[Transform, ...], drawn: RecordParams | Array, batch: Any
     ) -> dict[str, Array]:
-        return _run_whole(transforms, drawn, batch, run=run, form="vmap")  # type: ignore[no-any-return]
+        return _run_whole(transforms, drawn, batch, run=run, form="vmap")
 
     shared, split = PartitionSpec(), PartitionSpec(_AXIS)
     spread = jax.shard_map(

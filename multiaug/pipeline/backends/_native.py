@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..._machine import core_count
-from ...sampling import Bound, Compiled, Flight, can_check, compiled
+from ...sampling import Bound, Compiled, Flight, can_check, divide
 from ...spec import check_values, is_sound
 from ...transforms import Transform
 from ...typing import Array, NDArray
@@ -62,8 +62,8 @@ def _on() -> Array:
 
 def compiled_call(
     run: Run, traits: PipelineTraits, draws: Draws, batch: Mapping[str, Any], flat: Set[str]
-) -> CompiledCall | None:
-    """What runs batches like this one in C; None where that does not cover the run.
+) -> CompiledCall:
+    """What runs batches like this one on CPUs: in native code what that covers.
 
     Args:
         run: the static side.
@@ -72,8 +72,7 @@ def compiled_call(
         batch: the entries, leading N; pictures with an axis of channels.
         flat: pictures whose axis of channels is to be dropped.
     """
-    work = _work_of(run, traits, draws, batch)
-    return None if work is None else work.call(len(draws.words), frozenset(flat))
+    return _work_of(run, traits, draws, batch).call(len(draws.words), frozenset(flat))
 
 
 class CompiledCall:
@@ -89,7 +88,9 @@ class CompiledCall:
         self._work = work
         self._layout = Layout(work.results, size, flat, sharing_devices(size))
         self._spans = [slice(at, min(at + BLOCK, size)) for at in range(0, size, BLOCK)]
-        self._alone = work.by_part or size * work.kernel.values < _ONE_THREAD
+        kernel = work.kernel
+        self._alone = kernel is None or work.by_part or size * kernel.values < _ONE_THREAD
+        self._flat = flat
         self._idle: dict[tuple[int, int, bool], list[Bound]] = {}
 
     @property
@@ -119,7 +120,7 @@ class CompiledCall:
             RecordError: there are such values, or ``out`` is not what the call returns.
         """
         work = self._work
-        pictures = _Read(batch, work.pictures)
+        pictures = _Read(batch, work.native_pictures)
         rest = {n: np.asarray(batch[n]) for n in work.rest}
         drawn = draws.params if work.by_part or draws.are_made else draws.words
         given = [whole_block((drawn, rest), span.start, span.stop) for span in self._spans]
@@ -127,7 +128,8 @@ class CompiledCall:
         if work.by_part:
             sound = look is None or look()
             target = Target(self._layout, out)
-            sound &= self._run_parts(_Call(traits.moving, pictures, target, check), given)
+            sources = {n: self._with_channels(n, batch[n]) for n in work.refused}
+            sound &= self._run_parts(_Call(traits.moving, pictures, sources, target, check), given)
         else:
             # Computed while memory is made ready.
             planned = work.planned(traits, given, drawn=draws.are_made)
@@ -136,6 +138,10 @@ class CompiledCall:
         if not sound:
             check_values(work.run.spec, batch, batch=True)
         return target.arrays()
+
+    def _with_channels(self, name: str, array: Any) -> NDArray:
+        found: NDArray = np.asarray(array)
+        return found[..., None] if name in self._flat else found
 
     def _run_blocks(
         self,
@@ -148,18 +154,20 @@ class CompiledCall:
         bounds: list[Bound] = []
         check, sound = look is not None, True
         helpers = 0 if self._alone else core_count() - 1
-        flight = Flight(len(self._spans))
+        flight = Flight(len(self._spans)) if self._work.kernel is not None else None
         try:
             for span, plan in zip(self._spans, planned, strict=True):
-                places = target.at(span.start)
-                bound = self._pointed(pictures, span, places, plan, helpers, check=check)
-                bounds.append(bound)
-                flight.add(bound, helpers)
+                if flight is not None:
+                    places = target.at(span.start)
+                    bound = self._pointed(pictures, span, places, plan, helpers, check=check)
+                    bounds.append(bound)
+                    flight.add(bound, helpers)
                 _put_tables(target, plan, span)
             if look is not None:
                 sound = look()
         finally:
-            flight.finish()
+            if flight is not None:
+                flight.finish()
         for bound in bounds:
             sound &= self._given_back(bound, check=check)
         return sound
@@ -167,7 +175,7 @@ class CompiledCall:
     def _run_parts(self, call: _Call, given: Sequence[Any]) -> bool:
         """Run blocks part by part, each by one thread."""
         work = self._work
-        length = work.part_length(call.pictures)
+        length = work.part_length()
         parts = [
             partial(self._run_part, call, own, block, span, length)
             for own, block in zip(given, self._spans, strict=True)
@@ -184,31 +192,32 @@ class CompiledCall:
     def _run_part(self, call: _Call, own: Any, block: slice, span: slice, length: int) -> None:
         work, (params, rest) = self._work, own
         size, first = span.stop - span.start, span.start - block.start
-        memory = work.scratch()
+        memory, kernel = work.scratch(), work.kernel
         planned = plan_records(
             call.transforms, params, rest, np.int32(first),
             run=work.run, pictures=work.pictures, length=length,
-            fields=memory.fields(work.kernel.fields(length)),
+            fields=memory.fields([] if kernel is None else kernel.fields(length)),
         )  # fmt: skip
-        if work.kernel.dense:
+        if kernel is not None and kernel.dense:
             memory.positions = [p.field for p in planned.geometry if p.field is not None]
-        places = call.target.at(span.start) | {
-            name: address_of(memory.sampled(name, length, work.sampled[name]))
-            for name in work.touched
-        }
-        bound = self._pointed(call.pictures, span, places, planned, 0, check=call.check)
-        alone = Flight(1)
-        alone.add(bound, 0)
-        alone.finish()
+        if kernel is not None:
+            places = call.target.at(span.start) | {
+                name: address_of(memory.sampled(name, length, work.sampled[name]))
+                for name in work.touched
+            }
+            bound = self._pointed(call.pictures, span, places, planned, 0, check=call.check)
+            alone = Flight(1)
+            alone.add(bound, 0)
+            alone.finish()
+            if not self._given_back(bound, check=call.check):
+                call.sound = False
         _put_tables(call.target, planned, span)
-        if not self._given_back(bound, check=call.check):
-            call.sound = False
-        if work.touched:
-            changed = {n: work.results[n] for n in work.touched}
+        if work.finished:
+            sources = {n: memory.staged(n, a[span], length) for n, a in call.sources.items()}
             done = finish_records(
                 call.transforms, params, rest, np.array([first, size], np.int32),
-                memory.pictures, memory.done(length, changed),
-                run=work.run, pictures=work.pictures, touched=work.touched,
+                memory.pictures, sources, memory.done(length, work.finished),
+                run=work.run, pictures=work.pictures, refused=frozenset(work.refused),
             )  # fmt: skip
             call.target.put(jax.block_until_ready(done), span.start, size)
             memory.kept = done
@@ -225,10 +234,11 @@ class CompiledCall:
         check: bool,
     ) -> Bound:
         """Some records, made ready to be sampled by this thread and some helpers."""
-        size, pieces = span.stop - span.start, 1
+        size, pieces, kernel = span.stop - span.start, 1, self._work.kernel
+        assert kernel is not None
         if helpers:
             enough = -(-4 * (helpers + 1) // size)
-            pieces = max(1, min(enough, -(-self._work.kernel.pixels // _BLOCK_PIXELS)))
+            pieces = max(1, min(enough, -(-kernel.pixels // _BLOCK_PIXELS)))
         try:
             bound = self._idle[size, pieces, check].pop()
         except LookupError:
@@ -243,6 +253,7 @@ class CompiledCall:
             shape = work.sampled[name]
             record_bytes[name] = math.prod(shape.shape) * shape.dtype.itemsize
         checks = work.checks if check else {}
+        assert work.kernel is not None
         return work.kernel.bound(size, record_bytes, checks, pieces, planned.pointwise_programs)
 
     def _given_back(self, bound: Bound, *, check: bool) -> bool:
@@ -259,19 +270,21 @@ def _put_tables(target: Target, planned: Planned, span: slice) -> None:
 
 
 class NativeProgram:
-    """A pipeline for records of one shape.
+    """A pipeline for records of one shape: what native code does, and what it leaves to XLA.
 
     Args:
         run: the static side.
-        kernel: what is sampled.
+        kernel: what is sampled by native code; None where that is nothing.
+        refused: name -> why XLA resamples an image.
         pictures: what the records hold.
         rest: their entries that are no pictures.
         sampled: what the kernel makes of one record.
         results: what comes of one record.
-        touched: results that are changed in JAX after they were sampled.
+        touched: results of the kernel that XLA changes.
         draw_and_plan: see `draws_and_plans`.
 
     Attributes:
+        finished: results that come from XLA.
         by_part: records are run in parts, of which some work is done in JAX.
         checks: see `Compiled.bound`; `look` looks at other values that may not be allowed.
         has_run: what it calls has been compiled.
@@ -280,7 +293,8 @@ class NativeProgram:
     def __init__(
         self,
         run: Run,
-        kernel: Compiled,
+        kernel: Compiled | None,
+        refused: Mapping[str, str],
         pictures: Pictures,
         rest: Sequence[str],
         sampled: Mapping[str, jax.ShapeDtypeStruct],
@@ -289,13 +303,16 @@ class NativeProgram:
         draw_and_plan: Callable[..., Planned],
     ) -> None:
         self.run, self.kernel, self.pictures, self.rest = run, kernel, pictures, tuple(rest)
-        self.sampled, self.results, self.touched = sampled, results, touched
-        self.by_part = kernel.dense or bool(touched)
+        self.refused, self.sampled, self.results, self.touched = refused, sampled, results, touched
+        self.native_pictures = tuple(p for p in pictures if p[0] not in refused)
+        from_xla = {*touched, *refused, *(f"{name}_valid" for name in refused)}
+        self.finished = {n: s for n, s in results.items() if n in from_xla}
+        self.by_part = bool(self.finished) or (kernel is not None and kernel.dense)
         self.has_run = False
         entries = run.spec.entries
         self.checks = {
             name: nan_is_fine(entries[name], shape[-1])
-            for name, shape, dtype in pictures
+            for name, shape, dtype in self.native_pictures
             if dtype == np.float32 and can_check(shape[-1])
         }
         self._looked_at = [
@@ -336,10 +353,12 @@ class NativeProgram:
         static = {"run": self.run, "pictures": self.pictures}
         return [plan_block(traits.moving, *own, **static) for own in given]
 
-    def part_length(self, pictures: _Read) -> int:
+    def part_length(self) -> int:
         """Records of a part."""
-        if self.touched:
-            return part_length(pictures.arrays)
+        if self.finished:
+            sizes = (math.prod(shape) * dtype.itemsize for _, shape, dtype in self.pictures)
+            return part_length(sum(sizes))
+        assert self.kernel is not None
         return fitting(sum(field.size * 4 for field in self.kernel.fields(1)))
 
     def scratch(self) -> Scratch:
@@ -401,7 +420,8 @@ class _Call:
 
     Args:
         transforms: the pipeline's.
-        pictures: what is read.
+        pictures: what native code reads.
+        sources: images that XLA resamples.
         target: where results go.
         check: look at values.
         sound: no thread saw one that may not be allowed.
@@ -409,34 +429,25 @@ class _Call:
 
     transforms: tuple[Transform, ...]
     pictures: _Read
+    sources: Mapping[str, NDArray]
     target: Target
     check: bool
     sound: bool = True
 
 
-class Unsupported:
-    """In the place of a pipeline that the compiled sampler does not cover."""
-
-    def release(self) -> None:
-        """There is nothing to give back."""
-
-
-_WORKS: LRUCache[NativeProgram | Unsupported] = LRUCache()
+_WORKS: LRUCache[NativeProgram] = LRUCache()
 
 
 def _work_of(
     run: Run, traits: PipelineTraits, draws: Draws, batch: Mapping[str, Any]
-) -> NativeProgram | None:
-    if not len(draws.words):
-        return None
+) -> NativeProgram:
     key = program_key(run, traits, draws.kind, batch)
-    work = _WORKS.get(key, lambda: _new_work(run, traits.moving, draws.shapes, batch))
-    return work if isinstance(work, NativeProgram) else None
+    return _WORKS.get(key, lambda: _new_work(run, traits.moving, draws.shapes, batch))
 
 
 def _new_work(
     run: Run, transforms: tuple[Transform, ...], params: RecordParams, batch: Mapping[str, Any]
-) -> NativeProgram | Unsupported:
+) -> NativeProgram:
     entries = run.spec.entries
     pictures = tuple(
         (name, array.shape[1:], array.dtype)
@@ -444,45 +455,64 @@ def _new_work(
         if entries[name].kind == "spatial"
     )
     rest = {n: np.asarray(a) for n, a in batch.items() if entries[n].kind != "spatial"}
-    if not pictures:
-        return Unsupported()
     found: list[Any] = []
     shapes = shapes_of(pictures, len(params.key))
 
     def trace(transforms: Any, params: RecordParams, rest: dict[str, Array]) -> Any:
         task, own = prepare(run, transforms, params, rest, shapes)
-        found.append((task, compiled(task, shapes, own[0])))
+        found.append((task, divide(task, shapes, own[0])))
         return tables_of(task, own), pointwise_of(task, own)
 
     tables, pointwise_programs = jax.eval_shape(trace, transforms, params, rest)
-    task, kernel = found[0]
-    if kernel is None:
-        return Unsupported()
-    in_bytes = all(dtype == np.uint8 for _, _, dtype in pictures)
-    left = frozenset(task.touched - pointwise_programs.keys())
-    if kernel.dense and left and in_bytes:
-        # JAX's loop has fields and bytes at hand when photometry follows: a third less time.
-        return Unsupported()
+    task, (kernel, refused) = found[0]
+    pointwise_programs = {n: p for n, p in pointwise_programs.items() if n not in refused}
+    left = frozenset(task.touched - pointwise_programs.keys() - refused.keys())
     results = {n: jax.ShapeDtypeStruct(s.shape[1:], s.dtype) for n, s in tables.items()}
+    dtypes = jax.eval_shape(
+        lambda transforms, params, rest, images: _undone(run, transforms, params, rest, images),
+        transforms, params, rest, {n: shapes[n] for n in shapes},
+    )  # fmt: skip
     sampled = {
         job.name: jax.ShapeDtypeStruct(
-            (*job.size_out, batch[job.name].shape[-1]), batch[job.name].dtype
+            (*job.size_out, batch[job.name].shape[-1]), dtypes[job.name].dtype
         )
         for job in task.jobs
+    }
+    valid = {
+        f"{job.name}_valid": jax.ShapeDtypeStruct(job.size_out, np.bool_)
+        for job in task.jobs
+        if job.validity
     }
     changed = {
         n: jax.ShapeDtypeStruct(sampled[n].shape, of[0].dtype)
         for n, of in pointwise_programs.items()
     }
-    if left:
+    finished = left | (task.touched & refused.keys())
+    if finished:
 
         def after(transforms: Any, params: RecordParams, rest: Any, given: Any) -> Any:
             task, own = prepare(run, transforms, params, rest, shapes)
             return task.after(jax.tree.map(lambda leaf: leaf[0], own), given)
 
-        touched = {n: s for n, s in sampled.items() if n in left}
+        touched = {n: s for n, s in sampled.items() if n in finished}
         changed |= jax.eval_shape(after, transforms, params, rest, touched)
     planner = draws_and_plans(transforms, run, pictures)
     return NativeProgram(
-        run, kernel, pictures, tuple(rest), sampled, results | sampled | changed, left, planner
-    )
+        run, kernel, refused, pictures, tuple(rest),
+        {n: s for n, s in sampled.items() if n not in refused},
+        results | sampled | valid | changed, left, planner,
+    )  # fmt: skip
+
+
+def _undone(
+    run: Run,
+    transforms: Any,
+    params: RecordParams,
+    rest: dict[str, Array],
+    images: dict[str, Array],
+) -> dict[str, Array]:
+    """The images of a record that are to be resampled: their dtypes are wanted."""
+    task, own = prepare(run, transforms, params, rest, images)
+    if task.before is None:
+        return images
+    return jax.vmap(task.before)(own, images)

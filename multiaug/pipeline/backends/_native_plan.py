@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -11,10 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ...sampling import Geometry, PointwiseProgram, Task, compiled
+from ...sampling import Geometry, PointwiseProgram, Task, divide, resample_record
 from ...transforms import Transform
 from ...typing import Array
-from ..buffers._scratch import rows_of_channels
 from ..program._draws import QUICKLY_COMPILED, draw_values
 from ..program._params import RecordParams
 from ..program._plan import prepare
@@ -113,42 +113,65 @@ def _plan(
     fields: Sequence[Array] = (),
 ) -> Planned:
     task, own = prepare(run, transforms, params, rest, shapes)
-    kernel = compiled(task, shapes, own[0])
-    assert kernel is not None
-    return Planned(kernel.geometry(own[0], fields), tables_of(task, own), pointwise_of(task, own))
+    native, refused = divide(task, shapes, own[0])
+    geometry = [] if native is None else native.geometry(own[0], fields)
+    pointwise = {n: p for n, p in pointwise_of(task, own).items() if n not in refused}
+    return Planned(geometry, tables_of(task, own), pointwise)
 
 
-@partial(jax.jit, static_argnames=("run", "pictures", "touched"), donate_argnames=("done",))
+@partial(jax.jit, static_argnames=("run", "pictures", "refused"), donate_argnames=("done",))
 def finish_records(
     transforms: tuple[Transform, ...],
     params: RecordParams,
     rest: dict[str, Array],
     span: Array,
     sampled: dict[str, Array],
+    sources: dict[str, Array],
     done: dict[str, Array],
     *,
     run: Run,
     pictures: Pictures,
-    touched: frozenset[str],
+    refused: frozenset[str],
 ) -> dict[str, Array]:
-    """Photometry of ``span[1]`` records from ``span[0]`` of a block on, into ``done``."""
-    length = len(next(iter(sampled.values())))
+    """What native code leaves of ``span[1]`` records from ``span[0]`` of a block on, into ``done``.
+
+    Args:
+        transforms: the pipeline's.
+        params: of the block.
+        rest: the other entries of the block.
+        span: (2,) int32.
+        sampled: images that are resampled already, and whose values are to change.
+        sources: images that are to be resampled.
+        done: memory for the results; see `long_rows` for their shapes.
+        run: the static side.
+        pictures: of the records.
+        refused: names of ``sources``.
+    """
+    length = next(iter((sampled | sources).values())).shape[0]
     params, rest = some_of((params, rest), span[0], length)
     task, own = prepare(run, transforms, params, rest, shapes_of(pictures, length))
+    left = replace(task, jobs=tuple(job for job in task.jobs if job.name in refused))
 
     def step(i: Array, done: dict[str, Array]) -> dict[str, Array]:
-        mine, given = jax.tree.map(
-            lambda leaf: lax.dynamic_index_in_dim(leaf, i, keepdims=False), (own, sampled)
+        mine, given, images = jax.tree.map(
+            lambda leaf: lax.dynamic_index_in_dim(leaf, i, keepdims=False), (own, sampled, sources)
         )
-        changed = task.after(mine, given)
+        found: dict[str, Array] = dict(given)
+        if refused:
+            images = left_undone(task, mine, images)
+            found |= resample_record(images, left, mine[0])
+        found |= task.after(mine, {n: found[n] for n in task.touched & found.keys()})
         return {
-            n: lax.dynamic_update_index_in_dim(
-                held, changed[n].reshape(rows_of_channels(changed[n].shape)), i, 0
-            )
+            n: lax.dynamic_update_index_in_dim(held, found[n].reshape(held.shape[1:]), i, 0)
             for n, held in done.items()
         }
 
     return lax.fori_loop(0, span[1], step, done)  # type: ignore[no-any-return]
+
+
+def left_undone(task: Task, own: Any, images: dict[str, Array]) -> dict[str, Array]:
+    """The images that are to be resampled: with their values undone, where a task begins so."""
+    return images if task.before is None else task.before(own, images)
 
 
 def shapes_of(pictures: Pictures, size: int) -> dict[str, jax.ShapeDtypeStruct]:

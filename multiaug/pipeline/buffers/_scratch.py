@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from ...typing import Array, NDArray
-from ._outputs import empty
+from ._outputs import ALIGNMENT, empty
 
 
 class Scratch:
@@ -22,6 +22,7 @@ class Scratch:
         self.pictures: dict[str, NDArray] = {}
         self.positions: list[Array] | None = None
         self.kept: dict[str, Array] | None = None
+        self._staged: dict[str, NDArray] = {}
 
     def fields(self, shapes: Sequence[jax.ShapeDtypeStruct]) -> list[Any]:
         """Memory for positions, to be donated."""
@@ -36,15 +37,27 @@ class Scratch:
             self.pictures[name][...] = 0
         return self.pictures[name]
 
+    def staged(self, name: str, array: NDArray, length: int) -> NDArray:
+        """The records of a part where XLA can read them: as they are, or copied.
+
+        Rows beyond the given records hold what was there before: nothing is computed of them.
+        """
+        aligned = array.flags.c_contiguous and array.ctypes.data % ALIGNMENT == 0
+        if aligned and len(array) == length:
+            return array
+        if name not in self._staged:
+            self._staged[name] = empty((length, *array.shape[1:]), array.dtype)
+            self._staged[name][...] = 0
+        self._staged[name][: len(array)] = array
+        return self._staged[name]
+
     def done(self, length: int, shapes: Mapping[str, jax.ShapeDtypeStruct]) -> dict[str, Any]:
-        """Name -> (length, h, w * C), to be donated."""
+        """Name -> (length, h, w * C) or (length, h, w), to be donated."""
         if self.kept is not None:
             return self.kept
-        return {
-            n: np.zeros((length, *rows_of_channels(s.shape)), s.dtype) for n, s in shapes.items()
-        }
+        return {n: np.zeros((length, *long_rows(s.shape)), s.dtype) for n, s in shapes.items()}
 
 
-def rows_of_channels(shape: Sequence[int]) -> tuple[int, ...]:
+def long_rows(shape: Sequence[int]) -> tuple[int, ...]:
     """Rows of all channels: loops over three of them are too short to be vectorised."""
-    return shape[0], shape[1] * shape[2]
+    return (shape[0], shape[1] * shape[2]) if len(shape) == 3 else tuple(shape)

@@ -13,13 +13,10 @@ from jax import lax
 
 from ...roles import SPATIAL_ROLES, TABLE_ROLES, PointContext, RecordGeometry
 from ...sampling import (
-    Carry,
     Form,
     Job,
-    Loop,
     PointwiseProgram,
     Task,
-    first_carry,
     resample,
 )
 from ...spec import ChannelGroup
@@ -33,7 +30,6 @@ from ._structure import (
     Run,
     antialiasing,
     entry_out_size,
-    exactness,
     gains_intrinsics,
     groups_of,
     least_scale,
@@ -51,8 +47,7 @@ def run_batch(
     params: RecordParams,
     batch: Mapping[str, Array],
     form: Form,
-    loop: Loop | None = None,
-) -> dict[str, Array] | Carry:
+) -> dict[str, Array]:
     """Apply drawn params to a batch. Pure and traceable.
 
     Args:
@@ -61,30 +56,10 @@ def run_batch(
         params: what they drew, leading N.
         batch: the entries, leading N; pictures as (N, H, W, C).
         form: see `multiaug.sampling.resample`, also for what is returned.
-        loop: likewise.
     """
     pictures, rest = _split(run, batch)
     task, own = prepare(run, transforms, params, rest, pictures, one_by_one=form == "map")
-    return resample(task, pictures, own[0], own, form, loop)
-
-
-def carry_of(
-    run: Run, transforms: tuple[Transform, ...], params: RecordParams, batch: Mapping[str, Any]
-) -> tuple[Carry, dict[str, jax.ShapeDtypeStruct]]:
-    """What the form ``loop`` of `run_batch` begins with, for arguments of these shapes.
-
-    Returns:
-        The carry, and the shapes of one record's results.
-    """
-    found = []
-
-    def trace(transforms: Any, params: RecordParams, batch: dict[str, Array]) -> None:
-        pictures, rest = _split(run, batch)
-        task, own = prepare(run, transforms, params, rest, pictures)
-        found.append(first_carry(task, pictures, own[0], own))
-
-    jax.eval_shape(trace, transforms, params, dict(batch))
-    return found[0]
+    return resample(task, pictures, own[0], own, form)
 
 
 def _split(run: Run, batch: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
@@ -176,8 +151,8 @@ def _task(
         before if undone else None,
         after,
         frozenset() if run.inverse else frozenset(changed),
-        exact=exactness(transforms, inverse=run.inverse),
         run_pointwise=run_pointwise,
+        undone=frozenset(changed) if undone else frozenset(),
     )
 
 

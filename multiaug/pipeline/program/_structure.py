@@ -11,7 +11,7 @@ import numpy as np
 
 from ...errors import ParameterError
 from ...geometry import Map
-from ...sampling import Exact, Job, LowPass, ratio
+from ...sampling import Job, LowPass, ratio
 from ...spec import CameraSpec, ChannelGroup, DataSpec, EntrySpec
 from ...transforms import Container, Frame, Geometric, OneOf, Transform
 from ...typing import SpatialShape
@@ -74,14 +74,6 @@ def is_projective(transforms: Sequence[Transform]) -> bool:
     return any(isinstance(t, Geometric) and t.projective for t in leaves(transforms))
 
 
-def exactness(transforms: Sequence[Transform], *, inverse: bool) -> Exact:
-    """What is known of every map that can be drawn; see `multiaug.sampling.Task`."""
-    found = {t.exact for t in leaves(transforms) if isinstance(t, Geometric)}
-    if "" in found:
-        return ""
-    return "anywhere" if inverse or "anywhere" in found else "window"
-
-
 def check_spec(transforms: Sequence[Transform], spec: DataSpec) -> None:
     """Refuse, when the pipeline is built, what no record can make right.
 
@@ -119,7 +111,7 @@ def antialiasing(transforms: Sequence[Transform], run: Run) -> LowPass | None:
     if not any(isinstance(t, Geometric) and t.lowpass for t in leaves(transforms)):
         return None
     radius = _radius(least_scale(transforms, run))
-    return LowPass((radius, radius))
+    return LowPass((radius, radius)) if radius else None
 
 
 def least_scale(transforms: Sequence[Transform], run: Run) -> float:
