@@ -56,6 +56,54 @@ INLINE void read_pixel(const char *p, int type, int C, int t, int i, Four *f)
         f->value[t][k][i] = element(p, type, k);
 }
 
+/* Float32 by whole vectors; the first pixel of a run that is left. What is written behind the run is
+ * written again, or never looked at. */
+INLINE int lay_out_floats(const Work *w, const Run *r, Four *f, int C)
+{
+    int i = r->from;
+#ifdef __AVX2__
+    const float *in = (const float *)w->in;
+    const int64_t S = w->l->stride, W = w->g->w_in * S;
+    const int32_t *index = w->c->index;
+    if (w->skipped)
+        return i;
+    for (; C == 3 && i < r->to; i += WIDE) {
+        fv v[4][4];
+        planes_of(in, S, W, index + i, v);
+        for (int t = 0; t < 4; t++)
+            for (int k = 0; k < 3; k++)
+                store_fv(f->value[t][k] + i, v[t][k]);
+    }
+    /* Two neighbours of two channels are four numbers. */
+    for (; C == 2 && S == 2 && i < r->to; i += WIDE)
+        for (int lower = 0; lower < 2; lower++) {
+            int64_t at[4][WIDE / 4];
+            fv v[4];
+            for (int k = 0; k < WIDE; k++)
+                at[k % 4][k / 4] = index[i + k] * S + lower * W;
+            for (int k = 0; k < 4; k++)
+                v[k] = quarters(in, at[k]);
+            transpose4x4(v);
+            for (int k = 0; k < 4; k++)
+                store_fv(f->value[2 * lower + k / 2][k % 2] + i, v[k]);
+        }
+    /* Two neighbours of one channel are a long word. */
+    for (; C == 1 && S == 1 && i < r->to; i += WIDE)
+        for (int lower = 0; lower < 2; lower++) {
+            uint64_t pair[WIDE] ALIGNED;
+            uv half[2];
+            for (int k = 0; k < WIDE; k++)
+                memcpy(pair + k, in + index[i + k] + lower * W, sizeof *pair);
+            load_deinterleaved(pair, half);
+            store_fv(f->value[2 * lower][0] + i, (fv)half[0]);
+            store_fv(f->value[2 * lower + 1][0] + i, (fv)half[1]);
+        }
+#else
+    (void)w, (void)f, (void)C;
+#endif
+    return i;
+}
+
 INLINE void lay_out_four_of(const Work *w, Four *f, int type, int C)
 {
     const Group *g = w->g;
@@ -68,16 +116,8 @@ INLINE void lay_out_four_of(const Work *w, Four *f, int type, int C)
     for (const Run *r = c->runs; r < c->runs + c->n_runs; r++) {
         int i = r->from;
         if (r->place <= EXACT) {
-#ifdef __AVX2__
-            /* What is written behind the run is written again, or never looked at. */
-            for (; type == F32 && C == 3 && w->skipped == 0 && i < r->to; i += WIDE) {
-                fv v[4][4];
-                planes_of((const float *)w->in, l->stride, g->w_in * (int64_t)l->stride, c->index + i, v);
-                for (int t = 0; t < 4; t++)
-                    for (int k = 0; k < 3; k++)
-                        store_fv(f->value[t][k] + i, v[t][k]);
-            }
-#endif
+            if (type == F32)
+                i = lay_out_floats(w, r, f, C);
             for (; i < r->to; i++)
                 for (int t = 0; t < 4; t++)
                     read_pixel(pixel_at(w, c->index[i] + offset[t]), type, C, t, i, f);
@@ -114,6 +154,7 @@ INLINE void lay_out_four_of(const Work *w, Four *f, int type, int C)
 #define BY_CHANNELS(function, type, ...)                                                         \
     switch (w->channels) {                                                                       \
     case 1: function(__VA_ARGS__, type, 1); break;                                               \
+    case 2: function(__VA_ARGS__, type, 2); break;                                               \
     case 3: function(__VA_ARGS__, type, 3); break;                                               \
     default: function(__VA_ARGS__, type, w->channels);                                           \
     }                                                                                            \
@@ -233,9 +274,13 @@ INLINE mask weigh(const Work *w, const Four *f, int k, int last, int i, fv weigh
     const fv fx = load_fv(f->fx + i), fy = load_fv(f->fy + i), nothing = {0};
     fv total = nothing, most = nothing;
     for (int t = 0; t < 4; t++) {
-        const fv v = load_fv(f->value[t][k] + i);
         const fv own = (t & 1 ? fx : 1 - fx) * (t & 2 ? fy : 1 - fy);
-        weight[t] = choose(equal(v, v), own, nothing);
+        mask valid = mask_of(1);
+        for (int q = k; q < last; q++) {
+            const fv v = load_fv(f->value[t][q] + i);
+            valid &= equal(v, v);
+        }
+        weight[t] = choose(valid, own, nothing);
         total = total + weight[t];
     }
     const mask known = at_most(splat(HALF), total);
@@ -316,6 +361,30 @@ static void four_along(const float *at, int n, int size, int border, int resized
 {
     const int classic = border == CONSTANT_HARD || border == WRAP_CLASSIC;
     for (int i = 0; i < n; i++) {
+        /* Whole vectors of which all taps are inside, or none. */
+        while (i < n) {
+            const fv c = load_fv(at + i);
+            if (border == CONSTANT && all_set(less(c, splat(-3)) | less(splat(size + 2.0f), c))) {
+                store_fv(fraction + i, (fv){0});
+                for (int t = 0; t < 4; t++) {
+                    store_iv(place[t] + i, (iv){0});
+                    memset(inside[t] + i, 0, WIDE);
+                }
+                i += WIDE;
+                continue;
+            }
+            if (!all_set(at_most(splat(1), c) & less(c, splat(size - 2.0f))))
+                break;
+            const iv whole = __builtin_convertvector(c, iv);
+            store_fv(fraction + i, c - __builtin_convertvector(whole, fv));
+            for (int t = 0; t < 4; t++) {
+                store_iv(place[t] + i, whole - 1 + t);
+                memset(inside[t] + i, 1, WIDE);
+            }
+            i += WIDE;
+        }
+        if (i >= n)
+            break;
         float c = at[i];
         int beyond = 0;
         if (classic) {
@@ -362,6 +431,122 @@ INLINE void lay_out_tap_of(const Work *w, const Sixteen *s, int r, int q, Plane 
 static void lay_out_tap(const Work *w, const Sixteen *s, int r, int q, Plane *value)
 {
     BY_TYPE(lay_out_tap_of, w, s, r, q, value)
+}
+
+/* The sixteen taps of a pixel inside are four rows of neighbours: of the first pixel whose taps are
+ * not all inside, its number. Down the columns first, then along. By what the others differ from the
+ * middle ones: where nothing differs, nothing is rounded. */
+#define CUBIC_INSIDE(T, NAME)                                                                    \
+    INLINE void cubic_inside_##NAME(const Work *w, const Sixteen *s, int from, int to, int C,    \
+                                    Plane *mixed)                                                \
+    {                                                                                            \
+        float columns[PART_OF_CUBIC][4 * MAX_NAN_AWARE + 4] ALIGNED;                             \
+        const float down = sizeof(T) == 4 ? 0.5f : 1, up = sizeof(T) == 4 ? 2 : 1;               \
+        for (int first = from; first < to; first += PART_OF_CUBIC) {                             \
+            const int n = to - first < PART_OF_CUBIC ? to - first : PART_OF_CUBIC;               \
+            for (int i = 0; i < n; i++) {                                                        \
+                const int at = first + i;                                                        \
+                const T *p[4];                                                                   \
+                for (int r = 0; r < 4; r++)                                                      \
+                    p[r] = (const T *)w->in + ((int64_t)s->row[r][at] * w->g->w_in +             \
+                                               s->column[0][at]) * C;                            \
+                for (int k = 0; k < C; k++) {                                                    \
+                    const f4 middle = half_##NAME(p[1] + 4 * k) * down;                          \
+                    const f4 a = half_##NAME(p[0] + 4 * k) * down - middle;                      \
+                    const f4 b = half_##NAME(p[2] + 4 * k) * down - middle;                      \
+                    const f4 c = half_##NAME(p[3] + 4 * k) * down - middle;                      \
+                    put4_f32(columns[i] + 4 * k, middle + (a * s->wy[0][at] + b * s->wy[2][at] + \
+                                                           c * s->wy[3][at]));                   \
+                }                                                                                \
+            }                                                                                    \
+            for (int i = 0; i < n; i++)                                                          \
+                for (int k = 0; k < C; k += 4) {                                                 \
+                    const int at = first + i;                                                    \
+                    const float *q = columns[i] + k;                                             \
+                    const f4 middle = half_f32(q + C);                                           \
+                    const f4 sum = middle + ((half_f32(q) - middle) * s->wx[0][at] +             \
+                                             (half_f32(q + 2 * C) - middle) * s->wx[2][at] +     \
+                                             (half_f32(q + 3 * C) - middle) * s->wx[3][at]);     \
+                    for (int j = 0; j < 4 && k + j < C; j++)                                     \
+                        mixed[k + j][at] = sum[j] * up;                                          \
+                }                                                                                \
+        }                                                                                        \
+    }                                                                                            \
+    static void cubic_run_##NAME(const Work *w, const Sixteen *s, int from, int to, Plane *m)    \
+    {                                                                                            \
+        switch (w->channels) {                                                                   \
+        case 1: cubic_inside_##NAME(w, s, from, to, 1, m); break;                                \
+        case 3: cubic_inside_##NAME(w, s, from, to, 3, m); break;                                \
+        default: cubic_inside_##NAME(w, s, from, to, w->channels, m);                            \
+        }                                                                                        \
+    }
+
+enum { PART_OF_CUBIC = 32 };
+CUBIC_INSIDE(uint8_t, u8)
+CUBIC_INSIDE(uint16_t, u16)
+CUBIC_INSIDE(float, f32)
+
+/* Whether neighbours in memory are neighbours in the band, so that four taps are one piece. */
+INLINE int is_one_piece(const Work *w)
+{
+    return w->l->stride == w->l->channels && w->channels == w->l->channels && w->l->type <= F32;
+}
+
+INLINE int any_inside(const Sixteen *s, int i)
+{
+    return (s->in_x[0][i] | s->in_x[1][i] | s->in_x[2][i] | s->in_x[3][i]) &
+           (s->in_y[0][i] | s->in_y[1][i] | s->in_y[2][i] | s->in_y[3][i]);
+}
+
+/* All that is inside, and the fill where no tap is; the others are left as a list of numbers. */
+static int cubic_of_insides(const Work *w, const Sixteen *s, Plane *mixed, int32_t *others)
+{
+    int count = 0;
+    float fill[MAX_NAN_AWARE];
+    for (int k = 0; k < w->channels; k++)
+        fill[k] = element(w->l->fill, w->l->type, k);
+    for (int from = 0, to = 0; from < w->span.n; from = to) {
+        uint8_t inside = 0;
+        for (; to < w->span.n; to++) {
+            const int straight_x = s->column[3][to] - s->column[0][to] == 3;
+            const int here = straight_x && s->in_x[0][to] & s->in_x[3][to] & s->in_y[0][to] & s->in_y[3][to];
+            if (to == from)
+                inside = (uint8_t)here;
+            else if (here != inside)
+                break;
+        }
+        if (!inside)
+            for (int i = from; i < to; i++) {
+                others[count] = i;
+                count += any_inside(s, i);
+                for (int k = 0; k < w->channels; k++)
+                    mixed[k][i] = fill[k];
+            }
+        else if (w->l->type == U8)
+            cubic_run_u8(w, s, from, to, mixed);
+        else if (w->l->type == U16)
+            cubic_run_u16(w, s, from, to, mixed);
+        else
+            cubic_run_f32(w, s, from, to, mixed);
+    }
+    return count;
+}
+
+static float cubic_of_one(const Work *w, const Sixteen *s, int i, int k)
+{
+    float first = 0, total = 0;
+    for (int t = -1; t < 16; t++) {
+        const int r = t < 0 ? 1 : t / 4, q = t < 0 ? 1 : t % 4;
+        const char *p = s->in_y[r][i] & s->in_x[q][i]
+                            ? pixel_at(w, (int64_t)s->row[r][i] * w->g->w_in + s->column[q][i])
+                            : w->l->fill;
+        const float v = element(p, w->l->type, k) / 2;
+        if (t < 0)
+            first = v;
+        else
+            total += (v - first) * (s->wy[r][i] * s->wx[q][i]);
+    }
+    return (first + total) * 2;
 }
 
 /* Cubic where all sixteen taps are known and none is beyond a jump; else what stands there. */
@@ -475,11 +660,15 @@ INLINE void jacobian_at(const Work *w, int i, fv j[4])
 static float share_of(float distance, float step)
 {
     step = max(step, 1e-6f);
-    const float spread = max(1 - step, 0);
+    const float spread = max(1 - step, 0), half = (1 + step) / 2, most = min(step, 1);
     float sum = 0;
+    if (fabsf(distance) >= half + spread)
+        return 0;
+    if (spread == 0)
+        return min(max(half - fabsf(distance), 0), most) / step;
     for (int k = 0; k < 4; k++) {
         const float place = (k + 0.5f) / 4 - 0.5f;
-        sum += min(max((1 + step) / 2 - fabsf(distance + spread * place), 0), min(step, 1));
+        sum += min(max(half - fabsf(distance + spread * place), 0), most);
     }
     return sum / (4 * step);
 }
@@ -489,6 +678,47 @@ static int nearest_index(float c)
     c = c != c ? 4194304.0f : c < -4194304.0f ? -4194304.0f : c > 4194304.0f ? 4194304.0f : c;
     const float whole = floorf(c);
     return (int)whole + (c - whole >= 0.5f);
+}
+
+/* Shares along a row that are kept for all rows. */
+enum { MAX_SHARES = 64 };
+
+/* Steps of about one pixel, which most maps have: the nine neighbours, of WIDE pixels at a time. */
+static int mean_of_neighbours(const Work *w, int from, fv step_x, fv step_y, Plane *mixed)
+{
+    const Group *g = w->g;
+    const fv x = load_fv(w->c->x + from), y = load_fv(w->c->y + from), zero = {0};
+    const mask inside = at_most(splat(1), x) & less(x, splat(g->w_in - 2.0f)) & at_most(splat(1), y) &
+                        less(y, splat(g->h_in - 2.0f)) & at_most(step_x, splat(2)) &
+                        at_most(step_y, splat(2));
+    if (w->channels > 1 || w->l->type != F32 || !all_set(inside))
+        return 0;
+    fv along[2][3], total = zero, weight = zero;
+    int32_t at[WIDE];
+    const fv left = floor_of(x + 0.5f), top = floor_of(y + 0.5f);
+    for (int axis = 0; axis < 2; axis++) {
+        const fv step = vmax(axis ? step_y : step_x, splat(1e-6f)), middle = axis ? top - y : left - x;
+        const fv spread = vmax(1 - step, zero), half = (1 + step) / 2, most = vmin(step, splat(1));
+        for (int d = 0; d < 3; d++) {
+            fv sum = zero;
+            for (int k = 0; k < 4; k++) {
+                const fv away = absolute(middle + (float)(d - 1) + spread * ((k + 0.5f) / 4 - 0.5f));
+                sum = sum + vmin(vmax(half - away, zero), most);
+            }
+            along[axis][d] = sum / (4 * step);
+        }
+    }
+    store_iv(at, __builtin_convertvector(top, iv) * g->w_in + __builtin_convertvector(left, iv));
+    for (int d = 0; d < 9; d++) {
+        float value[WIDE];
+        const fv part = along[1][d / 3] * along[0][d % 3];
+        for (int k = 0; k < WIDE; k++)
+            value[k] = element(pixel_at(w, at[k] + (d / 3 - 1) * g->w_in + d % 3 - 1), F32, 0);
+        total = total + load_fv(value) * part;
+        weight = weight + part;
+    }
+    store_fv(mixed[0] + from, total / weight);
+    return 1;
 }
 
 static void mean_over_areas(const Work *w, Plane *mixed)
@@ -502,13 +732,23 @@ static void mean_over_areas(const Work *w, Plane *mixed)
         jacobian_at(w, from, j);
         store_fv(step_x, root(j[0] * j[0] + j[1] * j[1]));
         store_fv(step_y, root(j[2] * j[2] + j[3] * j[3]));
+        if (from + WIDE <= w->span.n &&
+            mean_of_neighbours(w, from, load_fv(step_x), load_fv(step_y), mixed))
+            continue;
         for (int i = from; i < from + WIDE && i < w->span.n; i++) {
             const float sx = step_x[i - from], sy = step_y[i - from], x = w->c->x[i], y = w->c->y[i];
             const int ix = nearest_index(x), iy = nearest_index(y);
             const float reach_x = w->l->reach_x, reach_y = w->l->reach_y;
             const int rx = (int)max(1, ceilf(min(sx / 2, reach_x)));
             const int ry = (int)max(1, ceilf(min(sy / 2, reach_y)));
-            float total[MAX_NAN_AWARE] = {0}, weight = 0;
+            float total[MAX_NAN_AWARE] = {0}, weight = 0, across[MAX_SHARES];
+            if (is_filled(l->border) && (ix + rx < 0 || ix - rx >= g->w_in || iy + ry < 0 || iy - ry >= g->h_in)) {
+                for (int k = 0; k < C; k++)
+                    mixed[k][i] = element(l->fill + w->skipped * l->size, l->type, k);
+                continue;
+            }
+            for (int dx = -rx; dx <= rx && dx + rx < MAX_SHARES; dx++)
+                across[dx + rx] = share_of((float)(ix + dx) - x, sx);
             for (int dy = -ry; dy <= ry; dy++) {
                 const float along = share_of((float)(iy + dy) - y, sy);
                 uint8_t in_y;
@@ -516,7 +756,8 @@ static void mean_over_areas(const Work *w, Plane *mixed)
                 if (keep)
                     in_y = sy < 1 ? iy >= 0 && iy < g->h_in : in_y;
                 for (int dx = -rx; along > 0 && dx <= rx; dx++) {
-                    const float part = along * share_of((float)(ix + dx) - x, sx);
+                    const float part = along * (dx + rx < MAX_SHARES ? across[dx + rx]
+                                                                     : share_of((float)(ix + dx) - x, sx));
                     if (!(part > 0))
                         continue;
                     uint8_t in_x;
@@ -674,7 +915,7 @@ static void keep_exact(const Work *w, const float *fx, const float *fy, Plane *m
     const Chunk *c = w->c;
     const int lying = w->rules->decode != DECODE_NOTHING;
     for (const Run *r = c->runs; r < c->runs + c->n_runs; r++)
-        for (int i = r->from; i < r->to; i++) {
+        for (int i = r->from; r->place != BETWEEN && i < r->to; i++) {
             const int exact = lying ? c->x[i] == floorf(c->x[i]) && c->y[i] == floorf(c->y[i])
                                     : fx[i] == 0 && fy[i] == 0;
             const int nowhere = r->place == BEYOND && is_filled(w->l->border);
@@ -793,26 +1034,67 @@ INLINE void put_planes_of(const Work *w, const Plane *mixed, char *out, int type
         }
 }
 
-static void put_planes(const Work *w, const Plane *mixed, char *out)
+/* What is not known becomes the number for it; of bytes and words, values are rounded and moved off the
+ * number that marks pixels without data. In place, as float32. */
+static void settle_plane(const Work *w, int k, float *plane)
+{
+    const Rules *rules = w->rules;
+    const ChannelBand *l = w->l;
+    const int integer = l->type == U8 || l->type == U16;
+    const fv nothing = splat(element(rules->nothing + w->skipped * l->size, l->type, k));
+    const fv top = splat(integer ? (float)top_of(l->type) : 0), zero = {0};
+    const fv mark = splat((float)rules->number), beside = splat((float)rules->beside);
+    const int off_the_mark = rules->invalid == MARK_NUMBER && !(l->joint && l->channels > 1);
+    for (int i = 0; i < w->span.n; i += WIDE) {
+        const fv v = load_fv(plane + i);
+        fv found = v;
+        if (integer) {
+            found = vmin(vmax(v, zero), top);
+            found = __builtin_convertvector(__builtin_convertvector(found + BELOW_HALF, iv), fv);
+            if (off_the_mark)
+                found = choose(equal(found, mark), beside, found);
+        }
+        store_fv(plane + i, rules->never_unknown ? found : choose(equal(v, v), found, nothing));
+    }
+}
+
+INLINE void interleave_of(const Work *w, const Plane *plane, char *out, int type, int C)
+{
+    const int64_t S = w->l->stride;
+    for (int i = 0; i < w->span.n; i++)
+        for (int k = 0; k < C; k++)
+            if (type == U8)
+                ((uint8_t *)out)[i * S + k] = (uint8_t)(int32_t)plane[k][i];
+            else if (type == U16)
+                ((uint16_t *)out)[i * S + k] = (uint16_t)(int32_t)plane[k][i];
+            else
+                ((float *)out)[i * S + k] = plane[k][i];
+}
+
+static void put_planes(const Work *w, Plane *mixed, char *out)
 {
     out += w->skipped * w->l->size;
+    if (w->l->type != U8 && w->l->type != U16 && w->l->type != F32) {
+        BY_TYPE(put_planes_of, w, mixed, out)
+        return;
+    }
+    for (int k = 0; k < w->channels; k++)
+        settle_plane(w, k, mixed[k]);
 #ifdef __AVX2__
     if (w->l->type == F32 && w->channels == 3) {
-        const float *nothing = (const float *)w->rules->nothing + w->skipped;
         for (int i = 0; i < w->span.n; i += WIDE) {
-            fv v[4];
-            for (int k = 0; k < 3; k++) {
-                const fv x = load_fv(mixed[k] + i);
-                v[k] = w->rules->never_unknown ? x : choose(equal(x, x), x, splat(nothing[k]));
-            }
-            v[3] = (fv){0};
+            fv v[4] = {load_fv(mixed[0] + i), load_fv(mixed[1] + i), load_fv(mixed[2] + i)};
             transpose4x4(v);
             put_threes((float *)out + i * (int64_t)w->l->stride, w->l->stride, v, w->span.n - i);
         }
         return;
     }
 #endif
-    BY_TYPE(put_planes_of, w, mixed, out)
+    switch (w->l->type) {
+    case U8: BY_CHANNELS(interleave_of, U8, w, mixed, out);
+    case U16: BY_CHANNELS(interleave_of, U16, w, mixed, out);
+    default: BY_CHANNELS(interleave_of, F32, w, mixed, out);
+    }
 }
 
 /* Integers that float32 does not hold survive on pixel centres. */
@@ -821,7 +1103,7 @@ static void keep_exact_integers(const Work *w, const float *fx, const float *fy,
     const Chunk *c = w->c;
     const int64_t pixel = (int64_t)w->l->stride * w->l->size;
     for (const Run *r = c->runs; r < c->runs + c->n_runs; r++)
-        for (int i = r->from; i < r->to; i++) {
+        for (int i = r->from; r->place != BETWEEN && i < r->to; i++) {
             if (fx[i] != 0 || fy[i] != 0)
                 continue;
             const Taps *t = c->taps + i;
@@ -865,6 +1147,12 @@ static void copy_band(const Work *w, char *out)
 {
     const Rules *rules = w->rules;
     int32_t at[ROOM] ALIGNED;
+    if (rules->interpolation == BY_NEAREST && rules->move == MOVE_MIRROR_PAIRS && rules->filled) {
+        nearest(w->g, w->l, w->in, w->c, w->span.n, out);
+        if (w->own->mirrored != 0)
+            swap_pairs(w, out);
+        return;
+    }
     if (rules->interpolation == BY_MAJORITY)
         pick_majority(w, at);
     else
@@ -908,7 +1196,9 @@ static void blend_band(const Work *w, char *out)
             Four f;
             lay_out_four(w, &f);
             for (int t = 0; aware && t < 4; t++) {
-                judge_tap(w, f.value[t]);
+                /* Of joint channels the weights look at all. */
+                if (rules->invalid == MARK_NUMBER)
+                    judge_tap(w, f.value[t]);
                 if (rules->encode)
                     encode_tap(w, f.column[t & 1], f.row[t >> 1], f.value[t]);
             }
@@ -923,7 +1213,15 @@ static void blend_band(const Work *w, char *out)
             const int n = w->span.n;
             four_along(w->c->x, n, w->g->w_in, w->l->border, w->g->resized, s.column, s.wx, s.in_x, fx);
             four_along(w->c->y, n, w->g->h_in, w->l->border, w->g->resized, s.row, s.wy, s.in_y, fy);
-            blend_cubic(w, &s, aware, mixed, reference);
+            if (!aware && is_one_piece(w)) {
+                int32_t others[CHUNK];
+                const int count = cubic_of_insides(w, &s, mixed, others);
+                for (int i = 0; i < count; i++)
+                    for (int k = 0; k < w->channels; k++)
+                        mixed[k][others[i]] = cubic_of_one(w, &s, others[i], k);
+            } else {
+                blend_cubic(w, &s, aware, mixed, reference);
+            }
         }
         if (rules->decode)
             decode(w, mixed);
