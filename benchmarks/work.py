@@ -238,6 +238,11 @@ class Case:
         name = "rgbxyz" if self.row.kind == "rgbxyz" else "image"
         return {name: self.image, "mask": self.mask, **self.extra}
 
+    @property
+    def moves(self) -> bool:
+        """Whether coordinates are moved."""
+        return self.geometry.motion is not None
+
 
 def make_case(row: Row, seed: int = 0) -> Case:
     """Data and geometry of a row."""

@@ -15,6 +15,7 @@ FILES = (
     "torch_grid",
     "kornia_warp",
     "torchvision_v2",
+    "torchtransform_1",
     "albumentations_2",
     "batchgenerators_v2",
     "monai_resample",

@@ -40,6 +40,17 @@ def normalised(case: Case) -> torch.Tensor:
     return torch.from_numpy((to_unit @ matrix @ to_pixels)[:, :2].astype(np.float32))
 
 
+def centred(case: Case) -> torch.Tensor:
+    """(N, 3, 3) float64: forward, in pixels about the centres of both frames."""
+    n, side, (height, width) = case.row.batch, case.row.size, case.geometry.out_shape
+    matrix = np.tile(np.eye(3), (n, 1, 1))
+    matrix[:, :2] = case.geometry.forward
+    from_centre, to_centre = np.eye(3), np.eye(3)
+    from_centre[:2, 2] = (side - 1) / 2
+    to_centre[:2, 2] = -(width - 1) / 2, -(height - 1) / 2
+    return torch.from_numpy(to_centre @ matrix @ from_centre)
+
+
 def grids(case: Case) -> torch.Tensor:
     """(N, H, W, 2) for `grid_sample(align_corners=True)`."""
     unit = case.geometry.maps * (2 / (case.row.size - 1)) - 1
