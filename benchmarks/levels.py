@@ -7,6 +7,7 @@ machines of users have AVX-512, and AVX2 forced shows there what those without i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 NAMES = ("base", "avx2", "avx512")
 """From the oldest; base is SSE2, or NEON on ARM."""
@@ -34,7 +35,7 @@ def below(wanted: Sequence[str]) -> list[str]:
     return [] if limit == "none" else [n for n in wanted if NAMES.index(n) < NAMES.index(limit)]
 
 
-def _library():  # type: ignore[no-untyped-def]
+def _library() -> Any:
     # The switch is not public: results do not depend on it, so nobody but tests and this needs it.
     from multiaug._native import library
 

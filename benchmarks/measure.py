@@ -68,7 +68,7 @@ def enter(case: Case, peers: Iterable[Peer]) -> tuple[list[Entrant], dict[str, s
     refused: dict[str, str] = {}
     fastest = float("inf")
     for peer in peers:
-        if case.geometry.motion is not None and not (peer.moves or peer.ours or peer.floor):
+        if case.moves and not (peer.moves or peer.ours or peer.floor):
             refused[peer.name] = "cannot: does not move coordinates"
             continue
         forms, reason = _attempt(partial(peer.forms, case))
@@ -234,5 +234,10 @@ def _mode(entrants: Sequence[Entrant], recycled: bool) -> dict[str, Any] | None:
         "peer_s": peer.seconds,
         "ratio": paired(peer.samples, ours.samples),
         "apply_ratio": paired(peer.samples, given.samples) if given else None,
+        "levels": {
+            e.peer.level: {"ours_s": e.seconds, "ratio": paired(peer.samples, e.samples)}
+            for e in timed
+            if e.peer.level and e.form.recycled == recycled
+        },
         "ratios": {n: paired(e.samples, ours.samples) for n, e in per_peer.items() if e},
     }

@@ -39,3 +39,10 @@ def load(only: Sequence[str] = ()) -> tuple[list[Peer], dict[str, str]]:
         except Exception as error:
             missing[name] = f"{type(error).__name__}: {str(error).splitlines()[0][:150]}"
     return peers, missing
+
+
+def held_to(levels: Sequence[str]) -> list[Peer]:
+    """For each of these instruction sets, multiaug once more."""
+    from . import ours
+
+    return [ours.held_to(level) for level in levels]
