@@ -55,7 +55,7 @@ class Peer:
     """
 
     name: str
-    forms: Callable[[Case], list[Form]]
+    forms: Callable[[Any], list[Form]]
     host: Callable[[Outputs], Mapping[str, NDArray[Any]]]
     version: str
     note: str

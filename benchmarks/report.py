@@ -98,7 +98,7 @@ def markdown(document: Document) -> str:
     """The whole report."""
     parts = [
         _heading(document),
-        _table(document),
+        _every_row(document),
         _beside(document),
         _everybody(document),
         _against(document, "ImageDataGenerator", _GENERATOR),
@@ -113,18 +113,21 @@ def markdown(document: Document) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _lines(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    table = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in row) + " |" for row in table)
+def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Markdown; all columns but the first are numbers."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in row) + " |" for row in lines)
 
 
-def _ratio(found: dict[str, float] | None) -> str:
+def as_ratio(found: dict[str, float] | None) -> str:
+    """A median, with its quartiles."""
     if not found:
         return "-"
     return f"**{found['median']:.2f}** ({found['q1']:.2f}-{found['q3']:.2f})"
 
 
-def _ms(seconds: float | None, batch: int) -> str:
+def as_ms(seconds: float | None, batch: int) -> str:
+    """Milliseconds a record, of the seconds of a batch."""
     return "-" if seconds is None else f"{1e3 * seconds / batch:.3g}"
 
 
@@ -143,7 +146,7 @@ def _heading(document: Document) -> str:
     )
 
 
-def _table(document: Document) -> str:
+def _every_row(document: Document) -> str:
     """Fresh beside recycled: fresh is what a call without ``out=`` gets."""
     levels = _levels(document)
     rows = []
@@ -155,11 +158,11 @@ def _table(document: Document) -> str:
         rows.append(
             [
                 name,
-                *(_ms(mode.get("ours_s"), n) for mode in (fresh, again)),
-                _ms(fresh["peer_s"], n),
+                *(as_ms(mode.get("ours_s"), n) for mode in (fresh, again)),
+                as_ms(fresh["peer_s"], n),
                 f"{fresh['peer']}: {fresh['form']}",
-                _ms(again.get("peer_s"), n),
-                *(_ratio(mode.get("ratio")) for mode in (fresh, again)),
+                as_ms(again.get("peer_s"), n),
+                *(as_ratio(mode.get("ratio")) for mode in (fresh, again)),
                 *others,
             ]
         )
@@ -172,7 +175,7 @@ def _table(document: Document) -> str:
     held = f" Columns {', '.join(levels)}: multiaug held to that." if levels else ""
     return (
         f"## Every row\n\n{works}.\n\nPeers that cannot write into given arrays stay in with "
-        f"fresh ones.{held}\n\n{_lines(header, rows)}"
+        f"fresh ones.{held}\n\n{table(header, rows)}"
     )
 
 
@@ -189,7 +192,7 @@ def _levels(document: Document) -> list[str]:
 
 def _level(mode: dict[str, Any], level: str) -> str:
     found = mode.get("levels", {}).get(level)
-    return _ratio(found["ratio"] if found else None)
+    return as_ratio(found["ratio"] if found else None)
 
 
 def _beside(document: Document) -> str:
@@ -203,8 +206,8 @@ def _beside(document: Document) -> str:
         rows.append(
             [
                 name,
-                _ms(fresh["apply_s"], n),
-                *(_ms(mode.get("floor_s"), n) for mode in (fresh, again)),
+                as_ms(fresh["apply_s"], n),
+                *(as_ms(mode.get("floor_s"), n) for mode in (fresh, again)),
                 *("-" if floor is None else f"{floor:.1f}" for floor in floors),
                 f"{fresh['first_s']:.2f}",
             ]
@@ -213,7 +216,7 @@ def _beside(document: Document) -> str:
         return ""
     header = ["row", "geometry given, fresh", "memcpy, fresh", "recycled"]
     header += ["times memcpy, fresh", "recycled", "first call, s"]
-    return f"## Beside them: geometry given, the floor, compile time\n\n{_lines(header, rows)}"
+    return f"## Beside them: geometry given, the floor, compile time\n\n{table(header, rows)}"
 
 
 def _everybody(document: Document) -> str:
@@ -229,7 +232,7 @@ def _everybody(document: Document) -> str:
         "has no way to recycle. In brackets: too far from the fastest peer (more than "
         f"{document['about']['within']:g} times) for turns, best of three calls."
     )
-    return f"{intro}\n\n{_lines(['row', *names], rows)}" if rows else ""
+    return f"{intro}\n\n{table(['row', *names], rows)}" if rows else ""
 
 
 def _best_of(row: dict[str, Any], peer: str) -> str:
@@ -239,7 +242,7 @@ def _best_of(row: dict[str, Any], peer: str) -> str:
         own = [e for e in row["entrants"] if e["peer"] == peer and e["recycled"] == recycled]
         best = min(own, key=lambda e: (not e["turns"], e["median_s"]), default=None)
         if best:
-            text = _ms(best["median_s"], row["batch"])
+            text = as_ms(best["median_s"], row["batch"])
             texts.append(text if best["turns"] else f"({text})")
     return " / ".join(texts) or "-"
 
@@ -254,10 +257,10 @@ def _against(document: Document, peer: str, intro: str) -> str:
         if found:
             own = (e for e in row["entrants"] if e["peer"] == peer and e["turns"])
             theirs = min(e["median_s"] for e in own if not e["recycled"])
-            again = _ratio(recycled["ratios"].get(peer))
-            rows.append([name, _ms(fresh["ours_s"], n), _ms(theirs, n), _ratio(found), again])
+            again = as_ratio(recycled["ratios"].get(peer))
+            rows.append([name, as_ms(fresh["ours_s"], n), as_ms(theirs, n), as_ratio(found), again])
     header = ["row", "multiaug, fresh", peer, "ratio, fresh", "ratio, recycled"]
-    return f"{intro}\n\n{_lines(header, rows)}" if rows else ""
+    return f"{intro}\n\n{table(header, rows)}" if rows else ""
 
 
 def _growth(document: Document) -> str:
@@ -275,7 +278,7 @@ def _growth(document: Document) -> str:
         "## Growth\n\nMilliseconds per megapixel-channel: multiaug fresh / recycled / fastest peer "
         "fresh; the byte of mask per pixel is in the time."
     )
-    return f"{intro}\n\n{_lines(['row', '224', '512', '1024'], rows)}"
+    return f"{intro}\n\n{table(['row', '224', '512', '1024'], rows)}"
 
 
 def _growth_cell(document: Document, name: str) -> str:
@@ -304,7 +307,7 @@ def _memory(document: Document) -> str:
         "## Peak memory of a batch\n\nMB that a warm call adds to what is resident, results "
         "included, inputs not; and times the bytes of inputs and outputs."
     )
-    return f"{intro}\n\n{_lines(['row', 'inputs', 'outputs', *peers], rows)}"
+    return f"{intro}\n\n{table(['row', 'inputs', 'outputs', *peers], rows)}"
 
 
 def _memory_cell(found: dict[str, Any], both: int) -> str:
@@ -329,7 +332,7 @@ def _startup(document: Document) -> str:
         "## Start-up\n\nSeconds from the start of the process to the first augmented batch, 32 "
         "pictures of 224 x 224 x 3 with masks."
     )
-    return f"{intro}\n\n{_lines(['', 'median', 'range'], rows)}"
+    return f"{intro}\n\n{table(['', 'median', 'range'], rows)}"
 
 
 def _peers(document: Document) -> str:
@@ -342,7 +345,7 @@ def _peers(document: Document) -> str:
         "## How each is used\n\nGeometry `given`: the very maps that multiaug draws. `own`: drawn "
         "by the peer, from the same distribution as far as it goes."
     )
-    return f"{intro}\n\n{_lines(['peer', 'version', 'geometry', 'use'], rows)}"
+    return f"{intro}\n\n{table(['peer', 'version', 'geometry', 'use'], rows)}"
 
 
 def _refusals(document: Document) -> str:
@@ -356,4 +359,4 @@ def _refusals(document: Document) -> str:
         for (peer, why), names in sorted(reasons.items())
         if not peer.startswith("multiaug") or not why.startswith("cannot")
     ]
-    return f"## Who is not in which row\n\n{_lines(['peer', 'rows', 'why'], rows)}" if rows else ""
+    return f"## Who is not in which row\n\n{table(['peer', 'rows', 'why'], rows)}" if rows else ""

@@ -26,15 +26,17 @@ FILES = (
 )
 
 
-def load(only: Sequence[str] = ()) -> tuple[list[Peer], dict[str, str]]:
+def load(
+    only: Sequence[str] = (), files: Sequence[str] = FILES, package: str = __name__
+) -> tuple[list[Peer], dict[str, str]]:
     """Peers that import, and for each file that does not, why."""
     peers: list[Peer] = []
     missing: dict[str, str] = {}
-    for name in FILES:
+    for name in files:
         if only and name not in only:
             continue
         try:
-            peers += importlib.import_module(f"{__name__}.{name}").PEERS
+            peers += importlib.import_module(f"{package}.{name}").PEERS
         # Broken builds raise anything: RuntimeError, OSError, AttributeError.
         except Exception as error:
             missing[name] = f"{type(error).__name__}: {str(error).splitlines()[0][:150]}"

@@ -42,12 +42,19 @@ def normalised(case: Case) -> torch.Tensor:
 
 def centred(case: Case) -> torch.Tensor:
     """(N, 3, 3) float64: forward, in pixels about the centres of both frames."""
-    n, side, (height, width) = case.row.batch, case.row.size, case.geometry.out_shape
-    matrix = np.tile(np.eye(3), (n, 1, 1))
-    matrix[:, :2] = case.geometry.forward
+    side = case.row.size
+    return centred_of(case.geometry.forward, (side, side), case.geometry.out_shape)
+
+
+def centred_of(
+    forward: NDArray[np.float64], shape: tuple[int, int], out_shape: tuple[int, int]
+) -> torch.Tensor:
+    """(N, 3, 3) about the centres of frames of these (height, width), of (N, 2, 3) in pixels."""
+    matrix = np.tile(np.eye(3), (len(forward), 1, 1))
+    matrix[:, :2] = forward
     from_centre, to_centre = np.eye(3), np.eye(3)
-    from_centre[:2, 2] = (side - 1) / 2
-    to_centre[:2, 2] = -(width - 1) / 2, -(height - 1) / 2
+    from_centre[:2, 2] = (shape[1] - 1) / 2, (shape[0] - 1) / 2
+    to_centre[:2, 2] = -(out_shape[1] - 1) / 2, -(out_shape[0] - 1) / 2
     return torch.from_numpy(to_centre @ matrix @ from_centre)
 
 
