@@ -126,7 +126,7 @@ def all_rows() -> list[Kind]:
         _resize(512, 224),
         _resize(512, 224, antialias=False),
         _resize(224, 448),
-        _resize(1024, 8),
+        _resize(1024, 8, batch=4),
         _resize(4096, 512, batch=2),
         replace(base, name="jit", what="the base row inside `jax.jit`", call="jit", aim=1.3),
         replace(base, name="one", what="one record a call", call="one", batch=1),

@@ -33,11 +33,11 @@ def _steps(case: Case) -> list[Any]:
 def _values(case: Case) -> list[Any]:
     if case.row.transforms == AFFINE:
         return []
-    if case.row.transforms[-1].transforms != VALUES:
-        raise Cannot("noise is timed in the matrix")
+    noisy = case.row.transforms[-1].transforms != VALUES
+    last = A.GaussNoise(std_range=(0, 0.05), p=1) if noisy else A.RandomGamma((91, 110), p=1)
     bright = [A.RandomBrightnessContrast(b, c, p=1) for b, c in ((0.2, 0), (0, 0.2), (0.1, 0))]
     others = [A.RandomGamma((80, 125), p=1), A.RGBShift(25, 25, 25, p=1)]
-    return [A.RandomOrder([*bright, *others, A.RandomGamma((91, 110), p=1)], n=6, p=1)]
+    return [A.RandomOrder([*bright, *others, last], n=6, p=1)]
 
 
 def _forms(case: Case) -> list[Form]:

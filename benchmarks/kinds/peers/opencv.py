@@ -135,9 +135,8 @@ def _values(case: Case) -> Callable[[int, Image], None]:
 
     def change(i: int, image: Image) -> None:
         table = np.tile(levels[:, None], 3)
-        counts = np.concatenate(
-            [cv2.calcHist([image], [c], None, [256], [0, 256]) for c in range(3)], 1
-        )
+        histograms = [cv2.calcHist([image], [c], None, [256], [0, 256]) for c in range(3)]
+        counts = np.stack([h.ravel() for h in histograms], axis=1)
         for k in drawn["order"][i]:
             step, number = VALUES[k], numbers[k][i]
             if isinstance(step, ma.Contrast):
