@@ -226,7 +226,7 @@ def _everybody(document: Document) -> str:
         names.update(dict.fromkeys(e["peer"] for e in row["entrants"]))
     rows = []
     for name, row in document["rows"].items():
-        rows.append([name, *(_best_of(row, peer) for peer in names)])
+        rows.append([name, *(best_of(row, peer) for peer in names)])
     intro = (
         "## Everybody, fresh / recycled outputs\n\nThe better form of each; one number where it "
         "has no way to recycle. In brackets: too far from the fastest peer (more than "
@@ -235,7 +235,7 @@ def _everybody(document: Document) -> str:
     return f"{intro}\n\n{table(['row', *names], rows)}" if rows else ""
 
 
-def _best_of(row: dict[str, Any], peer: str) -> str:
+def best_of(row: dict[str, Any], peer: str) -> str:
     """Milliseconds of a peer's better form, fresh and, where it can, recycled."""
     texts = []
     for recycled in (False, True):

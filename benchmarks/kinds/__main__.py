@@ -64,7 +64,7 @@ def main(argv: list[str] | None = None) -> None:
     parallel.use_cores(args.cores)
     from .. import report as about
     from ..peers import load
-    from . import peers, report, rows, sizes
+    from . import aims, peers, report, rows, sizes
 
     chosen = rows.choose(args.rows, quick=args.quick)
     others = [name for name in (ONE_CORE, *SIZES) if wanted(name, args)]
@@ -88,6 +88,8 @@ def main(argv: list[str] | None = None) -> None:
         if name in SIZES:
             document["sizes"][name] = sizes.measure(name, args.sizes, args.size_seconds)
             print(f"{name}: {document['sizes'][name]}", flush=True)
+    for aim in aims.aims(document):
+        print(" | ".join([*aim.texts, "met" if aim.met else "NOT MET"]))
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(report.markdown(document))
     print(f"wrote {args.out}")
@@ -98,13 +100,14 @@ def main(argv: list[str] | None = None) -> None:
 def measure_row(row: Any, base: Any, loaded: list[Any], args: argparse.Namespace) -> dict[str, Any]:
     """All contenders of one row, in turns."""
     from .. import measure
-    from . import check, ours, report, rows
+    from . import aims, check, ours, report, rows
 
     started = time.perf_counter()
     case = rows.make_case(row)
     contenders = ours.contenders(base, levels.below(args.levels))
     entrants, refused = measure.enter(case, [*contenders, *loaded], check.check)
-    measure.take_turns(measure.finalists(entrants, args.within), args.repeats, args.seconds)
+    finalists = measure.finalists(entrants, args.within, aims.RIVALS)
+    measure.take_turns(finalists, args.repeats, args.seconds)
     result = report.row_result(case, base, entrants, refused)
     print(f"{row.name:16} {_line(result)}  ({time.perf_counter() - started:.0f} s)", flush=True)
     return result

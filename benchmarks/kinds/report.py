@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..measure import Entrant, paired
-from ..report import as_ms, as_ratio, table
+from ..report import as_ms, as_ratio, best_of, table
+from .aims import aims
 from .rows import Case
 
 
@@ -42,7 +43,11 @@ def _mode(entrants: Sequence[Entrant], recycled: bool, per_record: float) -> dic
         return None
     # Peers that cannot write into given arrays stay in with fresh ones.
     rivals = [e for e in timed if not (e.peer.ours or e.peer.floor)]
-    peer = best(e for e in rivals if recycled or not e.form.recycled)
+    # One ratio per rival, of its best form that was timed in turns.
+    allowed = [e for e in rivals if recycled or not e.form.recycled]
+    names = dict.fromkeys(e.peer.name for e in allowed)
+    each = {name: best(e for e in allowed if e.peer.name == name) for name in names}
+    peer = best(allowed)
     to_base = paired([s * per_record for s in ours.samples], base.samples)
     return {
         "ours_s": ours.seconds,
@@ -53,14 +58,15 @@ def _mode(entrants: Sequence[Entrant], recycled: bool, per_record: float) -> dic
         "peer": f"{peer.peer.name}: {peer.form.name}" if peer else None,
         "peer_s": peer.seconds if peer else None,
         "ratio": paired(peer.samples, ours.samples) if peer else None,
+        "ratios": {name: paired(e.samples, ours.samples) for name, e in each.items() if e},
         "levels": {e.peer.level: e.seconds for e in same if e.peer.level},
     }
 
 
 def markdown(document: Mapping[str, Any]) -> str:
     """The whole report."""
-    parts = [_heading(document), _costs(document), _peers(document), _sizes(document)]
-    return "\n\n".join(part for part in [*parts, _uses(document)] if part) + "\n"
+    tables = (_heading, _aims, _costs, _peers, _everybody, _sizes, _uses)
+    return "\n\n".join(part for make in tables if (part := make(document))) + "\n"
 
 
 def _heading(document: Mapping[str, Any]) -> str:
@@ -73,6 +79,12 @@ def _heading(document: Mapping[str, Any]) -> str:
         "Milliseconds a record, medians; ratios are of turns of the same repetition, with "
         "quartiles. What the columns are: [README](../README.md#kinds-of-record)."
     )
+
+
+def _aims(document: Mapping[str, Any]) -> str:
+    lines = [[*aim.texts, "yes" if aim.met else "**no**"] for aim in aims(document)]
+    header = ["row", "what", "bar", "fresh", "recycled", "met"]
+    return f"## Aims\n\n{table(header, lines)}" if lines else ""
 
 
 def _modes(row: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -127,6 +139,21 @@ def _peers(document: Mapping[str, Any]) -> str:
     header = ["row", "best peer", "its ms, fresh", "peer / multiaug", "its ms, recycled"]
     header += ["peer / multiaug", "memcpy, fresh", "recycled", "times memcpy, fresh", "recycled"]
     return f"## Beside the best peer and the floor\n\n{table(header, lines)}" if lines else ""
+
+
+def _everybody(document: Mapping[str, Any]) -> str:
+    """Each peer's best form, as `benchmarks.report` shows it."""
+    names = list(document["about"]["peers"])
+    lines = [
+        [name, *(best_of(row, peer) for peer in names)] for name, row in document["rows"].items()
+    ]
+    if not lines:
+        return ""
+    intro = (
+        "Milliseconds a record, fresh / recycled; in brackets, too far from the fastest for turns, "
+        "best of three calls."
+    )
+    return f"## Every peer\n\n{intro}\n\n{table(['row', *names], lines)}"
 
 
 def _times(found: Mapping[str, float] | None) -> str:

@@ -9,6 +9,7 @@ import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,13 +59,11 @@ def measure(name: str, count: int, seconds: float) -> dict[str, Any]:
     """
     different = shapes(count)
     side = round(math.sqrt(sum(h * w for h, w in different) / count))
-    with compilations() as messages:
-        take = {"sizes-call": _calls, "sizes-loader": _loader}[name]
-        try:
-            spent = take(different, (side, side), messages, seconds)
-        except ma.MultiaugError as error:
-            return {"error": f"cannot: {str(error)[:160]}"}
-    many, one = spent
+    take = {"sizes-call": _calls, "sizes-loader": _loader}[name]
+    try:
+        many, one = take(different, (side, side), seconds)
+    except ma.MultiaugError as error:
+        return {"error": f"cannot: {str(error).split(': ', 1)[-1][:120]}"}
     return {
         "asked": count,
         "records": many.records,
@@ -75,18 +74,27 @@ def measure(name: str, count: int, seconds: float) -> dict[str, Any]:
     }
 
 
-def _clocked(spent: Spent, messages: list[str], pixels: int, call: Callable[[], Any]) -> None:
-    """One call, with what it compiles; the first of a side, too, is what users wait for."""
-    before, started = len(messages), time.perf_counter()
+def _clocked(spent: Spent, pixels: int, call: Callable[[], Any]) -> None:
+    started = time.perf_counter()
     call()
     spent.seconds += time.perf_counter() - started
     spent.pixels += pixels
-    spent.compiled += sum(text.startswith("Compiling ") for text in messages[before:])
 
 
-def _calls(
-    different: Sequence[Shape], equal: Shape, messages: list[str], seconds: float
-) -> tuple[Spent, Spent]:
+@contextmanager
+def _counted(spent: Spent) -> Iterator[None]:
+    """Count what is compiled, in any thread: that of the block alone is not all of a loader."""
+    before = jax.config.jax_log_compiles
+    jax.config.update("jax_log_compiles", True)
+    try:
+        with compilations() as messages:
+            yield
+    finally:
+        jax.config.update("jax_log_compiles", before)
+        spent.compiled += sum(text.startswith("Compiling ") for text in messages)
+
+
+def _calls(different: Sequence[Shape], equal: Shape, seconds: float) -> tuple[Spent, Spent]:
     """``pipeline(key, record)``, in turns: a new size, the one size."""
     document = {"schema": "multiaug.spec/1", "name": "sizes"}
     spec = ma.DataSpec.from_dict({**document, "entries": {**BASE, "boxes": {"role": "boxes"}}})
@@ -117,21 +125,19 @@ def _calls(
             (one, equal, MOST_BOXES // 2),
         ):
             made = record(size, boxes)
-            _clocked(
-                spent,
-                messages,
-                size[0] * size[1],
-                lambda made=made, i=i: jax.block_until_ready(pipeline(keys[i], made)),
-            )
+            with _counted(spent):
+                _clocked(
+                    spent,
+                    size[0] * size[1],
+                    lambda made=made, i=i: jax.block_until_ready(pipeline(keys[i], made)),
+                )
             spent.records += 1
         if many.seconds > seconds:
             break
     return many, one
 
 
-def _loader(
-    different: Sequence[Shape], equal: Shape, messages: list[str], seconds: float
-) -> tuple[Spent, Spent]:
+def _loader(different: Sequence[Shape], equal: Shape, seconds: float) -> tuple[Spent, Spent]:
     """A loader over a folder of pictures that crops them to one size; an epoch, then another."""
     spec = ma.DataSpec.from_dict(
         {"schema": "multiaug.spec/1", "name": "sizes", "entries": {"image": BASE["image"]}}
@@ -143,22 +149,19 @@ def _loader(
             loader = ma.Loader(
                 ma.open_source(folder, spec), ma.Pipeline([ma.Crop(CROP)], spec), batch_size=BATCH
             )
-            found.append(_epoch(loader, sizes, messages, seconds))
+            found.append(_epoch(loader, sizes, seconds))
     return found[0], found[1]
 
 
-def _epoch(loader: Any, sizes: Sequence[Shape], messages: list[str], seconds: float) -> Spent:
+def _epoch(loader: Any, sizes: Sequence[Shape], seconds: float) -> Spent:
     spent = Spent()
-    batches: Iterator[Any] = iter(loader)
     mean = sum(h * w for h, w in sizes) // len(sizes)
-    for _ in range(-(-len(sizes) // BATCH)):
-        count = min(BATCH, len(sizes) - spent.records)
-        _clocked(
-            spent, messages, count * mean, lambda: jax.block_until_ready(next(batches)["image"])
-        )
-        spent.records += count
-        if spent.seconds > seconds:
-            break
+    with _counted(spent):
+        batches = iter(loader)
+        while spent.records < len(sizes) and spent.seconds < seconds:
+            count = min(BATCH, len(sizes) - spent.records)
+            _clocked(spent, count * mean, lambda: jax.block_until_ready(next(batches)["image"]))
+            spent.records += count
     return spent
 
 

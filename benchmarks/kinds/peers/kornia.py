@@ -22,14 +22,11 @@ def _forms(case: Case) -> list[Form]:
     images = {n: tensor(a) for n, a in case.images.items()}
     size, step = case.row.out_shape, case.row.resized
     if step is not None:
+        modes = {n: "nearest-exact" if n == "mask" else "bilinear" for n in images}
+        low = {n: step.antialias and n != "mask" for n in images}
 
         def shrink(s: slice) -> Sequence[torch.Tensor]:
-            return [
-                resize(
-                    t[s], size, "nearest" if n == "mask" else "bilinear", antialias=_low(n, step)
-                )
-                for n, t in images.items()
-            ]
+            return [resize(t[s], size, modes[n], antialias=low[n]) for n, t in images.items()]
 
         return forms(case, "resize", list(images), shrink)
     assert case.geometry is not None
@@ -43,10 +40,6 @@ def _forms(case: Case) -> list[Form]:
         return [warp_affine(t[s], m, size, modes[n], align_corners=True) for n, t in images.items()]
 
     return forms(case, "warp_affine", list(images), warp)
-
-
-def _low(name: str, step: object) -> bool:
-    return name != "mask" and bool(getattr(step, "antialias", False))
 
 
 PEERS = [
