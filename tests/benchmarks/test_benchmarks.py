@@ -30,6 +30,7 @@ def test_a_row_is_measured_and_reported(monkeypatch, tmp_path):
     row = small_row(monkeypatch)
     loaded, missing = peers.load(["floor", "ours", "numpy_only"])
     assert missing == {}
+    loaded += peers.held_to(["base"])
     args = run.arguments(["--repeats", "3", "--seconds", "0.1", "--out", str(tmp_path)])
     document = report.empty()
     document["about"] = report.about(args, loaded, missing)
@@ -42,7 +43,11 @@ def test_a_row_is_measured_and_reported(monkeypatch, tmp_path):
     assert fresh["ratio"]["turns"] == 3
     report.save_json(document, tmp_path)
     assert report.load(tmp_path) == json.loads(json.dumps(document))
-    assert f"| {row.name} |" in report.markdown(document)
+    modes = document["rows"][row.name]["modes"]
+    assert {mode["levels"]["base"]["ratio"]["turns"] for mode in modes.values()} == {3}
+    text = report.markdown(document)
+    assert f"| {row.name} |" in text
+    assert "recycled | base: fresh | base: recycled |" in text
 
 
 @pytest.mark.parametrize("work_name", ["e"])
