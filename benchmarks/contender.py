@@ -51,7 +51,7 @@ class Peer:
         floor: it is no contender, only a lower bound.
         masked: it moves the mask too.
         moves: it has a way to move the coordinates of a cloud.
-        level: the instruction set that it is held to; empty for the machine's best.
+        level: the instruction set that it is limited to; empty for the machine's best.
     """
 
     name: str

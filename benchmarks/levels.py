@@ -1,4 +1,4 @@
-"""Instruction sets: multiaug at its best, and held to an older one, in the same process.
+"""Instruction sets: multiaug at its best, and limited to an older one, in the same process.
 
 The library asks for its level in every call, so that two contenders can differ in it alone. Few
 machines of users have AVX-512, and AVX2 forced shows there what those without it get.

@@ -172,10 +172,10 @@ def _every_row(document: Document) -> str:
     header += ["**ratio, fresh**", "recycled"]
     header += [f"{level}: {mode}" for level in levels for mode in ("fresh", "recycled")]
     works = ", ".join(f"{letter}: {what}" for letter, what in WORKS.items())
-    held = f" Columns {', '.join(levels)}: multiaug held to that." if levels else ""
+    limited = f" Columns {', '.join(levels)}: multiaug limited to that." if levels else ""
     return (
         f"## Every row\n\n{works}.\n\nPeers that cannot write into given arrays stay in with "
-        f"fresh ones.{held}\n\n{table(header, rows)}"
+        f"fresh ones.{limited}\n\n{table(header, rows)}"
     )
 
 
@@ -185,7 +185,7 @@ def _both(row: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _levels(document: Document) -> list[str]:
-    """The instruction sets that multiaug was held to in any row."""
+    """The instruction sets that multiaug was limited to in any row."""
     modes = (mode for row in document["rows"].values() for mode in _both(row))
     return list(dict.fromkeys(level for mode in modes for level in mode.get("levels", {})))
 
@@ -239,8 +239,8 @@ def best_of(row: dict[str, Any], peer: str) -> str:
     """Milliseconds of a peer's better form, fresh and, where it can, recycled."""
     texts = []
     for recycled in (False, True):
-        own = [e for e in row["entrants"] if e["peer"] == peer and e["recycled"] == recycled]
-        best = min(own, key=lambda e: (not e["turns"], e["median_s"]), default=None)
+        forms = [e for e in row["entrants"] if e["peer"] == peer and e["recycled"] == recycled]
+        best = min(forms, key=lambda e: (not e["turns"], e["median_s"]), default=None)
         if best:
             text = as_ms(best["median_s"], row["batch"])
             texts.append(text if best["turns"] else f"({text})")

@@ -45,7 +45,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         nargs="*",
         default=["avx2"],
         choices=levels.NAMES,
-        help="instruction sets that multiaug is held to, beside the machine's best",
+        help="instruction sets that multiaug is limited to, beside the machine's best",
     )
     parser.add_argument("--devices", type=int, default=1, help="JAX CPU devices")
     parser.add_argument(
@@ -89,7 +89,7 @@ def main(argv: list[str] | None = None) -> None:
         args.repeats, args.seconds = min(args.repeats, 7), min(args.seconds, 4)
     only = ["floor", "ours", *args.peers] if args.peers else []
     loaded, missing = peers.load(only)
-    loaded += peers.held_to(levels.below(args.levels))
+    loaded += peers.limited_to(levels.below(args.levels))
     for name, reason in missing.items():
         print(f"{name}: not here: {reason}")
     document = report.load(args.out) if args.keep else report.empty()

@@ -1,4 +1,4 @@
-"""What the table is held to: each bar with what was found."""
+"""The bars of the table: each bar with what was found."""
 
 from __future__ import annotations
 

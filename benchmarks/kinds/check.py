@@ -1,7 +1,7 @@
 """Does a peer do the row's work? Its results must be those of multiaug, which others test.
 
-`benchmarks.check` has a reference of its own for pictures and masks. Here every role takes part,
-so two libraries that were written apart are held to one another: a peer that skips a step, such as
+`benchmarks.check` has a reference of its own for images and masks. Here every role takes part,
+so two libraries that were written apart are compared: a peer that skips a step, such as
 turning the normals, is found out, and so would multiaug be.
 """
 
@@ -35,7 +35,7 @@ def check(case: Case, peer: Peer, outputs: Mapping[str, NDArray[Any]]) -> None:
         shape = (case.row.batch, *case.row.out_shape, case.images[name].shape[-1])
         if found.shape != shape:
             raise WrongWork(f"{name} is {found.shape}, expected {shape}")
-    # What draws its own, or adds noise, can be held to shapes only.
+    # What draws its own, or adds noise, can be compared by shape alone.
     if peer.draws == "own" or case.row.name == "noise":
         return
     expected = host(case.expected)

@@ -51,8 +51,8 @@ def host(outputs: Outputs) -> Mapping[str, NDArray[Any]]:
     return {n: a if a.ndim == 4 else a[..., None] for n, a in arrays.items()}
 
 
-def contenders(base: Case, held_to: list[str]) -> list[Peer]:
-    """multiaug, once more for each level that it is held to, the base row and the floor."""
+def contenders(base: Case, limited_to: list[str]) -> list[Peer]:
+    """multiaug, once more for each level that it is limited to, the base row and the floor."""
     version = ma.__version__
     ours = [Peer("multiaug", forms, host, version, "the full call, checks on", ours=True)]
     ours += [
@@ -61,11 +61,11 @@ def contenders(base: Case, held_to: list[str]) -> list[Peer]:
             partial(forms, level=level),
             host,
             version,
-            f"the same, held to {level}",
+            f"the same, limited to {level}",
             ours=True,
             level=level,
         )
-        for level in held_to
+        for level in limited_to
     ]
     beside = Peer("base", lambda _: forms(base), host, version, "the first row", ours=True)
     return [*ours, beside, Peer("memcpy", _floor, host, np.__version__, "the floor", floor=True)]

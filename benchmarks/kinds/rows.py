@@ -187,13 +187,13 @@ class Case:
 
     @property
     def plain(self) -> bool:
-        """A picture and perhaps its mask: what libraries without roles can do."""
+        """A image and perhaps its mask: what libraries without roles can do."""
         pairs = any(group.mirror_pairs for _, group in self.groups)
         return set(self.images) <= {"image", "mask"} and not pairs
 
     @property
     def cubic(self) -> bool:
-        """Whether a picture is resampled by the cubic kernel."""
+        """Whether an image is resampled by the cubic kernel."""
         return any(group.interpolation == "cubic" for _, group in self.groups)
 
     @cached_property

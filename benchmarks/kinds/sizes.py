@@ -138,7 +138,7 @@ def _calls(different: Sequence[Shape], equal: Shape, seconds: float) -> tuple[Sp
 
 
 def _loader(different: Sequence[Shape], equal: Shape, seconds: float) -> tuple[Spent, Spent]:
-    """A loader over a folder of pictures that crops them to one size; an epoch, then another."""
+    """A loader over a folder of images that crops them to one size; an epoch, then another."""
     spec = ma.DataSpec.from_dict(
         {"schema": "multiaug.spec/1", "name": "sizes", "entries": {"image": BASE["image"]}}
     )
@@ -166,7 +166,7 @@ def _epoch(loader: Any, sizes: Sequence[Shape], seconds: float) -> Spent:
 
 
 def _write(folder: Path, sizes: Sequence[Shape]) -> None:
-    """Uncompressed pictures: what is timed is not a decoder."""
+    """Uncompressed images: what is timed is not a decoder."""
     folder.mkdir()
     for i, (height, width) in enumerate(sizes):
         pixels = np.full((height, width, 3), i % 256, np.uint8)

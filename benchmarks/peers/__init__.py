@@ -43,8 +43,8 @@ def load(
     return peers, missing
 
 
-def held_to(levels: Sequence[str]) -> list[Peer]:
+def limited_to(levels: Sequence[str]) -> list[Peer]:
     """For each of these instruction sets, multiaug once more."""
     from . import ours
 
-    return [ours.held_to(level) for level in levels]
+    return [ours.limited_to(level) for level in levels]

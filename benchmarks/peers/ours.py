@@ -51,14 +51,14 @@ def _host(outputs: Outputs) -> Mapping[str, NDArray[Any]]:
     return {"image": np.asarray(image), "mask": np.asarray(outputs["mask"])}
 
 
-def held_to(level: str) -> Peer:
+def limited_to(level: str) -> Peer:
     """The full call, with no better instruction set than this one."""
     return Peer(
         f"multiaug, {level}",
         partial(_forms, level=level),
         _host,
         ma.__version__,
-        f"the same call, held to {level}",
+        f"the same call, limited to {level}",
         ours=True,
         level=level,
     )

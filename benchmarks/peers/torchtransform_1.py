@@ -69,7 +69,7 @@ def _data(case: Case) -> tuple[torch.Tensor, torch.Tensor]:
     return image, mask.to(torch.uint8)
 
 
-def _own(case: Case) -> list[Form]:
+def _drawn(case: Case) -> list[Form]:
     if case.moves:
         raise Cannot("who moves coordinates by hand must know the geometry")
     (image, mask), chain = _data(case), _chain(case.row)
@@ -97,7 +97,7 @@ def _given(case: Case) -> list[Form]:
 PEERS = [
     Peer(
         "torchtransform",
-        _own,
+        _drawn,
         host,
         tt.__version__,
         "Compose on a batch of NCHW tensors made beforehand, bytes as bytes, others float32",

@@ -30,7 +30,7 @@ def test_a_row_is_measured_and_reported(monkeypatch, tmp_path):
     row = small_row(monkeypatch)
     loaded, missing = peers.load(["floor", "ours", "numpy_only"])
     assert missing == {}
-    loaded += peers.held_to(["base"])
+    loaded += peers.limited_to(["base"])
     args = run.arguments(["--repeats", "3", "--seconds", "0.1", "--out", str(tmp_path)])
     document = report.empty()
     document["about"] = report.about(args, loaded, missing)

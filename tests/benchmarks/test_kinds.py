@@ -94,7 +94,7 @@ def test_who_forgets_to_turn_the_normals_is_found_out(normals):
         check(normals, peer(None), labels)
     with pytest.raises(WrongWork, match="no normals"):
         check(normals, peer(None), {name: right[name] for name in ("image", "mask")})
-    # Who draws its own is held to shapes.
+    # Whoever draws its own geometry is compared by shape.
     check(normals, peer(None, draws="own"), wrong)
     with pytest.raises(WrongWork, match=r"mask is \(2, 5, 24, 1\)"):
         check(normals, peer(None, draws="own"), {**right, "mask": right["mask"][:, :5]})
@@ -157,7 +157,7 @@ def test_sizes_differ_and_what_any_thread_compiles_is_counted():
     assert spent.compiled == 1
 
 
-def test_levels_are_held_to_and_given_back():
+def test_levels_are_limited_to_and_given_back():
     best = levels.best()
     if best == "none":
         pytest.skip("nothing was compiled")

@@ -25,14 +25,14 @@ def tensor(array: NDArray[Any], dtype: Any = np.float32) -> torch.Tensor:
 def forms(case: Case, name: str, names: Sequence[str], run: Run) -> list[Form]:
     """`run(slice)` does a run of records and returns a tensor for each of `names`."""
 
-    def own() -> Outputs:
+    def whole() -> Outputs:
         return dict(zip(names, run(slice(None)), strict=True))
 
     def threads() -> Outputs:
         done = by_part(case.row.batch, lambda part: run(slice(part.start, part.stop)))
         return dict(zip(names, zip(*done, strict=True), strict=True))
 
-    made = [Form(f"{name}, own threads", own)]
+    made = [Form(f"{name}, library threads", whole)]
     return made if case.row.batch == 1 else [*made, Form(f"{name}, over records", threads)]
 
 

@@ -42,7 +42,7 @@ def _values(case: Case) -> list[Any]:
 
 def _forms(case: Case) -> list[Form]:
     if not case.plain:
-        raise Cannot("pictures and masks, without roles")
+        raise Cannot("images and masks, without roles")
     if case.images["image"].dtype not in (np.uint8, np.float32):
         raise Cannot("uint8 and float32 only")
     # Each thread draws from a pipeline of its own: they are not made to be shared.
@@ -52,7 +52,7 @@ def _forms(case: Case) -> list[Form]:
     def run(part: range, pipeline: Any) -> list[Any]:
         return [pipeline(**{n: a[i] for n, a in images.items()}) for i in part]
 
-    def own() -> Outputs:
+    def whole() -> Outputs:
         return run(range(case.row.batch), pipelines[0])
 
     def threads() -> Outputs:
@@ -61,7 +61,7 @@ def _forms(case: Case) -> list[Form]:
         return list(itertools.chain.from_iterable(done))  # type: ignore[arg-type]
 
     return [
-        Form("Compose, own threads", own, enter=lambda: cv2.setNumThreads(CORES)),
+        Form("Compose, library threads", whole, enter=lambda: cv2.setNumThreads(CORES)),
         Form("Compose, over records", threads, enter=lambda: cv2.setNumThreads(1)),
     ]
 

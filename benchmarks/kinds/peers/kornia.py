@@ -16,7 +16,7 @@ from ._torch import forms, host, tensor
 
 def _forms(case: Case) -> list[Form]:
     if not case.plain:
-        raise Cannot("pictures and masks")
+        raise Cannot("images and masks")
     if case.row.resized is None and case.row.transforms != AFFINE:
         raise Cannot("its random modules draw their own")
     images = {n: tensor(a) for n, a in case.images.items()}

@@ -31,19 +31,19 @@ def _forms(case: Case) -> list[Form]:
     one = _resize(case) if case.row.resized else _warp(case)
     kept = case.outputs()
 
-    def with_own(out: dict[str, Image]) -> dict[str, Image]:
+    def by_library(out: dict[str, Image]) -> dict[str, Image]:
         for i in range(case.row.batch):
             one(i, {n: a[i] for n, a in out.items()})
         return out
 
-    def with_python(out: dict[str, Image]) -> dict[str, Image]:
+    def by_python(out: dict[str, Image]) -> dict[str, Image]:
         over(case.row.batch, lambda i: one(i, {n: a[i] for n, a in out.items()}))
         return out
 
     forms = []
     for label, fill, threads in (
-        ("own threads", with_own, CORES),
-        ("over records", with_python, 1),
+        ("library threads", by_library, CORES),
+        ("over records", by_python, 1),
     ):
 
         def enter(threads: int = threads) -> None:

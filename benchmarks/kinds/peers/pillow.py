@@ -15,7 +15,7 @@ from ..rows import AFFINE, Case
 
 def _forms(case: Case) -> list[Form]:
     if not case.plain or any(a.dtype != np.uint8 for a in case.images.values()):
-        raise Cannot("pictures of bytes and masks")
+        raise Cannot("images of bytes and masks")
     if case.row.resized is None and case.row.transforms != AFFINE:
         raise Cannot("no shuffled order per record")
     if case.row.resized is not None and not case.row.resized.antialias:

@@ -1,9 +1,10 @@
-"""torchtransform: one chain for pictures and masks, its low-pass by mipmap in the same pass."""
+"""torchtransform: one chain for images and masks, with a low-pass by mipmap in the same pass."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torchtransform as tt
 
@@ -16,11 +17,13 @@ from ._torch import forms, host, tensor
 
 def _forms(case: Case) -> list[Form]:
     if not case.plain:
-        raise Cannot("pictures, masks, points and boxes")
+        raise Cannot("images, masks, points and boxes")
     if case.row.resized is None and case.row.transforms != AFFINE:
         raise Cannot("no shuffled order per record")
-    image = tensor(case.images["image"], _dtype(case))
-    mask = tensor(case.images["mask"], "uint8") if "mask" in case.images else None
+    # Half precision would be that of its grid, too: it comes back as NaN.
+    as_bytes = case.images["image"].dtype == np.uint8
+    image = tensor(case.images["image"], np.uint8 if as_bytes else np.float32)
+    mask = tensor(case.images["mask"], np.uint8) if "mask" in case.images else None
     mode = "bicubic" if case.cubic else "bilinear"
     step = case.row.resized
     matrices = None
@@ -31,19 +34,14 @@ def _forms(case: Case) -> list[Form]:
         chain = tt.Resize(case.row.out_shape) if matrices is None else None
         chain = chain or Given(matrices[s], case.row.out_shape)
         antialias = step is not None and step.antialias
-        pictures = tt.Image(image[s], mode=mode, antialias=antialias)
+        images = tt.Image(image[s], mode=mode, antialias=antialias)
         if mask is None:
-            return [chain(image=pictures)["image"]]
-        out = chain(image=pictures, mask=tt.Mask(mask[s]))
+            return [chain(image=images)["image"]]
+        out = chain(image=images, mask=tt.Mask(mask[s]))
         return [out["image"], out["mask"]]
 
     names = ["image"] if mask is None else ["image", "mask"]
     return forms(case, "one chain", names, run)
-
-
-def _dtype(case: Case) -> str:
-    name = case.images["image"].dtype.name
-    return name if name in ("uint8", "float16") else "float32"
 
 
 PEERS = [

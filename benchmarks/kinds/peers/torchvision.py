@@ -1,4 +1,4 @@
-"""torchvision v2: its functionals on pictures and masks, bytes as bytes."""
+"""torchvision v2: its functionals on images and masks, bytes as bytes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ f, Mode = v2.functional, v2.InterpolationMode
 
 def _forms(case: Case) -> list[Form]:
     if not case.plain or case.cubic:
-        raise Cannot("pictures and masks, linear")
+        raise Cannot("images and masks, linear")
     if case.row.resized is None and case.row.transforms != AFFINE:
         raise Cannot("no shuffled order per record")
     images = {n: tensor(a, _dtype(a)) for n, a in case.images.items()}
@@ -62,7 +62,7 @@ PEERS = [
         _forms,
         host,
         LOADED[0].version,
-        "functional.resize_image on a batch, affine_image and horizontal_flip per picture, uint8 "
+        "functional.resize_image on a batch, affine_image and horizontal_flip per image, uint8 "
         "where the row is",
     )
 ]
