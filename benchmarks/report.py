@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from .bars import bar, misses, ratios
 from .chart import chart
 from .contender import Peer
 from .levels import best
@@ -98,6 +99,7 @@ def markdown(document: Document) -> str:
     """The whole report."""
     parts = [
         _heading(document),
+        _bars(document),
         _every_row(document),
         _beside(document),
         _everybody(document),
@@ -193,6 +195,29 @@ def _levels(document: Document) -> list[str]:
 def _level(mode: dict[str, Any], level: str) -> str:
     found = mode.get("levels", {}).get(level)
     return as_ratio(found["ratio"] if found else None)
+
+
+def _bars(document: Document) -> str:
+    """Rows that miss their bar."""
+    rows = document["rows"]
+    measured = [name for name, row in rows.items() if ratios(row)]
+    missed = misses(rows)
+    levels = ["best", *_levels(document)]
+    lines = [
+        [
+            name,
+            f"{bar(rows[name]['work'], rows[name]['size']):.1f}",
+            *(f"{found[level]:.2f}" if level in found else "-" for level in levels),
+        ]
+        for name, found in missed.items()
+    ]
+    if not measured:
+        return ""
+    text = (
+        f"## Bars\n\nFresh outputs, fastest peer / multiaug: {len(measured) - len(missed)} of "
+        f"{len(measured)} rows meet their bar at every level."
+    )
+    return f"{text}\n\n{table(['row', 'bar', *levels], lines)}" if lines else text
 
 
 def _beside(document: Document) -> str:

@@ -58,7 +58,10 @@ class Aim:
 def aims(document: Document) -> list[Aim]:
     """All bars that this run can judge."""
     rows = {name: row for name, row in document["rows"].items() if row["modes"]["fresh"]}
-    return [*_of_base(rows), *_races(rows), *_one(rows), *_sizes(document["sizes"])]
+    missing = [name for name in document["rows"] if name not in rows]
+    unmeasured = [Aim(name, "measured", 1, (0, None), most=False) for name in missing]
+    sizes = _sizes(document["sizes"])
+    return [*unmeasured, *_of_base(rows), *_races(rows), *_one(rows), *sizes]
 
 
 def _both(row: Mapping[str, Any], get: Any) -> tuple[float | None, float | None]:
@@ -99,8 +102,9 @@ def _one(rows: Document) -> Iterator[Aim]:
 
 def _sizes(sizes: Document) -> Iterator[Aim]:
     for name, found in sizes.items():
-        if "error" not in found:
-            yield Aim(name, "records", found["asked"], (found["records"], None), most=False)
+        records = found.get("records", 0)
+        yield Aim(name, "records", found["asked"], (records, None), most=False)
+        if records:
             yield Aim(name, "times a pixel of one size", MOST_TIMES, (found["ratio"], None))
             compiled = found["compilations"]
             yield Aim(name, "compilations", MOST_COMPILATIONS, (compiled, None))

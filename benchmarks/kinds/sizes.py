@@ -63,7 +63,7 @@ def measure(name: str, count: int, seconds: float) -> dict[str, Any]:
     try:
         many, one = take(different, (side, side), seconds)
     except ma.MultiaugError as error:
-        return {"error": f"cannot: {str(error).split(': ', 1)[-1][:120]}"}
+        return {"asked": count, "error": f"cannot: {str(error).split(': ', 1)[-1][:120]}"}
     return {
         "asked": count,
         "records": many.records,

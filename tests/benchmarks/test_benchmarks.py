@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from benchmarks import measure, peers, report, run, work
+from benchmarks import bars, measure, peers, report, run, work
 from benchmarks.check import WrongWork, check, reference
 from benchmarks.contender import Cannot, Form, Peer
 from benchmarks.install import requirements
@@ -102,3 +102,15 @@ def test_ratios_are_of_the_same_turn():
 
 def test_requirements_are_read_line_by_line():
     assert requirements("# a\nx==1\n--no-deps y==2  # why\n\n") == [["x==1"], ["--no-deps", "y==2"]]
+
+
+def test_bars_are_of_every_level_with_fresh_outputs():
+    def row(size, best, avx2):
+        levels = {"avx2": {"ratio": {"median": avx2}}}
+        fresh = {"ratio": {"median": best}, "levels": levels}
+        return {"work": "a", "size": size, "modes": {"fresh": fresh, "recycled": None}}
+
+    unmeasured = {"work": "a", "size": 32, "modes": {"fresh": None, "recycled": None}}
+    rows = {"good": row(512, 1.6, 1.5), "slow": row(512, 1.6, 1.4), "large": row(1024, 1.3, 1.4)}
+    assert bars.misses({**rows, "unmeasured": unmeasured}) == {"slow": {"best": 1.6, "avx2": 1.4}}
+    assert [bars.bar(work, 224) for work in "abcde"] == [1.5, 1.4, 1.0, 1.5, 1.0]
