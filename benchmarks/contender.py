@@ -51,10 +51,11 @@ class Peer:
         floor: it is no contender, only a lower bound.
         masked: it moves the mask too.
         moves: it has a way to move the coordinates of a cloud.
+        level: the instruction set that it is limited to; empty for the machine's best.
     """
 
     name: str
-    forms: Callable[[Case], list[Form]]
+    forms: Callable[[Any], list[Form]]
     host: Callable[[Outputs], Mapping[str, NDArray[Any]]]
     version: str
     note: str
@@ -63,6 +64,7 @@ class Peer:
     floor: bool = False
     masked: bool = True
     moves: bool = False
+    level: str = ""
 
 
 def as_is(outputs: Outputs) -> Mapping[str, NDArray[Any]]:

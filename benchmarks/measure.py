@@ -62,13 +62,24 @@ class Entrant:
         }
 
 
-def enter(case: Case, peers: Iterable[Peer]) -> tuple[list[Entrant], dict[str, str]]:
-    """Check and calibrate every form; and say why the others do not take part."""
+Check = Callable[[Any, Peer, Any], None]
+
+
+def enter(
+    case: Any, peers: Iterable[Peer], checked: Check = check
+) -> tuple[list[Entrant], dict[str, str]]:
+    """Check and calibrate every form; and say why the others do not take part.
+
+    Args:
+        case: a row with its data.
+        peers: all that may have a form for it.
+        checked: raises `WrongWork` for outputs that are not those of the row.
+    """
     entrants: list[Entrant] = []
     refused: dict[str, str] = {}
     fastest = float("inf")
     for peer in peers:
-        if case.geometry.motion is not None and not (peer.moves or peer.ours or peer.floor):
+        if case.moves and not (peer.moves or peer.ours or peer.floor):
             refused[peer.name] = "cannot: does not move coordinates"
             continue
         forms, reason = _attempt(partial(peer.forms, case))
@@ -76,7 +87,7 @@ def enter(case: Case, peers: Iterable[Peer]) -> tuple[list[Entrant], dict[str, s
             refused[peer.name] = reason
         # One form may fail where another does the work.
         for form in forms or []:
-            entrant, reason = _attempt(partial(_calibrated, case, peer, form, fastest))
+            entrant, reason = _attempt(partial(_calibrated, case, peer, form, fastest, checked))
             if entrant:
                 entrants.append(entrant)
                 fastest = fastest if peer.floor else min(fastest, entrant.estimate)
@@ -99,13 +110,13 @@ def _attempt(make: Callable[[], T]) -> tuple[T | None, str]:
         return None, f"failed: {type(error).__name__}: {text}"
 
 
-def _calibrated(case: Case, peer: Peer, form: Form, fastest: float) -> Entrant:
+def _calibrated(case: Any, peer: Peer, form: Form, fastest: float, checked: Check) -> Entrant:
     form.enter()
     started = time.perf_counter()
     outputs = form.call()
     first = time.perf_counter() - started
     if not peer.floor:
-        check(case, peer, peer.host(outputs))
+        checked(case, peer, peer.host(outputs))
     del outputs
     # The second call of something stateful may compile once more.
     estimate = min(_timed(form, 1) for _ in range(2))
@@ -234,5 +245,10 @@ def _mode(entrants: Sequence[Entrant], recycled: bool) -> dict[str, Any] | None:
         "peer_s": peer.seconds,
         "ratio": paired(peer.samples, ours.samples),
         "apply_ratio": paired(peer.samples, given.samples) if given else None,
+        "levels": {
+            e.peer.level: {"ours_s": e.seconds, "ratio": paired(peer.samples, e.samples)}
+            for e in timed
+            if e.peer.level and e.form.recycled == recycled
+        },
         "ratios": {n: paired(e.samples, ours.samples) for n, e in per_peer.items() if e},
     }

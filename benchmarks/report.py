@@ -11,7 +11,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from .bars import bar, misses, ratios
+from .chart import chart
 from .contender import Peer
+from .levels import best
 from .work import KINDS, WORKS
 
 SCHEMA = "multiaug.benchmarks/1"
@@ -43,6 +46,7 @@ def about(args: argparse.Namespace, peers: Sequence[Peer], missing: dict[str, st
         "jax": jax.__version__,
         "devices": len(jax.local_devices()),
         "cores": args.cores,
+        "level": best(),
         "malloc": args.malloc,
         "repeats": args.repeats,
         "within": args.within,
@@ -77,7 +81,7 @@ def save(document: Document, folder: Path) -> list[Path]:
     written = [save_json(document, folder), folder / "results.md"]
     written[1].write_text(markdown(document))
     try:
-        written.append(warp(document, folder / "chart.png"))
+        written.append(chart(document, folder / "chart.png"))
     except (ImportError, LookupError) as error:
         print(f"no chart: {error}")
     return written
@@ -95,7 +99,9 @@ def markdown(document: Document) -> str:
     """The whole report."""
     parts = [
         _heading(document),
-        *(_table(document, mode) for mode in ("fresh", "recycled")),
+        _bars(document),
+        _every_row(document),
+        _beside(document),
         _everybody(document),
         _against(document, "ImageDataGenerator", _GENERATOR),
         _against(document, "ImageDataGenerator, no masks", _NO_MASKS),
@@ -109,18 +115,21 @@ def markdown(document: Document) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _lines(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    table = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in row) + " |" for row in table)
+def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Markdown; all columns but the first are numbers."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in row) + " |" for row in lines)
 
 
-def _ratio(found: dict[str, float] | None) -> str:
+def as_ratio(found: dict[str, float] | None) -> str:
+    """A median, with its quartiles."""
     if not found:
         return "-"
     return f"**{found['median']:.2f}** ({found['q1']:.2f}-{found['q3']:.2f})"
 
 
-def _ms(seconds: float | None, batch: int) -> str:
+def as_ms(seconds: float | None, batch: int) -> str:
+    """Milliseconds a record, of the seconds of a batch."""
     return "-" if seconds is None else f"{1e3 * seconds / batch:.3g}"
 
 
@@ -129,7 +138,8 @@ def _heading(document: Document) -> str:
     dirty = " with uncommitted changes" if a["changed"] else ""
     return (
         "# Results\n\n"
-        f"{a['date']}, commit {a['commit']}{dirty}. {a['cpu']}, {a['cores']} cores for everybody; "
+        f"{a['date']}, commit {a['commit']}{dirty}. {a['cpu']} ({a.get('level', '?')}), "
+        f"{a['cores']} cores for everybody; "
         f"Python {a['python']}, JAX {a['jax']} with {a['devices']} CPU devices, "
         f"malloc {a['malloc']}.\n\n"
         "Times are milliseconds per picture with its mask, medians. A ratio is the fastest "
@@ -138,40 +148,100 @@ def _heading(document: Document) -> str:
     )
 
 
-def _table(document: Document, mode: str) -> str:
+def _every_row(document: Document) -> str:
+    """Fresh beside recycled: fresh is what a call without ``out=`` gets."""
+    levels = _levels(document)
     rows = []
     for name, row in document["rows"].items():
-        found, n = row["modes"][mode], row["batch"]
-        if found is None:
+        n, (fresh, again) = row["batch"], _both(row)
+        if not fresh:
             continue
+        others = [_level(mode, level) for level in levels for mode in (fresh, again)]
         rows.append(
             [
                 name,
-                _ms(found["ours_s"], n),
-                _ms(found["apply_s"], n),
-                _ms(found["peer_s"], n),
-                f"{found['peer']}: {found['form']}",
-                _ratio(found["ratio"]),
-                _ms(found["floor_s"], n),
-                f"{found['over_floor']['median']:.1f}",
-                f"{found['first_s']:.2f}",
+                *(as_ms(mode.get("ours_s"), n) for mode in (fresh, again)),
+                as_ms(fresh["peer_s"], n),
+                f"{fresh['peer']}: {fresh['form']}",
+                as_ms(again.get("peer_s"), n),
+                *(as_ratio(mode.get("ratio")) for mode in (fresh, again)),
+                *others,
             ]
         )
-    title = {
-        "fresh": "## Every row, fresh outputs",
-        "recycled": "## Every row, recycled outputs\n\nPeers that cannot write into given arrays "
-        "take part as they are.",
-    }[mode]
     if not rows:
-        return (
-            f"{title}\n\nNothing of multiaug was measured with recycled outputs."
-            if mode == "recycled"
-            else ""
-        )
-    header = ["row", "multiaug", "geometry given", "fastest peer", "which", "ratio", "memcpy"]
-    header += ["times memcpy", "first call, s"]
+        return ""
+    header = ["row", "multiaug, fresh", "recycled", "fastest peer, fresh", "which", "recycled"]
+    header += ["**ratio, fresh**", "recycled"]
+    header += [f"{level}: {mode}" for level in levels for mode in ("fresh", "recycled")]
     works = ", ".join(f"{letter}: {what}" for letter, what in WORKS.items())
-    return f"{title}\n\n{works}.\n\n{_lines(header, rows)}"
+    limited = f" Columns {', '.join(levels)}: multiaug limited to that." if levels else ""
+    return (
+        f"## Every row\n\n{works}.\n\nPeers that cannot write into given arrays stay in with "
+        f"fresh ones.{limited}\n\n{table(header, rows)}"
+    )
+
+
+def _both(row: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What was found with fresh outputs and with recycled ones, or nothing."""
+    return row["modes"]["fresh"] or {}, row["modes"]["recycled"] or {}
+
+
+def _levels(document: Document) -> list[str]:
+    """The instruction sets that multiaug was limited to in any row."""
+    modes = (mode for row in document["rows"].values() for mode in _both(row))
+    return list(dict.fromkeys(level for mode in modes for level in mode.get("levels", {})))
+
+
+def _level(mode: dict[str, Any], level: str) -> str:
+    found = mode.get("levels", {}).get(level)
+    return as_ratio(found["ratio"] if found else None)
+
+
+def _bars(document: Document) -> str:
+    """Rows that miss their bar."""
+    rows = document["rows"]
+    measured = [name for name, row in rows.items() if ratios(row)]
+    missed = misses(rows)
+    levels = ["best", *_levels(document)]
+    lines = [
+        [
+            name,
+            f"{bar(rows[name]['work'], rows[name]['size']):.1f}",
+            *(f"{found[level]:.2f}" if level in found else "-" for level in levels),
+        ]
+        for name, found in missed.items()
+    ]
+    if not measured:
+        return ""
+    text = (
+        f"## Bars\n\nFresh outputs, fastest peer / multiaug: {len(measured) - len(missed)} of "
+        f"{len(measured)} rows meet their bar at every level."
+    )
+    return f"{text}\n\n{table(['row', 'bar', *levels], lines)}" if lines else text
+
+
+def _beside(document: Document) -> str:
+    """What else was timed of multiaug, and the floor."""
+    rows = []
+    for name, row in document["rows"].items():
+        n, (fresh, again) = row["batch"], _both(row)
+        if not fresh:
+            continue
+        floors = [mode.get("over_floor", {}).get("median") for mode in (fresh, again)]
+        rows.append(
+            [
+                name,
+                as_ms(fresh["apply_s"], n),
+                *(as_ms(mode.get("floor_s"), n) for mode in (fresh, again)),
+                *("-" if floor is None else f"{floor:.1f}" for floor in floors),
+                f"{fresh['first_s']:.2f}",
+            ]
+        )
+    if not rows:
+        return ""
+    header = ["row", "geometry given, fresh", "memcpy, fresh", "recycled"]
+    header += ["times memcpy, fresh", "recycled", "first call, s"]
+    return f"## Beside them: geometry given, the floor, compile time\n\n{table(header, rows)}"
 
 
 def _everybody(document: Document) -> str:
@@ -181,19 +251,25 @@ def _everybody(document: Document) -> str:
         names.update(dict.fromkeys(e["peer"] for e in row["entrants"]))
     rows = []
     for name, row in document["rows"].items():
-        cells = []
-        for peer in names:
-            own = [e for e in row["entrants"] if e["peer"] == peer and not e["recycled"]]
-            best = min(own, key=lambda e: (not e["turns"], e["median_s"]), default=None)
-            text = _ms(best["median_s"], row["batch"]) if best else "-"
-            cells.append(text if best is None or best["turns"] else f"({text})")
-        rows.append([name, *cells])
+        rows.append([name, *(best_of(row, peer) for peer in names)])
     intro = (
-        "## Everybody, fresh outputs\n\nThe better form of each. In brackets: too far from the "
-        f"fastest peer (more than {document['about']['within']:g} times) for turns, best of three "
-        "calls."
+        "## Everybody, fresh / recycled outputs\n\nThe better form of each; one number where it "
+        "has no way to recycle. In brackets: too far from the fastest peer (more than "
+        f"{document['about']['within']:g} times) for turns, best of three calls."
     )
-    return f"{intro}\n\n{_lines(['row', *names], rows)}" if rows else ""
+    return f"{intro}\n\n{table(['row', *names], rows)}" if rows else ""
+
+
+def best_of(row: dict[str, Any], peer: str) -> str:
+    """Milliseconds of a peer's better form, fresh and, where it can, recycled."""
+    texts = []
+    for recycled in (False, True):
+        forms = [e for e in row["entrants"] if e["peer"] == peer and e["recycled"] == recycled]
+        best = min(forms, key=lambda e: (not e["turns"], e["median_s"]), default=None)
+        if best:
+            text = as_ms(best["median_s"], row["batch"])
+            texts.append(text if best["turns"] else f"({text})")
+    return " / ".join(texts) or "-"
 
 
 def _against(document: Document, peer: str, intro: str) -> str:
@@ -206,10 +282,10 @@ def _against(document: Document, peer: str, intro: str) -> str:
         if found:
             own = (e for e in row["entrants"] if e["peer"] == peer and e["turns"])
             theirs = min(e["median_s"] for e in own if not e["recycled"])
-            again = _ratio(recycled["ratios"].get(peer))
-            rows.append([name, _ms(fresh["ours_s"], n), _ms(theirs, n), _ratio(found), again])
+            again = as_ratio(recycled["ratios"].get(peer))
+            rows.append([name, as_ms(fresh["ours_s"], n), as_ms(theirs, n), as_ratio(found), again])
     header = ["row", "multiaug, fresh", peer, "ratio, fresh", "ratio, recycled"]
-    return f"{intro}\n\n{_lines(header, rows)}" if rows else ""
+    return f"{intro}\n\n{table(header, rows)}" if rows else ""
 
 
 def _growth(document: Document) -> str:
@@ -224,19 +300,20 @@ def _growth(document: Document) -> str:
     if not rows:
         return ""
     intro = (
-        "## Growth\n\nMilliseconds per megapixel-channel, multiaug / fastest peer, fresh outputs; "
-        "the byte of mask per pixel is in the time."
+        "## Growth\n\nMilliseconds per megapixel-channel: multiaug fresh / recycled / fastest peer "
+        "fresh; the byte of mask per pixel is in the time."
     )
-    return f"{intro}\n\n{_lines(['row', '224', '512', '1024'], rows)}"
+    return f"{intro}\n\n{table(['row', '224', '512', '1024'], rows)}"
 
 
 def _growth_cell(document: Document, name: str) -> str:
     row = document["rows"].get(name)
-    found = row["modes"]["fresh"] if row else None
-    if not row or not found:
+    fresh, again = _both(row) if row else ({}, {})
+    if not row or not fresh:
         return ""
     unit = row["batch"] * row["size"] ** 2 * row["channels"] / 1e6
-    return f"{1e3 * found['ours_s'] / unit:.2f} / {1e3 * found['peer_s'] / unit:.2f}"
+    seconds = fresh["ours_s"], again.get("ours_s"), fresh["peer_s"]
+    return " / ".join("-" if s is None else f"{1e3 * s / unit:.2f}" for s in seconds)
 
 
 def _memory(document: Document) -> str:
@@ -255,7 +332,7 @@ def _memory(document: Document) -> str:
         "## Peak memory of a batch\n\nMB that a warm call adds to what is resident, results "
         "included, inputs not; and times the bytes of inputs and outputs."
     )
-    return f"{intro}\n\n{_lines(['row', 'inputs', 'outputs', *peers], rows)}"
+    return f"{intro}\n\n{table(['row', 'inputs', 'outputs', *peers], rows)}"
 
 
 def _memory_cell(found: dict[str, Any], both: int) -> str:
@@ -280,7 +357,7 @@ def _startup(document: Document) -> str:
         "## Start-up\n\nSeconds from the start of the process to the first augmented batch, 32 "
         "pictures of 224 x 224 x 3 with masks."
     )
-    return f"{intro}\n\n{_lines(['', 'median', 'range'], rows)}"
+    return f"{intro}\n\n{table(['', 'median', 'range'], rows)}"
 
 
 def _peers(document: Document) -> str:
@@ -293,7 +370,7 @@ def _peers(document: Document) -> str:
         "## How each is used\n\nGeometry `given`: the very maps that multiaug draws. `own`: drawn "
         "by the peer, from the same distribution as far as it goes."
     )
-    return f"{intro}\n\n{_lines(['peer', 'version', 'geometry', 'use'], rows)}"
+    return f"{intro}\n\n{table(['peer', 'version', 'geometry', 'use'], rows)}"
 
 
 def _refusals(document: Document) -> str:
@@ -307,68 +384,4 @@ def _refusals(document: Document) -> str:
         for (peer, why), names in sorted(reasons.items())
         if not peer.startswith("multiaug") or not why.startswith("cannot")
     ]
-    return f"## Who is not in which row\n\n{_lines(['peer', 'rows', 'why'], rows)}" if rows else ""
-
-
-def warp(document: Document, path: Path) -> Path:
-    """Ratios against the fastest peer of each row, a panel per work."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    names = [n for n, row in document["rows"].items() if row["modes"]["fresh"]]
-    if not names:
-        raise LookupError("no row was measured")
-    works = [w for w in WORKS if any(n.startswith(w) for n in names)]
-    counts = [sum(n.startswith(w) for n in names) for w in works]
-    figure, panels = plt.subplots(
-        len(works),
-        1,
-        figsize=(9, 1.2 + sum(0.24 * c + 0.6 for c in counts)),
-        gridspec_kw={"height_ratios": [c + 1 for c in counts]},
-        sharex=True,
-        squeeze=False,
-        layout="constrained",
-    )
-    for work, panel in zip(works, panels[:, 0], strict=True):
-        _panel(panel, document, [n for n in names if n.startswith(work)], WORKS[work])
-    panels[0, 0].legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False)
-    panels[-1, 0].set_xlabel("time of the fastest peer / time of multiaug (above 1: we lead)")
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
-    return path
-
-
-_COLOURS = {"fresh": "#1f5fa8", "recycled": "#e07b1f"}
-
-
-def _panel(panel: Any, document: Document, names: list[str], title: str) -> None:
-    for mode, offset in (("fresh", -0.15), ("recycled", 0.15)):
-        found = [(i, document["rows"][n]["modes"][mode]) for i, n in enumerate(names)]
-        found = [(i, f) for i, f in found if f]
-        if not found:
-            continue
-        middle = [f["ratio"]["median"] for _, f in found]
-        spread = [
-            [m - f["ratio"]["q1"] for m, (_, f) in zip(middle, found, strict=True)],
-            [f["ratio"]["q3"] - m for m, (_, f) in zip(middle, found, strict=True)],
-        ]
-        at = [i + offset for i, _ in found]
-        style = {"fmt": "o", "ms": 4, "color": _COLOURS[mode], "label": f"{mode} outputs"}
-        panel.errorbar(middle, at, xerr=spread, elinewidth=1.5, **style)
-    labels = [_tick(document["rows"][n], n) for n in names]
-    panel.set_yticks(range(len(names)), labels, fontsize=7)
-    panel.set_ylim(len(names) - 0.5, -0.5)
-    panel.set_xscale("log")
-    ticks = [0.1, 0.2, 0.5, 1, 2, 5, 10]
-    panel.set_xticks(ticks, [f"{t:g}" for t in ticks])
-    panel.minorticks_off()
-    panel.axvline(1, color="black", linewidth=1)
-    panel.axvline(2, color="grey", linewidth=0.8, linestyle="--")
-    panel.grid(axis="x", linewidth=0.3)
-    panel.set_title(title, loc="left", fontsize=9)
-
-
-def _tick(row: dict[str, Any], name: str) -> str:
-    return f"{name[2:]}  vs {row['modes']['fresh']['peer']}"
+    return f"## Who is not in which row\n\n{table(['peer', 'rows', 'why'], rows)}" if rows else ""

@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from . import levels
+
 # Read by the libraries when they are first imported.
 os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
@@ -38,6 +40,13 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
         help="peers slower than this times the fastest get no turns",
     )
     parser.add_argument("--cores", type=int, default=2, help="for everybody")
+    parser.add_argument(
+        "--levels",
+        nargs="*",
+        default=["avx2"],
+        choices=levels.NAMES,
+        help="instruction sets that multiaug is limited to, beside the machine's best",
+    )
     parser.add_argument("--devices", type=int, default=1, help="JAX CPU devices")
     parser.add_argument(
         "--malloc", choices=("default", "tuned"), default="default", help="for everybody"
@@ -80,6 +89,7 @@ def main(argv: list[str] | None = None) -> None:
         args.repeats, args.seconds = min(args.repeats, 7), min(args.seconds, 4)
     only = ["floor", "ours", *args.peers] if args.peers else []
     loaded, missing = peers.load(only)
+    loaded += peers.limited_to(levels.below(args.levels))
     for name, reason in missing.items():
         print(f"{name}: not here: {reason}")
     document = report.load(args.out) if args.keep else report.empty()
@@ -120,6 +130,7 @@ def _line(result: dict[str, Any]) -> str:
             f"{mode}: {found['ours_s'] / n:.3f} ms, {found['peer']} {found['peer_s'] / n:.3f} ms, "
             f"x{ratio['median']:.2f} [{ratio['q1']:.2f}, {ratio['q3']:.2f}]"
         )
+        texts += [f"{k}: x{v['ratio']['median']:.2f}" for k, v in found["levels"].items()]
     return "; ".join(texts)
 
 

@@ -238,6 +238,11 @@ class Case:
         name = "rgbxyz" if self.row.kind == "rgbxyz" else "image"
         return {name: self.image, "mask": self.mask, **self.extra}
 
+    @property
+    def moves(self) -> bool:
+        """Whether coordinates are moved."""
+        return self.geometry.motion is not None
+
 
 def make_case(row: Row, seed: int = 0) -> Case:
     """Data and geometry of a row."""
@@ -254,7 +259,7 @@ def make_case(row: Row, seed: int = 0) -> Case:
     pipeline = ma.Pipeline(transforms(row), spec(row))
     keys = jax.random.split(jax.random.key(seed), row.batch)
     params = jax.tree.map(np.asarray, pipeline.sample(keys, shape))
-    geometry = _geometry(row, params.values)
+    geometry = geometry_of(row, params.values)
     return Case(row, image, mask, pipeline, keys, params, geometry, extra)
 
 
@@ -290,7 +295,7 @@ def _clouds(wave: NDArray[Any], k: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.stack([z * (x - k[0, 2]) / k[0, 0], z * (y - k[1, 2]) / k[1, 1], z], axis=-1)
 
 
-def _geometry(row: Row, values: Iterable[Any]) -> Geometry:
+def geometry_of(row: Row, values: Iterable[Any]) -> Geometry:
     """Plain numbers from what the pipeline drew."""
     shape = (row.size, row.size)
     drawn = {type(t).__name__: v for t, v in zip(transforms(row), values, strict=True)}
@@ -320,9 +325,11 @@ def _geometry(row: Row, values: Iterable[Any]) -> Geometry:
 
 
 def _motion(row: Row, backward: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    return motion_of(backward) if row.kind == "rgbxyz" else None
+
+
+def motion_of(backward: NDArray[np.float64]) -> NDArray[np.float64]:
     """How the camera turns: M of A K = K' M, K' upper triangular, for square pixels."""
-    if row.kind != "rgbxyz":
-        return None
     top, bottom = np.moveaxis(np.linalg.inv(backward[:, :, :2]), 1, 0)
     bottom = bottom / np.linalg.norm(bottom, axis=1, keepdims=True)
     top = top - np.sum(top * bottom, axis=1, keepdims=True) * bottom

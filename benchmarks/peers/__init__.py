@@ -15,6 +15,7 @@ FILES = (
     "torch_grid",
     "kornia_warp",
     "torchvision_v2",
+    "torchtransform_1",
     "albumentations_2",
     "batchgenerators_v2",
     "monai_resample",
@@ -25,16 +26,25 @@ FILES = (
 )
 
 
-def load(only: Sequence[str] = ()) -> tuple[list[Peer], dict[str, str]]:
+def load(
+    only: Sequence[str] = (), files: Sequence[str] = FILES, package: str = __name__
+) -> tuple[list[Peer], dict[str, str]]:
     """Peers that import, and for each file that does not, why."""
     peers: list[Peer] = []
     missing: dict[str, str] = {}
-    for name in FILES:
+    for name in files:
         if only and name not in only:
             continue
         try:
-            peers += importlib.import_module(f"{__name__}.{name}").PEERS
+            peers += importlib.import_module(f"{package}.{name}").PEERS
         # Broken builds raise anything: RuntimeError, OSError, AttributeError.
         except Exception as error:
             missing[name] = f"{type(error).__name__}: {str(error).splitlines()[0][:150]}"
     return peers, missing
+
+
+def limited_to(levels: Sequence[str]) -> list[Peer]:
+    """For each of these instruction sets, multiaug once more."""
+    from . import ours
+
+    return [ours.limited_to(level) for level in levels]

@@ -40,6 +40,24 @@ def normalised(case: Case) -> torch.Tensor:
     return torch.from_numpy((to_unit @ matrix @ to_pixels)[:, :2].astype(np.float32))
 
 
+def centred(case: Case) -> torch.Tensor:
+    """(N, 3, 3) float64: forward, in pixels about the centres of both frames."""
+    side = case.row.size
+    return centred_of(case.geometry.forward, (side, side), case.geometry.out_shape)
+
+
+def centred_of(
+    forward: NDArray[np.float64], shape: tuple[int, int], out_shape: tuple[int, int]
+) -> torch.Tensor:
+    """(N, 3, 3) about the centres of frames of these (height, width), of (N, 2, 3) in pixels."""
+    matrix = np.tile(np.eye(3), (len(forward), 1, 1))
+    matrix[:, :2] = forward
+    from_centre, to_centre = np.eye(3), np.eye(3)
+    from_centre[:2, 2] = (shape[1] - 1) / 2, (shape[0] - 1) / 2
+    to_centre[:2, 2] = -(out_shape[1] - 1) / 2, -(out_shape[0] - 1) / 2
+    return torch.from_numpy(to_centre @ matrix @ from_centre)
+
+
 def grids(case: Case) -> torch.Tensor:
     """(N, H, W, 2) for `grid_sample(align_corners=True)`."""
     unit = case.geometry.maps * (2 / (case.row.size - 1)) - 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import jax
@@ -11,12 +12,14 @@ from numpy.typing import NDArray
 
 import multiaug as ma
 
+from .. import levels
 from ..contender import Cannot, Form, Outputs, Peer
 from ..work import Case
 
 
-def _forms(case: Case) -> list[Form]:
+def _forms(case: Case, level: str = levels.NAMES[-1]) -> list[Form]:
     pipeline, keys, record = case.pipeline, case.keys, case.record
+    enter = partial(levels.use, level)
 
     def fresh() -> Outputs:
         return jax.block_until_ready(pipeline.batch(keys, record))
@@ -27,7 +30,7 @@ def _forms(case: Case) -> list[Form]:
         kept["out"] = jax.block_until_ready(pipeline.batch(keys, record, out=kept.get("out")))
         return kept["out"]
 
-    return [Form("batch", fresh), Form("batch, out=", recycled, recycled=True)]
+    return [Form("batch", fresh, False, enter), Form("batch, out=", recycled, True, enter)]
 
 
 def _given(case: Case) -> list[Form]:
@@ -40,12 +43,25 @@ def _given(case: Case) -> list[Form]:
     def fresh() -> Outputs:
         return jax.block_until_ready(pipeline.apply(params, record))
 
-    return [Form("apply", fresh)]
+    return [Form("apply", fresh, enter=levels.use)]
 
 
 def _host(outputs: Outputs) -> Mapping[str, NDArray[Any]]:
     image = outputs["rgbxyz"] if "rgbxyz" in outputs else outputs["image"]
     return {"image": np.asarray(image), "mask": np.asarray(outputs["mask"])}
+
+
+def limited_to(level: str) -> Peer:
+    """The full call, with no better instruction set than this one."""
+    return Peer(
+        f"multiaug, {level}",
+        partial(_forms, level=level),
+        _host,
+        ma.__version__,
+        f"the same call, limited to {level}",
+        ours=True,
+        level=level,
+    )
 
 
 PEERS = [

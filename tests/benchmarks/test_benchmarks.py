@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from benchmarks import measure, peers, report, run, work
+from benchmarks import bars, measure, peers, report, run, work
 from benchmarks.check import WrongWork, check, reference
 from benchmarks.contender import Cannot, Form, Peer
 from benchmarks.install import requirements
@@ -30,6 +30,7 @@ def test_a_row_is_measured_and_reported(monkeypatch, tmp_path):
     row = small_row(monkeypatch)
     loaded, missing = peers.load(["floor", "ours", "numpy_only"])
     assert missing == {}
+    loaded += peers.limited_to(["base"])
     args = run.arguments(["--repeats", "3", "--seconds", "0.1", "--out", str(tmp_path)])
     document = report.empty()
     document["about"] = report.about(args, loaded, missing)
@@ -42,7 +43,11 @@ def test_a_row_is_measured_and_reported(monkeypatch, tmp_path):
     assert fresh["ratio"]["turns"] == 3
     report.save_json(document, tmp_path)
     assert report.load(tmp_path) == json.loads(json.dumps(document))
-    assert f"| {row.name} |" in report.markdown(document)
+    modes = document["rows"][row.name]["modes"]
+    assert {mode["levels"]["base"]["ratio"]["turns"] for mode in modes.values()} == {3}
+    text = report.markdown(document)
+    assert f"| {row.name} |" in text
+    assert "recycled | base: fresh | base: recycled |" in text
 
 
 @pytest.mark.parametrize("work_name", ["e"])
@@ -97,3 +102,15 @@ def test_ratios_are_of_the_same_turn():
 
 def test_requirements_are_read_line_by_line():
     assert requirements("# a\nx==1\n--no-deps y==2  # why\n\n") == [["x==1"], ["--no-deps", "y==2"]]
+
+
+def test_bars_are_of_every_level_with_fresh_outputs():
+    def row(size, best, avx2):
+        levels = {"avx2": {"ratio": {"median": avx2}}}
+        fresh = {"ratio": {"median": best}, "levels": levels}
+        return {"work": "a", "size": size, "modes": {"fresh": fresh, "recycled": None}}
+
+    unmeasured = {"work": "a", "size": 32, "modes": {"fresh": None, "recycled": None}}
+    rows = {"good": row(512, 1.6, 1.5), "slow": row(512, 1.6, 1.4), "large": row(1024, 1.3, 1.4)}
+    assert bars.misses({**rows, "unmeasured": unmeasured}) == {"slow": {"best": 1.6, "avx2": 1.4}}
+    assert [bars.bar(work, 224) for work in "abcde"] == [1.5, 1.4, 1.0, 1.5, 1.0]

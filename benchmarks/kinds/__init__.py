@@ -1,0 +1,1 @@
+"""Kinds of record: what each entry, setting and way to call costs, beside one plain record."""
