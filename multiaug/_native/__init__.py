@@ -7,7 +7,7 @@ import os
 from functools import cache
 from pathlib import Path
 
-_ABI = 11
+_ABI = 12
 _LIBRARY = Path(__file__).parent / "libmultiaug.so"
 
 

@@ -14,16 +14,18 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from .._native import library
 from ..geometry import Map, Projective
 from ..typing import Array, NDArray, SpatialShape
 from ._axis import CLASSIC
+from ._blend import deviations
 from ._displaced import controls_of, displaced, filled, is_spline, weights_of
 from ._dtype import constant
 from ._lanes import Part, count_of, is_plain, resolve_slices, rim_value
-from ._plan import Band, Job, Task, pixel_matrix, ratio
+from ._plan import Band, Job, LowPass, Task, pixel_matrix, ratio
 from ._pointwise import BoundPointwise, PointwiseProgram, PointwiseStruct
 
 # As in warp.h.
@@ -39,7 +41,7 @@ class _ChannelBand(ctypes.Structure):
         *((name, ctypes.c_void_p) for name in ("source", "out", "fill", "rows", "rays", "matrix")),
         *((name, ctypes.c_int64) for name in ("in_bytes", "out_bytes")),
         *((name, ctypes.c_int32) for name in ("method", "type", "border", "size", "channels")),
-        *((name, ctypes.c_int32) for name in ("stride", "joint", "numbered", "reread")),
+        *((name, ctypes.c_int32) for name in ("stride", "joint", "numbered", "reread", "lowpass")),
         ("invalid", ctypes.c_float),
     ]
 
@@ -53,6 +55,8 @@ class _Group(ctypes.Structure):
         *((name, ctypes.c_int32) for name in ("n_lanes", "affine", "resized")),
         *((name, ctypes.c_int32) for name in ("h_in", "w_in", "h_out", "w_out")),
         *((name, ctypes.c_float) for name in ("scale_x", "scale_y")),
+        ("radius", ctypes.c_int32),
+        ("sigma", ctypes.c_void_p),
     ]
 
 
@@ -67,7 +71,7 @@ class _Check(ctypes.Structure):
 class _Batch(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_void_p) for name in ("groups", "checks", "pointwise", "left")),
-        *((name, ctypes.c_void_p) for name in ("next", "has_nonfinite")),
+        *((name, ctypes.c_void_p) for name in ("next", "has_nonfinite", "no_memory")),
         ("n_records", ctypes.c_int64),
         *((name, ctypes.c_int32) for name in ("n_groups", "n_checks", "n_pointwise", "blocks")),
     ]
@@ -87,6 +91,7 @@ class _State(ctypes.Structure):
         ("batch", _Batch),
         ("next", ctypes.c_int64),  # the next piece of work
         ("has_nonfinite", ctypes.c_int32),
+        ("no_memory", ctypes.c_int32),
         ("job", _Job),
     ]
 
@@ -100,6 +105,7 @@ class Placed(NamedTuple):
         field: (N, 2, h or h + 1, w) positions in pixels, of records that are displaced.
         control: (N, 2, R, C) of a spline in their place, that is added before the matrix.
         coded: per lane intrinsics and matrices, or None.
+        sigma: (N, 2) deviations of the low-pass along x and y; None where nothing is filtered.
     """
 
     maps: Array
@@ -107,6 +113,7 @@ class Placed(NamedTuple):
     field: Array | None
     control: Array | None
     coded: list[tuple[Array | None, Array | None]]
+    sigma: Array | None = None
 
 
 Geometry = list[Placed]
@@ -130,6 +137,7 @@ class Compiled:
         warp: the map of the records, of which only static parts are read.
         affine: the matrix has no perspective.
         scales: per group, (x, y) pixels of the source per reference pixel.
+        low: antialiasing of the run.
     """
 
     def __init__(
@@ -140,12 +148,13 @@ class Compiled:
         warp: Map,
         affine: bool,
         scales: Sequence[tuple[float, float]],
+        low: LowPass | None = None,
     ) -> None:
         self._bent = warp.dense
         self._spline = warp.dense and is_spline(warp)
         # Positions may be a field in memory, computed in JAX.
         self.dense = self._bent and not self._spline
-        self._groups, self._dtypes = tuple(groups), dtypes
+        self._groups, self._dtypes, self._low = tuple(groups), dtypes, low
         self._kept: list[NDArray] = []
         parts = [part for group in groups for part in group.parts]
         self._lanes = self._lane_array(parts, dtypes)
@@ -155,18 +164,26 @@ class Compiled:
             struct.n_lanes, struct.affine = len(group.parts), affine
             struct.resized = warp.resized
             struct.scale_x, struct.scale_y = scale
+            struct.radius = 0 if low is None else max(low.radius)
             if self._spline:
                 along_x, along_y = weights = weights_of(warp, group.sizes[1])
                 struct.along_x, struct.along_y = along_x.ctypes.data, along_y.ctypes.data
                 struct.knots_x, struct.knots_y = len(along_x), along_y.shape[1]
                 self._kept += weights
-        # Of one record: pixels of its largest picture, and numbers of all results.
-        self.pixels = max(g.sizes[1][0] * g.sizes[1][1] for g in groups)
+        # Of one record: pixels of its largest picture, and numbers of all results. A low-pass reads
+        # all of a source, of which little may be left.
+        self.pixels = max(math.prod(size) for g in groups for size in self._worked_on(g))
         self.values = sum(
-            job.size_out[0] * job.size_out[1] * int(job.bands[-1].channels.stop)
+            max(math.prod(size) for size in self._worked_on(g)) * int(job.bands[-1].channels.stop)
             for g in groups
             for job in g.jobs
         )
+
+    def _worked_on(self, group: _Shared) -> Sequence[SpatialShape]:
+        return group.sizes if self._filters(group) else group.sizes[1:]
+
+    def _filters(self, group: _Shared) -> bool:
+        return self._low is not None and any(band.lowpass for _, band in group.parts)
 
     def _lane_array(self, parts: Sequence[Part], dtypes: Mapping[str, Any]) -> Any:
         lanes = (_ChannelBand * len(parts))()
@@ -180,6 +197,7 @@ class Compiled:
             lane.size, lane.channels = dtype.itemsize, count_of(band)
             lane.stride = int(job.bands[-1].channels.stop)
             lane.method = _method(band, dtype)
+            lane.lowpass = self._low is not None and band.lowpass
             lane.joint = band.joint and (band.invalid is not None or band.encode is not None)
             lane.numbered = isinstance(band.invalid, float)
             lane.invalid = (
@@ -210,7 +228,10 @@ class Compiled:
             if bent is not None and self.dense:
                 field = filled(views, group.sizes, bent, fields[i])
             control = controls_of(views.warp, group.sizes[1]) if self._spline else None
-            found.append(Placed(maps, bent, field, control, _coded(views, group)))
+            sigma = None
+            if self._filters(group):
+                sigma = jax.vmap(lambda view, g=group: _deviations(view.warp, g.sizes))(views)
+            found.append(Placed(maps, bent, field, control, _coded(views, group), sigma))
         return found
 
     def bound(
@@ -305,7 +326,7 @@ class Bound:
         state.batch = _Batch(
             ctypes.addressof(own), ctypes.addressof(looked_at), ctypes.addressof(reread),
             self._left.ctypes.data, place + _State.next.offset, place + _State.has_nonfinite.offset,
-            size, len(own), len(looked_at), len(reread), blocks,
+            place + _State.no_memory.offset, size, len(own), len(looked_at), len(reread), blocks,
         )  # fmt: skip
         state.job.batch = place
         self.job = place + _State.job.offset
@@ -337,6 +358,8 @@ class Bound:
             if placed.field is not None:
                 struct.field = _place_of(placed.field)
                 struct.plane = placed.field.shape[2] * placed.field.shape[3]
+            if placed.sigma is not None:
+                struct.sigma = _place_of(placed.sigma)
             for rays, matrix in placed.coded:
                 lane, name, skipped, behind = next(lanes)
                 lane.source, lane.rows = sources[name] + skipped, rows.get(name)
@@ -351,12 +374,21 @@ class Bound:
             how, out = pointwise_programs[name][i], results[name]
             change.point(out + behind, out, _place_of(how.numbers), _place_of(how.words))
         self._left.fill(self.blocks)
-        self._state.next = self._state.has_nonfinite = 0
+        self._state.next = self._state.has_nonfinite = self._state.no_memory = 0
 
     @property
     def has_nonfinite(self) -> bool:
         """Some checked number is not finite where it must be."""
         return bool(self._state.has_nonfinite)
+
+    def check_memory(self) -> None:
+        """Refuse results of which some are missing.
+
+        Raises:
+            MemoryError: a thread found no memory for the rows that it filters.
+        """
+        if self._state.no_memory:
+            raise MemoryError("There is no memory for the low-pass of a picture of this size.")
 
 
 class Flight:
@@ -401,6 +433,12 @@ def _coded(views: Any, group: _Shared) -> list[tuple[Array | None, Array | None]
     return coded  # type: ignore[return-value]
 
 
+def _deviations(warp: Map, sizes: tuple[SpatialShape, SpatialShape]) -> Array:
+    """(2,) of the low-pass along x and y."""
+    scales = ratio(sizes[0], warp.in_shape), ratio(sizes[1], warp.out_shape)
+    return jnp.stack(deviations(warp, *scales))
+
+
 def can_check(channels: int) -> bool:
     """Whether `Compiled.bound` can check pictures of so many channels."""
     return 8 * channels <= _MOST_PERIOD
@@ -414,7 +452,7 @@ def compiled(task: Task, shapes: Mapping[str, jax.ShapeDtypeStruct], views: Any)
         shapes: of the arrays, with or without a leading N.
         views: only static parts are read.
     """
-    if library() is None or task.before is not None or task.low is not None:
+    if library() is None or task.before is not None:
         return None
     dtypes = {name: np.dtype(shape.dtype) for name, shape in shapes.items()}
     jobs = [resolve_slices(job, shapes[job.name].shape[-1]) for job in task.jobs]
@@ -432,7 +470,7 @@ def compiled(task: Task, shapes: Mapping[str, jax.ShapeDtypeStruct], views: Any)
     warp = views.warp
     scales = [ratio(group.sizes[0], warp.in_shape) for group in groups]
     affine = all(s.affine for s in warp.segments if isinstance(s, Projective))
-    return Compiled(groups, dtypes, warp=warp, affine=affine, scales=scales)
+    return Compiled(groups, dtypes, warp=warp, affine=affine, scales=scales, low=task.low)
 
 
 def _method(band: Band, dtype: np.dtype[Any]) -> int | None:
