@@ -12,7 +12,7 @@
 
 /* Numbers of a row that are summed at a time: of all rows of a vector they lie in the first-level
  * cache. */
-enum { PANEL = 256 };
+enum { PANEL = 1024 };
 /* Vectors that are summed side by side. */
 enum { ABREAST = 4 };
 
