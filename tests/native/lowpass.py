@@ -148,7 +148,9 @@ def expected(
     soft = along(image, *low, fill)
     if matrix[0, 1] == 0 and matrix[1, 0] == 0:
         read = [
-            linear_matrix(positions(matrix[a, a], matrix[a, 2], n, size), size, border, resized=resized)
+            linear_matrix(
+                positions(matrix[a, a], matrix[a, 2], n, size), size, border, resized=resized
+            )
             for a, n, size in ((1, out[0], image.shape[0]), (0, out[1], image.shape[1]))
         ]
         return along(soft, *read, fill)

@@ -70,7 +70,12 @@ def test_every_scale_and_border(dtype, resized):
 
 @pytest.mark.parametrize("dtype", BARS)
 def test_enlargements_and_crops(dtype):
-    for size, out in (((11, 7), (40, 31)), ((30, 44), (61, 45)), ((1, 5), (3, 9)), ((2, 1), (2, 2))):
+    for size, out in (
+        ((11, 7), (40, 31)),
+        ((30, 44), (61, 45)),
+        ((1, 5), (3, 9)),
+        ((2, 1), (2, 2)),
+    ):
         for share in (1, 0.37):
             x, y = (share * size[k] / out[k] for k in (1, 0))
             at = (1 - share) / 2 * np.array(size[::-1]) * RANDOM.uniform(-1, 1, 2)
@@ -141,7 +146,9 @@ def test_the_same_bits_at_every_level_and_in_any_number_of_blocks(dtype):
     for channels in (1, 3, 4, 9, 18):
         counts = [channels, min(channels, 3), 2]
         bands, start = [], 0
-        for count, border, more in zip(counts, ("reflect", "edge", "constant"), settings, strict=True):
+        for count, border, more in zip(
+            counts, ("reflect", "edge", "constant"), settings, strict=True
+        ):
             bands.append(band(start, count, border, 9, **more))
             start += count
         source = images((3, 31, 66, start), dtype)
@@ -149,7 +156,9 @@ def test_the_same_bits_at_every_level_and_in_any_number_of_blocks(dtype):
         for level in range(library().multiaug_level() + 1):
             library().multiaug_allow(level)
             for blocks, helpers in ((1, 0), (3, 0), (7, 3)):
-                done = sample(source, (35, 27), maps, sigma, 3, bands, blocks=blocks, helpers=helpers)
+                done = sample(
+                    source, (35, 27), maps, sigma, 3, bands, blocks=blocks, helpers=helpers
+                )
                 found.add(done.tobytes())
         library().multiaug_allow(2)
         assert len(found) == 1, channels
