@@ -83,8 +83,8 @@ class Transform(ABC):
     """A frozen description of one operation; draws its parameters, never stores them."""
 
     document_defaults: ClassVar[Mapping[str, Any]] = MappingProxyType({})
-    """What JSON documents mean that lack a setting, where that is not the default of the class: they
-    keep the meaning that they had when they were written."""
+    """What JSON documents mean that lack a setting, where that is not the default of the class:
+    they keep the meaning that they had when they were written."""
 
     @property
     def owner(self) -> str:

@@ -232,8 +232,8 @@ class RandomResizedCrop(Geometric):
         size: (height, width) of the result; an int n is (n, n).
         scale: (lo, hi) of the window's area as a fraction of the picture's.
         ratio: (lo, hi) of width / height, drawn log-uniformly.
-        antialias: low-pass before shrinking, as `Resize` does; JSON documents that do not say it were
-            written when the default was False, and mean that.
+        antialias: low-pass before shrinking, as `Resize` does; JSON documents that do not say it
+            were written when the default was False, and mean that.
         p: the probability that a pipeline runs it.
 
     Raises:

@@ -5,7 +5,7 @@ Nothing is compiled by JAX: sizes, maps and deviations are drawn freely.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -31,6 +31,7 @@ def sample(
     resized: bool = False,
     blocks: int = 1,
     helpers: int = 0,
+    empty: Callable[[tuple[int, ...], Any], np.ndarray] = np.zeros,
 ) -> np.ndarray:
     """What C makes of (N, H, W, C).
 
@@ -44,6 +45,7 @@ def sample(
         resized: see `Map`.
         blocks: pieces of a record.
         helpers: threads that help.
+        empty: makes the memory of the results.
     """
     count, size = len(source), source.shape[1:3]
     job = Job("x", size, out, tuple(bands))
@@ -55,7 +57,7 @@ def sample(
         scales=[(1.0, 1.0)],
         low=LowPass((radius, radius)) if radius else None,
     )
-    result = np.zeros((count, *out, source.shape[3]), source.dtype)
+    result = empty((count, *out, source.shape[3]), source.dtype)
     bound = kernel.bound(count, {"x": result[0].nbytes}, blocks=blocks)
     coded: list[Any] = [(None, None)] * len(bands)
     place = Placed(

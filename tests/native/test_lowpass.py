@@ -1,11 +1,15 @@
 """Low-passes and linear resizing in C against sums in float64, at every instruction set."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 from multiaug._native import compiled_is_available, library
 from tests.native.lowpass import band, expected, low_pass_matrix, sample
 from tests.reference import sampling
+from tests.sampling.test_compiled import GUARDED
 
 pytestmark = [
     pytest.mark.cpu,
@@ -177,3 +181,43 @@ def test_one_value_stays_that_value_and_large_ones_stay_finite():
         sign = np.where(np.indices((33, 47)).sum(0) % 2, 1, -1)[None, ..., None]
         large = np.repeat(sign * 3e38, len(bands), -1).astype(np.float32)
         assert np.isfinite(sample(large, (20, 17), np.float32(matrix)[None], sigma, 9, bands)).all()
+
+
+FILTERS = """
+from tests.native.lowpass import band, sample
+
+rng = np.random.default_rng(0)
+turned = [[1.6, -0.9, 0.3], [0.8, 1.4, -2], [0, 0, 1]]
+maps = [np.diag([2.3, 1.7, 1]), np.diag([-0.6, 0.8, 1]), turned]
+maps[0][:2, 2] = 30, -30  # most of it beyond the image
+maps, sigma = np.float32(maps), np.array([[0.6, 0.4], [0, 0], [0.3, 0.5]])
+for border in ("constant", "edge", "reflect", "mirror", "wrap"):
+    for dtype in ("uint8", "uint16", "float32"):
+        for counts in ((1,), (3,), (2, 3), (16, 1), (33,)):
+            bands, start = [], 0
+            for count in counts:
+                bands.append(band(start, count, border, 9))
+                start += count
+            if dtype == "float32":
+                bands.append(band(start, 2, border, 9, invalid="nan"))
+                start += 2
+            for size, out in (((9, 9), (9, 9)), ((1, 5), (4, 3)), ((17, 33), (16, 21))):
+                for at_end in (True, False):
+                    source = guarded((3, *size, start), dtype, at_end)
+                    source[...] = rng.integers(0, 255, source.shape)
+                    sample(source, out, maps, sigma, 3, bands, resized=border == "constant",
+                           empty=lambda shape, dtype: guarded(shape, dtype, at_end))
+    kept.clear()
+print("survived")
+"""
+
+
+@pytest.mark.parametrize("level", [0, 1, 2])
+def test_nothing_is_read_or_written_outside(level):
+    """Images between pages that nobody may touch: the process would not survive."""
+    if library().multiaug_level() < level:
+        pytest.skip("this machine cannot run it")
+    command = [sys.executable, "-c", GUARDED + FILTERS, str(level)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "survived" in done.stdout

@@ -170,7 +170,7 @@ def test_a_wrong_spec_inside_is_a_spec_error():
 
 
 def test_documents_keep_the_meaning_that_they_had():
-    """`RandomResizedCrop` did not antialias by default when documents without the key were written."""
+    """`RandomResizedCrop` did not antialias when documents without the key were written."""
     assert ma.RandomResizedCrop(8).antialias
     assert from_config(through_json(to_config(ma.RandomResizedCrop(8)))).antialias
     old = {"type": "RandomResizedCrop", "size": [8, 8]}
