@@ -73,7 +73,8 @@ static void low_pass(const Group *g, const ChannelBand *l, int64_t record, int r
     p.width = g->w_in, p.height = g->h_in, p.n_columns = w.right - w.left;
     p.row = g->w_in * p.pixel, p.row_out = (int64_t)g->w_in * l->channels;
     p.out = (float *)p.out + ((int64_t)w.top * g->w_in + w.left) * l->channels;
-    sum_separably(&p, w.bottom - w.top, fill, s);
+    if (have_memory(&p, fill, s))
+        rows_first(&p, w.bottom - w.top);
 }
 
 /* The values of a band as they are, and 1 where they are valid: 0 and 0 elsewhere. Says how large and how

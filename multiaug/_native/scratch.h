@@ -9,7 +9,7 @@
 /* What it is used for. */
 enum {
     WEIGHTS_Y, WEIGHTS_X, MASSES,              /* of axes */
-    FILL_ROW, PANELS, COLUMNS, STRIP,          /* of sums over rows and columns */
+    FILL_ROW, PANELS, COLUMNS, STRIP, EXPANDED, /* of sums over rows and columns */
     SOURCE, VALUES, KNOWN, MASS, FILLS, RESULT, /* of sources that are prepared */
     SLOTS
 };

@@ -182,8 +182,8 @@ INLINE int is_apart(const Group *g, const ChannelBand *l, int64_t record)
     return is_separable(g, l, record) || is_low_passed(g, l, record);
 }
 
-/* Sums over rows and columns: `p` without its memory, and the fill in the type of the source. */
-static void sum_separably(Separable *p, int n_rows, const char *fill, Scratch *s)
+/* Gives `p` its memory, and the fill as numbers. */
+static int have_memory(Separable *p, const char *fill, Scratch *s)
 {
     const int C = p->channels, size = p->type == U8 ? 1 : p->type == U16 ? 2 : 4;
     /* All columns that are read, and that of the fill behind them. */
@@ -194,7 +194,7 @@ static void sum_separably(Separable *p, int n_rows, const char *fill, Scratch *s
     p->transposed = room(s, COLUMNS, numbers * WIDE * sizeof(float));
     p->strip = room(s, STRIP, strip * WIDE * sizeof(float));
     if (s->failed)
-        return;
+        return 0;
     float *fills = (float *)fill_row + numbers;
     for (int k = 0; k < C; k++)
         fills[k] = p->type == U8    ? ((const uint8_t *)fill)[k]
@@ -206,12 +206,84 @@ static void sum_separably(Separable *p, int n_rows, const char *fill, Scratch *s
         for (int64_t i = 0; i < p->width; i++)
             memcpy(fill_row + i * p->pixel * size, fill, (int64_t)C * size);
     }
+    return 1;
+}
+
+/* Sums over rows, then over columns, of all n rows of the result. */
+static void rows_first(const Separable *p, int n)
+{
     if (p->type == U8)
-        rows_u8(p, p->in, n_rows);
+        rows_u8(p, p->in, n);
     else if (p->type == U16)
-        rows_u16(p, p->in, n_rows);
+        rows_u16(p, p->in, n);
     else
-        rows_f32(p, p->in, n_rows);
+        rows_f32(p, p->in, n);
+}
+
+/* Where a number stands in a list, or its end. */
+INLINE int place_in(const int32_t *list, int count, int32_t number)
+{
+    int k = 0;
+    while (k < count && list[k] != number)
+        k++;
+    return k;
+}
+
+/* Sums over columns, then over rows: of results with more rows than are read, whose sums over rows are few
+ * terms. As many rows of the source as a vector has numbers are made as long as those of the result, for
+ * all rows of the result that need no others. */
+static void columns_first(const Separable *p, int n, Scratch *s)
+{
+    const Axis *a = p->rows;
+    const int64_t length = (int64_t)p->n_columns * p->channels + WIDE;
+    float *expanded = room(s, EXPANDED, (WIDE + 1) * length * sizeof(float));
+    if (!expanded)
+        return;
+    float *filled = expanded + WIDE * length;
+    for (int64_t i = 0; i < length && a->filled; i++)
+        filled[i] = p->fill[i % p->channels];
+    int32_t begin[WIDE + 1], list[WIDE];
+    float ones[WIDE];
+    for (int k = 0; k < WIDE; k++)
+        begin[k] = k, ones[k] = 1;
+    begin[WIDE] = WIDE;
+    for (int row = 0; row < n;) {
+        int count = 0, end = row;
+        for (; end < n; end++) {
+            int more = count;
+            for (int k = a->begin[end]; k < a->begin[end + 1] && more <= WIDE; k++)
+                if (a->index[k] < p->height && place_in(list, more, a->index[k]) == more) {
+                    if (more < WIDE)
+                        list[more] = a->index[k];
+                    more++;
+                }
+            if (more > WIDE)
+                break;
+            count = more;
+        }
+        const Axis same = {begin, list, ones, list, 0, 0, 0};
+        Separable q = *p;
+        q.rows = &same, q.out = expanded, q.as_floats = 1;
+        q.pixel_out = p->channels, q.row_out = length;
+        rows_first(&q, count);
+        for (; row < end; row++) {
+            const float *source[WIDE + 1], *middle = filled;
+            const int first = a->begin[row], terms = a->begin[row + 1] - first;
+            for (int k = 0; k < terms; k++) {
+                const int32_t index = a->index[first + k];
+                source[k] = index < p->height ? expanded + place_in(list, count, index) * length
+                                              : filled;
+                if (index == a->middle[row])
+                    middle = source[k];
+            }
+            if (p->type == U8)
+                blended_u8(p, source, a->weight + first, terms, middle, row);
+            else if (p->type == U16)
+                blended_u16(p, source, a->weight + first, terms, middle, row);
+            else
+                blended_f32(p, source, a->weight + first, terms, middle, row);
+        }
+    }
 }
 
 /* Rows from .. to of the result of a band. */
@@ -236,7 +308,12 @@ static void separable_rows(const Group *g, const ChannelBand *l, int64_t record,
         .type = l->type, .channels = l->channels, .width = g->w_in, .height = g->h_in,
         .n_columns = g->w_out,
     };
-    sum_separably(&p, to - from, l->fill, s);
+    if (!have_memory(&p, l->fill, s))
+        return;
+    if (!(down.sigma > 0) && fabsf(m[4]) < 1)
+        columns_first(&p, to - from, s);
+    else
+        rows_first(&p, to - from);
 }
 
 #endif
