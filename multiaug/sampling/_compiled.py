@@ -183,7 +183,10 @@ class Compiled:
         return group.sizes if self._filters(group) else group.sizes[1:]
 
     def _filters(self, group: _Shared) -> bool:
-        return self._low is not None and any(band.lowpass for _, band in group.parts)
+        return any(self._is_filtered(band) for _, band in group.parts)
+
+    def _is_filtered(self, band: Band) -> bool:
+        return self._low is not None and band.lowpass and band.method != "nearest"
 
     def _lane_array(self, parts: Sequence[Part], dtypes: Mapping[str, Any]) -> Any:
         lanes = (_ChannelBand * len(parts))()
@@ -197,7 +200,7 @@ class Compiled:
             lane.size, lane.channels = dtype.itemsize, count_of(band)
             lane.stride = int(job.bands[-1].channels.stop)
             lane.method = _method(band, dtype)
-            lane.lowpass = self._low is not None and band.lowpass
+            lane.lowpass = self._is_filtered(band)
             lane.joint = band.joint and (band.invalid is not None or band.encode is not None)
             lane.numbered = isinstance(band.invalid, float)
             lane.invalid = (

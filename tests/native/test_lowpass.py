@@ -168,6 +168,19 @@ def test_the_same_bits_at_every_level_and_in_any_number_of_blocks(dtype):
         assert len(found) == 1, channels
 
 
+def test_the_nearest_pixel_is_not_filtered():
+    """Of any dtype, beside a band that is."""
+    for dtype in ("uint8", "float16", "float64"):
+        source = images((1, 24, 36, 2), "uint8").astype(dtype)
+        bands = [band(0, 2, "edge", method="nearest")]
+        if dtype == "uint8":
+            bands = [band(0, 1, "edge", method="nearest"), band(1, 1, "edge")]
+        matrix = np.float32(scaling(3, 3))[None]
+        found = sample(source, (8, 12), matrix, np.array([[1.0, 1.0]]), 4, bands)
+        last = bands[0].channels.stop
+        assert np.array_equal(found[..., :last], source[:, 1::3, 1::3, :last]), dtype
+
+
 def test_one_value_stays_that_value_and_large_ones_stay_finite():
     bands = [band(k, 1, border, 0.7) for k, border in enumerate(sampling.BORDERS)]
     turned = np.array([[1.9, -0.8, 0], [0.7, 1.6, 0], [0, 0, 1]])

@@ -89,11 +89,11 @@ def differences(pipeline, shapes, seeds, bars, **settings):
 
 
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
-KINDS = {k: t for k, t in TRANSFORMS.items() if k != "smaller"}
+KINDS = dict(TRANSFORMS)
 KINDS["larger"] = [ma.Rotate(10), ma.Resize((53, 77), antialias=False)]
 # Each kind of map and each border once; test_points_on_rays has perspective with a fill.
 DAILY = [("affine", "constant"), ("affine", "wrap"), ("exact", "reflect")]
-DAILY += [("perspective", "mirror"), ("elastic", "edge")]
+DAILY += [("perspective", "mirror"), ("elastic", "edge"), ("smaller", "reflect")]
 CASES = [(kind, border) for kind in KINDS for border in BORDERS] if NIGHTLY else DAILY
 
 
