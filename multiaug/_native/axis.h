@@ -62,7 +62,7 @@ static void gaussian(float sigma, int reach, double *half)
 }
 
 /* The pixel that stands for a whole position; see `fold` in _axis.py. */
-static int64_t fold_index(int64_t i, int64_t size, int border)
+static int64_t folded_index(int64_t i, int64_t size, int border)
 {
     const int64_t period = size > 1 ? size - 1 : 1;
     switch (border) {
@@ -122,7 +122,7 @@ static void add_low_pass(const Reading *r, const double *half, int reach, int at
                 i = r->size;
             }
         } else {
-            i = fold_index(i, r->size, r->border);
+            i = folded_index(i, r->size, r->border);
         }
         const double share = weight * half[k < 0 ? -k : k] / total;
         if (share == 0)
