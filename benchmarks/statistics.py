@@ -171,7 +171,7 @@ def child_peak(who: str, count: int, side: int) -> Row:
     started, before = time.perf_counter(), _resident("VmRSS")
     if who == "multiaug":
         block = rng.integers(0, 256, (512, side, side, 3), dtype=np.uint8)
-        source = FastPaths(spec(), block, count)
+        source = Repeated(spec(), block, count)
         ma.fit(source, ma.Moments(), ma.ZCA(), progress=False)
     else:
         x = rng.random((count, 3 * side**2), np.float32)
@@ -185,7 +185,7 @@ def child_peak(who: str, count: int, side: int) -> Row:
     }
 
 
-class FastPaths:
+class Repeated:
     """A source of any length that holds one block in memory."""
 
     def __init__(self, spec: Any, block: np.ndarray[Any, Any], count: int) -> None:

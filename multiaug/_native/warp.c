@@ -12,6 +12,7 @@
 #include "blend.h"
 #include "nearest.h"
 #include "general.h"
+#include "prepared.h"
 
 static int any_general(const Group *g)
 {
@@ -21,15 +22,29 @@ static int any_general(const Group *g)
     return any;
 }
 
-static void group_rows(const Group *g, int64_t record, int from, int to)
+static void group_rows(const Group *g, int64_t record, int from, int to, Scratch *s, Prepared *kept)
 {
     Chunk c;
+    int left = 0;
+    for (int k = 0; k < g->n_bands; k++) {
+        const ChannelBand *l = g->bands + k;
+        if (is_separable(g, l, record))
+            separable_rows(g, l, record, from, to, s);
+        else if (is_low_passed(g, l, record))
+            prepared_rows(g, l, record, from, to, s, kept);
+        else
+            left++;
+    }
+    if (!left)
+        return;
     for (int row = from, rows = 1; row < to; row += rows) {
         int64_t source = 0;
         int step = 0;
         const int copied = straight(g, record, row, &source, &step);
         for (int k = 0; copied && k < g->n_bands; k++) {
             const ChannelBand *l = g->bands + k;
+            if (is_apart(g, l, record))
+                continue;
             const int64_t pixel = (int64_t)l->stride * l->size;
             const char *in = l->in + row_of(l->rows, record) * l->in_bytes + source * pixel;
             char *out = l->out + record * l->out_bytes + (int64_t)row * g->w_out * pixel;
@@ -56,7 +71,7 @@ static void group_rows(const Group *g, int64_t record, int from, int to)
                 rows > 1 ? 0 : distance_below(g, record, row, first, n, &c);
             for (int k = 0; k < g->n_bands; k++) {
                 const ChannelBand *l = g->bands + k;
-                if (copied && l->method != GENERAL)
+                if (is_apart(g, l, record) || (copied && l->method != GENERAL))
                     continue;
                 const char *in = l->in + row_of(l->rows, record) * l->in_bytes;
                 const int64_t pixel = (int64_t)l->stride * l->size;
@@ -110,6 +125,8 @@ void JOIN(multiaug_pointwise_one_, LEVEL)(const PointwiseProgram *r, int64_t rec
 
 void JOIN(multiaug_warp_, LEVEL)(const Batch *b)
 {
+    Scratch scratch = {0};
+    Prepared kept = {0};
     for (;;) {
         const int64_t item = __atomic_fetch_add(b->next, 1, __ATOMIC_RELAXED);
         if (item >= b->n_records * b->blocks)
@@ -134,13 +151,16 @@ void JOIN(multiaug_warp_, LEVEL)(const Batch *b)
         for (int k = 0; k < b->n_groups; k++) {
             const Group *g = b->groups + k;
             group_rows(g, record, (int)((int64_t)g->h_out * block / b->blocks),
-                       (int)((int64_t)g->h_out * (block + 1) / b->blocks));
+                       (int)((int64_t)g->h_out * (block + 1) / b->blocks), &scratch, &kept);
         }
         /* Values may depend on all of a record: whoever samples the last of it goes on. */
         if (b->n_pointwise && __atomic_sub_fetch(b->left + record, 1, __ATOMIC_ACQ_REL) == 0)
             for (int k = 0; k < b->n_pointwise; k++)
                 JOIN(multiaug_pointwise_one_, LEVEL)(b->pointwise + k, record);
     }
+    if (scratch.failed)
+        __atomic_store_n(b->no_memory, 1, __ATOMIC_RELAXED);
+    release(&scratch);
 #ifdef __AVX512F__
     /* What was written past the caches is there for all threads. */
     _mm_sfence();

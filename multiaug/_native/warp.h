@@ -72,6 +72,7 @@ typedef struct {
     int32_t joint;    /* channels are invalid together */
     int32_t numbered; /* `invalid` is a number that marks pixels without data */
     int32_t reread; /* what is written will be read once more */
+    int32_t lowpass; /* low-passed where the group says by how much */
     float invalid;    /* what stands where nothing is known */
     float reach_x, reach_y; /* of means over areas: half of the longest step, in pixels */
 } ChannelBand;
@@ -92,6 +93,8 @@ typedef struct {
     int32_t h_in, w_in, h_out, w_out;
     float scale_x, scale_y; /* pixels of the source per reference pixel */
     float out_scale_x, out_scale_y; /* pixels of the result per reference pixel */
+    int32_t radius;     /* taps that a low-pass has on each side, at most */
+    const float *sigma; /* (N, 2) deviations of the low-pass along x and y; or null */
 } Group;
 
 /* A float32 picture whose numbers are to be looked at. */
@@ -130,6 +133,7 @@ typedef struct {
     int32_t *left;       /* (N,) blocks of a record that are still to be sampled */
     int64_t *next;       /* the next item of work, shared between threads */
     int32_t *nonfinite; /* set where a check fails */
+    int32_t *no_memory; /* set where memory was not to be had, and results are missing */
     int64_t n_records;
     int32_t n_groups, n_checks, n_pointwise;
     int32_t blocks; /* of rows, in which a record is shared between threads */

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import jax.numpy as jnp
 
+from ..geometry import Map
 from ..typing import Array
 from ._axis import nearest, split
 from ._dtype import cast, is_float
@@ -42,7 +43,9 @@ def blend(
     size, resized = (height, width), context.view.warp.resized
     fill = None if band.fill is None else fill_row(band.fill, channels)
     outside = None
-    sigma = _sigma(low, job, context) if low is not None and band.lowpass else None
+    sigma = None
+    if low is not None and band.lowpass:
+        sigma = deviations(context.view.warp, context.scale_in, context.scale_out)
     source = prepared(image, band, source_context(context, size))
     if isinstance(band.invalid, float):
         if fill is not None:
@@ -99,7 +102,7 @@ def prepared(image: Array, band: Band, here: SampleContext) -> Array:
 def lowpass_of(picture: Array, band: Band, job: Job, low: LowPass, context: SampleContext) -> Array:
     """A picture in float32, low-passed as much as the map shrinks it."""
     source = picture.astype(jnp.float32)
-    sigma = _sigma(low, job, context)
+    sigma = deviations(context.view.warp, context.scale_in, context.scale_out)
     fill = None if band.fill is None else fill_row(band.fill, source.shape[-1])
     still = (sigma[0] == 0) & (sigma[1] == 0)
     softened = _lowpass(source, band, fill, sigma, low, resized=context.view.warp.resized)
@@ -296,14 +299,21 @@ def _keep_exact(
     return jnp.where(exact, raw, values), known
 
 
-def _sigma(low: LowPass, job: Job, context: SampleContext) -> tuple[Array, Array]:
+def deviations(
+    warp: Map, scale_in: tuple[float, float], scale_out: tuple[float, float]
+) -> tuple[Array, Array]:
     """Gaussian deviations (x, y) in source pixels from the map's scale at the centre.
 
     A map that shrinks by a factor s reads every s-th pixel; (s - 1) / 2 is scikit-image's rule.
+
+    Args:
+        warp: the map.
+        scale_in: (x, y), pixels of the array per reference pixel, in the source.
+        scale_out: the same in the result.
     """
     zero = jnp.zeros((1, 1), jnp.float32)
-    _, _, (a, b, c, d) = context.view.warp.pull(zero, zero)
-    (sx_in, sy_in), (sx, sy) = context.scale_in, context.scale_out
+    _, _, (a, b, c, d) = warp.pull(zero, zero)
+    (sx_in, sy_in), (sx, sy) = scale_in, scale_out
     step_x = jnp.hypot(a[0, 0] / sx, b[0, 0] / sy) * sx_in
     step_y = jnp.hypot(c[0, 0] / sx, d[0, 0] / sy) * sy_in
     return _deviation(step_x), _deviation(step_y)
@@ -334,8 +344,10 @@ def _lowpass(
         return lowpass(source, sigma, low.radius, band.border, fill)
     valid = is_valid(source, band) if band.invalid is not None else jnp.ones_like(source, bool)
     valid = jnp.broadcast_to(valid, source.shape)
-    zero = jnp.zeros_like(source[:1, :1]) if fill is None else fill
-    one = jnp.zeros_like(zero) if fill is None else jnp.ones_like(zero)
+    zero = one = jnp.zeros_like(source[:1, :1])
+    if fill is not None:
+        # A fill that is no value leaves nothing of itself in its neighbours.
+        zero, one = jnp.where(jnp.isnan(fill), 0, fill), jnp.where(jnp.isnan(fill), zero, 1)
     mass = lowpass(valid.astype(jnp.float32), sigma, low.radius, band.border, one)
     total = lowpass(jnp.where(valid, source, 0), sigma, low.radius, band.border, zero)
     # A mean is not beyond what it is of: rounding is taken off, and one colour stays that colour.

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from .._native import library
@@ -21,9 +22,10 @@ from ..geometry import Map, Projective
 from ..typing import Array, NDArray, SpatialShape
 from ._axis import CLASSIC
 from ._bands import Part, count_of, is_plain, resolve_slices, rim_value
+from ._blend import deviations
 from ._displaced import controls_of, displaced, filled, is_spline, weights_of
 from ._dtype import constant
-from ._plan import Band, Job, Task, pixel_matrix, ratio
+from ._plan import Band, Job, LowPass, Task, pixel_matrix, ratio
 from ._pointwise import BoundPointwise, PointwiseProgram, PointwiseStruct
 from ._rules import TYPES, NativeRules, RulesStruct, refusal, rules_struct
 
@@ -40,7 +42,7 @@ class _ChannelBand(ctypes.Structure):
         ("rules", ctypes.c_void_p),
         *((name, ctypes.c_int64) for name in ("in_bytes", "out_bytes")),
         *((name, ctypes.c_int32) for name in ("method", "type", "border", "size", "channels")),
-        *((name, ctypes.c_int32) for name in ("stride", "joint", "numbered", "reread")),
+        *((name, ctypes.c_int32) for name in ("stride", "joint", "numbered", "reread", "lowpass")),
         *((name, ctypes.c_float) for name in ("invalid", "reach_x", "reach_y")),
     ]
 
@@ -54,6 +56,8 @@ class _Group(ctypes.Structure):
         *((name, ctypes.c_int32) for name in ("n_lanes", "affine", "resized")),
         *((name, ctypes.c_int32) for name in ("h_in", "w_in", "h_out", "w_out")),
         *((name, ctypes.c_float) for name in ("scale_x", "scale_y", "out_scale_x", "out_scale_y")),
+        ("radius", ctypes.c_int32),
+        ("sigma", ctypes.c_void_p),
     ]
 
 
@@ -68,7 +72,7 @@ class _Check(ctypes.Structure):
 class _Batch(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_void_p) for name in ("groups", "checks", "pointwise", "left")),
-        *((name, ctypes.c_void_p) for name in ("next", "has_nonfinite")),
+        *((name, ctypes.c_void_p) for name in ("next", "has_nonfinite", "no_memory")),
         ("n_records", ctypes.c_int64),
         *((name, ctypes.c_int32) for name in ("n_groups", "n_checks", "n_pointwise", "blocks")),
     ]
@@ -88,6 +92,7 @@ class _State(ctypes.Structure):
         ("batch", _Batch),
         ("next", ctypes.c_int64),  # the next piece of work
         ("has_nonfinite", ctypes.c_int32),
+        ("no_memory", ctypes.c_int32),
         ("job", _Job),
     ]
 
@@ -116,6 +121,7 @@ class Placed(NamedTuple):
         control: (N, 2, R, C) of a spline in their place, that is added before the matrix.
         numbers: per band what differs from record to record: intrinsics, matrices, and those of its
             rules; each or None.
+        sigma: (N, 2) deviations of the low-pass along x and y; None where nothing is filtered.
     """
 
     maps: Array
@@ -123,6 +129,7 @@ class Placed(NamedTuple):
     field: Array | None
     control: Array | None
     numbers: list[BandNumbers]
+    sigma: Array | None = None
 
 
 Geometry = list[Placed]
@@ -146,6 +153,7 @@ class Compiled:
         warp: the map of the records, of which only static parts are read.
         affine: the matrix has no perspective.
         scales: per group, (x, y) pixels of the source per reference pixel, and of the result.
+        low: antialiasing of the run.
     """
 
     def __init__(
@@ -156,12 +164,13 @@ class Compiled:
         warp: Map,
         affine: bool,
         scales: Sequence[tuple[tuple[float, float], tuple[float, float]]],
+        low: LowPass | None = None,
     ) -> None:
         self._bent = warp.dense
         self._spline = warp.dense and is_spline(warp)
         # Positions may be a field in memory, computed in JAX.
         self.dense = self._bent and not self._spline
-        self._groups, self._dtypes = tuple(groups), dtypes
+        self._groups, self._dtypes, self._low = tuple(groups), dtypes, low
         self._kept: list[NDArray] = []
         self._rules: list[RulesStruct | None] = []  # per band, that of a general one
         parts = [part for group in groups for part in group.parts]
@@ -172,18 +181,29 @@ class Compiled:
             struct.n_lanes, struct.affine = len(group.parts), affine
             struct.resized = warp.resized
             (struct.scale_x, struct.scale_y), (struct.out_scale_x, struct.out_scale_y) = scale
+            struct.radius = 0 if low is None else max(low.radius)
             if self._spline:
                 along_x, along_y = weights = weights_of(warp, group.sizes[1])
                 struct.along_x, struct.along_y = along_x.ctypes.data, along_y.ctypes.data
                 struct.knots_x, struct.knots_y = len(along_x), along_y.shape[1]
                 self._kept += weights
-        # Of one record: pixels of its largest picture, and numbers of all results.
-        self.pixels = max(g.sizes[1][0] * g.sizes[1][1] for g in groups)
+        # Of one record: pixels of its largest picture, and numbers of all results. A low-pass reads
+        # all of a source, of which little may be left.
+        self.pixels = max(math.prod(size) for g in groups for size in self._worked_on(g))
         self.values = sum(
-            job.size_out[0] * job.size_out[1] * int(job.bands[-1].channels.stop)
+            max(math.prod(size) for size in self._worked_on(g)) * int(job.bands[-1].channels.stop)
             for g in groups
             for job in g.jobs
         )
+
+    def _worked_on(self, group: _Shared) -> Sequence[SpatialShape]:
+        return group.sizes if self._filters(group) else group.sizes[1:]
+
+    def _filters(self, group: _Shared) -> bool:
+        return any(self._is_filtered(band) for _, band in group.parts)
+
+    def _is_filtered(self, band: Band) -> bool:
+        return self._low is not None and band.lowpass and band.method != "nearest"
 
     def _lane_array(self, parts: Sequence[Part], dtypes: Mapping[str, Any]) -> Any:
         lanes = (_ChannelBand * len(parts))()
@@ -197,6 +217,7 @@ class Compiled:
             lane.size, lane.channels = dtype.itemsize, count_of(band)
             lane.stride = int(job.bands[-1].channels.stop)
             lane.method = _method(band, dtype)
+            lane.lowpass = self._is_filtered(band)
             lane.joint = band.joint and (band.invalid is not None or band.encode is not None)
             lane.reach_x, lane.reach_y = (step / 2 for step in job.longest_step)
             if lane.method == _GENERAL:
@@ -236,7 +257,11 @@ class Compiled:
             if bent is not None and self.dense:
                 field = filled(views, group.sizes, bent, fields[i])
             control = controls_of(views.warp, group.sizes[1]) if self._spline else None
-            found.append(Placed(maps, bent, field, control, _numbers(views, group, self._dtypes)))
+            sigma = None
+            if self._filters(group):
+                sigma = jax.vmap(lambda view, g=group: _deviations(view.warp, g.sizes))(views)
+            numbers = _numbers(views, group, self._dtypes)
+            found.append(Placed(maps, bent, field, control, numbers, sigma))
         return found
 
     def bound(
@@ -339,7 +364,7 @@ class Bound:
         state.batch = _Batch(
             ctypes.addressof(own), ctypes.addressof(looked_at), ctypes.addressof(reread),
             self._left.ctypes.data, place + _State.next.offset, place + _State.has_nonfinite.offset,
-            size, len(own), len(looked_at), len(reread), blocks,
+            place + _State.no_memory.offset, size, len(own), len(looked_at), len(reread), blocks,
         )  # fmt: skip
         state.job.batch = place
         self.job = place + _State.job.offset
@@ -371,6 +396,8 @@ class Bound:
             if placed.field is not None:
                 struct.field = _place_of(placed.field)
                 struct.plane = placed.field.shape[2] * placed.field.shape[3]
+            if placed.sigma is not None:
+                struct.sigma = _place_of(placed.sigma)
             for rays, matrix, numbers in placed.numbers:
                 lane, name, skipped, behind = next(lanes)
                 one = next(rules)
@@ -388,12 +415,21 @@ class Bound:
             how, out = pointwise_programs[name][i], results[name]
             change.point(out + behind, out, _place_of(how.numbers), _place_of(how.words))
         self._left.fill(self.blocks)
-        self._state.next = self._state.has_nonfinite = 0
+        self._state.next = self._state.has_nonfinite = self._state.no_memory = 0
 
     @property
     def has_nonfinite(self) -> bool:
         """Some checked number is not finite where it must be."""
         return bool(self._state.has_nonfinite)
+
+    def check_memory(self) -> None:
+        """Refuse results of which some are missing.
+
+        Raises:
+            MemoryError: a thread found no memory for the rows that it filters.
+        """
+        if self._state.no_memory:
+            raise MemoryError("There is no memory for the low-pass of a picture of this size.")
 
 
 class Flight:
@@ -446,6 +482,12 @@ def _numbers(views: Any, group: _Shared, dtypes: Mapping[str, Any]) -> list[Band
     return found
 
 
+def _deviations(warp: Map, sizes: tuple[SpatialShape, SpatialShape]) -> Array:
+    """(2,) of the low-pass along x and y."""
+    scales = ratio(sizes[0], warp.in_shape), ratio(sizes[1], warp.out_shape)
+    return jnp.stack(deviations(warp, *scales))
+
+
 def can_check(channels: int) -> bool:
     """Whether `Compiled.bound` can check pictures of so many channels."""
     return 8 * channels <= _MAX_PERIOD
@@ -490,7 +532,8 @@ def divide(task: Task, shapes: Mapping[str, jax.ShapeDtypeStruct], views: Any) -
         return Division(None, refused)
     scales = [(ratio(g.sizes[0], warp.in_shape), ratio(g.sizes[1], warp.out_shape)) for g in groups]
     affine = all(s.affine for s in warp.segments if isinstance(s, Projective))
-    return Division(Compiled(groups, dtypes, warp=warp, affine=affine, scales=scales), refused)
+    native = Compiled(groups, dtypes, warp=warp, affine=affine, scales=scales, low=task.low)
+    return Division(native, refused)
 
 
 def _refusal(task: Task, job: Job, dtype: np.dtype[Any], *, dense: bool) -> str | None:
@@ -504,8 +547,12 @@ def _refusal(task: Task, job: Job, dtype: np.dtype[Any], *, dense: bool) -> str 
     if max(*job.size_in, *job.size_out) >= 1 << 24 or math.prod(job.size_in) >= 1 << 31:
         return "it has more pixels than native code counts"
     for band in job.bands:
-        if task.low is not None and band.lowpass and band.method not in {"nearest", "majority"}:
-            return "it is low-passed before it shrinks, which XLA does"
+        filtered = task.low is not None and band.lowpass and band.method != "nearest"
+        if filtered and _method(band, dtype) == _GENERAL:
+            return (
+                f"it is low-passed before it shrinks, and {band.method} interpolation of "
+                f"{dtype.name} behind that is done by XLA"
+            )
         reason = refusal(band, dtype, count_of(band), dense=dense)
         if reason is not None:
             return reason

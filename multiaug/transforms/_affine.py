@@ -171,7 +171,8 @@ class Scale(Geometric):
     Args:
         factor: (lo, hi) within [1/8, 8]; a number v means (1/v, v).
         per_axis: draw a factor for each axis, which changes the aspect ratio.
-        antialias: low-pass before shrinking.
+        antialias: low-pass intensities before shrinking; off by default, unlike in `Resize`: scales
+            near 1 alias little, and every record would be filtered.
         p: the probability that a pipeline runs it.
 
     Raises:

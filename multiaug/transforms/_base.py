@@ -7,7 +7,8 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
-from typing import Any, NamedTuple, NoReturn, TypeVar, dataclass_transform
+from types import MappingProxyType
+from typing import Any, ClassVar, NamedTuple, NoReturn, TypeVar, dataclass_transform
 
 import jax
 import jax.numpy as jnp
@@ -80,6 +81,10 @@ class Target(NamedTuple):
 
 class Transform(ABC):
     """A frozen description of one operation; draws its parameters, never stores them."""
+
+    document_defaults: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    """What JSON documents mean that lack a setting, where that is not the default of the class:
+    they keep the meaning that they had when they were written."""
 
     @property
     def owner(self) -> str:
@@ -408,7 +413,7 @@ def from_config(config: Any, path: str = "$") -> Transform:
         name: _build(value, f"{path}.{name}") for name, value in config.items() if name != "type"
     }
     try:
-        return cls(**settings)
+        return cls(**{**cls.document_defaults, **settings})
     except (ParameterError, TypeError) as error:
         raise ParameterError(f"{path}: {error}") from error
 

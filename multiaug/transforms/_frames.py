@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -181,7 +182,8 @@ class Resize(Geometric):
 
     Args:
         size: (height, width); an int n is (n, n).
-        antialias: low-pass before shrinking, with a Gaussian of deviation (factor - 1) / 2.
+        antialias: low-pass intensities before shrinking, with a Gaussian of deviation
+            (factor - 1) / 2, as Pillow, torchvision and scikit-image do with kernels of their own.
         p: the probability that a pipeline runs it.
 
     Raises:
@@ -230,7 +232,8 @@ class RandomResizedCrop(Geometric):
         size: (height, width) of the result; an int n is (n, n).
         scale: (lo, hi) of the window's area as a fraction of the picture's.
         ratio: (lo, hi) of width / height, drawn log-uniformly.
-        antialias: low-pass before shrinking.
+        antialias: low-pass before shrinking, as `Resize` does; JSON documents that do not say it
+            were written when the default was False, and mean that.
         p: the probability that a pipeline runs it.
 
     Raises:
@@ -240,10 +243,12 @@ class RandomResizedCrop(Geometric):
         C. Szegedy et al., Going deeper with convolutions, CVPR 2015, section 6.
     """
 
+    document_defaults = MappingProxyType({"antialias": False})
+
     size: Any = required()
     scale: Any = static(default=(0.08, 1.0))
     ratio: Any = static(default=(3 / 4, 4 / 3))
-    antialias: bool = static(default=False)
+    antialias: bool = static(default=True)
     p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:

@@ -23,6 +23,7 @@ from multiaug.sampling import (
     Compiled,
     Flight,
     Job,
+    LowPass,
     PointwiseProgram,
     can_run_pointwise,
     run_pointwise,
@@ -95,14 +96,17 @@ class Calls:
         """(N, 3, 3) matrices: gentle ones, copies, flips, wild ones, and what is no number."""
         maps = np.broadcast_to(np.eye(3, dtype=np.float32), (count, 3, 3)).copy()
         for one in maps:
-            kind = self.random.integers(6)
+            kind = self.random.integers(8)
             if kind == 0:
                 one[:2, 2] = self.random.integers(-5, 6, 2)
                 one[0, 0], one[1, 1] = self.pick([1, -1]), self.pick([1, -1])
             elif kind < 4:
                 one[:2, :2] += self.random.normal(0, 0.4, (2, 2))
                 one[:2, 2] = self.random.normal(0, 20, 2)
-            elif kind == 4:
+            elif kind < 6:
+                one[[0, 1], [0, 1]] = self.random.normal(0, self.pick([0.5, 3]), 2)
+                one[:2, 2] = self.random.normal(0, self.pick([1, 20]), 2)
+            elif kind == 6:
                 one[:2] = self.random.normal(0, 10.0 ** self.random.integers(0, 30), (2, 3))
             else:
                 one[self.pick([0, 1]), self.pick([0, 1, 2])] = self.pick([np.nan, np.inf, -np.inf])
@@ -131,6 +135,7 @@ class Calls:
             decode=act if coded is not None and coded.rays else None,
             move=act if coded is not None and coded.matrix else None,
             coded=coded,
+            lowpass=coded is None and bool(self.pick([True, False])),
         )
         return found if _method(found, dtype) is not None else None
 
@@ -191,7 +196,10 @@ class Calls:
                 for i, of in enumerate((band.coded.rays, band.coded.matrix)):
                     pair[i] = None if of is None else Held(self.maps(count, affine=True))
             coded.append(tuple(pair))
-        return Placed(Held(self.maps(count, affine=affine)), on, field, control, coded)
+        sigma = np.abs(self.random.normal(0, self.pick([0.3, 2, 50]), (count, 2)))
+        sigma[self.random.random(sigma.shape) < 0.2] = self.pick([0, 1e-30, 1e30, np.nan, np.inf])
+        filtered = Held(sigma.astype(np.float32)) if self.random.random() < 0.5 else None
+        return Placed(Held(self.maps(count, affine=affine)), on, field, control, coded, filtered)
 
     def warp(self) -> None:
         """A batch of pictures of one shape, by some threads."""
@@ -203,13 +211,14 @@ class Calls:
         }
         jobs = tuple(self.job(name, sizes, dtype) for name, dtype in dtypes.items())
         group = _Shared(sizes, jobs, tuple((job, band) for job in jobs for band in job.bands))
-        affine = bool(self.pick([True, True, False]))
+        affine, radius = bool(self.pick([True, True, False])), int(self.pick([0, 1, 5, 40]))
         kernel = Compiled(
             [group],
             dtypes,
-            warp=SimpleNamespace(dense=False, resized=False),
+            warp=SimpleNamespace(dense=False, resized=bool(self.pick([True, False]))),
             affine=affine,
             scales=[(1.0, 1.0)],
+            low=LowPass((radius, radius)) if radius else None,
         )
         pointwise_programs, results, sources, rows, checks = {}, {}, {}, {}, {}
         for job in jobs:

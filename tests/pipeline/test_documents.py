@@ -167,3 +167,13 @@ def test_a_wrong_spec_inside_is_a_spec_error():
 
     with pytest.raises(SpecError, match=r"(?s)pipeline's spec.*\$\.entries\.image.*intensity"):
         ma.Pipeline.from_dict(edited(change))
+
+
+def test_documents_keep_the_meaning_that_they_had():
+    """`RandomResizedCrop` did not antialias when documents without the key were written."""
+    assert ma.RandomResizedCrop(8).antialias
+    assert from_config(through_json(to_config(ma.RandomResizedCrop(8)))).antialias
+    old = {"type": "RandomResizedCrop", "size": [8, 8]}
+    assert not from_config(old).antialias
+    assert from_config({**old, "antialias": True}).antialias
+    assert from_config({"type": "Resize", "size": [8, 8]}).antialias

@@ -258,6 +258,7 @@ class CompiledCall:
 
     def _given_back(self, bound: Bound, *, check: bool) -> bool:
         """Have a batch's structures used again; whether what was looked at is sound."""
+        bound.check_memory()
         sound = not bound.has_nonfinite
         self._idle.setdefault((bound.size, bound.blocks, check), []).append(bound)
         return sound

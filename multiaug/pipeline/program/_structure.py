@@ -107,7 +107,7 @@ def refuse_dense(transforms: Sequence[Transform], name: str, entry: EntrySpec) -
 
 
 def antialiasing(transforms: Sequence[Transform], run: Run) -> LowPass | None:
-    """Taps for the smallest scale that the run can draw; None when no transform asks."""
+    """Taps for the smallest scale that the run can draw; None when no transform asks or shrinks."""
     if not any(isinstance(t, Geometric) and t.lowpass for t in leaves(transforms)):
         return None
     radius = _radius(least_scale(transforms, run))
