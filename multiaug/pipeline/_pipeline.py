@@ -18,9 +18,16 @@ from ..checks import refuse_behind
 from ..errors import ParameterError
 from ..spec import SPEC_KIND, DataSpec, EntrySpec, check_structure
 from ..transforms import Transform, as_transforms, from_config, to_config
-from ..typing import Key, Record, SpatialShape
+from ..typing import Array, Key, Record, SpatialShape
 from .backends._dispatch import call_in_c, execute, is_traced
 from .backends._fast_path import FastPath, FastPaths, signature_of
+from .backends._staged import (
+    check_derived,
+    draws_of,
+    invert_program,
+    params_of,
+    run_program,
+)
 from .buffers._indexed import gathered, in_native_order
 from .checks._arguments import check_count, check_key, checked_frame
 from .checks._inspect import inspect_first, kind_of, ranges_used
@@ -31,12 +38,15 @@ from .program._draws import Draws, key_data, raw_key_data
 from .program._fitted import finish, unfinish, untouched
 from .program._geometry import check_camera
 from .program._params import RecordParams
+from .program._program import Program, check_declared
 from .program._structure import Run, check_frames, check_spec, gains_intrinsics, refuse_dense
 from .program._ties import follow
 from .program._traits import PipelineTraits
 
 SCHEMA = "multiaug.pipeline/1"
 _DERIVED = ("_visible", "_valid", "_mirrored")
+# Frames and dtypes whose stages a pipeline of several remembers.
+_MOST_PROGRAMS = 64
 
 _PARAMS = instance(RecordParams, "RecordParams", "Pipeline.sample draws them.")
 _OUT = optional(RECORD)
@@ -76,6 +86,7 @@ class Pipeline:
         )
         check_argument("Pipeline.spec", self.spec, SPEC_KIND)
         check_spec(self._traits.all, self.spec)
+        check_declared(self.transforms, self.spec)
 
     @cached_property
     def _traits(self) -> PipelineTraits:
@@ -84,6 +95,18 @@ class Pipeline:
     @cached_property
     def _repeated(self) -> FastPaths:
         return FastPaths()
+
+    @cached_property
+    def _programs(self) -> dict[Hashable, Program]:
+        return {}
+
+    @cached_property
+    def out_spec(self) -> DataSpec:
+        """The spec of the records that come out, with the entries that `OneHot` and such make.
+
+        What `Normalize` and the fitted transforms do to dtypes and ranges is not part of it.
+        """
+        return check_declared(self.transforms, self.spec)
 
     @cached_property
     def inspected(self) -> set[Hashable]:
@@ -115,8 +138,13 @@ class Pipeline:
         check_key(key, (0, 1))
         frame = checked_frame(shape)
         keys = key[None] if key.ndim == 0 else key
+        if self._traits.one_run:
+            drawn = self._draws(keys, frame).params
+        else:
+            program = self._program(frame, {})
+            drawn = params_of(program, draws_of(program, key_data(keys), None), frame)
         # Arrays of JAX to whoever looks at them; to go on with, those of NumPy will do.
-        params = jax.tree.map(jnp.asarray, self._draws(keys, frame).params)
+        params = jax.tree.map(jnp.asarray, drawn)
         return _first(params) if key.ndim == 0 else params
 
     @in_own_modes
@@ -147,6 +175,8 @@ class Pipeline:
         shape = check_structure(self.spec, record, batch=False)
         if check:
             self._inspect(record, batched=False)
+        if not self._traits.one_run:
+            return self._staged(shape, key_data(key[None]), None, record, batched=False, check=check)
         draws = self._draws(key[None], shape)
         return self._execute(self._run(shape), draws, record, batched=False, check=check)
 
@@ -192,10 +222,12 @@ class Pipeline:
                 return repeat(words, batch, out, check=check)
         check_key(keys, (1,))
         shape = check_structure(self.spec, batch, batch=True)
-        draws = self._draws(keys, shape)
-        check_count(draws.words, batch)
+        check_count(keys, batch)
         if check:
             self._inspect(batch, batched=True)
+        if not self._traits.one_run:
+            return self._staged(shape, key_data(keys), None, batch, batched=True, check=check)
+        draws = self._draws(keys, shape)
         run = self._run(shape)
         done = self._execute(run, draws, batch, batched=True, check=check, out=out)
         if signature is not None:
@@ -233,6 +265,10 @@ class Pipeline:
         check_structure(self.spec, record, batch=params.batched, frame=frame)
         if check:
             self._inspect(record, batched=params.batched)
+        if not self._traits.one_run:
+            drawn = self._given(params, record).params
+            batched = params.batched
+            return self._staged(frame, drawn.key, drawn, record, batched=batched, check=check)
         draws = self._given(params, record)
         return self._execute(
             self._run(frame), draws, record, batched=params.batched, check=check, out=out
@@ -276,6 +312,8 @@ class Pipeline:
         record = unfinish(
             self._traits.finishing, self.spec, record, batched=params.batched, skip=roles or {}
         )
+        if not self._traits.one_run:
+            return self._invert_stages(params, record, roles or {}, validity=validity, check=check)
         spec = _override(self.spec, roles or {})
         if validity:
             spec = _with_validity(spec)
@@ -382,6 +420,87 @@ class Pipeline:
         batch = record if batched else {n: _one_more_axis(a) for n, a in record.items()}
         inspect_first(self, self.spec, batch, origin="the batch" if batched else "the record")
 
+    def _program(self, frame: SpatialShape, record: Mapping[str, Any]) -> Program:
+        """The stages, for records of a frame and of dtypes."""
+        key = frame, kind_of(record)
+        if key not in self._programs:
+            if len(self._programs) >= _MOST_PROGRAMS:
+                self._programs.clear()
+            dtypes = {name: array.dtype for name, array in record.items()}
+            self._programs[key] = Program(self._traits, self.spec, frame, dtypes)
+        return self._programs[key]
+
+    def _staged(
+        self,
+        frame: SpatialShape,
+        words: Array,
+        params: RecordParams | None,
+        record: Mapping[str, Any],
+        *,
+        batched: bool,
+        check: bool,
+    ) -> Record:
+        """Run a program of several stages on a batch or on one record."""
+        self._check_before(self.spec, record, batched=batched, check=check)
+        program = self._program(frame, record)
+        batch = record if batched else {n: _one_more_axis(a) for n, a in record.items()}
+        if check and not is_traced(*record.values()):
+            images = {n: a for n, a in batch.items() if self.spec.entries[n].kind != "value"}
+            if batched:
+                check_record_values(self.spec, images, batch=True)
+            check_derived(program, batch)
+        done = run_program(program, draws_of(program, words, params), batch)
+        if self._traits.finishing:
+            scalars = {n for n, e in program.out_spec.entries.items() if e.kind == "value"}
+            images = {n: a for n, a in done.items() if n not in scalars}
+            done |= finish(self._traits.finishing, program.out_spec, images)
+        if not batched:
+            done = {n: a[0] for n, a in done.items()}
+        return {n: done[n] for n in _in_order(program.out_spec, tuple(done))}
+
+    def _invert_stages(
+        self,
+        params: RecordParams,
+        record: Mapping[str, Any],
+        roles: Mapping[str, str],
+        *,
+        validity: bool,
+        check: bool,
+    ) -> Record:
+        """`invert` through a program of several stages."""
+        program = self._program(params.in_shape, {})
+        spec = _override(program.out_spec, roles)
+        derived = {f"{n}{s}" for n in spec.entries for s in _DERIVED}
+        given = {n: v for n, v in record.items() if n in spec.entries or n not in derived}
+        drawn = self._given(params, given).params
+        batched = params.batched
+        check_structure(
+            spec, given, batch=batched, frame=params.out_shape, dtypes=False, partial=True
+        )
+        self._check_before(spec, given, batched=batched, check=check)
+        batch = given if batched else {n: _one_more_axis(a) for n, a in given.items()}
+        if check and batched and not is_traced(*given.values()):
+            images = {n: a for n, a in batch.items() if spec.entries[n].kind != "value"}
+            check_record_values(spec, images, batch=True)
+        draws = draws_of(program, drawn.key, drawn)
+        done = invert_program(program, draws, batch, roles, _override, validity=validity)
+        if not batched:
+            done = {n: a[0] for n, a in done.items()}
+        return {n: done[n] for n in _in_order(self.spec, tuple(done))}
+
+    def _check_before(
+        self, spec: DataSpec, record: Mapping[str, Any], *, batched: bool, check: bool
+    ) -> None:
+        """What is asked of a record at the door, whatever its values are, and of its values."""
+        traits = self._traits
+        for name in record if traits.dense else ():
+            refuse_dense(self.transforms, name, spec.entries[name])
+        check_camera(spec, record, projective=traits.projective)
+        if check and not is_traced(*record.values()):
+            if not batched:
+                check_record_values(spec, record, batch=False)
+            refuse_behind(spec, on_host(record), batch=batched)
+
     def _run(self, frame: SpatialShape) -> Run:
         return Run(self.spec, frame, given_scale=self._traits.given_scale(frame))
 
@@ -409,13 +528,7 @@ class Pipeline:
     ) -> Record:
         """Apply ``draws``, of a leading N or 1, to a batch or to one record."""
         traits = self._traits
-        for name in record if traits.dense else ():
-            refuse_dense(self.transforms, name, run.spec.entries[name])
-        check_camera(run.spec, record, projective=traits.projective)
-        if check and not is_traced(*record.values()):
-            if not batched:
-                check_record_values(run.spec, record, batch=False)
-            refuse_behind(run.spec, on_host(record), batch=batched)
+        self._check_before(run.spec, record, batched=batched, check=check)
         # Scalars pass by: no 64-bit id may be cut down to JAX's default of 32 bits.
         values = {n: v for n, v in record.items() if run.spec.entries[n].kind == "value"}
         moved = {n: v for n, v in record.items() if n not in values}

@@ -45,7 +45,6 @@ def _expand(transform: Transform, params: Any, on: Array | None) -> list[Step]:
             both = condition if on is None or condition is None else on & condition
             inner += _expand(child, drawn, both)
         return inner
-    assert isinstance(transform, Geometric | Photometric)
     return [Step(transform, params, on)]
 
 
