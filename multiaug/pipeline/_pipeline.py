@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -13,40 +13,29 @@ import numpy as np
 
 from .._arguments import FLAG, RECORD, check_argument, checked, instance, optional, whole
 from .._forks import refuse_forked_child
-from .._machine import native
-from ..checks import refuse_behind
 from ..errors import ParameterError
-from ..spec import SPEC_KIND, DataSpec, EntrySpec, check_structure
+from ..spec import SPEC_KIND, DataSpec, check_structure
 from ..transforms import Transform, as_transforms, from_config, to_config
-from ..typing import Array, Key, Record, SpatialShape
+from ..typing import Key, Record, SpatialShape
+from ._programs import Programs, check_before, given_params
 from .backends._dispatch import call_in_c, execute, is_traced
 from .backends._fast_path import FastPath, FastPaths, signature_of
-from .backends._staged import (
-    check_derived,
-    draws_of,
-    invert_program,
-    params_of,
-    run_program,
-)
 from .buffers._indexed import gathered, in_native_order
 from .checks._arguments import check_count, check_key, checked_frame
 from .checks._inspect import inspect_first, kind_of, ranges_used
 from .checks._modes import in_own_modes
-from .checks._values import check_record_values, on_host
+from .checks._values import check_record_values
 from .program._blank import blank_record
 from .program._draws import Draws, key_data, raw_key_data
 from .program._fitted import finish, unfinish, untouched
-from .program._geometry import check_camera
+from .program._overrides import DERIVED, in_order, one_more_axis, override, with_validity
 from .program._params import RecordParams
-from .program._program import Program, check_declared
-from .program._structure import Run, check_frames, check_spec, gains_intrinsics, refuse_dense
+from .program._program import check_declared
+from .program._structure import Run, check_frames, check_spec, gains_intrinsics
 from .program._ties import follow
 from .program._traits import PipelineTraits
 
 SCHEMA = "multiaug.pipeline/1"
-_DERIVED = ("_visible", "_valid", "_mirrored")
-# Frames and dtypes whose stages a pipeline of several remembers.
-_MOST_PROGRAMS = 64
 
 _PARAMS = instance(RecordParams, "RecordParams", "Pipeline.sample draws them.")
 _OUT = optional(RECORD)
@@ -97,8 +86,8 @@ class Pipeline:
         return FastPaths()
 
     @cached_property
-    def _programs(self) -> dict[Hashable, Program]:
-        return {}
+    def _programs(self) -> Programs:
+        return Programs(self._traits, self.spec)
 
     @cached_property
     def out_spec(self) -> DataSpec:
@@ -141,8 +130,7 @@ class Pipeline:
         if self._traits.one_run:
             drawn = self._draws(keys, frame).params
         else:
-            program = self._program(frame, {})
-            drawn = params_of(program, draws_of(program, key_data(keys), None), frame)
+            drawn = self._programs.sample(key_data(keys), frame)
         # Arrays of JAX to whoever looks at them; to go on with, those of NumPy will do.
         params = jax.tree.map(jnp.asarray, drawn)
         return _first(params) if key.ndim == 0 else params
@@ -176,7 +164,8 @@ class Pipeline:
         if check:
             self._inspect(record, batched=False)
         if not self._traits.one_run:
-            return self._staged(shape, key_data(key[None]), None, record, batched=False, check=check)
+            words = key_data(key[None])
+            return self._programs.run(shape, words, None, record, batched=False, check=check)
         draws = self._draws(key[None], shape)
         return self._execute(self._run(shape), draws, record, batched=False, check=check)
 
@@ -226,7 +215,7 @@ class Pipeline:
         if check:
             self._inspect(batch, batched=True)
         if not self._traits.one_run:
-            return self._staged(shape, key_data(keys), None, batch, batched=True, check=check)
+            return self._programs.run(shape, key_data(keys), None, batch, batched=True, check=check)
         draws = self._draws(keys, shape)
         run = self._run(shape)
         done = self._execute(run, draws, batch, batched=True, check=check, out=out)
@@ -266,9 +255,8 @@ class Pipeline:
         if check:
             self._inspect(record, batched=params.batched)
         if not self._traits.one_run:
-            drawn = self._given(params, record).params
-            batched = params.batched
-            return self._staged(frame, drawn.key, drawn, record, batched=batched, check=check)
+            batched, drawn = params.batched, given_params(params, record)
+            return self._programs.run(frame, drawn.key, drawn, record, batched=batched, check=check)
         draws = self._given(params, record)
         return self._execute(
             self._run(frame), draws, record, batched=params.batched, check=check, out=out
@@ -313,11 +301,13 @@ class Pipeline:
             self._traits.finishing, self.spec, record, batched=params.batched, skip=roles or {}
         )
         if not self._traits.one_run:
-            return self._invert_stages(params, record, roles or {}, validity=validity, check=check)
-        spec = _override(self.spec, roles or {})
+            return self._programs.invert(
+                params, record, roles or {}, validity=validity, check=check
+            )
+        spec = override(self.spec, roles or {})
         if validity:
-            spec = _with_validity(spec)
-        derived = {f"{n}{s}" for n in spec.entries for s in _DERIVED}
+            spec = with_validity(spec)
+        derived = {f"{n}{s}" for n in spec.entries for s in DERIVED}
         if gains_intrinsics(spec.camera) and "intrinsics" not in spec.entries:
             derived.add("intrinsics")
         given = {n: v for n, v in record.items() if n in spec.entries or n not in derived}
@@ -417,89 +407,8 @@ class Pipeline:
         """Look at the first records of a kind, unless they are traced."""
         if kind_of(record) in self.inspected or is_traced(*record.values()):
             return
-        batch = record if batched else {n: _one_more_axis(a) for n, a in record.items()}
+        batch = record if batched else {n: one_more_axis(a) for n, a in record.items()}
         inspect_first(self, self.spec, batch, origin="the batch" if batched else "the record")
-
-    def _program(self, frame: SpatialShape, record: Mapping[str, Any]) -> Program:
-        """The stages, for records of a frame and of dtypes."""
-        key = frame, kind_of(record)
-        if key not in self._programs:
-            if len(self._programs) >= _MOST_PROGRAMS:
-                self._programs.clear()
-            dtypes = {name: array.dtype for name, array in record.items()}
-            self._programs[key] = Program(self._traits, self.spec, frame, dtypes)
-        return self._programs[key]
-
-    def _staged(
-        self,
-        frame: SpatialShape,
-        words: Array,
-        params: RecordParams | None,
-        record: Mapping[str, Any],
-        *,
-        batched: bool,
-        check: bool,
-    ) -> Record:
-        """Run a program of several stages on a batch or on one record."""
-        self._check_before(self.spec, record, batched=batched, check=check)
-        program = self._program(frame, record)
-        batch = record if batched else {n: _one_more_axis(a) for n, a in record.items()}
-        if check and not is_traced(*record.values()):
-            images = {n: a for n, a in batch.items() if self.spec.entries[n].kind != "value"}
-            if batched:
-                check_record_values(self.spec, images, batch=True)
-            check_derived(program, batch)
-        done = run_program(program, draws_of(program, words, params), batch)
-        if self._traits.finishing:
-            scalars = {n for n, e in program.out_spec.entries.items() if e.kind == "value"}
-            images = {n: a for n, a in done.items() if n not in scalars}
-            done |= finish(self._traits.finishing, program.out_spec, images)
-        if not batched:
-            done = {n: a[0] for n, a in done.items()}
-        return {n: done[n] for n in _in_order(program.out_spec, tuple(done))}
-
-    def _invert_stages(
-        self,
-        params: RecordParams,
-        record: Mapping[str, Any],
-        roles: Mapping[str, str],
-        *,
-        validity: bool,
-        check: bool,
-    ) -> Record:
-        """`invert` through a program of several stages."""
-        program = self._program(params.in_shape, {})
-        spec = _override(program.out_spec, roles)
-        derived = {f"{n}{s}" for n in spec.entries for s in _DERIVED}
-        given = {n: v for n, v in record.items() if n in spec.entries or n not in derived}
-        drawn = self._given(params, given).params
-        batched = params.batched
-        check_structure(
-            spec, given, batch=batched, frame=params.out_shape, dtypes=False, partial=True
-        )
-        self._check_before(spec, given, batched=batched, check=check)
-        batch = given if batched else {n: _one_more_axis(a) for n, a in given.items()}
-        if check and batched and not is_traced(*given.values()):
-            images = {n: a for n, a in batch.items() if spec.entries[n].kind != "value"}
-            check_record_values(spec, images, batch=True)
-        draws = draws_of(program, drawn.key, drawn)
-        done = invert_program(program, draws, batch, roles, _override, validity=validity)
-        if not batched:
-            done = {n: a[0] for n, a in done.items()}
-        return {n: done[n] for n in _in_order(self.spec, tuple(done))}
-
-    def _check_before(
-        self, spec: DataSpec, record: Mapping[str, Any], *, batched: bool, check: bool
-    ) -> None:
-        """What is asked of a record at the door, whatever its values are, and of its values."""
-        traits = self._traits
-        for name in record if traits.dense else ():
-            refuse_dense(self.transforms, name, spec.entries[name])
-        check_camera(spec, record, projective=traits.projective)
-        if check and not is_traced(*record.values()):
-            if not batched:
-                check_record_values(spec, record, batch=False)
-            refuse_behind(spec, on_host(record), batch=batched)
 
     def _run(self, frame: SpatialShape) -> Run:
         return Run(self.spec, frame, given_scale=self._traits.given_scale(frame))
@@ -509,12 +418,7 @@ class Pipeline:
         return Draws(key_data(keys), self._traits.moving, self.spec, frame)
 
     def _given(self, params: RecordParams, record: Mapping[str, Any]) -> Draws:
-        params = jax.tree.map(native, params)
-        if params.batched:
-            check_count(params.key, record)
-        else:
-            params = jax.tree.map(_one_more_axis, params)
-        return Draws.given(params, self.spec)
+        return Draws.given(given_params(params, record), self.spec)
 
     def _execute(
         self,
@@ -528,7 +432,7 @@ class Pipeline:
     ) -> Record:
         """Apply ``draws``, of a leading N or 1, to a batch or to one record."""
         traits = self._traits
-        self._check_before(run.spec, record, batched=batched, check=check)
+        check_before(traits, run.spec, record, batched=batched, check=check)
         # Scalars pass by: no 64-bit id may be cut down to JAX's default of 32 bits.
         values = {n: v for n, v in record.items() if run.spec.entries[n].kind == "value"}
         moved = {n: v for n, v in record.items() if n not in values}
@@ -543,56 +447,18 @@ class Pipeline:
         elif batched:
             done = execute(run, traits, draws, moved, out=out, check=check)
         else:
-            one = {n: _one_more_axis(a) for n, a in moved.items()}
+            one = {n: one_more_axis(a) for n, a in moved.items()}
             done = execute(run, traits, draws, one, out=None, check=False)
         if traits.finishing and not run.inverse:
             done = finish(traits.finishing, self.spec, done)
         if not batched:
             done = {n: a[0] for n, a in done.items()}
         done |= follow(run.spec, done, values, batched=batched)
-        return {n: done[n] for n in _in_order(run.spec, tuple(done))}
-
-
-@lru_cache(maxsize=256)
-def _in_order(spec: DataSpec, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Entries in the spec's order, each followed by what was derived from it."""
-    order = [f"{name}{suffix}" for name in spec.entries for suffix in ("", *_DERIVED)]
-    return tuple(n for n in dict.fromkeys([*order, *names]) if n in names)
-
-
-def _one_more_axis(leaf: Any) -> Any:
-    return leaf[None] if hasattr(leaf, "ndim") else np.asarray(leaf)[None]
+        return {n: done[n] for n in in_order(run.spec, tuple(done))}
 
 
 def _first(params: RecordParams) -> RecordParams:
     return jax.tree.map(lambda leaf: leaf[0], params)  # type: ignore[no-any-return]
-
-
-@lru_cache(maxsize=64)
-def _with_validity(spec: DataSpec) -> DataSpec:
-    entries = [replace(e, validity=e.kind == "spatial") for e in spec.entries.values()]
-    return DataSpec(spec.name, entries, spec.camera, spec.description)
-
-
-@lru_cache(maxsize=64)
-def _with_role(spec: DataSpec, name: str, role: str) -> DataSpec:
-    entries = [
-        EntrySpec.of_role(name, role) if entry.name == name else entry
-        for entry in spec.entries.values()
-    ]
-    return DataSpec(spec.name, entries, spec.camera, spec.description)
-
-
-def _override(spec: DataSpec, roles: Mapping[str, str]) -> DataSpec:
-    for name, role in roles.items():
-        entry = spec.entries.get(name)
-        if entry is None or entry.kind != "spatial" or not isinstance(role, str):
-            raise ParameterError(
-                f"`roles` must name pictures of the spec, got {name!r}. "
-                f"It has {[n for n, e in spec.entries.items() if e.kind == 'spatial']}."
-            )
-        spec = _with_role(spec, name, role)
-    return spec
 
 
 PIPELINE_KIND = instance(

@@ -48,7 +48,7 @@ class Boxes:
         return {"": moved.astype(values.dtype), "_visible": visible}
 
     def centres(self, values: Array, group: ChannelGroup) -> tuple[Array, Array]:
-        """x and y of the centres of the rows (K, 4), in pixels of their image."""
+        """X and y of the centres of the rows (K, 4), in pixels of their image."""
         x0, y0, x1, y1 = _edges(values.astype(jnp.float32), group.convention)
         return (x0 + x1) / 2, (y0 + y1) / 2
 

@@ -43,7 +43,7 @@ class Keypoints:
         return {"": moved.astype(values.dtype), "_visible": inside.all(-1)}
 
     def centres(self, values: Array, group: ChannelGroup) -> tuple[Array, Array]:
-        """x and y of the rows (K, 2), in pixels of their image."""
+        """X and y of the rows (K, 2), in pixels of their image."""
         return values[:, 0], values[:, 1]
 
 

@@ -21,7 +21,7 @@ class Verbs:
         if group.invalid is not None:
             return None
         return (
-            f'a {group.role} without an invalid value has nothing for what is covered. '
+            f"a {group.role} without an invalid value has nothing for what is covered. "
             'Declare "invalid" in the spec'
         )
 

@@ -252,7 +252,7 @@ class Finishing(Transform):
 class Step(NamedTuple):
     """A leaf transform inside containers: runs where ``on`` is True, always when it is None."""
 
-    transform: Geometric | Photometric
+    transform: Transform
     params: Params
     on: Array | None
 

@@ -27,9 +27,10 @@ class MixUp(Mixing):
     quantities: put `OneHot` before it, which leaves the ids those of the record itself. All else
     must be named in ``keep``, or is refused.
 
-    The partner is drawn from the record's own key, evenly among the others of the batch: what a
-    record becomes depends on its batch, which is the `Loader`'s, or the one that `Pipeline.batch` is
-    given. One record by itself has only itself for a partner, and stays as it is.
+    The partner is drawn from the record's key, evenly among the others of the batch: what a record
+    becomes depends on its batch, which is the `Loader`'s (on each host, its share of it), or the
+    one that `Pipeline.batch` is given. One record by itself has only itself for a partner, and
+    stays as it is, which is said once.
 
     Args:
         alpha: of the symmetric Beta distribution, in [0.05, 100]; 1 is the uniform distribution,

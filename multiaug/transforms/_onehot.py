@@ -21,7 +21,7 @@ SUFFIX = "_onehot"
 
 @transform
 class OneHot(Deriving):
-    """Make a new entry ``<name>_onehot`` of class ids: 1 at the place of the class, else 0; float32.
+    """Make an entry ``<name>_onehot`` of class ids: 1 at the place of the class, else 0; float32.
 
     Of a label map (H, W) it makes a map (H, W, classes) of role ``probability``, of scalar ids
     (...) a scalar (..., classes). The ignore value of a label map becomes all zeros. Ids outside
@@ -118,10 +118,11 @@ class OneHot(Deriving):
             outside &= ids != ignore
         if outside.any():
             found = sorted({int(i) for i in ids[outside].ravel()[:10_000]})
+            others = " and others" if len(found) > 1 else ""
             remedy = "" if entry.kind == "value" else ', or declare it as "ignore" in the spec'
             raise RecordError(
                 f"`OneHot` of {self.entry!r} must find ids 0 to {self.classes - 1}, got "
-                f"{found[0]}{' and others' if len(found) > 1 else ''}. Give it more classes{remedy}."
+                f"{found[0]}{others}. Give it more classes{remedy}."
             )
 
     def _check_dtype(self, dtype: Any) -> None:
@@ -154,7 +155,9 @@ class OneHot(Deriving):
             )
         fill = [int(v) for v in group.fill] if group.border.startswith("constant") else []
         paired = [i for pair in group.mirror_pairs for i in pair]
-        for value, what in ((v, w) for vs, w in ((fill, "fill"), (paired, "mirror pair")) for v in vs):
+        for value, what in (
+            (v, w) for vs, w in ((fill, "fill"), (paired, "mirror pair")) for v in vs
+        ):
             if value != group.ignore and not 0 <= value < self.classes:
                 raise ParameterError(
                     f"`OneHot.classes` must be more than the {what} {value} of {self.entry!r}, got "

@@ -48,10 +48,12 @@ def draws_of(program: Program, words: Array, params: RecordParams | None) -> lis
 
 def params_of(program: Program, draws: Sequence[Draws], frame: SpatialShape) -> RecordParams:
     """What all stages drew, as the params of the pipeline."""
-    values: dict[int, Any] = {}
-    for stage, drawn in zip(program.stages, draws, strict=True):
-        for place, value in enumerate(drawn.params.values, stage.first):
-            values[place] = value
+    # A container of several stages drew the same in all of them.
+    values = {
+        place: value
+        for stage, drawn in zip(program.stages, draws, strict=True)
+        for place, value in enumerate(drawn.params.values, stage.first)
+    }
     ordered = tuple(values[place] for place in sorted(values))
     return RecordParams(ordered, draws[0].words, frame, program.stages[-1].out_frame)
 
@@ -146,9 +148,7 @@ def _occlude_batch(stage: Stage, draws: Draws, state: Batch) -> Batch:
     suffixes = ("", "_visible", "_valid")
     wanted = {f"{n}{s}" for n, e in entries.items() for s in suffixes if e.kind != "value"}
     held, flat = _one_rank(stage.spec, {n: a for n, a in state.items() if n in wanted})
-    done = _occlude(
-        stage.transforms, draws.params.values, held, spec=stage.spec, frame=stage.frame
-    )
+    done = _occlude(stage.transforms, draws.params.values, held, spec=stage.spec, frame=stage.frame)
     return _as_before(done, flat)
 
 
@@ -316,9 +316,7 @@ def _remembering(spec: DataSpec, names: frozenset[str], *, validity: bool) -> Da
     return DataSpec(spec.name, entries, spec.camera, spec.description)
 
 
-def _uncover(
-    stage: Stage, draws: Draws, spec: DataSpec, state: Batch, *, validity: bool
-) -> Batch:
+def _uncover(stage: Stage, draws: Draws, spec: DataSpec, state: Batch, *, validity: bool) -> Batch:
     """What was covered stays so, as what was cropped away does; where that is can be said."""
     found: Batch = {}
     for name, entry in spec.entries.items():

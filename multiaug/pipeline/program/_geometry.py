@@ -22,7 +22,7 @@ from ...geometry import (
 from ...roles import RecordGeometry
 from ...sampling import ratio
 from ...spec import CameraSpec, DataSpec
-from ...transforms import Container, Geometric, Photometric, Step, Transform
+from ...transforms import Container, Geometric, Step, Transform
 from ...typing import Array, SpatialShape
 from ._structure import entry_out_size, out_shape
 

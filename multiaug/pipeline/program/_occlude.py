@@ -1,4 +1,4 @@
-"""An occlusion of one record: every entry is covered in the same place, by the rules of its roles."""
+"""An occlusion of one record: all entries are covered in the same place, by their roles."""
 
 from __future__ import annotations
 

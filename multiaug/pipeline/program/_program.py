@@ -13,7 +13,7 @@ from ...typing import SpatialShape
 from ._mix import refuse_unmixable
 from ._occlude import refuse_uncoverable
 from ._spec_after import spec_after
-from ._stages import Stage, stages_of
+from ._stages import stages_of
 from ._structure import leaves
 from ._traits import PipelineTraits
 
@@ -48,8 +48,8 @@ class Program:
         last = self.stages[-1]
         source = frame if last.kind == "warp" else None
         self.out_spec = spec_after(last.transforms, last.spec, dtypes, source=source)
-        for transform in traits.finishing:
-            transform.check(Frame(last.out_frame, self.out_spec))
+        for fitted in traits.finishing:
+            fitted.check(Frame(last.out_frame, self.out_spec))
         present = set(dtypes)
         for stage in self.stages:
             _check_roles(stage.transforms, stage.spec, _present(stage.spec, present, dtypes))

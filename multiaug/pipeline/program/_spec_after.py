@@ -64,9 +64,8 @@ def _camera_after(camera: CameraSpec, frame: SpatialShape) -> CameraSpec:
     k = default_intrinsics(camera, frame)
     if k is None:
         return camera
-    k = np.asarray(k, np.float64)
-    numbers = (float(k[0, 0]), float(k[1, 1]), float(k[0, 2]), float(k[1, 2]))
-    return replace(camera, fov_degrees=None, intrinsics=numbers)
+    fx, fy, cx, cy = (float(k[i, j]) for i, j in ((0, 0), (1, 1), (0, 2), (1, 2)))
+    return replace(camera, fov_degrees=None, intrinsics=(fx, fy, cx, cy))
 
 
 def _values_after(

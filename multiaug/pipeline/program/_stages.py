@@ -149,9 +149,7 @@ _OTHERS: tuple[Kind, ...] = ("occlude", "mix", "derive")
 _Run = tuple[Kind, tuple[Transform, ...], int]
 
 
-def _runs(
-    transforms: Sequence[Transform], spec: DataSpec, frame: SpatialShape
-) -> Iterator[_Run]:
+def _runs(transforms: Sequence[Transform], spec: DataSpec, frame: SpatialShape) -> Iterator[_Run]:
     """Kind, transforms and the position of the first of them, of every stage.
 
     The first one is a run, be it empty: tables and cameras come out of it as of any pipeline.
@@ -161,7 +159,7 @@ def _runs(
     first, last, closed = 0, -1, False
     for position, transform in enumerate(transforms):
         for member, steps in _members(transform, Frame(frame, spec)):
-            other = next((k for k in _OTHERS if k in steps), "warp")
+            other: Kind = next((k for k in _OTHERS if k in steps), "warp")
             begins = other != kind or kind == "derive" or (closed and "geometry" in steps)
             if begins:
                 yield kind, tuple(run), first
