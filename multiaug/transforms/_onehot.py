@@ -93,12 +93,11 @@ class OneHot(Deriving):
         source = self._source(spec)
         if source.kind == "spatial" and ids.ndim == 4:
             ids = ids[..., 0]
-        ids = ids.astype(jnp.int32)
-        here = ids[..., None] == jnp.arange(self.classes, dtype=jnp.int32)
+        shares = jax.nn.one_hot(ids.astype(jnp.int32), self.classes, dtype=jnp.float32)
         ignore = source.groups[0].ignore
-        if ignore is not None:
-            here &= (ids != ignore)[..., None]
-        return {self.result: here.astype(jnp.float32)}
+        if ignore is not None and ignore < self.classes:
+            shares = jnp.where((ids == ignore)[..., None], 0, shares)
+        return {self.result: shares}
 
     def check_values(self, spec: DataSpec, batch: Mapping[str, Any]) -> None:
         """Ids must be classes, or the ignore value."""

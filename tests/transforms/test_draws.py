@@ -240,6 +240,8 @@ FROZEN = {
     "OneOf": (ma.OneOf([ma.Flip(), ma.Rotate(3)]), "choice"),
     "SomeOf": (ma.SomeOf([ma.Flip(), ma.Rotate(3)]), "on"),
     "Shuffle": (ma.Shuffle([ma.Flip(), ma.Rotate(3)]), "order"),
+    "Erase": (ma.Erase(), "edges"),
+    "MixUp": (ma.MixUp(0.4, keep=["mask"]), "weight"),
 }
 
 
