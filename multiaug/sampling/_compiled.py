@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from .._native import library
+from .._native import layout, library
 from ..geometry import Map, Projective
 from ..typing import Array, NDArray, SpatialShape
 from ._axis import CLASSIC
@@ -34,6 +34,7 @@ _OTHER = 3
 _MOST_AWARE, _MOST_PERIOD = 8, 2048
 
 
+@layout("ChannelBand")
 class _ChannelBand(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_void_p) for name in ("source", "out", "fill", "rows", "rays", "matrix")),
@@ -44,6 +45,7 @@ class _ChannelBand(ctypes.Structure):
     ]
 
 
+@layout("Group")
 class _Group(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_void_p) for name in ("lanes", "maps", "displaced", "field", "control")),
@@ -56,6 +58,7 @@ class _Group(ctypes.Structure):
     ]
 
 
+@layout("Check")
 class _Check(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_void_p) for name in ("source", "rows", "nan_is_fine")),
@@ -64,6 +67,7 @@ class _Check(ctypes.Structure):
     ]
 
 
+@layout("Batch")
 class _Batch(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_void_p) for name in ("groups", "checks", "pointwise", "left")),

@@ -23,6 +23,7 @@ from ..transforms import (
     Mixing,
     Occluding,
     Photometric,
+    Target,
     Transform,
     drawing_key,
     to_config,
@@ -54,7 +55,8 @@ def check_transform(
     their inverses and with the shape that they announce; photometric transforms leave all but
     intensity channels alone. Occlusions leave alone what they do not cover, mixes what they keep,
     with weights that add up to 1, and a record by itself; derivations leave all entries alone, and
-    announce the ones that they make. What a record becomes depends on its batch only if something
+    announce the ones that they make. A footprint of ``point`` means that no pixel depends on
+    another one. What a record becomes depends on its batch only if something
     is mixed.
 
     Args:
@@ -88,6 +90,7 @@ def check_transform(
     same({n: np.asarray(a) for n, a in batch.items()}, before, "the records that came in")
     if isinstance(transform, Photometric):
         _intensity_only(spec, batch, out)
+        _footprint(transform, params, spec, batch)
     elif isinstance(transform, Occluding):
         _covered_only(transform, params, spec, batch, out, shape)
     elif isinstance(transform, Deriving):
@@ -275,3 +278,28 @@ def _derived_only(pipeline: Pipeline, batch: Batch, out: Batch) -> None:
     for name in batch.keys() & out.keys():
         if announced.entries[name] == pipeline.spec.entries[name]:
             same(np.asarray(out[name]), np.asarray(batch[name]), f"{name}, which nothing replaces")
+
+
+def _footprint(transform: Photometric, params: RecordParams, spec: DataSpec, batch: Batch) -> None:
+    """Pixel by pixel means that another pixel may be anything."""
+    if transform.footprint != "point":
+        return
+    drawn = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), params.values[0])
+    for name, entry in spec.entries.items():
+        group = entry.groups[0]
+        if name not in batch or group.role != "intensity" or not transform.touches(name):
+            continue
+        part = np.asarray(batch[name])[0].astype(np.float32)
+        part = part[..., None] if part.ndim == 2 else part[..., group.channel_slice()]
+        part = np.nan_to_num(part)
+        target = Target(name, group.start, (0.0, 1.0), None, part.shape[-1])
+        other = part.copy()
+        other[0, 0] += 1
+        before, after = (
+            np.array(transform.apply(drawn, jnp.asarray(v), target)) for v in (part, other)
+        )
+        before[0, 0] = after[0, 0] = 0
+        assert np.array_equal(before, after, equal_nan=True), (
+            f"{transform.owner} has the footprint 'point', but a pixel depends on another one"
+        )
+        return
