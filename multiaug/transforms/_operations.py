@@ -3,8 +3,8 @@
 A transform that says what it does in these words (`Photometric.operations`) needs no formulas of
 its own. A row has the formula in JAX (`apply`), its inverse, its footprint, and how its elements
 are packed for native code (`pack`), under the name by which the compiled library knows it. Native
-code has the same table of names and lengths (``OPERATIONS`` of warp.h), and the two are compared when a
-plan is made: a row that the library does not know, or knows with other lengths, is run in JAX.
+code has the same table of names and lengths (``OPERATIONS`` of warp.h), and the two are compared
+when a plan is made: a row that the library does not have, or has with other lengths, is run in JAX.
 """
 
 from __future__ import annotations
