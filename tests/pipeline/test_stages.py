@@ -139,22 +139,19 @@ def test_order_is_the_meaning():
     np.testing.assert_allclose(behind, spread(moved), atol=1e-5)
 
 
-PIPELINE = ma.Pipeline(
-    [ma.Rotate(15), ma.Erase((0.1, 0.2), p=0.7), ma.Contrast(0.2), ma.Scale(1.2), ma.Flip()], SPEC
-)
+FEW = ma.DataSpec("few", [SPEC.entries["image"], SPEC.entries["points"]])
+PIPELINE = ma.Pipeline([ma.Contrast(0.2), ma.Flip(), ma.Erase((0.1, 0.2), p=0.7)], FEW)
 
 
 def test_one_by_one_and_under_jit_and_vmap():
-    batch = batch_of()
+    batch = batch_of(FEW)
     found = PIPELINE.batch(KEYS, batch)
-    for i in range(2):
-        alone = PIPELINE(KEYS[i], {n: a[i] for n, a in batch.items()})
-        for name, array in found.items():
-            np.testing.assert_array_equal(alone[name], array[i], err_msg=name)
+    alone = PIPELINE(KEYS[1], {n: a[1] for n, a in batch.items()})
+    for name, array in found.items():
+        np.testing.assert_array_equal(alone[name], array[1], err_msg=name)
     for traced in (jax.jit(PIPELINE.batch), jax.jit(jax.vmap(PIPELINE))):
         for name, array in traced(KEYS, batch).items():
-            close = np.isclose(array, found[name], atol=1e-4)
-            assert close.mean() > 0.98, name
+            np.testing.assert_allclose(array, found[name], atol=1e-5, err_msg=name)
 
 
 def test_gradients_pass_through_stages():
@@ -248,7 +245,7 @@ def test_clouds_reproject_through_several_stages():
 
 
 def test_check_is_asked_once_at_the_door():
-    batch = batch_of()
+    batch = batch_of(FEW)
     batch["image"][1, 3, 4, 0] = np.nan
     with pytest.raises(RecordError, match=r"image"):
         PIPELINE.batch(KEYS, batch)
