@@ -266,7 +266,7 @@ def _covered_only(
             covered = np.asarray(transform.covers(drawn, x[None, :], y[:, None], frame))
             assert covered.shape == (height, width), f"covers gives {covered.shape}"
             left = ~covered if transform.touches(name) else np.ones_like(covered)
-            # Not to the bit: vectors of other resolutions are scaled to the frame's pixels and back.
+            # Not to the bit: flow of another resolution is scaled to the frame's and back.
             close(
                 {name: found[i][left]},
                 {name: given[i][left]},
