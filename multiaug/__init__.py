@@ -63,11 +63,14 @@ from .transforms import ChannelShift as ChannelShift
 from .transforms import Contrast as Contrast
 from .transforms import Crop as Crop
 from .transforms import Elastic as Elastic
+from .transforms import Erase as Erase
 from .transforms import Flip as Flip
 from .transforms import Gamma as Gamma
 from .transforms import GaussianNoise as GaussianNoise
 from .transforms import Maybe as Maybe
+from .transforms import MixUp as MixUp
 from .transforms import Normalize as Normalize
+from .transforms import OneHot as OneHot
 from .transforms import OneOf as OneOf
 from .transforms import Pad as Pad
 from .transforms import Perspective as Perspective

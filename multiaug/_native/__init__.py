@@ -4,11 +4,27 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
-_ABI = 12
+_ABI = 13
 _LIBRARY = Path(__file__).parent / "libmultiaug.so"
+
+
+_LAYOUTS: dict[str, int] = {}
+T = TypeVar("T", bound=type[ctypes.Structure])
+
+
+def layout(name: str) -> Callable[[T], T]:
+    """Class decorator of a structure that warp.h declares under this name: sizes must agree."""
+
+    def remember(structure: T) -> T:
+        _LAYOUTS[name] = ctypes.sizeof(structure)
+        return structure
+
+    return remember
 
 
 @cache
@@ -23,6 +39,18 @@ def library() -> ctypes.CDLL | None:
     if found.multiaug_abi() != _ABI:
         return None
     pointer, size = ctypes.c_void_p, ctypes.c_int64
+    found.multiaug_sizeof.argtypes, found.multiaug_sizeof.restype = [ctypes.c_char_p], size
+    for name, expected in _LAYOUTS.items():
+        bytes_there = found.multiaug_sizeof(name.encode())
+        if bytes_there != expected:
+            raise ImportError(
+                f"{_LIBRARY.name} and the Python side of multiaug disagree on the structure "
+                f"{name}: {bytes_there} bytes there, {expected} here. Compile the library again: "
+                "pip install --force-reinstall multiaug."
+            )
+    found.multiaug_opcode.argtypes = [ctypes.c_char_p]
+    found.multiaug_elements.argtypes = [ctypes.c_int, ctypes.c_int]
+    found.multiaug_elements.restype = size
     for name, arguments in {
         "finish": [pointer, size],
         "pointwise": [pointer],

@@ -1,12 +1,53 @@
 /* The formulation for the instruction set of this machine. */
 #include "warp.h"
 
+#include <string.h>
+
 #ifdef WITH_AVX2
 #include <cpuid.h>
 #endif
 
 /* Changes whenever a structure of warp.h does, or a function. */
-int multiaug_abi(void) { return 12; }
+int multiaug_abi(void) { return 13; }
+
+/* Bytes of a structure of warp.h, which Python declares once more; -1 for no such name. */
+int64_t multiaug_sizeof(const char *name)
+{
+#define SIZE(T)                                                                                  \
+    if (!strcmp(name, #T))                                                                       \
+        return (int64_t)sizeof(T);
+    SIZE(ChannelBand)
+    SIZE(Rules)
+    SIZE(RecordNumbers)
+    SIZE(Group)
+    SIZE(Check)
+    SIZE(PointwiseProgram)
+    SIZE(Batch)
+#undef SIZE
+    return -1;
+}
+
+/* The number of an operation on values; -1 where none of them has the name. */
+int multiaug_opcode(const char *name)
+{
+    for (int k = 0; k < N_OPERATIONS; k++)
+        if (!strcmp(name, operations[k].name))
+            return k;
+    return -1;
+}
+
+/* How many elements a record hands over for an operation on so many channels. */
+int64_t multiaug_elements(int opcode, int channels)
+{
+    return operations[opcode].once + (int64_t)operations[opcode].per_channel * channels;
+}
+
+/* The most steps, steps by channel and channels that are taken; one after the other. */
+int multiaug_most(int which)
+{
+    const int most[] = {MAX_STEPS, MAX_BY_CHANNEL, MAX_CHANNELS};
+    return most[which];
+}
 
 /* The best instruction set that may be used: tests hold all of them to one another. */
 static int allowed = 2;

@@ -29,7 +29,7 @@ typedef struct {
     const float *table; /* per level and channel, what the bytes are looked up in; or null */
     int period;         /* its channels */
     int n;
-    Step steps[MAX_OPS];
+    Step *steps; /* room for all that are on */
 } Chain;
 
 /* ---- steps over a piece ---------------------------------------------------------------- */
@@ -346,28 +346,26 @@ static void add(Chain *c, Step s, float (*tiles)[3 * PIECE], int *used)
     last->kind = OP_SCALE_SHIFT_BY_CHANNEL, last->tiles = held;
 }
 
-/* The steps of a record that are on. */
-static int read_steps(const PointwiseProgram *r, int64_t record, Step *steps)
+/* The steps of a record that are on, and how many there are; with no room given they are counted. */
+static int read_steps(const PointwiseProgram *r, int64_t record, Step *steps, int *by_channel)
 {
     const float *numbers = r->numbers + record * r->length;
     const uint32_t *words = r->words + record * r->n_noises * 2;
     int count = 0;
+    *by_channel = 0;
     for (int k = 0; k < r->n_steps; k++) {
         const int kind = r->kinds[k];
+        const Operation *row = operations + kind;
         const float *own = numbers + 1;
-        Step s = {kind, own[0], 0, 0, words, own, 0};
-        int length = 1;
-        if (kind == OP_SCALE_SHIFT || kind == OP_POWER_LAW)
-            s.b = own[1], s.c = own[2], length = 3;
-        else if (kind == OP_CLIP)
-            s.b = own[1], length = 2;
-        else if (kind == OP_SCALE_SHIFT_BY_CHANNEL)
-            length = 3 * r->channels;
-        else if (kind == OP_NOISE)
-            words += 2;
-        if (numbers[0] != 0 && !(kind == OP_NOISE && s.a == 0))
-            steps[count++] = s;
-        numbers += 1 + length;
+        if (numbers[0] != 0 && !(kind == OP_NOISE && own[0] == 0)) {
+            if (steps)
+                steps[count] = (Step){kind, own[0], row->once > 1 ? own[1] : 0,
+                                      row->once > 2 ? own[2] : 0, words, own, 0};
+            *by_channel += kind == OP_SCALE_SHIFT_BY_CHANNEL;
+            count++;
+        }
+        words += 2 * row->words;
+        numbers += 1 + row->once + row->per_channel * r->channels;
     }
     return count;
 }
@@ -448,16 +446,18 @@ static void run_over_pixels(const Chain *c, char *out)
  * bytes, a table takes in all that are before the first noise. */
 void JOIN(multiaug_pointwise_one_, LEVEL)(const PointwiseProgram *r, int64_t record)
 {
-    _Alignas(64) float tiles[MAX_BY_CHANNEL][3 * PIECE];
     float table[MOST_PERIOD_OF_LEVELS * LEVELS];
     int32_t counts[MOST_PERIOD_OF_LEVELS * LEVELS];
-    Step wanted[MAX_OPS];
-    const int n = read_steps(r, record, wanted);
+    int by_channel, used = 0, k = 0;
+    const int n = read_steps(r, record, 0, &by_channel);
+    /* As much as this record needs: of what a container did not choose there is nothing here. */
+    _Alignas(64) float tiles[by_channel ? by_channel : 1][3 * PIECE];
+    Step wanted[n ? n : 1], steps[n ? n : 1];
+    read_steps(r, record, wanted, &by_channel);
     char *out = r->out + record * r->out_bytes;
-    int apart = r->stride != r->channels, used = 0, k = 0;
-    for (int i = 0; i < r->n_steps; i++)
-        apart |= r->kinds[i] == OP_SCALE_SHIFT_BY_CHANNEL;
+    const int apart = r->stride != r->channels || by_channel;
     Chain c = {.r = r,
+               .steps = steps,
                .in = r->in + record * r->in_bytes,
                .values = r->pixels * r->channels,
                .channels = apart ? r->channels : 1,

@@ -106,9 +106,33 @@ typedef struct {
     int32_t period;             /* numbers of eight pixels */
 } Check;
 
-/* What a step does to values; see `_pointwise.py`. */
-enum { OP_SCALE_SHIFT, OP_SCALE_SHIFT_BY_CHANNEL, OP_SCALE_ABOUT_MEAN, OP_POWER_LAW, OP_CLIP, OP_NOISE };
-enum { MAX_OPS = 32, MAX_BY_CHANNEL = 4, MAX_CHANNELS = 256 };
+/* What a step does to values: the rows of transforms/_operations.py that run here, each with the
+ * elements that a record hands over for it, once and per channel, and its pairs of words. Python
+ * asks for opcodes and lengths by name, so that nothing is numbered twice. */
+#define OPERATIONS(X)                                                                            \
+    X(SCALE_SHIFT, scale_shift, 3, 0, 0)                                                         \
+    X(SCALE_SHIFT_BY_CHANNEL, scale_shift_by_channel, 0, 3, 0)                                   \
+    X(SCALE_ABOUT_MEAN, scale_about_mean, 1, 0, 0)                                               \
+    X(POWER_LAW, power_law, 3, 0, 0)                                                             \
+    X(CLIP, clip, 2, 0, 0)                                                                       \
+    X(NOISE, noise, 1, 0, 1)
+
+#define OPCODE(NAME, name, once, per_channel, words) OP_##NAME,
+enum { OPERATIONS(OPCODE) N_OPERATIONS };
+#undef OPCODE
+
+typedef struct {
+    const char *name;
+    int once, per_channel, words;
+} Operation;
+
+#define ROW(NAME, name, once, per_channel, words) {#name, once, per_channel, words},
+static const Operation operations[N_OPERATIONS] = {OPERATIONS(ROW)};
+#undef ROW
+
+/* Steps that are handed over, of which only those that are on need room: MAX_BY_CHANNEL of them
+ * take less than half of the smallest stack that systems give to a thread. */
+enum { MAX_STEPS = 1024, MAX_BY_CHANNEL = 16, MAX_CHANNELS = 256 };
 
 /* Neighbouring channels of a picture that get new values. */
 typedef struct {

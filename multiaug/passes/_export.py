@@ -33,6 +33,7 @@ from ..store import (
 )
 from ..typing import NDArray
 from ._inspect import inspect_source
+from ._mixing import refuse_mixing
 from ._results import spec_of_results
 from ._runner import as_runner
 
@@ -125,6 +126,7 @@ def export(
         30
     """
     refuse_forked_child("`export`")
+    refuse_mixing(pipeline, "export")
     source = chunked(source, "export.source")
     refuse_inside(source, dest)
     if check:
@@ -138,7 +140,7 @@ def export(
     chunk = min(chunk, count)
     block = max(1, parse_memory(shard, "shard") // (record * chunk)) * chunk
     block = min(block, -(-count // chunk) * chunk)
-    spec = pipeline.spec.as_read() if pipeline is not None else source.spec
+    spec = pipeline.out_spec.as_read() if pipeline is not None else source.spec
     spec = spec_of_results(spec, pipeline, source.structure, structure, "export")
     parts = spec, structure, count, chunk, block, task.provenance()
     if is_store(dest):

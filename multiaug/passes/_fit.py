@@ -20,6 +20,7 @@ from ..store import Source, chunked
 from ..typing import NDArray
 from ._checkpoint import Checkpoint
 from ._inspect import inspect_source
+from ._mixing import refuse_mixing
 from ._plan import Plan, Solver, make_plan
 from ._records import InvalidPolicy, Records, check_rounds
 from ._run import FitRun, fill_values
@@ -112,6 +113,7 @@ def fit(
     """
     refuse_forked_child("`fit`")
     check_rounds(rounds, pipeline)
+    refuse_mixing(pipeline, "fit")
     source = chunked(source, "fit.source")
     budget = parse_memory(memory, "fit.memory")
     if check:

@@ -14,6 +14,7 @@ from ..pipeline import PIPELINE_KIND, Pipeline, record_keys
 from ..store import Source, Structure, chunked, refuse_inside, write_zarr
 from ..typing import NDArray
 from ._inspect import inspect_source
+from ._mixing import refuse_mixing
 from ._results import spec_of_results
 
 
@@ -64,6 +65,7 @@ def materialize(
         StoreError: something stands at ``dest``.
     """
     refuse_forked_child("`materialize`")
+    refuse_mixing(pipeline, "materialize")
     source = chunked(source, "materialize.source")
     refuse_inside(source, Path(dest))
     if check:
@@ -71,7 +73,7 @@ def materialize(
     first = _batch(pipeline, source.read([0]), np.zeros(1, np.int64), seed, check)
     after = {name: Structure(array.shape[1:], array.dtype) for name, array in first.items()}
     spec = spec_of_results(
-        pipeline.spec.as_read(), pipeline, source.structure, after, "materialize"
+        pipeline.out_spec.as_read(), pipeline, source.structure, after, "materialize"
     )
     batches = _batches(source, pipeline, seed, batch_size, progress, check)
     return write_zarr(dest, batches, spec, chunk=chunk, overwrite=overwrite)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -13,30 +13,29 @@ import numpy as np
 
 from .._arguments import FLAG, RECORD, check_argument, checked, instance, optional, whole
 from .._forks import refuse_forked_child
-from .._machine import native
-from ..checks import refuse_behind
 from ..errors import ParameterError
-from ..spec import SPEC_KIND, DataSpec, EntrySpec, check_structure
+from ..spec import SPEC_KIND, DataSpec, check_structure
 from ..transforms import Transform, as_transforms, from_config, to_config
 from ..typing import Key, Record, SpatialShape
+from ._programs import Programs, check_before, given_params
 from .backends._dispatch import call_in_c, execute, is_traced
 from .backends._fast_path import FastPath, FastPaths, signature_of
 from .buffers._indexed import gathered, in_native_order
 from .checks._arguments import check_count, check_key, checked_frame
 from .checks._inspect import inspect_first, kind_of, ranges_used
 from .checks._modes import in_own_modes
-from .checks._values import check_record_values, on_host
+from .checks._values import check_record_values
 from .program._blank import blank_record
 from .program._draws import Draws, key_data, raw_key_data
 from .program._fitted import finish, unfinish, untouched
-from .program._geometry import check_camera
+from .program._overrides import DERIVED, in_order, one_more_axis, override, with_validity
 from .program._params import RecordParams
-from .program._structure import Run, check_frames, check_spec, gains_intrinsics, refuse_dense
+from .program._program import check_declared
+from .program._structure import Run, check_frames, check_spec, gains_intrinsics
 from .program._ties import follow
 from .program._traits import PipelineTraits
 
 SCHEMA = "multiaug.pipeline/1"
-_DERIVED = ("_visible", "_valid", "_mirrored")
 
 _PARAMS = instance(RecordParams, "RecordParams", "Pipeline.sample draws them.")
 _OUT = optional(RECORD)
@@ -76,6 +75,7 @@ class Pipeline:
         )
         check_argument("Pipeline.spec", self.spec, SPEC_KIND)
         check_spec(self._traits.all, self.spec)
+        check_declared(self.transforms, self.spec)
 
     @cached_property
     def _traits(self) -> PipelineTraits:
@@ -84,6 +84,18 @@ class Pipeline:
     @cached_property
     def _repeated(self) -> FastPaths:
         return FastPaths()
+
+    @cached_property
+    def _programs(self) -> Programs:
+        return Programs(self._traits, self.spec)
+
+    @cached_property
+    def out_spec(self) -> DataSpec:
+        """The spec of the records that come out, with the entries that `OneHot` and such make.
+
+        What `Normalize` and the fitted transforms do to dtypes and ranges is not part of it.
+        """
+        return check_declared(self.transforms, self.spec)
 
     @cached_property
     def inspected(self) -> set[Hashable]:
@@ -115,8 +127,12 @@ class Pipeline:
         check_key(key, (0, 1))
         frame = checked_frame(shape)
         keys = key[None] if key.ndim == 0 else key
+        if self._traits.one_run:
+            drawn = self._draws(keys, frame).params
+        else:
+            drawn = self._programs.sample(key_data(keys), frame)
         # Arrays of JAX to whoever looks at them; to go on with, those of NumPy will do.
-        params = jax.tree.map(jnp.asarray, self._draws(keys, frame).params)
+        params = jax.tree.map(jnp.asarray, drawn)
         return _first(params) if key.ndim == 0 else params
 
     @in_own_modes
@@ -147,6 +163,9 @@ class Pipeline:
         shape = check_structure(self.spec, record, batch=False)
         if check:
             self._inspect(record, batched=False)
+        if not self._traits.one_run:
+            words = key_data(key[None])
+            return self._programs.run(shape, words, None, record, batched=False, check=check)
         draws = self._draws(key[None], shape)
         return self._execute(self._run(shape), draws, record, batched=False, check=check)
 
@@ -192,10 +211,12 @@ class Pipeline:
                 return repeat(words, batch, out, check=check)
         check_key(keys, (1,))
         shape = check_structure(self.spec, batch, batch=True)
-        draws = self._draws(keys, shape)
-        check_count(draws.words, batch)
+        check_count(keys, batch)
         if check:
             self._inspect(batch, batched=True)
+        if not self._traits.one_run:
+            return self._programs.run(shape, key_data(keys), None, batch, batched=True, check=check)
+        draws = self._draws(keys, shape)
         run = self._run(shape)
         done = self._execute(run, draws, batch, batched=True, check=check, out=out)
         if signature is not None:
@@ -233,6 +254,9 @@ class Pipeline:
         check_structure(self.spec, record, batch=params.batched, frame=frame)
         if check:
             self._inspect(record, batched=params.batched)
+        if not self._traits.one_run:
+            batched, drawn = params.batched, given_params(params, record)
+            return self._programs.run(frame, drawn.key, drawn, record, batched=batched, check=check)
         draws = self._given(params, record)
         return self._execute(
             self._run(frame), draws, record, batched=params.batched, check=check, out=out
@@ -276,10 +300,14 @@ class Pipeline:
         record = unfinish(
             self._traits.finishing, self.spec, record, batched=params.batched, skip=roles or {}
         )
-        spec = _override(self.spec, roles or {})
+        if not self._traits.one_run:
+            return self._programs.invert(
+                params, record, roles or {}, validity=validity, check=check
+            )
+        spec = override(self.spec, roles or {})
         if validity:
-            spec = _with_validity(spec)
-        derived = {f"{n}{s}" for n in spec.entries for s in _DERIVED}
+            spec = with_validity(spec)
+        derived = {f"{n}{s}" for n in spec.entries for s in DERIVED}
         if gains_intrinsics(spec.camera) and "intrinsics" not in spec.entries:
             derived.add("intrinsics")
         given = {n: v for n, v in record.items() if n in spec.entries or n not in derived}
@@ -379,7 +407,7 @@ class Pipeline:
         """Look at the first records of a kind, unless they are traced."""
         if kind_of(record) in self.inspected or is_traced(*record.values()):
             return
-        batch = record if batched else {n: _one_more_axis(a) for n, a in record.items()}
+        batch = record if batched else {n: one_more_axis(a) for n, a in record.items()}
         inspect_first(self, self.spec, batch, origin="the batch" if batched else "the record")
 
     def _run(self, frame: SpatialShape) -> Run:
@@ -390,12 +418,7 @@ class Pipeline:
         return Draws(key_data(keys), self._traits.moving, self.spec, frame)
 
     def _given(self, params: RecordParams, record: Mapping[str, Any]) -> Draws:
-        params = jax.tree.map(native, params)
-        if params.batched:
-            check_count(params.key, record)
-        else:
-            params = jax.tree.map(_one_more_axis, params)
-        return Draws.given(params, self.spec)
+        return Draws.given(given_params(params, record), self.spec)
 
     def _execute(
         self,
@@ -409,13 +432,7 @@ class Pipeline:
     ) -> Record:
         """Apply ``draws``, of a leading N or 1, to a batch or to one record."""
         traits = self._traits
-        for name in record if traits.dense else ():
-            refuse_dense(self.transforms, name, run.spec.entries[name])
-        check_camera(run.spec, record, projective=traits.projective)
-        if check and not is_traced(*record.values()):
-            if not batched:
-                check_record_values(run.spec, record, batch=False)
-            refuse_behind(run.spec, on_host(record), batch=batched)
+        check_before(traits, run.spec, record, batched=batched, check=check)
         # Scalars pass by: no 64-bit id may be cut down to JAX's default of 32 bits.
         values = {n: v for n, v in record.items() if run.spec.entries[n].kind == "value"}
         moved = {n: v for n, v in record.items() if n not in values}
@@ -430,56 +447,18 @@ class Pipeline:
         elif batched:
             done = execute(run, traits, draws, moved, out=out, check=check)
         else:
-            one = {n: _one_more_axis(a) for n, a in moved.items()}
+            one = {n: one_more_axis(a) for n, a in moved.items()}
             done = execute(run, traits, draws, one, out=None, check=False)
         if traits.finishing and not run.inverse:
             done = finish(traits.finishing, self.spec, done)
         if not batched:
             done = {n: a[0] for n, a in done.items()}
         done |= follow(run.spec, done, values, batched=batched)
-        return {n: done[n] for n in _in_order(run.spec, tuple(done))}
-
-
-@lru_cache(maxsize=256)
-def _in_order(spec: DataSpec, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Entries in the spec's order, each followed by what was derived from it."""
-    order = [f"{name}{suffix}" for name in spec.entries for suffix in ("", *_DERIVED)]
-    return tuple(n for n in dict.fromkeys([*order, *names]) if n in names)
-
-
-def _one_more_axis(leaf: Any) -> Any:
-    return leaf[None] if hasattr(leaf, "ndim") else np.asarray(leaf)[None]
+        return {n: done[n] for n in in_order(run.spec, tuple(done))}
 
 
 def _first(params: RecordParams) -> RecordParams:
     return jax.tree.map(lambda leaf: leaf[0], params)  # type: ignore[no-any-return]
-
-
-@lru_cache(maxsize=64)
-def _with_validity(spec: DataSpec) -> DataSpec:
-    entries = [replace(e, validity=e.kind == "spatial") for e in spec.entries.values()]
-    return DataSpec(spec.name, entries, spec.camera, spec.description)
-
-
-@lru_cache(maxsize=64)
-def _with_role(spec: DataSpec, name: str, role: str) -> DataSpec:
-    entries = [
-        EntrySpec.of_role(name, role) if entry.name == name else entry
-        for entry in spec.entries.values()
-    ]
-    return DataSpec(spec.name, entries, spec.camera, spec.description)
-
-
-def _override(spec: DataSpec, roles: Mapping[str, str]) -> DataSpec:
-    for name, role in roles.items():
-        entry = spec.entries.get(name)
-        if entry is None or entry.kind != "spatial" or not isinstance(role, str):
-            raise ParameterError(
-                f"`roles` must name pictures of the spec, got {name!r}. "
-                f"It has {[n for n, e in spec.entries.items() if e.kind == 'spatial']}."
-            )
-        spec = _with_role(spec, name, role)
-    return spec
 
 
 PIPELINE_KIND = instance(

@@ -18,7 +18,9 @@ from ._label import Label as Label
 from ._orientation import Orientation as Orientation
 from ._points3d import Points3d as Points3d
 from ._position import Position as Position
+from ._probability import Probability as Probability
 from ._scalar import Scalar as Scalar
+from ._verbs import Verbs as Verbs
 
 SPATIAL_ROLES: dict[str, SpatialRole] = {
     role.traits.name: role
@@ -31,6 +33,7 @@ SPATIAL_ROLES: dict[str, SpatialRole] = {
         Flow(),
         Orientation(),
         Density(),
+        Probability(),
     )
 }
 """Roles of pictures, by name."""

@@ -47,6 +47,11 @@ class Boxes:
         visible = jnp.where((x1 > x0) & (y1 > y0), share_x * share_y, 0)
         return {"": moved.astype(values.dtype), "_visible": visible}
 
+    def centres(self, values: Array, group: ChannelGroup) -> tuple[Array, Array]:
+        """X and y of the centres of the rows (K, 4), in pixels of their image."""
+        x0, y0, x1, y1 = _edges(values.astype(jnp.float32), group.convention)
+        return (x0 + x1) / 2, (y0 + y1) / 2
+
 
 def _clipped(corners: Array, size: int) -> tuple[Array, Array, Array]:
     """Along one axis: where boxes (K, P) begin and end in the picture, and their share in view."""

@@ -8,9 +8,10 @@ from ..sampling import Band, NativeRules, SampleContext
 from ..spec import BORDERS, ChannelGroup, RoleTraits, register_role
 from ..typing import Array
 from ._base import RecordGeometry, band_of
+from ._verbs import CoveredByZero, Mixable, Verbs
 
 
-class Density:
+class Density(Mixable, CoveredByZero, Verbs):
     """Divided by the area that a pixel grows to, so that the integral is kept."""
 
     traits = register_role(

@@ -13,9 +13,10 @@ from ..sampling import Band, NativeRules, SampleContext, is_float
 from ..spec import ChannelGroup, RoleTraits, register_role
 from ..typing import Array
 from ._base import RecordGeometry, band_of, column, reciprocal
+from ._verbs import Verbs
 
 
-class Depth:
+class Depth(Verbs):
     """Blended as 1/Z, which is affine in pixel coordinates on every plane."""
 
     traits = register_role(

@@ -9,9 +9,10 @@ from ..sampling import Band, NativeRules, SampleContext
 from ..spec import ChannelGroup, RoleTraits, register_role
 from ..typing import Array
 from ._base import RecordGeometry, band_of, unit
+from ._verbs import Verbs
 
 
-class Direction:
+class Direction(Verbs):
     """Blended and brought back to length 1, then turned with the camera."""
 
     traits = register_role(

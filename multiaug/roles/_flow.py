@@ -9,9 +9,10 @@ from ..sampling import Band, NativeRules, SampleContext
 from ..spec import ChannelGroup, RoleTraits, register_role
 from ..typing import Array
 from ._base import RecordGeometry, band_of, column
+from ._verbs import Verbs
 
 
-class Flow:
+class Flow(Verbs):
     """Both pictures go through the same map F, so the vector becomes F(p + f) - F(p)."""
 
     traits = register_role(

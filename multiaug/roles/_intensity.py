@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from ..sampling import Band
+import jax.numpy as jnp
+
+from ..sampling import Band, cast
 from ..spec import BORDERS, ChannelGroup, RoleTraits, register_role
+from ..typing import Array
 from ._base import RecordGeometry, band_of
+from ._verbs import Mixable, Verbs
 
 
-class Intensity:
+class Intensity(Mixable, Verbs):
     """Colours, grey levels, spectral bands, reflectance, logits."""
 
     traits = register_role(
@@ -25,3 +29,13 @@ class Intensity:
     def band(self, group: ChannelGroup, view: RecordGeometry) -> Band:
         """Blend; every channel is valid or not by itself, as dead pixels of one band are."""
         return band_of(group, joint=False, lowpass=True)
+
+    def refuses_occlusion(self, group: ChannelGroup) -> str | None:
+        """They can be covered."""
+        return None
+
+    def occlude(
+        self, values: Array, covered: Array, group: ChannelGroup, fill: float | Array
+    ) -> Array:
+        """The fill where they are covered: a value like others, and no pixel without data."""
+        return jnp.where(covered, cast(jnp.asarray(fill, jnp.float32), values.dtype), values)

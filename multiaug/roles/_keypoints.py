@@ -42,6 +42,10 @@ class Keypoints:
         inside = (moved >= -0.5) & (moved <= jnp.array([[width - 0.5, height - 0.5]]))
         return {"": moved.astype(values.dtype), "_visible": inside.all(-1)}
 
+    def centres(self, values: Array, group: ChannelGroup) -> tuple[Array, Array]:
+        """X and y of the rows (K, 2), in pixels of their image."""
+        return values[:, 0], values[:, 1]
+
 
 def mirrored_order(count: int, pairs: tuple[tuple[int, int], ...]) -> NDArray:
     """Where each of so many keypoints comes from under a mirror."""

@@ -8,9 +8,10 @@ from ..sampling import Band, NativeRules, SampleContext
 from ..spec import BORDERS, ChannelGroup, RoleTraits, register_role
 from ..typing import Array
 from ._base import RecordGeometry, band_of
+from ._verbs import Verbs
 
 
-class Label:
+class Label(Verbs):
     """Copied, never blended; under a mirror, ids of left and right parts swap."""
 
     traits = register_role(
@@ -41,6 +42,29 @@ class Label:
         pairs = tuple((int(left), int(right)) for left, right in group.mirror_pairs)
         native = NativeRules(move="mirror-pairs", mirrored=_mirrored, pairs=pairs)
         return band_of(group, move=swap, native=native)
+
+    def refuses_occlusion(self, group: ChannelGroup) -> str | None:
+        """Without an ignore value nothing says that a pixel shows no class."""
+        if group.ignore is not None:
+            return None
+        return (
+            "labels without an ignore value have nothing for what is covered. Declare "
+            '"ignore" in the spec'
+        )
+
+    def occlude(
+        self, values: Array, covered: Array, group: ChannelGroup, fill: float | Array
+    ) -> Array:
+        """The ignore value where they are covered."""
+        assert group.ignore is not None
+        return jnp.where(covered, jnp.asarray(group.ignore).astype(values.dtype), values)
+
+    def refuses_mixing(self, group: ChannelGroup) -> str | None:
+        """A mean of class ids is another class."""
+        return (
+            "a mean of class ids is the id of another class. Put "
+            "OneHot(entry, classes) before it, which makes shares of classes"
+        )
 
 
 def _mirrored(view: RecordGeometry) -> Array:

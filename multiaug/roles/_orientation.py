@@ -9,9 +9,10 @@ from ..sampling import Band, NativeRules, SampleContext, is_float
 from ..spec import ChannelGroup, RoleTraits, register_role
 from ..typing import Array
 from ._base import RecordGeometry, band_of
+from ._verbs import Verbs
 
 
-class Orientation:
+class Orientation(Verbs):
     """Blended on the circle, then turned by the map's Jacobian."""
 
     traits = register_role(

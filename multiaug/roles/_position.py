@@ -12,9 +12,10 @@ from ..sampling import Band, NativeRules, SampleContext
 from ..spec import ChannelGroup, RoleTraits, register_role
 from ..typing import Array
 from ._base import RecordGeometry, band_of, column, reciprocal
+from ._verbs import Verbs
 
 
-class Position:
+class Position(Verbs):
     """Resampled on the rays of the camera where it is known, then moved with it.
 
     Blending X, Y and Z linearly puts points off the rays of their pixels, and depth is not

@@ -26,6 +26,7 @@ from ._plan import materialize_on_gpu as materialize_on_gpu
 from ._plan import ratio as ratio
 from ._pointwise import PointwiseProgram as PointwiseProgram
 from ._pointwise import can_run_pointwise as can_run_pointwise
+from ._pointwise import elements_of as elements_of
 from ._pointwise import run_pointwise as run_pointwise
 from ._pointwise import sampled_into as sampled_into
 from ._rules import NativeRules as NativeRules

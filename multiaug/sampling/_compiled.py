@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._native import library
+from .._native import layout, library
 from ..geometry import Map, Projective
 from ..typing import Array, NDArray, SpatialShape
 from ._axis import CLASSIC
@@ -36,6 +36,7 @@ _FAST_TYPES = ("uint8", "uint16", "float32")
 _MAX_NAN_AWARE, _MAX_PERIOD = 8, 2048
 
 
+@layout("ChannelBand")
 class _ChannelBand(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_void_p) for name in ("source", "out", "fill", "rows", "rays", "matrix")),
@@ -47,6 +48,7 @@ class _ChannelBand(ctypes.Structure):
     ]
 
 
+@layout("Group")
 class _Group(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_void_p) for name in ("lanes", "maps", "displaced", "field", "control")),
@@ -61,6 +63,7 @@ class _Group(ctypes.Structure):
     ]
 
 
+@layout("Check")
 class _Check(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_void_p) for name in ("source", "rows", "nan_is_fine")),
@@ -69,6 +72,7 @@ class _Check(ctypes.Structure):
     ]
 
 
+@layout("Batch")
 class _Batch(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_void_p) for name in ("groups", "checks", "pointwise", "left")),

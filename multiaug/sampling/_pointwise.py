@@ -6,17 +6,15 @@ import ctypes
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import jax
 import numpy as np
 
-from .._native import library
+from .._native import layout, library
 from ..typing import Array, NDArray
 
-# As in warp.h.
-KINDS = ("scale_shift", "scale_shift_by_channel", "scale_about_mean", "power_law", "clip", "noise")
-MOST_STEPS, MOST_OWN_LINES, MOST_CHANNELS = 32, 4, 256
 _TYPES = {"uint8": 0, "uint16": 1, "float32": 2}
 
 
@@ -25,19 +23,13 @@ _TYPES = {"uint8": 0, "uint16": 1, "float32": 2}
 class PointwiseProgram:
     """How some channels of a picture change; arrays with a leading N make a batch.
 
-    A step has a number that says whether it is on, and its own numbers behind it:
-
-    - ``scale_shift``: a, b, c of ``(v - a) b + c``.
-    - ``scale_shift_by_channel``: a of all channels, then b, then c.
-    - ``scale_about_mean``: f of ``m + f (v - m)``, m the mean of all values that are valid.
-    - ``power_law``: g, lo, e of ``lo + e |u|^g sign(u)`` with ``u = (v - lo) / e``.
-    - ``clip``: lo, hi.
-    - ``noise``: its standard deviation; it has two ``words``.
+    A step has an element that says whether it is on, and its own elements behind it, packed as
+    transforms/_operations.py says. Steps that are not on cost nothing but these.
 
     Args:
         numbers: (L,) float32, of all steps.
         words: (noises, 2) uint32, of which noise is made.
-        kinds: of the steps, see `KINDS`.
+        kinds: of the steps, by the names of warp.h.
         start: the first channel.
         channels: how many there are.
         invalid: values without data, which stay: ``"nan"``, a number, or None.
@@ -55,6 +47,7 @@ class PointwiseProgram:
     beside: float | None = field(default=None, metadata={"static": True})
 
 
+@layout("PointwiseProgram")
 class PointwiseStruct(ctypes.Structure):
     """`PointwiseProgram` of warp.h."""
 
@@ -68,10 +61,29 @@ class PointwiseStruct(ctypes.Structure):
     ]
 
 
+@cache
+def opcode_of(kind: str) -> int:
+    """The number of an operation in the compiled library; -1 where it has none of this name."""
+    found = library()
+    return -1 if found is None else int(found.multiaug_opcode(kind.encode()))
+
+
+def elements_of(kind: str, channels: int) -> int:
+    """How many elements of a record the compiled library reads for an operation that it has."""
+    found = library()
+    assert found is not None
+    return int(found.multiaug_elements(opcode_of(kind), channels))
+
+
 def can_run_pointwise(dtype: np.dtype[Any], kinds: Sequence[str], channels: int) -> bool:
     """Whether pictures of a dtype can be changed in C by such steps."""
-    few = len(kinds) <= MOST_STEPS and kinds.count("scale_shift_by_channel") <= MOST_OWN_LINES
-    return few and channels <= MOST_CHANNELS and dtype.name in _TYPES
+    found = library()
+    if found is None or any(opcode_of(kind) < 0 for kind in kinds):
+        return False
+    most_steps, most_by_channel, most_channels = (found.multiaug_most(i) for i in range(3))
+    by_channel = sum(elements_of(kind, 2) > elements_of(kind, 1) for kind in kinds)
+    few = len(kinds) <= most_steps and by_channel <= most_by_channel
+    return bool(few and channels <= most_channels and dtype.name in _TYPES)
 
 
 def sampled_into(results: NDArray, dtype: np.dtype[Any]) -> NDArray:
@@ -110,7 +122,7 @@ class BoundPointwise:
         record: int,
     ) -> None:
         marks = 0 if how.invalid is None else 1 if how.invalid == "nan" else 2
-        self._kinds = np.array([KINDS.index(kind) for kind in how.kinds], np.int32)
+        self._kinds = np.array([opcode_of(kind) for kind in how.kinds], np.int32)
         self._first = how.start * dtype.itemsize, how.start * how.dtype.itemsize
         self._struct = struct
         struct.kinds, struct.n_steps = self._kinds.ctypes.data, len(self._kinds)

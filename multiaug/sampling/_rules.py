@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._native import layout
 from ..geometry import inverse
 from ..typing import Array
 from ._dtype import beside, constant, is_float
@@ -97,6 +98,7 @@ class NativeRules:
         return jax.vmap(of_one)(views)
 
 
+@layout("Rules")
 class RulesStruct(ctypes.Structure):
     """`Rules` of warp.h."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import warnings
 from dataclasses import FrozenInstanceError, fields
 from typing import Any
 
@@ -11,9 +12,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..errors import MultiaugWarning
 from ..pipeline import Pipeline, RecordParams
 from ..spec import DataSpec, check_structure
-from ..transforms import Frame, Geometric, Photometric, Transform, drawing_key, to_config
+from ..transforms import (
+    Container,
+    Deriving,
+    Frame,
+    Geometric,
+    Mixing,
+    Occluding,
+    Photometric,
+    Target,
+    Transform,
+    drawing_key,
+    to_config,
+)
 from ..typing import Batch, Key, SpatialShape
 from ._agreement import close, same
 from ._compilations import compilations
@@ -39,7 +53,11 @@ def check_transform(
     results agree to rounding. Another key or another record of the same shapes compiles
     nothing. Inputs stay as they were, and settings are frozen and documented. Maps agree with
     their inverses and with the shape that they announce; photometric transforms leave all but
-    intensity channels alone.
+    intensity channels alone. Occlusions leave alone what they do not cover, mixes what they keep,
+    with weights that add up to 1, and a record by itself; derivations leave all entries alone, and
+    announce the ones that they make. A footprint of ``point`` means that no pixel depends on
+    another one. What a record becomes depends on its batch only if something
+    is mixed.
 
     Args:
         transform: an instance; its class must be registered with `multiaug.transforms.transform`.
@@ -64,11 +82,26 @@ def check_transform(
         _maps(transform, params, shape)
     out = pipeline.apply(params, batch)
     _same_again(pipeline, keys, params, batch, out)
-    _one_by_one(pipeline, keys, batch, out)
-    _under_jit_and_vmap(pipeline, keys, batch, out)
+    if _mixes(transform):
+        _mixed(pipeline, keys, params, batch, out)
+    else:
+        _one_by_one(pipeline, keys, batch, out)
+        _under_jit_and_vmap(pipeline, keys, batch, out)
     same({n: np.asarray(a) for n, a in batch.items()}, before, "the records that came in")
     if isinstance(transform, Photometric):
         _intensity_only(spec, batch, out)
+        _footprint(transform, params, spec, batch)
+    elif isinstance(transform, Occluding):
+        _covered_only(transform, params, spec, batch, out, shape)
+    elif isinstance(transform, Deriving):
+        _derived_only(pipeline, batch, out)
+
+
+def _mixes(transform: Transform) -> bool:
+    """Some part of the transform mixes records."""
+    if isinstance(transform, Container):
+        return any(_mixes(child) for child in transform.children)
+    return isinstance(transform, Mixing)
 
 
 def _documented(cls: type[Transform]) -> None:
@@ -191,3 +224,89 @@ def _intensity_only(spec: DataSpec, batch: Batch, out: Batch) -> None:
                     np.asarray(batch[name])[..., part],
                     f"{name}, which is no intensity",
                 )
+
+
+def _mixed(pipeline: Pipeline, keys: Key, params: RecordParams, batch: Batch, out: Batch) -> None:
+    """Under jit the batch is the same; a record by itself stays as it is, once it is said."""
+    close(jax.jit(pipeline.batch)(keys, batch), out, "under jit")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MultiaugWarning)
+        alone = pipeline(keys[0], {name: array[0] for name, array in batch.items()})
+    for name in batch:
+        same(np.asarray(alone[name]), np.asarray(batch[name][0]), f"{name} of a record by itself")
+    (transform,) = pipeline.transforms
+    if not isinstance(transform, Mixing):
+        return
+    for name in transform.keep:
+        same(np.asarray(out[name]), np.asarray(batch[name]), f"{name}, which is kept")
+    drawn = jax.tree.map(jnp.asarray, params.values[0])
+    weights, partners = transform.weights(drawn), np.asarray(transform.partners(drawn, len(keys)))
+    np.testing.assert_allclose(np.sum(weights, axis=-1), 1, atol=1e-6, err_msg="weights")
+    assert ((partners >= 0) & (partners < len(keys))).all(), f"partners {partners} are no records"
+
+
+def _covered_only(
+    transform: Occluding,
+    params: RecordParams,
+    spec: DataSpec,
+    batch: Batch,
+    out: Batch,
+    frame: SpatialShape,
+) -> None:
+    """What is not covered, and entries that are not touched, are what came in."""
+    for name, array in batch.items():
+        given, found = np.asarray(array), np.asarray(out[name])
+        if spec.entries[name].kind != "spatial":
+            continue
+        height, width = given.shape[1:3]
+        x = (jnp.arange(width, dtype=jnp.float32) + 0.5) * (frame[1] / width) - 0.5
+        y = (jnp.arange(height, dtype=jnp.float32) + 0.5) * (frame[0] / height) - 0.5
+        for i in range(len(given)):
+            drawn = jax.tree.map(lambda leaf, i=i: jnp.asarray(leaf[i]), params.values[0])
+            covered = np.asarray(transform.covers(drawn, x[None, :], y[:, None], frame))
+            assert covered.shape == (height, width), f"covers gives {covered.shape}"
+            left = ~covered if transform.touches(name) else np.ones_like(covered)
+            # Not to the bit: flow of another resolution is scaled to the frame's and back.
+            close(
+                {name: found[i][left]},
+                {name: given[i][left]},
+                "where nothing covers it",
+                tolerance=1e-6,
+                ties=0,
+            )
+
+
+def _derived_only(pipeline: Pipeline, batch: Batch, out: Batch) -> None:
+    """The entries are those that came in, and the new ones those that out_spec announces."""
+    announced = pipeline.out_spec
+    made = {name: array for name, array in out.items() if name in announced.entries}
+    check_structure(announced, made, batch=True)
+    assert out.keys() - batch.keys() or announced != pipeline.spec, "nothing is derived"
+    for name in batch.keys() & out.keys():
+        if announced.entries[name] == pipeline.spec.entries[name]:
+            same(np.asarray(out[name]), np.asarray(batch[name]), f"{name}, which nothing replaces")
+
+
+def _footprint(transform: Photometric, params: RecordParams, spec: DataSpec, batch: Batch) -> None:
+    """Pixel by pixel means that another pixel may be anything."""
+    if transform.footprint != "point":
+        return
+    drawn = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), params.values[0])
+    for name, entry in spec.entries.items():
+        group = entry.groups[0]
+        if name not in batch or group.role != "intensity" or not transform.touches(name):
+            continue
+        part = np.asarray(batch[name])[0].astype(np.float32)
+        part = part[..., None] if part.ndim == 2 else part[..., group.channel_slice()]
+        part = np.nan_to_num(part)
+        target = Target(name, group.start, (0.0, 1.0), None, part.shape[-1])
+        other = part.copy()
+        other[0, 0] += 1
+        before, after = (
+            np.array(transform.apply(drawn, jnp.asarray(v), target)) for v in (part, other)
+        )
+        before[0, 0] = after[0, 0] = 0
+        assert np.array_equal(before, after, equal_nan=True), (
+            f"{transform.owner} has the footprint 'point', but a pixel depends on another one"
+        )
+        return

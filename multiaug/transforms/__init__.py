@@ -26,11 +26,14 @@ from ._containers import OneOf as OneOf
 from ._containers import Shuffle as Shuffle
 from ._containers import SomeOf as SomeOf
 from ._containers import as_transforms as as_transforms
+from ._erase import Erase as Erase
 from ._frames import Crop as Crop
 from ._frames import Pad as Pad
 from ._frames import RandomResizedCrop as RandomResizedCrop
 from ._frames import Resize as Resize
+from ._mixup import MixUp as MixUp
 from ._noise import GaussianNoise as GaussianNoise
+from ._onehot import OneHot as OneHot
 from ._operations import Clip as Clip
 from ._operations import Noise as Noise
 from ._operations import Operation as Operation
@@ -44,6 +47,9 @@ from ._photometric import Gamma as Gamma
 from ._photometric import Normalize as Normalize
 from ._random import drawing_key as drawing_key
 from ._random import keyed as keyed
+from ._stage_bases import Deriving as Deriving
+from ._stage_bases import Mixing as Mixing
+from ._stage_bases import Occluding as Occluding
 from ._standardize import Standardize as Standardize
 from ._symmetry import D4 as D4
 from ._symmetry import Rot90 as Rot90

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from types import MappingProxyType
-from typing import Any, ClassVar, NamedTuple, NoReturn, TypeVar, dataclass_transform
+from typing import Any, ClassVar, Literal, NamedTuple, NoReturn, TypeVar, dataclass_transform
 
 import jax
 import jax.numpy as jnp
@@ -162,6 +162,10 @@ class Photometric(Transform):
     """True when channels are treated differently. Otherwise values may come as (h, w * c, 1)."""
     keeps_dtype = True
     """False when the result is float32 whatever came in."""
+    footprint: Literal["point", "stencil", "statistic", "noise"] = "point"
+    """What a new value depends on: the old one alone, its neighbours, all values of the image, or
+    chance. All but ``point`` stand where they were declared: geometry behind them is a second
+    resample, while the others are done behind the geometry that follows them."""
 
     @property
     def uses_range(self) -> bool:
@@ -253,7 +257,7 @@ class Finishing(Transform):
 class Step(NamedTuple):
     """A leaf transform inside containers: runs where ``on`` is True, always when it is None."""
 
-    transform: Geometric | Photometric
+    transform: Transform
     params: Params
     on: Array | None
 

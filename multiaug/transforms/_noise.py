@@ -36,6 +36,7 @@ class GaussianNoise(Clipping):
     clip: bool = static(default=False)
     entries: Any = static(default=None)
     p: float = static(default=1.0, kw_only=True)
+    footprint = "noise"
 
     def __post_init__(self) -> None:
         given = self.std

@@ -1,22 +1,31 @@
-"""What photometric transforms are made of: a few operations, in JAX here and in C elsewhere.
+"""What photometric transforms are made of: a table of operations, one class for each.
 
 A transform that says what it does in these words (`Photometric.operations`) needs no formulas of
-its own: what it does, its inverse, and what the compiled executor runs all follow from them.
+its own. A row has the formula in JAX (`apply`), its inverse, its footprint, and how its elements
+are packed for native code (`pack`), under the name by which the compiled library knows it. Native
+code has the same table of names and lengths (``OPERATIONS`` of warp.h), and the two are compared
+when a plan is made: a row that the library does not have, or has with other lengths, is run in JAX.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax.numpy as jnp
 
 from ..sampling import materialize_on_gpu
 from ..typing import Array
-from ._random import normal
+from ._random import keyed, normal
 
 Mean = Callable[[Array], Array]
 """Values (h, w, c) -> the mean of those that are valid, of all channels."""
+
+Footprint = Literal["point", "stencil", "statistic", "noise"]
+"""What a new value depends on: the old one alone, its neighbours, all values, or chance."""
+
+Packed = tuple[str, list[Array]]
+"""The name of an operation in native code, and its elements, (k,) each."""
 
 
 class ScaleShift(NamedTuple):
@@ -30,6 +39,11 @@ class ScaleShift(NamedTuple):
     shift: Any = 0.0
     origin: Any = 0.0
 
+    @property
+    def footprint(self) -> Footprint:
+        """See `Footprint`."""
+        return "point"
+
     def apply(self, values: Array, mean: Mean) -> Array:
         """Values (h, w, c) -> new ones."""
         changed: Array = (values - self.origin) * self.scale + self.shift
@@ -39,11 +53,25 @@ class ScaleShift(NamedTuple):
         """The operation that undoes it."""
         return ScaleShift(1 / self.scale, self.origin, self.shift)
 
+    def pack(self, channels: int) -> Packed | None:
+        """Origin, scale and shift, once or of every channel."""
+        own = [jnp.asarray(n) for n in (self.origin, self.scale, self.shift)]
+        if all(n.size == 1 for n in own):
+            return "scale_shift", [n.reshape(1) for n in own]
+        if not all(n.size == 1 or n.shape == (1, 1, channels) for n in own):
+            return None
+        return "scale_shift_by_channel", [jnp.broadcast_to(n.ravel(), channels) for n in own]
+
 
 class ScaleAboutMean(NamedTuple):
     """``m + factor (v - m)``, m the mean of all valid values of the channel group at that point."""
 
     factor: Any
+
+    @property
+    def footprint(self) -> Footprint:
+        """See `Footprint`."""
+        return "statistic"
 
     def apply(self, values: Array, mean: Mean) -> Array:
         """Values (h, w, c) -> new ones."""
@@ -57,6 +85,10 @@ class ScaleAboutMean(NamedTuple):
         """The operation that undoes it: the mean has not changed."""
         return ScaleAboutMean(1 / self.factor)
 
+    def pack(self, channels: int) -> Packed | None:
+        """The factor."""
+        return _once("scale_about_mean", self.factor)
+
 
 class PowerLaw(NamedTuple):
     """``low + extent u^exponent`` with ``u = (v - low) / extent``; below 0 the mirror image."""
@@ -64,6 +96,11 @@ class PowerLaw(NamedTuple):
     exponent: Any
     low: Any
     extent: Any
+
+    @property
+    def footprint(self) -> Footprint:
+        """See `Footprint`."""
+        return "point"
 
     def apply(self, values: Array, mean: Mean) -> Array:
         """Values (h, w, c) -> new ones."""
@@ -79,12 +116,21 @@ class PowerLaw(NamedTuple):
         """The operation that undoes it."""
         return self._replace(exponent=1 / self.exponent)
 
+    def pack(self, channels: int) -> Packed | None:
+        """The exponent, black, and the extent to white."""
+        return _once("power_law", self.exponent, self.low, self.extent)
+
 
 class Clip(NamedTuple):
     """Nothing below ``low``, nothing above ``high``."""
 
     low: Any
     high: Any
+
+    @property
+    def footprint(self) -> Footprint:
+        """See `Footprint`."""
+        return "point"
 
     def apply(self, values: Array, mean: Mean) -> Array:
         """Values (h, w, c) -> new ones."""
@@ -93,6 +139,10 @@ class Clip(NamedTuple):
     def inverse(self) -> None:
         """What was clipped is lost."""
         return
+
+    def pack(self, channels: int) -> Packed | None:
+        """Both ends."""
+        return _once("clip", self.low, self.high)
 
 
 class Noise(NamedTuple):
@@ -108,6 +158,11 @@ class Noise(NamedTuple):
     stream: int
     scale: Any
 
+    @property
+    def footprint(self) -> Footprint:
+        """See `Footprint`."""
+        return "noise"
+
     def apply(self, values: Array, mean: Mean) -> Array:
         """Values (h, w, c) -> new ones."""
         noise: Array = normal(self.seed, self.stream, values.shape) * self.scale
@@ -117,6 +172,20 @@ class Noise(NamedTuple):
         """The same noise, taken away."""
         return self._replace(scale=-self.scale)
 
+    def pack(self, channels: int) -> Packed | None:
+        """The standard deviation; `words` go with it."""
+        return _once("noise", self.scale)
+
+    def words(self) -> Array:
+        """(2,) uint32, of which the numbers are made."""
+        return jnp.stack(keyed(self.seed, self.stream))
+
 
 Operation = ScaleShift | ScaleAboutMean | PowerLaw | Clip | Noise
 """One step of what a photometric transform does."""
+
+
+def _once(name: str, *elements: Any) -> Packed | None:
+    """Elements of a whole record; None where one has more."""
+    arrays = [jnp.asarray(n) for n in elements]
+    return (name, [n.reshape(1) for n in arrays]) if all(n.size == 1 for n in arrays) else None

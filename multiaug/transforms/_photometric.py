@@ -122,6 +122,7 @@ class Contrast(Clipping):
     clip: bool = static(default=False)
     entries: Any = static(default=None)
     p: float = static(default=1.0, kw_only=True)
+    footprint = "statistic"
 
     def __post_init__(self) -> None:
         set_fields(

@@ -14,11 +14,14 @@ CASES = {
     "Crop": ma.Crop((10, 12)),
     "D4": ma.D4(),
     "Elastic": ma.Elastic(0.02, (3, 4)),
+    "Erase": ma.Erase((0.05, 0.4), count=(0, 3), fill=0.5),
     "Flip": ma.Flip("y"),
     "Gamma": ma.Gamma(1.4, clip=True),
     "GaussianNoise": ma.GaussianNoise(0.1),
     "Maybe": ma.Maybe([ma.Rotate(20), ma.Brightness(0.1)], p=0.6),
+    "MixUp": ma.MixUp(0.4, keep=["mask"]),
     "Normalize": ma.Normalize((0.4, 0.5, 0.6), 0.25),
+    "OneHot": ma.OneHot("mask", 12),
     "OneOf": ma.OneOf([ma.Resize((10, 12), antialias=False), ma.Crop((10, 12))], weights=(1, 3)),
     "Pad": ma.Pad((1, 2)),
     "Perspective": ma.Perspective(0.1),
@@ -40,7 +43,7 @@ SPEC = ma.DataSpec.from_dict(
         "name": "a picture and its labels",
         "entries": {
             "image": {"role": "intensity", "dtype": "float32", "channels": 3, "invalid": "nan"},
-            "mask": {"role": "label", "dtype": "uint8"},
+            "mask": {"role": "label", "dtype": "uint8", "ignore": 255},
         },
     }
 )

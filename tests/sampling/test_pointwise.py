@@ -14,7 +14,6 @@ import multiaug as ma
 from multiaug._native import compiled_is_available, library
 from multiaug.pipeline.backends import _dispatch as _execute
 from multiaug.pipeline.backends import _native as _compiled
-from multiaug.pipeline.program._operations import _numbers
 from multiaug.sampling import PointwiseProgram, run_pointwise, sampled_into
 from multiaug.testing import make_record
 from multiaug.transforms import (
@@ -61,7 +60,7 @@ def operations(draw, top, channels):
         st.builds(lambda w, s: Noise(w, 5, abs(s) * top), seed, share),
     )
     several = draw(st.lists(st.tuples(one, st.sampled_from([True, True, True, False])), max_size=5))
-    lines = [op for op, _ in several if _numbers(op, channels)[0] == "scale_shift_by_channel"]
+    lines = [op for op, _ in several if op.pack(channels)[0] == "scale_shift_by_channel"]
     return several if len(lines) <= 4 else several[:1]
 
 
@@ -85,7 +84,7 @@ def of_record(several, channels, start, invalid, dtype):
     """The operations as C is told of them."""
     numbers, words, kinds = [], [], []
     for operation, on in several:
-        kind, own = _numbers(operation, channels)
+        kind, own = operation.pack(channels)
         kinds.append(kind)
         numbers += [np.float32([on]), *own]
         if kind == "noise":
@@ -198,6 +197,18 @@ RECIPES = {
         ma.Maybe(ma.Contrast(0.3), p=0.5),
         ma.OneOf([ma.Gamma(1.5), ma.Brightness(0.3)]),
         ma.Maybe(ma.GaussianNoise(0.1, clip=True), p=0.5),
+    ],
+    "shuffled": [
+        ma.Shuffle(
+            [
+                ma.Brightness(0.2),
+                ma.Contrast(0.2),
+                ma.Gamma(1.2),
+                ma.ChannelShift(0.1),
+                ma.GaussianNoise(0.05),
+                ma.Brightness(0.1, clip=True),
+            ]
+        )
     ],
     "nothing": [ma.Maybe(ma.Brightness(0.3), p=0.0)],
     "noise-first": [ma.GaussianNoise(0.1), ma.Contrast(0.3), ma.Gamma(1.2)],

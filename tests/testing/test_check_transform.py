@@ -10,7 +10,7 @@ import pytest
 import multiaug as ma
 from multiaug.geometry import affine_map, linear, shift
 from multiaug.testing import check_transform
-from multiaug.transforms import Geometric, Photometric, Target, _checked, static
+from multiaug.transforms import Geometric, Occluding, Photometric, Target, _checked, static
 from multiaug.transforms import _base as base
 
 SPEC = ma.DataSpec.from_dict(
@@ -71,6 +71,27 @@ def test_transforms_of_ones_own_pass(transform):
     check_transform(transform(type("Add", (Add,), dict(vars(Add))))(0.1), SPEC, 4)
 
 
+def test_a_stage_of_ones_own_passes(transform):
+    class Stripe(Occluding):
+        """Cover a column of a tenth of the width.
+
+        Args:
+            entries: which.
+        """
+
+        entries: tuple[str, ...] | None = static(("image",))
+        fill = 0.5
+
+        def sample(self, key, frame):
+            return {"left": jax.random.uniform(key, dtype=jnp.float32)}
+
+        def covers(self, params, x, y, shape):
+            left = params["left"] * shape[1]
+            return ((x >= left) & (x < left + shape[1] / 10)) | (y > jnp.inf)
+
+    check_transform(transform(Stripe)(), SPEC, 2)
+
+
 def broken(transform, parent, **members):
     """An instance of a subclass with other members."""
     return transform(type("Broken", (parent,), {**vars(parent), **members}))()
@@ -93,6 +114,10 @@ def wrong_frame(self, params, shape):
     return affine_map(linear(1, 0, 0, 1), linear(1, 0, 0, 1), shape, (shape[0] + 1, shape[1]))
 
 
+def blurs(self, params, values, target):
+    return values + jnp.roll(values, 1, axis=0)
+
+
 def host_array(self, key, frame):
     # One draw per process: traced once, it is a constant of the compiled code.
     return {"px": jnp.float32(np.random.default_rng().random())}
@@ -112,6 +137,7 @@ def host_array(self, key, frame):
             {"__post_init__": lambda self: _checked.set_fields(self, px=self.px + 1)},
             "rebuilt",
         ),
+        (Add, {"apply": blurs}, "footprint 'point', but a pixel depends on another one"),
     ],
 )
 def test_broken_promises_are_found(transform, parent, members, words):

@@ -13,8 +13,9 @@ SPEC = ma.load_spec("rgb-segmentation")
 KEYS = jax.random.split(jax.random.key(0), 64)
 BATCH = {"image": np.full((64, 4, 4, 3), 100, np.uint8)}
 
-# Whitening is for every record or none; what chooses has a `p` of its own meaning.
-WITHOUT = {"Whiten"}
+# Whitening, and a new entry, are for every record or none; what chooses has a `p` of its own
+# meaning.
+WITHOUT = {"OneHot", "Whiten"}
 
 
 def test_every_transform_has_one():

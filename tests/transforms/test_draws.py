@@ -240,6 +240,8 @@ FROZEN = {
     "OneOf": (ma.OneOf([ma.Flip(), ma.Rotate(3)]), "choice"),
     "SomeOf": (ma.SomeOf([ma.Flip(), ma.Rotate(3)]), "on"),
     "Shuffle": (ma.Shuffle([ma.Flip(), ma.Rotate(3)]), "order"),
+    "Erase": (ma.Erase(), "edges"),
+    "MixUp": (ma.MixUp(0.4, keep=["mask"]), "weight"),
 }
 
 
@@ -274,6 +276,8 @@ EXPECTED = {
     "OneOf": [0.0],
     "SomeOf": [1.0, 0.0],
     "Shuffle": [1.0, 0.0],
+    "Erase": [0.60142118, 0.93402386],
+    "MixUp": [0.61472571],
 }
 
 

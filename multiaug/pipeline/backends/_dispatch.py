@@ -108,7 +108,7 @@ def _run_whole(
         params = drawn
     else:
         # In memory: what is drawn must not come out otherwise in every kernel that reads it.
-        params = lax.optimization_barrier(draw(transforms, drawn, run.spec, run.frame))
+        params = lax.optimization_barrier(draw(transforms, drawn, run.spec, run.frame, run.first))
     # One rank for all pictures: a mask is a picture of one channel.
     arrays, flat = _of_one_rank(run, batch)
     done: dict[str, Array] = run_batch(run, transforms, params, arrays, form)

@@ -86,7 +86,7 @@ def draws_and_plans(
         settings: list[Array], words: Array, rest: dict[str, Array], on: Array
     ) -> Planned:
         transforms = jax.tree.unflatten(structure, settings)
-        values = draw_values(transforms, words, spec=run.spec, shape=run.frame)
+        values = draw_values(transforms, words, spec=run.spec, shape=run.frame, first=run.first)
         params = RecordParams(values, words, run.frame, out_shape(transforms, run.frame))
 
         def plan(params: RecordParams) -> Planned:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ...checks import Finding, findings, first_of, refuse_wrong, say
 from ...errors import RecordError
 from ...spec import DataSpec, check_structure, check_values
-from ...transforms import Photometric
+from ...transforms import Occluding, Photometric
 from ..program._structure import leaves
 
 if TYPE_CHECKING:
@@ -76,6 +76,8 @@ def ranges_used(pipeline: Pipeline) -> frozenset[str]:
 def _uses_range(pipeline: Pipeline, name: str) -> bool:
     given = (0.0, 1.0)
     for transform in leaves(pipeline.transforms):
+        if isinstance(transform, Occluding) and transform.touches(name):
+            return True  # black and white are what it covers with
         if isinstance(transform, Photometric) and transform.touches(name):
             if transform.uses_range:
                 return True

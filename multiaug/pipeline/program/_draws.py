@@ -59,13 +59,20 @@ class Draws:
         transforms: what draws, once somebody asks for the params.
         spec: of the records.
         shape: (H, W) of the reference picture.
+        first: the position of the first transform in the pipeline.
     """
 
     def __init__(
-        self, words: Array, transforms: tuple[Transform, ...], spec: DataSpec, shape: SpatialShape
+        self,
+        words: Array,
+        transforms: tuple[Transform, ...],
+        spec: DataSpec,
+        shape: SpatialShape,
+        first: int = 0,
     ) -> None:
         self.words = words
         self._transforms, self._spec, self._shape = transforms, spec, shape
+        self._first = first
 
     @classmethod
     def given(cls, params: RecordParams, spec: DataSpec) -> Draws:
@@ -77,7 +84,7 @@ class Draws:
     @cached_property
     def params(self) -> RecordParams:
         """As `Pipeline.sample` gives them."""
-        return draw(self._transforms, self.words, self._spec, self._shape)
+        return draw(self._transforms, self.words, self._spec, self._shape, self._first)
 
     @property
     def are_made(self) -> bool:
@@ -89,9 +96,10 @@ class Draws:
         """The params, or in their place what they will be."""
         if self.are_made:
             return self.params
-        values = jax.eval_shape(
-            partial(draw_values, self._transforms, spec=self._spec, shape=self._shape), self.words
+        drawing = partial(
+            draw_values, self._transforms, spec=self._spec, shape=self._shape, first=self._first
         )
+        values = jax.eval_shape(drawing, self.words)
         after = out_shape(self._transforms, self._shape)
         return RecordParams(values, self.words, self._shape, after)
 
@@ -107,7 +115,11 @@ class Draws:
 
 
 def draw(
-    transforms: tuple[Transform, ...], words: Array, spec: DataSpec, shape: SpatialShape
+    transforms: tuple[Transform, ...],
+    words: Array,
+    spec: DataSpec,
+    shape: SpatialShape,
+    first: int = 0,
 ) -> RecordParams:
     """Draw the params of a batch; on CPUs as NumPy arrays, where they are joined.
 
@@ -116,13 +128,14 @@ def draw(
         words: (N, w) uint32, of the keys.
         spec: of the records.
         shape: (H, W) of the reference picture.
+        first: the position of the first transform in the pipeline.
     """
     size = len(words)
-    sample = partial(_draw_block, transforms, spec=spec, shape=shape)
+    sample = partial(_draw_block, transforms, spec=spec, shape=shape, first=first)
     # Settings may be traced too: in a user's grad or vmap of a function of a given matrix.
     leaves = jax.tree.leaves((transforms, words))
     if not on_cpu() or any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
-        values = _draw_anywhere(transforms, words, spec=spec, shape=shape)
+        values = _draw_anywhere(transforms, words, spec=spec, shape=shape, first=first)
     elif size == BLOCK:
         values = sample(words)
     else:
@@ -149,12 +162,13 @@ def draw_values(
     *,
     spec: DataSpec,
     shape: SpatialShape,
+    first: int = 0,
 ) -> tuple[Any, ...]:
     """What the transforms draw from keys of these words (N, w). Traceable."""
 
     def one(words: Array) -> tuple[Any, ...]:
         key, drawn, frame = drawing_key(words), [], shape
-        for position, transform in enumerate(transforms):
+        for position, transform in enumerate(transforms, first):
             drawn.append(transform.sample(jax.random.fold_in(key, position), Frame(frame, spec)))
             frame = transform.out_shape(frame)
         return tuple(drawn)
@@ -163,7 +177,7 @@ def draw_values(
     return drawn
 
 
-_draw_anywhere = jax.jit(draw_values, static_argnames=("spec", "shape"))
+_draw_anywhere = jax.jit(draw_values, static_argnames=("spec", "shape", "first"))
 _draw_block = jax.jit(
-    draw_values, static_argnames=("spec", "shape"), compiler_options=QUICKLY_COMPILED
+    draw_values, static_argnames=("spec", "shape", "first"), compiler_options=QUICKLY_COMPILED
 )

@@ -22,7 +22,7 @@ from ...geometry import (
 from ...roles import RecordGeometry
 from ...sampling import ratio
 from ...spec import CameraSpec, DataSpec
-from ...transforms import Container, Geometric, Photometric, Step, Transform
+from ...transforms import Container, Geometric, Step, Transform
 from ...typing import Array, SpatialShape
 from ._structure import entry_out_size, out_shape
 
@@ -45,7 +45,6 @@ def _expand(transform: Transform, params: Any, on: Array | None) -> list[Step]:
             both = condition if on is None or condition is None else on & condition
             inner += _expand(child, drawn, both)
         return inner
-    assert isinstance(transform, Geometric | Photometric)
     return [Step(transform, params, on)]
 
 

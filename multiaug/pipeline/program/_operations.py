@@ -8,19 +8,9 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from ...sampling import PointwiseProgram, can_run_pointwise, constant
+from ...sampling import PointwiseProgram, can_run_pointwise, constant, elements_of
 from ...spec import ChannelGroup
-from ...transforms import (
-    Clip,
-    Noise,
-    Operation,
-    Photometric,
-    PowerLaw,
-    ScaleAboutMean,
-    ScaleShift,
-    Step,
-    keyed,
-)
+from ...transforms import Noise, Photometric, Step
 from ...typing import Array
 from ._pointwise import beside_mark, changes, keeps_dtype, targets, value_range
 from ._structure import Run, groups_of
@@ -80,13 +70,16 @@ def _pointwise_program(
         assert isinstance(step.transform, Photometric)
         on = jnp.ones(1) if step.on is None else jnp.reshape(step.on, 1)
         for operation in step.transform.operations(step.params, target):
-            kind, own = _numbers(operation, count)
-            if own is None:
+            packed = operation.pack(count)
+            if packed is None or not can_run_pointwise(before, packed[:1], count):
+                return None
+            kind, own = packed
+            if sum(part.size for part in own) != elements_of(kind, count):
                 return None
             kinds.append(kind)
             numbers += [on, *own]
             if isinstance(operation, Noise):
-                words.append(jnp.stack(keyed(operation.seed, operation.stream)))
+                words.append(operation.words())
     if not can_run_pointwise(before, kinds, count):
         return None
     invalid, beside = group.invalid, None
@@ -102,29 +95,3 @@ def _pointwise_program(
         after,
         beside,
     )
-
-
-def _numbers(operation: Operation, channels: int) -> tuple[str, list[Array] | None]:
-    """The kind of a step for C, and its numbers; None where it has more than C takes."""
-    match operation:
-        case ScaleShift():
-            own = [jnp.asarray(n) for n in (operation.origin, operation.scale, operation.shift)]
-            sizes = {n.size for n in own}
-            if sizes == {1}:
-                return "scale_shift", [n.reshape(1) for n in own]
-            by_channel = all(n.size == 1 or n.shape == (1, 1, channels) for n in own)
-            spread = [jnp.broadcast_to(n.ravel(), channels) for n in own] if by_channel else None
-            return "scale_shift_by_channel", spread
-        case ScaleAboutMean():
-            return "scale_about_mean", _each(operation.factor)
-        case PowerLaw():
-            return "power_law", _each(operation.exponent, operation.low, operation.extent)
-        case Clip():
-            return "clip", _each(operation.low, operation.high)
-        case Noise():
-            return "noise", _each(operation.scale)
-
-
-def _each(*numbers: Any) -> list[Array] | None:
-    arrays = [jnp.asarray(n) for n in numbers]
-    return [n.reshape(1) for n in arrays] if all(n.size == 1 for n in arrays) else None

@@ -184,4 +184,9 @@ def _by_channel(transform: Transform) -> bool:
 
 def keeps_dtype(steps: Sequence[Step]) -> bool:
     """Integers come back as integers."""
-    return all(s.transform.keeps_dtype for s in steps if isinstance(s.transform, Photometric))
+    return keeps_dtype_of([step.transform for step in steps])
+
+
+def keeps_dtype_of(transforms: Sequence[Transform]) -> bool:
+    """`keeps_dtype`, of transforms."""
+    return all(t.keeps_dtype for t in transforms if isinstance(t, Photometric))

@@ -27,6 +27,7 @@ class Run:
         inverse: run the pipeline backwards.
         resample_only: entries whose role was overridden: photometry leaves them alone.
         given_scale: see `given_scale`.
+        first: the position of the first transform in the pipeline, for its draws.
     """
 
     spec: DataSpec
@@ -34,6 +35,7 @@ class Run:
     inverse: bool = False
     resample_only: tuple[str, ...] = ()
     given_scale: float = 1.0
+    first: int = 0
 
 
 def groups_of(entry: EntrySpec, dtype: np.dtype[Any]) -> list[ChannelGroup]:

@@ -12,7 +12,8 @@ import numpy as np
 from ...transforms import Transform
 from ...typing import SpatialShape
 from ._fitted import split
-from ._structure import given_scale, is_dense, is_projective
+from ._stages import is_one_run
+from ._structure import given_scale, is_dense, is_projective, leaves
 
 
 class PipelineTraits:
@@ -27,6 +28,8 @@ class PipelineTraits:
         finishing: those of whole batches behind them.
         projective: some map may have perspective.
         dense: some transform displaces pixels by a field.
+        one_run: they are a single run of warps and values; see `program._stages`.
+        leaves: the transforms of single records and batches that are no containers.
     """
 
     def __init__(self, transforms: Sequence[Transform]) -> None:
@@ -34,6 +37,8 @@ class PipelineTraits:
         self.moving, self.finishing = split(transforms)
         self.projective = is_projective(self.moving)
         self.dense = is_dense(self.moving)
+        self.one_run = is_one_run(self.moving)
+        self.leaves = tuple(leaves(self.moving))
         self._scales: dict[SpatialShape, float] = {}
 
     def given_scale(self, shape: SpatialShape) -> float:

@@ -1,0 +1,141 @@
+"""Pipelines of several stages: what `Pipeline` asks of their programs."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import jax
+
+from .._machine import native
+from ..checks import refuse_behind
+from ..spec import DataSpec, check_structure
+from ..typing import Array, Record, SpatialShape
+from .backends._dispatch import is_traced
+from .backends._staged import check_derived, draws_of, invert_program, params_of, run_program
+from .checks._arguments import check_count
+from .checks._inspect import kind_of
+from .checks._values import check_record_values, on_host
+from .program._fitted import finish
+from .program._geometry import check_camera
+from .program._overrides import DERIVED, in_order, one_more_axis, override
+from .program._params import RecordParams
+from .program._program import Program
+from .program._structure import refuse_dense
+from .program._traits import PipelineTraits
+
+# Frames and dtypes whose stages are remembered.
+_MOST = 64
+
+
+class Programs:
+    """The programs of a pipeline of several stages, by frames and dtypes of records.
+
+    Args:
+        traits: of the pipeline.
+        spec: of its records.
+    """
+
+    def __init__(self, traits: PipelineTraits, spec: DataSpec) -> None:
+        self._traits, self._spec = traits, spec
+        self._known: dict[Hashable, Program] = {}
+
+    def of(self, frame: SpatialShape, record: Mapping[str, Any]) -> Program:
+        """The stages, for records of a frame and of dtypes."""
+        key = frame, kind_of(record)
+        if key not in self._known:
+            if len(self._known) >= _MOST:
+                self._known.clear()
+            dtypes = {name: array.dtype for name, array in record.items()}
+            self._known[key] = Program(self._traits, self._spec, frame, dtypes)
+        return self._known[key]
+
+    def sample(self, words: Array, frame: SpatialShape) -> RecordParams:
+        """What all stages draw."""
+        program = self.of(frame, {})
+        return params_of(program, draws_of(program, words, None), frame)
+
+    def run(
+        self,
+        frame: SpatialShape,
+        words: Array,
+        params: RecordParams | None,
+        record: Mapping[str, Any],
+        *,
+        batched: bool,
+        check: bool,
+    ) -> Record:
+        """Run a program of several stages on a batch or on one record."""
+        check_before(self._traits, self._spec, record, batched=batched, check=check)
+        program = self.of(frame, record)
+        batch = record if batched else {n: one_more_axis(a) for n, a in record.items()}
+        if check and not is_traced(*record.values()):
+            images = {n: a for n, a in batch.items() if self._spec.entries[n].kind != "value"}
+            if batched:
+                check_record_values(self._spec, images, batch=True)
+            check_derived(program, batch)
+        done = run_program(program, draws_of(program, words, params), batch)
+        if self._traits.finishing:
+            scalars = {n for n, e in program.out_spec.entries.items() if e.kind == "value"}
+            images = {n: a for n, a in done.items() if n not in scalars}
+            done |= finish(self._traits.finishing, program.out_spec, images)
+        if not batched:
+            done = {n: a[0] for n, a in done.items()}
+        return {n: done[n] for n in in_order(program.out_spec, tuple(done))}
+
+    def invert(
+        self,
+        params: RecordParams,
+        record: Mapping[str, Any],
+        roles: Mapping[str, str],
+        *,
+        validity: bool,
+        check: bool,
+    ) -> Record:
+        """`invert` through a program of several stages."""
+        program = self.of(params.in_shape, {})
+        spec = override(program.out_spec, roles)
+        derived = {f"{n}{s}" for n in spec.entries for s in DERIVED}
+        given = {n: v for n, v in record.items() if n in spec.entries or n not in derived}
+        drawn = given_params(params, given)
+        batched = params.batched
+        check_structure(
+            spec, given, batch=batched, frame=params.out_shape, dtypes=False, partial=True
+        )
+        check_before(self._traits, spec, given, batched=batched, check=check)
+        batch = given if batched else {n: one_more_axis(a) for n, a in given.items()}
+        if check and batched and not is_traced(*given.values()):
+            images = {n: a for n, a in batch.items() if spec.entries[n].kind != "value"}
+            check_record_values(spec, images, batch=True)
+        draws = draws_of(program, drawn.key, drawn)
+        done = invert_program(program, draws, batch, roles, override, validity=validity)
+        if not batched:
+            done = {n: a[0] for n, a in done.items()}
+        return {n: done[n] for n in in_order(self._spec, tuple(done))}
+
+
+def check_before(
+    traits: PipelineTraits, spec: DataSpec, record: Mapping[str, Any], *, batched: bool, check: bool
+) -> None:
+    """What is asked of a record at the door, before it is known who runs it.
+
+    Raises:
+        RecordError: it has no camera where the geometry needs one, or values that no role has.
+        ParameterError: an entry that cannot follow a dense displacement.
+    """
+    for name in record if traits.dense else ():
+        refuse_dense(traits.all, name, spec.entries[name])
+    check_camera(spec, record, projective=traits.projective)
+    if check and not is_traced(*record.values()):
+        if not batched:
+            check_record_values(spec, record, batch=False)
+        refuse_behind(spec, on_host(record), batch=batched)
+
+
+def given_params(params: RecordParams, record: Mapping[str, Any]) -> RecordParams:
+    """Params that have been drawn, in this machine's byte order and with a leading N."""
+    params = jax.tree.map(native, params)
+    if not params.batched:
+        return jax.tree.map(one_more_axis, params)  # type: ignore[no-any-return]
+    check_count(params.key, record)
+    return params

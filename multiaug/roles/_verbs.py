@@ -1,0 +1,96 @@
+"""What else roles can do besides following a map: be covered, and be mixed with another record.
+
+A role inherits the defaults: what is covered becomes invalid, and values of two records have no
+common meaning. A role without these verbs, written elsewhere, is refused by name.
+"""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+
+from ..sampling import constant
+from ..spec import ChannelGroup
+from ..typing import Array
+
+
+class Verbs:
+    """The defaults of a role of images."""
+
+    def refuses_occlusion(self, group: ChannelGroup) -> str | None:
+        """Why pixels of a group cannot be covered, with the remedy; None where they can."""
+        if group.invalid is not None:
+            return None
+        return (
+            f"a {group.role} without an invalid value has nothing for what is covered. "
+            'Declare "invalid" in the spec'
+        )
+
+    def occlude(
+        self, values: Array, covered: Array, group: ChannelGroup, fill: float | Array
+    ) -> Array:
+        """Values (h, w, c) with what is covered replaced: by default it becomes invalid.
+
+        Args:
+            values: of one record, in their dtype.
+            covered: (h, w, 1) bool.
+            group: the channel group.
+            fill: of intensity, in units of the values.
+        """
+        mark = jnp.nan if group.invalid == "nan" else constant(group.invalid, values.dtype)  # type: ignore[arg-type]
+        return jnp.where(covered, jnp.asarray(mark, values.dtype), values)
+
+    def refuses_mixing(self, group: ChannelGroup) -> str | None:
+        """Why values of two records cannot be mixed, with the remedy; None where they can."""
+        return (
+            f"values of role {group.role} of two records have no common meaning. Leave it out of "
+            "the spec"
+        )
+
+    def mix(self, sources: Array, weights: Array, group: ChannelGroup) -> Array:
+        """The weighted mean of values (S, ...) of some records, float32.
+
+        Where one of them holds no data there are none. Roles that can be mixed use it as it is.
+
+        Args:
+            sources: in their dtype, S records.
+            weights: (S,), which add up to 1.
+            group: the channel group.
+        """
+        values = sources.astype(jnp.float32)
+        absent = None
+        if group.invalid == "nan":
+            absent = jnp.isnan(values)
+        elif group.invalid is not None:
+            absent = sources == constant(group.invalid, sources.dtype)
+        if absent is not None:
+            values = jnp.where(absent, 0, values)
+        mixed = values[0]
+        for i in range(1, len(sources)):
+            # One rounding for each: equal values stay what they are, and so do those of weight 1.
+            mixed = mixed + weights[i] * (values[i] - values[0])
+        if absent is None:
+            return mixed
+        mark = jnp.nan if group.invalid == "nan" else constant(group.invalid, sources.dtype)  # type: ignore[arg-type]
+        return jnp.where(absent.any(0), jnp.asarray(mark).astype(jnp.float32), mixed)
+
+
+class Mixable:
+    """Values of two records can be blended, as sums of light and shares can."""
+
+    def refuses_mixing(self, group: ChannelGroup) -> str | None:
+        """They can be mixed."""
+        return None
+
+
+class CoveredByZero:
+    """Where something is covered there is nothing of it."""
+
+    def refuses_occlusion(self, group: ChannelGroup) -> str | None:
+        """They can be covered."""
+        return None
+
+    def occlude(
+        self, values: Array, covered: Array, group: ChannelGroup, fill: float | Array
+    ) -> Array:
+        """0 where they are covered."""
+        return jnp.where(covered, jnp.zeros((), values.dtype), values)

@@ -1,0 +1,101 @@
+"""Erase: cover random rectangles."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import jax.numpy as jnp
+
+from ..typing import Array, Key, SpatialShape
+from ._affine import uniform, uniform_index, unit_uniform
+from ._base import Frame, Params, static, transform
+from ._checked import fractions, names, number, pair, set_fields, whole
+from ._stage_bases import Occluding
+
+_LEVELS = "1 is white and 0 is black: write the level 128 of 255 as 128 / 255."
+
+
+@transform
+class Erase(Occluding):
+    """Cover random rectangles, in the same place of every entry.
+
+    Covered intensity becomes ``fill``, labels their ignore value, a density or a probability 0;
+    depth, positions, directions, orientations and flow become invalid. ``<name>_valid`` of covered
+    pixels, and ``<name>_visible`` of keypoints and boxes whose centre is covered, become False
+    (the share of a box 0). A rectangle lies wholly inside the frame, and its area is kept: ratios
+    that do not fit are brought to the nearest one that does. A pixel is covered when its centre is.
+
+    Args:
+        scale: (lo, hi) of the area of a rectangle as a fraction of the frame's.
+        ratio: (lo, hi) of width / height, drawn log-uniformly.
+        count: how many rectangles; a pair (lo, hi) draws the number. They may overlap.
+        fill: what covered intensity becomes, in units of its range: 0 is black and 1 is white.
+        entries: entries to cover; None for all.
+        p: the probability that a pipeline runs it.
+
+    Raises:
+        ParameterError: ill-formed ranges, or a covered entry that has no value for what is covered,
+            such as labels without an ignore value.
+
+    Example:
+        >>> Erase((0.02, 0.1), count=(1, 3)).count
+        (1, 3)
+
+    References:
+        Z. Zhong et al., Random Erasing Data Augmentation, AAAI 2020.
+        T. DeVries, G. Taylor, Improved Regularization of Convolutional Neural Networks with
+        Cutout, 2017: squares of one size are ``scale=(s, s), ratio=(1, 1)``; its squares may reach
+        over the border.
+    """
+
+    scale: Any = static(default=(0.02, 1 / 3))
+    ratio: Any = static(default=(0.3, 1 / 0.3))
+    count: Any = static(default=1)
+    fill: float = static(default=0.0)
+    entries: Any = static(default=None)
+    p: float = static(default=1.0, kw_only=True)
+
+    def __post_init__(self) -> None:
+        both = self.count if isinstance(self.count, tuple | list) else (self.count, self.count)
+        counts = pair(tuple(whole(n, "Erase.count", low=0) for n in both), "Erase.count")
+        set_fields(
+            self,
+            scale=pair(self.scale, "Erase.scale", low=1e-6, high=1),
+            ratio=pair(self.ratio, "Erase.ratio", low=1e-2, high=1e2),
+            count=(int(counts[0]), int(counts[1])),
+            fill=number(self.fill, "Erase.fill"),
+            entries=names(self.entries, "Erase.entries"),
+        )
+        fractions(self.fill, "Erase.fill", most=4, remedy=_LEVELS)
+
+    def sample(self, key: Key, frame: Frame) -> Params:
+        """Draw ``edges``, (count, 4) float32: x0, y0, x1, y1 on the pixel-area scale.
+
+        They are in pixels of the reference frame, where pixel 0 reaches from -0.5 to 0.5; those
+        beyond the number that was drawn are empty.
+        """
+        lo, hi = self.count
+        if hi == 0:
+            return {"edges": jnp.zeros((0, 4), jnp.float32)}
+        height, width = frame.shape
+        u, *others = unit_uniform(key, 1 + 4 * hi)
+        area, ratio, left, top = jnp.stack(others).reshape(4, hi)
+        area = height * width * uniform(area, self.scale)
+        log_lo, log_hi = (math.log(r) for r in self.ratio)
+        wanted = jnp.exp(uniform(ratio, (log_lo, log_hi)))
+        # Neither side may be longer than the frame's.
+        fitting = jnp.clip(wanted, area / height**2, width**2 / area)
+        w = jnp.minimum(jnp.sqrt(area * fitting), width)
+        h = jnp.minimum(jnp.sqrt(area / fitting), height)
+        x, y = left * (width - w) - 0.5, top * (height - h) - 0.5
+        there = jnp.arange(hi) < lo + uniform_index(u, hi - lo + 1)
+        w, h = jnp.where(there, w, 0), jnp.where(there, h, 0)
+        return {"edges": jnp.stack([x, y, x + w, y + h], axis=-1)}
+
+    def covers(self, params: Params, x: Array, y: Array, shape: SpatialShape) -> Array:
+        """Whether positions lie in a rectangle."""
+        covered = jnp.zeros(jnp.broadcast_shapes(x.shape, y.shape), bool)
+        for x0, y0, x1, y1 in params["edges"]:
+            covered |= (x >= x0) & (x < x1) & (y >= y0) & (y < y1)
+        return covered

@@ -1,0 +1,92 @@
+"""MixUp: blend records of a batch in pairs."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from ..typing import Array, Key, NDArray
+from ._affine import unit_uniform
+from ._base import Frame, Params, static, transform
+from ._checked import names, number, set_fields
+from ._stage_bases import Mixing
+
+# Of the table of the inverse distribution: its error is below 1e-4 for every alpha.
+_KNOTS = 2049
+
+
+@transform
+class MixUp(Mixing):
+    """Blend every record with a partner of its batch: ``w a + (1 - w) b``, w from Beta(a, a).
+
+    Intensity, density and probabilities are blended in float32, with no data where one of both has
+    none; so are scalars of a floating dtype, such as targets and one-hot classes. Class ids are no
+    quantities: put `OneHot` before it, which leaves the ids those of the record itself. All else
+    must be named in ``keep``, or is refused.
+
+    The partner is drawn from the record's key, evenly among the others of the batch: what a record
+    becomes depends on its batch, which is the `Loader`'s (on each host, its share of it), or the
+    one that `Pipeline.batch` is given. One record by itself has only itself for a partner, and
+    stays as it is, which is said once.
+
+    Args:
+        alpha: of the symmetric Beta distribution, in [0.05, 100]; 1 is the uniform distribution,
+            less keeps one of both nearly whole.
+        keep: entries that stay those of the record itself.
+        p: the probability that a pipeline runs it, for each record.
+
+    Raises:
+        ParameterError: alpha out of range; an entry that cannot be blended and is not in ``keep``.
+
+    References:
+        H. Zhang et al., mixup: Beyond Empirical Risk Minimization, ICLR 2018.
+    """
+
+    alpha: float = static(default=0.2)
+    keep: Any = static(default=())
+    p: float = static(default=1.0, kw_only=True)
+
+    def __post_init__(self) -> None:
+        set_fields(
+            self,
+            alpha=number(self.alpha, "MixUp.alpha", low=0.05, high=100),
+            keep=names(self.keep, "MixUp.keep") or (),
+        )
+
+    def sample(self, key: Key, frame: Frame) -> Params:
+        """Draw ``partner``, from U[0, 1): which of the others; and ``weight``, of the record."""
+        partner, u = unit_uniform(key, 2)
+        points, values = _inverse_of_beta(self.alpha)
+        return {"partner": partner, "weight": jnp.interp(u, points, values)}
+
+    def partners(self, params: Params, size: int) -> Array:
+        """How many records further, counted around the end of the batch."""
+        others = max(1, size - 1)
+        further = jnp.minimum((params["partner"] * others).astype(jnp.int32), others - 1)
+        return (jnp.arange(size, dtype=jnp.int32) + 1 + further) % size
+
+    def weights(self, params: Params) -> Array:
+        """The drawn one, and what is left of 1."""
+        weight = params["weight"]
+        return jnp.stack([weight, 1 - weight], axis=-1)
+
+
+@lru_cache(maxsize=16)
+def _inverse_of_beta(alpha: float) -> tuple[NDArray, NDArray]:
+    """Probabilities, and the values of Beta(alpha, alpha) that are below with these.
+
+    A table: rejection, as `jax.random.beta` has it, is a loop on every record, and its draws may
+    change with the version of JAX.
+    """
+    from scipy.special import betainc  # slow to import
+
+    # Even in the angle of sqrt(value), where both tails are resolved; the half and its mirror
+    # image are the same numbers.
+    angle = np.linspace(0, np.pi / 2, _KNOTS)
+    values = np.sin(angle) ** 2
+    below = betainc(alpha, alpha, values)
+    below = (below + (1 - below[::-1])) / 2
+    return below.astype(np.float32), values.astype(np.float32)
