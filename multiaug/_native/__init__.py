@@ -7,7 +7,7 @@ import os
 from functools import cache
 from pathlib import Path
 
-_ABI = 11
+_ABI = 12
 _LIBRARY = Path(__file__).parent / "libmultiaug.so"
 
 
@@ -24,6 +24,7 @@ def library() -> ctypes.CDLL | None:
         return None
     pointer, size = ctypes.c_void_p, ctypes.c_int64
     for name, arguments in {
+        "ffi_version": [pointer],
         "finish": [pointer, size],
         "pointwise": [pointer],
         "scatter": [pointer, size, pointer, pointer, size],

@@ -6,7 +6,7 @@
 #endif
 
 /* Changes whenever a structure of warp.h does, or a function. */
-int multiaug_abi(void) { return 11; }
+int multiaug_abi(void) { return 12; }
 
 /* The best instruction set that may be used: tests hold all of them to one another. */
 static int allowed = 2;

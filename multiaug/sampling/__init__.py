@@ -14,6 +14,7 @@ from ._dtype import beside as beside
 from ._dtype import cast as cast
 from ._dtype import constant as constant
 from ._dtype import is_float as is_float
+from ._ffi import call_in_program as call_in_program
 from ._loop import Carry as Carry
 from ._loop import first_carry as first_carry
 from ._plan import Band as Band

@@ -72,7 +72,7 @@ def compiled_call(
         batch: the entries, leading N; pictures with an axis of channels.
         flat: pictures whose axis of channels is to be dropped.
     """
-    work = _work_of(run, traits, draws, batch)
+    work = program_of(run, traits, draws, batch)
     return None if work is None else work.call(len(draws.words), frozenset(flat))
 
 
@@ -89,7 +89,7 @@ class CompiledCall:
         self._work = work
         self._layout = Layout(work.results, size, flat, sharing_devices(size))
         self._spans = [slice(at, min(at + BLOCK, size)) for at in range(0, size, BLOCK)]
-        self._alone = work.by_part or size * work.kernel.values < _ONE_THREAD
+        self._alone = work.by_part or is_small(work, size)
         self._idle: dict[tuple[int, int, bool], list[Bound]] = {}
 
     @property
@@ -225,10 +225,8 @@ class CompiledCall:
         check: bool,
     ) -> Bound:
         """Some records, made ready to be sampled by this thread and some helpers."""
-        size, pieces = span.stop - span.start, 1
-        if helpers:
-            enough = -(-4 * (helpers + 1) // size)
-            pieces = max(1, min(enough, -(-self._work.kernel.pixels // _BLOCK_PIXELS)))
+        size = span.stop - span.start
+        pieces = blocks_of_rows(self._work, size, helpers)
         try:
             bound = self._idle[size, pieces, check].pop()
         except LookupError:
@@ -250,6 +248,19 @@ class CompiledCall:
         sound = not bound.has_nonfinite
         self._idle.setdefault((bound.size, bound.blocks, check), []).append(bound)
         return sound
+
+
+def is_small(program: NativeProgram, size: int) -> bool:
+    """Whether a batch of so many records is not worth waking another thread."""
+    return size * program.kernel.values < _ONE_THREAD
+
+
+def blocks_of_rows(program: NativeProgram, size: int, helpers: int) -> int:
+    """How many pieces each of so many records is cut into for this thread and some helpers."""
+    if not helpers:
+        return 1
+    enough = -(-4 * (helpers + 1) // size)
+    return max(1, min(enough, -(-program.kernel.pixels // _BLOCK_PIXELS)))
 
 
 def _put_tables(target: Target, planned: Planned, span: slice) -> None:
@@ -424,9 +435,13 @@ class Unsupported:
 _WORKS: LRUCache[NativeProgram | Unsupported] = LRUCache()
 
 
-def _work_of(
+def program_of(
     run: Run, traits: PipelineTraits, draws: Draws, batch: Mapping[str, Any]
 ) -> NativeProgram | None:
+    """What is done to records like these in C; None where that does not cover the run.
+
+    Arguments are those of `compiled_call`; of arrays only shapes and dtypes are read.
+    """
     if not len(draws.words):
         return None
     key = program_key(run, traits, draws.kind, batch)
@@ -443,7 +458,11 @@ def _new_work(
         for name, array in batch.items()
         if entries[name].kind == "spatial"
     )
-    rest = {n: np.asarray(a) for n, a in batch.items() if entries[n].kind != "spatial"}
+    rest = {
+        n: jax.ShapeDtypeStruct(np.shape(a), a.dtype)
+        for n, a in batch.items()
+        if entries[n].kind != "spatial"
+    }
     if not pictures:
         return Unsupported()
     found: list[Any] = []
