@@ -82,12 +82,15 @@ def execute(
 
 
 def call_in_c(
-    run: Run, traits: PipelineTraits, draws: Draws, batch: Mapping[str, Any]
+    run: Run, traits: PipelineTraits, draws: Draws, batch: Mapping[str, Any], *, single: bool
 ) -> CompiledCall | None:
-    """What `execute` runs batches like this one with, if they run in C, whole."""
+    """What `execute` runs batches like this one with, if they run in C, whole.
+
+    Of a batch of one, ``single`` makes it what runs such a record without a leading axis.
+    """
     if not on_cpu() or traits.traced:
         return None
-    call = compiled_call(run, traits, draws, *of_one_rank(run, batch))
+    call = compiled_call(run, traits, draws, *of_one_rank(run, batch), single=single)
     return call if call is not None and call.whole else None
 
 

@@ -61,7 +61,13 @@ def _on() -> Array:
 
 
 def compiled_call(
-    run: Run, traits: PipelineTraits, draws: Draws, batch: Mapping[str, Any], flat: Set[str]
+    run: Run,
+    traits: PipelineTraits,
+    draws: Draws,
+    batch: Mapping[str, Any],
+    flat: Set[str],
+    *,
+    single: bool = False,
 ) -> CompiledCall | None:
     """What runs batches like this one in C; None where that does not cover the run.
 
@@ -71,9 +77,13 @@ def compiled_call(
         draws: of the records.
         batch: the entries, leading N; pictures with an axis of channels.
         flat: pictures whose axis of channels is to be dropped.
+        single: the batch is of one, whose results lose their leading axis; what is run part by
+            part does not know such batches.
     """
     work = program_of(run, traits, draws, batch)
-    return None if work is None else work.call(len(draws.words), frozenset(flat))
+    if work is None or (single and work.by_part):
+        return None
+    return work.call(len(draws.words), frozenset(flat), single=single)
 
 
 class CompiledCall:
@@ -83,11 +93,15 @@ class CompiledCall:
         work: what is done to a record.
         size: how many records.
         flat: pictures without an axis of channels.
+        single: it is one record: pictures and results have no leading axis.
     """
 
-    def __init__(self, work: NativeProgram, size: int, flat: Set[str]) -> None:
-        self._work = work
-        self._layout = Layout(work.results, size, flat, sharing_devices(size))
+    def __init__(
+        self, work: NativeProgram, size: int, flat: Set[str], *, single: bool = False
+    ) -> None:
+        self._work, self._single = work, single
+        devices = sharing_devices(size)
+        self._layout = Layout(work.results, size, flat, devices, single=single)
         self._spans = [slice(at, min(at + BLOCK, size)) for at in range(0, size, BLOCK)]
         self._alone = work.by_part or is_small(work, size)
         self._idle: dict[tuple[int, int, bool], list[Bound]] = {}
@@ -96,6 +110,11 @@ class CompiledCall:
     def whole(self) -> bool:
         """Nothing is run part by part."""
         return not self._work.by_part
+
+    @property
+    def rest(self) -> Sequence[str]:
+        """Entries that are no pictures; they have a leading axis, of a single record too."""
+        return self._work.rest
 
     def __call__(
         self,
@@ -133,7 +152,10 @@ class CompiledCall:
             planned = work.planned(traits, given, drawn=draws.are_made)
             target = Target(self._layout, out)
             sound = self._run_blocks(pictures, target, planned, look)
-        if not sound:
+        if not sound and self._single:
+            one = {n: a[0] if n in rest else a for n, a in batch.items()}
+            check_values(work.run.spec, one, batch=False)
+        elif not sound:
             check_values(work.run.spec, batch, batch=True)
         return target.arrays()
 
@@ -147,15 +169,16 @@ class CompiledCall:
         """Run whole blocks; helpers are at work while the next is made ready, and at the look."""
         bounds: list[Bound] = []
         check, sound = look is not None, True
-        helpers = 0 if self._alone else core_count() - 1
+        most = 0 if self._alone else core_count() - 1
         flight = Flight(len(self._spans))
         try:
             for span, plan in zip(self._spans, planned, strict=True):
                 places = target.at(span.start)
-                bound = self._pointed(pictures, span, places, plan, helpers, check=check)
+                bound = self._pointed(pictures, span, places, plan, most, check=check)
                 bounds.append(bound)
-                flight.add(bound, helpers)
-                _put_tables(target, plan, span)
+                # One piece of work is that of the caller.
+                flight.add(bound, min(most, bound.size * bound.blocks - 1))
+                self._put_tables(target, plan, span)
             if look is not None:
                 sound = look()
         finally:
@@ -200,7 +223,7 @@ class CompiledCall:
         alone = Flight(1)
         alone.add(bound, 0)
         alone.finish()
-        _put_tables(call.target, planned, span)
+        self._put_tables(call.target, planned, span)
         if not self._given_back(bound, check=call.check):
             call.sound = False
         if work.touched:
@@ -234,6 +257,14 @@ class CompiledCall:
         bound.point(*pictures.at(span.start), places, planned.geometry, planned.pointwise_programs)
         return bound
 
+    def _put_tables(self, target: Target, planned: Planned, span: slice) -> None:
+        """Results of some records that are no pictures."""
+        for name, table in planned.tables.items():
+            if self._single:
+                target.view(name)[...] = np.asarray(table)[0]
+            else:
+                target.view(name)[span] = np.asarray(table)[: span.stop - span.start]
+
     def _new_bound(self, size: int, pieces: int, planned: Planned, *, check: bool) -> Bound:
         work = self._work
         record_bytes = dict(self._layout.record_bytes)
@@ -261,12 +292,6 @@ def blocks_of_rows(program: NativeProgram, size: int, helpers: int) -> int:
         return 1
     enough = -(-4 * (helpers + 1) // size)
     return max(1, min(enough, -(-program.kernel.pixels // _BLOCK_PIXELS)))
-
-
-def _put_tables(target: Target, planned: Planned, span: slice) -> None:
-    """Results of some records that are no pictures."""
-    for name, table in planned.tables.items():
-        target.view(name)[span] = np.asarray(table)[: span.stop - span.start]
 
 
 class NativeProgram:
@@ -316,15 +341,16 @@ class NativeProgram:
         ]
         self._draw_and_plan = draw_and_plan
         self._idle: list[Scratch] = []
-        self._calls: dict[tuple[int, frozenset[str]], CompiledCall] = {}
+        self._calls: dict[tuple[int, frozenset[str], bool], CompiledCall] = {}
 
-    def call(self, size: int, flat: frozenset[str]) -> CompiledCall:
+    def call(self, size: int, flat: frozenset[str], *, single: bool = False) -> CompiledCall:
         """For batches of a size; see `CompiledCall`."""
-        found = self._calls.get((size, flat))
+        found = self._calls.get((size, flat, single))
         if found is None:
             if len(self._calls) >= _MOST_CALLS:
                 self._calls.clear()
-            found = self._calls[size, flat] = CompiledCall(self, size, flat)
+            found = CompiledCall(self, size, flat, single=single)
+            self._calls[size, flat, single] = found
         return found
 
     def look(self, batch: Mapping[str, Any], rest: Mapping[str, NDArray]) -> bool:

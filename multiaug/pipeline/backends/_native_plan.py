@@ -82,11 +82,13 @@ def draws_and_plans(
     structure = jax.tree.structure(transforms)
 
     @partial(jax.jit, compiler_options=QUICKLY_COMPILED)
-    def call(settings: list[Array], words: Array, rest: dict[str, Array], on: Array) -> Planned:
+    def draw_and_plan_block(
+        settings: list[Array], words: Array, rest: dict[str, Array], on: Array
+    ) -> Planned:
         transforms = jax.tree.unflatten(structure, settings)
         return draw_and_plan(transforms, words, rest, on, run=run, pictures=pictures)
 
-    return call
+    return draw_and_plan_block
 
 
 def draw_and_plan(
