@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
+import threading
 from ctypes import c_int
-from functools import cache
 from pathlib import Path
 
 import jax
@@ -18,19 +18,37 @@ _VERSION = re.compile(r"#define\s+XLA_FFI_API_(MAJOR|MINOR)\s+(\d+)")
 Version = tuple[int, int]
 
 
-@cache
+_lock = threading.Lock()
+_outcome: list[str | None] = []  # one, once it is known
+
+
 def custom_call_refused() -> str | None:
     """Why compiled programs of XLA cannot call the sampler; None where they can.
 
-    The first call registers it, with a CPU backend that is running: then a mistake is an error
-    here. Registered earlier, it would keep the backend from starting.
+    The first call registers it.
+    """
+    # XLA refuses a name that it knows, so threads that begin together register it once.
+    with _lock:
+        if not _outcome:
+            _outcome.append(register(running_version()))
+    return _outcome[0]
+
+
+def register(running: Version | None) -> str | None:
+    """Make the sampler known to XLA; the reason where that cannot be.
+
+    The CPU backend is started first: then a mistake is an error here. With a name that was
+    registered before, and that it refuses, the backend would not start at all.
+
+    Args:
+        running: the version of the interface that jaxlib has.
     """
     found = library()
     if found is None:
         return "the compiled library is missing or switched off"
     ours = (c_int * 2)()
     found.multiaug_ffi_version(ours)
-    refused = version_refused((ours[0], ours[1]), running_version())
+    refused = version_refused((ours[0], ours[1]), running)
     if refused is not None:
         return refused
     try:
