@@ -69,6 +69,13 @@ def calls(function, *arguments):
     return jax.jit(function).lower(*arguments).as_text().count(f"@{TARGET}")
 
 
+def compiled(function, *arguments):
+    """What a program that calls the library once returns."""
+    lowered = jax.jit(function).lower(*arguments)
+    assert lowered.as_text().count(f"@{TARGET}") == 1
+    return lowered.compile()(*arguments)
+
+
 @pytest.fixture
 def without_calls(monkeypatch):
     """Have traced batches take XLA's form from the call on."""
@@ -90,20 +97,18 @@ def test_jit_gives_the_bits_of_an_eager_call(name):
     """Of more records than a block has, so that the last one is not full."""
     pipeline, keys, batch = pipeline_of(name), keys_of(35), batch_of(35)
     eager = {n: np.array(a) for n, a in pipeline.batch(keys, batch).items()}
-    assert_same(jax.jit(pipeline.batch)(keys, batch), eager)
-    assert calls(pipeline.batch, keys, batch) == 1
+    assert_same(compiled(pipeline.batch, keys, batch), eager)
 
 
 def test_drawn_params_are_arguments_too():
     pipeline, keys, batch = pipeline_of("affine"), keys_of(3), batch_of(3)
     params = pipeline.sample(keys, SHAPE)
     eager = pipeline.batch(keys, batch)
-    assert_same(jax.jit(pipeline.apply)(params, batch), eager)
-    assert calls(pipeline.apply, params, batch) == 1
+    assert_same(compiled(pipeline.apply, params, batch), eager)
 
 
-def test_one_record_and_a_part_of_a_program():
-    pipeline, keys, batch = pipeline_of("affine"), keys_of(3), batch_of(3)
+def test_one_record_at_a_time_in_a_scan():
+    pipeline, keys, batch = pipeline_of("affine", PLAIN), keys_of(3), batch_of(3, PLAIN)
     expected = pipeline.batch(keys, batch)
 
     @jax.jit
@@ -117,11 +122,10 @@ def test_settings_may_be_arguments():
     batch, keys = batch_of(2, PLAIN), keys_of(2)
 
     def shifted(shift):
-        matrix = jnp.array([[1, 0, 0], [0, 1, 0]], jnp.float32).at[0, 2].set(shift)
+        matrix = jnp.eye(3).at[0, 2].set(shift)
         return ma.Pipeline([ma.Affine(matrix)], PLAIN).batch(keys, batch)["image"]
 
-    assert calls(shifted, 2.0) == 1
-    out = jax.jit(shifted)(2.0)
+    out = compiled(shifted, 2.0)
     np.testing.assert_array_equal(out[:, :, 2:], batch["image"][:, :, :-2])
     # Settings of several pipelines: one after the other.
     both = jax.jit(jax.vmap(shifted))(jnp.array([2.0, 0.0]))
@@ -142,14 +146,13 @@ def test_modes_of_the_user_change_nothing():
 
 
 def test_vmap_makes_one_batch():
-    pipeline, keys, batch = pipeline_of("affine"), keys_of(6), batch_of(6)
+    pipeline, keys, batch = pipeline_of("affine", PLAIN), keys_of(6), batch_of(6, PLAIN)
     expected = pipeline.batch(keys, batch)
 
     def each(keys, batch):
         return jax.vmap(lambda key, record: pipeline(key, record))(keys, batch)
 
-    assert_same(jax.jit(each)(keys, batch), expected)
-    assert calls(each, keys, batch) == 1
+    assert_same(compiled(each, keys, batch), expected)
     two = jax.tree.map(lambda a: a.reshape(2, 3, *a.shape[1:]), (keys, batch))
     twice = jax.jit(jax.vmap(each))(*two)
     assert_same({n: a.reshape(6, *a.shape[2:]) for n, a in twice.items()}, expected)

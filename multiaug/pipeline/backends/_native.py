@@ -142,7 +142,7 @@ class CompiledCall:
         rest = {n: np.asarray(batch[n]) for n in work.rest}
         drawn = draws.params if work.by_part or draws.are_made else draws.words
         given = [whole_block((drawn, rest), span.start, span.stop) for span in self._spans]
-        look = partial(work.look, batch, rest) if check else None
+        look = partial(work.look, batch, rest, single=self._single) if check else None
         if work.by_part:
             sound = look is None or look()
             target = Target(self._layout, out)
@@ -353,13 +353,17 @@ class NativeProgram:
             self._calls[size, flat, single] = found
         return found
 
-    def look(self, batch: Mapping[str, Any], rest: Mapping[str, NDArray]) -> bool:
+    def look(
+        self, batch: Mapping[str, Any], rest: Mapping[str, NDArray], *, single: bool
+    ) -> bool:
         """Whether pictures that C does not look at are sound.
 
         Raises:
             RecordError: an entry that is no picture is not.
         """
-        if rest:
+        if rest and single:
+            check_values(self.run.spec, {n: a[0] for n, a in rest.items()}, batch=False)
+        elif rest:
             check_values(self.run.spec, rest, batch=True)
         entries = self.run.spec.entries
         return all(is_sound(entries[name], np.asarray(batch[name])) for name in self._looked_at)

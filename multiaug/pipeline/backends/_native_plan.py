@@ -20,6 +20,7 @@ from ..program._params import RecordParams
 from ..program._plan import prepare
 from ..program._structure import Run, out_shape
 from ._blocks import BLOCK, some_of
+from ._shard_map import varied, varying_axes
 
 
 class Planned(NamedTuple):
@@ -117,12 +118,16 @@ def draw_and_plan(
 def apart(plan: Callable[[RecordParams], Planned], params: RecordParams, on: Array) -> Planned:
     """A plan whose arithmetic no compiler mixes with that of the params. Traceable."""
 
-    def nothing(params: RecordParams) -> Planned:
-        return jax.tree.map(  # type: ignore[no-any-return]
-            lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(plan, params)
-        )
+    axes = varying_axes((params, on))
 
-    return lax.cond(on, plan, nothing, params)  # type: ignore[no-any-return]
+    def planned(params: RecordParams) -> Planned:
+        return varied(plan(params), axes)
+
+    def nothing(params: RecordParams) -> Planned:
+        blank = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(plan, params))
+        return varied(blank, axes)  # type: ignore[no-any-return]
+
+    return lax.cond(on, planned, nothing, params)  # type: ignore[no-any-return]
 
 
 def plan_of(

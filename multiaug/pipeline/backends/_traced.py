@@ -34,6 +34,7 @@ from ..program._traits import PipelineTraits
 from ._blocks import BLOCK
 from ._native import NativeProgram, blocks_of_rows, is_small, program_of
 from ._native_plan import Planned, draw_and_plan, plan_of
+from ._shard_map import varied, varying_axes
 from ._whole import of_one_rank, run_whole
 
 
@@ -97,8 +98,9 @@ def call_in_trace(
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _run(call: _Call, *leaves: Array) -> list[Array]:
-    axes = frozenset[Any]().union(*(_varying(leaf) for leaf in leaves))
-    return [_varied(array, axes) for array in _batch_p.bind(*leaves, call=call)]
+    # JAX does not follow what varies through a primitive that it does not know.
+    done: list[Array] = _batch_p.bind(*leaves, call=call)
+    return varied(done, varying_axes(leaves))
 
 
 @_run.defjvp
@@ -108,23 +110,6 @@ def _run_jvp(
 ) -> tuple[list[Array], list[Array]]:
     _, slopes = jax.jvp(partial(_xla_form, call=call), tuple(primals), tuple(tangents))
     return _run(call, *primals), slopes
-
-
-def _varying(array: Array) -> frozenset[Any]:
-    """The axes of a `shard_map` over which an array differs from device to device."""
-    kind = jax.typeof(array)
-    found = getattr(getattr(kind, "mat", kind), "varying", None)
-    return frozenset(getattr(kind, "vma", ()) if found is None else found)
-
-
-def _varied(array: Array, axes: frozenset[Any]) -> Array:
-    """Say so of a result: what is computed by our own primitive is not followed by JAX."""
-    missing = tuple(axes - _varying(array))
-    if not missing:
-        return array
-    if hasattr(lax, "pcast"):
-        return lax.pcast(array, missing, to="varying")
-    return lax.pvary(array, missing)  # type: ignore[no-any-return]  # before JAX 0.8
 
 
 # --- the primitive -----------------------------------------------------------------------------
