@@ -1,5 +1,6 @@
 """The native sampler inside a user's jit, vmap, grad, shard_map and export."""
 
+import os
 import re
 import threading
 from dataclasses import replace
@@ -21,35 +22,32 @@ pytestmark = [
 ]
 
 SHAPE = (20, 24)
-SPEC = ma.DataSpec.from_dict(
+PLAIN = ma.DataSpec.from_dict(
+    {"name": "one image", "entries": {"image": {"role": "intensity", "dtype": "float32"}}}
+)
+RICH = ma.DataSpec.from_dict(
     {
         "name": "all that runs in C",
         "entries": {
             "image": {"role": "intensity", "dtype": "uint8", "channels": 3},
             "warmth": {"role": "intensity", "dtype": "float32", "channels": 1, "invalid": "nan"},
             "mask": {"role": "label", "dtype": "uint8"},
-            "cloud": {"role": "position", "dtype": "float32", "under_elastic": "resample"},
+            "cloud": {"role": "position", "dtype": "float32"},
             "points": {"role": "keypoints", "dtype": "float32"},
             "intrinsics": {"role": "intrinsics", "dtype": "float32"},
         },
     }
 )
-PLAIN = ma.DataSpec.from_dict(
-    {"name": "one image", "entries": {"image": {"role": "intensity", "dtype": "float32"}}}
-)
-TRANSFORMS = {
-    "affine": [ma.Rotate(30), ma.Scale(1.3), ma.Flip("x"), ma.Brightness(0.2), ma.Gamma(1.3)],
-    "spline": [ma.Rotate(20), ma.Elastic(0.03), ma.GaussianNoise(0.1)],
-    "chosen": [ma.OneOf([ma.Shear(9), ma.Perspective(0.1)]), ma.Crop((16, 20)), ma.Normalize(0.5)],
+PLAIN_PIPELINE = ma.Pipeline([ma.Rotate(30), ma.Flip("x"), ma.Gamma(1.3)], PLAIN)
+PIPELINES = {
+    "rich": ma.Pipeline([ma.Rotate(30), ma.Perspective(0.1), ma.Brightness(0.2)], RICH),
+    "spline": ma.Pipeline([ma.Rotate(20), ma.Elastic(0.03), ma.GaussianNoise(0.1)], PLAIN),
+    "chosen": ma.Pipeline([ma.OneOf([ma.Shear(9), ma.Scale(1.2)]), ma.Crop((16, 20))], PLAIN),
 }
 
 
-def pipeline_of(name, spec=SPEC):
-    return ma.Pipeline(TRANSFORMS[name], spec)
-
-
-def batch_of(count, spec=SPEC, seed=0, **settings):
-    return make_record(spec, SHAPE, seed, batch=count, holes=True, **settings)
+def batch_of(count, spec=PLAIN, seed=0, **settings):
+    return make_record(spec, SHAPE, seed, batch=count, **settings)
 
 
 def keys_of(count, seed=0):
@@ -92,23 +90,24 @@ def without_calls(monkeypatch):
 # --- jit ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", TRANSFORMS)
+@pytest.mark.parametrize("name", PIPELINES)
 def test_jit_gives_the_bits_of_an_eager_call(name):
     """Of more records than a block has, so that the last one is not full."""
-    pipeline, keys, batch = pipeline_of(name), keys_of(35), batch_of(35)
+    pipeline = PIPELINES[name]
+    keys, batch = keys_of(35), batch_of(35, pipeline.spec, holes=pipeline.spec is RICH)
     eager = {n: np.array(a) for n, a in pipeline.batch(keys, batch).items()}
     assert_same(compiled(pipeline.batch, keys, batch), eager)
 
 
 def test_drawn_params_are_arguments_too():
-    pipeline, keys, batch = pipeline_of("affine"), keys_of(3), batch_of(3)
+    pipeline, keys, batch = PLAIN_PIPELINE, keys_of(3), batch_of(3)
     params = pipeline.sample(keys, SHAPE)
     eager = pipeline.batch(keys, batch)
     assert_same(compiled(pipeline.apply, params, batch), eager)
 
 
 def test_one_record_at_a_time_in_a_scan():
-    pipeline, keys, batch = pipeline_of("affine", PLAIN), keys_of(3), batch_of(3, PLAIN)
+    pipeline, keys, batch = PLAIN_PIPELINE, keys_of(3), batch_of(3)
     expected = pipeline.batch(keys, batch)
 
     @jax.jit
@@ -119,7 +118,7 @@ def test_one_record_at_a_time_in_a_scan():
 
 
 def test_settings_may_be_arguments():
-    batch, keys = batch_of(2, PLAIN), keys_of(2)
+    batch, keys = batch_of(2), keys_of(2)
 
     def shifted(shift):
         matrix = jnp.eye(3).at[0, 2].set(shift)
@@ -132,21 +131,18 @@ def test_settings_may_be_arguments():
     np.testing.assert_array_equal(both, [out, batch["image"]])
 
 
-def test_modes_of_the_user_change_nothing():
-    pipeline, keys, batch = pipeline_of("affine", PLAIN), keys_of(2), batch_of(2, PLAIN)
+def test_the_64_bit_mode_of_the_user_changes_nothing():
+    pipeline, keys, batch = PLAIN_PIPELINE, keys_of(2), batch_of(2)
     expected = pipeline.batch(keys, batch)
     with jax.enable_x64(True) if hasattr(jax, "enable_x64") else jax.experimental.enable_x64():
         assert_same(jax.jit(pipeline.batch)(keys, batch), expected)
-    with jax.disable_jit():
-        found = jax.vmap(pipeline)(keys, batch)
-    np.testing.assert_allclose(found["image"], expected["image"], rtol=1e-4, atol=1e-4)
 
 
 # --- vmap --------------------------------------------------------------------------------------
 
 
 def test_vmap_makes_one_batch():
-    pipeline, keys, batch = pipeline_of("affine", PLAIN), keys_of(6), batch_of(6, PLAIN)
+    pipeline, keys, batch = PLAIN_PIPELINE, keys_of(6), batch_of(6)
     expected = pipeline.batch(keys, batch)
 
     def each(keys, batch):
@@ -159,7 +155,7 @@ def test_vmap_makes_one_batch():
 
 
 def test_vmap_of_several_keys_for_one_record():
-    pipeline, keys, batch = pipeline_of("affine", PLAIN), keys_of(4), batch_of(1, PLAIN)
+    pipeline, keys, batch = PLAIN_PIPELINE, keys_of(4), batch_of(1)
     record = {"image": batch["image"][0]}
     views = jax.jit(jax.vmap(pipeline, in_axes=(0, None)))(keys, record)
     repeated = {"image": np.repeat(batch["image"], 4, axis=0)}
@@ -180,21 +176,16 @@ def test_derivatives_are_those_of_the_xla_form(without_calls):
         return (out["image"] ** 2).sum()
 
     arguments = image, params.values[0]["degrees"]
-    both = jax.jit(lambda *own: jax.value_and_grad(loss, (0, 1))(*own))
-    ahead = jax.jit(lambda *own: jax.jvp(loss, own, own)[1])
-    assert calls(loss, *arguments) == calls(both, *arguments) == 1
-    found = both(*arguments), ahead(*arguments), jax.vmap(jax.grad(one := total(pipeline)))(image)
+    quickly = {"xla_backend_optimization_level": 1}
+    slopes = jax.jit(jax.value_and_grad(loss, (0, 1)), compiler_options=quickly)
+    assert slopes.lower(*arguments).as_text().count(f"@{TARGET}") == 1
+    found = slopes(*arguments)
     without_calls()
-    assert calls(loss, *arguments) == 0
-    expected = both(*arguments), ahead(*arguments), jax.vmap(jax.grad(one))(image)
+    assert TARGET not in slopes.lower(*arguments).as_text()
+    expected = slopes(*arguments)
     for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3)
         assert np.any(np.asarray(a) != 0)
-
-
-def total(pipeline):
-    """A loss of one image."""
-    return lambda image: (pipeline(keys_of(1)[0], {"image": image})["image"] ** 2).sum()
 
 
 # --- devices -----------------------------------------------------------------------------------
@@ -202,9 +193,9 @@ def total(pipeline):
 ON_FOUR = """
 import jax, numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec as P
-from tests.pipeline.test_native_in_traces import PLAIN, TARGET, batch_of, keys_of, pipeline_of
+from tests.pipeline.test_native_in_traces import PLAIN_PIPELINE, TARGET, batch_of, keys_of
 assert len(jax.devices()) == 4
-pipeline, keys, batch = pipeline_of("affine", PLAIN), keys_of(8), batch_of(8, PLAIN)
+pipeline, keys, batch = PLAIN_PIPELINE, keys_of(8), batch_of(8)
 expected = np.array(pipeline.batch(keys, batch)["image"])
 mesh = Mesh(np.array(jax.devices()), ("data",))
 keys, batch = jax.device_put((keys, batch), NamedSharding(mesh, P("data")))
@@ -220,29 +211,37 @@ assert "all-gather" not in lowered.compile().as_text()
 out = spread(keys, batch)["image"]
 assert len(out.sharding.device_set) == 4
 assert np.array_equal(out, expected)
+print("same")
+"""
 
+# Compiling gradients for four devices is left to the night.
+SLOPES_ON_FOUR = """
 def loss(image, keys):
     return jax.lax.pmean((pipeline.batch(keys, {"image": image})["image"] ** 2).mean(), "data")
 
 total = jax.shard_map(loss, mesh=mesh, in_specs=(P("data"), P("data")), out_specs=P())
-slope = jax.jit(jax.grad(total))(batch["image"], keys)
-whole = jax.jit(jax.grad(lambda image: (pipeline.batch(keys_of(8), {"image": image})["image"] ** 2)
-                         .mean()))(np.asarray(batch["image"]))
-np.testing.assert_allclose(slope, whole, rtol=1e-4, atol=1e-7)
+def whole(image):
+    return (pipeline.batch(keys_of(8), {"image": image})["image"] ** 2).mean()
+
+quickly = {"xla_backend_optimization_level": 1}
+slope = jax.jit(jax.grad(total), compiler_options=quickly)(batch["image"], keys)
+expected = jax.jit(jax.grad(whole), compiler_options=quickly)(np.asarray(batch["image"]))
+np.testing.assert_allclose(slope, expected, rtol=1e-4, atol=1e-7)
 assert np.any(np.asarray(slope))
-print("same")
 """
 
 
 def test_each_device_of_a_shard_map_has_its_share(fresh_python):
-    assert fresh_python(ON_FOUR, devices=4).strip() == "same"
+    nightly = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
+    code = ON_FOUR + SLOPES_ON_FOUR if nightly else ON_FOUR
+    assert fresh_python(code, devices=4).strip() == "same"
 
 
 # --- export ------------------------------------------------------------------------------------
 
 
 def test_an_exported_program_does_not_need_the_library():
-    pipeline, keys, batch = pipeline_of("affine", PLAIN), keys_of(2), batch_of(2, PLAIN)
+    pipeline, keys, batch = PLAIN_PIPELINE, keys_of(2), batch_of(2)
     exported = export.export(jax.jit(pipeline.batch), platforms=("cpu", "tpu"))(keys, batch)
     assert TARGET not in exported.mlir_module()
     found = exported.call(keys, batch)
@@ -279,7 +278,7 @@ def test_a_jaxlib_that_refuses_is_not_asked_again(monkeypatch):
 
 
 def test_where_it_cannot_be_called_xla_does_the_work(without_calls):
-    pipeline, keys, batch = pipeline_of("affine", PLAIN), keys_of(2), batch_of(2, PLAIN)
+    pipeline, keys, batch = PLAIN_PIPELINE, keys_of(2), batch_of(2)
     expected = pipeline.batch(keys, batch)
     without_calls()
     assert calls(pipeline.batch, keys, batch) == 0
@@ -323,30 +322,31 @@ def test_a_program_of_another_version_is_refused():
 # --- one record --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["affine", "chosen"])
-def test_records_one_by_one_have_the_bits_of_their_batch(name):
-    pipeline, keys, batch = pipeline_of(name), keys_of(4), batch_of(4)
+def test_records_one_by_one_have_the_bits_of_their_batch():
+    pipeline, keys, batch = PIPELINES["rich"], keys_of(4), batch_of(4, RICH)
     expected = {n: np.array(a) for n, a in pipeline.batch(keys, batch).items()}
     for i in range(4):
-        record = {n: a[i] for n, a in batch.items()}
-        if i == 3:
-            record = jax.device_put(record)
+        record = {n: jnp.asarray(a[i]) if i == 3 else a[i] for n, a in batch.items()}
         with compilations() as found:
             one = pipeline(keys[i], record)
-        if i > 1:  # the first two make their memory ready
-            assert not [line for line in found if re.search("draw|plan|run", line)]
+        assert not [line for line in found if re.search("draw|plan|run", line)]
         assert_same(one, {n: a[i] for n, a in expected.items()})
         assert list(one) == list(expected)
 
 
 def test_a_record_like_an_earlier_one_is_still_checked():
-    pipeline, key, batch = pipeline_of("affine"), keys_of(1)[0], batch_of(1)
+    pipeline, key, batch = PIPELINES["rich"], keys_of(1)[0], batch_of(1, RICH)
     record = {n: a[0] for n, a in batch.items()}
     for _ in range(2):
         pipeline(key, record)
     for name, place in (("points", (0, 0)), ("warmth", (3, 4)), ("intrinsics", (0, 0))):
         wrong = record[name].copy()
         wrong[place] = np.inf
-        with pytest.raises(ma.RecordError, match=f"^{name}"):
+        with pytest.raises(ma.RecordError, match=f"^The record holds(.|\n)* {name}: ") as caught:
             pipeline(key, record | {name: wrong})
-    assert np.isfinite(pipeline(key, record)["points"]).any()
+        assert "record 0" not in str(caught.value)
+    with pytest.raises(ma.RecordError, match="behind the camera"):
+        pipeline(key, record | {"cloud": -np.abs(record["cloud"])})
+    assert_same(
+        pipeline(key, record), {n: a[0] for n, a in pipeline.batch(key[None], batch).items()}
+    )

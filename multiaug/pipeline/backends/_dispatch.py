@@ -8,7 +8,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ...sampling import Form
@@ -16,9 +15,8 @@ from ...transforms import Transform
 from ...typing import Array
 from ..buffers._indexed import gathered
 from ..checks._values import ValueScanner, begin_check
-from ..program._draws import Draws, draw, on_cpu
+from ..program._draws import Draws, on_cpu
 from ..program._params import RecordParams
-from ..program._plan import run_batch
 from ..program._structure import Run
 from ..program._traits import PipelineTraits
 from ._native import CompiledCall, compiled_call

@@ -1,4 +1,4 @@
-"""Batches, or records, like an earlier one: what was asked of their structure is not asked again."""
+"""Batches and records like earlier ones: what was asked of their structure is not asked again."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class FastPath:
         if self.single:
             if check:
                 refuse_behind(self.run.spec, on_host(batch), batch=False)
-            words = np.asarray(words)[np.newaxis]
+            words = np.asarray(words)[np.newaxis]  # type: ignore[assignment]
             tables = {n: np.asarray(batch[n])[np.newaxis] for n in self.call.rest}
             batch = {**batch, **tables} if tables else batch
         draws = Draws(words, self.traits.moving, self.run.spec, self.run.frame)

@@ -353,9 +353,7 @@ class NativeProgram:
             self._calls[size, flat, single] = found
         return found
 
-    def look(
-        self, batch: Mapping[str, Any], rest: Mapping[str, NDArray], *, single: bool
-    ) -> bool:
+    def look(self, batch: Mapping[str, Any], rest: Mapping[str, NDArray], *, single: bool) -> bool:
         """Whether pictures that C does not look at are sound.
 
         Raises:

@@ -117,7 +117,6 @@ def draw_and_plan(
 
 def apart(plan: Callable[[RecordParams], Planned], params: RecordParams, on: Array) -> Planned:
     """A plan whose arithmetic no compiler mixes with that of the params. Traceable."""
-
     axes = varying_axes((params, on))
 
     def planned(params: RecordParams) -> Planned:

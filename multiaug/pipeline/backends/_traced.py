@@ -46,14 +46,12 @@ class _Call:
         run: the static side.
         structure: of (transforms, params or words of keys, batch).
         settings: how many of the leaves belong to the transforms; all others lead with records.
-        drawn: the second is params.
         results: (name, shape of one record's, dtype), by name.
     """
 
     run: Run
     structure: Any
     settings: int
-    drawn: bool
     results: tuple[tuple[str, tuple[int, ...], np.dtype[Any]], ...]
 
     def arguments(
@@ -91,7 +89,7 @@ def call_in_trace(
         (name, s.shape[:-1] if name in flat else s.shape, np.dtype(s.dtype))
         for name, s in sorted(program.results.items())
     )
-    call = _Call(run, structure, len(traits.settings), draws.are_made, results)
+    call = _Call(run, structure, len(traits.settings), results)
     done = _run(call, *(jnp.asarray(leaf) for leaf in leaves))
     return {name: array for (name, _, _), array in zip(results, done, strict=True)}
 
@@ -121,10 +119,14 @@ _batch_p.multiple_results = True
 @in_own_modes
 def _xla_form(*leaves: Array, call: _Call) -> list[Array]:
     transforms, drawn, batch = call.arguments(leaves)
-    if not call.drawn:
-        draws = Draws(drawn, transforms, call.run.spec, call.run.frame)
-        drawn = draws.params
-    return call.ordered(run_whole(transforms, drawn, batch, run=call.run, form="map"))
+    params = _draws_of(call.run, transforms, drawn).params
+    return call.ordered(run_whole(transforms, params, batch, run=call.run, form="map"))
+
+
+def _draws_of(run: Run, transforms: tuple[Transform, ...], drawn: RecordParams | Array) -> Draws:
+    if isinstance(drawn, RecordParams):
+        return Draws.given(drawn, run.spec)
+    return Draws(drawn, transforms, run.spec, run.frame)
 
 
 @in_own_modes
@@ -132,13 +134,8 @@ def _native_form(*leaves: Array, call: _Call) -> list[Array]:
     transforms, drawn, batch = call.arguments(leaves)
     run = call.run
     arrays, flat = of_one_rank(run, batch)
-    traits = PipelineTraits(transforms)
-    draws = (
-        Draws.given(drawn, run.spec)
-        if isinstance(drawn, RecordParams)
-        else Draws(drawn, transforms, run.spec, run.frame)
-    )
-    program = program_of(run, traits, draws, arrays)
+    draws = _draws_of(run, transforms, drawn)
+    program = program_of(run, PipelineTraits(transforms), draws, arrays)
     assert program is not None
     planned = _planned(program, transforms, drawn, {n: arrays[n] for n in program.rest})
     size = len(draws.words)
@@ -193,13 +190,11 @@ def _hidden_zero(words: Array) -> Array:
     return (x * (x + np.uint32(1))) & np.uint32(1)
 
 
-@_batch_p.def_abstract_eval
 def _abstract(*leaves: Any, call: _Call) -> list[Any]:
     size = leaves[-1].shape[0]
     return [jax.core.ShapedArray((size, *shape), dtype) for _, shape, dtype in call.results]
 
 
-@_batch_p.def_impl
 def _impl(*leaves: Array, call: _Call) -> list[Array]:
     # Reached where jit is switched off: everything is run operation by operation there.
     return _xla_form(*leaves, call=call)
@@ -212,6 +207,8 @@ def _lower(context: Any, *leaves: Any, call: _Call) -> Any:
     return mlir.lower_fun(form, multiple_results=True)(context, *leaves, call=call)
 
 
+_batch_p.def_abstract_eval(_abstract)
+_batch_p.def_impl(_impl)
 mlir.register_lowering(_batch_p, mlir.lower_fun(_xla_form, multiple_results=True))
 mlir.register_lowering(_batch_p, _lower, platform="cpu")
 
