@@ -10,6 +10,7 @@ from ._compiled import Flight as Flight
 from ._compiled import Geometry as Geometry
 from ._compiled import can_check as can_check
 from ._compiled import compiled as compiled
+from ._custom_call import custom_call_refused as custom_call_refused
 from ._dtype import beside as beside
 from ._dtype import cast as cast
 from ._dtype import constant as constant

@@ -17,9 +17,9 @@ import jax
 import numpy as np
 
 from .._native import library
-from .._native._custom_call import TARGET
 from ..typing import Array, NDArray
 from ._compiled import Bound, Compiled, Geometry
+from ._custom_call import TARGET
 from ._pointwise import PointwiseProgram
 
 _ALIGNMENT = 64

@@ -12,8 +12,9 @@ import pytest
 from jax import export
 
 import multiaug as ma
-from multiaug._native import _custom_call, compiled_is_available
-from multiaug._native._custom_call import TARGET, custom_call_refused, version_refused
+from multiaug._native import compiled_is_available
+from multiaug.sampling import _custom_call
+from multiaug.sampling._custom_call import TARGET, custom_call_refused, version_refused
 from multiaug.testing import compilations, make_record
 
 pytestmark = [

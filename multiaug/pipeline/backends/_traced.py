@@ -21,8 +21,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import batching, mlir
 
 from ..._machine import core_count
-from ..._native._custom_call import custom_call_refused
-from ...sampling import call_in_program
+from ...sampling import call_in_program, custom_call_refused
 from ...transforms import Transform
 from ...typing import Array
 from ..buffers._outputs import Results

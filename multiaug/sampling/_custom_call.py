@@ -9,7 +9,7 @@ from pathlib import Path
 
 import jax
 
-from . import library
+from .._native import library
 
 TARGET = "multiaug_custom_call"
 _HEADER = Path("xla", "ffi", "api", "c_api.h")
