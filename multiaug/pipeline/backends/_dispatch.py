@@ -88,7 +88,7 @@ def call_in_c(
     """
     if not on_cpu() or traits.traced:
         return None
-    call = compiled_call(run, traits, draws, *of_one_rank(run, batch), single=single)
+    call = compiled_call(run, traits, draws, *of_one_rank(run, batch), single)
     return call if call is not None and call.whole else None
 
 

@@ -66,7 +66,6 @@ def compiled_call(
     draws: Draws,
     batch: Mapping[str, Any],
     flat: Set[str],
-    *,
     single: bool = False,
 ) -> CompiledCall | None:
     """What runs batches like this one in C; None where that does not cover the run.
