@@ -52,6 +52,7 @@ def library() -> ctypes.CDLL | None:
     found.multiaug_elements.argtypes = [ctypes.c_int, ctypes.c_int]
     found.multiaug_elements.restype = size
     for name, arguments in {
+        "ffi_version": [pointer],
         "finish": [pointer, size],
         "pointwise": [pointer],
         "scatter": [pointer, size, pointer, pointer, size],

@@ -11,6 +11,7 @@ typedef struct Job {
     int32_t wanted, helping; /* threads */
 } Job;
 
+int multiaug_abi(void);
 void multiaug_warp(const Batch *batch);
 
 /* Let other threads begin with a batch; as many as there are, at most `helpers`. */

@@ -157,9 +157,15 @@ class Pipeline:
             ParameterError: a key of the old uint32 form; transforms that do not fit.
         """
         refuse_forked_child("A Pipeline")
-        check_key(key, (0,))
         check_argument("Pipeline.__call__.record", record, RECORD)
         record = in_native_order(record)
+        words, signature = raw_key_data(key), None
+        if words is not None:
+            signature = signature_of(words, record)
+            repeat = self._repeated.get(signature)
+            if repeat is not None and (repeat.inspected or not check):
+                return repeat(words, record, None, check=check)
+        check_key(key, (0,))
         shape = check_structure(self.spec, record, batch=False)
         if check:
             self._inspect(record, batched=False)
@@ -167,7 +173,11 @@ class Pipeline:
             words = key_data(key[None])
             return self._programs.run(shape, words, None, record, batched=False, check=check)
         draws = self._draws(key[None], shape)
-        return self._execute(self._run(shape), draws, record, batched=False, check=check)
+        run = self._run(shape)
+        done = self._execute(run, draws, record, batched=False, check=check)
+        if signature is not None:
+            self._remember(signature, run, draws, record, tuple(done), single=True)
+        return done
 
     @in_own_modes
     def batch(
@@ -391,16 +401,23 @@ class Pipeline:
         draws: Draws,
         batch: Mapping[str, Any],
         order: Sequence[str],
+        *,
+        single: bool = False,
     ) -> None:
-        """Have batches like this one run without looking at their structure, where that is all."""
+        """Have batches like this one run without looking at their structure, where that is all.
+
+        Or single records like this one.
+        """
         values = [n for n in batch if run.spec.entries[n].kind == "value"]
         moved = {n: v for n, v in batch.items() if n not in values}
         # Params are made for batches that are run in parts.
         if moved and not self._traits.finishing and not draws.are_made:
-            call = call_in_c(run, self._traits, draws, moved)
+            if single:
+                moved = {n: one_more_axis(a) for n, a in moved.items()}
+            call = call_in_c(run, self._traits, draws, moved, single=single)
             if call is not None:
                 inspected = kind_of(batch) in self.inspected
-                repeat = FastPath(call, self._traits, run, order, values, inspected)
+                repeat = FastPath(call, self._traits, run, order, values, inspected, single)
                 self._repeated.put(signature, repeat)
 
     def _inspect(self, record: Mapping[str, Any], *, batched: bool) -> None:

@@ -11,10 +11,12 @@ from ._compiled import Flight as Flight
 from ._compiled import Geometry as Geometry
 from ._compiled import can_check as can_check
 from ._compiled import divide as divide
+from ._custom_call import custom_call_refused as custom_call_refused
 from ._dtype import beside as beside
 from ._dtype import cast as cast
 from ._dtype import constant as constant
 from ._dtype import is_float as is_float
+from ._ffi import call_in_program as call_in_program
 from ._plan import Band as Band
 from ._plan import Exact as Exact
 from ._plan import Job as Job

@@ -292,6 +292,11 @@ class Compiled:
             checks or {}, blocks, pointwise_programs or {},
         )  # fmt: skip
 
+    @property
+    def constants(self) -> Sequence[NDArray]:
+        """Arrays that the structures of every `Bound` point to."""
+        return self._kept
+
 
 class Bound:
     """A batch for C; see `Compiled.bound`.
@@ -420,6 +425,18 @@ class Bound:
             change.point(out + behind, out, _place_of(how.numbers), _place_of(how.words))
         self._left.fill(self.blocks)
         self._state.next = self._state.has_nonfinite = self._state.no_memory = 0
+
+    def description(self) -> _Batch:
+        """What the library is told of the batch, but for what its threads share while they run."""
+        found = _Batch.from_buffer_copy(self._state.batch)
+        found.left = found.next = found.has_nonfinite = found.no_memory = None
+        return found
+
+    def memory(self) -> list[Any]:
+        """Arrays and structures that the description points to."""
+        *structures, fines = self._kept
+        rules = [one for one in self._rules if one is not None]
+        return [*structures, *rules, *fines, *(change.kinds for change, *_ in self._changed)]
 
     @property
     def has_nonfinite(self) -> bool:

@@ -109,6 +109,9 @@ class BoundPointwise:
         pixels: of a picture.
         stride: channels of a picture.
         record: bytes from record to record of the results.
+
+    Attributes:
+        kinds: (n_steps,) int32, what the structure points to by itself.
     """
 
     def __init__(
@@ -122,10 +125,10 @@ class BoundPointwise:
         record: int,
     ) -> None:
         marks = 0 if how.invalid is None else 1 if how.invalid == "nan" else 2
-        self._kinds = np.array([opcode_of(kind) for kind in how.kinds], np.int32)
+        self.kinds = np.array([opcode_of(kind) for kind in how.kinds], np.int32)
         self._first = how.start * dtype.itemsize, how.start * how.dtype.itemsize
         self._struct = struct
-        struct.kinds, struct.n_steps = self._kinds.ctypes.data, len(self._kinds)
+        struct.kinds, struct.n_steps = self.kinds.ctypes.data, len(self.kinds)
         struct.length, struct.n_noises = how.numbers.shape[1], how.words.shape[1]
         struct.n_records, struct.pixels = size, pixels
         struct.channels, struct.stride = how.channels, stride

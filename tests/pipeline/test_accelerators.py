@@ -6,7 +6,7 @@ import pytest
 from jax import export
 
 import multiaug as ma
-from multiaug.pipeline.backends._dispatch import _run_whole
+from multiaug.pipeline.backends._whole import run_whole
 from multiaug.pipeline.checks._values import has_nonfinite
 from multiaug.pipeline.program._structure import Run
 
@@ -48,7 +48,7 @@ def drawn():
 def test_the_vectorised_form_agrees_with_the_loop(drawn):
     pipeline, params, batch = drawn
     loop = pipeline.apply(params, batch)
-    wide = _run_whole(
+    wide = run_whole(
         pipeline.transforms, params, channelled(batch), run=Run(SPEC, SIZE), form="vmap"
     )
     assert set(loop) == set(wide)
@@ -65,8 +65,8 @@ def test_what_is_drawn_inside_is_what_sample_draws(drawn):
     """One program draws, plans and samples; masks need no axis of channels."""
     pipeline, params, batch = drawn
     run = Run(SPEC, SIZE)
-    inside = _run_whole(pipeline.transforms, params.key, batch, run=run, form="vmap")
-    given = _run_whole(pipeline.transforms, params, batch, run=run, form="vmap")
+    inside = run_whole(pipeline.transforms, params.key, batch, run=run, form="vmap")
+    given = run_whole(pipeline.transforms, params, batch, run=run, form="vmap")
     assert inside["mask"].shape == batch["mask"].shape
     for name in given:
         np.testing.assert_allclose(inside[name], given[name], rtol=1e-5, atol=1e-5, err_msg=name)
@@ -96,7 +96,7 @@ def test_it_lowers_for_accelerators(name, platform):
     params = ma.Pipeline(transforms, spec).sample(jax.random.split(jax.random.key(3), 2), SIZE)
 
     def run(params, batch):
-        return _run_whole(transforms, params, batch, run=Run(spec, SIZE), form="vmap")
+        return run_whole(transforms, params, batch, run=Run(spec, SIZE), form="vmap")
 
     lowered = export.export(jax.jit(run), platforms=[platform])(params, channelled(batch))
     assert lowered.platforms == (platform,)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import multiaug as ma
-from multiaug.pipeline.backends._dispatch import _run_whole
+from multiaug.pipeline.backends._whole import run_whole
 from multiaug.pipeline.program._structure import Run
 from multiaug.testing import make_record
 
@@ -110,7 +110,7 @@ def both(pipeline, keys, batch, shape):
     }
     whole = {n: a[..., None] if n in flat else a for n, a in batch.items()}
     run = Run(pipeline.spec, shape)
-    expected = _run_whole(pipeline.transforms, params, whole, run=run, form="map")
+    expected = run_whole(pipeline.transforms, params, whole, run=run, form="map")
     shaped = {n: np.asarray(a).reshape(found[n].shape) for n, a in expected.items()}
     return {n: np.asarray(a) for n, a in found.items()}, shaped
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ...sampling import Form
@@ -16,12 +15,13 @@ from ...transforms import Transform
 from ...typing import Array
 from ..buffers._indexed import gathered
 from ..checks._values import begin_check
-from ..program._draws import Draws, draw, on_cpu
+from ..program._draws import Draws, on_cpu
 from ..program._params import RecordParams
-from ..program._plan import run_batch
 from ..program._structure import Run
 from ..program._traits import PipelineTraits
 from ._native import CompiledCall, compiled_call
+from ._traced import call_in_trace
+from ._whole import of_one_rank, run_whole
 
 _AXIS = "records"
 
@@ -48,20 +48,26 @@ def execute(
     """
     traced = traits.traced or is_traced(draws.leaves, batch)
     if on_cpu() and not traced:
-        arrays, flat = _of_one_rank(run, batch)
+        arrays, flat = of_one_rank(run, batch)
         call = compiled_call(run, traits, draws, arrays, flat)
+        assert call is not None
         return call(traits, draws, batch, out, check=check)
     transforms, arrays = traits.moving, gathered(batch)
     if traced:
+        done_in_c = call_in_trace(run, traits, draws, arrays) if on_cpu() else None
+        if done_in_c is not None:
+            return done_in_c
         form: Form = "map" if on_cpu() else "vmap"
-        return _run_whole(transforms, draws.params, arrays, run=run, form=form)
+        whole: dict[str, Array] = run_whole(transforms, draws.params, arrays, run=run, form=form)
+        return whole
     # Calls are queued: the look at the values first, the work behind it, then who waits for the
     # former leaves the latter running.
     conclude = begin_check(run.spec, arrays, batch=True) if check else None
     drawn = draws.params if draws.are_made else draws.words
     devices = jax.local_devices()[: len(draws.words)]
+    done: dict[str, Array]
     if len(devices) == 1:
-        done = _run_whole(transforms, drawn, arrays, run=run, form="vmap")
+        done = run_whole(transforms, drawn, arrays, run=run, form="vmap")
     else:
         done = _spread(run, transforms, drawn, arrays, tuple(devices))
     if conclude is not None:
@@ -70,49 +76,16 @@ def execute(
 
 
 def call_in_c(
-    run: Run, traits: PipelineTraits, draws: Draws, batch: Mapping[str, Any]
+    run: Run, traits: PipelineTraits, draws: Draws, batch: Mapping[str, Any], *, single: bool
 ) -> CompiledCall | None:
-    """What `execute` runs batches like this one with, if they run in C, whole."""
+    """What `execute` runs batches like this one with, if they run in C, whole.
+
+    Of a batch of one, ``single`` makes it what runs such a record without a leading axis.
+    """
     if not on_cpu() or traits.traced:
         return None
-    call = compiled_call(run, traits, draws, *_of_one_rank(run, batch))
-    return call if call.whole else None
-
-
-def _of_one_rank(run: Run, batch: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
-    """The batch with an axis of channels for all pictures, and those that had none."""
-    entries = run.spec.entries
-    flat = {n for n, a in batch.items() if np.ndim(a) == 3 and entries[n].kind == "spatial"}
-    return {n: a[..., None] if n in flat else a for n, a in batch.items()}, flat
-
-
-@partial(jax.jit, static_argnames=("run", "form"))
-def _run_whole(
-    transforms: tuple[Transform, ...],
-    drawn: RecordParams | Array,
-    batch: dict[str, Array],
-    *,
-    run: Run,
-    form: Form,
-) -> dict[str, Array]:
-    """One program for all that a batch needs: on an accelerator a call costs more than its work.
-
-    Args:
-        transforms: the pipeline's.
-        drawn: the params, or (N, w) uint32 words of keys that they are drawn from.
-        batch: the entries, leading N.
-        run: the static side.
-        form: see `multiaug.sampling.resample`.
-    """
-    if isinstance(drawn, RecordParams):
-        params = drawn
-    else:
-        # In memory: what is drawn must not come out otherwise in every kernel that reads it.
-        params = lax.optimization_barrier(draw(transforms, drawn, run.spec, run.frame, run.first))
-    # One rank for all pictures: a mask is a picture of one channel.
-    arrays, flat = _of_one_rank(run, batch)
-    done: dict[str, Array] = run_batch(run, transforms, params, arrays, form)
-    return {n: a[..., 0] if n in flat else a for n, a in done.items()}
+    call = compiled_call(run, traits, draws, *of_one_rank(run, batch), single)
+    return call if call is not None and call.whole else None
 
 
 @partial(jax.jit, static_argnames=("run", "mesh"))
@@ -127,7 +100,8 @@ def _run_on_mesh(
     def part(
         transforms: tuple[Transform, ...], drawn: RecordParams | Array, batch: Any
     ) -> dict[str, Array]:
-        return _run_whole(transforms, drawn, batch, run=run, form="vmap")
+        done: dict[str, Array] = run_whole(transforms, drawn, batch, run=run, form="vmap")
+        return done
 
     shared, split = PartitionSpec(), PartitionSpec(_AXIS)
     spread = jax.shard_map(

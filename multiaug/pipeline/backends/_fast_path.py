@@ -1,4 +1,4 @@
-"""Batches like an earlier one: what was asked of their structure is not asked again."""
+"""Batches and records like earlier ones: what was asked of their structure is not asked again."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Any
 import jax
 import numpy as np
 
+from ...checks import refuse_behind
 from ...typing import Array, Record
 from ..buffers._indexed import IndexedBatch
+from ..checks._values import on_host
 from ..program._draws import Draws
 from ..program._structure import Run
 from ..program._ties import follow
@@ -32,6 +34,7 @@ class FastPath:
         order: of the results.
         values: entries that pass by.
         inspected: records of this kind have been found plausible.
+        single: it is one record, without a leading axis.
     """
 
     call: CompiledCall
@@ -40,6 +43,7 @@ class FastPath:
     order: Sequence[str]
     values: Sequence[str]
     inspected: bool
+    single: bool = False
 
     def __call__(
         self,
@@ -49,11 +53,20 @@ class FastPath:
         *,
         check: bool,
     ) -> Record:
-        """`Pipeline.batch`; ``words`` (N, w) uint32 are those of its keys."""
-        draws = Draws(words, self.traits.moving, self.run.spec, self.run.frame)
-        done = self.call(self.traits, draws, batch, out, check=check)
+        """`Pipeline.batch`; ``words`` (N, w) uint32 are those of its keys.
+
+        Of a single record, `Pipeline.__call__`; ``words`` (w,).
+        """
         values = {name: batch[name] for name in self.values}
-        done |= follow(self.run.spec, done, values, batched=True)
+        if self.single:
+            if check:
+                refuse_behind(self.run.spec, on_host(batch), batch=False)
+            words = np.asarray(words)[np.newaxis]  # type: ignore[assignment]
+            tables = {n: np.asarray(batch[n])[np.newaxis] for n in self.call.rest}
+            batch = {**batch, **tables} if tables else batch
+        draws = Draws(words, self.traits.moving, self.run.spec, self.run.frame, self.run.first)
+        done = self.call(self.traits, draws, batch, out, check=check)
+        done |= follow(self.run.spec, done, values, batched=not self.single)
         return {name: done[name] for name in self.order}
 
 
@@ -81,7 +94,7 @@ def signature_of(words: Array, batch: Mapping[str, Any]) -> Hashable | None:
     """Equal for batches of one structure; None for what is no array, or of other computations.
 
     Args:
-        words: (N, w), of the keys.
+        words: (N, w), of the keys; (w,) of one record.
         batch: the entries.
     """
     parts: list[Any] = [words.shape]

@@ -61,9 +61,16 @@ def _on() -> Array:
 
 
 def compiled_call(
-    run: Run, traits: PipelineTraits, draws: Draws, batch: Mapping[str, Any], flat: Set[str]
-) -> CompiledCall:
+    run: Run,
+    traits: PipelineTraits,
+    draws: Draws,
+    batch: Mapping[str, Any],
+    flat: Set[str],
+    single: bool = False,
+) -> CompiledCall | None:
     """What runs batches like this one on CPUs: in native code what that covers.
+
+    None of a single record only.
 
     Args:
         run: the static side.
@@ -71,8 +78,13 @@ def compiled_call(
         draws: of the records.
         batch: the entries, leading N; pictures with an axis of channels.
         flat: pictures whose axis of channels is to be dropped.
+        single: the batch is of one, whose results lose their leading axis; what is run part by
+            part does not know such batches.
     """
-    return _work_of(run, traits, draws, batch).call(len(draws.words), frozenset(flat))
+    work = program_of(run, traits, draws, batch)
+    if single and work.by_part:
+        return None
+    return work.call(len(draws.words), frozenset(flat), single=single)
 
 
 class CompiledCall:
@@ -82,14 +94,17 @@ class CompiledCall:
         work: what is done to a record.
         size: how many records.
         flat: pictures without an axis of channels.
+        single: it is one record: pictures and results have no leading axis.
     """
 
-    def __init__(self, work: NativeProgram, size: int, flat: Set[str]) -> None:
-        self._work = work
-        self._layout = Layout(work.results, size, flat, sharing_devices(size))
+    def __init__(
+        self, work: NativeProgram, size: int, flat: Set[str], *, single: bool = False
+    ) -> None:
+        self._work, self._single = work, single
+        devices = sharing_devices(size)
+        self._layout = Layout(work.results, size, flat, devices, single=single)
         self._spans = [slice(at, min(at + BLOCK, size)) for at in range(0, size, BLOCK)]
-        kernel = work.kernel
-        self._alone = kernel is None or work.by_part or size * kernel.values < _ONE_THREAD
+        self._alone = work.by_part or is_small(work, size)
         self._flat = flat
         self._idle: dict[tuple[int, int, bool], list[Bound]] = {}
 
@@ -97,6 +112,11 @@ class CompiledCall:
     def whole(self) -> bool:
         """Nothing is run part by part."""
         return not self._work.by_part
+
+    @property
+    def rest(self) -> Sequence[str]:
+        """Entries that are no pictures; they have a leading axis, of a single record too."""
+        return self._work.rest
 
     def __call__(
         self,
@@ -124,7 +144,7 @@ class CompiledCall:
         rest = {n: np.asarray(batch[n]) for n in work.rest}
         drawn = draws.params if work.by_part or draws.are_made else draws.words
         given = [whole_block((drawn, rest), span.start, span.stop) for span in self._spans]
-        look = partial(work.look, batch, rest) if check else None
+        look = partial(work.look, batch, rest, single=self._single) if check else None
         if work.by_part:
             sound = look is None or look()
             target = Target(self._layout, out)
@@ -135,7 +155,10 @@ class CompiledCall:
             planned = work.planned(traits, given, drawn=draws.are_made)
             target = Target(self._layout, out)
             sound = self._run_blocks(pictures, target, planned, look)
-        if not sound:
+        if not sound and self._single:
+            one = {n: a[0] if n in rest else a for n, a in batch.items()}
+            check_values(work.run.spec, one, batch=False)
+        elif not sound:
             check_values(work.run.spec, batch, batch=True)
         return target.arrays()
 
@@ -153,16 +176,17 @@ class CompiledCall:
         """Run whole blocks; helpers are at work while the next is made ready, and at the look."""
         bounds: list[Bound] = []
         check, sound = look is not None, True
-        helpers = 0 if self._alone else core_count() - 1
+        most = 0 if self._alone else core_count() - 1
         flight = Flight(len(self._spans)) if self._work.kernel is not None else None
         try:
             for span, plan in zip(self._spans, planned, strict=True):
                 if flight is not None:
                     places = target.at(span.start)
-                    bound = self._pointed(pictures, span, places, plan, helpers, check=check)
+                    bound = self._pointed(pictures, span, places, plan, most, check=check)
                     bounds.append(bound)
-                    flight.add(bound, helpers)
-                _put_tables(target, plan, span)
+                    # One piece of work is that of the caller.
+                    flight.add(bound, min(most, bound.size * bound.blocks - 1))
+                self._put_tables(target, plan, span)
             if look is not None:
                 sound = look()
         finally:
@@ -211,7 +235,7 @@ class CompiledCall:
             alone.finish()
             if not self._given_back(bound, check=call.check):
                 call.sound = False
-        _put_tables(call.target, planned, span)
+        self._put_tables(call.target, planned, span)
         if work.finished:
             sources = {n: memory.staged(n, a[span], length) for n, a in call.sources.items()}
             done = finish_records(
@@ -234,17 +258,22 @@ class CompiledCall:
         check: bool,
     ) -> Bound:
         """Some records, made ready to be sampled by this thread and some helpers."""
-        size, pieces, kernel = span.stop - span.start, 1, self._work.kernel
-        assert kernel is not None
-        if helpers:
-            enough = -(-4 * (helpers + 1) // size)
-            pieces = max(1, min(enough, -(-kernel.pixels // _BLOCK_PIXELS)))
+        size = span.stop - span.start
+        pieces = blocks_of_rows(self._work, size, helpers)
         try:
             bound = self._idle[size, pieces, check].pop()
         except LookupError:
             bound = self._new_bound(size, pieces, planned, check=check)
         bound.point(*pictures.at(span.start), places, planned.geometry, planned.pointwise_programs)
         return bound
+
+    def _put_tables(self, target: Target, planned: Planned, span: slice) -> None:
+        """Results of some records that are no pictures."""
+        for name, table in planned.tables.items():
+            if self._single:
+                target.view(name)[...] = np.asarray(table)[0]
+            else:
+                target.view(name)[span] = np.asarray(table)[: span.stop - span.start]
 
     def _new_bound(self, size: int, pieces: int, planned: Planned, *, check: bool) -> Bound:
         work = self._work
@@ -264,10 +293,17 @@ class CompiledCall:
         return sound
 
 
-def _put_tables(target: Target, planned: Planned, span: slice) -> None:
-    """Results of some records that are no pictures."""
-    for name, table in planned.tables.items():
-        target.view(name)[span] = np.asarray(table)[: span.stop - span.start]
+def is_small(program: NativeProgram, size: int) -> bool:
+    """Whether a batch of so many records is not worth waking another thread."""
+    return program.kernel is None or size * program.kernel.values < _ONE_THREAD
+
+
+def blocks_of_rows(program: NativeProgram, size: int, helpers: int) -> int:
+    """How many pieces each of so many records is cut into for this thread and some helpers."""
+    if not helpers or program.kernel is None:
+        return 1
+    enough = -(-4 * (helpers + 1) // size)
+    return max(1, min(enough, -(-program.kernel.pixels // _BLOCK_PIXELS)))
 
 
 class NativeProgram:
@@ -323,24 +359,27 @@ class NativeProgram:
         ]
         self._draw_and_plan = draw_and_plan
         self._idle: list[Scratch] = []
-        self._calls: dict[tuple[int, frozenset[str]], CompiledCall] = {}
+        self._calls: dict[tuple[int, frozenset[str], bool], CompiledCall] = {}
 
-    def call(self, size: int, flat: frozenset[str]) -> CompiledCall:
+    def call(self, size: int, flat: frozenset[str], *, single: bool = False) -> CompiledCall:
         """For batches of a size; see `CompiledCall`."""
-        found = self._calls.get((size, flat))
+        found = self._calls.get((size, flat, single))
         if found is None:
             if len(self._calls) >= _MOST_CALLS:
                 self._calls.clear()
-            found = self._calls[size, flat] = CompiledCall(self, size, flat)
+            found = CompiledCall(self, size, flat, single=single)
+            self._calls[size, flat, single] = found
         return found
 
-    def look(self, batch: Mapping[str, Any], rest: Mapping[str, NDArray]) -> bool:
+    def look(self, batch: Mapping[str, Any], rest: Mapping[str, NDArray], *, single: bool) -> bool:
         """Whether pictures that C does not look at are sound.
 
         Raises:
             RecordError: an entry that is no picture is not.
         """
-        if rest:
+        if rest and single:
+            check_values(self.run.spec, {n: a[0] for n, a in rest.items()}, batch=False)
+        elif rest:
             check_values(self.run.spec, rest, batch=True)
         entries = self.run.spec.entries
         return all(is_sound(entries[name], np.asarray(batch[name])) for name in self._looked_at)
@@ -439,9 +478,13 @@ class _Call:
 _WORKS: LRUCache[NativeProgram] = LRUCache()
 
 
-def _work_of(
+def program_of(
     run: Run, traits: PipelineTraits, draws: Draws, batch: Mapping[str, Any]
 ) -> NativeProgram:
+    """What is done to records like these.
+
+    Arguments are those of `compiled_call`; of arrays only shapes and dtypes are read.
+    """
     key = program_key(run, traits, draws.kind, batch)
     return _WORKS.get(key, lambda: _new_work(run, traits.moving, draws.shapes, batch))
 
@@ -455,7 +498,11 @@ def _new_work(
         for name, array in batch.items()
         if entries[name].kind == "spatial"
     )
-    rest = {n: np.asarray(a) for n, a in batch.items() if entries[n].kind != "spatial"}
+    rest = {
+        n: jax.ShapeDtypeStruct(np.shape(a), a.dtype)
+        for n, a in batch.items()
+        if entries[n].kind != "spatial"
+    }
     found: list[Any] = []
     shapes = shapes_of(pictures, len(params.key))
 

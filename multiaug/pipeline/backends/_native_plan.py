@@ -20,6 +20,7 @@ from ..program._params import RecordParams
 from ..program._plan import prepare
 from ..program._structure import Run, out_shape
 from ._blocks import BLOCK, some_of
+from ._shard_map import varied, varying_axes
 
 
 class Planned(NamedTuple):
@@ -82,26 +83,67 @@ def draws_and_plans(
     structure = jax.tree.structure(transforms)
 
     @partial(jax.jit, compiler_options=QUICKLY_COMPILED)
-    def draw_and_plan(
+    def draw_and_plan_block(
         settings: list[Array], words: Array, rest: dict[str, Array], on: Array
     ) -> Planned:
         transforms = jax.tree.unflatten(structure, settings)
-        values = draw_values(transforms, words, spec=run.spec, shape=run.frame, first=run.first)
-        params = RecordParams(values, words, run.frame, out_shape(transforms, run.frame))
+        return draw_and_plan(transforms, words, rest, on, run=run, pictures=pictures)
 
-        def plan(params: RecordParams) -> Planned:
-            return _plan(transforms, params, rest, run, shapes_of(pictures, BLOCK))
+    return draw_and_plan_block
 
-        def nothing(params: RecordParams) -> Planned:
-            return jax.tree.map(  # type: ignore[no-any-return]
-                lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(plan, params)
-            )
 
-        # Draws that the compiler weaves into the arithmetic of the plan might be rounded otherwise
-        # than those of `Pipeline.sample`: a branch that may not be taken stays apart.
-        return lax.cond(on, plan, nothing, params)  # type: ignore[no-any-return]
+def draw_and_plan(
+    transforms: tuple[Transform, ...],
+    words: Array,
+    rest: dict[str, Array],
+    on: Array,
+    *,
+    run: Run,
+    pictures: Pictures,
+) -> Planned:
+    """What C needs of a block of records, drawn from the words of their keys. Traceable.
 
-    return draw_and_plan
+    Draws that the compiler weaves into the arithmetic of the plan might be rounded otherwise than
+    those of `Pipeline.sample`: a branch that may not be taken stays apart. ``on`` is True.
+    """
+    values = draw_values(transforms, words, spec=run.spec, shape=run.frame, first=run.first)
+    params = RecordParams(values, words, run.frame, out_shape(transforms, run.frame))
+
+    def plan(params: RecordParams) -> Planned:
+        return _plan(transforms, params, rest, run, shapes_of(pictures, len(words)))
+
+    return apart(plan, params, on)
+
+
+def apart(plan: Callable[[RecordParams], Planned], params: RecordParams, on: Array) -> Planned:
+    """A plan whose arithmetic no compiler mixes with that of the params. Traceable."""
+    axes = varying_axes((params, on))
+
+    def planned(params: RecordParams) -> Planned:
+        return varied(plan(params), axes)
+
+    def nothing(params: RecordParams) -> Planned:
+        blank = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(plan, params))
+        return varied(blank, axes)  # type: ignore[no-any-return]
+
+    return lax.cond(on, planned, nothing, params)  # type: ignore[no-any-return]
+
+
+def plan_of(
+    transforms: tuple[Transform, ...],
+    params: RecordParams,
+    rest: dict[str, Array],
+    on: Array,
+    *,
+    run: Run,
+    pictures: Pictures,
+) -> Planned:
+    """`draw_and_plan` of a block of params that are there already. Traceable."""
+
+    def plan(params: RecordParams) -> Planned:
+        return _plan(transforms, params, rest, run, shapes_of(pictures, len(params.key)))
+
+    return apart(plan, params, on)
 
 
 def _plan(

@@ -35,6 +35,7 @@ class Layout:
         size: how many records.
         flat: results that lose their last axis, which is one of channels.
         devices: which hold an equal share of it each.
+        single: the only record has no leading axis.
     """
 
     def __init__(
@@ -43,6 +44,8 @@ class Layout:
         size: int,
         flat: Set[str],
         devices: Sequence[jax.Device],
+        *,
+        single: bool = False,
     ) -> None:
         self.shapes = {
             name: ((size, *(s.shape[:-1] if name in flat else s.shape)), np.dtype(s.dtype))
@@ -53,6 +56,8 @@ class Layout:
             name: math.prod(shape[1:]) * dtype.itemsize
             for name, (shape, dtype) in self.shapes.items()
         }
+        if single:
+            self.shapes = {n: (shape[1:], dtype) for n, (shape, dtype) in self.shapes.items()}
         self._small = size * sum(self.record_bytes.values()) <= _SMALL and len(devices) == 1
         self._met = False
 
