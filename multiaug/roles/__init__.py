@@ -1,9 +1,11 @@
 """What values mean under a map, one file per role."""
 
+from ..spec import RoleTraits as RoleTraits
 from ._base import PointContext as PointContext
 from ._base import RecordGeometry as RecordGeometry
 from ._base import SpatialRole as SpatialRole
 from ._base import TableRole as TableRole
+from ._base import band_of as band_of
 from ._boxes import Boxes as Boxes
 from ._density import Density as Density
 from ._depth import Depth as Depth
@@ -18,25 +20,25 @@ from ._label import Label as Label
 from ._orientation import Orientation as Orientation
 from ._points3d import Points3d as Points3d
 from ._position import Position as Position
+from ._registry import SPATIAL_ROLES as SPATIAL_ROLES
+from ._registry import TABLE_ROLES as TABLE_ROLES
+from ._registry import register_role as register_role
 from ._scalar import Scalar as Scalar
 
-SPATIAL_ROLES: dict[str, SpatialRole] = {
-    role.traits.name: role
-    for role in (
-        Intensity(),
-        Label(),
-        Position(),
-        Direction(),
-        Depth(),
-        Flow(),
-        Orientation(),
-        Density(),
-    )
-}
-"""Roles of pictures, by name."""
-
-TABLE_ROLES: dict[str, TableRole] = {
-    role.traits.name: role
-    for role in (Keypoints(), Boxes(), Points3d(), Intrinsics(), Extrinsics())
-}
-"""Roles of tables and matrices, by name; scalars are handed through."""
+for _role in (
+    Intensity,
+    Label,
+    Position,
+    Direction,
+    Depth,
+    Flow,
+    Orientation,
+    Density,
+    Keypoints,
+    Boxes,
+    Points3d,
+    Intrinsics,
+    Extrinsics,
+    Scalar,
+):
+    register_role(_role)

@@ -15,5 +15,7 @@ from ._traits import INTERPOLATIONS as INTERPOLATIONS
 from ._traits import ROLE_TRAITS as ROLE_TRAITS
 from ._traits import RoleTraits as RoleTraits
 from ._traits import register_role as register_role
+from ._traits import replace_role as replace_role
+from ._traits import role_generation as role_generation
 from ._values import check_values as check_values
 from ._values import is_sound as is_sound

@@ -311,12 +311,17 @@ def transform(cls: type[T]) -> type[T]:
     those made with `static` are; all others hold arrays, or transforms. A keyword-only field
     ``p: float = static(default=1.0, kw_only=True)`` is the probability that a pipeline runs the
     transform.
+
+    Raises:
+        ParameterError: another transform has the name of the class. The same class defined again,
+            as when a notebook cell is run twice, takes the place of the first.
     """
     for name, annotation in vars(cls).get("__annotations__", {}).items():
         value = vars(cls).get(name, MISSING)
         text = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
         if not isinstance(value, Field) and _PLAIN.fullmatch(text):
             setattr(cls, name, field(default=value, metadata={"static": True}))
+    _refuse_namesake(cls)
     checks = getattr(cls, "__post_init__", None)
 
     def check_fields(self: Any) -> None:
@@ -330,6 +335,21 @@ def transform(cls: type[T]) -> type[T]:
     made = jax.tree_util.register_dataclass(dataclass(frozen=True, repr=False)(cls))
     REGISTRY[cls.__name__] = made
     return made
+
+
+def _refuse_namesake(cls: type[Transform]) -> None:
+    earlier = REGISTRY.get(cls.__name__)
+    if earlier is None or _defined_at(earlier) == _defined_at(cls):
+        return
+    raise ParameterError(
+        f"The transform {_defined_at(cls)} has the name of one that is registered, "
+        f"{_defined_at(earlier)}, and documents of pipelines tell transforms apart by their names. "
+        "Give it another name."
+    )
+
+
+def _defined_at(cls: type) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"
 
 
 def _arguments(transform_: Transform) -> Iterator[str]:
