@@ -138,9 +138,14 @@ class Map:
         return any(segment.dense for segment in self.segments)
 
     @property
+    def projective(self) -> bool:
+        """True when some segment may have perspective."""
+        return any(isinstance(s, Projective) and not s.affine for s in self.segments)
+
+    @property
     def affine(self) -> bool:
         """True when the map is affine whatever its parameters are."""
-        return all(isinstance(s, Projective) and s.affine for s in self.segments)
+        return not (self.dense or self.projective)
 
     def pull(self, x: Array, y: Array) -> tuple[Array, Array, Jacobian]:
         """The backward map B at centred output positions, and its Jacobian there."""

@@ -18,8 +18,12 @@ from ..typing import Batch, Key, SpatialShape
 from ._agreement import close, same
 from ._compilations import compilations
 from ._contents import make_record
+from ._map_flags import check_map_flags
+from ._value_flags import check_value_flags
 
 _COUNT = 3
+# As many as are drawn at once.
+_DRAWS = 32
 # A map and its inverse, in pixels.
 _ROUND_TRIP = 0.01
 
@@ -41,6 +45,12 @@ def check_transform(
     their inverses and with the shape that they announce; photometric transforms leave all but
     intensity channels alone.
 
+    What the transform claims is tried on 32 draws: ``mirrors``, ``exact``, ``min_scale``,
+    ``projective`` and ``dense`` of a geometric transform, and the Jacobians, inverses and
+    switched-off forms of its maps; ``keeps_dtype``, ``by_channel``, ``uses_range`` and
+    ``out_range`` of a photometric one, its ``operations`` beside its ``apply``, and its
+    ``invert``. To claim less than is true is no mistake.
+
     Args:
         transform: an instance; its class must be registered with `multiaug.transforms.transform`.
         spec: of the records to try it on.
@@ -60,8 +70,12 @@ def check_transform(
     keys = jax.random.split(jax.random.key(seed), len(next(iter(batch.values()))))
     before = {name: np.array(array) for name, array in batch.items()}
     params = _draws(pipeline, keys, shape)
+    many = pipeline.sample(jax.random.split(jax.random.key(seed), _DRAWS), shape).values[0]
     if isinstance(transform, Geometric):
         _maps(transform, params, shape)
+        check_map_flags(transform, many, _DRAWS, shape)
+    elif isinstance(transform, Photometric):
+        check_value_flags(transform, spec, many, _DRAWS, shape, seed)
     out = pipeline.apply(params, batch)
     _same_again(pipeline, keys, params, batch, out)
     _one_by_one(pipeline, keys, batch, out)

@@ -98,15 +98,12 @@ def sheen(factor):
 
 
 def test_a_cell_that_is_run_again_takes_effect(forgetful):
-    record = {"sheen": np.ones((4, 4), np.float32)}
-    spec_of = {
-        "name": "s",
-        "entries": {"sheen": {"role": "sheen", "dtype": "float32", "channels": 1}},
-    }
+    entry = {"role": "sheen", "dtype": "float32", "channels": 1}
     sheen(2.0)
-    pipeline = ma.Pipeline([ma.Rotate(30)], ma.DataSpec.from_dict(spec_of))
+    spec = ma.DataSpec.from_dict({"name": "s", "entries": {"sheen": entry}})
+    pipeline = ma.Pipeline([ma.Rotate(30)], spec)
     keys = jax.random.split(jax.random.key(0), 1)
-    batch = {"sheen": record["sheen"][None]}
+    batch = {"sheen": np.ones((1, 4, 4), np.float32)}
     assert float(pipeline.batch(keys, batch)["sheen"].max()) == pytest.approx(2, abs=1e-4)
     sheen(3.0)
     assert float(pipeline.batch(keys, batch)["sheen"].max()) == pytest.approx(3, abs=1e-4)

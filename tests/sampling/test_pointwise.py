@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from multiaug.pipeline.program._operations import _numbers
 
 import multiaug as ma
 from multiaug._native import compiled_is_available, library
 from multiaug.pipeline.backends import _dispatch as _execute
 from multiaug.pipeline.backends import _native as _compiled
+from multiaug.pipeline.program._operations import _numbers
 from multiaug.sampling import PointwiseProgram, run_pointwise, sampled_into
 from multiaug.testing import make_record
 from multiaug.transforms import (

@@ -72,7 +72,7 @@ def _check_kind(transform: Geometric, warp: Map) -> None:
     """
     for flag, seen, what in (
         ("dense", warp.dense, "displaces pixels by a field"),
-        ("projective", not (warp.dense or warp.affine), "may have perspective"),
+        ("projective", warp.projective, "may have perspective"),
     ):
         if seen and not getattr(transform, flag):
             raise ParameterError(

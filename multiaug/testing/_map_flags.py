@@ -1,0 +1,187 @@
+"""What a geometric transform claims about its maps, tried on many draws."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..geometry import Projective, centre
+from ..transforms import Geometric
+from ..typing import Array, NDArray, SpatialShape
+
+# Pixels that a copied position may be off a pixel's centre, by rounding.
+_COPY = 1e-2
+# A step of the central differences that Jacobians are compared with, in pixels.
+_STEP = 0.05
+_SLOPE = 0.02
+# What a magnification may fall short of its bound by rounding.
+_ROUNDING = 1e-3
+
+
+class _Maps(NamedTuple):
+    """The maps of some draws, at the centres of the output's pixels: arrays with a leading N."""
+
+    source: NDArray  # (N, h, w, 2) x and y in pixels of the input
+    jacobian: NDArray  # (N, h, w, 2, 2) of the backward map
+    slopes: NDArray  # (N, h, w, 2, 2) the same by differences
+    gated: NDArray  # (N, h, w, 2) where the map reads that is switched off, less where it stands
+    undone: NDArray  # (N, h, w, 2) the inverted map's forward direction, less the backward map
+    rows: NDArray  # (N, segments, 2, 3) last rows of what says that it is affine
+
+
+def check_map_flags(transform: Geometric, drawn: Any, count: int, shape: SpatialShape) -> None:
+    """Raise AssertionError where a draw contradicts what the transform claims.
+
+    Args:
+        transform: the transform.
+        drawn: its params, leading N.
+        count: N.
+        shape: of the frame.
+    """
+    kinds: set[tuple[bool, bool]] = set()
+
+    def look(params: Any) -> tuple[Array, ...]:
+        warp = transform.map(params, shape)
+        kinds.add((warp.dense, warp.projective))
+        x, y = _grid(warp.out_shape)
+        px, py, (a, b, c, d) = warp.pull(x, y)
+        columns = []
+        for dx, dy in ((_STEP, 0.0), (0.0, _STEP)):
+            ahead, behind = warp.pull(x + dx, y + dy), warp.pull(x - dx, y - dy)
+            columns.append(
+                [(u - v) / (2 * _STEP) for u, v in zip(ahead[:2], behind[:2], strict=True)]
+            )
+        (sa, sc), (sb, sd) = columns
+        off = warp.gated(jnp.bool_(False)).pull(x, y)
+        back = warp.inverted().push(x, y)
+        flat = [s for s in warp.segments if isinstance(s, Projective) and s.affine]
+        rows = [jnp.stack([s.forward[2], s.backward[2]]) for s in flat]
+        cx, cy = centre(warp.in_shape)
+        full = jnp.broadcast_arrays(
+            px + cx, py + cy, a, b, c, d, sa, sb, sc, sd,
+            off[0] - x, off[1] - y, back[0] - px, back[1] - py,
+        )  # fmt: skip
+        return jnp.stack(full, -1), jnp.stack(rows) if rows else jnp.zeros((0, 2, 3))
+
+    fields, rows = (
+        np.asarray(array, np.float64) for array in jax.jit(jax.vmap(look, axis_size=count))(drawn)
+    )
+    square = (*fields.shape[:3], 2, 2)
+    maps = _Maps(
+        fields[..., :2], fields[..., 2:6].reshape(square), fields[..., 6:10].reshape(square),
+        fields[..., 10:12], fields[..., 12:], rows,
+    )  # fmt: skip
+    ((dense, projective),) = kinds
+    _kinds(transform, maps, dense=dense, projective=projective)
+    _mirrors(transform, maps)
+    _exact(transform, maps, shape)
+    _min_scale(transform, maps, shape, dense=dense)
+    _consistent(transform, maps)
+
+
+def _grid(shape: SpatialShape) -> tuple[Array, Array]:
+    cx, cy = centre(shape)
+    x = jnp.arange(shape[1], dtype=jnp.float32) - cx
+    y = jnp.arange(shape[0], dtype=jnp.float32) - cy
+    return jnp.broadcast_to(x, shape), jnp.broadcast_to(y[:, None], shape)
+
+
+def _kinds(transform: Geometric, maps: _Maps, *, dense: bool, projective: bool) -> None:
+    owner = transform.owner
+    assert transform.dense or not dense, (
+        f"`{owner}.dense` is False, but its map displaces pixels by a field, which no camera can "
+        "follow. Set dense = True"
+    )
+    assert transform.projective or not projective, (
+        f"`{owner}.projective` is False, but its map is one that may have perspective. "
+        "Set projective = True"
+    )
+    wrong = np.abs(maps.rows - np.array([0.0, 0, 1])).max((-1, -2)).max(-1, initial=0) > 0
+    if wrong.any():
+        i = int(wrong.argmax())
+        raise AssertionError(
+            f"`{owner}.projective`: its map says affine, but draw {i} has a matrix with the last "
+            f"row {maps.rows[i, 0, 0].tolist()}, not (0, 0, 1): that is perspective. "
+            "Make the map with geometry.projective_map, and set projective = True"
+        )
+
+
+def _mirrors(transform: Geometric, maps: _Maps) -> None:
+    middle = _at_centre(np.linalg.det(maps.jacobian))
+    if not transform.mirrors and (middle < 0).any():
+        i = int((middle < 0).argmax())
+        raise AssertionError(
+            f"`{transform.owner}.mirrors` is False, but draw {i} turns left into right: the "
+            f"determinant of its map is {middle[i]:.3g}. Set mirrors = True"
+        )
+
+
+def _exact(transform: Geometric, maps: _Maps, shape: SpatialShape) -> None:
+    claim, source = transform.exact, maps.source
+    if not claim:
+        return
+    off = np.abs(source - np.rint(source)).max(-1)
+    if off.max() > _COPY:
+        i, row, column = np.unravel_index(off.argmax(), off.shape)
+        x, y = source[i, row, column]
+        raise AssertionError(
+            f'`{transform.owner}.exact` is "{claim}", but draw {i} reads the output pixel '
+            f"(x={column}, y={row}) at ({x:.3f}, {y:.3f}), between pixels: it is no copy. "
+            'Leave out exact, or let it be ""'
+        )
+    if claim != "window":
+        return
+    outside = ((source < -_COPY) | (source > np.array(shape[::-1]) - 1 + _COPY)).any(-1)
+    crossed = np.abs(maps.jacobian[..., [0, 1], [1, 0]]).max(-1) > _COPY
+    for wrong, what in ((outside, "outside of the image"), (crossed, "with x and y swapped")):
+        if wrong.any():
+            i, row, column = np.unravel_index(wrong.argmax(), wrong.shape)
+            raise AssertionError(
+                f'`{transform.owner}.exact` is "window", but draw {i} reads the output pixel '
+                f'(x={column}, y={row}) {what}. Let it be "anywhere"'
+            )
+
+
+def _min_scale(transform: Geometric, maps: _Maps, shape: SpatialShape, *, dense: bool) -> None:
+    given = transform.given_scale(shape)
+    claimed = np.array(transform.min_scale(shape)) * min(1.0, given)
+    # How much of the source's x and of its y a step of one output pixel covers at most.
+    reach = np.linalg.norm(maps.jacobian, axis=-1)
+    seen = 1 / (reach.max((1, 2)) if dense else _at_centre(reach))
+    short = (seen < claimed * (1 - _ROUNDING)).any(-1)
+    if short.any():
+        i = int(short.argmax())
+        raise AssertionError(
+            f"`{transform.owner}.min_scale` says ({claimed[0]:.3g}, {claimed[1]:.3g}) along x and "
+            f"y, but draw {i} shrinks to ({seen[i, 0]:.3g}, {seen[i, 1]:.3g}): antialiasing would "
+            "not reach far enough. Return the least magnification that can be drawn"
+        )
+
+
+def _consistent(transform: Geometric, maps: _Maps) -> None:
+    owner = transform.owner
+    scale = 1 + np.abs(maps.jacobian).max()
+    wrong = np.abs(maps.jacobian - maps.slopes).max((-1, -2))
+    # A spline has corners in its second derivative, a perspective map a horizon.
+    share = float((wrong > _SLOPE * scale).mean())
+    assert share <= _SLOPE, (
+        f"`{owner}.map`: the Jacobian of pull is not its derivative at {share:.0%} of the pixels; "
+        f"it is off by up to {wrong.max():.3g}. geometry.with_jacobian finds it"
+    )
+    moved = float(np.abs(maps.gated).max())
+    assert moved < _COPY, (
+        f"`{owner}.map`: gated(False) is not the identity, it moves pixels by {moved:.3g}"
+    )
+    apart = float(np.abs(maps.undone).max())
+    assert apart < _COPY * scale, (
+        f"`{owner}.map`: inverted().push is not pull, they are {apart:.3g} pixels apart"
+    )
+
+
+def _at_centre(field: NDArray) -> NDArray:
+    """(N, h, w, ...) at the middle of the output."""
+    value: NDArray = field[:, field.shape[1] // 2, field.shape[2] // 2]
+    return value
