@@ -19,6 +19,8 @@ _STEP = 0.05
 _SLOPE = 0.02
 # What a magnification may fall short of its bound by rounding.
 _ROUNDING = 1e-3
+# Of the last row of an affine matrix, which its inverse may have rounded.
+_STRAIGHT = 1e-4
 
 
 class _Maps(NamedTuple):
@@ -30,6 +32,7 @@ class _Maps(NamedTuple):
     gated: NDArray  # (N, h, w, 2) where the map reads that is switched off, less where it stands
     undone: NDArray  # (N, h, w, 2) the inverted map's forward direction, less the backward map
     rows: NDArray  # (N, segments, 2, 3) last rows of what says that it is affine
+    middle: NDArray  # (N, 2, 2) the Jacobian at the centre of the output
 
 
 def check_map_flags(transform: Geometric, drawn: Any, count: int, shape: SpatialShape) -> None:
@@ -48,31 +51,33 @@ def check_map_flags(transform: Geometric, drawn: Any, count: int, shape: Spatial
         kinds.add((warp.dense, warp.projective))
         x, y = _grid(warp.out_shape)
         px, py, (a, b, c, d) = warp.pull(x, y)
-        columns = []
-        for dx, dy in ((_STEP, 0.0), (0.0, _STEP)):
-            ahead, behind = warp.pull(x + dx, y + dy), warp.pull(x - dx, y - dy)
-            columns.append(
-                [(u - v) / (2 * _STEP) for u, v in zip(ahead[:2], behind[:2], strict=True)]
+        right, left = warp.pull(x + _STEP, y), warp.pull(x - _STEP, y)
+        below, above = warp.pull(x, y + _STEP), warp.pull(x, y - _STEP)
+        slopes = [
+            (u - v) / (2 * _STEP)
+            for u, v in (
+                (right[0], left[0]), (below[0], above[0]),
+                (right[1], left[1]), (below[1], above[1]),
             )
-        (sa, sc), (sb, sd) = columns
+        ]  # fmt: skip
         off = warp.gated(jnp.bool_(False)).pull(x, y)
         back = warp.inverted().push(x, y)
         flat = [s for s in warp.segments if isinstance(s, Projective) and s.affine]
         rows = [jnp.stack([s.forward[2], s.backward[2]]) for s in flat]
         cx, cy = centre(warp.in_shape)
         full = jnp.broadcast_arrays(
-            px + cx, py + cy, a, b, c, d, sa, sb, sc, sd,
+            px + cx, py + cy, a, b, c, d, *slopes,
             off[0] - x, off[1] - y, back[0] - px, back[1] - py,
         )  # fmt: skip
-        return jnp.stack(full, -1), jnp.stack(rows) if rows else jnp.zeros((0, 2, 3))
+        middle = jnp.stack(warp.pull(*jnp.zeros((2, 1, 1)))[2], -1)
+        return jnp.stack(full, -1), jnp.stack(rows) if rows else jnp.zeros((0, 2, 3)), middle
 
-    fields, rows = (
-        np.asarray(array, np.float64) for array in jax.jit(jax.vmap(look, axis_size=count))(drawn)
-    )
+    found = jax.jit(jax.vmap(look, axis_size=count))(drawn)
+    fields, rows, middle = (np.asarray(array, np.float64) for array in found)
     square = (*fields.shape[:3], 2, 2)
     maps = _Maps(
         fields[..., :2], fields[..., 2:6].reshape(square), fields[..., 6:10].reshape(square),
-        fields[..., 10:12], fields[..., 12:], rows,
+        fields[..., 10:12], fields[..., 12:], rows, middle.reshape(-1, 2, 2),
     )  # fmt: skip
     ((dense, projective),) = kinds
     _kinds(transform, maps, dense=dense, projective=projective)
@@ -99,7 +104,7 @@ def _kinds(transform: Geometric, maps: _Maps, *, dense: bool, projective: bool) 
         f"`{owner}.projective` is False, but its map is one that may have perspective. "
         "Set projective = True"
     )
-    wrong = np.abs(maps.rows - np.array([0.0, 0, 1])).max((-1, -2)).max(-1, initial=0) > 0
+    wrong = np.abs(maps.rows - np.array([0.0, 0, 1])).max((-1, -2)).max(-1, initial=0) > _STRAIGHT
     if wrong.any():
         i = int(wrong.argmax())
         raise AssertionError(
@@ -110,7 +115,7 @@ def _kinds(transform: Geometric, maps: _Maps, *, dense: bool, projective: bool) 
 
 
 def _mirrors(transform: Geometric, maps: _Maps) -> None:
-    middle = _at_centre(np.linalg.det(maps.jacobian))
+    middle = np.linalg.det(maps.middle)
     if not transform.mirrors and (middle < 0).any():
         i = int((middle < 0).argmax())
         raise AssertionError(
@@ -149,8 +154,10 @@ def _min_scale(transform: Geometric, maps: _Maps, shape: SpatialShape, *, dense:
     given = transform.given_scale(shape)
     claimed = np.array(transform.min_scale(shape)) * min(1.0, given)
     # How much of the source's x and of its y a step of one output pixel covers at most.
-    reach = np.linalg.norm(maps.jacobian, axis=-1)
-    seen = 1 / (reach.max((1, 2)) if dense else _at_centre(reach))
+    reach = np.linalg.norm(maps.middle, axis=-1)
+    if dense:
+        reach = np.linalg.norm(maps.jacobian, axis=-1).max((1, 2))
+    seen = 1 / reach
     short = (seen < claimed * (1 - _ROUNDING)).any(-1)
     if short.any():
         i = int(short.argmax())
@@ -179,9 +186,3 @@ def _consistent(transform: Geometric, maps: _Maps) -> None:
     assert apart < _COPY * scale, (
         f"`{owner}.map`: inverted().push is not pull, they are {apart:.3g} pixels apart"
     )
-
-
-def _at_centre(field: NDArray) -> NDArray:
-    """(N, h, w, ...) at the middle of the output."""
-    value: NDArray = field[:, field.shape[1] // 2, field.shape[2] // 2]
-    return value

@@ -105,11 +105,11 @@ def _by_channel(transform: Photometric, changed: Any, values: Array, out: Array)
     if transform.by_channel or not transform.described:
         return  # then values come channel by channel
     try:
-        flat = changed(values.reshape(values.shape[0], -1, 1))
+        flat = changed(values.reshape(values.shape[0], -1, 1)).reshape(out.shape)
     except (TypeError, ValueError) as error:
         seen = f"it raises {type(error).__name__}"
     else:
-        apart = _apart(flat.reshape(out.shape), out)
+        apart = _apart(flat, out)
         seen = f"the results are {apart * _LEVELS[1]:.3g} apart" if apart >= _CLOSE else ""
     assert not seen, (
         f"`{transform.owner}.by_channel` is False, so values may come as (h, w * c, 1), but then "
