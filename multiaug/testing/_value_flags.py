@@ -102,8 +102,8 @@ def _described(
 
 
 def _by_channel(transform: Photometric, changed: Any, values: Array, out: Array) -> None:
-    if transform.by_channel or not transform.described:
-        return  # then values come channel by channel
+    if transform.by_channel is not False:
+        return  # values come as (h, w, c), or as they may by the operations
     try:
         flat = changed(values.reshape(values.shape[0], -1, 1)).reshape(out.shape)
     except (TypeError, ValueError) as error:

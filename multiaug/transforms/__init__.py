@@ -37,6 +37,7 @@ from ._operations import Operation as Operation
 from ._operations import PowerLaw as PowerLaw
 from ._operations import ScaleAboutMean as ScaleAboutMean
 from ._operations import ScaleShift as ScaleShift
+from ._operations import is_uniform as is_uniform
 from ._photometric import Brightness as Brightness
 from ._photometric import ChannelShift as ChannelShift
 from ._photometric import Contrast as Contrast

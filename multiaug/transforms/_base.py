@@ -153,8 +153,10 @@ class Photometric(Transform):
     """
 
     entries: tuple[str, ...] | None
-    by_channel = False
-    """True when channels are treated differently. Otherwise values may come as (h, w * c, 1)."""
+    by_channel: bool | None = None
+    """True when channels are treated differently. False when all values are treated alike, so that
+    they may come as (h, w * c, 1), which is faster. None, the default: an `apply` of one's own gets
+    them as (h, w, c), and of `operations` it is known."""
     keeps_dtype = True
     """False when the result is float32 whatever came in."""
 
@@ -303,6 +305,11 @@ def always(transform_: T) -> T:
 _PLAIN = re.compile(r"(bool|int|float|str|None)(\s*\|\s*(bool|int|float|str|None))*|tuple\b.*")
 
 
+def _spelled(annotation: Any) -> str:
+    """An annotation as it stands in the code, where that does not keep annotations as text."""
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation)
+
+
 @dataclass_transform(frozen_default=True, field_specifiers=(static, required, derived))
 def transform(cls: type[T]) -> type[T]:
     """Class decorator: a frozen dataclass, a pytree, and known to JSON pipelines.
@@ -318,7 +325,7 @@ def transform(cls: type[T]) -> type[T]:
     """
     for name, annotation in vars(cls).get("__annotations__", {}).items():
         value = vars(cls).get(name, MISSING)
-        text = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
+        text = annotation if isinstance(annotation, str) else _spelled(annotation)
         if not isinstance(value, Field) and _PLAIN.fullmatch(text):
             setattr(cls, name, field(default=value, metadata={"static": True}))
     _refuse_namesake(cls)

@@ -2,14 +2,17 @@
 
 A transform that says what it does in these words (`Photometric.operations`) needs no formulas of
 its own: what it does, its inverse, and what the compiled executor runs all follow from them.
+Classes of your own can be operations, too: they have no opcode, so XLA runs them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ..sampling import materialize_on_gpu
 from ..typing import Array
@@ -17,6 +20,26 @@ from ._random import normal
 
 Mean = Callable[[Array], Array]
 """Values (h, w, c) -> the mean of those that are valid, of all channels."""
+
+
+class Operation(Protocol):
+    """One step of what a photometric transform does.
+
+    A class of your own has these two methods. If it also has ``footprint = "point"``, a new value
+    depends on the old one alone, wherever that stands; then values may come as (h, w * c, 1),
+    where loops are long enough to be vectorised, as long as its numbers are scalars.
+    """
+
+    def apply(self, values: Array, mean: Mean) -> Array:
+        """Values (h, w, c) float32 -> new ones of that shape.
+
+        Args:
+            values: of one channel group of one record.
+            mean: of values, over all pixels that are valid and all channels.
+        """
+
+    def inverse(self) -> Operation | None:
+        """The operation that undoes it; None where values are lost."""
 
 
 class ScaleShift(NamedTuple):
@@ -118,5 +141,14 @@ class Noise(NamedTuple):
         return self._replace(scale=-self.scale)
 
 
-Operation = ScaleShift | ScaleAboutMean | PowerLaw | Clip | Noise
-"""One step of what a photometric transform does."""
+def is_uniform(operation: Operation) -> bool:
+    """It treats all values alike, whatever channel they are of: they may come as (h, w * c, 1)."""
+    if isinstance(operation, Noise):
+        return np.size(operation.scale) == 1
+    known = isinstance(operation, ScaleShift | ScaleAboutMean | PowerLaw | Clip)
+    if not known and getattr(operation, "footprint", "") != "point":
+        return False
+    numbers = jax.tree.leaves(operation)
+    if numbers[:1] == [operation]:  # it is no pytree
+        numbers = list(vars(operation).values())
+    return all(np.size(number) == 1 for number in numbers)

@@ -129,10 +129,8 @@ def test_lies_about_maps(lie, parent, members, message):
         (
             Values,
             {
-                "operations": lambda self, params, target: [
-                    ScaleShift(shift=jnp.arange(3, dtype=jnp.float32).reshape(1, 1, 3))
-                ],
-                "apply": Photometric.apply,
+                "by_channel": False,
+                "apply": lambda self, params, values, target: jnp.cumsum(values, -1),
             },
             r"by_channel` is False, so values may come as \(h, w \* c, 1\)",
         ),

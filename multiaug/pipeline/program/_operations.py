@@ -123,6 +123,8 @@ def _numbers(operation: Operation, channels: int) -> tuple[str, list[Array] | No
             return "clip", _each(operation.low, operation.high)
         case Noise():
             return "noise", _each(operation.scale)
+        case _:
+            return "", None  # an operation of somebody's own: it has no opcode
 
 
 def _each(*numbers: Any) -> list[Array] | None:
