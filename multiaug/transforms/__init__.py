@@ -1,5 +1,6 @@
 """What a pipeline is made of: one frozen dataclass per operation."""
 
+from . import converters as converters
 from ._affine import Affine as Affine
 from ._affine import Flip as Flip
 from ._affine import Rotate as Rotate
@@ -12,7 +13,6 @@ from ._base import Frame as Frame
 from ._base import Geometric as Geometric
 from ._base import Params as Params
 from ._base import Photometric as Photometric
-from ._base import Range as Range
 from ._base import Step as Step
 from ._base import Target as Target
 from ._base import Transform as Transform
@@ -45,6 +45,13 @@ from ._photometric import Gamma as Gamma
 from ._photometric import Normalize as Normalize
 from ._random import drawing_key as drawing_key
 from ._random import keyed as keyed
+from ._settings import EntryNames as EntryNames
+from ._settings import Range as Range
+from ._settings import Ranged as Ranged
+from ._settings import Setting as Setting
+from ._settings import SettingInfo as SettingInfo
+from ._settings import Sized as Sized
+from ._settings import setting as setting
 from ._standardize import Standardize as Standardize
 from ._symmetry import D4 as D4
 from ._symmetry import Rot90 as Rot90

@@ -21,11 +21,11 @@ from ..spec import DataSpec
 from ..statistics import Statistics, load_statistics
 from ..typing import Array, Key, SpatialShape
 from ._operations import Operation
+from ._settings import Range, SettingInfo, convert_default, converted, described, setting
 
 Params = Mapping[str, Any]
 """What one transform drew: name -> array (or a tuple of the children's, in containers)."""
 
-Range = tuple[float, float]
 T = TypeVar("T", bound="Transform")
 
 REGISTRY: dict[str, type[Transform]] = {}
@@ -91,6 +91,17 @@ class Transform(ABC):
         """The probability that a pipeline runs it: the keyword ``p``, where it has that."""
         return self.p if _has_chance(self) else 1.0  # type: ignore[attr-defined]
 
+    @classmethod
+    def settings(cls) -> dict[str, SettingInfo]:
+        """Its settings by name: their types, defaults, limits and units.
+
+        Example:
+            >>> import multiaug as ma
+            >>> print(ma.Shear.settings()["degrees"].unit, ma.Flip.settings()["axis"])
+            degrees one of x, y, default 'x'
+        """
+        return {item.name: described(item) for item in _settings(cls)}
+
     def __repr__(self) -> str:
         """The call that makes it, without what is left at its default."""
         return f"{self.owner}({', '.join(_arguments(self))})"
@@ -152,7 +163,7 @@ class Photometric(Transform):
     intensity channels.
     """
 
-    entries: tuple[str, ...] | None
+    entries: Any  # a tuple of names, or None
     by_channel: bool | None = None
     """True when channels are treated differently. False when all values are treated alike, so that
     they may come as (h, w * c, 1), which is faster. None, the default: an `apply` of one's own gets
@@ -190,7 +201,7 @@ class Photometric(Transform):
 
     def touches(self, name: str) -> bool:
         """True when an entry's intensity channels are changed."""
-        return self.entries is None or name in self.entries
+        return bool(self.entries is None or name in self.entries)
 
     def out_range(self, given: Range) -> Range:
         """The value range after the transform."""
@@ -310,12 +321,13 @@ def _spelled(annotation: Any) -> str:
     return annotation.__name__ if isinstance(annotation, type) else str(annotation)
 
 
-@dataclass_transform(frozen_default=True, field_specifiers=(static, required, derived))
+@dataclass_transform(frozen_default=True, field_specifiers=(setting, static, required, derived))
 def transform(cls: type[T]) -> type[T]:
     """Class decorator: a frozen dataclass, a pytree, and known to JSON pipelines.
 
     Fields annotated with bool, int, float, str or tuple are static, part of what is compiled, as
-    those made with `static` are; all others hold arrays, or transforms. A keyword-only field
+    those made with `static` or `setting` are; all others hold arrays, or transforms. Fields made
+    with `setting` are converted before ``__post_init__``. A keyword-only field
     ``p: float = static(default=1.0, kw_only=True)`` is the probability that a pipeline runs the
     transform.
 
@@ -328,6 +340,8 @@ def transform(cls: type[T]) -> type[T]:
         text = annotation if isinstance(annotation, str) else _spelled(annotation)
         if not isinstance(value, Field) and _PLAIN.fullmatch(text):
             setattr(cls, name, field(default=value, metadata={"static": True}))
+        elif isinstance(value, Field) and "rule" in value.metadata:
+            convert_default(value, f"{cls.__name__}.{name}")
     _refuse_namesake(cls)
     checks = getattr(cls, "__post_init__", None)
 
@@ -335,6 +349,10 @@ def transform(cls: type[T]) -> type[T]:
         if _has_chance(self):
             kind = real(0, 1)._replace(expected="a probability in [0, 1]")
             check_argument(f"{self.owner}.p", self.p, kind)
+        for item in fields(self):
+            if "rule" in item.metadata:
+                kept = converted(item, getattr(self, item.name), f"{self.owner}.{item.name}")
+                object.__setattr__(self, item.name, kept)
         if checks is not None:
             checks(self)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,10 +14,8 @@ from ._base import (
     Frame,
     Params,
     Photometric,
-    Range,
     Target,
     derived,
-    required,
     static,
     transform,
 )
@@ -30,6 +28,7 @@ from ._checked import (
 )
 from ._fitted import check_channels, check_frame, check_statistics, wanted_groups
 from ._operations import Operation, ScaleShift
+from ._settings import EntryNames, Range, setting
 
 
 @transform
@@ -52,12 +51,14 @@ class Standardize(Photometric):
         ParameterError: settings out of range.
     """
 
-    statistics: Statistics = required()
-    centre: str = static(default="channel")
-    scale: bool = static(default=True)
-    epsilon: float = static(default=1e-6)
-    rescale: float = static(default=1.0)
-    entries: Any = static(default=None)
+    statistics: Statistics = setting(check_statistics)
+    centre: Literal["channel", "pixel"] = setting(
+        choice, default="channel", options=("channel", "pixel")
+    )
+    scale: bool = setting(flag, default=True)
+    epsilon: float = setting(number, default=1e-6, low=0)
+    rescale: float = setting(number, default=1.0)
+    entries: EntryNames = setting(names, default=None)
     p: float = static(default=1.0, kw_only=True)
     arrays: Any = derived(default=None)
     by_channel = True
@@ -66,15 +67,6 @@ class Standardize(Photometric):
     def __post_init__(self) -> None:
         if self.arrays is not None:
             return  # rebuilt by JAX
-        set_fields(
-            self,
-            statistics=check_statistics(self.statistics, "Standardize"),
-            centre=choice(self.centre, "Standardize.centre", ("channel", "pixel")),
-            scale=flag(self.scale, "Standardize.scale"),
-            epsilon=number(self.epsilon, "Standardize.epsilon", low=0),
-            rescale=number(self.rescale, "Standardize.rescale"),
-            entries=names(self.entries, "Standardize.entries"),
-        )
         if self.rescale == 0:
             raise ParameterError("`Standardize.rescale` must not be 0, got 0.")
         set_fields(self, arrays=self._build())
