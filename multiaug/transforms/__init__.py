@@ -17,15 +17,15 @@ from ._base import Step as Step
 from ._base import Target as Target
 from ._base import Transform as Transform
 from ._base import always as always
-from ._base import from_config as from_config
 from ._base import static as static
-from ._base import to_config as to_config
 from ._base import transform as transform
 from ._containers import Maybe as Maybe
 from ._containers import OneOf as OneOf
 from ._containers import Shuffle as Shuffle
 from ._containers import SomeOf as SomeOf
 from ._containers import as_transforms as as_transforms
+from ._documents import from_config as from_config
+from ._documents import to_config as to_config
 from ._frames import Crop as Crop
 from ._frames import Pad as Pad
 from ._frames import RandomResizedCrop as RandomResizedCrop

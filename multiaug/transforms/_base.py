@@ -13,12 +13,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._arguments import check_argument, instance, real
+from .._arguments import check_argument, real
 from ..errors import ParameterError
 from ..geometry import Map
 from ..sampling import Exact
 from ..spec import DataSpec
-from ..statistics import Statistics, load_statistics
+from ..statistics import Statistics
 from ..typing import Array, Key, SpatialShape
 from ._operations import Operation
 from ._settings import Range, SettingInfo, convert_default, converted, described, setting
@@ -100,7 +100,7 @@ class Transform(ABC):
             >>> print(ma.Shear.settings()["degrees"].unit, ma.Flip.settings()["axis"])
             degrees one of x, y, default 'x'
         """
-        return {item.name: described(item) for item in _settings(cls)}
+        return {item.name: described(item) for item in settings_of(cls)}
 
     def __repr__(self) -> str:
         """The call that makes it, without what is left at its default."""
@@ -379,7 +379,7 @@ def _defined_at(cls: type) -> str:
 
 def _arguments(transform_: Transform) -> Iterator[str]:
     """The settings that differ from their defaults, as Python."""
-    for item in _settings(transform_):
+    for item in settings_of(transform_):
         value = getattr(transform_, item.name)
         default, plain = item.default, not isinstance(value, np.ndarray | jax.Array)
         if value is default or (plain and type(value) is type(default) and value == default):
@@ -398,78 +398,6 @@ def _as_python(value: Any) -> str:
     return repr(value)
 
 
-def to_config(transform_: Transform) -> dict[str, Any]:
-    """A transform as JSON-ready data; arrays become nested lists."""
-    check_argument(
-        "to_config.transform_", transform_, instance(Transform, "a transform", "Call its class.")
-    )
-    config: dict[str, Any] = {"type": transform_.owner}
-    for item in _settings(transform_):
-        if item.name == "p" and item.kw_only and transform_.chance == 1:
-            continue  # as documents have it that were written before there was a `p`
-        config[item.name] = _plain(getattr(transform_, item.name))
-    return config
-
-
-def _settings(transform_: Any) -> list[Any]:
+def settings_of(transform_: Any) -> list[Any]:
+    """The fields of a transform, or of its class, that are given and not made from others."""
     return [item for item in fields(transform_) if not item.metadata.get("derived")]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Transform):
-        return to_config(value)
-    if isinstance(value, Statistics):
-        return value.reference()
-    if isinstance(value, tuple | list):
-        return [_plain(v) for v in value]
-    if isinstance(value, np.ndarray | jax.Array):
-        return np.asarray(value).tolist()
-    return value
-
-
-def from_config(config: Any, path: str = "$") -> Transform:
-    """The inverse of `to_config`.
-
-    Raises:
-        ParameterError: the document names no known transform, or has wrong settings; the
-            message carries the JSON path.
-    """
-    if not isinstance(config, Mapping) or not isinstance(config.get("type"), str):
-        raise ParameterError(f'{path} must be an object with a "type", got {config!r}.')
-    cls = REGISTRY.get(config["type"])
-    if cls is None:
-        raise ParameterError(
-            f"{path}.type must name a transform, got {config['type']!r}.{_suggest(config['type'])} "
-            "A transform of your own must be imported before its pipeline is read."
-        )
-    known = {item.name for item in _settings(cls)}
-    unknown = sorted(set(config) - known - {"type"})
-    if unknown:
-        raise ParameterError(
-            f"{path} has the setting {unknown[0]!r}, which {config['type']} does not know; "
-            f"it has {', '.join(sorted(known))}."
-        )
-    settings = {
-        name: _build(value, f"{path}.{name}") for name, value in config.items() if name != "type"
-    }
-    try:
-        return cls(**settings)
-    except (ParameterError, TypeError) as error:
-        raise ParameterError(f"{path}: {error}") from error
-
-
-def _build(value: Any, path: str) -> Any:
-    if isinstance(value, Mapping) and set(value) == {"path", "sha256"}:
-        return load_statistics(value["path"], sha256=value["sha256"])
-    if isinstance(value, Mapping):
-        return from_config(value, path)
-    if isinstance(value, list):
-        return tuple(_build(item, f"{path}[{i}]") for i, item in enumerate(value))
-    return value
-
-
-def _suggest(name: str) -> str:
-    from difflib import get_close_matches
-
-    close = get_close_matches(name, REGISTRY, n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""
