@@ -1,5 +1,6 @@
 """What values mean under a map, one file per role."""
 
+from ..errors import old_names as _old_names
 from ..spec import RoleTraits as RoleTraits
 from ._base import PointContext as PointContext
 from ._base import RecordGeometry as RecordGeometry
@@ -42,3 +43,11 @@ for _role in (
     Scalar,
 ):
     register_role(_role)
+
+__getattr__ = _old_names(
+    __name__,
+    {
+        "PointSite": "PointContext",
+        "View": "RecordGeometry",
+    },
+)

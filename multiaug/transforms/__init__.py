@@ -1,5 +1,6 @@
 """What a pipeline is made of: one frozen dataclass per operation."""
 
+from ..errors import old_names as _old_names
 from . import converters as converters
 from ._affine import Affine as Affine
 from ._affine import Flip as Flip
@@ -59,3 +60,12 @@ from ._symmetry import Transpose as Transpose
 from ._warps import Elastic as Elastic
 from ._warps import Perspective as Perspective
 from ._whiten import Whiten as Whiten
+
+__getattr__ = _old_names(
+    __name__,
+    {
+        "Line": "ScaleShift",
+        "Spread": "ScaleAboutMean",
+        "Power": "PowerLaw",
+    },
+)

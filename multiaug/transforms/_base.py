@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._arguments import check_argument, real
-from ..errors import ParameterError
+from ..errors import ParameterError, old_arguments, old_attribute
 from ..geometry import Map
 from ..sampling import Exact
 from ..spec import DataSpec
@@ -358,6 +358,10 @@ def transform(cls: type[T]) -> type[T]:
 
     cls.__post_init__ = check_fields  # type: ignore[attr-defined]
     made = jax.tree_util.register_dataclass(dataclass(frozen=True, repr=False)(cls))
+    if old := old_settings(made):
+        made.__init__ = old_arguments(**old)(made.__init__)  # type: ignore[method-assign]
+        for was, now in old.items():
+            setattr(made, was, old_attribute(made.__name__, was, now))
     REGISTRY[cls.__name__] = made
     return made
 
@@ -396,6 +400,12 @@ def _as_python(value: Any) -> str:
     if isinstance(value, tuple) and any(isinstance(part, Transform) for part in value):
         return f"[{', '.join(map(repr, value))}]"
     return repr(value)
+
+
+def old_settings(cls: Any) -> dict[str, str]:
+    """Names that settings had in the last release -> their names."""
+    was = {item.metadata.get("was", ""): item.name for item in fields(cls)}
+    return {old: name for old, name in was.items() if old}
 
 
 def settings_of(transform_: Any) -> list[Any]:

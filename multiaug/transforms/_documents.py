@@ -12,7 +12,7 @@ from .._arguments import check_argument, instance
 from ..errors import ParameterError
 from ..statistics import Statistics, load_statistics
 from . import _base
-from ._base import Transform, settings_of
+from ._base import Transform, old_settings, settings_of
 
 
 def to_config(transform_: Transform) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def from_config(config: Any, path: str = "$") -> Transform:
             "A transform of your own must be imported before its pipeline is read."
         )
     known = {item.name for item in settings_of(cls)}
-    unknown = sorted(set(config) - known - {"type"})
+    unknown = sorted(set(config) - known - old_settings(cls).keys() - {"type"})
     if unknown:
         raise ParameterError(
             f"{path} has the setting {unknown[0]!r}, which {config['type']} does not know; "

@@ -96,6 +96,7 @@ def setting(
     unit: str = "",
     static: bool = True,
     kw_only: bool = False,
+    was: str = "",
     **options: Any,
 ) -> Any:
     """A field that is checked and converted when a transform is made.
@@ -108,6 +109,7 @@ def setting(
         unit: what the numbers count, for `Transform.settings`.
         static: part of what is compiled; False for arrays and other transforms.
         kw_only: given by keyword only.
+        was: the name that it had in the last release; it is understood, with a warning.
         options: of the converter, such as its limits ``low`` and ``high``.
 
     Example:
@@ -115,7 +117,7 @@ def setting(
         >>> class Tilt:
         ...     degrees: Ranged = setting(converters.symmetric, low=-45, high=45, unit="degrees")
     """
-    metadata = {"static": static, "rule": Rule(converter, options, unit)}
+    metadata = {"static": static, "rule": Rule(converter, options, unit), "was": was}
     given: dict[str, Any] = {} if default is MISSING else {"default": default}
     return field(metadata=metadata, kw_only=kw_only, **given)
 

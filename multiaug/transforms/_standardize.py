@@ -37,7 +37,7 @@ class Standardize(Photometric):
 
     Args:
         statistics: from `multiaug.fit` with `multiaug.Moments`.
-        centre: ``channel``: mean and std of each channel, as Keras has it; ``pixel``: of each
+        center: ``channel``: mean and std of each channel, as Keras has it; ``pixel``: of each
             pixel, on frames of the fitted size.
         scale: divide by the std; False only subtracts the mean.
         epsilon: added to the std, in rescaled units.
@@ -46,14 +46,14 @@ class Standardize(Photometric):
         p: the probability that a pipeline runs it.
 
     Raises:
-        NotFittedError: no moments of an entry, or of its channels alone where ``centre`` asks for
+        NotFittedError: no moments of an entry, or of its channels alone where ``center`` asks for
             pixels.
         ParameterError: settings out of range.
     """
 
     statistics: Statistics = setting(check_statistics)
-    centre: Literal["channel", "pixel"] = setting(
-        choice, default="channel", options=("channel", "pixel")
+    center: Literal["channel", "pixel"] = setting(
+        choice, default="channel", options=("channel", "pixel"), was="centre"
     )
     scale: bool = setting(flag, default=True)
     epsilon: float = setting(number, default=1e-6, low=0)
@@ -78,12 +78,12 @@ class Standardize(Photometric):
             if group.role != "intensity":
                 continue
             moments = group.moments
-            if self.centre == "pixel":
+            if self.center == "pixel":
                 if moments.statistic.by_channel:
                     raise NotFittedError(
-                        f"`Standardize.centre='pixel'` must have moments of pixels, and those of "
+                        f"`Standardize.center='pixel'` must have moments of pixels, and those of "
                         f"{group.entry!r} are of channels. Fit multiaug.Moments(per='pixel'), or "
-                        "take centre='channel'."
+                        "take center='channel'."
                     )
                 mean, std = moments.mean(), moments.std()
             else:
@@ -106,7 +106,7 @@ class Standardize(Photometric):
         """The frame and the channels must be those that were fitted."""
         groups = wanted_groups(self.statistics, self.entries, "moments", "Standardize")
         held = {k: g for k, g in groups.items() if g.role == "intensity"}
-        check_frame(held, frame, "Standardize", by_pixel=self.centre == "pixel")
+        check_frame(held, frame, "Standardize", by_pixel=self.center == "pixel")
 
     def touches(self, name: str) -> bool:
         """True when the entry was fitted, and is wanted."""
@@ -123,11 +123,11 @@ class Standardize(Photometric):
     def apply(self, params: Params, values: Array, target: Target) -> Array:
         """Standardise; by pixel only pictures of the fitted size."""
         fitted = self.arrays[f"{target.name}:{target.start}"]["mean"].shape[:2]
-        if self.centre == "pixel" and fitted != values.shape[:2]:
+        if self.center == "pixel" and fitted != values.shape[:2]:
             raise ParameterError(
                 f"`Standardize` was fitted on {fitted[0]} x {fitted[1]} pixels of {target.name!r}, "
                 f"got {values.shape[0]} x {values.shape[1]}. Resize or crop to the fitted size "
-                "before it, or take centre='channel'."
+                "before it, or take center='channel'."
             )
         return super().apply(params, values, target)
 

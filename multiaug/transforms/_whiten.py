@@ -78,7 +78,7 @@ class Whiten(Finishing):
         tail: of mode ``variance``: what becomes of directions without an eigenvector:
             ``residual`` gives them the mean of the variance that is left, ``flat`` the gain of
             the last eigenvector, ``zero`` removes them.
-        centre: subtract the mean of each ``pixel``, or of each ``channel`` as Keras does.
+        center: subtract the mean of each ``pixel``, or of each ``channel`` as Keras does.
         components: how many eigenvectors to use; None uses all, except that with fewer records
             than pixels mode ``variance`` uses an eighth of them: the rest would describe the
             records and not the data.
@@ -103,8 +103,8 @@ class Whiten(Finishing):
     epsilon: float | Literal["auto"] = setting(_epsilon, default="auto", low=0)
     eps_mode: str = setting(choice, default="variance", options=EPS_MODES)
     tail: str = setting(choice, default="residual", options=TAILS)
-    centre: Literal["pixel", "channel"] = setting(
-        choice, default="pixel", options=("pixel", "channel")
+    center: Literal["pixel", "channel"] = setting(
+        choice, default="pixel", options=("pixel", "channel"), was="centre"
     )
     components: int | None = setting(whole, default=None, low=1)
     rescale: float = setting(number, default=1.0)
@@ -121,7 +121,7 @@ class Whiten(Finishing):
         self._check_settings()
         built, gains = {}, []
         for label, group in self._groups().items():
-            operator, gain, epsilon = _operator(group, self._rule(), self.centre, self.statistic)
+            operator, gain, epsilon = _operator(group, self._rule(), self.center, self.statistic)
             if gain > LARGEST_GAIN:
                 warn_of_gain(gain, epsilon, f"Whiten of {label!r}")
             # Not jnp.asarray: eigenvectors of large pictures are used where they lie.
@@ -208,7 +208,7 @@ class Whiten(Finishing):
             if found.entry in batch:
                 array = done.get(found.entry, batch[found.entry])
                 group = group_at(spec, found, "Whiten")
-                operator = _inverse(found, self._rule(), self.centre, self.statistic)
+                operator = _inverse(found, self._rule(), self.center, self.statistic)
                 done[found.entry] = self._restore(operator, found, group, array)
         return done
 
