@@ -38,16 +38,17 @@ def register_role(role: R) -> R:
         ParameterError: it has no traits or no verb, or another role has its name. The same class
             defined again, as when a notebook cell is run twice, takes the place of the first.
 
-    Example:
-        >>> from multiaug.roles import RoleTraits, band_of, register_role
-        >>> @register_role
-        ... class Height:
-        ...     traits = RoleTraits(
-        ...         "height", "spatial", interpolations=("linear",), borders=("edge",)
-        ...     )
-        ...
-        ...     def band(self, group, view):
-        ...         return band_of(group)
+    Example::
+
+        @register_role
+        class Height:
+            """Metres above the ground."""
+
+            traits = RoleTraits("height", "spatial", interpolations=("linear",), borders=("edge",))
+
+            def band(self, group, geometry):
+                """Blended like intensity."""
+                return band_of(group)
     """
     made: Any = role() if isinstance(role, type) else role
     owner, traits = type(made).__qualname__, getattr(made, "traits", None)

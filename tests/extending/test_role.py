@@ -7,13 +7,19 @@ import pytest
 
 import multiaug as ma
 from multiaug.errors import ParameterError
-from multiaug.roles import SPATIAL_ROLES, TABLE_ROLES, RoleTraits, band_of, register_role
+from multiaug.roles import (
+    SPATIAL_ROLES,
+    TABLE_ROLES,
+    RoleTraits,
+    _registry,
+    band_of,
+    register_role,
+)
 from multiaug.spec import ROLE_TRAITS
 from multiaug.spec import register_role as register_traits
 from multiaug.testing import check_role
 
 
-@register_role
 class Refraction:
     """Blended like intensity, and not below 1 wherever it comes from."""
 
@@ -26,7 +32,6 @@ class Refraction:
         return band_of(group, move=lambda values, context: jnp.maximum(values, 1))
 
 
-@register_role
 class Gauges:
     """A table of readings, whose columns change places under a mirror."""
 
@@ -35,6 +40,19 @@ class Gauges:
     def move(self, values, group, context):
         """Left and right."""
         return {"": jnp.where(context.view.mirrored, values[:, ::-1], values)}
+
+
+@pytest.fixture(autouse=True)
+def registered():
+    """The two roles, on registries that forget them: other tests look at all that are shipped."""
+    tables = (ROLE_TRAITS, SPATIAL_ROLES, TABLE_ROLES, _registry._DEFINED)
+    before = [dict(table) for table in tables]
+    register_role(Refraction)
+    register_role(Gauges)
+    yield
+    for table, held in zip(tables, before, strict=True):
+        table.clear()
+        table.update(held)
 
 
 def test_images_and_tables_of_it_go_through_a_pipeline():
@@ -70,20 +88,6 @@ def test_they_keep_the_promises_of_a_role(role):
     check_role(role, 3, **settings)
 
 
-@pytest.fixture
-def forgetful(monkeypatch):
-    """Registries that forget what a test adds."""
-    from multiaug.roles import _registry
-
-    for table in (ROLE_TRAITS, SPATIAL_ROLES, TABLE_ROLES, _registry._DEFINED):
-        for name in list(table):
-            monkeypatch.setitem(table, name, table[name])
-    yield
-    for table in (ROLE_TRAITS, SPATIAL_ROLES, TABLE_ROLES, _registry._DEFINED):
-        for name in ("sheen", "wet"):
-            table.pop(name, None)
-
-
 def sheen(factor):
     """The cell of a notebook: run twice, it defines the class twice."""
 
@@ -97,7 +101,7 @@ def sheen(factor):
     return Sheen
 
 
-def test_a_cell_that_is_run_again_takes_effect(forgetful):
+def test_a_cell_that_is_run_again_takes_effect():
     entry = {"role": "sheen", "dtype": "float32", "channels": 1}
     sheen(2.0)
     spec = ma.DataSpec.from_dict({"name": "s", "entries": {"sheen": entry}})
@@ -109,7 +113,7 @@ def test_a_cell_that_is_run_again_takes_effect(forgetful):
     assert float(pipeline.batch(keys, batch)["sheen"].max()) == pytest.approx(3, abs=1e-4)
 
 
-def test_a_namesake_is_refused(forgetful):
+def test_a_namesake_is_refused():
     class Label:
         traits = RoleTraits("label", "spatial", interpolations=("linear",), borders=("edge",))
 
@@ -121,7 +125,7 @@ def test_a_namesake_is_refused(forgetful):
     assert type(SPATIAL_ROLES["label"]).__module__.startswith("multiaug")
 
 
-def test_a_role_without_its_verb_is_refused(forgetful):
+def test_a_role_without_its_verb_is_refused():
     class Wet:
         traits = RoleTraits("wet", "spatial", interpolations=("linear",), borders=("edge",))
 
