@@ -42,12 +42,9 @@ def register_role(role: R) -> R:
 
         @register_role
         class Height:
-            """Metres above the ground."""
-
             traits = RoleTraits("height", "spatial", interpolations=("linear",), borders=("edge",))
 
             def band(self, group, geometry):
-                """Blended like intensity."""
                 return band_of(group)
     """
     made: Any = role() if isinstance(role, type) else role
