@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..pipeline import Pipeline, RecordParams
+from ..pipeline import Pipeline, RecordParams, entries_read
 from ..spec import DataSpec, check_structure
 from ..transforms import Frame, Geometric, Photometric, Transform, drawing_key, to_config
 from ..typing import Batch, Key, SpatialShape
@@ -69,8 +69,10 @@ def check_transform(
     pipeline = Pipeline((transform,), spec)
     keys = jax.random.split(jax.random.key(seed), len(next(iter(batch.values()))))
     before = {name: np.array(array) for name, array in batch.items()}
-    params = _draws(pipeline, keys, shape)
-    many = pipeline.sample(jax.random.split(jax.random.key(seed), _DRAWS), shape).values[0]
+    params = _draws(pipeline, keys, shape, batch)
+    again = {name: array[np.arange(_DRAWS) % len(keys)] for name, array in batch.items()}
+    more_keys = jax.random.split(jax.random.key(seed), _DRAWS)
+    many = pipeline.sample(more_keys, shape, record=again).values[0]
     if isinstance(transform, Geometric):
         _maps(transform, params, shape)
         check_map_flags(transform, many, _DRAWS, shape)
@@ -109,14 +111,16 @@ def _frozen(transform: Transform) -> None:
     )
 
 
-def _draws(pipeline: Pipeline, keys: Key, shape: SpatialShape) -> RecordParams:
-    """The draws depend on the key alone, and compiling them changes nothing."""
-    params = pipeline.sample(keys, shape)
-    same(pipeline.sample(keys, shape), params, "params drawn again")
-    for i, key in enumerate(keys):
-        alone = pipeline.sample(key, shape)
+def _draws(pipeline: Pipeline, keys: Key, shape: SpatialShape, batch: Batch) -> RecordParams:
+    """The draws depend on the key, and on what is read; compiling them changes nothing."""
+    params = pipeline.sample(keys, shape, record=batch)
+    same(pipeline.sample(keys, shape, record=batch), params, "params drawn again")
+    records = [{name: array[i] for name, array in batch.items()} for i in range(len(keys))]
+    for i, (key, record) in enumerate(zip(keys, records, strict=True)):
+        alone = pipeline.sample(key, shape, record=record)
         same(alone, jax.tree.map(lambda leaf, i=i: leaf[i], params), "params drawn alone")
-    frame = Frame(shape, pipeline.spec)
+    read = entries_read(pipeline.transforms, pipeline.spec, records[0])
+    frame = Frame(shape, pipeline.spec, {n: jnp.asarray(a) for n, a in read.items()})
     eager = pipeline.transforms[0].sample(
         jax.random.fold_in(drawing_key(jax.random.key_data(keys[0])), 0), frame
     )

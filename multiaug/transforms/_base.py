@@ -7,7 +7,8 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
-from typing import Any, NamedTuple, NoReturn, TypeVar, dataclass_transform
+from types import MappingProxyType
+from typing import Any, ClassVar, NamedTuple, NoReturn, TypeVar, dataclass_transform
 
 import jax
 import jax.numpy as jnp
@@ -38,10 +39,13 @@ class Frame(NamedTuple):
     Args:
         shape: (height, width) of the reference frame where the transform stands.
         spec: the pipeline's spec.
+        record: the entries that the transform declares to read (`Transform.reads`), of one record,
+            as they came in; empty for all others.
     """
 
     shape: SpatialShape
     spec: DataSpec
+    record: Mapping[str, Any] = MappingProxyType({})
 
 
 class Target(NamedTuple):
@@ -80,6 +84,9 @@ class Target(NamedTuple):
 
 class Transform(ABC):
     """A frozen description of one operation; draws its parameters, never stores them."""
+
+    reads: ClassVar[frozenset[str]] = frozenset()
+    """Roles, or names of entries, that `sample` looks at in ``frame.record``."""
 
     @property
     def owner(self) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from ...transforms import Transform
 from ...typing import SpatialShape
 from ._fitted import split
+from ._reads import names_read
 from ._structure import given_scale, is_dense, is_projective
 
 
@@ -27,6 +28,7 @@ class PipelineTraits:
         finishing: those of whole batches behind them.
         projective: some map may have perspective.
         dense: some transform displaces pixels by a field.
+        reads: some draw looks at the record.
     """
 
     def __init__(self, transforms: Sequence[Transform]) -> None:
@@ -34,6 +36,7 @@ class PipelineTraits:
         self.moving, self.finishing = split(transforms)
         self.projective = is_projective(self.moving)
         self.dense = is_dense(self.moving)
+        self.reads = any(names_read(transform) for transform in self.moving)
         self._scales: dict[SpatialShape, float] = {}
 
     def given_scale(self, shape: SpatialShape) -> float:
