@@ -1,5 +1,7 @@
 """What values mean under a map, one file per role."""
 
+import typing as _typing
+
 from ..errors import old_names as _old_names
 from ..spec import RoleTraits as RoleTraits
 from ._base import PointContext as PointContext
@@ -44,10 +46,11 @@ for _role in (
 ):
     register_role(_role)
 
-__getattr__ = _old_names(
-    __name__,
-    {
-        "PointSite": "PointContext",
-        "View": "RecordGeometry",
-    },
-)
+if not _typing.TYPE_CHECKING:  # type checkers are to know of the new names only
+    __getattr__ = _old_names(
+        __name__,
+        {
+            "PointSite": "PointContext",
+            "View": "RecordGeometry",
+        },
+    )

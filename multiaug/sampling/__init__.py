@@ -1,5 +1,7 @@
 """Role-free resampling: channels, modes, validity, borders. All gathers of multiaug live here."""
 
+import typing as _typing
+
 from .._native import compiled_is_available as compiled_is_available
 from ..errors import old_names as _old_names
 from ._batch import Form as Form
@@ -32,13 +34,14 @@ from ._pointwise import can_run_pointwise as can_run_pointwise
 from ._pointwise import run_pointwise as run_pointwise
 from ._pointwise import sampled_into as sampled_into
 
-__getattr__ = _old_names(
-    __name__,
-    {
-        "Site": "SampleContext",
-        "written_down": "materialize_on_gpu",
-        "Recolouring": "PointwiseProgram",
-        "can_recolour": "can_run_pointwise",
-        "recolour": "run_pointwise",
-    },
-)
+if not _typing.TYPE_CHECKING:  # type checkers are to know of the new names only
+    __getattr__ = _old_names(
+        __name__,
+        {
+            "Site": "SampleContext",
+            "written_down": "materialize_on_gpu",
+            "Recolouring": "PointwiseProgram",
+            "can_recolour": "can_run_pointwise",
+            "recolour": "run_pointwise",
+        },
+    )

@@ -1,5 +1,7 @@
 """Specs: what the entries of a record are, read from JSON or built in Python."""
 
+import typing as _typing
+
 from ..errors import old_names as _old_names
 from ._dtypes import ALL_DTYPES as ALL_DTYPES
 from ._files import load_spec as load_spec
@@ -21,10 +23,11 @@ from ._traits import role_generation as role_generation
 from ._values import check_values as check_values
 from ._values import is_sound as is_sound
 
-__getattr__ = _old_names(
-    __name__,
-    {
-        "ROLE_FACTS": "ROLE_TRAITS",
-        "RoleFacts": "RoleTraits",
-    },
-)
+if not _typing.TYPE_CHECKING:  # type checkers are to know of the new names only
+    __getattr__ = _old_names(
+        __name__,
+        {
+            "ROLE_FACTS": "ROLE_TRAITS",
+            "RoleFacts": "RoleTraits",
+        },
+    )

@@ -1,5 +1,7 @@
 """What a pipeline is made of: one frozen dataclass per operation."""
 
+import typing as _typing
+
 from ..errors import old_names as _old_names
 from . import converters as converters
 from ._affine import Affine as Affine
@@ -61,11 +63,12 @@ from ._warps import Elastic as Elastic
 from ._warps import Perspective as Perspective
 from ._whiten import Whiten as Whiten
 
-__getattr__ = _old_names(
-    __name__,
-    {
-        "Line": "ScaleShift",
-        "Spread": "ScaleAboutMean",
-        "Power": "PowerLaw",
-    },
-)
+if not _typing.TYPE_CHECKING:  # type checkers are to know of the new names only
+    __getattr__ = _old_names(
+        __name__,
+        {
+            "Line": "ScaleShift",
+            "Spread": "ScaleAboutMean",
+            "Power": "PowerLaw",
+        },
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import Field
 from typing import Any
 
 import jax
@@ -24,8 +25,13 @@ def to_config(transform_: Transform) -> dict[str, Any]:
     for item in settings_of(transform_):
         if item.name == "p" and item.kw_only and transform_.chance == 1:
             continue  # as documents have it that were written before there was a `p`
-        config[item.name] = _plain(getattr(transform_, item.name))
+        config[_key(item)] = _plain(getattr(transform_, item.name))
     return config
+
+
+def _key(item: Field[Any]) -> str:
+    """What a setting is called in documents: as at first, so that every release can read them."""
+    return str(item.metadata.get("was") or item.name)
 
 
 def _plain(value: Any) -> Any:
@@ -62,8 +68,11 @@ def from_config(config: Any, path: str = "$") -> Transform:
             f"{path} has the setting {unknown[0]!r}, which {config['type']} does not know; "
             f"it has {', '.join(sorted(known))}."
         )
+    renamed = old_settings(cls)
     settings = {
-        name: _build(value, f"{path}.{name}") for name, value in config.items() if name != "type"
+        renamed.get(name, name): _build(value, f"{path}.{name}")
+        for name, value in config.items()
+        if name != "type"
     }
     try:
         return cls(**settings)

@@ -55,6 +55,11 @@ class RandomSwirl(Geometric):
     strength: float = 0.8
     dense = True
 
+    def min_scale(self, shape):
+        """The angle is s exp(-r^2 / 64): a step along r turns by at most 2 s / e of it."""
+        least = 1 / (1 + 2 * self.strength / np.e)
+        return least, least
+
     def sample(self, key, frame):
         limit = self.strength
         return {"strength": jax.random.uniform(key, (), jnp.float32, -limit, limit)}
