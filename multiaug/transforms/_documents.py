@@ -69,8 +69,8 @@ def from_config(config: Any, path: str = "$") -> Transform:
             f"it has {', '.join(sorted(known))}."
         )
     renamed = old_settings(cls)
-    settings = {
-        renamed.get(name, name): _build(value, f"{path}.{name}")
+    settings: dict[str, Any] = {
+        str(renamed.get(name, name)): _build(value, f"{path}.{name}")
         for name, value in config.items()
         if name != "type"
     }
