@@ -307,6 +307,9 @@ def required() -> Any:
     return field(metadata={"static": True})
 
 
+_CHANCE = real(0, 1)._replace(expected="a probability in [0, 1]")
+
+
 def _has_chance(transform_: Any) -> bool:
     """Whether it has a keyword ``p``; a `p` that is no mere keyword is a setting of its own."""
     return any(item.name == "p" and item.kw_only for item in fields(transform_))
@@ -352,19 +355,22 @@ def transform(cls: type[T]) -> type[T]:
     _refuse_namesake(cls)
     checks = getattr(cls, "__post_init__", None)
 
+    ruled: list[Field[Any]] = []  # found once: JAX makes transforms anew whenever it looks at them
+
     def check_fields(self: Any) -> None:
-        if _has_chance(self):
-            kind = real(0, 1)._replace(expected="a probability in [0, 1]")
-            check_argument(f"{self.owner}.p", self.p, kind)
-        for item in fields(self):
-            if "rule" in item.metadata:
-                kept = converted(item, getattr(self, item.name), f"{self.owner}.{item.name}")
-                object.__setattr__(self, item.name, kept)
+        owner = type(self).__name__
+        if has_chance:
+            check_argument(f"{owner}.p", self.p, _CHANCE)
+        for item in ruled:
+            kept = converted(item, getattr(self, item.name), f"{owner}.{item.name}")
+            object.__setattr__(self, item.name, kept)
         if checks is not None:
             checks(self)
 
     cls.__post_init__ = check_fields  # type: ignore[attr-defined]
     made = jax.tree_util.register_dataclass(dataclass(frozen=True, repr=False)(cls))
+    has_chance = _has_chance(made)
+    ruled += [item for item in fields(made) if "rule" in item.metadata]  # type: ignore[arg-type]
     if old := old_settings(made):
         made.__init__ = old_arguments(**old)(made.__init__)  # type: ignore[method-assign]
         for was, now in old.items():
