@@ -29,7 +29,7 @@ _TRANSFORMS = _ROLES | {"statistics", "transforms"}
 _PIPELINE = _TRANSFORMS | {"pipeline"}
 _LOADER = _PIPELINE | {"store", "loader"}
 _PASSES = _LOADER | {"passes"}
-_TOP = _PASSES | {""}
+_TOP = _PASSES | {"", "runtime"}
 MAY_IMPORT: dict[str, set[str]] = {
     "_arguments": {"errors"},
     "_forks": {"errors"},
@@ -37,6 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_native": set(),
     "_version": set(),
     "errors": set(),
+    "runtime": {"_arguments", "errors"},
     "typing": set(),
     "files": _LEAVES,
     "spec": _GROUND,
@@ -56,7 +57,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": _TOP | {"distributed", "keras", "preview"},
     "testing": _TOP | {"distributed", "keras", "preview", "cli"},
     # The root's export list, and `python -m multiaug`.
-    "": _PASSES | {"distributed", "keras", "preview", "cli"},
+    "": _PASSES | {"distributed", "keras", "preview", "cli", "runtime"},
     "__main__": {"", "cli"},
 }
 

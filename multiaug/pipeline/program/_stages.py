@@ -106,8 +106,8 @@ def is_one_run(transforms: Sequence[Transform]) -> bool:
     """Whether a pipeline is a single run of warps and values, which needs no program."""
     closed = False
     for transform in transforms:
-        kinds = {_step_kind(leaf) for leaf in leaves([transform])}
-        if kinds.intersection(_OTHERS) or (closed and "geometry" in kinds):
+        kinds = kinds_of(transform)
+        if kinds.intersection(OTHERS) or (closed and "geometry" in kinds):
             return False
         if "standing" in kinds:
             if "geometry" in kinds and not _alternatives(transform):
@@ -145,7 +145,9 @@ def stages_of(
     return tuple(stages)
 
 
-_OTHERS: tuple[Kind, ...] = ("occlude", "mix", "derive")
+OTHERS: tuple[Kind, ...] = ("occlude", "mix", "derive")
+"""The kinds of stages that are no runs of warps and values."""
+
 _Run = tuple[Kind, tuple[Transform, ...], int]
 
 
@@ -159,7 +161,7 @@ def _runs(transforms: Sequence[Transform], spec: DataSpec, frame: SpatialShape) 
     first, last, closed = 0, -1, False
     for position, transform in enumerate(transforms):
         for member, steps in _members(transform, Frame(frame, spec)):
-            other: Kind = next((k for k in _OTHERS if k in steps), "warp")
+            other: Kind = next((k for k in OTHERS if k in steps), "warp")
             begins = other != kind or kind == "derive" or (closed and "geometry" in steps)
             if begins:
                 yield kind, tuple(run), first
@@ -180,18 +182,28 @@ def _joined(one: Transform, next_one: Transform) -> Part:
     return Part(one.whole, one.begin, next_one.end, one.inside + next_one.inside)
 
 
+def kinds_of(transform: Transform) -> set[str]:
+    """What a transform, or what is inside of it, is a step of."""
+    return {_step_kind(leaf) for leaf in leaves([transform])}
+
+
+def is_split(transform: Transform) -> bool:
+    """Whether the children of a container belong to several stages."""
+    kinds = kinds_of(transform)
+    several = len(kinds) > 1 and bool(kinds.intersection(OTHERS))
+    return several or ({"geometry", "standing"} <= kinds and not _alternatives(transform))
+
+
 def _members(transform: Transform, frame: Frame) -> list[tuple[Transform, set[str]]]:
     """A transform as members of stages: itself, or parts of a container."""
-    kinds = {_step_kind(leaf) for leaf in leaves([transform])}
-    mixed = len(kinds) > 1 and bool(kinds.intersection(_OTHERS))
-    mixed |= {"geometry", "standing"} <= kinds and not _alternatives(transform)
+    kinds = kinds_of(transform)
     if "derive" in kinds and isinstance(transform, Container):
         inner = next(t for t in leaves([transform]) if isinstance(t, Deriving))
         raise ParameterError(
             f"`{inner.owner}` must stand outside of {transform.owner}: an entry is made for every "
             "record or for none. Move it out."
         )
-    if not mixed or not isinstance(transform, Container):
+    if not is_split(transform) or not isinstance(transform, Container):
         return [(transform, kinds)]
     steps: list[Transform] = []
 
