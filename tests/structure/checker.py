@@ -26,7 +26,7 @@ _GEOMETRY = _CHECKS | {"geometry"}
 _SAMPLING = _GEOMETRY | {"_native", "sampling"}
 _ROLES = _SAMPLING | {"roles"}
 _TRANSFORMS = _ROLES | {"statistics", "transforms"}
-_PIPELINE = _TRANSFORMS | {"pipeline"}
+_PIPELINE = _TRANSFORMS | {"pipeline", "runtime"}
 _LOADER = _PIPELINE | {"store", "loader"}
 _PASSES = _LOADER | {"passes"}
 _TOP = _PASSES | {""}
@@ -48,6 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "roles": _SAMPLING,
     "transforms": _ROLES | {"statistics"},
     "pipeline": _TRANSFORMS,
+    "runtime": set(),
     "loader": _PIPELINE | {"store"},
     "passes": _LOADER,
     "distributed": _TOP,
