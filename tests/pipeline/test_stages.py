@@ -56,6 +56,9 @@ def test_what_ends_a_run():
     # One of several: none of them comes before another.
     assert kinds(ma.OneOf([contrast, rotate])) == [("warp", 1)]
     assert kinds(ma.SomeOf([contrast, rotate])) == [("warp", 1), ("warp", 1)]
+    assert kinds(ma.SomeOf([rotate, contrast])) == [("warp", 1)]
+    assert kinds(ma.Shuffle([rotate, bright])) == [("warp", 1)]
+    assert kinds(contrast, ma.Maybe([rotate, contrast])) == [("warp", 1), ("warp", 1)]
     assert kinds(ma.Maybe([rotate, erase, bright])) == [("warp", 1), ("occlude", 1), ("warp", 1)]
     assert kinds(ma.OneHot("mask", 4), ma.Flip()) == [("warp", 0), ("derive", 1), ("warp", 1)]
 
