@@ -7,7 +7,6 @@ import pytest
 import multiaug as ma
 from multiaug.errors import MultiaugWarning, ParameterError, RecordError
 from multiaug.pipeline.program._stages import stages_of
-from multiaug.testing import make_record
 
 SIZE = (24, 32)
 COUNT = 4
@@ -233,7 +232,11 @@ def test_clouds_reproject_through_several_stages():
             },
         }
     )
-    batch = make_record(spec, (32, 40), 5, batch=2, content="smooth")
+    column, row = np.meshgrid(np.arange(40.0), np.arange(32.0))
+    focal = 20 / np.tan(np.deg2rad(30))
+    z = 2 + 0.3 * np.sin(column / 9) + 0.2 * np.cos(row / 7)
+    cloud = np.stack([z * (column - 19.5) / focal, z * (row - 15.5) / focal, z], axis=-1)
+    batch = {"image": np.zeros((2, 32, 40, 1), np.float32), "xyz": np.float32([cloud, cloud])}
     pipeline = ma.Pipeline(
         [ma.Rotate(10), ma.Contrast(0.1), ma.Scale(1.1), ma.Crop((24, 30)), ma.Flip(p=1.0)], spec
     )
