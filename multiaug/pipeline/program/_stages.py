@@ -206,12 +206,13 @@ def _members(transform: Transform, frame: Frame) -> list[tuple[Transform, set[st
         return [(transform, kinds)]
     steps: list[Transform] = []
 
-    def draw(key: Key) -> Any:
+    def unfold(key: Key) -> Any:
         params = transform.sample(key, frame)
         steps.extend(step for step, _, _ in _flat(transform, params, None))
         return params
 
-    jax.eval_shape(draw, jax.random.key(0))
+    # Which steps there are does not depend on what is drawn: nothing is computed, or compiled.
+    jax.eval_shape(unfold, jax.random.key(0))
     return [
         (Part(transform, i, i + 1, (step,)), {_step_kind(step)}) for i, step in enumerate(steps)
     ]
