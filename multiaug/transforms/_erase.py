@@ -13,6 +13,8 @@ from ._base import Frame, Params, static, transform
 from ._checked import fractions, names, number, pair, set_fields, whole
 from ._stage_bases import Occluding
 
+# Rectangles: each is looked at for every pixel.
+_MOST = 64
 _LEVELS = "1 is white and 0 is black: write the level 128 of 255 as 128 / 255."
 
 
@@ -29,7 +31,7 @@ class Erase(Occluding):
     Args:
         scale: (lo, hi) of the area of a rectangle as a fraction of the frame's.
         ratio: (lo, hi) of width / height, drawn log-uniformly.
-        count: how many rectangles; a pair (lo, hi) draws the number. They may overlap.
+        count: how many rectangles, at most 64; a pair (lo, hi) draws the number. They may overlap.
         fill: what covered intensity becomes, in units of its range: 0 is black and 1 is white.
         entries: entries to cover; None for all.
         p: the probability that a pipeline runs it.
@@ -58,7 +60,8 @@ class Erase(Occluding):
 
     def __post_init__(self) -> None:
         both = self.count if isinstance(self.count, tuple | list) else (self.count, self.count)
-        counts = pair(tuple(whole(n, "Erase.count", low=0) for n in both), "Erase.count")
+        whole_ones = tuple(whole(n, "Erase.count", low=0) for n in both)
+        counts = pair(whole_ones, "Erase.count", high=_MOST)
         set_fields(
             self,
             scale=pair(self.scale, "Erase.scale", low=1e-6, high=1),

@@ -24,11 +24,13 @@ from ...transforms import (
     Finishing,
     Frame,
     Geometric,
+    Maybe,
     Mixing,
     Occluding,
     OneOf,
     Params,
     Photometric,
+    SomeOf,
     Transform,
 )
 from ...typing import Array, Key, SpatialShape
@@ -36,6 +38,7 @@ from ._spec_after import spec_after
 from ._structure import leaves, out_shape
 
 Kind = Literal["warp", "occlude", "mix", "derive"]
+_OTHERS: tuple[Kind, ...] = ("occlude", "mix", "derive")
 
 
 class Stage(NamedTuple):
@@ -105,15 +108,23 @@ class Part(Container):
 def is_one_run(transforms: Sequence[Transform]) -> bool:
     """Whether a pipeline is a single run of warps and values, which needs no program."""
     closed = False
-    for transform in transforms:
-        kinds = {_step_kind(leaf) for leaf in leaves([transform])}
+    for kinds in _in_order(transforms):
         if kinds.intersection(_OTHERS) or (closed and "geometry" in kinds):
             return False
-        if "standing" in kinds:
-            if "geometry" in kinds and not _alternatives(transform):
-                return False
-            closed = True
+        closed |= "standing" in kinds
     return True
+
+
+def _in_order(transforms: Sequence[Transform]) -> Iterator[set[str]]:
+    """The kinds of steps, one set after the other; those of which none comes first are in one."""
+    for transform in transforms:
+        kinds = {_step_kind(leaf) for leaf in leaves([transform])}
+        if isinstance(transform, Maybe | SomeOf):
+            yield from _in_order(transform.children)
+        elif {"geometry", "standing"} <= kinds and not _alternatives(transform):
+            yield from ({"standing"}, {"geometry"})  # in some record or other
+        else:
+            yield kinds
 
 
 def stages_of(
@@ -145,7 +156,6 @@ def stages_of(
     return tuple(stages)
 
 
-_OTHERS: tuple[Kind, ...] = ("occlude", "mix", "derive")
 _Run = tuple[Kind, tuple[Transform, ...], int]
 
 
@@ -183,8 +193,9 @@ def _joined(one: Transform, next_one: Transform) -> Part:
 def _members(transform: Transform, frame: Frame) -> list[tuple[Transform, set[str]]]:
     """A transform as members of stages: itself, or parts of a container."""
     kinds = {_step_kind(leaf) for leaf in leaves([transform])}
-    mixed = len(kinds) > 1 and bool(kinds.intersection(_OTHERS))
-    mixed |= {"geometry", "standing"} <= kinds and not _alternatives(transform)
+    other = bool(kinds.intersection(_OTHERS))
+    mixed = other and len(kinds) > 1
+    mixed |= not other and not is_one_run([transform])
     if "derive" in kinds and isinstance(transform, Container):
         inner = next(t for t in leaves([transform]) if isinstance(t, Deriving))
         raise ParameterError(
@@ -195,12 +206,13 @@ def _members(transform: Transform, frame: Frame) -> list[tuple[Transform, set[st
         return [(transform, kinds)]
     steps: list[Transform] = []
 
-    def draw(key: Key) -> Any:
+    def unfold(key: Key) -> Any:
         params = transform.sample(key, frame)
         steps.extend(step for step, _, _ in _flat(transform, params, None))
         return params
 
-    jax.eval_shape(draw, jax.random.key(0))
+    # Which steps there are does not depend on what is drawn: nothing is computed, or compiled.
+    jax.eval_shape(unfold, jax.random.key(0))
     return [
         (Part(transform, i, i + 1, (step,)), {_step_kind(step)}) for i, step in enumerate(steps)
     ]
