@@ -102,7 +102,7 @@ class Calls:
         else:
             found = self.random.normal(size=shape).astype(dtype)
             odd = self.random.random(shape) < self.pick([0, 0.05, 0.5, 1])
-            found[odd] = self.pick([np.nan, np.inf, -np.inf, 1e38, -0.0])
+            found[odd] = self.pick([np.nan, np.inf, -np.inf, float(np.finfo(dtype).max) / 3, -0.0])
         if isinstance(mark, float) and (mark >= 0 or dtype.kind in "if"):
             found[self.random.random(shape) < 0.2] = mark
         return found
