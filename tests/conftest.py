@@ -10,6 +10,9 @@ import hypothesis
 import jax
 import pytest
 
+from multiaug.pipeline.backends._blocks import LRUCache
+from multiaug.pipeline.backends._native_plan import plan_block, plan_records
+
 ROOT = Path(__file__).resolve().parents[1]
 
 # A shape or dtype that only fits by accident is a bug here, where users' arrays of many kinds meet.
@@ -37,11 +40,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture
 def without_c(monkeypatch) -> Callable[[], None]:
-    """Have nothing sampled in C from the call on, also by pipelines that have run before."""
+    """Have nothing sampled in native code from the call on, also by earlier pipelines."""
 
     def switch() -> None:
-        monkeypatch.setattr("multiaug.pipeline.backends._dispatch.compiled_call", lambda *_: None)
+        programs = LRUCache()
+        monkeypatch.setattr("multiaug.sampling._compiled.library", lambda: None)
+        monkeypatch.setattr("multiaug.pipeline.backends._native._WORKS", programs)
         monkeypatch.setattr("multiaug.pipeline.backends._fast_path.FastPaths.get", lambda *_: None)
+        # What was compiled with a plan for native code.
+        plan_records.clear_cache()
+        plan_block.clear_cache()
 
     return switch
 

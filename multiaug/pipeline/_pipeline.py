@@ -48,7 +48,9 @@ class Pipeline:
     """Transforms that move every entry of a record together.
 
     Neighbouring geometric transforms become one map, and each entry is resampled once, at its
-    own resolution; photometric transforms follow, in order, on intensity channels.
+    own resolution; the pointwise photometric transforms among them follow, in order, on intensity
+    channels. All others stand where they are declared, and geometry behind them is another
+    resample: docs/engine.md says what ends such a run.
 
     Args:
         transforms: what to do, in order.
@@ -216,7 +218,8 @@ class Pipeline:
             batch: entry name -> array with a leading N.
             out: what an earlier call returned for a batch like this one. On CPUs its memory is
                 used again, which saves much of the time of large results, and its arrays are
-                deleted; memory that NumPy still looks at is left alone. Elsewhere it is not used.
+                deleted; memory that NumPy still looks at is left alone. Elsewhere, and by
+                pipelines of several runs, it is not used.
             check: as in `__call__`.
 
         Returns:
@@ -302,8 +305,9 @@ class Pipeline:
     ) -> Record:
         """Bring entries from the augmented frame back to the source frame.
 
-        Photometric transforms are undone first, then the geometry; what was cropped away comes
-        back as the fill. Only what touches the given entries must be invertible.
+        What was done last is undone first; of a run of warps and values, the values first. What
+        was cropped away comes back as the fill, and what `Erase` covered stays covered. Only what
+        touches the given entries must be invertible.
 
         Args:
             params: what was drawn; a leading N makes a batch.

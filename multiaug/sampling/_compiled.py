@@ -221,7 +221,7 @@ class Compiled:
             lane.size, lane.channels = dtype.itemsize, count_of(band)
             lane.stride = int(job.bands[-1].channels.stop)
             lane.method = _method(band, dtype)
-            lane.lowpass = self._is_filtered(band)
+            lane.lowpass = self._is_filtered(band) and lane.method != _GENERAL
             lane.joint = band.joint and (band.invalid is not None or band.encode is not None)
             lane.reach_x, lane.reach_y = (step / 2 for step in job.longest_step)
             if lane.method == _GENERAL:

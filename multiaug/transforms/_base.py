@@ -161,7 +161,9 @@ class Geometric(Transform):
 
 
 class Photometric(Transform):
-    """A transform of intensity values, pixel by pixel; runs after the geometry, in order.
+    """A transform of intensity values; one that works pixel by pixel runs behind the geometry.
+
+    See `footprint` for all others, which stand where they are declared.
 
     Subclasses have a field ``entries``: names of the entries it touches, None for all that hold
     intensity channels.

@@ -15,12 +15,14 @@ from ._checked import fractions, names, number, pair, whole
 from ._settings import EntryNames, Ranged, Setting, setting
 from ._stage_bases import Occluding
 
+# Rectangles: each is looked at for every pixel.
+_MOST = 64
 _LEVELS = "1 is white and 0 is black: write the level 128 of 255 as 128 / 255."
 
 
-def _counts(value: Any, field_name: str, *, low: int) -> tuple[int, int]:
+def _counts(value: Any, field_name: str, *, low: int, high: int) -> tuple[int, int]:
     both = value if isinstance(value, tuple | list) else (value, value)
-    counts = pair(tuple(whole(n, field_name, low=low) for n in both), field_name)
+    counts = pair(tuple(whole(n, field_name, low=low) for n in both), field_name, high=high)
     return int(counts[0]), int(counts[1])
 
 
@@ -43,7 +45,7 @@ class Erase(Occluding):
     Args:
         scale: (lo, hi) of the area of a rectangle as a fraction of the frame's.
         ratio: (lo, hi) of width / height, drawn log-uniformly.
-        count: how many rectangles; a pair (lo, hi) draws the number. They may overlap.
+        count: how many rectangles, at most 64; a pair (lo, hi) draws the number. They may overlap.
         fill: what covered intensity becomes, in units of its range: 0 is black and 1 is white.
         entries: entries to cover; None for all.
         p: the probability that a pipeline runs it.
@@ -65,7 +67,9 @@ class Erase(Occluding):
 
     scale: Ranged = setting(pair, default=(0.02, 1 / 3), low=1e-6, high=1, unit="areas")
     ratio: Ranged = setting(pair, default=(0.3, 1 / 0.3), low=1e-2, high=1e2)
-    count: Setting[tuple[int, int], int | Sequence[int]] = setting(_counts, default=1, low=0)
+    count: Setting[tuple[int, int], int | Sequence[int]] = setting(
+        _counts, default=1, low=0, high=_MOST
+    )
     fill: float = setting(_fill, default=0.0, unit="range")
     entries: EntryNames = setting(names, default=None)
     p: float = static(default=1.0, kw_only=True)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from multiaug.sampling import Band, Compiled, Flight, Job, LowPass
-from multiaug.sampling._compiled import Placed, _Shared
+from multiaug.sampling._compiled import BandNumbers, Placed, _Shared
 from tests.native.random_calls import Held
 from tests.reference import sampling
 
@@ -54,14 +54,19 @@ def sample(
         {"x": source.dtype},
         warp=SimpleNamespace(dense=False, resized=resized),
         affine=bool((maps[:, 2] == (0, 0, 1)).all()),
-        scales=[(1.0, 1.0)],
+        scales=[((1.0, 1.0), (1.0, 1.0))],
         low=LowPass((radius, radius)) if radius else None,
     )
     result = empty((count, *out, source.shape[3]), source.dtype)
     bound = kernel.bound(count, {"x": result[0].nbytes}, blocks=blocks)
-    coded: list[Any] = [(None, None)] * len(bands)
+    numbers = [BandNumbers()] * len(bands)
     place = Placed(
-        Held(np.float32(maps)), None, None, None, coded, Held(np.float32(sigma)) if radius else None
+        Held(np.float32(maps)),
+        None,
+        None,
+        None,
+        numbers,
+        Held(np.float32(sigma)) if radius else None,
     )
     flight = Flight(1)
     try:

@@ -19,20 +19,33 @@ import numpy as np
 from multiaug import _native
 from multiaug.sampling import (
     Band,
-    Coded,
     Compiled,
     Flight,
     Job,
     LowPass,
+    NativeRules,
     PointwiseProgram,
     can_run_pointwise,
     run_pointwise,
 )
-from multiaug.sampling._compiled import _BORDERS, Placed, _method, _Shared
+from multiaug.sampling._compiled import (
+    _BORDERS,
+    _GENERAL,
+    BandNumbers,
+    Placed,
+    _method,
+    _Shared,
+)
 from multiaug.sampling._pointwise import sampled_into
+from multiaug.sampling._rules import NUMBERS as NUMBERS_OF_RULES
+from multiaug.sampling._rules import refusal
 
 LEVELS = (0, 1, 2)  # instruction sets; those that the machine lacks are replaced
 NUMBERS = {"scale_shift": 3, "scale_about_mean": 1, "power_law": 3, "clip": 2, "noise": 1}
+
+
+def _zeros(view: Any) -> Any:
+    """In the place of what a role computes of a record: the numbers are drawn instead."""
 
 
 class Held:
@@ -81,14 +94,16 @@ class Calls:
 
     def values(self, shape: tuple[int, ...], dtype: np.dtype[Any], mark: Any = None) -> np.ndarray:
         """Random numbers of a dtype; some of them are not finite, or the mark."""
-        if dtype.kind in "iu":
+        if dtype.kind == "b":
+            found = self.random.random(shape) < 0.5
+        elif dtype.kind in "iu":
             info = np.iinfo(dtype)
             found = self.random.integers(info.min, info.max, shape, dtype, endpoint=True)
         else:
             found = self.random.normal(size=shape).astype(dtype)
             odd = self.random.random(shape) < self.pick([0, 0.05, 0.5, 1])
-            found[odd] = self.pick([np.nan, np.inf, -np.inf, 1e38, -0.0])
-        if isinstance(mark, float):
+            found[odd] = self.pick([np.nan, np.inf, -np.inf, float(np.finfo(dtype).max) / 3, -0.0])
+        if isinstance(mark, float) and (mark >= 0 or dtype.kind in "if"):
             found[self.random.random(shape) < 0.2] = mark
         return found
 
@@ -118,26 +133,59 @@ class Calls:
         """A rule for some channels, if the library covers it."""
         mark = self.pick([None, None, "nan", 0.0, -1.0])
         fill = self.pick([None, (0.0,), tuple(float(i % 2) for i in range(count))])
-        coded = None
-        if dtype == np.float32 and count == 3 and self.random.random() < 0.4:
-            rays = (lambda view: view) if self.random.random() < 0.7 else None
-            coded = Coded(rays, (lambda view: view) if self.random.random() < 0.5 else None)
-        moved = coded is not None
-        act = (lambda values, context: values) if moved else None
+        native = self.rules(dtype, count)
+        method = self.pick(["nearest", "linear", "linear", "cubic", "majority"])
+        if native.encode:
+            method = "linear"
+        if native.move == "area":
+            method = "area"
+        if native.move == "mirror-pairs" or method == "majority":
+            integer = dtype.kind in "iu" and count == 1
+            if not integer:
+                native, method = NativeRules(), "linear"
+            else:
+                method = self.pick(["nearest", "majority"])
+        act = (lambda values, context: values) if native != NativeRules() else None
         found = Band(
             slice(start, start + count),
-            self.pick(["nearest", "linear", "linear"]),
+            method,
             self.pick(_BORDERS),
-            fill,
+            (0.0,) * count if method == "area" else fill,
             mark,
             bool(self.pick([True, False])),
-            encode=act if coded is not None and coded.rays else None,
-            decode=act if coded is not None and coded.rays else None,
-            move=act if coded is not None and coded.matrix else None,
-            coded=coded,
-            lowpass=coded is None and bool(self.pick([True, False])),
+            max_jump=self.pick([None, None, 1.0]),
+            encode=act if native.encode else None,
+            decode=act if native.decode else None,
+            move=act if native.move else None,
+            native=native,
         )
-        return found if _method(found, dtype) is not None else None
+        return found if refusal(found, dtype, count, dense=False) is None else None
+
+    def rules(self, dtype: np.dtype[Any], count: int) -> NativeRules:
+        """What the values of a band may mean."""
+        floats = dtype.kind == "f"
+        kinds = [NativeRules()] * 3
+        if count == 3 and floats:
+            ray = self.pick(["ray", "world-ray"])
+            move = {"move": "matrix", "matrix": _zeros}
+            kinds += [
+                NativeRules(ray, ray, k=_zeros, pose=_zeros, jump=True),
+                NativeRules("ray", "ray", k=_zeros, jump=True, **move),
+                NativeRules(**move),
+                NativeRules(decode="unit", **move),
+                NativeRules(decode="unit", move="unit-matrix", matrix=_zeros),
+            ]
+        if count == 2 and floats:
+            kinds += [NativeRules(move=m, matrix=_zeros) for m in ("flow", "flow-ends")]
+        if count == 1:
+            depth = {"move": "depth", "k": _zeros, "matrix": _zeros}
+            kinds += [
+                NativeRules("reciprocal", "reciprocal", jump=True, **depth),
+                NativeRules("angle", "angle", "angle", turns=0.03, radians=0.02, period=180.0),
+                NativeRules(move="area"),
+                NativeRules(move="mirror-pairs", mirrored=_zeros, pairs=((1, 2), (200, 3))),
+            ]
+        return self.pick(kinds)
 
     def job(self, name: str, sizes: tuple[Any, Any], dtype: np.dtype[Any]) -> Job:
         """A picture of one to three bands."""
@@ -169,7 +217,9 @@ class Calls:
             Held(numbers), Held(words), kinds, band.channels.start, channels, invalid, wider
         )
 
-    def placed(self, count: int, group: _Shared, struct: Any, *, affine: bool) -> Placed:
+    def placed(
+        self, count: int, group: _Shared, struct: Any, dtypes: dict[str, Any], *, affine: bool
+    ) -> Placed:
         """Where a group is read: by matrices, by a field, or by a spline."""
         (h, w), bent = group.sizes[1], self.random.integers(3)
         on = field = control = None
@@ -189,24 +239,32 @@ class Calls:
             struct.knots_x, struct.knots_y = columns, rows
             knots = self.random.normal(0, 10, (count, 2, rows, columns))
             control = Held(knots.astype(np.float32))
-        coded = []
-        for _, band in group.parts:
-            pair: list[Held | None] = [None, None]
-            if band.coded is not None:
-                for i, of in enumerate((band.coded.rays, band.coded.matrix)):
-                    pair[i] = None if of is None else Held(self.maps(count, affine=True))
-            coded.append(tuple(pair))
+        numbers = []
+        for job, band in group.parts:
+            native = band.native or NativeRules()
+            if not native.needs_numbers:
+                numbers.append(BandNumbers())
+            elif _method(band, dtypes[job.name]) == _GENERAL:
+                rules = self.random.normal(0, 2, (count, NUMBERS_OF_RULES)).astype(np.float32)
+                rules[self.random.random(rules.shape) < 0.05] = self.pick([0, np.nan, np.inf, 1e30])
+                numbers.append(BandNumbers(rules=Held(rules)))
+            else:
+                rays, matrix = (
+                    None if of is None else Held(self.maps(count, affine=True))
+                    for of in (native.k, native.matrix)
+                )
+                numbers.append(BandNumbers(rays, matrix))
         sigma = np.abs(self.random.normal(0, self.pick([0.3, 2, 50]), (count, 2)))
         sigma[self.random.random(sigma.shape) < 0.2] = self.pick([0, 1e-30, 1e30, np.nan, np.inf])
         filtered = Held(sigma.astype(np.float32)) if self.random.random() < 0.5 else None
-        return Placed(Held(self.maps(count, affine=affine)), on, field, control, coded, filtered)
+        return Placed(Held(self.maps(count, affine=affine)), on, field, control, numbers, filtered)
 
     def warp(self) -> None:
         """A batch of pictures of one shape, by some threads."""
         count, helpers = int(self.pick([1, 1, 2, 3, 5])), int(self.pick([0, 0, 1, 3]))
         sizes = (self.side(), self.side()), (self.side(), self.side())
         dtypes = {
-            f"p{i}": np.dtype(self.pick(["u1", "u1", "u2", "f4", "f4", "i4", "f8"]))
+            f"p{i}": np.dtype(self.pick(["u1", "u1", "u2", "f4", "f4", "i4", "i2", "f2", "?"]))
             for i in range(self.random.integers(1, 4))
         }
         jobs = tuple(self.job(name, sizes, dtype) for name, dtype in dtypes.items())
@@ -217,7 +275,7 @@ class Calls:
             dtypes,
             warp=SimpleNamespace(dense=False, resized=bool(self.pick([True, False]))),
             affine=affine,
-            scales=[(1.0, 1.0)],
+            scales=[((1.0, 1.0), (1.0, 1.0))],
             low=LowPass((radius, radius)) if radius else None,
         )
         pointwise_programs, results, sources, rows, checks = {}, {}, {}, {}, {}
@@ -246,7 +304,7 @@ class Calls:
                 checks[job.name] = self.random.random(channels) < 0.5
         bytes_of = {name: array[0].nbytes for name, array in results.items()}
         bound = kernel.bound(count, bytes_of, checks, int(self.pick([1, 2, 5])), pointwise_programs)
-        placed = self.placed(count, group, bound._groups[0], affine=affine)
+        placed = self.placed(count, group, bound._groups[0], dtypes, affine=affine)
         flight = Flight(1)
         try:
             bound.point(

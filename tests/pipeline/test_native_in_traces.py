@@ -100,6 +100,24 @@ def test_jit_gives_the_bits_of_an_eager_call(name):
     assert_same(compiled(pipeline.batch, keys, batch), eager)
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+def test_what_xla_does_of_a_batch_stands_beside_what_c_does(monkeypatch, at_once):
+    """An entry with its valid pixels, which XLA resamples, and a field of positions."""
+    if not at_once:
+        monkeypatch.setattr("multiaug.pipeline.backends._native_form._MOST_FIELD_BYTES", 1)
+    entries = PLAIN.to_dict()["entries"]
+    depth = {"role": "depth", "dtype": "float32", "validity": True, "under_elastic": "resample"}
+    spec = ma.DataSpec.from_dict({"name": "two ways", "entries": {**entries, "depth": depth}})
+    pipeline = ma.Pipeline([ma.Elastic(0.03), ma.Rotate(20), ma.Gamma(1.3)], spec)
+    keys, batch = keys_of(3), batch_of(3, spec, holes=True)
+    eager = pipeline.batch(keys, batch)
+    found = compiled(pipeline.batch, keys, batch)
+    assert found.keys() == eager.keys() == {"image", "depth", "depth_valid"}
+    np.testing.assert_array_equal(found["depth_valid"], eager["depth_valid"])
+    for name in ("image", "depth"):
+        np.testing.assert_allclose(found[name], eager[name], rtol=1e-4, atol=1e-4)
+
+
 def test_drawn_params_are_arguments_too():
     pipeline, keys, batch = PLAIN_PIPELINE, keys_of(3), batch_of(3)
     params = pipeline.sample(keys, SHAPE)

@@ -10,7 +10,7 @@ import pytest
 
 import multiaug as ma
 from multiaug import ParameterError, RecordError
-from multiaug.pipeline.backends import _parts
+from multiaug.pipeline.backends import _native
 from multiaug.testing import compilations, make_record
 
 SHAPE = (32, 48)
@@ -189,16 +189,16 @@ def in_jax(without_c):
 @pytest.mark.cpu
 @pytest.mark.usefixtures("in_jax")
 def test_an_error_in_a_thread_reaches_the_caller(monkeypatch):
-    run = _parts._Program.call
+    run = _native.CompiledCall._run_part
 
-    def fail(self, run_, transforms, part, target):
-        if part.start == 32:
+    def fail(self, call, own, block, span, length):
+        if span.start == 32:
             raise MemoryError("no room")
-        run(self, run_, transforms, part, target)
+        run(self, call, own, block, span, length)
 
     PIPELINE.batch(keys_of(40), batch_of(40))
     with monkeypatch.context() as patch:
-        patch.setattr(_parts._Program, "call", fail)
+        patch.setattr(_native.CompiledCall, "_run_part", fail)
         with pytest.raises(MemoryError, match="no room"):
             PIPELINE.batch(keys_of(40), batch_of(40))
     assert len(PIPELINE.batch(keys_of(40), batch_of(40))["mask"]) == 40
@@ -252,10 +252,10 @@ for count in (6, 7):
 @pytest.mark.cpu
 @pytest.mark.usefixtures("in_jax")
 def test_memory_of_programs_that_are_not_used_is_given_back(monkeypatch):
-    monkeypatch.setattr(_parts._PROGRAMS, "with_memory", 1)
+    monkeypatch.setattr(_native._WORKS, "with_memory", 1)
     before = PIPELINE.batch(keys_of(3), batch_of(3))
-    monkeypatch.setattr(_parts._PROGRAMS, "kept", 2)
+    monkeypatch.setattr(_native._WORKS, "kept", 2)
     for size in (8, 12):
         PIPELINE.batch(keys_of(1), batch_of(1, (size, size)))
-    assert [bool(program._idle) for program in _parts._PROGRAMS.values()] == [False, True]
+    assert [bool(program._idle) for program in _native._WORKS.values()] == [False, True]
     assert_same(PIPELINE.batch(keys_of(3), batch_of(3)), before)

@@ -7,7 +7,6 @@ import pytest
 import multiaug as ma
 from multiaug.errors import MultiaugWarning, ParameterError, RecordError
 from multiaug.pipeline.program._stages import stages_of
-from multiaug.testing import make_record
 
 SIZE = (24, 32)
 COUNT = 4
@@ -24,6 +23,7 @@ SPEC = ma.DataSpec.from_dict(
     }
 )
 IMAGE = ma.DataSpec("an image", [SPEC.entries["image"]])
+FEW = ma.DataSpec("few", [SPEC.entries["image"], SPEC.entries["points"]])
 KEYS = jax.random.split(jax.random.key(3), COUNT)
 
 
@@ -56,6 +56,9 @@ def test_what_ends_a_run():
     # One of several: none of them comes before another.
     assert kinds(ma.OneOf([contrast, rotate])) == [("warp", 1)]
     assert kinds(ma.SomeOf([contrast, rotate])) == [("warp", 1), ("warp", 1)]
+    assert kinds(ma.SomeOf([rotate, contrast])) == [("warp", 1)]
+    assert kinds(ma.Shuffle([rotate, bright])) == [("warp", 1)]
+    assert kinds(contrast, ma.Maybe([rotate, contrast])) == [("warp", 1), ("warp", 1)]
     assert kinds(ma.Maybe([rotate, erase, bright])) == [("warp", 1), ("occlude", 1), ("warp", 1)]
     assert kinds(ma.OneHot("mask", 4), ma.Flip()) == [("warp", 0), ("derive", 1), ("warp", 1)]
 
@@ -74,15 +77,15 @@ def one_after_the_other(parts, spec, keys, batch):
 
 
 def test_it_is_its_parts_one_after_the_other():
-    batch = batch_of()
+    batch = batch_of(FEW)
     parts = [
         [ma.Rotate(20), ma.Brightness(0.2), ma.Contrast(0.3)],
         [ma.Erase((0.1, 0.3), count=(1, 2), fill=0.5)],
         [ma.Flip("x", p=0.6), ma.Gamma(1.3)],
     ]
-    whole, params, expected = one_after_the_other(parts, SPEC, KEYS, batch)
+    whole, params, expected = one_after_the_other(parts, FEW, KEYS, batch)
     found = whole.batch(KEYS, batch)
-    for name in ("image", "mask", "points", "boxes"):
+    for name in ("image", "points"):
         np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
     again = whole.apply(jax.tree.map(np.asarray, params), batch)
     for name, array in found.items():
@@ -139,7 +142,6 @@ def test_order_is_the_meaning():
     np.testing.assert_allclose(behind, spread(moved), atol=1e-5)
 
 
-FEW = ma.DataSpec("few", [SPEC.entries["image"], SPEC.entries["points"]])
 PIPELINE = ma.Pipeline([ma.Contrast(0.2), ma.Flip(), ma.Erase((0.1, 0.2), p=0.7)], FEW)
 
 
@@ -230,7 +232,11 @@ def test_clouds_reproject_through_several_stages():
             },
         }
     )
-    batch = make_record(spec, (32, 40), 5, batch=2, content="smooth")
+    column, row = np.meshgrid(np.arange(40.0), np.arange(32.0))
+    focal = 20 / np.tan(np.deg2rad(30))
+    z = 2 + 0.3 * np.sin(column / 9) + 0.2 * np.cos(row / 7)
+    cloud = np.stack([z * (column - 19.5) / focal, z * (row - 15.5) / focal, z], axis=-1)
+    batch = {"image": np.zeros((2, 32, 40, 1), np.float32), "xyz": np.float32([cloud, cloud])}
     pipeline = ma.Pipeline(
         [ma.Rotate(10), ma.Contrast(0.1), ma.Scale(1.1), ma.Crop((24, 30)), ma.Flip(p=1.0)], spec
     )

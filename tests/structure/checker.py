@@ -26,10 +26,10 @@ _GEOMETRY = _CHECKS | {"geometry"}
 _SAMPLING = _GEOMETRY | {"_native", "sampling"}
 _ROLES = _SAMPLING | {"roles"}
 _TRANSFORMS = _ROLES | {"statistics", "transforms"}
-_PIPELINE = _TRANSFORMS | {"pipeline"}
+_PIPELINE = _TRANSFORMS | {"pipeline", "runtime"}
 _LOADER = _PIPELINE | {"store", "loader"}
 _PASSES = _LOADER | {"passes"}
-_TOP = _PASSES | {"", "runtime"}
+_TOP = _PASSES | {""}
 MAY_IMPORT: dict[str, set[str]] = {
     "_arguments": {"errors"},
     "_forks": {"errors"},
@@ -37,7 +37,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_native": set(),
     "_version": set(),
     "errors": set(),
-    "runtime": {"_arguments", "errors"},
     "typing": set(),
     "files": _LEAVES,
     "spec": _GROUND,
@@ -49,6 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "roles": _SAMPLING,
     "transforms": _ROLES | {"statistics"},
     "pipeline": _TRANSFORMS,
+    "runtime": set(),
     "loader": _PIPELINE | {"store"},
     "passes": _LOADER,
     "distributed": _TOP,
@@ -57,7 +57,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": _TOP | {"distributed", "keras", "preview"},
     "testing": _TOP | {"distributed", "keras", "preview", "cli"},
     # The root's export list, and `python -m multiaug`.
-    "": _PASSES | {"distributed", "keras", "preview", "cli", "runtime"},
+    "": _PASSES | {"distributed", "keras", "preview", "cli"},
     "__main__": {"", "cli"},
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -36,6 +36,9 @@ class Planned(NamedTuple):
     tables: dict[str, Array]
     pointwise_programs: dict[str, tuple[PointwiseProgram, ...]]
 
+
+A = TypeVar("A")
+B = TypeVar("B")
 
 # (name, shape of one record, dtype) of every picture: what the compiled functions know of them.
 Pictures = tuple[tuple[str, tuple[int, ...], np.dtype[Any]], ...]
@@ -112,21 +115,21 @@ def draw_and_plan(
     def plan(params: RecordParams) -> Planned:
         return _plan(transforms, params, rest, run, shapes_of(pictures, len(words)))
 
-    return apart(plan, params, on)
+    return run_apart(plan, params, on)
 
 
-def apart(plan: Callable[[RecordParams], Planned], params: RecordParams, on: Array) -> Planned:
-    """A plan whose arithmetic no compiler mixes with that of the params. Traceable."""
-    axes = varying_axes((params, on))
+def run_apart(function: Callable[[A], B], argument: A, on: Array) -> B:
+    """A function whose arithmetic no compiler mixes with that of its argument. Traceable."""
+    axes = varying_axes((argument, on))
 
-    def planned(params: RecordParams) -> Planned:
-        return varied(plan(params), axes)
+    def real(argument: A) -> B:
+        return varied(function(argument), axes)
 
-    def nothing(params: RecordParams) -> Planned:
-        blank = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(plan, params))
-        return varied(blank, axes)  # type: ignore[no-any-return]
+    def nothing(argument: A) -> B:
+        kinds = jax.eval_shape(function, argument)
+        return varied(jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), kinds), axes)  # type: ignore[no-any-return]
 
-    return lax.cond(on, planned, nothing, params)  # type: ignore[no-any-return]
+    return lax.cond(on, real, nothing, argument)  # type: ignore[no-any-return]
 
 
 def plan_of(
@@ -143,7 +146,20 @@ def plan_of(
     def plan(params: RecordParams) -> Planned:
         return _plan(transforms, params, rest, run, shapes_of(pictures, len(params.key)))
 
-    return apart(plan, params, on)
+    return run_apart(plan, params, on)
+
+
+def plan_batch(
+    transforms: tuple[Transform, ...],
+    params: RecordParams,
+    rest: dict[str, Array],
+    *,
+    run: Run,
+    pictures: Pictures,
+    fields: Sequence[Array],
+) -> Planned:
+    """What C needs of all records of a batch; positions are written to ``fields``. Traceable."""
+    return _plan(transforms, params, rest, run, shapes_of(pictures, len(params.key)), fields)
 
 
 def _plan(
@@ -192,23 +208,33 @@ def finish_records(
     length = next(iter((sampled | sources).values())).shape[0]
     params, rest = some_of((params, rest), span[0], length)
     task, own = prepare(run, transforms, params, rest, shapes_of(pictures, length))
-    left = replace(task, jobs=tuple(job for job in task.jobs if job.name in refused))
 
     def step(i: Array, done: dict[str, Array]) -> dict[str, Array]:
         mine, given, images = jax.tree.map(
             lambda leaf: lax.dynamic_index_in_dim(leaf, i, keepdims=False), (own, sampled, sources)
         )
-        found: dict[str, Array] = dict(given)
-        if refused:
-            images = left_undone(task, mine, images)
-            found |= resample_record(images, left, mine[0])
-        found |= task.after(mine, {n: found[n] for n in task.touched & found.keys()})
+        found = finish_one(task, refused, mine, given, images)
         return {
             n: lax.dynamic_update_index_in_dim(held, found[n].reshape(held.shape[1:]), i, 0)
             for n, held in done.items()
         }
 
     return lax.fori_loop(0, span[1], step, done)  # type: ignore[no-any-return]
+
+
+def finish_one(
+    task: Task,
+    refused: frozenset[str],
+    own: Any,
+    sampled: Mapping[str, Array],
+    images: dict[str, Array],
+) -> dict[str, Array]:
+    """What native code leaves of one record; arguments are as for `finish_records`. Traceable."""
+    found: dict[str, Array] = dict(sampled)
+    if refused:
+        left = replace(task, jobs=tuple(job for job in task.jobs if job.name in refused))
+        found |= resample_record(left_undone(task, own, images), left, own[0])
+    return found | task.after(own, {n: found[n] for n in task.touched & found.keys()})
 
 
 def left_undone(task: Task, own: Any, images: dict[str, Array]) -> dict[str, Array]:

@@ -20,8 +20,7 @@ from jax import lax
 from jax.extend.core import Primitive
 from jax.interpreters import batching, mlir
 
-from ..._machine import core_count
-from ...sampling import call_in_program, custom_call_refused
+from ...sampling import custom_call_refused
 from ...transforms import Transform
 from ...typing import Array
 from ..buffers._outputs import Results
@@ -30,9 +29,8 @@ from ..program._draws import Draws
 from ..program._params import RecordParams
 from ..program._structure import Run
 from ..program._traits import PipelineTraits
-from ._blocks import BLOCK
-from ._native import NativeProgram, blocks_of_rows, is_small, program_of
-from ._native_plan import Planned, draw_and_plan, plan_of
+from ._native import program_of
+from ._native_form import native_results
 from ._shard_map import varied, varying_axes
 from ._whole import of_one_rank, run_whole
 
@@ -75,11 +73,11 @@ def call_in_trace(
         draws: of the records.
         batch: the entries, leading N; at least one array, or a setting, is a tracer.
     """
-    if custom_call_refused() is not None:
+    if custom_call_refused() is not None or not len(draws.words):
         return None
     arrays, flat = of_one_rank(run, batch)
     program = program_of(run, traits, draws, arrays)
-    if program.kernel is None or program.by_part:
+    if program.kernel is None:
         return None
     drawn = draws.params if draws.are_made else draws.words
     everything = (traits.moving, drawn, dict(batch))
@@ -135,58 +133,8 @@ def _native_form(*leaves: Array, call: _Call) -> list[Array]:
     arrays, flat = of_one_rank(run, batch)
     draws = _draws_of(run, transforms, drawn)
     program = program_of(run, PipelineTraits(transforms), draws, arrays)
-    assert program.kernel is not None
-    planned = _planned(program, transforms, drawn, {n: arrays[n] for n in program.rest})
-    size = len(draws.words)
-    helpers = max(1, core_count() // jax.local_device_count()) - 1
-    helpers = 0 if is_small(program, size) else helpers
-    sampled = {
-        n: jax.ShapeDtypeStruct((size, *s.shape), s.dtype)
-        for n, s in program.results.items()
-        if n not in planned.tables
-    }
-    done = call_in_program(
-        program.kernel,
-        {n: arrays[n] for n, _, _ in program.pictures},
-        planned.geometry,
-        planned.pointwise_programs,
-        sampled,
-        helpers,
-        blocks_of_rows(program, size, helpers),
-    )
-    done = {n: a[..., 0] if n in flat else a for n, a in done.items()}
-    return call.ordered(done | planned.tables)
-
-
-def _planned(
-    program: NativeProgram,
-    transforms: tuple[Transform, ...],
-    drawn: RecordParams | Array,
-    rest: dict[str, Array],
-) -> Planned:
-    """Plans of all records, block by block: the arithmetic that batches outside of traces have."""
-    size = len(jax.tree.leaves(drawn)[0])
-    index = np.minimum(np.arange(-(-size // BLOCK) * BLOCK), size - 1)
-    zero = _hidden_zero(drawn.key if isinstance(drawn, RecordParams) else drawn)
-    drawn, rest = jax.tree.map(
-        lambda leaf: leaf[index].reshape(len(index) // BLOCK, BLOCK, *leaf.shape[1:]), (drawn, rest)
-    )
-
-    def block(own: tuple[Any, dict[str, Array]]) -> Planned:
-        one = plan_of if isinstance(own[0], RecordParams) else draw_and_plan
-        on = zero == 0
-        return one(transforms, *own, on, run=program.run, pictures=program.pictures)
-
-    found = lax.map(block, (drawn, rest))
-    return jax.tree.map(  # type: ignore[no-any-return]
-        lambda leaf: leaf.reshape(len(index), *leaf.shape[2:])[:size], found
-    )
-
-
-def _hidden_zero(words: Array) -> Array:
-    """0, which no compiler knows: of two neighbouring integers one is even."""
-    x = words.ravel()[0]
-    return (x * (x + np.uint32(1))) & np.uint32(1)
+    done = native_results(program, transforms, drawn, arrays)
+    return call.ordered({n: a[..., 0] if n in flat else a for n, a in done.items()})
 
 
 def _abstract(*leaves: Any, call: _Call) -> list[Any]:

@@ -24,11 +24,13 @@ from ...transforms import (
     Finishing,
     Frame,
     Geometric,
+    Maybe,
     Mixing,
     Occluding,
     OneOf,
     Params,
     Photometric,
+    SomeOf,
     Transform,
 )
 from ...typing import Array, Key, SpatialShape
@@ -36,6 +38,8 @@ from ._spec_after import spec_after
 from ._structure import leaves, out_shape
 
 Kind = Literal["warp", "occlude", "mix", "derive"]
+OTHERS: tuple[Kind, ...] = ("occlude", "mix", "derive")
+"""The kinds of stages that are no runs of warps and values."""
 
 
 class Stage(NamedTuple):
@@ -105,15 +109,23 @@ class Part(Container):
 def is_one_run(transforms: Sequence[Transform]) -> bool:
     """Whether a pipeline is a single run of warps and values, which needs no program."""
     closed = False
-    for transform in transforms:
-        kinds = kinds_of(transform)
+    for kinds in _in_order(transforms):
         if kinds.intersection(OTHERS) or (closed and "geometry" in kinds):
             return False
-        if "standing" in kinds:
-            if "geometry" in kinds and not _alternatives(transform):
-                return False
-            closed = True
+        closed |= "standing" in kinds
     return True
+
+
+def _in_order(transforms: Sequence[Transform]) -> Iterator[set[str]]:
+    """The kinds of steps, one set after the other; those of which none comes first are in one."""
+    for transform in transforms:
+        kinds = kinds_of(transform)
+        if isinstance(transform, Maybe | SomeOf):
+            yield from _in_order(transform.children)
+        elif {"geometry", "standing"} <= kinds and not _alternatives(transform):
+            yield from ({"standing"}, {"geometry"})  # in some record or other
+        else:
+            yield kinds
 
 
 def stages_of(
@@ -144,9 +156,6 @@ def stages_of(
         frame = after
     return tuple(stages)
 
-
-OTHERS: tuple[Kind, ...] = ("occlude", "mix", "derive")
-"""The kinds of stages that are no runs of warps and values."""
 
 _Run = tuple[Kind, tuple[Transform, ...], int]
 
@@ -190,8 +199,9 @@ def kinds_of(transform: Transform) -> set[str]:
 def is_split(transform: Transform) -> bool:
     """Whether the children of a container belong to several stages."""
     kinds = kinds_of(transform)
-    several = len(kinds) > 1 and bool(kinds.intersection(OTHERS))
-    return several or ({"geometry", "standing"} <= kinds and not _alternatives(transform))
+    if kinds.intersection(OTHERS):
+        return len(kinds) > 1
+    return not is_one_run([transform])
 
 
 def _members(transform: Transform, frame: Frame) -> list[tuple[Transform, set[str]]]:
@@ -207,12 +217,13 @@ def _members(transform: Transform, frame: Frame) -> list[tuple[Transform, set[st
         return [(transform, kinds)]
     steps: list[Transform] = []
 
-    def draw(key: Key) -> Any:
+    def unfold(key: Key) -> Any:
         params = transform.sample(key, frame)
         steps.extend(step for step, _, _ in _flat(transform, params, None))
         return params
 
-    jax.eval_shape(draw, jax.random.key(0))
+    # Which steps there are does not depend on what is drawn: nothing is computed, or compiled.
+    jax.eval_shape(unfold, jax.random.key(0))
     return [
         (Part(transform, i, i + 1, (step,)), {_step_kind(step)}) for i, step in enumerate(steps)
     ]
