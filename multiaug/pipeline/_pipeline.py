@@ -431,8 +431,9 @@ class Pipeline:
         """
         values = [n for n in batch if run.spec.entries[n].kind == "value"]
         moved = {n: v for n, v in batch.items() if n not in values}
-        # Params are made for batches that are run in parts.
-        if moved and not self._traits.finishing and not draws.are_made:
+        # Params are made for batches that are run in parts, and where draws read the record.
+        new = self._traits.reads or not draws.are_made
+        if moved and not self._traits.finishing and new:
             if single:
                 moved = {n: one_more_axis(a) for n, a in moved.items()}
             call = call_in_c(run, self._traits, draws, moved, single=single)

@@ -14,7 +14,8 @@ from ...spec import role_generation
 from ...typing import Array, Record
 from ..buffers._indexed import IndexedBatch
 from ..checks._values import on_host
-from ..program._draws import Draws
+from ..program._draws import Draws, draw
+from ..program._reads import entries_read
 from ..program._structure import Run
 from ..program._ties import follow
 from ..program._traits import PipelineTraits
@@ -65,10 +66,21 @@ class FastPath:
             words = np.asarray(words)[np.newaxis]  # type: ignore[assignment]
             tables = {n: np.asarray(batch[n])[np.newaxis] for n in self.call.rest}
             batch = {**batch, **tables} if tables else batch
-        draws = Draws(words, self.traits.moving, self.run.spec, self.run.frame, self.run.first)
+        draws = self._draws(words, batch)
         done = self.call(self.traits, draws, batch, out, check=check)
         done |= follow(self.run.spec, done, values, batched=not self.single)
         return {name: done[name] for name in self.order}
+
+    def _draws(self, words: Array, batch: Mapping[str, Any]) -> Draws:
+        """What the records draw, or will draw; ``words`` (N, w)."""
+        run, moving = self.run, self.traits.moving
+        if not self.traits.reads:
+            return Draws(words, moving, run.spec, run.frame, run.first)
+        if self.single:  # images have no leading axis, and all else has
+            alone = {n: batch[n][np.newaxis] for n in batch if n not in self.call.rest}
+            batch = {**batch, **alone}
+        read = entries_read(moving, run.spec, batch)
+        return Draws.given(draw(moving, words, run.spec, run.frame, run.first, read), run.spec)
 
 
 class FastPaths:
