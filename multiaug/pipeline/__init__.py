@@ -1,5 +1,6 @@
 """Pipelines: plan, resample, finish; keys, batches, devices."""
 
+from ._explain import Explanation as Explanation
 from ._pipeline import PIPELINE_KIND as PIPELINE_KIND
 from ._pipeline import Pipeline as Pipeline
 from .buffers._indexed import IndexedBatch as IndexedBatch
