@@ -278,7 +278,8 @@ def _blank(state: State) -> dict[str, Any]:
 
 def _size(shape: jax.ShapeDtypeStruct) -> int:
     """Bytes of one record."""
-    return math.prod(shape.shape[1:]) * int(np.dtype(shape.dtype).itemsize)
+    found: int = math.prod(shape.shape[1:]) * np.dtype(shape.dtype).itemsize
+    return found
 
 
 def _bytes(count: int) -> str:
