@@ -105,7 +105,7 @@ def zca_error(pictures: Array, solver: str, eps_mode: str, epsilon: Any) -> Row:
     # The formula of Keras is one of all directions, and so is the other one of many records.
     components = min(n, d) if eps_mode == "keras" or n > d else None
     request: Any = (
-        ma.Stationary() if solver == "stationary" else ma.ZCA(centre=centre, components=components)
+        ma.Stationary() if solver == "stationary" else ma.ZCA(center=centre, components=components)
     )
     kwargs = {} if solver == "stationary" else {"solver": solver}
     stats = ma.fit(ma.open_source({"image": pictures}, spec), request, progress=False, **kwargs)

@@ -219,8 +219,8 @@ def keras_fit(sizes: Sizes) -> list[Row]:
     source = ma.open_source({"image": pictures}, spec())
 
     def ours() -> Any:
-        stats = ma.fit(source, ma.Moments(), ma.ZCA(centre="channel"), progress=False)
-        return ma.Whiten(stats, epsilon=1e-6, eps_mode="keras", centre="channel")
+        stats = ma.fit(source, ma.Moments(), ma.ZCA(center="channel"), progress=False)
+        return ma.Whiten(stats, epsilon=1e-6, eps_mode="keras", center="channel")
 
     def theirs() -> Any:
         generator = ImageDataGenerator(zca_whitening=True)
@@ -245,10 +245,10 @@ def apply(sizes: Sizes) -> list[Row]:
     stats = ma.fit(
         ma.open_source({"image": pictures}, spec()),
         ma.Moments(),
-        ma.ZCA(centre="channel"),
+        ma.ZCA(center="channel"),
         progress=False,
     )
-    whiten = ma.Whiten(stats, epsilon=1e-6, eps_mode="keras", centre="channel")
+    whiten = ma.Whiten(stats, epsilon=1e-6, eps_mode="keras", center="channel")
     pipeline = ma.Pipeline([whiten], spec())
     keys = jax.random.split(jax.random.key(0), 64)
     batch = pictures[:64]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _PACKAGE = f"{Path(__file__).parent}{os.sep}"
 
@@ -78,6 +83,10 @@ class MultiaugWarning(UserWarning):
     """Something was guessed, left out or cannot be known; the text says what to do about it."""
 
 
+class RenamedWarning(MultiaugWarning, FutureWarning):
+    """Something is used by a name that goes with the next release; the text has the new one."""
+
+
 def warn(message: str, category: type[Warning] = MultiaugWarning) -> None:
     """Warn at the line of the caller's own code, whatever path the call took through multiaug.
 
@@ -91,3 +100,73 @@ def warn(message: str, category: type[Warning] = MultiaugWarning) -> None:
 
 def _is_ours(file: str) -> bool:
     return file.startswith(_PACKAGE)
+
+
+def old_names(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
+    """The `__getattr__` of a module some of whose names have changed.
+
+    Args:
+        module: its ``__name__``.
+        names: old name -> new name, or ``package.module:name`` where it lives elsewhere now.
+
+    Returns:
+        A function that finds the thing by its old name, and warns.
+    """
+
+    def find(name: str) -> Any:
+        if name not in names:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        place, _, new = names[name].rpartition(":")
+        place = place or module
+        warn(
+            f"`{module}.{name}` is `{place}.{new}` now; the old name goes with the next release.",
+            RenamedWarning,
+        )
+        return getattr(importlib.import_module(place), new)
+
+    return find
+
+
+def old_arguments(**names: str) -> Callable[[F], F]:
+    """Decorate a function some of whose arguments have changed their names.
+
+    Args:
+        names: old name -> new name.
+
+    Returns:
+        The decorator. What it makes takes either name as a keyword, and warns of the old one.
+    """
+
+    def decorate(function: F) -> F:
+        owner = function.__qualname__.removesuffix(".__init__")
+
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            for old in names.keys() & kwargs.keys():
+                new = names[old]
+                if new in kwargs:
+                    raise TypeError(f"{owner}() got both {new!r} and its old name {old!r}")
+                warn(
+                    f"`{owner}({old}=..)` is `{owner}({new}=..)` now; the old name goes with the "
+                    "next release.",
+                    RenamedWarning,
+                )
+                kwargs[new] = kwargs.pop(old)
+            return function(*args, **kwargs)
+
+        return call  # type: ignore[return-value]
+
+    return decorate
+
+
+def old_attribute(owner: str, old: str, new: str) -> property:
+    """A property that finds an attribute by the name that it had, and warns."""
+
+    def find(self: object) -> Any:
+        warn(
+            f"`{owner}.{old}` is `{owner}.{new}` now; the old name goes with the next release.",
+            RenamedWarning,
+        )
+        return getattr(self, new)
+
+    return property(find, doc=f"The old name of `{new}`.")

@@ -15,7 +15,6 @@ from ._displacement import spline_weights as spline_weights
 from ._map import FAR as FAR
 from ._map import LOST as LOST
 from ._map import Displacement as Displacement
-from ._map import Jacobian as Jacobian
 from ._map import Map as Map
 from ._map import Projective as Projective
 from ._map import affine_map as affine_map
@@ -36,3 +35,6 @@ from ._matrix import shift as shift
 from ._matrix import to_centred as to_centred
 from ._matrix import to_pixels as to_pixels
 from ._matrix import transform as transform
+from ._segment import Jacobian as Jacobian
+from ._segment import Segment as Segment
+from ._segment import with_jacobian as with_jacobian

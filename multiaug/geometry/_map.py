@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -11,8 +12,7 @@ import jax.numpy as jnp
 from ..typing import Array, SpatialShape
 from ._displacement import displacement, undisplace
 from ._matrix import inverse, product, to_centred
-
-Jacobian = tuple[Array, Array, Array, Array]  # d(x', y')/d(x, y), row by row
+from ._segment import Jacobian, Segment, check_segment
 
 # A position without an image (behind the horizon) is sent to FAR. What is further than LOST is
 # nowhere: no map brings it back, and no border continues a picture to it. Not NaN, which would
@@ -41,6 +41,7 @@ class Projective:
     forward: Array
     backward: Array
     affine: bool = field(default=True, metadata={"static": True})
+    dense: ClassVar[bool] = False
 
     def pull(self, x: Array, y: Array) -> tuple[Array, Array, Jacobian]:
         """Output position to input position, with the Jacobian of that step."""
@@ -53,6 +54,12 @@ class Projective:
     def inverted(self) -> Projective:
         """The segment that undoes this one."""
         return Projective(self.backward, self.forward, self.affine)
+
+    def gated(self, on: Array) -> Projective:
+        """The identity unless ``on``."""
+        eye = jnp.eye(3, dtype=jnp.float32)
+        forward, backward = (jnp.where(on, m, eye) for m in (self.forward, self.backward))
+        return Projective(forward, backward, self.affine)
 
 
 @jax.tree_util.register_dataclass
@@ -69,6 +76,7 @@ class Displacement:
     control: Array
     shape: SpatialShape = field(metadata={"static": True})
     undo: bool = field(default=False, metadata={"static": True})
+    dense: ClassVar[bool] = True
 
     def pull(self, x: Array, y: Array) -> tuple[Array, Array, Jacobian]:
         """Output position to input position, with the Jacobian of that step."""
@@ -82,6 +90,10 @@ class Displacement:
         """The segment that undoes this one."""
         return replace(self, undo=not self.undo)
 
+    def gated(self, on: Array) -> Displacement:
+        """No displacement unless ``on``."""
+        return replace(self, control=jnp.where(on, self.control, 0))
+
     def _add(self, x: Array, y: Array) -> tuple[Array, Array, Jacobian]:
         dx, dy, (a, b, c, d) = displacement(self.control, x, y, self.shape)
         return x + dx, y + dy, (1 + a, b, c, 1 + d)
@@ -91,20 +103,22 @@ class Displacement:
         return qx, qy, invert_jacobian((1 + a, b, c, 1 + d))
 
 
-Segment = Projective | Displacement
-
-
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Map:
     """A map from an input frame to an output frame: segments in the order they act.
 
     Args:
-        segments: no two neighbouring `Projective` ones; they are multiplied on composing.
+        segments: of any kind that has what `Segment` asks for; no two neighbouring `Projective`
+            ones, which are multiplied on composing.
         in_shape: (height, width) of the input frame.
         out_shape: (height, width) of the output frame.
         resized: a picture is brought to another size on the way. Its area is then mapped edge to
             edge, and what lies inside of it is read inside, not blended with a border.
+
+    Raises:
+        ParameterError: a segment lacks a method of `Segment`, is no pytree, or says that it is
+            not dense though it is no `Projective`.
     """
 
     segments: tuple[Segment, ...]
@@ -112,15 +126,26 @@ class Map:
     out_shape: SpatialShape = field(metadata={"static": True})
     resized: bool = field(default=False, metadata={"static": True})
 
+    def __post_init__(self) -> None:
+        # JAX puts other things there while it compares trees.
+        for segment in self.segments if isinstance(self.segments, tuple) else ():
+            if not isinstance(segment, Projective | Displacement):
+                check_segment(segment)
+
     @property
     def dense(self) -> bool:
-        """True when a displacement field takes part."""
-        return any(isinstance(segment, Displacement) for segment in self.segments)
+        """True when some segment displaces pixels by a field."""
+        return any(segment.dense for segment in self.segments)
+
+    @property
+    def projective(self) -> bool:
+        """True when some segment may have perspective."""
+        return any(isinstance(s, Projective) and not s.affine for s in self.segments)
 
     @property
     def affine(self) -> bool:
         """True when the map is affine whatever its parameters are."""
-        return all(isinstance(s, Projective) and s.affine for s in self.segments)
+        return not (self.dense or self.projective)
 
     def pull(self, x: Array, y: Array) -> tuple[Array, Array, Jacobian]:
         """The backward map B at centred output positions, and its Jacobian there."""
@@ -163,7 +188,7 @@ class Map:
 
     def gated(self, on: Array) -> Map:
         """This map where ``on``, the identity (centre on centre) where not."""
-        return replace(self, segments=tuple(_gate(segment, on) for segment in self.segments))
+        return replace(self, segments=tuple(segment.gated(on) for segment in self.segments))
 
     def matrix(self) -> Projective:
         """The product of the matrix segments; the whole map when it is not dense."""
@@ -281,14 +306,3 @@ def _fuse(first: Projective, second: Projective) -> Projective:
     forward = product(second.forward, first.forward)
     backward = product(first.backward, second.backward)
     return Projective(forward, backward, first.affine and second.affine)
-
-
-def _gate(segment: Segment, on: Array) -> Segment:
-    if isinstance(segment, Displacement):
-        return replace(segment, control=jnp.where(on, segment.control, 0))
-    eye = jnp.eye(3, dtype=jnp.float32)
-    return Projective(
-        jnp.where(on, segment.forward, eye),
-        jnp.where(on, segment.backward, eye),
-        segment.affine,
-    )

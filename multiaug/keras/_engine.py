@@ -285,7 +285,7 @@ def whitening_of(
             statistics,
             epsilon=epsilon,
             eps_mode=eps_mode,
-            centre="channel",
+            center="channel",
             entries=(image,),
             rescale=rescale,
         )

@@ -54,7 +54,7 @@ def fit_statistics(
         records = len(source) * (int(rounds) if augment else 1)
         size = int(np.prod(source.read([0])[image].shape[1:]))
         all_of_them = records if records <= size else None
-        wanted.append(ZCA(entries=(image,), centre="channel", components=all_of_them))
+        wanted.append(ZCA(entries=(image,), center="channel", components=all_of_them))
     if not wanted:
         return None, image
     engine = Engine(generator, source.spec, image)

@@ -129,6 +129,7 @@ class ClassicChannelShift(Photometric):
 
     amount: float = static(default=0.0)
     entries: Any = static(default=None)
+    by_channel = False
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``channel_shift_intensity``, float32."""
@@ -155,6 +156,7 @@ class ClassicBrightness(Photometric):
 
     factor: Range = static(default=(1.0, 1.0))
     entries: Any = static(default=None)
+    by_channel = False
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``brightness``, float32."""

@@ -32,9 +32,9 @@ def look_of(task: Task, state: State) -> State | SecondLook:
     """The second look that a state asks for, or the state."""
     if isinstance(state, GramState):
         assert task.request is not None
-        return DualBasis(state, task.request.centre, task.components)
+        return DualBasis(state, task.request.center, task.components)
     if isinstance(state, LowRankState) and task.request is not None:
-        return RayleighRitz(state, task.request.centre)
+        return RayleighRitz(state, task.request.center)
     return state
 
 
@@ -49,5 +49,5 @@ def results_of(
             continue
         results.append((task, task.name, item))
         if isinstance(item, CovarianceState) and task.request is not None:
-            results.append((task, "zca", item.spectrum(task.request.centre)))
+            results.append((task, "zca", item.spectrum(task.request.center)))
     return results

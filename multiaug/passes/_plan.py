@@ -217,7 +217,7 @@ def _plan_zca(
             f"{why}), {k_dual} components: n x n fits, d x d needs {text['primal']}"
         )
         floats = kind_of(target.dtype) in ("float", "wide")
-        shift = 0.0 if request.centre == "channel" and floats else None
+        shift = 0.0 if request.center == "channel" and floats else None
         statistic = Gram(records=n, shift=shift, **where)
         plan.tasks.append(Task(target, statistic, "gram", request, components=k_dual))
         plan.block_rows = _pair_rows(n, d, target, left)

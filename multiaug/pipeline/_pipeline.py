@@ -27,11 +27,12 @@ from .checks._inspect import inspect_first, kind_of, ranges_used
 from .checks._modes import in_own_modes
 from .checks._values import check_record_values
 from .program._blank import blank_record
-from .program._draws import Draws, key_data, raw_key_data
+from .program._draws import Draws, draw, key_data, raw_key_data
 from .program._fitted import finish, unfinish, untouched
 from .program._overrides import DERIVED, in_order, one_more_axis, override, with_validity
 from .program._params import RecordParams
 from .program._program import check_declared
+from .program._reads import check_reads, entries_read
 from .program._structure import Run, check_frames, check_spec, gains_intrinsics
 from .program._ties import follow
 from .program._traits import PipelineTraits
@@ -79,6 +80,7 @@ class Pipeline:
         check_argument("Pipeline.spec", self.spec, SPEC_KIND)
         check_spec(self._traits.all, self.spec)
         check_declared(self.transforms, self.spec)
+        check_reads(self.transforms, self.spec)
 
     @cached_property
     def _traits(self) -> PipelineTraits:
@@ -111,7 +113,9 @@ class Pipeline:
         return ranges_used(self)
 
     @in_own_modes
-    def sample(self, key: Key, shape: SpatialShape) -> RecordParams:
+    def sample(
+        self, key: Key, shape: SpatialShape, *, record: Mapping[str, Any] | None = None
+    ) -> RecordParams:
         """Draw the params of one record, or of a batch of keys.
 
         Transform i of the pipeline draws from ``fold_in(drawing_key(words), i)``, with the
@@ -122,18 +126,29 @@ class Pipeline:
             key: a typed key () or a batch of them (N,).
             shape: (height, width) of the reference entry: the first picture with role
                 intensity, else the first picture.
+            record: the record, or the batch, for transforms whose draws read it; they need no
+                more than the entries that they read.
 
         Raises:
-            ParameterError: a key of the old uint32 form; transforms that do not fit the frame.
+            ParameterError: a key of the old uint32 form; transforms that do not fit the frame, or
+                that read a record which was not given.
+            RecordError: the record is not what the spec declares, or lacks what is read.
         """
         refuse_forked_child("A Pipeline")
         check_key(key, (0, 1))
         frame = checked_frame(shape)
-        keys = key[None] if key.ndim == 0 else key
+        keys, batch = key[None] if key.ndim == 0 else key, None
+        if record is not None:
+            check_argument("Pipeline.sample.record", record, RECORD)
+            record = in_native_order(record)
+            batched = key.ndim == 1
+            check_structure(self.spec, record, batch=batched, frame=frame, partial=True)
+            batch = record if batched else _one_more_axes(record)
+            check_count(key_data(keys), batch)
         if self._traits.one_run:
-            drawn = self._draws(keys, frame).params
+            drawn = self._draws(keys, frame, batch).params
         else:
-            drawn = self._programs.sample(key_data(keys), frame)
+            drawn = self._programs.sample(key_data(keys), frame, batch)
         # Arrays of JAX to whoever looks at them; to go on with, those of NumPy will do.
         params = jax.tree.map(jnp.asarray, drawn)
         return _first(params) if key.ndim == 0 else params
@@ -175,7 +190,9 @@ class Pipeline:
         if not self._traits.one_run:
             words = key_data(key[None])
             return self._programs.run(shape, words, None, record, batched=False, check=check)
-        draws = self._draws(key[None], shape)
+        draws = self._draws(
+            key[None], shape, _one_more_axes(record) if self._traits.reads else None
+        )
         run = self._run(shape)
         done = self._execute(run, draws, record, batched=False, check=check)
         if signature is not None:
@@ -230,7 +247,7 @@ class Pipeline:
             self._inspect(batch, batched=True)
         if not self._traits.one_run:
             return self._programs.run(shape, key_data(keys), None, batch, batched=True, check=check)
-        draws = self._draws(keys, shape)
+        draws = self._draws(keys, shape, batch)
         run = self._run(shape)
         done = self._execute(run, draws, batch, batched=True, check=check, out=out)
         if signature is not None:
@@ -457,9 +474,15 @@ class Pipeline:
     def _run(self, frame: SpatialShape) -> Run:
         return Run(self.spec, frame, given_scale=self._traits.given_scale(frame))
 
-    def _draws(self, keys: Key, frame: SpatialShape) -> Draws:
+    def _draws(
+        self, keys: Key, frame: SpatialShape, batch: Mapping[str, Any] | None = None
+    ) -> Draws:
         check_frames(self.transforms, self.spec, frame)
-        return Draws(key_data(keys), self._traits.moving, self.spec, frame)
+        moving, words = self._traits.moving, key_data(keys)
+        if not self._traits.reads:
+            return Draws(words, moving, self.spec, frame)
+        read = entries_read(moving, self.spec, batch)
+        return Draws.given(draw(moving, words, self.spec, frame, record=read), self.spec)
 
     def _given(self, params: RecordParams, record: Mapping[str, Any]) -> Draws:
         return Draws.given(given_params(params, record), self.spec)
@@ -499,6 +522,10 @@ class Pipeline:
             done = {n: a[0] for n, a in done.items()}
         done |= follow(run.spec, done, values, batched=batched)
         return {n: done[n] for n in in_order(run.spec, tuple(done))}
+
+
+def _one_more_axes(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: one_more_axis(array) for name, array in record.items()}
 
 
 def _first(params: RecordParams) -> RecordParams:

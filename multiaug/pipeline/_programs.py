@@ -12,7 +12,14 @@ from ..checks import refuse_behind
 from ..spec import DataSpec, check_structure
 from ..typing import Array, Record, SpatialShape
 from .backends._dispatch import is_traced
-from .backends._staged import check_derived, draws_of, invert_program, params_of, run_program
+from .backends._staged import (
+    check_derived,
+    draws_along,
+    draws_of,
+    invert_program,
+    params_of,
+    run_program,
+)
 from .checks._arguments import check_count
 from .checks._inspect import kind_of
 from .checks._values import check_record_values, on_host
@@ -50,10 +57,18 @@ class Programs:
             self._known[key] = Program(self._traits, self._spec, frame, dtypes)
         return self._known[key]
 
-    def sample(self, words: Array, frame: SpatialShape) -> RecordParams:
-        """What all stages draw."""
-        program = self.of(frame, {})
-        return params_of(program, draws_of(program, words, None), frame)
+    def sample(
+        self, words: Array, frame: SpatialShape, batch: Mapping[str, Any] | None
+    ) -> RecordParams:
+        """What all stages draw.
+
+        Args:
+            words: (N, w), of the keys.
+            frame: (H, W) of the reference image.
+            batch: the entries that are read, leading N; a stage reads them as they are before it.
+        """
+        program = self.of(frame, batch or {})
+        return params_of(program, draws_along(program, words, batch), frame)
 
     def run(
         self,

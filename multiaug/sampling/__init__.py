@@ -1,6 +1,9 @@
 """Role-free resampling: channels, modes, validity, borders. All gathers of multiaug live here."""
 
+import typing as _typing
+
 from .._native import compiled_is_available as compiled_is_available
+from ..errors import old_names as _old_names
 from ._batch import Form as Form
 from ._batch import resample as resample
 from ._batch import resample_record as resample_record
@@ -18,7 +21,6 @@ from ._dtype import constant as constant
 from ._dtype import is_float as is_float
 from ._ffi import call_in_program as call_in_program
 from ._plan import Band as Band
-from ._plan import Exact as Exact
 from ._plan import Job as Job
 from ._plan import LowPass as LowPass
 from ._plan import Pointwise as Pointwise
@@ -32,3 +34,15 @@ from ._pointwise import elements_of as elements_of
 from ._pointwise import run_pointwise as run_pointwise
 from ._pointwise import sampled_into as sampled_into
 from ._rules import NativeRules as NativeRules
+
+if not _typing.TYPE_CHECKING:  # type checkers are to know of the new names only
+    __getattr__ = _old_names(
+        __name__,
+        {
+            "Site": "SampleContext",
+            "written_down": "materialize_on_gpu",
+            "Recolouring": "PointwiseProgram",
+            "can_recolour": "can_run_pointwise",
+            "recolour": "run_pointwise",
+        },
+    )

@@ -253,7 +253,7 @@ class Compiled:
             views: as for `resample`.
             fields: memory to write positions to, of the shapes that the method `fields` names.
         """
-        bent = displaced(views.warp) if self._bent else None
+        bent = displaced(views) if self._bent else None
         found = []
         for i, group in enumerate(self._groups):
             maps = jax.vmap(lambda view, g=group: pixel_matrix(view.warp, *g.sizes))(views)

@@ -50,10 +50,16 @@ def controls_of(warp: Map, size_out: SpatialShape) -> Array:
     return jnp.moveaxis(spline.control * scale, -1, 1)
 
 
-def displaced(warp: Map) -> Array:
-    """(N,) int32: some displacement of a record is not 0 everywhere."""
-    controls = [s.control for s in warp.segments if isinstance(s, Displacement)]
-    return jnp.stack([(c != 0).any(axis=(1, 2, 3)) for c in controls]).any(0).astype(jnp.int32)
+def displaced(views: Any) -> Array:
+    """(N,) int32: some displacement of a record is not 0 everywhere.
+
+    Of dense segments of other kinds nothing is known: they displace every record.
+    """
+    segments = [segment for segment in views.warp.segments if segment.dense]
+    if not all(isinstance(segment, Displacement) for segment in segments):
+        return jnp.ones(views.matrix.forward.shape[:1], jnp.int32)
+    controls = [(segment.control != 0).any(axis=(1, 2, 3)) for segment in segments]
+    return jnp.stack(controls).any(0).astype(jnp.int32)
 
 
 def filled(views: Any, sizes: Sizes, records: Array, field: Array) -> Array:

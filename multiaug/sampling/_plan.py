@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -144,9 +144,6 @@ def positions(size: SpatialShape, frame: SpatialShape) -> tuple[Array, Array]:
     x = (jnp.arange(size[1], dtype=jnp.float32) - cx) / sx
     y = (jnp.arange(size[0], dtype=jnp.float32) - cy) / sy
     return x[None, :], y[:, None]
-
-
-Exact = Literal["", "anywhere", "window"]
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,8 @@
 """Specs: what the entries of a record are, read from JSON or built in Python."""
 
+import typing as _typing
+
+from ..errors import old_names as _old_names
 from ._dtypes import ALL_DTYPES as ALL_DTYPES
 from ._files import load_spec as load_spec
 from ._files import shipped_specs as shipped_specs
@@ -15,5 +18,16 @@ from ._traits import INTERPOLATIONS as INTERPOLATIONS
 from ._traits import ROLE_TRAITS as ROLE_TRAITS
 from ._traits import RoleTraits as RoleTraits
 from ._traits import register_role as register_role
+from ._traits import replace_role as replace_role
+from ._traits import role_generation as role_generation
 from ._values import check_values as check_values
 from ._values import is_sound as is_sound
+
+if not _typing.TYPE_CHECKING:  # type checkers are to know of the new names only
+    __getattr__ = _old_names(
+        __name__,
+        {
+            "ROLE_FACTS": "ROLE_TRAITS",
+            "RoleFacts": "RoleTraits",
+        },
+    )

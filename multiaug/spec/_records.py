@@ -12,6 +12,7 @@ from ..typing import SpatialShape
 from ._mistakes import listed, suggest
 from ._model import EntrySpec
 from ._spec import SPEC_KIND, DataSpec
+from ._traits import role_generation
 
 
 class _Described(NamedTuple):
@@ -58,7 +59,8 @@ def check_structure(
         else type(array)
         for name, array in record.items()
     }
-    return _checked(spec, tuple(described.items()), batch, frame, dtypes, partial)
+    kinds = tuple(described.items())
+    return _checked(spec, kinds, batch, frame, dtypes, partial, role_generation())
 
 
 # A training loop asks the same for every batch.
@@ -70,6 +72,7 @@ def _checked(
     frame: SpatialShape | None,
     dtypes: bool,
     partial: bool,
+    generation: int,
 ) -> SpatialShape:
     record = dict(described)
     mistakes = list(_names(spec, record, partial))

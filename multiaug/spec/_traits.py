@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from ..errors import ParameterError
+
 Kind = Literal["spatial", "points", "matrix", "value"]
 
 INTERPOLATIONS = ("nearest", "linear", "cubic", "spline3", "majority", "ray")
@@ -55,9 +57,33 @@ class RoleTraits:
 ROLE_TRAITS: dict[str, RoleTraits] = {}
 
 
+# The names of roles whose traits or verbs took the place of earlier ones.
+_REPLACED: list[str] = []
+
+
 def register_role(traits: RoleTraits) -> RoleTraits:
-    """Make a role known to specs; raises ValueError when the name is taken."""
+    """Make a role known to specs, and to nothing else.
+
+    `multiaug.roles.register_role` makes a role of your own known to specs and to pipelines.
+
+    Raises:
+        ParameterError: the name is taken.
+    """
     if traits.name in ROLE_TRAITS:
-        raise ValueError(f"role {traits.name!r} is already registered")
+        raise ParameterError(
+            f"The role {traits.name!r} is already registered, and specs tell roles apart by their "
+            "names. Give this one another name."
+        )
     ROLE_TRAITS[traits.name] = traits
     return traits
+
+
+def replace_role(traits: RoleTraits) -> None:
+    """Put traits in the place of those that a role had; see `role_generation`."""
+    ROLE_TRAITS[traits.name] = traits
+    _REPLACED.append(traits.name)
+
+
+def role_generation() -> int:
+    """A number that grows when a role is replaced: what was remembered before is out of date."""
+    return len(_REPLACED)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from .._arguments import PATH, TEXT, checked, optional
-from ..errors import NotFittedError, ParameterError, StoreError
+from ..errors import NotFittedError, ParameterError, StoreError, old_arguments
 from ..files import staged_directory, writing
 from ..typing import NDArray
 from ._covariance import CovarianceState
@@ -72,7 +72,8 @@ class GroupStatistics(Mapping[str, Item]):
         assert isinstance(found, MomentsState)
         return found
 
-    def spectrum(self, centre: Centre = "pixel") -> Spectrum:
+    @old_arguments(centre="center")
+    def spectrum(self, center: Centre = "pixel") -> Spectrum:
         """Eigenvalues and eigenvectors about one kind of mean.
 
         Raises:
@@ -80,15 +81,15 @@ class GroupStatistics(Mapping[str, Item]):
         """
         found = self._need("zca", "multiaug.ZCA()")
         assert isinstance(found, Spectrum)
-        if found.centre == centre:
+        if found.centre == center:
             return found
         held = self.held.get("covariance")
         if isinstance(held, CovarianceState):
-            return held.spectrum(centre)
+            return held.spectrum(center)
         raise NotFittedError(
             f"The statistics of {self.entry!r} are centred by {found.centre}, and without the "
-            f"records they cannot be by {centre}. Fit multiaug.ZCA(centre={centre!r}), or whiten "
-            f"with centre={found.centre!r}."
+            f"records they cannot be by {center}. Fit multiaug.ZCA(center={center!r}), or whiten "
+            f"with center={found.centre!r}."
         )
 
     def _need(self, name: str, remedy: str) -> Item:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..errors import ParameterError
+from ..errors import ParameterError, old_arguments, old_attribute
 from ..typing import NDArray
 from ._spectrum import Centre, check_centre
 from ._state import Accumulator, State, Statistic
@@ -20,7 +20,7 @@ class ZCA(Statistic):
         record_shape: left open: `fit` fills it in.
         dtype: likewise.
         entries: names of the entries to whiten; None for all pictures with role intensity.
-        centre: the mean that is subtracted: of each ``pixel``, or of each ``channel`` as Keras
+        center: the mean that is subtracted: of each ``pixel``, or of each ``channel`` as Keras
             does.
         components: how many eigenvectors to keep where not all fit: None keeps an eighth of
             the records, at most what a quarter of the memory holds.
@@ -31,7 +31,7 @@ class ZCA(Statistic):
         ParameterError: settings that contradict each other.
     """
 
-    centre: Centre = "pixel"
+    center: Centre = "pixel"
     components: int | None = None
     deterministic: bool = False
     range: tuple[float, float] | None = None
@@ -40,7 +40,7 @@ class ZCA(Statistic):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_centre(self.centre)
+        check_centre(self.center)
         if self.components is not None and (
             not isinstance(self.components, int) or self.components < 1
         ):
@@ -62,3 +62,8 @@ class ZCA(Statistic):
     def restore(self, attributes: Mapping[str, Any], arrays: Mapping[str, NDArray]) -> State:
         """Not by itself; see `init`."""
         raise ParameterError("`ZCA` is a request to multiaug.fit and has no state.")
+
+
+# The request as it was spelled in the last release.
+ZCA.__init__ = old_arguments(centre="center")(ZCA.__init__)  # type: ignore[method-assign]
+ZCA.centre = old_attribute("ZCA", "centre", "center")  # type: ignore[attr-defined]

@@ -31,7 +31,7 @@ def check_role(role: str, seed: int = 0, **settings: Any) -> None:
     its JSON document.
 
     Args:
-        role: its name; the role must be in `multiaug.roles.SPATIAL_ROLES` or ``TABLE_ROLES``.
+        role: its name; one of your own is made known by `multiaug.roles.register_role`.
         seed: fixes the values.
         **settings: further keys of the entry, as in `EntrySpec.of_role`.
 
@@ -39,7 +39,10 @@ def check_role(role: str, seed: int = 0, **settings: Any) -> None:
         AssertionError: a promise is broken; the message says which one.
     """
     known = role in SPATIAL_ROLES or role in TABLE_ROLES
-    assert known, f"the role {role!r} is in neither SPATIAL_ROLES nor TABLE_ROLES"
+    assert known, (
+        f"the role {role!r} is in neither SPATIAL_ROLES nor TABLE_ROLES; "
+        "multiaug.roles.register_role puts it there"
+    )
     entry = EntrySpec.of_role("entry", role, **settings)
     others = {
         "image": EntrySpec.of_role("image", "intensity", channels=1, dtype="float32"),

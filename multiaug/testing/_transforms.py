@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..errors import MultiaugWarning
-from ..pipeline import Pipeline, RecordParams
+from ..pipeline import Pipeline, RecordParams, entries_read
 from ..spec import DataSpec, check_structure
 from ..transforms import (
     Container,
@@ -32,8 +32,12 @@ from ..typing import Batch, Key, SpatialShape
 from ._agreement import close, same
 from ._compilations import compilations
 from ._contents import make_record
+from ._map_flags import check_map_flags
+from ._value_flags import check_value_flags
 
 _COUNT = 3
+# As many as are drawn at once.
+_DRAWS = 32
 # A map and its inverse, in pixels.
 _ROUND_TRIP = 0.01
 
@@ -59,6 +63,12 @@ def check_transform(
     another one. What a record becomes depends on its batch only if something
     is mixed.
 
+    What the transform claims is tried on 32 draws: ``mirrors``, ``min_scale``, ``projective``
+    and ``dense`` of a geometric transform, and the Jacobians, inverses and
+    switched-off forms of its maps; ``keeps_dtype``, ``by_channel``, ``uses_range`` and
+    ``out_range`` of a photometric one, its ``operations`` beside its ``apply``, and its
+    ``invert``. To claim less than is true is no mistake.
+
     Args:
         transform: an instance; its class must be registered with `multiaug.transforms.transform`.
         spec: of the records to try it on.
@@ -77,9 +87,15 @@ def check_transform(
     pipeline = Pipeline((transform,), spec)
     keys = jax.random.split(jax.random.key(seed), len(next(iter(batch.values()))))
     before = {name: np.array(array) for name, array in batch.items()}
-    params = _draws(pipeline, keys, shape)
+    params = _draws(pipeline, keys, shape, batch)
+    again = {name: array[np.arange(_DRAWS) % len(keys)] for name, array in batch.items()}
+    more_keys = jax.random.split(jax.random.key(seed), _DRAWS)
+    many = pipeline.sample(more_keys, shape, record=again).values[0]
     if isinstance(transform, Geometric):
         _maps(transform, params, shape)
+        check_map_flags(transform, many, _DRAWS, shape)
+    elif isinstance(transform, Photometric):
+        check_value_flags(transform, spec, many, _DRAWS, shape, seed)
     out = pipeline.apply(params, batch)
     _same_again(pipeline, keys, params, batch, out)
     if _mixes(transform):
@@ -128,14 +144,16 @@ def _frozen(transform: Transform) -> None:
     )
 
 
-def _draws(pipeline: Pipeline, keys: Key, shape: SpatialShape) -> RecordParams:
-    """The draws depend on the key alone, and compiling them changes nothing."""
-    params = pipeline.sample(keys, shape)
-    same(pipeline.sample(keys, shape), params, "params drawn again")
-    for i, key in enumerate(keys):
-        alone = pipeline.sample(key, shape)
+def _draws(pipeline: Pipeline, keys: Key, shape: SpatialShape, batch: Batch) -> RecordParams:
+    """The draws depend on the key, and on what is read; compiling them changes nothing."""
+    params = pipeline.sample(keys, shape, record=batch)
+    same(pipeline.sample(keys, shape, record=batch), params, "params drawn again")
+    records = [{name: array[i] for name, array in batch.items()} for i in range(len(keys))]
+    for i, (key, record) in enumerate(zip(keys, records, strict=True)):
+        alone = pipeline.sample(key, shape, record=record)
         same(alone, jax.tree.map(lambda leaf, i=i: leaf[i], params), "params drawn alone")
-    frame = Frame(shape, pipeline.spec)
+    read = entries_read(pipeline.transforms, pipeline.spec, records[0])
+    frame = Frame(shape, pipeline.spec, {n: jnp.asarray(a) for n, a in read.items()})
     eager = pipeline.transforms[0].sample(
         jax.random.fold_in(drawing_key(jax.random.key_data(keys[0])), 0), frame
     )

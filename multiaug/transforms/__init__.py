@@ -1,5 +1,9 @@
 """What a pipeline is made of: one frozen dataclass per operation."""
 
+import typing as _typing
+
+from ..errors import old_names as _old_names
+from . import converters as converters
 from ._affine import Affine as Affine
 from ._affine import Flip as Flip
 from ._affine import Rotate as Rotate
@@ -12,20 +16,19 @@ from ._base import Frame as Frame
 from ._base import Geometric as Geometric
 from ._base import Params as Params
 from ._base import Photometric as Photometric
-from ._base import Range as Range
 from ._base import Step as Step
 from ._base import Target as Target
 from ._base import Transform as Transform
 from ._base import always as always
-from ._base import from_config as from_config
 from ._base import static as static
-from ._base import to_config as to_config
 from ._base import transform as transform
 from ._containers import Maybe as Maybe
 from ._containers import OneOf as OneOf
 from ._containers import Shuffle as Shuffle
 from ._containers import SomeOf as SomeOf
 from ._containers import as_transforms as as_transforms
+from ._documents import from_config as from_config
+from ._documents import to_config as to_config
 from ._erase import Erase as Erase
 from ._frames import Crop as Crop
 from ._frames import Pad as Pad
@@ -40,6 +43,7 @@ from ._operations import Operation as Operation
 from ._operations import PowerLaw as PowerLaw
 from ._operations import ScaleAboutMean as ScaleAboutMean
 from ._operations import ScaleShift as ScaleShift
+from ._operations import is_uniform as is_uniform
 from ._photometric import Brightness as Brightness
 from ._photometric import ChannelShift as ChannelShift
 from ._photometric import Contrast as Contrast
@@ -47,6 +51,13 @@ from ._photometric import Gamma as Gamma
 from ._photometric import Normalize as Normalize
 from ._random import drawing_key as drawing_key
 from ._random import keyed as keyed
+from ._settings import EntryNames as EntryNames
+from ._settings import Range as Range
+from ._settings import Ranged as Ranged
+from ._settings import Setting as Setting
+from ._settings import SettingInfo as SettingInfo
+from ._settings import Sized as Sized
+from ._settings import setting as setting
 from ._stage_bases import Deriving as Deriving
 from ._stage_bases import Mixing as Mixing
 from ._stage_bases import Occluding as Occluding
@@ -57,3 +68,13 @@ from ._symmetry import Transpose as Transpose
 from ._warps import Elastic as Elastic
 from ._warps import Perspective as Perspective
 from ._whiten import Whiten as Whiten
+
+if not _typing.TYPE_CHECKING:  # type checkers are to know of the new names only
+    __getattr__ = _old_names(
+        __name__,
+        {
+            "Line": "ScaleShift",
+            "Spread": "ScaleAboutMean",
+            "Power": "PowerLaw",
+        },
+    )

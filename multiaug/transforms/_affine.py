@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -11,14 +12,11 @@ import numpy as np
 
 from ..errors import ParameterError
 from ..geometry import Map, affine_map, centre, linear, pixel_matrix_map, product, rotation, shift
-from ..sampling import Exact
 from ..typing import Array, ArrayLike, Key, SpatialShape
 from ._base import (
     Frame,
     Geometric,
     Params,
-    Range,
-    required,
     static,
     transform,
 )
@@ -32,6 +30,11 @@ from ._checked import (
     symmetric,
     warn_of_radians,
 )
+from ._settings import Range, Ranged, Setting, setting
+
+PerAxis = Setting[
+    tuple[Range, Range] | None, float | Sequence[float] | Sequence[Sequence[float]] | None
+]
 
 # All numbers of a transform come from one call of the generator: its code, not its work, is
 # what compiling a pipeline's draws costs.
@@ -59,6 +62,44 @@ def uniform_index(u: Array, count: int) -> Array:
     return jnp.minimum((u * count).astype(jnp.int32), count - 1)
 
 
+def angles(value: Any, field_name: str, **limits: float) -> Range:
+    """A range of degrees; warns of what looks like radians."""
+    degrees = symmetric(value, field_name, **limits)
+    warn_of_radians(degrees, field_name)
+    return degrees
+
+
+def is_nested(value: Any) -> bool:
+    """A range for each of several axes, not one."""
+    return isinstance(value, tuple | list) and any(isinstance(v, tuple | list) for v in value)
+
+
+def both_axes(value: Any, field_name: str) -> tuple[Range, Range]:
+    """A range for x and one for y; one range is for both."""
+    if not is_nested(value):
+        limits = symmetric(value, field_name)
+        return limits, limits
+    if len(value) != 2:
+        raise ParameterError(f"`{field_name}` must be a range for x and one for y, got {value!r}.")
+    return symmetric(value[0], field_name), symmetric(value[1], field_name)
+
+
+def _fractions_of_both_axes(value: Any, field_name: str) -> tuple[Range, Range]:
+    ranges = both_axes(value, field_name)
+    remedy = "1 is the whole side: write Translate(px=..) for pixels."
+    fractions(ranges, field_name, most=1, remedy=remedy)
+    return ranges
+
+
+def _angles_of_both_axes(value: Any, field_name: str, **limits: float) -> tuple[Range, ...]:
+    ranges = value if is_nested(value) else (value, (0.0, 0.0))
+    if len(ranges) != 2:
+        raise ParameterError(f"`{field_name}` must be a range or two ranges, got {value!r}.")
+    degrees = tuple(symmetric(r, field_name, **limits) for r in ranges)
+    warn_of_radians(degrees, field_name)
+    return degrees
+
+
 @transform
 class Rotate(Geometric):
     """Turn the picture about its centre by an angle drawn from U(lo, hi).
@@ -78,12 +119,8 @@ class Rotate(Geometric):
         (-30.0, 30.0)
     """
 
-    degrees: Any = required()
+    degrees: Ranged = setting(angles, unit="degrees")
     p: float = static(default=1.0, kw_only=True)
-
-    def __post_init__(self) -> None:
-        set_fields(self, degrees=symmetric(self.degrees, "Rotate.degrees"))
-        warn_of_radians(self.degrees, "Rotate.degrees")
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``degrees``, float32."""
@@ -111,9 +148,9 @@ class Translate(Geometric):
         ParameterError: both or ill-formed ranges, or not finite.
     """
 
-    fraction: Any = static(default=None)
-    px: Any = static(default=None)
-    whole: bool = static(default=False)
+    fraction: PerAxis = setting(_fractions_of_both_axes, default=None, unit="sides")
+    px: PerAxis = setting(both_axes, default=None, unit="pixels")
+    whole: bool = setting(flag, default=False)
     p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -121,26 +158,18 @@ class Translate(Geometric):
             raise ParameterError(
                 "`Translate` takes `fraction` or `px`, got both. Leave one of them out."
             )
-        if self.px is not None:
-            set_fields(self, px=_both_axes(self.px, "Translate.px"))
-        else:
-            given = 0.1 if self.fraction is None else self.fraction
-            set_fields(self, fraction=_both_axes(given, "Translate.fraction"))
-            fractions(
-                self.fraction,
-                "Translate.fraction",
-                most=1,
-                remedy="1 is the whole side: write Translate(px=..) for pixels.",
-            )
-        set_fields(self, whole=flag(self.whole, "Translate.whole"))
+        if self.px is None and self.fraction is None:
+            set_fields(self, fraction=both_axes(0.1, "Translate.fraction"))
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``px``, (2,) float32, x and y."""
         u, v = unit_uniform(key, 2)
         height, width = frame.shape
-        (x, y), unit = (
-            (self.px, (1, 1)) if self.px is not None else (self.fraction, (width, height))
-        )
+        ranges, unit = self.fraction, (width, height)
+        if self.px is not None:
+            ranges, unit = self.px, (1, 1)
+        assert ranges is not None  # one of them is given, or the default is
+        x, y = ranges
         px = jnp.stack([uniform(u, x) * unit[0], uniform(v, y) * unit[1]])
         return {"px": jnp.round(px) if self.whole else px}
 
@@ -148,16 +177,6 @@ class Translate(Geometric):
         """The shift."""
         x, y = params["px"]
         return affine_map(shift(x, y), shift(-x, -y), shape)
-
-
-def _both_axes(value: Any, field_name: str) -> tuple[Range, Range]:
-    nested = isinstance(value, tuple | list) and any(isinstance(v, tuple | list) for v in value)
-    if not nested:
-        limits = symmetric(value, field_name)
-        return limits, limits
-    if len(value) != 2:
-        raise ParameterError(f"`{field_name}` must be a range for x and one for y, got {value!r}.")
-    return symmetric(value[0], field_name), symmetric(value[1], field_name)
 
 
 # Beyond these, float32 no longer keeps the reprojection law (see `multiaug.geometry.rq`).
@@ -179,19 +198,10 @@ class Scale(Geometric):
         ParameterError: not finite, not positive, lo > hi, or outside [1/8, 8].
     """
 
-    factor: Any = required()
-    per_axis: bool = static(default=False)
-    antialias: bool = static(default=False)
+    factor: Ranged = setting(logarithmic, low=MIN_SCALE, high=MAX_SCALE)
+    per_axis: bool = setting(flag, default=False)
+    antialias: bool = setting(flag, default=False)
     p: float = static(default=1.0, kw_only=True)
-
-    def __post_init__(self) -> None:
-        limits = logarithmic(self.factor, "Scale.factor", low=MIN_SCALE, high=MAX_SCALE)
-        set_fields(
-            self,
-            factor=limits,
-            per_axis=flag(self.per_axis, "Scale.per_axis"),
-            antialias=flag(self.antialias, "Scale.antialias"),
-        )
 
     def min_scale(self, shape: SpatialShape) -> tuple[float, float]:
         """The lower bound, on both axes."""
@@ -222,20 +232,10 @@ class Shear(Geometric):
         ParameterError: not finite, lo > hi, or beyond 75 degrees.
     """
 
-    degrees: Any = required()
+    degrees: Setting[tuple[Range, Range], float | Sequence[float] | Sequence[Sequence[float]]] = (
+        setting(_angles_of_both_axes, low=-75, high=75, unit="degrees")
+    )
     p: float = static(default=1.0, kw_only=True)
-
-    def __post_init__(self) -> None:
-        value = self.degrees
-        nested = isinstance(value, tuple | list) and any(isinstance(v, tuple | list) for v in value)
-        ranges = value if nested else (value, (0.0, 0.0))
-        if len(ranges) != 2:
-            raise ParameterError(f"`Shear.degrees` must be a range or two ranges, got {value!r}.")
-        set_fields(
-            self,
-            degrees=tuple(symmetric(r, "Shear.degrees", low=-75, high=75) for r in ranges),
-        )
-        warn_of_radians(self.degrees, "Shear.degrees")
 
     def min_scale(self, shape: SpatialShape) -> tuple[float, float]:
         """Across the slant, pictures get thinner."""
@@ -268,21 +268,9 @@ class Flip(Geometric):
         ParameterError: another axis, or p outside [0, 1].
     """
 
-    axis: str = static(default="x")
-    p: float = static(default=0.5)
+    axis: Literal["x", "y"] = setting(choice, default="x", options=("x", "y"))
+    p: float = setting(probability, default=0.5, low=0, high=1)
     mirrors = True
-
-    def __post_init__(self) -> None:
-        set_fields(
-            self,
-            axis=choice(self.axis, "Flip.axis", ("x", "y")),
-            p=probability(self.p, "Flip.p"),
-        )
-
-    @property
-    def exact(self) -> Exact:
-        """Always."""
-        return "window"
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``on``, bool."""
@@ -293,44 +281,6 @@ class Flip(Geometric):
         sign = jnp.where(params["on"], jnp.float32(-1), jnp.float32(1))
         matrix = linear(sign, 0, 0, 1) if self.axis == "x" else linear(1, 0, 0, sign)
         return affine_map(matrix, matrix, shape)
-
-
-@transform
-class Affine(Geometric):
-    """A given affine map, the same for every record unless the params are changed.
-
-    Args:
-        matrix: (2, 3) or (3, 3) forward matrix on pixel coordinates (x, y, 1) of the frame:
-            where an input position goes. An array, so that new values compile nothing anew.
-        p: the probability that a pipeline runs it.
-
-    Raises:
-        ParameterError: wrong shape, not finite, last row not (0, 0, 1), or singular.
-
-    Example:
-        >>> import numpy as np
-        >>> Affine(np.array([[1, 0, 5], [0, 1, 0]])).matrix[0, 2]  # 5 pixels to the right
-        np.float32(5.0)
-    """
-
-    matrix: ArrayLike
-    p: float = static(default=1.0, kw_only=True)
-    mirrors = True
-
-    def __post_init__(self) -> None:
-        set_fields(self, matrix=checked_matrix(self.matrix, "Affine.matrix", affine=True))
-
-    def given_scale(self, shape: SpatialShape) -> float:
-        """The least magnification of the matrix."""
-        return least_magnification(self.matrix, shape)
-
-    def sample(self, key: Key, frame: Frame) -> Params:
-        """``matrix``, (3, 3) float32, as given."""
-        return {"matrix": jnp.asarray(self.matrix, jnp.float32)}
-
-    def map(self, params: Params, shape: SpatialShape) -> Map:
-        """The matrix, about the frame's pixel coordinates."""
-        return pixel_matrix_map(params["matrix"], shape, affine=True)
 
 
 def least_magnification(matrix: Any, shape: SpatialShape) -> float:
@@ -378,3 +328,38 @@ def checked_matrix(value: Any, field_name: str, *, affine: bool) -> Any:
             "A map that flattens the picture cannot be sampled backwards."
         )
     return value if isinstance(value, jax.Array) and value.shape == (3, 3) else matrix
+
+
+@transform
+class Affine(Geometric):
+    """A given affine map, the same for every record unless the params are changed.
+
+    Args:
+        matrix: (2, 3) or (3, 3) forward matrix on pixel coordinates (x, y, 1) of the frame:
+            where an input position goes. An array, so that new values compile nothing anew.
+        p: the probability that a pipeline runs it.
+
+    Raises:
+        ParameterError: wrong shape, not finite, last row not (0, 0, 1), or singular.
+
+    Example:
+        >>> import numpy as np
+        >>> Affine(np.array([[1, 0, 5], [0, 1, 0]])).matrix[0, 2]  # 5 pixels to the right
+        np.float32(5.0)
+    """
+
+    matrix: ArrayLike = setting(checked_matrix, static=False, affine=True)
+    p: float = static(default=1.0, kw_only=True)
+    mirrors = True
+
+    def given_scale(self, shape: SpatialShape) -> float:
+        """The least magnification of the matrix."""
+        return least_magnification(self.matrix, shape)
+
+    def sample(self, key: Key, frame: Frame) -> Params:
+        """``matrix``, (3, 3) float32, as given."""
+        return {"matrix": jnp.asarray(self.matrix, jnp.float32)}
+
+    def map(self, params: Params, shape: SpatialShape) -> Map:
+        """The matrix, about the frame's pixel coordinates."""
+        return pixel_matrix_map(params["matrix"], shape, affine=True)

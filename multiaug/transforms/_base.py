@@ -14,19 +14,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._arguments import check_argument, instance, real
-from ..errors import ParameterError
+from .._arguments import check_argument, real
+from ..errors import ParameterError, old_arguments, old_attribute
 from ..geometry import Map
-from ..sampling import Exact
 from ..spec import DataSpec
-from ..statistics import Statistics, load_statistics
+from ..statistics import Statistics
 from ..typing import Array, Key, SpatialShape
 from ._operations import Operation
+from ._settings import Range, SettingInfo, convert_default, converted, described, setting
 
 Params = Mapping[str, Any]
 """What one transform drew: name -> array (or a tuple of the children's, in containers)."""
 
-Range = tuple[float, float]
 T = TypeVar("T", bound="Transform")
 
 REGISTRY: dict[str, type[Transform]] = {}
@@ -39,10 +38,13 @@ class Frame(NamedTuple):
     Args:
         shape: (height, width) of the reference frame where the transform stands.
         spec: the pipeline's spec.
+        record: the entries that the transform declares to read (`Transform.reads`), of one record,
+            as they are where its stage begins; empty for all others.
     """
 
     shape: SpatialShape
     spec: DataSpec
+    record: Mapping[str, Any] = MappingProxyType({})
 
 
 class Target(NamedTuple):
@@ -82,6 +84,8 @@ class Target(NamedTuple):
 class Transform(ABC):
     """A frozen description of one operation; draws its parameters, never stores them."""
 
+    reads: ClassVar[frozenset[str]] = frozenset()
+    """Roles, or names of entries, that `sample` looks at in ``frame.record``."""
     document_defaults: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     """What JSON documents mean that lack a setting, where that is not the default of the class:
     they keep the meaning that they had when they were written."""
@@ -95,6 +99,17 @@ class Transform(ABC):
     def chance(self) -> float:
         """The probability that a pipeline runs it: the keyword ``p``, where it has that."""
         return self.p if _has_chance(self) else 1.0  # type: ignore[attr-defined]
+
+    @classmethod
+    def settings(cls) -> dict[str, SettingInfo]:
+        """Its settings by name: their types, defaults, limits and units.
+
+        Example:
+            >>> import multiaug as ma
+            >>> print(ma.Shear.settings()["degrees"].unit, ma.Flip.settings()["axis"])
+            degrees one of x, y, default 'x'
+        """
+        return {item.name: described(item) for item in settings_of(cls)}
 
     def __repr__(self) -> str:
         """The call that makes it, without what is left at its default."""
@@ -128,11 +143,6 @@ class Geometric(Transform):
     """The matrix may have perspective: only known intrinsics explain it."""
 
     @property
-    def exact(self) -> Exact:
-        """``anywhere`` if every draw is a copy of pixels; ``window`` if of an upright window."""
-        return ""
-
-    @property
     def lowpass(self) -> bool:
         """Asks for antialiasing."""
         return bool(getattr(self, "antialias", False))
@@ -159,9 +169,11 @@ class Photometric(Transform):
     intensity channels.
     """
 
-    entries: tuple[str, ...] | None
-    by_channel = False
-    """True when channels are treated differently. Otherwise values may come as (h, w * c, 1)."""
+    entries: Any  # a tuple of names, or None
+    by_channel: bool | None = None
+    """True when channels are treated differently. False when all values are treated alike, so that
+    they may come as (h, w * c, 1), which is faster. None, the default: an `apply` of one's own gets
+    them as (h, w, c), and of `operations` it is known."""
     keeps_dtype = True
     """False when the result is float32 whatever came in."""
     footprint: Literal["point", "stencil", "statistic", "noise"] = "point"
@@ -199,7 +211,7 @@ class Photometric(Transform):
 
     def touches(self, name: str) -> bool:
         """True when an entry's intensity channels are changed."""
-        return self.entries is None or name in self.entries
+        return bool(self.entries is None or name in self.entries)
 
     def out_range(self, given: Range) -> Range:
         """The value range after the transform."""
@@ -298,6 +310,9 @@ def required() -> Any:
     return field(metadata={"static": True})
 
 
+_CHANCE = real(0, 1)._replace(expected="a probability in [0, 1]")
+
+
 def _has_chance(transform_: Any) -> bool:
     """Whether it has a keyword ``p``; a `p` that is no mere keyword is a setting of its own."""
     return any(item.name == "p" and item.kw_only for item in fields(transform_))
@@ -314,38 +329,77 @@ def always(transform_: T) -> T:
 _PLAIN = re.compile(r"(bool|int|float|str|None)(\s*\|\s*(bool|int|float|str|None))*|tuple\b.*")
 
 
-@dataclass_transform(frozen_default=True, field_specifiers=(static, required, derived))
+def _spelled(annotation: Any) -> str:
+    """An annotation as it stands in the code, where that does not keep annotations as text."""
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation)
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(setting, static, required, derived))
 def transform(cls: type[T]) -> type[T]:
     """Class decorator: a frozen dataclass, a pytree, and known to JSON pipelines.
 
     Fields annotated with bool, int, float, str or tuple are static, part of what is compiled, as
-    those made with `static` are; all others hold arrays, or transforms. A keyword-only field
+    those made with `static` or `setting` are; all others hold arrays, or transforms. Fields made
+    with `setting` are converted before ``__post_init__``. A keyword-only field
     ``p: float = static(default=1.0, kw_only=True)`` is the probability that a pipeline runs the
     transform.
+
+    Raises:
+        ParameterError: another transform has the name of the class. The same class defined again,
+            as when a notebook cell is run twice, takes the place of the first.
     """
     for name, annotation in vars(cls).get("__annotations__", {}).items():
         value = vars(cls).get(name, MISSING)
-        text = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
+        text = annotation if isinstance(annotation, str) else _spelled(annotation)
         if not isinstance(value, Field) and _PLAIN.fullmatch(text):
             setattr(cls, name, field(default=value, metadata={"static": True}))
+        elif isinstance(value, Field) and "rule" in value.metadata:
+            convert_default(value, f"{cls.__name__}.{name}")
+    _refuse_namesake(cls)
     checks = getattr(cls, "__post_init__", None)
 
+    ruled: list[Field[Any]] = []  # found once: JAX makes transforms anew whenever it looks at them
+
     def check_fields(self: Any) -> None:
-        if _has_chance(self):
-            kind = real(0, 1)._replace(expected="a probability in [0, 1]")
-            check_argument(f"{self.owner}.p", self.p, kind)
+        owner = type(self).__name__
+        if has_chance:
+            check_argument(f"{owner}.p", self.p, _CHANCE)
+        for item in ruled:
+            kept = converted(item, getattr(self, item.name), f"{owner}.{item.name}")
+            object.__setattr__(self, item.name, kept)
         if checks is not None:
             checks(self)
 
     cls.__post_init__ = check_fields  # type: ignore[attr-defined]
     made = jax.tree_util.register_dataclass(dataclass(frozen=True, repr=False)(cls))
+    has_chance = _has_chance(made)
+    ruled += [item for item in fields(made) if "rule" in item.metadata]  # type: ignore[arg-type]
+    if old := old_settings(made):
+        made.__init__ = old_arguments(**old)(made.__init__)  # type: ignore[method-assign]
+        for was, now in old.items():
+            setattr(made, was, old_attribute(made.__name__, was, now))
     REGISTRY[cls.__name__] = made
     return made
 
 
+def _refuse_namesake(cls: type[Transform]) -> None:
+    earlier = REGISTRY.get(cls.__name__)
+    if earlier is None or _defined_at(earlier) == _defined_at(cls):
+        return
+    raise ParameterError(
+        f"The transform {_defined_at(cls)} has the name of one that is registered, "
+        f"{_defined_at(earlier)}, and documents of pipelines tell transforms apart by their names. "
+        "Give it another name."
+    )
+
+
+def _defined_at(cls: type) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
 def _arguments(transform_: Transform) -> Iterator[str]:
     """The settings that differ from their defaults, as Python."""
-    for item in _settings(transform_):
+    for item in settings_of(transform_):
         value = getattr(transform_, item.name)
         default, plain = item.default, not isinstance(value, np.ndarray | jax.Array)
         if value is default or (plain and type(value) is type(default) and value == default):
@@ -364,78 +418,12 @@ def _as_python(value: Any) -> str:
     return repr(value)
 
 
-def to_config(transform_: Transform) -> dict[str, Any]:
-    """A transform as JSON-ready data; arrays become nested lists."""
-    check_argument(
-        "to_config.transform_", transform_, instance(Transform, "a transform", "Call its class.")
-    )
-    config: dict[str, Any] = {"type": transform_.owner}
-    for item in _settings(transform_):
-        if item.name == "p" and item.kw_only and transform_.chance == 1:
-            continue  # as documents have it that were written before there was a `p`
-        config[item.name] = _plain(getattr(transform_, item.name))
-    return config
+def old_settings(cls: Any) -> dict[str, str]:
+    """Names that settings had in the last release -> their names."""
+    was = {item.metadata.get("was", ""): item.name for item in fields(cls)}
+    return {old: name for old, name in was.items() if old}
 
 
-def _settings(transform_: Any) -> list[Any]:
+def settings_of(transform_: Any) -> list[Any]:
+    """The fields of a transform, or of its class, that are given and not made from others."""
     return [item for item in fields(transform_) if not item.metadata.get("derived")]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Transform):
-        return to_config(value)
-    if isinstance(value, Statistics):
-        return value.reference()
-    if isinstance(value, tuple | list):
-        return [_plain(v) for v in value]
-    if isinstance(value, np.ndarray | jax.Array):
-        return np.asarray(value).tolist()
-    return value
-
-
-def from_config(config: Any, path: str = "$") -> Transform:
-    """The inverse of `to_config`.
-
-    Raises:
-        ParameterError: the document names no known transform, or has wrong settings; the
-            message carries the JSON path.
-    """
-    if not isinstance(config, Mapping) or not isinstance(config.get("type"), str):
-        raise ParameterError(f'{path} must be an object with a "type", got {config!r}.')
-    cls = REGISTRY.get(config["type"])
-    if cls is None:
-        raise ParameterError(
-            f"{path}.type must name a transform, got {config['type']!r}.{_suggest(config['type'])} "
-            "A transform of your own must be imported before its pipeline is read."
-        )
-    known = {item.name for item in _settings(cls)}
-    unknown = sorted(set(config) - known - {"type"})
-    if unknown:
-        raise ParameterError(
-            f"{path} has the setting {unknown[0]!r}, which {config['type']} does not know; "
-            f"it has {', '.join(sorted(known))}."
-        )
-    settings = {
-        name: _build(value, f"{path}.{name}") for name, value in config.items() if name != "type"
-    }
-    try:
-        return cls(**{**cls.document_defaults, **settings})
-    except (ParameterError, TypeError) as error:
-        raise ParameterError(f"{path}: {error}") from error
-
-
-def _build(value: Any, path: str) -> Any:
-    if isinstance(value, Mapping) and set(value) == {"path", "sha256"}:
-        return load_statistics(value["path"], sha256=value["sha256"])
-    if isinstance(value, Mapping):
-        return from_config(value, path)
-    if isinstance(value, list):
-        return tuple(_build(item, f"{path}[{i}]") for i, item in enumerate(value))
-    return value
-
-
-def _suggest(name: str) -> str:
-    from difflib import get_close_matches
-
-    close = get_close_matches(name, REGISTRY, n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""

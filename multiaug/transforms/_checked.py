@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import ParameterError, warn
 from ..typing import SpatialShape
-from ._base import Range
+from ._settings import Range
 
 
 def set_fields(instance: object, **values: Any) -> None:
@@ -105,9 +105,9 @@ def _factor(v: float) -> str:
     return "1 changes nothing."
 
 
-def probability(value: Any, field_name: str) -> float:
+def probability(value: Any, field_name: str, *, low: float = 0, high: float = 1) -> float:
     """A number in [0, 1]."""
-    return number(value, field_name, low=0, high=1)
+    return number(value, field_name, low=low, high=high)
 
 
 def flag(value: Any, field_name: str) -> bool:

@@ -6,6 +6,7 @@ of one never depend on the choice.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -29,9 +30,9 @@ from ._checked import (
     number,
     plain,
     probability,
-    set_fields,
     whole,
 )
+from ._settings import Setting, setting
 
 Expanded = list[tuple[Transform, Params, Array | None]]
 
@@ -59,22 +60,23 @@ def as_transforms(value: Any, name: str) -> tuple[Transform, ...]:
     return tuple(Maybe(always(item), item.chance) if item.chance < 1 else item for item in value)
 
 
-def _children(value: Any, owner: str) -> tuple[Transform, ...]:
-    children = as_transforms(
-        [value] if isinstance(value, Transform) else value, f"{owner}.transforms"
-    )
+def _children(value: Any, field_name: str) -> tuple[Transform, ...]:
+    children = as_transforms([value] if isinstance(value, Transform) else value, field_name)
     if not children:
-        raise ParameterError(f"`{owner}.transforms` must be at least one transform, got none.")
+        raise ParameterError(f"`{field_name}` must be at least one transform, got none.")
     return children
 
 
+Children = Setting[tuple[Transform, ...], Transform | Sequence[Transform]]
+
+
 class _Holder(Container):
-    transforms: Any
+    transforms: Children
 
     @property
     def children(self) -> tuple[Transform, ...]:
         """The transforms inside, in order."""
-        return self.transforms  # type: ignore[no-any-return]
+        return self.transforms
 
     def _draw(self, key: Key, frame: Frame) -> tuple[Params, ...]:
         """The children's params; child i draws from fold_in(key, i + 1)."""
@@ -113,15 +115,8 @@ class Maybe(_Holder):
         ParameterError: p outside [0, 1]; a child changes the frame's shape.
     """
 
-    transforms: Any
-    p: float = static(default=0.5)
-
-    def __post_init__(self) -> None:
-        set_fields(
-            self,
-            transforms=_children(self.transforms, "Maybe"),
-            p=probability(self.p, "Maybe.p"),
-        )
+    transforms: Children = setting(_children, static=False)
+    p: float = setting(probability, default=0.5, low=0, high=1)
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``on``, bool, and the ``children``."""
@@ -134,6 +129,18 @@ class Maybe(_Holder):
             (child, drawn, params["on"])
             for child, drawn in zip(self.children, params["children"], strict=True)
         ]
+
+
+def _weights(value: Any, field_name: str, *, low: float) -> tuple[float, ...]:
+    given = plain(value)
+    if not isinstance(given, tuple | list):
+        raise ParameterError(
+            f"`{field_name}` must have one number for each of the transforms, got {given!r}."
+        )
+    weights = tuple(number(w, field_name, low=low) for w in given)
+    if sum(weights) <= 0:
+        raise ParameterError(f"`{field_name}` must have a positive sum, got {given!r}.")
+    return weights
 
 
 @transform
@@ -150,25 +157,18 @@ class OneOf(_Holder):
             frames of different shapes.
     """
 
-    transforms: Any
-    weights: Any = static(default=None)
+    transforms: Children = setting(_children, static=False)
+    weights: Setting[tuple[float, ...] | None, Sequence[float] | None] = setting(
+        _weights, default=None, low=0
+    )
     p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
-        children = _children(self.transforms, "OneOf")
-        set_fields(self, transforms=children)
-        if self.weights is None:
-            return
-        given = plain(self.weights)
-        if not isinstance(given, tuple | list) or len(given) != len(children):
+        if self.weights is not None and len(self.weights) != len(self.transforms):
             raise ParameterError(
-                f"`OneOf.weights` must have one number for each of {len(children)} transforms, "
-                f"got {given!r}."
+                f"`OneOf.weights` must have one number for each of {len(self.transforms)} "
+                f"transforms, got {self.weights!r}."
             )
-        weights = tuple(number(w, "OneOf.weights", low=0) for w in given)
-        if sum(weights) <= 0:
-            raise ParameterError(f"`OneOf.weights` must have a positive sum, got {given!r}.")
-        set_fields(self, weights=weights)
 
     def _agree(self, shape: SpatialShape) -> None:
         shapes = {child.out_shape(shape) for child in self.children}
@@ -200,6 +200,14 @@ class OneOf(_Holder):
         ]
 
 
+def _counts(value: Any, field_name: str, *, low: int) -> tuple[int, int]:
+    given = value if isinstance(value, tuple | list) else (value, value)
+    if len(given) != 2:
+        raise ParameterError(f"`{field_name}` must be a number or a pair, got {value!r}.")
+    lo, hi = (whole(k, field_name, low=low) for k in given)
+    return lo, hi
+
+
 @transform
 class SomeOf(_Holder):
     """Run k of several transforms, in the order they are listed.
@@ -213,22 +221,17 @@ class SomeOf(_Holder):
         ParameterError: k out of range; a child changes the frame's shape.
     """
 
-    transforms: Any
-    k: Any = static(default=1)
+    transforms: Children = setting(_children, static=False)
+    k: Setting[tuple[int, int], int | Sequence[int]] = setting(_counts, default=1, low=0)
     p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
-        children = _children(self.transforms, "SomeOf")
-        given = self.k if isinstance(self.k, tuple | list) else (self.k, self.k)
-        if len(given) != 2:
-            raise ParameterError(f"`SomeOf.k` must be a number or a pair, got {self.k!r}.")
-        lo, hi = (whole(k, "SomeOf.k", low=0) for k in given)
-        if not lo <= hi <= len(children):
+        lo, hi = self.k
+        if not lo <= hi <= len(self.transforms):
             raise ParameterError(
-                f"`SomeOf.k` must be a pair lo <= hi <= {len(children)}, the number of "
+                f"`SomeOf.k` must be a pair lo <= hi <= {len(self.transforms)}, the number of "
                 f"transforms, got {self.k!r}."
             )
-        set_fields(self, transforms=children, k=(lo, hi))
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``on``, (n,) bool, and the ``children``."""
@@ -257,11 +260,8 @@ class Shuffle(_Holder):
         ParameterError: a child changes the frame's shape.
     """
 
-    transforms: Any
+    transforms: Children = setting(_children, static=False)
     p: float = static(default=1.0, kw_only=True)
-
-    def __post_init__(self) -> None:
-        set_fields(self, transforms=_children(self.transforms, "Shuffle"))
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``order``, (n,) int32: which child runs first, second ..; and the ``children``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -10,12 +11,25 @@ import jax.numpy as jnp
 from ..typing import Array, Key, SpatialShape
 from ._affine import uniform, uniform_index, unit_uniform
 from ._base import Frame, Params, static, transform
-from ._checked import fractions, names, number, pair, set_fields, whole
+from ._checked import fractions, names, number, pair, whole
+from ._settings import EntryNames, Ranged, Setting, setting
 from ._stage_bases import Occluding
 
 # Rectangles: each is looked at for every pixel.
 _MOST = 64
 _LEVELS = "1 is white and 0 is black: write the level 128 of 255 as 128 / 255."
+
+
+def _counts(value: Any, field_name: str, *, low: int, high: int) -> tuple[int, int]:
+    both = value if isinstance(value, tuple | list) else (value, value)
+    counts = pair(tuple(whole(n, field_name, low=low) for n in both), field_name, high=high)
+    return int(counts[0]), int(counts[1])
+
+
+def _fill(value: Any, field_name: str) -> float:
+    fill = number(value, field_name)
+    fractions(fill, field_name, most=4, remedy=_LEVELS)
+    return fill
 
 
 @transform
@@ -51,26 +65,14 @@ class Erase(Occluding):
         over the border.
     """
 
-    scale: Any = static(default=(0.02, 1 / 3))
-    ratio: Any = static(default=(0.3, 1 / 0.3))
-    count: Any = static(default=1)
-    fill: float = static(default=0.0)
-    entries: Any = static(default=None)
+    scale: Ranged = setting(pair, default=(0.02, 1 / 3), low=1e-6, high=1, unit="areas")
+    ratio: Ranged = setting(pair, default=(0.3, 1 / 0.3), low=1e-2, high=1e2)
+    count: Setting[tuple[int, int], int | Sequence[int]] = setting(
+        _counts, default=1, low=0, high=_MOST
+    )
+    fill: float = setting(_fill, default=0.0, unit="range")
+    entries: EntryNames = setting(names, default=None)
     p: float = static(default=1.0, kw_only=True)
-
-    def __post_init__(self) -> None:
-        both = self.count if isinstance(self.count, tuple | list) else (self.count, self.count)
-        whole_ones = tuple(whole(n, "Erase.count", low=0) for n in both)
-        counts = pair(whole_ones, "Erase.count", high=_MOST)
-        set_fields(
-            self,
-            scale=pair(self.scale, "Erase.scale", low=1e-6, high=1),
-            ratio=pair(self.ratio, "Erase.ratio", low=1e-2, high=1e2),
-            count=(int(counts[0]), int(counts[1])),
-            fill=number(self.fill, "Erase.fill"),
-            entries=names(self.entries, "Erase.entries"),
-        )
-        fractions(self.fill, "Erase.fill", most=4, remedy=_LEVELS)
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``edges``, (count, 4) float32: x0, y0, x1, y1 on the pixel-area scale.

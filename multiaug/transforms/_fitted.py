@@ -11,11 +11,11 @@ from ..statistics import GroupStatistics, Statistics
 from ._base import Frame
 
 
-def check_statistics(value: Any, owner: str) -> Statistics:
+def check_statistics(value: Any, field_name: str) -> Statistics:
     """Refuse what `multiaug.fit` did not return."""
     if not isinstance(value, Statistics):
         raise NotFittedError(
-            f"`{owner}.statistics` must be what multiaug.fit or multiaug.load_statistics returned, "
+            f"`{field_name}` must be what multiaug.fit or multiaug.load_statistics returned, "
             f"got {type(value).__name__}. Fit first: stats = multiaug.fit(source, ..)."
         )
     return value

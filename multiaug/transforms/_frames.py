@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -10,24 +11,11 @@ import jax.numpy as jnp
 
 from ..errors import ParameterError
 from ..geometry import Map, affine_map, centre, inverse, linear, product, shift
-from ..sampling import Exact
 from ..typing import Key, SpatialShape
 from ._affine import log_uniform, uniform, uniform_index, unit_uniform
-from ._base import (
-    Frame,
-    Geometric,
-    Params,
-    required,
-    static,
-    transform,
-)
-from ._checked import (
-    flag,
-    pair,
-    set_fields,
-    size,
-    whole,
-)
+from ._base import Frame, Geometric, Params, static, transform
+from ._checked import flag, pair, size, whole
+from ._settings import Ranged, Setting, Sized, setting
 
 
 def _window_map(offset: tuple[Any, Any], shape: SpatialShape, out_shape: SpatialShape) -> Map:
@@ -35,6 +23,27 @@ def _window_map(offset: tuple[Any, Any], shape: SpatialShape, out_shape: Spatial
     (cx, cy), (ox, oy) = centre(shape), centre(out_shape)
     dx, dy = cx - offset[0] - ox, cy - offset[1] - oy
     return affine_map(shift(dx, dy), shift(-dx, -dy), shape, out_shape)
+
+
+_POSITIONS = ("random", "centre")
+
+
+def _position(value: Any, field_name: str, options: Sequence[str]) -> str:
+    if not isinstance(value, str) or value not in options:
+        raise ParameterError(
+            f"`{field_name}` must be {' or '.join(options)}, got {value!r}. "
+            "Use `box` for a fixed place."
+        )
+    return value
+
+
+def _box(value: Any, field_name: str) -> tuple[int, int, int, int]:
+    if not isinstance(value, tuple | list) or len(value) != 4:
+        raise ParameterError(f"`{field_name}` must be (x0, y0, x1, y1), got {value!r}.")
+    x0, y0, x1, y1 = (whole(v, field_name, low=-(2**20)) for v in value)
+    if x0 >= x1 or y0 >= y1:
+        raise ParameterError(f"`{field_name}` must have x0 < x1 and y0 < y1, got {value!r}.")
+    return x0, y0, x1, y1
 
 
 @transform
@@ -55,10 +64,14 @@ class Crop(Geometric):
             picture is known) a window that does not fit without ``pad``.
     """
 
-    size: Any = static(default=None)
-    position: str = static(default="random")
-    box: Any = static(default=None)
-    pad: bool = static(default=False)
+    size: Setting[SpatialShape | None, int | Sequence[int] | None] = setting(
+        size, default=None, unit="pixels"
+    )
+    position: str = setting(_position, default="random", options=_POSITIONS)
+    box: Setting[tuple[int, int, int, int] | None, Sequence[int] | None] = setting(
+        _box, default=None, unit="pixels"
+    )
+    pad: bool = setting(flag, default=False)
     p: float = static(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -66,23 +79,9 @@ class Crop(Geometric):
             raise ParameterError(
                 f"`Crop` takes `size` or `box`, got size={self.size!r} and box={self.box!r}."
             )
-        set_fields(self, pad=flag(self.pad, "Crop.pad"))
-        if not isinstance(self.position, str) or self.position not in {"random", "centre"}:
-            raise ParameterError(
-                f"`Crop.position` must be random or centre, got {self.position!r}. "
-                "Use `box` for a fixed place."
-            )
-        if self.size is not None:
-            set_fields(self, size=size(self.size, "Crop.size"))
-            return
-        box = self.box
-        if not isinstance(box, tuple | list) or len(box) != 4:
-            raise ParameterError(f"`Crop.box` must be (x0, y0, x1, y1), got {box!r}.")
-        low = -(2**20) if self.pad else 0
-        x0, y0, x1, y1 = (whole(v, "Crop.box", low=low) for v in box)
-        if x0 >= x1 or y0 >= y1:
-            raise ParameterError(f"`Crop.box` must have x0 < x1 and y0 < y1, got {box!r}.")
-        set_fields(self, box=(x0, y0, x1, y1))
+        if not self.pad:
+            for edge in self.box or ():
+                whole(edge, "Crop.box", low=0)
 
     def check(self, frame: Frame) -> None:
         """The window must fit, unless it may be padded."""
@@ -99,12 +98,8 @@ class Crop(Geometric):
         """The window's size."""
         if self.box is not None:
             return self.box[3] - self.box[1], self.box[2] - self.box[0]
-        return self.size  # type: ignore[no-any-return]
-
-    @property
-    def exact(self) -> Exact:
-        """Always; outside of the picture only with ``pad``."""
-        return "anywhere" if self.pad else "window"
+        assert self.size is not None  # it is given where the box is not
+        return self.size
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``offset``, (2,) int32: x and y of the window's first pixel."""
@@ -131,6 +126,17 @@ class Crop(Geometric):
         return _window_map((x, y), shape, out)
 
 
+def _rims(value: Any, field_name: str, *, low: int) -> tuple[int, ...]:
+    values = tuple(value) if isinstance(value, tuple | list) else (value,)
+    spread = {1: (0, 0, 0, 0), 2: (0, 0, 1, 1), 4: (0, 1, 2, 3)}.get(len(values))
+    if spread is None:
+        raise ParameterError(
+            f"`{field_name}` must be one number, (y, x) or (top, bottom, left, right), "
+            f"got {value!r}."
+        )
+    return tuple(whole(values[i], field_name, low=low) for i in spread)
+
+
 @transform
 class Pad(Geometric):
     """Add pixels around the picture, filled by each entry's border rule; an exact copy inside.
@@ -143,29 +149,15 @@ class Pad(Geometric):
         ParameterError: negative or not whole.
     """
 
-    pixels: Any = required()
+    pixels: Setting[tuple[int, int, int, int], int | Sequence[int]] = setting(
+        _rims, low=0, unit="pixels"
+    )
     p: float = static(default=1.0, kw_only=True)
-
-    def __post_init__(self) -> None:
-        given = self.pixels
-        values = tuple(given) if isinstance(given, tuple | list) else (given,)
-        spread = {1: (0, 0, 0, 0), 2: (0, 0, 1, 1), 4: (0, 1, 2, 3)}.get(len(values))
-        if spread is None:
-            raise ParameterError(
-                f"`Pad.pixels` must be one number, (y, x) or (top, bottom, left, right), "
-                f"got {given!r}."
-            )
-        set_fields(self, pixels=tuple(whole(values[i], "Pad.pixels", low=0) for i in spread))
 
     def out_shape(self, shape: SpatialShape) -> SpatialShape:
         """The grown frame."""
         top, bottom, left, right = self.pixels
         return shape[0] + top + bottom, shape[1] + left + right
-
-    @property
-    def exact(self) -> Exact:
-        """Always."""
-        return "anywhere"
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Nothing is drawn."""
@@ -190,20 +182,13 @@ class Resize(Geometric):
         ParameterError: a size below 1.
     """
 
-    size: Any = required()
-    antialias: bool = static(default=True)
+    size: Sized = setting(size, unit="pixels")
+    antialias: bool = setting(flag, default=True)
     p: float = static(default=1.0, kw_only=True)
-
-    def __post_init__(self) -> None:
-        set_fields(
-            self,
-            size=size(self.size, "Resize.size"),
-            antialias=flag(self.antialias, "Resize.antialias"),
-        )
 
     def out_shape(self, shape: SpatialShape) -> SpatialShape:
         """The size."""
-        return self.size  # type: ignore[no-any-return]
+        return self.size
 
     def min_scale(self, shape: SpatialShape) -> tuple[float, float]:
         """The factor itself."""
@@ -245,24 +230,15 @@ class RandomResizedCrop(Geometric):
 
     document_defaults = MappingProxyType({"antialias": False})
 
-    size: Any = required()
-    scale: Any = static(default=(0.08, 1.0))
-    ratio: Any = static(default=(3 / 4, 4 / 3))
-    antialias: bool = static(default=True)
+    size: Sized = setting(size, unit="pixels")
+    scale: Ranged = setting(pair, default=(0.08, 1.0), low=1e-4, high=1, unit="areas")
+    ratio: Ranged = setting(pair, default=(3 / 4, 4 / 3), low=1e-2, high=1e2)
+    antialias: bool = setting(flag, default=True)
     p: float = static(default=1.0, kw_only=True)
-
-    def __post_init__(self) -> None:
-        set_fields(
-            self,
-            size=size(self.size, "RandomResizedCrop.size"),
-            scale=pair(self.scale, "RandomResizedCrop.scale", low=1e-4, high=1),
-            ratio=pair(self.ratio, "RandomResizedCrop.ratio", low=1e-2, high=1e2),
-            antialias=flag(self.antialias, "RandomResizedCrop.antialias"),
-        )
 
     def out_shape(self, shape: SpatialShape) -> SpatialShape:
         """The size."""
-        return self.size  # type: ignore[no-any-return]
+        return self.size
 
     def min_scale(self, shape: SpatialShape) -> tuple[float, float]:
         """The window can be the whole picture."""

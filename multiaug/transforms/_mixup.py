@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -11,11 +12,16 @@ import numpy as np
 from ..typing import Array, Key, NDArray
 from ._affine import unit_uniform
 from ._base import Frame, Params, static, transform
-from ._checked import names, number, set_fields
+from ._checked import names, number
+from ._settings import Setting, setting
 from ._stage_bases import Mixing
 
 # Of the table of the inverse distribution: its error is below 1e-4 for every alpha.
 _KNOTS = 2049
+
+
+def _kept(value: Any, field_name: str) -> tuple[str, ...]:
+    return names(value, field_name) or ()
 
 
 @transform
@@ -45,16 +51,9 @@ class MixUp(Mixing):
         H. Zhang et al., mixup: Beyond Empirical Risk Minimization, ICLR 2018.
     """
 
-    alpha: float = static(default=0.2)
-    keep: Any = static(default=())
+    alpha: float = setting(number, default=0.2, low=0.05, high=100)
+    keep: Setting[tuple[str, ...], str | Sequence[str] | None] = setting(_kept, default=())
     p: float = static(default=1.0, kw_only=True)
-
-    def __post_init__(self) -> None:
-        set_fields(
-            self,
-            alpha=number(self.alpha, "MixUp.alpha", low=0.05, high=100),
-            keep=names(self.keep, "MixUp.keep") or (),
-        )
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``partner``, from U[0, 1): which of the others; and ``weight``, of the record."""

@@ -12,9 +12,17 @@ import numpy as np
 from ..typing import Key
 from ._affine import uniform
 from ._base import Frame, Params, Target, static, transform
-from ._checked import flag, fractions, names, number, set_fields, symmetric
+from ._checked import flag, names, number
 from ._operations import Noise, Operation
-from ._photometric import LEVELS, MOST, Clipping
+from ._photometric import Clipping, levels
+from ._settings import EntryNames, Range, Ranged, setting
+
+
+def _deviations(value: Any, field_name: str, *, low: float) -> Range:
+    """A range of standard deviations; one number is the largest."""
+    single = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    given = (0.0, number(value, field_name, low=low)) if single else value
+    return levels(given, field_name, low=low)
 
 
 @transform
@@ -32,23 +40,11 @@ class GaussianNoise(Clipping):
         ParameterError: the range is negative, not finite, or lo > hi.
     """
 
-    std: Any = static(default=0.05)
-    clip: bool = static(default=False)
-    entries: Any = static(default=None)
+    std: Ranged = setting(_deviations, default=0.05, low=0, unit="ranges")
+    clip: bool = setting(flag, default=False)
+    entries: EntryNames = setting(names, default=None)
     p: float = static(default=1.0, kw_only=True)
     footprint = "noise"
-
-    def __post_init__(self) -> None:
-        given = self.std
-        single = isinstance(given, int | float | np.number) and not isinstance(given, bool)
-        limits = (0.0, number(given, "GaussianNoise.std", low=0)) if single else given
-        set_fields(
-            self,
-            std=symmetric(limits, "GaussianNoise.std", low=0),
-            clip=flag(self.clip, "GaussianNoise.clip"),
-            entries=names(self.entries, "GaussianNoise.entries"),
-        )
-        fractions(self.std, "GaussianNoise.std", most=MOST, remedy=LEVELS)
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``std``, float32, and ``seed``, (2,) uint32, which fixes the noise."""

@@ -12,11 +12,18 @@ import numpy as np
 from ..errors import ParameterError, RecordError
 from ..spec import DataSpec, EntrySpec
 from ..typing import Array
-from ._base import Frame, required, static, transform
-from ._checked import flag, set_fields, whole
+from ._base import Frame, transform
+from ._checked import flag, whole
+from ._settings import setting
 from ._stage_bases import Deriving
 
 SUFFIX = "_onehot"
+
+
+def _name(value: Any, field_name: str) -> str:
+    if not isinstance(value, str):
+        raise ParameterError(f"`{field_name}` must be the name of an entry, got {value!r}.")
+    return value
 
 
 @transform
@@ -40,20 +47,9 @@ class OneHot(Deriving):
         'mask'
     """
 
-    entry: Any = required()
-    classes: Any = required()
-    replace: bool = static(default=False)
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.entry, str):
-            raise ParameterError(
-                f"`OneHot.entry` must be the name of an entry, got {self.entry!r}."
-            )
-        set_fields(
-            self,
-            classes=whole(self.classes, "OneHot.classes", low=1),
-            replace=flag(self.replace, "OneHot.replace"),
-        )
+    entry: str = setting(_name)
+    classes: int = setting(whole, low=1)
+    replace: bool = setting(flag, default=False)
 
     @property
     def result(self) -> str:
@@ -61,7 +57,7 @@ class OneHot(Deriving):
         return self.entry if self.replace else f"{self.entry}{SUFFIX}"
 
     @property
-    def reads(self) -> frozenset[str]:
+    def sources(self) -> frozenset[str]:
         """The entry."""
         return frozenset({self.entry})
 

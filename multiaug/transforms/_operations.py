@@ -5,14 +5,17 @@ its own. A row has the formula in JAX (`apply`), its inverse, its footprint, and
 are packed for native code (`pack`), under the name by which the compiled library knows it. Native
 code has the same table of names and lengths (``OPERATIONS`` of warp.h), and the two are compared
 when a plan is made: a row that the library does not have, or has with other lengths, is run in JAX.
+Classes of your own can be operations, too: they are not in native code, so XLA runs them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ..sampling import materialize_on_gpu
 from ..typing import Array
@@ -26,6 +29,26 @@ Footprint = Literal["point", "stencil", "statistic", "noise"]
 
 Packed = tuple[str, list[Array]]
 """The name of an operation in native code, and its elements, (k,) each."""
+
+
+class Operation(Protocol):
+    """One step of what a photometric transform does.
+
+    A class of your own has these two methods. If it also has ``footprint = "point"``, a new value
+    depends on the old one alone, wherever that stands; then values may come as (h, w * c, 1),
+    where loops are long enough to be vectorised, as long as its numbers are scalars.
+    """
+
+    def apply(self, values: Array, mean: Mean) -> Array:
+        """Values (h, w, c) float32 -> new ones of that shape.
+
+        Args:
+            values: of one channel group of one record.
+            mean: of values, over all pixels that are valid and all channels.
+        """
+
+    def inverse(self) -> Operation | None:
+        """The operation that undoes it; None where values are lost."""
 
 
 class ScaleShift(NamedTuple):
@@ -181,11 +204,20 @@ class Noise(NamedTuple):
         return jnp.stack(keyed(self.seed, self.stream))
 
 
-Operation = ScaleShift | ScaleAboutMean | PowerLaw | Clip | Noise
-"""One step of what a photometric transform does."""
-
-
 def _once(name: str, *elements: Any) -> Packed | None:
     """Elements of a whole record; None where one has more."""
     arrays = [jnp.asarray(n) for n in elements]
     return (name, [n.reshape(1) for n in arrays]) if all(n.size == 1 for n in arrays) else None
+
+
+def is_uniform(operation: Operation) -> bool:
+    """It treats all values alike, whatever channel they are of: they may come as (h, w * c, 1)."""
+    if isinstance(operation, Noise):
+        return np.size(operation.scale) == 1
+    known = isinstance(operation, ScaleShift | ScaleAboutMean | PowerLaw | Clip)
+    if not known and getattr(operation, "footprint", "") != "point":
+        return False
+    numbers = jax.tree.leaves(operation)
+    if numbers[:1] == [operation]:  # it is no pytree
+        numbers = list(vars(operation).values())
+    return all(np.size(number) == 1 for number in numbers)

@@ -22,7 +22,6 @@ from ._base import (
     Frame,
     Params,
     Photometric,
-    Range,
     Target,
     static,
     transform,
@@ -34,14 +33,24 @@ from ._checked import (
     names,
     number,
     plain,
-    set_fields,
     symmetric,
 )
 from ._operations import Clip, Operation, PowerLaw, ScaleAboutMean, ScaleShift
+from ._settings import EntryNames, Range, Ranged, Setting, setting
 
 # Some times the range from black to white means nothing, so a larger number counts levels.
 MOST = 4.0
 LEVELS = "1 is all of the value range, from black to white: write 30 levels of 255 as 30 / 255."
+
+
+Numbers = Setting[tuple[float, ...], float | Sequence[float]]
+
+
+def levels(value: Any, field_name: str, **limits: float) -> Range:
+    """A range of amounts, as fractions of the range of values."""
+    amounts = symmetric(value, field_name, **limits)
+    fractions(amounts, field_name, most=MOST, remedy=LEVELS)
+    return amounts
 
 
 class Clipping(Photometric):
@@ -78,19 +87,10 @@ class Brightness(Clipping):
         ParameterError: the range is not finite or lo > hi.
     """
 
-    amount: Any = static(default=0.2)
-    clip: bool = static(default=False)
-    entries: Any = static(default=None)
+    amount: Ranged = setting(levels, default=0.2, unit="ranges")
+    clip: bool = setting(flag, default=False)
+    entries: EntryNames = setting(names, default=None)
     p: float = static(default=1.0, kw_only=True)
-
-    def __post_init__(self) -> None:
-        set_fields(
-            self,
-            amount=symmetric(self.amount, "Brightness.amount"),
-            clip=flag(self.clip, "Brightness.clip"),
-            entries=names(self.entries, "Brightness.entries"),
-        )
-        fractions(self.amount, "Brightness.amount", most=MOST, remedy=LEVELS)
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``amount``, float32."""
@@ -118,19 +118,11 @@ class Contrast(Clipping):
         ParameterError: the range is not finite, lo > hi, or reaches below -0.99.
     """
 
-    amount: Any = static(default=0.2)
-    clip: bool = static(default=False)
-    entries: Any = static(default=None)
+    amount: Ranged = setting(symmetric, default=0.2, low=-0.99)
+    clip: bool = setting(flag, default=False)
+    entries: EntryNames = setting(names, default=None)
     p: float = static(default=1.0, kw_only=True)
     footprint = "statistic"
-
-    def __post_init__(self) -> None:
-        set_fields(
-            self,
-            amount=symmetric(self.amount, "Contrast.amount", low=-0.99),
-            clip=flag(self.clip, "Contrast.clip"),
-            entries=names(self.entries, "Contrast.entries"),
-        )
 
     @property
     def uses_range(self) -> bool:
@@ -163,18 +155,10 @@ class Gamma(Clipping):
         ParameterError: not finite, not positive, or lo > hi.
     """
 
-    exponent: Any = static(default=1.25)
-    clip: bool = static(default=False)
-    entries: Any = static(default=None)
+    exponent: Ranged = setting(logarithmic, default=1.25, low=0.01, high=100)
+    clip: bool = setting(flag, default=False)
+    entries: EntryNames = setting(names, default=None)
     p: float = static(default=1.0, kw_only=True)
-
-    def __post_init__(self) -> None:
-        set_fields(
-            self,
-            exponent=logarithmic(self.exponent, "Gamma.exponent", low=0.01, high=100),
-            clip=flag(self.clip, "Gamma.clip"),
-            entries=names(self.entries, "Gamma.entries"),
-        )
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``exponent``, float32."""
@@ -201,20 +185,11 @@ class ChannelShift(Clipping):
         ParameterError: the range is not finite or lo > hi; a channel count is not declared.
     """
 
-    amount: Any = static(default=0.1)
-    clip: bool = static(default=False)
-    entries: Any = static(default=None)
+    amount: Ranged = setting(levels, default=0.1, unit="ranges")
+    clip: bool = setting(flag, default=False)
+    entries: EntryNames = setting(names, default=None)
     p: float = static(default=1.0, kw_only=True)
     by_channel = True
-
-    def __post_init__(self) -> None:
-        set_fields(
-            self,
-            amount=symmetric(self.amount, "ChannelShift.amount"),
-            clip=flag(self.clip, "ChannelShift.clip"),
-            entries=names(self.entries, "ChannelShift.entries"),
-        )
-        fractions(self.amount, "ChannelShift.amount", most=MOST, remedy=LEVELS)
 
     def check(self, frame: Frame) -> None:
         """Every channel count must be known before drawing."""
@@ -245,6 +220,12 @@ class ChannelShift(Clipping):
         return ScaleShift(shift=(amount * target.extent).reshape(1, 1, -1))
 
 
+def _numbers(value: Any, field_name: str, **limits: float) -> tuple[float, ...]:
+    value = plain(value)
+    values = tuple(value) if isinstance(value, tuple | list) else (value,)
+    return tuple(number(v, field_name, **limits) for v in values)
+
+
 @transform
 class Normalize(Photometric):
     """Scale values to [0, 1] by their range, then standardise: ``(u - mean) / std``; float32.
@@ -260,20 +241,12 @@ class Normalize(Photometric):
         ParameterError: not finite, or a std that is not positive.
     """
 
-    mean: Any = static(default=0.0)
-    std: Any = static(default=1.0)
-    entries: Any = static(default=None)
+    mean: Numbers = setting(_numbers, default=0.0, unit="ranges")
+    std: Numbers = setting(_numbers, default=1.0, low=1e-12, unit="ranges")
+    entries: EntryNames = setting(names, default=None)
     p: float = static(default=1.0, kw_only=True)
     by_channel = True
     keeps_dtype = False
-
-    def __post_init__(self) -> None:
-        set_fields(
-            self,
-            mean=_numbers(self.mean, "Normalize.mean"),
-            std=_numbers(self.std, "Normalize.std", low=1e-12),
-            entries=names(self.entries, "Normalize.entries"),
-        )
 
     def check(self, frame: Frame) -> None:
         """Lists must be as long as the groups they are for."""
@@ -322,12 +295,6 @@ class Normalize(Photometric):
         """``((v - lo) / (hi - lo) - mean) / std``."""
         low, extent = target.range[0], target.extent
         return [ScaleShift(1 / (extent * _row(self.std)), origin=low + extent * _row(self.mean))]
-
-
-def _numbers(value: Any, field_name: str, **limits: float) -> tuple[float, ...]:
-    value = plain(value)
-    values = tuple(value) if isinstance(value, tuple | list) else (value,)
-    return tuple(number(v, field_name, **limits) for v in values)
 
 
 def _row(values: tuple[float, ...]) -> Array:

@@ -73,7 +73,7 @@ class Deriving(Transform):
 
     @property
     @abstractmethod
-    def reads(self) -> frozenset[str]:
+    def sources(self) -> frozenset[str]:
         """The entries that it needs."""
 
     @property

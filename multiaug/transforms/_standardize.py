@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,10 +14,8 @@ from ._base import (
     Frame,
     Params,
     Photometric,
-    Range,
     Target,
     derived,
-    required,
     static,
     transform,
 )
@@ -30,6 +28,7 @@ from ._checked import (
 )
 from ._fitted import check_channels, check_frame, check_statistics, wanted_groups
 from ._operations import Operation, ScaleShift
+from ._settings import EntryNames, Range, setting
 
 
 @transform
@@ -38,7 +37,7 @@ class Standardize(Photometric):
 
     Args:
         statistics: from `multiaug.fit` with `multiaug.Moments`.
-        centre: ``channel``: mean and std of each channel, as Keras has it; ``pixel``: of each
+        center: ``channel``: mean and std of each channel, as Keras has it; ``pixel``: of each
             pixel, on frames of the fitted size.
         scale: divide by the std; False only subtracts the mean.
         epsilon: added to the std, in rescaled units.
@@ -47,17 +46,19 @@ class Standardize(Photometric):
         p: the probability that a pipeline runs it.
 
     Raises:
-        NotFittedError: no moments of an entry, or of its channels alone where ``centre`` asks for
+        NotFittedError: no moments of an entry, or of its channels alone where ``center`` asks for
             pixels.
         ParameterError: settings out of range.
     """
 
-    statistics: Statistics = required()
-    centre: str = static(default="channel")
-    scale: bool = static(default=True)
-    epsilon: float = static(default=1e-6)
-    rescale: float = static(default=1.0)
-    entries: Any = static(default=None)
+    statistics: Statistics = setting(check_statistics)
+    center: Literal["channel", "pixel"] = setting(
+        choice, default="channel", options=("channel", "pixel"), was="centre"
+    )
+    scale: bool = setting(flag, default=True)
+    epsilon: float = setting(number, default=1e-6, low=0)
+    rescale: float = setting(number, default=1.0)
+    entries: EntryNames = setting(names, default=None)
     p: float = static(default=1.0, kw_only=True)
     arrays: Any = derived(default=None)
     by_channel = True
@@ -66,15 +67,6 @@ class Standardize(Photometric):
     def __post_init__(self) -> None:
         if self.arrays is not None:
             return  # rebuilt by JAX
-        set_fields(
-            self,
-            statistics=check_statistics(self.statistics, "Standardize"),
-            centre=choice(self.centre, "Standardize.centre", ("channel", "pixel")),
-            scale=flag(self.scale, "Standardize.scale"),
-            epsilon=number(self.epsilon, "Standardize.epsilon", low=0),
-            rescale=number(self.rescale, "Standardize.rescale"),
-            entries=names(self.entries, "Standardize.entries"),
-        )
         if self.rescale == 0:
             raise ParameterError("`Standardize.rescale` must not be 0, got 0.")
         set_fields(self, arrays=self._build())
@@ -86,12 +78,12 @@ class Standardize(Photometric):
             if group.role != "intensity":
                 continue
             moments = group.moments
-            if self.centre == "pixel":
+            if self.center == "pixel":
                 if moments.statistic.by_channel:
                     raise NotFittedError(
-                        f"`Standardize.centre='pixel'` must have moments of pixels, and those of "
+                        f"`Standardize.center='pixel'` must have moments of pixels, and those of "
                         f"{group.entry!r} are of channels. Fit multiaug.Moments(per='pixel'), or "
-                        "take centre='channel'."
+                        "take center='channel'."
                     )
                 mean, std = moments.mean(), moments.std()
             else:
@@ -114,7 +106,7 @@ class Standardize(Photometric):
         """The frame and the channels must be those that were fitted."""
         groups = wanted_groups(self.statistics, self.entries, "moments", "Standardize")
         held = {k: g for k, g in groups.items() if g.role == "intensity"}
-        check_frame(held, frame, "Standardize", by_pixel=self.centre == "pixel")
+        check_frame(held, frame, "Standardize", by_pixel=self.center == "pixel")
 
     def touches(self, name: str) -> bool:
         """True when the entry was fitted, and is wanted."""
@@ -131,11 +123,11 @@ class Standardize(Photometric):
     def apply(self, params: Params, values: Array, target: Target) -> Array:
         """Standardise; by pixel only pictures of the fitted size."""
         fitted = self.arrays[f"{target.name}:{target.start}"]["mean"].shape[:2]
-        if self.centre == "pixel" and fitted != values.shape[:2]:
+        if self.center == "pixel" and fitted != values.shape[:2]:
             raise ParameterError(
                 f"`Standardize` was fitted on {fitted[0]} x {fitted[1]} pixels of {target.name!r}, "
                 f"got {values.shape[0]} x {values.shape[1]}. Resize or crop to the fitted size "
-                "before it, or take centre='channel'."
+                "before it, or take center='channel'."
             )
         return super().apply(params, values, target)
 

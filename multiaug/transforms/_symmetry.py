@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -9,15 +10,11 @@ import jax.numpy as jnp
 
 from ..errors import ParameterError
 from ..geometry import Map, affine_map, linear, product, rotation
-from ..sampling import Exact
 from ..typing import Array, Key, SpatialShape
 from ._affine import uniform_index, unit_uniform
 from ._base import Frame, Geometric, Params, static, transform
-from ._checked import (
-    plain,
-    probability,
-    set_fields,
-)
+from ._checked import plain, probability
+from ._settings import Setting, setting
 
 
 def _need_square(owner: str, shape: SpatialShape, remedy: str) -> None:
@@ -25,6 +22,15 @@ def _need_square(owner: str, shape: SpatialShape, remedy: str) -> None:
         raise ParameterError(
             f"`{owner}` needs a square frame where it stands, got {shape[0]} x {shape[1]}. {remedy}"
         )
+
+
+def _quarter_turns(value: Any, field_name: str) -> tuple[int, ...]:
+    given = plain(value)
+    turns = [plain(t) for t in (given if isinstance(given, tuple | list) else (given,))]
+    good = [isinstance(t, int) and not isinstance(t, bool) for t in turns]
+    if not turns or not all(good):
+        raise ParameterError(f"`{field_name}` must be whole numbers, got {value!r}.")
+    return tuple(t % 4 for t in turns)
 
 
 @transform
@@ -40,16 +46,10 @@ class Rot90(Geometric):
         ParameterError: no turns, or not whole numbers.
     """
 
-    turns: Any = static(default=(0, 1, 2, 3))
+    turns: Setting[tuple[int, ...], int | Sequence[int]] = setting(
+        _quarter_turns, default=(0, 1, 2, 3), unit="quarter turns"
+    )
     p: float = static(default=1.0, kw_only=True)
-
-    def __post_init__(self) -> None:
-        given = plain(self.turns)
-        turns = [plain(t) for t in (given if isinstance(given, tuple | list) else (given,))]
-        good = [isinstance(t, int) and not isinstance(t, bool) for t in turns]
-        if not turns or not all(good):
-            raise ParameterError(f"`Rot90.turns` must be whole numbers, got {self.turns!r}.")
-        set_fields(self, turns=tuple(t % 4 for t in turns))
 
     def check(self, frame: Frame) -> None:
         """Odd and even turns together need a square."""
@@ -59,11 +59,6 @@ class Rot90(Geometric):
     def out_shape(self, shape: SpatialShape) -> SpatialShape:
         """Height and width change places after an odd turn."""
         return (shape[1], shape[0]) if self.turns[0] % 2 else shape
-
-    @property
-    def exact(self) -> Exact:
-        """Always."""
-        return "anywhere"
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``turns``, int32."""
@@ -88,11 +83,8 @@ class Transpose(Geometric):
         ParameterError: p outside [0, 1].
     """
 
-    p: float = static(default=0.5)
+    p: float = setting(probability, default=0.5, low=0, high=1)
     mirrors = True
-
-    def __post_init__(self) -> None:
-        set_fields(self, p=probability(self.p, "Transpose.p"))
 
     def check(self, frame: Frame) -> None:
         """A random transpose needs a square."""
@@ -102,11 +94,6 @@ class Transpose(Geometric):
     def out_shape(self, shape: SpatialShape) -> SpatialShape:
         """Height and width change places when p is 1."""
         return (shape[1], shape[0]) if self.p == 1 else shape
-
-    @property
-    def exact(self) -> Exact:
-        """Always."""
-        return "anywhere"
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``on``, bool."""
@@ -139,11 +126,6 @@ class D4(Geometric):
     def check(self, frame: Frame) -> None:
         """The symmetries of a rectangle are fewer."""
         _need_square("D4", frame.shape, "Crop or resize first, or use Flip and Rot90((0, 2)).")
-
-    @property
-    def exact(self) -> Exact:
-        """Always."""
-        return "anywhere"
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``turns``, int32 in 0..3, and ``transpose``, bool."""

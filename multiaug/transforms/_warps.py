@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -29,6 +30,7 @@ from ._checked import (
     set_fields,
     whole,
 )
+from ._settings import Setting, setting
 
 # Corners that move by a quarter of the side can meet on a line.
 _MAX_CORNER_SHIFT = 0.24
@@ -53,20 +55,16 @@ class Perspective(Geometric):
             at the centre.
     """
 
-    scale: float | None = static(default=None)
-    matrix: ArrayLike | None = None
+    scale: float | None = setting(number, default=None, low=0, high=_MAX_CORNER_SHIFT, unit="sides")
+    matrix: ArrayLike | None = setting(checked_matrix, default=None, static=False, affine=False)
     p: float = static(default=1.0, kw_only=True)
     projective = True
 
     def __post_init__(self) -> None:
         if self.scale is not None and self.matrix is not None:
             raise ParameterError("`Perspective` takes `scale` or `matrix`, got both.")
-        if self.matrix is not None:
-            matrix = checked_matrix(self.matrix, "Perspective.matrix", affine=False)
-            set_fields(self, matrix=matrix)
-            return
-        given = 0.1 if self.scale is None else self.scale
-        set_fields(self, scale=number(given, "Perspective.scale", low=0, high=_MAX_CORNER_SHIFT))
+        if self.scale is None and self.matrix is None:
+            set_fields(self, scale=0.1)
 
     @property
     def mirrors(self) -> bool:  # type: ignore[override]
@@ -144,6 +142,14 @@ def _least_of_tilts(scale: float, shape: SpatialShape) -> float:
 _MAX_SLOPE = 0.8
 
 
+def _intervals(value: Any, field_name: str) -> tuple[int, int]:
+    grid = value if isinstance(value, tuple | list) else (value, value)
+    if len(grid) != 2:
+        raise ParameterError(f"`{field_name}` must be (rows, columns), got {value!r}.")
+    rows, columns = (whole(g, field_name, low=1) for g in grid)
+    return rows, columns
+
+
 @transform
 class Elastic(Geometric):
     """Bend the picture by a smooth random field: a cubic B-spline over a coarse control grid.
@@ -165,21 +171,12 @@ class Elastic(Geometric):
         Transactions on Medical Imaging 18(8), 1999.
     """
 
-    amount: float = static(default=0.03)
-    grid: Any = static(default=(5, 5))
+    amount: float = setting(number, default=0.03, low=0, unit="shorter sides")
+    grid: Setting[tuple[int, int], int | Sequence[int]] = setting(_intervals, default=(5, 5))
     p: float = static(default=1.0, kw_only=True)
     dense = True
 
     def __post_init__(self) -> None:
-        grid = self.grid if isinstance(self.grid, tuple | list) else (self.grid, self.grid)
-        if len(grid) != 2:
-            raise ParameterError(f"`Elastic.grid` must be (rows, columns), got {self.grid!r}.")
-        rows, columns = (whole(g, "Elastic.grid", low=1) for g in grid)
-        set_fields(
-            self,
-            amount=number(self.amount, "Elastic.amount", low=0),
-            grid=(rows, columns),
-        )
         # A square frame is the mildest case: refuse at once what no frame can mend.
         self._refuse_folds((1024, 1024))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -37,8 +37,6 @@ from ._base import (
     Finishing,
     Frame,
     derived,
-    required,
-    static,
     transform,
 )
 from ._checked import (
@@ -49,6 +47,13 @@ from ._checked import (
     whole,
 )
 from ._fitted import check_channels, check_frame, check_statistics, group_at, wanted_groups
+from ._settings import EntryNames, setting
+
+
+def _epsilon(value: Any, field_name: str, *, low: float) -> float | str:
+    if isinstance(value, str):
+        return choice(value, field_name, ("auto",))
+    return number(value, field_name, low=low)
 
 
 @transform
@@ -73,7 +78,7 @@ class Whiten(Finishing):
         tail: of mode ``variance``: what becomes of directions without an eigenvector:
             ``residual`` gives them the mean of the variance that is left, ``flat`` the gain of
             the last eigenvector, ``zero`` removes them.
-        centre: subtract the mean of each ``pixel``, or of each ``channel`` as Keras does.
+        center: subtract the mean of each ``pixel``, or of each ``channel`` as Keras does.
         components: how many eigenvectors to use; None uses all, except that with fewer records
             than pixels mode ``variance`` uses an eighth of them: the rest would describe the
             records and not the data.
@@ -93,44 +98,30 @@ class Whiten(Finishing):
         mean of the variance that is left, as its maximum likelihood estimate.
     """
 
-    statistics: Statistics = required()
-    method: str = static(default="zca")
-    epsilon: Any = static(default="auto")
-    eps_mode: str = static(default="variance")
-    tail: str = static(default="residual")
-    centre: str = static(default="pixel")
-    components: int | None = static(default=None)
-    rescale: float = static(default=1.0)
-    statistic: str = static(default="zca")
-    entries: Any = static(default=None)
+    statistics: Statistics = setting(check_statistics)
+    method: str = setting(choice, default="zca", options=METHODS)
+    epsilon: float | Literal["auto"] = setting(_epsilon, default="auto", low=0)
+    eps_mode: str = setting(choice, default="variance", options=EPS_MODES)
+    tail: str = setting(choice, default="residual", options=TAILS)
+    center: Literal["pixel", "channel"] = setting(
+        choice, default="pixel", options=("pixel", "channel"), was="centre"
+    )
+    components: int | None = setting(whole, default=None, low=1)
+    rescale: float = setting(number, default=1.0)
+    statistic: Literal["zca", "stationary"] = setting(
+        choice, default="zca", options=("zca", "stationary")
+    )
+    entries: EntryNames = setting(names, default=None)
     operators: Any = derived(default=None)
     gains: Any = derived(default=None, static=True)
 
     def __post_init__(self) -> None:
         if self.operators is not None:
             return  # rebuilt by JAX
-        auto = isinstance(self.epsilon, str)
-        set_fields(
-            self,
-            statistics=check_statistics(self.statistics, "Whiten"),
-            method=choice(self.method, "Whiten.method", METHODS),
-            epsilon=choice(self.epsilon, "Whiten.epsilon", ("auto",))
-            if auto
-            else number(self.epsilon, "Whiten.epsilon", low=0),
-            eps_mode=choice(self.eps_mode, "Whiten.eps_mode", EPS_MODES),
-            tail=choice(self.tail, "Whiten.tail", TAILS),
-            centre=choice(self.centre, "Whiten.centre", ("pixel", "channel")),
-            components=None
-            if self.components is None
-            else whole(self.components, "Whiten.components", low=1),
-            rescale=number(self.rescale, "Whiten.rescale"),
-            statistic=choice(self.statistic, "Whiten.statistic", ("zca", "stationary")),
-            entries=names(self.entries, "Whiten.entries"),
-        )
         self._check_settings()
         built, gains = {}, []
         for label, group in self._groups().items():
-            operator, gain, epsilon = _operator(group, self._rule(), self.centre, self.statistic)
+            operator, gain, epsilon = _operator(group, self._rule(), self.center, self.statistic)
             if gain > LARGEST_GAIN:
                 warn_of_gain(gain, epsilon, f"Whiten of {label!r}")
             # Not jnp.asarray: eigenvectors of large pictures are used where they lie.
@@ -217,7 +208,7 @@ class Whiten(Finishing):
             if found.entry in batch:
                 array = done.get(found.entry, batch[found.entry])
                 group = group_at(spec, found, "Whiten")
-                operator = _inverse(found, self._rule(), self.centre, self.statistic)
+                operator = _inverse(found, self._rule(), self.center, self.statistic)
                 done[found.entry] = self._restore(operator, found, group, array)
         return done
 

@@ -110,12 +110,12 @@ def _transforms() -> Iterator[Case]:
         "Shear": {"degrees": 5},
         "Shuffle": {"transforms": [ma.Flip("x"), ma.Flip("y")]},
         "SomeOf": {"transforms": [ma.Flip("x"), ma.Flip("y")], "k": 1},
-        "Standardize": {"statistics": STATISTICS, "centre": "channel", "scale": True}
+        "Standardize": {"statistics": STATISTICS, "center": "channel", "scale": True}
         | {"epsilon": 1e-6, "rescale": 1.0, "entries": None},
         "Translate": {"fraction": 0.1, "px": None, "whole": False},
         "Transpose": {"p": 0.5},
         "Whiten": {"statistics": STATISTICS, "method": "zca", "epsilon": "auto"}
-        | {"eps_mode": "variance", "tail": "residual", "centre": "pixel", "components": None}
+        | {"eps_mode": "variance", "tail": "residual", "center": "pixel", "components": None}
         | {"rescale": 1.0, "entries": None},
     }
     for name, valid in settings.items():

@@ -80,7 +80,7 @@ def test_a_second_look_that_was_cut_short_continues(solver, centre, tmp_path, mo
 
     monkeypatch.setattr(_looks, "_LOOK_ROWS", 8)
     records = pictures(96)
-    statistics = [ma.Moments(), ma.ZCA(components=5, centre=centre)]
+    statistics = [ma.Moments(), ma.ZCA(components=5, center=centre)]
     kwargs = {"solver": solver, "progress": False}
     whole = ma.fit(source_of(records, 8), *statistics, **kwargs)
     kwargs |= {"checkpoint": tmp_path / "checkpoint", "checkpoint_every": 0}

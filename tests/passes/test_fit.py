@@ -74,7 +74,7 @@ def test_dual_has_the_spectrum_of_the_covariance(dtype, centre):
     # 192 numbers a record; small memory, so that pairs of several groups are read.
     memory = 300 * 10**6 + 24 * 40**2 + 192 * 40 * 4 + 4 * 192 * 4 * 15
     kwargs = {"progress": False, "solver": "dual", "memory": memory}
-    stats = ma.fit(source_of(records, 4), ma.ZCA(centre=centre, components=39), **kwargs)
+    stats = ma.fit(source_of(records, 4), ma.ZCA(center=centre, components=39), **kwargs)
     dual = stats["image"].spectrum(centre)
     primal = Covariance((8, 8, 3), dtype).init().update(records).spectrum(centre)
     assert dual.method == "dual"
@@ -103,7 +103,7 @@ def test_pairs_are_read_in_several_groups(monkeypatch):
 def test_lowrank_is_close_to_the_optimum(centre):
     records = pictures(700, 8, 8)
     records[..., :4, :] //= 3  # the means of pixels are far from that of their channel
-    request = ma.ZCA(components=12, centre=centre)
+    request = ma.ZCA(components=12, center=centre)
     stats = ma.fit(source_of(records), request, solver="lowrank", progress=False)
     found = stats["image"].spectrum(centre)
     best = Covariance((8, 8, 3), "uint8").init().update(records).spectrum(centre)

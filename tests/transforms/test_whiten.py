@@ -42,12 +42,12 @@ def keras_zca(records, epsilon, rescale=1.0):
 def test_the_formula_of_keras(n, rescale):
     records = pictures(n, 8, 8)
     mean, std, matrix = keras_zca(records, 1e-6, rescale)
-    stats = fitted(records, ma.Moments(), ma.ZCA(centre="channel"))
+    stats = fitted(records, ma.Moments(), ma.ZCA(center="channel"))
     values = stats["image"].spectrum("channel").eigenvalues[: min(n, 192)]
     assert values[0] < 1e4 * values[-1]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the gain: that is what Keras does
-        whiten = ma.Whiten(stats, epsilon=1e-6, eps_mode="keras", centre="channel", rescale=rescale)
+        whiten = ma.Whiten(stats, epsilon=1e-6, eps_mode="keras", center="channel", rescale=rescale)
     found = whiten.matrix()
     assert np.linalg.norm(found - matrix) < 1e-6 * np.linalg.norm(matrix)
     expected = (records * rescale - mean).reshape(n, -1) @ matrix
@@ -66,13 +66,13 @@ def test_keras_itself(n, rescale, monkeypatch):
     # Keras sums in float32: with 1 / 255 it is 2e-6 to 5e-4 from its own formula, where we are
     # 5e-7. A power of two leaves the sums exact.
     records = pictures(n, 8, 8)
-    stats = fitted(records, ma.Moments(), ma.ZCA(centre="channel"))
+    stats = fitted(records, ma.Moments(), ma.ZCA(center="channel"))
     oracle = image.ImageDataGenerator(zca_whitening=True, rescale=rescale)
     oracle.fit(records)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         whiten = ma.Whiten(
-            stats, epsilon=1e-6, eps_mode="keras", centre="channel", rescale=rescale or 1.0
+            stats, epsilon=1e-6, eps_mode="keras", center="channel", rescale=rescale or 1.0
         )
     matrix = np.asarray(oracle.zca_whitening_matrix)
     assert np.linalg.norm(whiten.matrix() - matrix) < 1e-6 * np.linalg.norm(matrix)
@@ -220,8 +220,8 @@ def test_constant_pixels_stay_finite():
     ):
         assert whiten.gain < 1e3
         assert np.abs(run(whiten, fresh)).max() < 100
-    assert np.isfinite(run(ma.Standardize(stats, centre="pixel"), records)).all()
-    np.testing.assert_array_equal(run(ma.Standardize(stats, centre="pixel"), records)[:, 1], 0)
+    assert np.isfinite(run(ma.Standardize(stats, center="pixel"), records)).all()
+    np.testing.assert_array_equal(run(ma.Standardize(stats, center="pixel"), records)[:, 1], 0)
 
 
 def test_large_gains_are_warned_of():
@@ -323,7 +323,7 @@ def test_where_it_may_stand():
     pipeline = ma.Pipeline([ma.Crop((3, 3)), ma.Whiten(stats)], SPEC)
     with pytest.raises(ParameterError, match="fitted on 4 x 4 pixels"):
         pipeline.batch(KEYS[:2], {"image": pictures(2, 4, 4)})
-    per_pixel = ma.Pipeline([ma.Standardize(stats, centre="pixel")], SPEC)
+    per_pixel = ma.Pipeline([ma.Standardize(stats, center="pixel")], SPEC)
     with pytest.raises(ParameterError, match="fitted on 4 x 4 pixels"):
         per_pixel.batch(KEYS[:2], {"image": pictures(2, 6, 4)})
     one = ma.DataSpec.from_dict(
@@ -343,7 +343,7 @@ def test_where_it_may_stand():
         ({"method": "ica"}, "one of zca, pca"),
         ({"components": 49}, "at most 48"),
         ({"rescale": 0}, "above 0"),
-        ({"centre": "row"}, "one of pixel, channel"),
+        ({"center": "row"}, "one of pixel, channel"),
         ({"statistic": "stationary", "method": "pca"}, "must have method='zca'"),
     ],
 )
@@ -375,7 +375,7 @@ def test_standardize_per_pixel_and_back():
             "entries": {"image": {"role": "intensity", "channels": 3, "dtype": "uint8"}},
         }
     )
-    pipeline = ma.Pipeline([ma.Standardize(stats, centre="pixel")], declared)
+    pipeline = ma.Pipeline([ma.Standardize(stats, center="pixel")], declared)
     params = pipeline.sample(KEYS[:80], (4, 4))
     out = np.asarray(pipeline.apply(params, {"image": records})["image"])
     np.testing.assert_allclose(out.mean(0), 0, atol=1e-5)

@@ -39,7 +39,7 @@ def test_large_records_by_channel(monkeypatch):
     assert stats["image"].moments.count.shape == (3,)
     assert "by channel" in str(stats)
     with pytest.raises(NotFittedError, match="per='pixel'"):
-        ma.Standardize(stats, centre="pixel")
+        ma.Standardize(stats, center="pixel")
     fit(records, ma.Moments(per="channel"))
     assert fit(records, ma.Moments(per="pixel"))["image"].moments.mean().shape == (4, 4, 3)
     assert _plan._moments_bytes(13) < 2**26
@@ -58,7 +58,7 @@ def test_other_channels():
 def test_other_sizes():
     stats = fit(np.random.default_rng(0).random((8, 4, 4, 3), np.float32), ma.Moments())
     with pytest.raises(ParameterError, match="4 x 4 pixels of 'image', got a frame of 8 x 8"):
-        ma.Standardize(stats, centre="pixel").check(Frame((8, 8), FLOATS))
+        ma.Standardize(stats, center="pixel").check(Frame((8, 8), FLOATS))
     ma.Standardize(stats).check(Frame((8, 8), FLOATS))
 
 

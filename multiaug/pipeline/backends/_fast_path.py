@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from ...checks import refuse_behind
+from ...spec import role_generation
 from ...typing import Array, Record
 from ..buffers._indexed import IndexedBatch
 from ..checks._values import on_host
@@ -81,7 +82,9 @@ class FastPaths:
 
     def get(self, signature: Hashable) -> FastPath | None:
         """How such batches are run, where one has been met."""
-        return self._known.get(signature)
+        known = self._known.get(signature)
+        # A role that has been replaced says something else now.
+        return known if known is None or known.run.roles == role_generation() else None
 
     def put(self, signature: Hashable, repeat: FastPath) -> None:
         """Remember a structure; its signature is not None."""

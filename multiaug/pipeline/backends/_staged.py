@@ -15,13 +15,14 @@ from ...spec import DataSpec, EntrySpec
 from ...transforms import Deriving, Mixing, Transform
 from ...typing import Array, SpatialShape
 from ..buffers._indexed import gathered
-from ..program._draws import Draws
+from ..program._draws import Draws, draw
 from ..program._fitted import untouched
 from ..program._geometry import steps_of
 from ..program._mix import mix, stays
 from ..program._occlude import covered_pixels, occlude
 from ..program._params import RecordParams
 from ..program._program import Program
+from ..program._reads import entries_read
 from ..program._spec_after import BEFORE
 from ..program._stages import Stage
 from ..program._structure import Run, gains_intrinsics
@@ -67,22 +68,52 @@ def run_program(program: Program, draws: Sequence[Draws], batch: Mapping[str, An
         batch: the entries, leading N; scalars among them.
     """
     state: Batch = dict(batch)
-    for stage, traits, drawn in zip(program.stages, program.traits, draws, strict=True):
-        if stage.kind == "warp":
-            run = Run(
-                stage.spec,
-                stage.frame,
-                given_scale=traits.given_scale(stage.frame),
-                first=stage.first,
-            )
-            state = _warp(run, traits, drawn, state)
-        elif stage.kind == "occlude":
-            state |= _occlude_batch(stage, drawn, state)
-        elif stage.kind == "mix":
-            state |= _mix_batch(stage, drawn, state)
-        else:
-            state = _derive_batch(stage, state)
+    for place, drawn in enumerate(draws):
+        state = _advance(program, place, _with_reads(program, place, drawn, state), state)
     return state
+
+
+def draws_along(program: Program, words: Array, batch: Mapping[str, Any] | None) -> list[Draws]:
+    """What every stage draws, where some of them look at the records.
+
+    Args:
+        program: the stages.
+        words: (N, w), of the keys.
+        batch: the entries that are read, leading N; they go through the stages before the last one
+            that reads.
+    """
+    draws = draws_of(program, words, None)
+    reading = [place for place, traits in enumerate(program.traits) if traits.reads]
+    state = None if batch is None else dict(batch)
+    for place in range(max(reading, default=-1) + 1):
+        draws[place] = _with_reads(program, place, draws[place], state)
+        if state is not None and place < reading[-1]:
+            state = _advance(program, place, draws[place], state)
+    return draws
+
+
+def _with_reads(program: Program, place: int, draws: Draws, state: Batch | None) -> Draws:
+    """The draws of a stage; made here and now where they look at the records before it."""
+    if draws.are_made or not program.traits[place].reads:
+        return draws
+    stage = program.stages[place]
+    read = entries_read(stage.transforms, stage.spec, state)
+    drawn = draw(stage.transforms, draws.words, stage.spec, stage.frame, stage.first, read)
+    return Draws.given(drawn, stage.spec)
+
+
+def _advance(program: Program, place: int, draws: Draws, state: Batch) -> Batch:
+    """The records behind a stage."""
+    stage, traits = program.stages[place], program.traits[place]
+    if stage.kind == "warp":
+        scale = traits.given_scale(stage.frame)
+        run = Run(stage.spec, stage.frame, given_scale=scale, first=stage.first)
+        return _warp(run, traits, draws, state)
+    if stage.kind == "occlude":
+        return {**state, **_occlude_batch(stage, draws, state)}
+    if stage.kind == "mix":
+        return {**state, **_mix_batch(stage, draws, state)}
+    return _derive_batch(stage, state)
 
 
 def check_derived(program: Program, batch: Mapping[str, Any]) -> None:
@@ -216,7 +247,7 @@ def _derive_batch(stage: Stage, state: Batch) -> Batch:
     done = dict(state)
     for transform in stage.transforms:
         assert isinstance(transform, Deriving)
-        used = gathered({n: a for n, a in done.items() if n in transform.reads})
+        used = gathered({n: a for n, a in done.items() if n in transform.sources})
         done |= _derive(transform, used, spec=stage.spec)
     return done
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from functools import cached_property, partial
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -14,6 +15,7 @@ from ...transforms import Frame, Transform, drawing_key
 from ...typing import Array, Key, SpatialShape
 from ..backends._blocks import BLOCK, kind_of
 from ._params import RecordParams
+from ._reads import matching, names_read
 from ._structure import out_shape
 
 # A block is a few hundred numbers: LLVM's last level takes as long again to compile and saves
@@ -120,6 +122,7 @@ def draw(
     spec: DataSpec,
     shape: SpatialShape,
     first: int = 0,
+    record: Mapping[str, Any] | None = None,
 ) -> RecordParams:
     """Draw the params of a batch; on CPUs as NumPy arrays, where they are joined.
 
@@ -129,21 +132,23 @@ def draw(
         spec: of the records.
         shape: (H, W) of the reference picture.
         first: the position of the first transform in the pipeline.
+        record: the entries that are read, leading N; see `program._reads`.
     """
-    size = len(words)
+    size, record = len(words), record or {}
     sample = partial(_draw_block, transforms, spec=spec, shape=shape, first=first)
     # Settings may be traced too: in a user's grad or vmap of a function of a given matrix.
-    leaves = jax.tree.leaves((transforms, words))
+    leaves = jax.tree.leaves((transforms, words, record))
     if not on_cpu() or any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
-        values = _draw_anywhere(transforms, words, spec=spec, shape=shape, first=first)
+        values = _draw_anywhere(transforms, words, record, spec=spec, shape=shape, first=first)
     elif size == BLOCK:
-        values = sample(words)
+        values = sample(words, record)
     else:
         # As many at a time whatever the batch: the same compiled arithmetic for a batch of one
         # and of a thousand gives a record the same bits in both.
-        held = np.asarray(words)
+        held, read = np.asarray(words), {n: np.asarray(a) for n, a in record.items()}
         index = np.minimum(np.arange(-(-size // BLOCK) * BLOCK), size - 1).reshape(-1, BLOCK)
-        values = _joined([sample(held[i]) for i in index], size)
+        blocks = [sample(held[i], {n: a[i] for n, a in read.items()}) for i in index]
+        values = _joined(blocks, size)
     return RecordParams(values, words, shape, out_shape(transforms, shape))
 
 
@@ -159,21 +164,24 @@ def _joined(blocks: list[Any], size: int) -> Any:
 def draw_values(
     transforms: tuple[Transform, ...],
     words: Array,
+    record: Mapping[str, Array] = MappingProxyType({}),
     *,
     spec: DataSpec,
     shape: SpatialShape,
     first: int = 0,
 ) -> tuple[Any, ...]:
-    """What the transforms draw from keys of these words (N, w). Traceable."""
+    """What the transforms draw from keys of these words (N, w), and from entries. Traceable."""
 
-    def one(words: Array) -> tuple[Any, ...]:
+    def one(words: Array, record: dict[str, Array]) -> tuple[Any, ...]:
         key, drawn, frame = drawing_key(words), [], shape
         for position, transform in enumerate(transforms, first):
-            drawn.append(transform.sample(jax.random.fold_in(key, position), Frame(frame, spec)))
+            mine = matching(spec, names_read(transform))
+            context = Frame(frame, spec, {n: record[n] for n in mine if n in record})
+            drawn.append(transform.sample(jax.random.fold_in(key, position), context))
             frame = transform.out_shape(frame)
         return tuple(drawn)
 
-    drawn: tuple[Any, ...] = jax.vmap(one)(words)
+    drawn: tuple[Any, ...] = jax.vmap(one)(words, dict(record))
     return drawn
 
 

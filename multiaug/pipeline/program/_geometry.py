@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from ...errors import RecordError
+from ...errors import ParameterError, RecordError
 from ...geometry import (
     Map,
     centre_intrinsics,
@@ -58,8 +58,26 @@ def compose(transforms: Sequence[Transform], drawn: Sequence[Any], shape: Spatia
     for step, frame in steps_of(transforms, drawn, shape):
         if isinstance(step.transform, Geometric):
             one = step.transform.map(step.params, frame)
+            _check_kind(step.transform, one)
             warp = warp.then(one if step.on is None else one.gated(step.on))
     return replace(warp, out_shape=out_shape(transforms, shape))
+
+
+def _check_kind(transform: Geometric, warp: Map) -> None:
+    """Refuse a map of a kind that its transform has not announced: cameras depend on it.
+
+    Raises:
+        ParameterError: naming the flag.
+    """
+    for flag, seen, what in (
+        ("dense", warp.dense, "displaces pixels by a field"),
+        ("projective", warp.projective, "may have perspective"),
+    ):
+        if seen and not getattr(transform, flag):
+            raise ParameterError(
+                f"`{transform.owner}.{flag}` must be True, got False: its map {what}, which "
+                f"decides what cameras and clouds can follow. Set {flag} = True in the class."
+            )
 
 
 class Camera(NamedTuple):

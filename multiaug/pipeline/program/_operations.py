@@ -70,7 +70,9 @@ def _pointwise_program(
         assert isinstance(step.transform, Photometric)
         on = jnp.ones(1) if step.on is None else jnp.reshape(step.on, 1)
         for operation in step.transform.operations(step.params, target):
-            packed = operation.pack(count)
+            # An operation of somebody's own has no row in the table.
+            pack = getattr(operation, "pack", None)
+            packed = None if pack is None else pack(count)
             if packed is None or not can_run_pointwise(before, packed[:1], count):
                 return None
             kind, own = packed

@@ -12,7 +12,7 @@ import numpy as np
 from ...errors import ParameterError
 from ...sampling import beside, cast, constant, is_float
 from ...spec import ChannelGroup, EntrySpec
-from ...transforms import Photometric, Range, Step, Target, Transform
+from ...transforms import Photometric, Range, Step, Target, Transform, is_uniform
 from ...typing import Array, NDArray
 from ._structure import Run, groups_of, leaves
 
@@ -88,7 +88,8 @@ def _change_group(
     limits = value_range(group, before)
     valid = _valid(part, group)
     shape = part.shape
-    if not any(_by_channel(step.transform) for step in steps):
+    chain = targets(name, group, shape[-1], steps, limits, valid)
+    if all(_treats_channels_alike(run, step, target) for step, target in chain):
         # Loops over three channels are too short to be vectorised.
         part = part.reshape(shape[0], -1, 1)
         valid = None if valid is None else valid.reshape(part.shape)
@@ -178,8 +179,20 @@ def beside_mark(group: ChannelGroup, dtypes: tuple[np.dtype[Any], np.dtype[Any]]
     return beside(float(constant(group.invalid, before)), after, top)  # type: ignore[arg-type]
 
 
-def _by_channel(transform: Transform) -> bool:
-    return isinstance(transform, Photometric) and transform.by_channel
+def _treats_channels_alike(run: Run, step: Step, target: Target) -> bool:
+    """Values may come as (h, w * c, 1): the transform says so, or its operations are such.
+
+    Of an `apply` that says nothing nothing is known: a blur would blur across channels.
+    """
+    transform = step.transform
+    assert isinstance(transform, Photometric)
+    if transform.by_channel is not None:
+        return not transform.by_channel
+    name = "invert" if run.inverse else "apply"
+    overridden = getattr(type(transform), name) is not getattr(Photometric, name)
+    if overridden or not transform.described:
+        return False
+    return all(is_uniform(operation) for operation in transform.operations(step.params, target))
 
 
 def keeps_dtype(steps: Sequence[Step]) -> bool:

@@ -38,7 +38,8 @@ from ._spec_after import spec_after
 from ._structure import leaves, out_shape
 
 Kind = Literal["warp", "occlude", "mix", "derive"]
-_OTHERS: tuple[Kind, ...] = ("occlude", "mix", "derive")
+OTHERS: tuple[Kind, ...] = ("occlude", "mix", "derive")
+"""The kinds of stages that are no runs of warps and values."""
 
 
 class Stage(NamedTuple):
@@ -109,7 +110,7 @@ def is_one_run(transforms: Sequence[Transform]) -> bool:
     """Whether a pipeline is a single run of warps and values, which needs no program."""
     closed = False
     for kinds in _in_order(transforms):
-        if kinds.intersection(_OTHERS) or (closed and "geometry" in kinds):
+        if kinds.intersection(OTHERS) or (closed and "geometry" in kinds):
             return False
         closed |= "standing" in kinds
     return True
@@ -118,7 +119,7 @@ def is_one_run(transforms: Sequence[Transform]) -> bool:
 def _in_order(transforms: Sequence[Transform]) -> Iterator[set[str]]:
     """The kinds of steps, one set after the other; those of which none comes first are in one."""
     for transform in transforms:
-        kinds = {_step_kind(leaf) for leaf in leaves([transform])}
+        kinds = kinds_of(transform)
         if isinstance(transform, Maybe | SomeOf):
             yield from _in_order(transform.children)
         elif {"geometry", "standing"} <= kinds and not _alternatives(transform):
@@ -169,7 +170,7 @@ def _runs(transforms: Sequence[Transform], spec: DataSpec, frame: SpatialShape) 
     first, last, closed = 0, -1, False
     for position, transform in enumerate(transforms):
         for member, steps in _members(transform, Frame(frame, spec)):
-            other: Kind = next((k for k in _OTHERS if k in steps), "warp")
+            other: Kind = next((k for k in OTHERS if k in steps), "warp")
             begins = other != kind or kind == "derive" or (closed and "geometry" in steps)
             if begins:
                 yield kind, tuple(run), first
@@ -190,19 +191,29 @@ def _joined(one: Transform, next_one: Transform) -> Part:
     return Part(one.whole, one.begin, next_one.end, one.inside + next_one.inside)
 
 
+def kinds_of(transform: Transform) -> set[str]:
+    """What a transform, or what is inside of it, is a step of."""
+    return {_step_kind(leaf) for leaf in leaves([transform])}
+
+
+def is_split(transform: Transform) -> bool:
+    """Whether the children of a container belong to several stages."""
+    kinds = kinds_of(transform)
+    if kinds.intersection(OTHERS):
+        return len(kinds) > 1
+    return not is_one_run([transform])
+
+
 def _members(transform: Transform, frame: Frame) -> list[tuple[Transform, set[str]]]:
     """A transform as members of stages: itself, or parts of a container."""
-    kinds = {_step_kind(leaf) for leaf in leaves([transform])}
-    other = bool(kinds.intersection(_OTHERS))
-    mixed = other and len(kinds) > 1
-    mixed |= not other and not is_one_run([transform])
+    kinds = kinds_of(transform)
     if "derive" in kinds and isinstance(transform, Container):
         inner = next(t for t in leaves([transform]) if isinstance(t, Deriving))
         raise ParameterError(
             f"`{inner.owner}` must stand outside of {transform.owner}: an entry is made for every "
             "record or for none. Move it out."
         )
-    if not mixed or not isinstance(transform, Container):
+    if not is_split(transform) or not isinstance(transform, Container):
         return [(transform, kinds)]
     steps: list[Transform] = []
 

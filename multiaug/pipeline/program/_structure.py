@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ...errors import ParameterError
 from ...geometry import Map
+from ...roles import SPATIAL_ROLES, TABLE_ROLES
 from ...sampling import Job, LowPass, ratio
-from ...spec import CameraSpec, ChannelGroup, DataSpec, EntrySpec
+from ...spec import CameraSpec, ChannelGroup, DataSpec, EntrySpec, role_generation
 from ...transforms import Container, Frame, Geometric, OneOf, Transform
 from ...typing import SpatialShape
 
@@ -28,6 +29,7 @@ class Run:
         resample_only: entries whose role was overridden: photometry leaves them alone.
         given_scale: see `given_scale`.
         first: the position of the first transform in the pipeline, for its draws.
+        roles: see `multiaug.spec.role_generation`: a role that is defined anew compiles anew.
     """
 
     spec: DataSpec
@@ -36,6 +38,7 @@ class Run:
     resample_only: tuple[str, ...] = ()
     given_scale: float = 1.0
     first: int = 0
+    roles: int = field(default_factory=role_generation)
 
 
 def groups_of(entry: EntrySpec, dtype: np.dtype[Any]) -> list[ChannelGroup]:
@@ -80,10 +83,11 @@ def check_spec(transforms: Sequence[Transform], spec: DataSpec) -> None:
     """Refuse, when the pipeline is built, what no record can make right.
 
     Raises:
-        ParameterError: a camera entry under a dense displacement, or a mirroring transform on
-            a camera that refuses mirrors.
+        ParameterError: a camera entry under a dense displacement, a mirroring transform on a
+            camera that refuses mirrors, or a role that only specs know.
     """
     for name, entry in spec.entries.items():
+        _refuse_role_without_verbs(entry)
         if not entry.optional:
             refuse_dense(transforms, name, entry)
     if spec.camera.mirror == "refuse":
@@ -93,6 +97,17 @@ def check_spec(transforms: Sequence[Transform], spec: DataSpec) -> None:
                     f"`{transform.owner}` can mirror the picture, but the spec {spec.name!r} says "
                     '"mirror": "refuse" for its camera. Leave the transform out, or allow mirrors.'
                 )
+
+
+def _refuse_role_without_verbs(entry: EntrySpec) -> None:
+    """Specs may know a role by its traits alone; a map has to be told what to do with it."""
+    for group in entry.groups:
+        table = SPATIAL_ROLES if entry.kind == "spatial" else TABLE_ROLES
+        if entry.kind != "value" and group.role not in table:
+            raise ParameterError(
+                f"The role {group.role!r} of entry {entry.name!r} is known to specs only. Register "
+                "the class that says what a map does to it, with multiaug.roles.register_role."
+            )
 
 
 def refuse_dense(transforms: Sequence[Transform], name: str, entry: EntrySpec) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from ...transforms import Transform
 from ...typing import SpatialShape
 from ._fitted import split
+from ._reads import names_read
 from ._stages import is_one_run
 from ._structure import given_scale, is_dense, is_projective, leaves
 
@@ -30,6 +31,7 @@ class PipelineTraits:
         dense: some transform displaces pixels by a field.
         one_run: they are a single run of warps and values; see `program._stages`.
         leaves: the transforms of single records and batches that are no containers.
+        reads: some draw looks at the record.
     """
 
     def __init__(self, transforms: Sequence[Transform]) -> None:
@@ -39,6 +41,7 @@ class PipelineTraits:
         self.dense = is_dense(self.moving)
         self.one_run = is_one_run(self.moving)
         self.leaves = tuple(leaves(self.moving))
+        self.reads = any(names_read(transform) for transform in self.moving)
         self._scales: dict[SpatialShape, float] = {}
 
     def given_scale(self, shape: SpatialShape) -> float:

@@ -1,0 +1,81 @@
+"""Names of the last release still work, and say what they are now."""
+
+import importlib
+
+import numpy as np
+import pytest
+
+import multiaug as ma
+from multiaug.errors import RenamedWarning
+from multiaug.transforms import from_config, to_config
+
+MOVED = [
+    ("spec", "RoleFacts", "multiaug.spec", "RoleTraits"),
+    ("spec", "ROLE_FACTS", "multiaug.spec", "ROLE_TRAITS"),
+    ("roles", "View", "multiaug.roles", "RecordGeometry"),
+    ("roles", "PointSite", "multiaug.roles", "PointContext"),
+    ("transforms", "Line", "multiaug.transforms", "ScaleShift"),
+    ("transforms", "Spread", "multiaug.transforms", "ScaleAboutMean"),
+    ("transforms", "Power", "multiaug.transforms", "PowerLaw"),
+    ("sampling", "Site", "multiaug.sampling", "SampleContext"),
+    ("sampling", "Recolouring", "multiaug.sampling", "PointwiseProgram"),
+    ("sampling", "can_recolour", "multiaug.sampling", "can_run_pointwise"),
+    ("sampling", "recolour", "multiaug.sampling", "run_pointwise"),
+    ("sampling", "written_down", "multiaug.sampling", "materialize_on_gpu"),
+    ("pipeline", "Rows", "multiaug.pipeline", "IndexedBatch"),
+    ("pipeline", "tune_malloc", "multiaug.runtime", "tune_malloc"),
+    ("pipeline", "keep_freed_memory", "multiaug.runtime", "keep_freed_memory"),
+    ("pipeline", "enable_compilation_cache", "multiaug.runtime", "enable_compilation_cache"),
+]
+
+
+@pytest.mark.parametrize(("module", "old", "place", "new"), MOVED)
+def test_what_was_renamed_is_found_by_its_old_name(module, old, place, new):
+    held = importlib.import_module(f"multiaug.{module}")
+    with pytest.warns(RenamedWarning, match=rf"`multiaug.{module}.{old}` is `{place}.{new}` now"):
+        found = getattr(held, old)
+    assert found is getattr(importlib.import_module(place), new)
+    with pytest.raises(AttributeError, match=f"'multiaug.{module}' has no attribute 'Nothing'"):
+        held.Nothing  # noqa: B018
+
+
+def test_the_warning_is_at_the_line_of_the_user():
+    with pytest.warns(RenamedWarning) as caught:
+        from multiaug.transforms import Line  # noqa: F401
+    assert caught[0].filename == __file__
+
+
+@pytest.fixture(scope="module")
+def statistics():
+    """Of four small images."""
+    images = np.random.default_rng(0).integers(0, 256, (4, 3, 3, 1), dtype=np.uint8)
+    spec = ma.DataSpec("images", [ma.EntrySpec.of_role("image", "intensity", channels=1)])
+    source = ma.open_source({"image": images[..., 0]}, spec)
+    return ma.fit(source, ma.Moments(), ma.ZCA(), progress=False, solver="primal")
+
+
+def test_centre_is_center(statistics):
+    with pytest.warns(RenamedWarning, match=r"`ZCA\(centre=..\)` is `ZCA\(center=..\)` now"):
+        request = ma.ZCA(centre="channel")
+    assert request == ma.ZCA(center="channel")
+    with pytest.warns(RenamedWarning, match=r"`ZCA.centre` is `ZCA.center` now"):
+        assert request.centre == "channel"
+    with pytest.warns(RenamedWarning, match=r"`Standardize\(centre=..\)` is"):
+        transform = ma.Standardize(statistics, centre="pixel")
+    assert transform.center == "pixel"
+    with pytest.warns(RenamedWarning, match=r"`Whiten.centre` is `Whiten.center` now"):
+        assert ma.Whiten(statistics, center="channel").centre == "channel"
+    with pytest.warns(RenamedWarning, match=r"spectrum\(centre=..\)` is"):
+        assert statistics["image"].spectrum(centre="pixel").centre == "pixel"
+    with pytest.raises(TypeError, match="both 'center' and its old name 'centre'"):
+        ma.ZCA(center="pixel", centre="pixel")
+
+
+def test_documents_have_the_name_of_the_last_release(statistics, tmp_path):
+    statistics.save(tmp_path / "stats")
+    saved = ma.load_statistics(tmp_path / "stats")
+    config = to_config(ma.Standardize(saved, center="channel"))
+    assert config["centre"] == "channel"
+    assert from_config(config).center == "channel"
+    config["center"] = config.pop("centre")
+    assert from_config(config).center == "channel"
