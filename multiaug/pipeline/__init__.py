@@ -3,6 +3,7 @@
 import typing as _typing
 
 from ..errors import old_names as _old_names
+from ._explain import Explanation as Explanation
 from ._pipeline import PIPELINE_KIND as PIPELINE_KIND
 from ._pipeline import Pipeline as Pipeline
 from .buffers._indexed import IndexedBatch as IndexedBatch

@@ -17,6 +17,7 @@ from ..errors import ParameterError
 from ..spec import SPEC_KIND, DataSpec, check_structure
 from ..transforms import Transform, as_transforms, from_config, to_config
 from ..typing import Key, Record, SpatialShape
+from ._explain import Explanation, explain
 from ._programs import Programs, check_before, given_params
 from .backends._dispatch import call_in_c, execute, is_traced
 from .backends._fast_path import FastPath, FastPaths, signature_of
@@ -371,6 +372,28 @@ class Pipeline:
         check_structure(self.spec, record, batch=False)
         blank = {n: np.zeros((size, *np.shape(a)), a.dtype) for n, a in record.items()}
         self.batch(jax.random.split(jax.random.key(0), size), blank, check=False)
+
+    @checked(like=optional(RECORD))
+    @in_own_modes
+    def explain(self, shape: SpatialShape, *, like: Mapping[str, Any] | None = None) -> Explanation:
+        """Say how records of a shape are run: the stages, who does what to every entry, and why.
+
+        Args:
+            shape: (height, width) of the reference image, and of all others without ``like``.
+            like: a record; of its arrays only shapes and dtypes are read. Without it the spec
+                must say what channels and dtypes the entries have.
+
+        Returns:
+            Data with a text: ``print(pipeline.explain((224, 224)))``.
+
+        Raises:
+            ParameterError: as `warmup`.
+        """
+        frame = checked_frame(shape)
+        record = blank_record(self.spec, frame) if like is None else like
+        frame = check_structure(self.spec, record, batch=False)
+        check_frames(self.transforms, self.spec, frame)
+        return explain(self._traits, self.spec, frame, record)
 
     def then(self, *transforms: Transform) -> Pipeline:
         """A new pipeline with transforms appended; the draws of the others do not change."""

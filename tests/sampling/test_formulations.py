@@ -9,6 +9,7 @@ import pytest
 import multiaug as ma
 from multiaug.pipeline.backends._whole import run_whole
 from multiaug.pipeline.program._structure import Run
+from multiaug.spec import BORDERS
 from multiaug.testing import make_record
 
 COUNT = 4
@@ -45,6 +46,28 @@ def entries_of(border):
     }  # fmt: skip
 
 
+def narrow_and_marked(border):
+    """What the quick native methods leave to the general one."""
+    each = {"border": border}
+    return {
+        "cubic bytes": picture("uint8", 3, interpolation="cubic", **each),
+        "cubic words": picture("uint16", 1, interpolation="cubic", **each),
+        "i16": picture("int16", 2, **each),
+        "i32": picture("int32", 1, **each),
+        "marked words": picture("uint16", 3, invalid=0, **each),
+        "marked i16": picture("int16", 1, invalid=-1, **each),
+        "cubic holes": picture("float32", 3, interpolation="cubic", invalid="nan", **each),
+        "jumps": picture("float32", 3, invalid="nan", max_jump=0.2, **each),
+        "many holes": picture("float32", 13, invalid="nan", **each),
+        "nearest holes": picture("float32", 3, interpolation="nearest", invalid="nan", **each),
+        "half": picture("float16", 13, **each),
+        "brain": picture("bfloat16", 3, invalid="nan", **each),
+        "majority": mask(interpolation="majority", mirror_pairs=[[1, 2]], **each),
+        "pairs": {**mask(mirror_pairs=[[1, 2], [3, 4]], **each), "dtype": "int32"},
+        "bool": {"role": "label", "dtype": "bool", **each},
+    }
+
+
 CAMERA = {
     "image": picture("uint8", 3),
     "rgbxyz": {
@@ -59,6 +82,18 @@ CAMERA = {
     "flow": {"role": "flow", "dtype": "float32"},
     "angle": {"role": "orientation", "dtype": "float32", "period": 180},
     "density": {"role": "density", "dtype": "float32", "channels": 1},
+    "depth words": {"role": "depth", "dtype": "uint16", "invalid": 0},
+    "depth jumps": {"role": "depth", "dtype": "float32", "max_jump": 0.3},
+    "xyz jumps": {"role": "position", "dtype": "float32", "max_jump": 0.3},
+    "xyz nearest": {"role": "position", "dtype": "float32", "interpolation": "nearest"},
+    "normals nearest": {"role": "direction", "dtype": "float32", "interpolation": "nearest"},
+    "degrees": {
+        "role": "orientation",
+        "dtype": "int16",
+        "unit": "degrees",
+        "period": 360,
+        "invalid": -1,
+    },
     "intrinsics": {"role": "intrinsics", "dtype": "float32"},
 }
 RANDOM = [ma.Rotate(180), ma.Scale((0.5, 2)), ma.Shear(15), ma.Translate(0.3), ma.Flip("x")]
@@ -74,14 +109,11 @@ TRANSFORMS = {
 # held to float64 references in test_references.py.
 FEW = ("rgb", "mask", "float", "holes")
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
-DAILY = [
-    ("affine", "constant", None),
-    ("exact", "constant", None),
-    ("perspective", "constant", FEW),
-    ("elastic", "reflect", FEW),
-]
+DAILY = [("affine", "constant", None), ("elastic", "reflect", FEW)]
 # By day the borders are for C, in test_compiled.py, and a field comes first in test_references.py.
 AT_NIGHT = [
+    ("exact", "constant", None),
+    ("perspective", "constant", FEW),
     ("elastic first", "constant", FEW),
     ("affine", "wrap", FEW),
     ("affine", "mirror", FEW),
@@ -109,8 +141,9 @@ def both(pipeline, keys, batch, shape):
     return {n: np.asarray(a) for n, a in found.items()}, shaped
 
 
-INTEGERS = {"rgb", "more", "wide", "image"}
-COPIES = {"mask", "extra", "copied", "ids"}
+INTEGERS = {"rgb", "more", "wide", "image", "cubic bytes", "cubic words", "i16"}
+INTEGERS |= {"marked words", "marked i16"}
+COPIES = {"mask", "extra", "copied", "ids", "majority", "pairs"}
 # Of the range: what the narrow floats can tell apart.
 BARS = {"half": 2**-10, "brain": 2**-7}
 
@@ -172,7 +205,7 @@ def rounding(name):
     weights on a half. A level of uint16 is 256 times finer than one of uint8.
     """
     if name in INTEGERS:
-        return 1e-2 if name == "wide" else 1e-5
+        return 1e-5 if name in {"rgb", "more", "image", "cubic bytes"} else 1e-2
     return 1e-4
 
 
@@ -184,6 +217,18 @@ def test_every_kernel(kind, border, names):
     pipeline = ma.Pipeline(TRANSFORMS[kind], spec_of(entries))
     bars = (lambda name: 0) if kind == "exact" else rounding
     assert differences(pipeline, [(40, 56)], 10, bars) == {}
+
+
+MARKED = [("affine", "constant"), ("perspective", "reflect")]
+if NIGHTLY:
+    MARKED = [(kind, border) for kind in TRANSFORMS for border in BORDERS]
+
+
+@pytest.mark.parametrize(("kind", "border"), MARKED)
+def test_every_type_and_mark(kind, border):
+    pipeline = ma.Pipeline(TRANSFORMS[kind], spec_of(narrow_and_marked(border)))
+    bars = (lambda name: 0) if kind == "exact" else rounding
+    assert differences(pipeline, [(40, 56)], 5, bars) == {}
 
 
 @pytest.mark.parametrize("kind", ["perspective", "exact"] if NIGHTLY else ["perspective"])

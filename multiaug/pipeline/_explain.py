@@ -1,0 +1,288 @@
+"""What a pipeline does to a record, who does it, and why: `Pipeline.explain`."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from ..sampling import custom_call_refused
+from ..spec import DataSpec
+from ..transforms import Photometric
+from ..typing import SpatialShape
+from .backends._native import NativeProgram, program_of
+from .backends._staged import run_program
+from .backends._whole import of_one_rank
+from .program._draws import Draws, on_cpu
+from .program._program import Program
+from .program._stages import Stage
+from .program._structure import Run, leaves
+from .program._traits import PipelineTraits
+
+# Two records: a mix has partners.
+_COUNT = 2
+_KINDS = {
+    "warp": "run of warps and values",
+    "occlude": "occlusion",
+    "mix": "mix",
+    "derive": "derived entries",
+    "fitted": "fitted transforms",
+}
+_BY_XLA = {
+    "occlude": "occlusions are done by XLA",
+    "mix": "mixes are done by XLA",
+    "derive": "derivations are done by XLA",
+    "fitted": "whole batches are transformed by XLA and BLAS",
+}
+
+State = dict[str, jax.ShapeDtypeStruct]
+
+
+@dataclass(frozen=True)
+class EntryPlan:
+    """Who does what to one entry in one stage.
+
+    Args:
+        stage: the number of the stage, from 1 on.
+        entry: its name.
+        resampled: by whom the image is resampled: ``native`` or ``xla``; ``plan`` for tables and
+            matrices, which are moved by the compiled plan of a batch; None where it is not.
+        values: by whom its values are changed: ``native`` or ``xla``; None where they are not.
+        reason: why native code does not do all of it; "" where it does.
+        bytes_read: of one record's entry before the stage.
+        bytes_written: and behind it.
+    """
+
+    stage: int
+    entry: str
+    resampled: str | None
+    values: str | None
+    reason: str
+    bytes_read: int
+    bytes_written: int
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """One stage.
+
+    Args:
+        kind: ``warp``, ``occlude``, ``mix``, ``derive`` or ``fitted``.
+        transforms: the names of its transforms.
+        frame: (H, W) of the reference image before it.
+        out_frame: and behind it.
+        entries: what is done to each entry.
+    """
+
+    kind: str
+    transforms: tuple[str, ...]
+    frame: SpatialShape
+    out_frame: SpatialShape
+    entries: tuple[EntryPlan, ...]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """How a pipeline runs on records of a shape; ``print`` shows it.
+
+    Args:
+        platform: ``cpu``, ``gpu`` or ``tpu``.
+        stages: in order.
+        traced: why calls inside a user's own jit, vmap or grad are run by XLA on CPUs; "" where
+            native code runs there too.
+    """
+
+    platform: str
+    stages: tuple[StagePlan, ...]
+    traced: str
+
+    @property
+    def entries(self) -> tuple[EntryPlan, ...]:
+        """Those of all stages."""
+        return tuple(entry for stage in self.stages for entry in stage.entries)
+
+    @property
+    def resamples(self) -> dict[str, int]:
+        """Entry name -> how often its image is resampled."""
+        found = Counter(e.entry for e in self.entries if e.resampled in {"native", "xla"})
+        return dict(found)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as JSON-ready data."""
+        return {**asdict(self), "resamples": self.resamples}
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        yield f"A record on {self.platform}, in {len(self.stages)} stage(s)"
+        for number, stage in enumerate(self.stages, start=1):
+            size = " x ".join(map(str, stage.frame))
+            after = " x ".join(map(str, stage.out_frame))
+            names = ", ".join(stage.transforms) or "nothing"
+            yield f"{number}. {_KINDS[stage.kind]}: {names} ({size} -> {after})"
+            for plan in stage.entries:
+                does = {None: [], "plan": ["moved by the plan"]}.get(
+                    plan.resampled, [f"resampled: {plan.resampled}"]
+                )
+                does = [*does, f"values: {plan.values}"] if plan.values else does
+                amount = f"{_bytes(plan.bytes_read)} read, {_bytes(plan.bytes_written)} written"
+                yield f"   {plan.entry}: {', '.join(does) or 'handed on'}; {amount}"
+                if plan.reason:
+                    yield f"      because {plan.reason}"
+        counts = ", ".join(f"{name} {count}" for name, count in self.resamples.items())
+        yield f"resamples: {counts or 'none'}"
+        if self.traced:
+            yield f"inside jit, vmap and grad XLA does all of it, because {self.traced}"
+
+
+def explain(
+    traits: PipelineTraits, spec: DataSpec, frame: SpatialShape, record: Mapping[str, Any]
+) -> Explanation:
+    """How a pipeline runs.
+
+    Args:
+        traits: the pipeline's.
+        spec: of the records.
+        frame: (H, W) of the reference image.
+        record: the entries of one, of which only shapes and dtypes are read.
+    """
+    state: State = {
+        name: jax.ShapeDtypeStruct((_COUNT, *array.shape), np.dtype(array.dtype))
+        for name, array in record.items()
+        if spec.entries[name].kind != "value"
+    }
+    dtypes = {name: array.dtype for name, array in state.items()}
+    program = Program(traits, spec, frame, dtypes)
+    plans, by_part = [], False
+    for number, (stage, mine) in enumerate(zip(program.stages, program.traits, strict=True), 1):
+        if stage.kind == "warp":
+            entries, after, native = _warp(number, stage, mine, state)
+            by_part |= native.by_part and native.kernel is None
+        else:
+            after = _after(program, stage, mine, state)
+            names = [n for n in after if not _is_matrix(stage.spec, n)]
+            entries = _other(number, stage.kind, state, {n: after[n] for n in names})
+        owners = tuple(t.owner for t in stage.transforms)
+        if owners or stage.kind != "warp" or len(program.stages) == 1:
+            plans.append(StagePlan(stage.kind, owners, stage.frame, stage.out_frame, entries))
+        state = after
+    if traits.finishing:
+        out = plans[-1].out_frame
+        owners = tuple(t.owner for t in traits.finishing)
+        entries = _other(len(plans) + 1, "fitted", state, state)
+        plans.append(StagePlan("fitted", owners, out, out, entries))
+    refused = custom_call_refused() if on_cpu() else None
+    return Explanation(jax.default_backend(), tuple(plans), refused or "")
+
+
+def _warp(
+    number: int, stage: Stage, traits: PipelineTraits, state: State
+) -> tuple[tuple[EntryPlan, ...], State, NativeProgram]:
+    entries = stage.spec.entries
+    run = Run(
+        stage.spec, stage.frame, given_scale=traits.given_scale(stage.frame), first=stage.first
+    )
+    words = np.zeros((_COUNT, 2), np.uint32)
+    draws = Draws(words, stage.transforms, stage.spec, stage.frame, stage.first)  # type: ignore[arg-type]
+    batch, flat = of_one_rank(run, {n: s for n, s in _blank(state).items() if n in entries})
+    native = program_of(run, traits, draws, batch)
+    after = {
+        name: jax.ShapeDtypeStruct(
+            (_COUNT, *(s.shape[:-1] if name in flat else s.shape)), np.dtype(s.dtype)
+        )
+        for name, s in native.results.items()
+    }
+    plans = []
+    for name in state:
+        if name not in entries:
+            continue
+        resampled: str | None = "plan"
+        values: str | None = None
+        reasons: list[str] = []
+        if entries[name].kind == "spatial":
+            resampled, values, reasons = _image(name, traits, native)
+        written = sum(_size(s) for n, s in after.items() if n == name or n.startswith(f"{name}_"))
+        plans.append(
+            EntryPlan(
+                number, name, resampled, values, "; ".join(reasons), _size(state[name]), written
+            )
+        )
+    return tuple(plans), {**state, **after}, native
+
+
+def _image(
+    name: str, traits: PipelineTraits, native: NativeProgram
+) -> tuple[str, str | None, list[str]]:
+    """Who resamples an image, who changes its values, and why that is not native code."""
+    if not on_cpu():
+        platform = jax.default_backend()
+        return "xla", None, [f"batches on {platform} are one program of XLA"]
+    reasons = [native.refused[name]] if name in native.refused else []
+    resampled = "xla" if reasons else "native"
+    changed = [t for t in leaves(traits.moving) if isinstance(t, Photometric) and t.touches(name)]
+    intensity = any(g.role == "intensity" for g in native.run.spec.entries[name].groups)
+    if not changed or not intensity:
+        return resampled, None, reasons
+    if reasons or name not in native.touched:
+        return resampled, "xla" if reasons else "native", reasons
+    unknown = [t.owner for t in changed if not t.described]
+    if unknown:
+        reasons.append(f"`{unknown[0]}` computes values in Python, and names no operations")
+    else:
+        reasons.append("its dtype, channels or steps are more than native value operations take")
+    return resampled, "xla", reasons
+
+
+def _other(number: int, kind: str, state: State, after: State) -> tuple[EntryPlan, ...]:
+    """The entries that another stage than a run changes, or makes."""
+    plans = []
+    for name, shape in after.items():
+        before = state.get(name)
+        if before is not None and kind == "derive":
+            continue
+        size = 0 if before is None else _size(before)
+        plans.append(EntryPlan(number, name, None, "xla", _BY_XLA[kind], size, _size(shape)))
+    return tuple(plans)
+
+
+def _after(program: Program, stage: Stage, traits: PipelineTraits, state: State) -> State:
+    """The shapes behind a stage that is no run."""
+    alone = copy.copy(program)
+    alone.stages, alone.traits = (stage,), (traits,)
+
+    def run(words: Any, batch: Any) -> Any:
+        draws = Draws(words, stage.transforms, stage.spec, stage.frame, stage.first)
+        return run_program(alone, [draws], batch)
+
+    words = jax.ShapeDtypeStruct((_COUNT, 2), np.uint32)
+    found: State = jax.eval_shape(run, words, state)
+    # JAX sorts names.
+    return {name: found[name] for name in dict.fromkeys([*state, *found]) if name in found}
+
+
+def _is_matrix(spec: DataSpec, name: str) -> bool:
+    return name in spec.entries and spec.entries[name].kind == "matrix"
+
+
+def _blank(state: State) -> dict[str, Any]:
+    """Arrays of these shapes that take no memory."""
+    return {n: np.broadcast_to(np.zeros((), s.dtype), s.shape) for n, s in state.items()}
+
+
+def _size(shape: jax.ShapeDtypeStruct) -> int:
+    """Bytes of one record."""
+    found: int = math.prod(shape.shape[1:]) * np.dtype(shape.dtype).itemsize
+    return found
+
+
+def _bytes(count: int) -> str:
+    if count < 10_000:
+        return f"{count} B"
+    return f"{count / 1e3:.0f} kB" if count < 10_000_000 else f"{count / 1e6:.1f} MB"
