@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -19,8 +20,10 @@ from ..typing import SpatialShape
 from .backends._native import NativeProgram, program_of
 from .backends._staged import run_program
 from .backends._whole import of_one_rank
-from .program._draws import Draws, on_cpu
+from .program._draws import Draws, draw_values, on_cpu
+from .program._params import RecordParams
 from .program._program import Program
+from .program._reads import entries_read
 from .program._stages import Stage
 from .program._structure import Run, leaves
 from .program._traits import PipelineTraits
@@ -158,15 +161,20 @@ def explain(
         for name, array in record.items()
         if spec.entries[name].kind != "value"
     }
+    scalars = {
+        name: np.zeros((_COUNT, *array.shape), array.dtype)
+        for name, array in record.items()
+        if name not in state
+    }
     dtypes = {name: array.dtype for name, array in state.items()}
     program = Program(traits, spec, frame, dtypes)
     plans, by_part = [], False
     for number, (stage, mine) in enumerate(zip(program.stages, program.traits, strict=True), 1):
         if stage.kind == "warp":
-            entries, after, native = _warp(number, stage, mine, state)
+            entries, after, native = _warp(number, stage, mine, state, scalars)
             by_part |= native.by_part and native.kernel is None
         else:
-            after = _after(program, stage, mine, state)
+            after = _after(program, stage, mine, state, scalars)
             names = [n for n in after if not _is_matrix(stage.spec, n)]
             entries = _other(number, stage.kind, state, {n: after[n] for n in names})
         owners = tuple(t.owner for t in stage.transforms)
@@ -183,14 +191,17 @@ def explain(
 
 
 def _warp(
-    number: int, stage: Stage, traits: PipelineTraits, state: State
+    number: int,
+    stage: Stage,
+    traits: PipelineTraits,
+    state: State,
+    scalars: Mapping[str, Any],
 ) -> tuple[tuple[EntryPlan, ...], State, NativeProgram]:
     entries = stage.spec.entries
     run = Run(
         stage.spec, stage.frame, given_scale=traits.given_scale(stage.frame), first=stage.first
     )
-    words = np.zeros((_COUNT, 2), np.uint32)
-    draws = Draws(words, stage.transforms, stage.spec, stage.frame, stage.first)  # type: ignore[arg-type]
+    draws = _draws(stage, traits, {**scalars, **_blank(state)})
     batch, flat = of_one_rank(run, {n: s for n, s in _blank(state).items() if n in entries})
     native = program_of(run, traits, draws, batch)
     after = {
@@ -215,6 +226,19 @@ def _warp(
             )
         )
     return tuple(plans), {**state, **after}, native
+
+
+def _draws(stage: Stage, traits: PipelineTraits, record: Mapping[str, Any]) -> Draws:
+    """Draws of a stage, of which only shapes and dtypes are asked for."""
+    words: Any = np.zeros((_COUNT, 2), np.uint32)
+    if not traits.reads:
+        return Draws(words, stage.transforms, stage.spec, stage.frame, stage.first)
+    drawing = partial(
+        draw_values, stage.transforms, spec=stage.spec, shape=stage.frame, first=stage.first
+    )
+    read = entries_read(stage.transforms, stage.spec, record)
+    values = jax.tree.map(_zeros, jax.eval_shape(drawing, words, read))
+    return Draws.given(RecordParams(values, words, stage.frame, stage.out_frame), stage.spec)
 
 
 def _image(
@@ -252,14 +276,21 @@ def _other(number: int, kind: str, state: State, after: State) -> tuple[EntryPla
     return tuple(plans)
 
 
-def _after(program: Program, stage: Stage, traits: PipelineTraits, state: State) -> State:
+def _after(
+    program: Program,
+    stage: Stage,
+    traits: PipelineTraits,
+    state: State,
+    scalars: Mapping[str, Any],
+) -> State:
     """The shapes behind a stage that is no run."""
     alone = copy.copy(program)
     alone.stages, alone.traits = (stage,), (traits,)
 
     def run(words: Any, batch: Any) -> Any:
         draws = Draws(words, stage.transforms, stage.spec, stage.frame, stage.first)
-        return run_program(alone, [draws], batch)
+        done = run_program(alone, [draws], {**batch, **(scalars if traits.reads else {})})
+        return {name: array for name, array in done.items() if name not in scalars}
 
     words = jax.ShapeDtypeStruct((_COUNT, 2), np.uint32)
     found: State = jax.eval_shape(run, words, state)
@@ -273,7 +304,11 @@ def _is_matrix(spec: DataSpec, name: str) -> bool:
 
 def _blank(state: State) -> dict[str, Any]:
     """Arrays of these shapes that take no memory."""
-    return {n: np.broadcast_to(np.zeros((), s.dtype), s.shape) for n, s in state.items()}
+    return {name: _zeros(shape) for name, shape in state.items()}
+
+
+def _zeros(shape: Any) -> Any:
+    return np.broadcast_to(np.zeros((), shape.dtype), shape.shape)
 
 
 def _size(shape: jax.ShapeDtypeStruct) -> int:

@@ -22,8 +22,9 @@ _LEVELS = "1 is white and 0 is black: write the level 128 of 255 as 128 / 255."
 
 def _counts(value: Any, field_name: str, *, low: int, high: int) -> tuple[int, int]:
     both = value if isinstance(value, tuple | list) else (value, value)
-    counts = pair(tuple(whole(n, field_name, low=low) for n in both), field_name, high=high)
-    return int(counts[0]), int(counts[1])
+    counts = tuple(whole(n, field_name, low=low) for n in both)
+    lo, hi = pair(counts, field_name, low=low, high=high)
+    return int(lo), int(hi)
 
 
 def _fill(value: Any, field_name: str) -> float:

@@ -9,6 +9,7 @@ import pytest
 from scipy.ndimage import map_coordinates
 
 import multiaug as ma
+from multiaug._native import compiled_is_available
 from multiaug.errors import ParameterError
 from multiaug.geometry import Map, with_jacobian
 from multiaug.testing import check_transform, make_record
@@ -113,6 +114,17 @@ def test_images_are_sampled_at_its_positions(moved):
         record["image"].astype(float), [source[..., 1], source[..., 0]], order=1, mode="nearest"
     )
     np.testing.assert_allclose(out["image"], expected, atol=2e-4)
+
+
+@pytest.mark.cpu
+@pytest.mark.skipif(not compiled_is_available(), reason="nothing was compiled")
+def test_native_code_reads_its_positions(moved):
+    """A kind of segment that it does not know is a field of positions."""
+    found = ma.Pipeline([RandomSwirl()], SPEC).explain(SHAPE, like=moved[0])
+    done = {entry.entry: (entry.resampled, entry.reason) for entry in found.entries}
+    assert done["image"] == ("native", "")
+    assert done["flow"][0] == "xla"
+    assert "Jacobian of a displacement field" in done["flow"][1]
 
 
 def test_keypoints_go_the_other_way(moved):

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 import multiaug as ma
+from multiaug._native import compiled_is_available
 from multiaug.geometry import affine_map, centre, shift
+from multiaug.pipeline import _pipeline
 from multiaug.pipeline.backends import _dispatch
 from multiaug.testing import check_transform, make_record
 from multiaug.transforms import Geometric, Sized, converters, setting, transform
@@ -73,6 +75,22 @@ class CropOnMask(CropOnLabel):
     reads: ClassVar[frozenset[str]] = frozenset({"mask"})
 
 
+@transform
+class CropOnClass(CropOnLabel):
+    """The same, of the shares of classes that an earlier stage makes.
+
+    Args:
+        size: (height, width) of the window.
+        label: what it is to show.
+    """
+
+    reads: ClassVar[frozenset[str]] = frozenset({"mask_onehot"})
+
+    def sample(self, key, frame):
+        mask = frame.record["mask_onehot"].argmax(-1)
+        return super().sample(key, frame._replace(record={"mask": mask}))
+
+
 def batch_of(count, shape=(20, 30)):
     """Labels 3 in one small place of each mask, and nowhere else."""
     batch = make_record(SPEC, shape, 1, batch=count)
@@ -133,7 +151,7 @@ def test_sampling_is_native_all_the_same(monkeypatch):
     monkeypatch.setattr(
         _dispatch, "compiled_call", lambda *args: calls.append(call(*args)) or calls[-1]
     )
-    PIPELINE.batch(KEYS, BATCH)
+    ma.Pipeline(PIPELINE.transforms, SPEC).batch(KEYS, BATCH)
     assert calls
     assert None not in calls
 
@@ -144,6 +162,9 @@ def test_in_traced_code():
     traced = jax.jit(jax.vmap(PIPELINE))(KEYS[:4], few)
     np.testing.assert_array_equal(traced["mask"], out["mask"])
     assert np.abs(np.asarray(traced["image"]).astype(int) - np.asarray(out["image"])).max() <= 1
+    together = jax.jit(PIPELINE.batch)(KEYS[:4], few)
+    np.testing.assert_array_equal(together["mask"], out["mask"])
+    assert np.abs(np.asarray(together["image"]).astype(int) - np.asarray(out["image"])).max() <= 1
 
 
 def test_entries_by_name_and_in_containers():
@@ -176,6 +197,66 @@ def test_what_cannot_be_read_is_refused():
         with pytest.raises(ma.ParameterError, match=r"stands before it .* Put CropOnLabel before"):
             ma.Pipeline(transforms, SPEC)
     ma.Pipeline([ma.Brightness(0.1), CropOnLabel(), ma.Rotate(5)], SPEC)
+    with pytest.raises(ma.ParameterError, match=r"reads label inside of Maybe.* several stages"):
+        ma.Pipeline([ma.Maybe([CropOnLabel(), ma.Erase(entries="image")])], SPEC)
+    with pytest.raises(ma.ParameterError, match=r"stands before it .* of its stage"):
+        ma.Pipeline([ma.Contrast(0.1), ma.Rotate(5), CropOnLabel()], SPEC)
+
+
+@pytest.mark.cpu
+@pytest.mark.skipif(not compiled_is_available(), reason="nothing was compiled")
+def test_explained():
+    found = PIPELINE.explain((20, 30))
+    assert {entry.resampled for entry in found.entries} == {"native"}
+    assert [stage.out_frame for stage in STAGED.explain((20, 20)).stages][-1] == (SIDE, SIDE)
+
+
+@pytest.mark.cpu
+@pytest.mark.skipif(not compiled_is_available(), reason="nothing was compiled")
+def test_batches_and_records_like_earlier_ones_are_not_looked_at_again(monkeypatch):
+    pipeline = ma.Pipeline(PIPELINE.transforms, SPEC)
+    expected = pipeline.batch(KEYS, BATCH)
+    pipeline(KEYS[0], record_at(0))
+    monkeypatch.setattr(_pipeline, "check_structure", None)  # only the fast path does without
+    again = pipeline.batch(KEYS, BATCH)
+    alone = pipeline(KEYS[7], record_at(7))
+    for name, array in expected.items():
+        np.testing.assert_array_equal(again[name], array)
+        np.testing.assert_array_equal(alone[name], array[7])
+
+
+# The crop stands in a second run: Contrast ends the first one, and the turn is in that.
+STAGED = ma.Pipeline([ma.Rot90(), ma.Contrast(0.2), ma.Erase(entries="image"), CropOnLabel()], SPEC)
+
+
+def test_a_later_stage_reads_what_earlier_ones_made():
+    square = batch_of(12, (20, 20))
+    keys = KEYS[:12]
+    params = STAGED.sample(keys, (20, 20), record=square)
+    out = STAGED.batch(keys, square)
+    turned = ma.Pipeline([ma.Rot90()], SPEC).batch(keys, square)
+    for i, (x, y) in enumerate(np.asarray(params.values[3]["offset"])):
+        window = np.asarray(turned["mask"])[i, y : y + SIDE, x : x + SIDE]
+        assert (window == 3).any()
+        np.testing.assert_array_equal(out["mask"][i], window)
+    applied = STAGED.apply(params, square)
+    record = {name: array[5] for name, array in square.items()}
+    alone = STAGED(keys[5], record)
+    drawn = STAGED.sample(keys[5], (20, 20), record={"mask": record["mask"]})
+    np.testing.assert_array_equal(drawn.values[3]["offset"], params.values[3]["offset"][5])
+    for name, array in out.items():
+        np.testing.assert_array_equal(applied[name], array)
+        np.testing.assert_array_equal(alone[name], array[5])
+    with pytest.raises(ma.ParameterError, match=r"`CropOnLabel` reads 'mask' .* record=record"):
+        STAGED.sample(keys, (20, 20))
+
+
+def test_what_was_derived_can_be_read():
+    pipeline = ma.Pipeline([ma.Brightness(0.1), ma.OneHot("mask", 5), CropOnClass()], SPEC)
+    out = pipeline.batch(KEYS[:4], {name: array[:4] for name, array in BATCH.items()})
+    assert (np.asarray(out["mask"]) == 3).any(axis=(1, 2)).all()
+    with pytest.raises(ma.ParameterError, match="reads 'mask_onehot', but the spec 'labelled' has"):
+        ma.Pipeline([CropOnClass(), ma.OneHot("mask", 5)], SPEC)
 
 
 def test_its_promises():

@@ -251,10 +251,16 @@ def test_order_is_kept_also_around_geometry():
     first, second = (run(pair, record)["wide"] for pair in ([gamma, bright], [bright, gamma]))
     np.testing.assert_allclose(first, 200 * (u**2 + 0.5) - 50, atol=2e-3)
     np.testing.assert_allclose(second, 200 * (u + 0.5) ** 2 - 50, atol=2e-3)
-    # Photometry runs after the geometry: contrast is taken about the mean of what is in view.
+    # Contrast stands where it is declared: about the mean of what is there before the crop.
     window = ma.Crop(box=(2, 1, 9, 8))
     mixed = run([gamma, ma.Flip("x", p=1), bright, contrast, window], record)
-    view = {name: array[:, ::-1][1:8, 2:9] for name, array in record.items()}
+    flipped = {name: array[:, ::-1] for name, array in record.items()}
+    straight = run([gamma, bright, contrast], flipped)
+    for name, array in straight.items():
+        np.testing.assert_allclose(mixed[name].astype(float), array[1:8, 2:9], atol=1e-3)
+    # With the crop before it, about the mean of what is in view.
+    mixed = run([gamma, ma.Flip("x", p=1), bright, window, contrast], record)
+    view = {name: array[1:8, 2:9] for name, array in flipped.items()}
     straight = run([gamma, bright, contrast], view)
     for name in view:
         np.testing.assert_allclose(mixed[name].astype(float), straight[name], atol=1e-3)
