@@ -568,12 +568,9 @@ def _refusal(task: Task, job: Job, dtype: np.dtype[Any], *, dense: bool) -> str 
     if max(*job.size_in, *job.size_out) >= 1 << 24 or math.prod(job.size_in) >= 1 << 31:
         return "it has more pixels than native code counts"
     for band in job.bands:
-        filtered = task.low is not None and band.lowpass and band.method != "nearest"
-        if filtered and _method(band, dtype) == _GENERAL:
-            return (
-                f"it is low-passed before it shrinks, and {band.method} interpolation of "
-                f"{dtype.name} behind that is done by XLA"
-            )
+        native = band.native or NativeRules()
+        if task.low is not None and band.lowpass and (native.encode or native.decode or native.move):
+            return "its low-pass is of encoded values, which XLA filters"
         reason = refusal(band, dtype, count_of(band), dense=dense)
         if reason is not None:
             return reason
