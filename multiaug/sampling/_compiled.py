@@ -569,7 +569,11 @@ def _refusal(task: Task, job: Job, dtype: np.dtype[Any], *, dense: bool) -> str 
         return "it has more pixels than native code counts"
     for band in job.bands:
         native = band.native or NativeRules()
-        if task.low is not None and band.lowpass and (native.encode or native.decode or native.move):
+        if (
+            task.low is not None
+            and band.lowpass
+            and (native.encode or native.decode or native.move)
+        ):
             return "its low-pass is of encoded values, which XLA filters"
         reason = refusal(band, dtype, count_of(band), dense=dense)
         if reason is not None:
