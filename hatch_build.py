@@ -16,6 +16,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -102,11 +103,13 @@ def link(command: list[str], folder: Path, common: list[str], library: Path) -> 
         # Loops that the compiler makes vectors of stay at eight numbers.
         levels["avx512"] = [*levels["avx2"], *wide, "-mprefer-vector-width=256"]
     with tempfile.TemporaryDirectory() as made:
-        objects = []
+        objects, jobs = [], []
         for name, (level, flags) in itertools.product(SOURCES, levels.items()):
             objects.append(str(Path(made, f"{name}-{level}.o")))
             source = ["-c", str(folder / f"{name}.c"), "-o", objects[-1]]
-            if not _run([*command, *common, *flags, f"-DLEVEL={level}", *source]):
+            jobs.append([*command, *common, *flags, f"-DLEVEL={level}", *source])
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            if not all(threads.map(_run, jobs)):
                 return False
         once = [str(folder / f"{name}.c") for name in ONCE]
         defined = [f"-DWITH_{level.upper()}" for level in levels]

@@ -159,19 +159,23 @@ INLINE void lay_out_four_of(const Work *w, Four *f, int type, int C)
     default: function(__VA_ARGS__, type, w->channels);                                           \
     }                                                                                            \
     break
-#define BY_TYPE(function, ...)                                                                   \
+/* A known number of channels pays where much is done for each; elsewhere it only makes more code. */
+#define ANY_CHANNELS(function, type, ...)                                                        \
+    function(__VA_ARGS__, type, w->channels);                                                    \
+    break
+#define BY_TYPE(CHANNELS, function, ...)                                                         \
     switch (w->l->type) {                                                                        \
-    case U8: BY_CHANNELS(function, U8, __VA_ARGS__);                                             \
-    case U16: BY_CHANNELS(function, U16, __VA_ARGS__);                                           \
-    case F32: BY_CHANNELS(function, F32, __VA_ARGS__);                                           \
-    case BOOL: BY_CHANNELS(function, BOOL, __VA_ARGS__);                                         \
-    case I16: BY_CHANNELS(function, I16, __VA_ARGS__);                                           \
-    case I32: BY_CHANNELS(function, I32, __VA_ARGS__);                                           \
-    case F16: BY_CHANNELS(function, F16, __VA_ARGS__);                                           \
-    default: BY_CHANNELS(function, BF16, __VA_ARGS__);                                           \
+    case U8: CHANNELS(function, U8, __VA_ARGS__);                                                \
+    case U16: CHANNELS(function, U16, __VA_ARGS__);                                              \
+    case F32: CHANNELS(function, F32, __VA_ARGS__);                                              \
+    case BOOL: CHANNELS(function, BOOL, __VA_ARGS__);                                            \
+    case I16: CHANNELS(function, I16, __VA_ARGS__);                                              \
+    case I32: CHANNELS(function, I32, __VA_ARGS__);                                              \
+    case F16: CHANNELS(function, F16, __VA_ARGS__);                                              \
+    default: CHANNELS(function, BF16, __VA_ARGS__);                                              \
     }
 
-static void lay_out_four(const Work *w, Four *f) { BY_TYPE(lay_out_four_of, w, f) }
+static void lay_out_four(const Work *w, Four *f) { BY_TYPE(BY_CHANNELS, lay_out_four_of, w, f) }
 
 /* Invalid values of one tap become NaN; of joint channels, all together. */
 static void judge_tap(const Work *w, Plane *value)
@@ -430,7 +434,7 @@ INLINE void lay_out_tap_of(const Work *w, const Sixteen *s, int r, int q, Plane 
 
 static void lay_out_tap(const Work *w, const Sixteen *s, int r, int q, Plane *value)
 {
-    BY_TYPE(lay_out_tap_of, w, s, r, q, value)
+    BY_TYPE(ANY_CHANNELS, lay_out_tap_of, w, s, r, q, value)
 }
 
 /* The sixteen taps of a pixel inside are four rows of neighbours: of the first pixel whose taps are
@@ -1075,7 +1079,7 @@ static void put_planes(const Work *w, Plane *mixed, char *out)
 {
     out += w->skipped * w->l->size;
     if (w->l->type != U8 && w->l->type != U16 && w->l->type != F32) {
-        BY_TYPE(put_planes_of, w, mixed, out)
+        BY_TYPE(ANY_CHANNELS, put_planes_of, w, mixed, out)
         return;
     }
     for (int k = 0; k < w->channels; k++)
@@ -1140,7 +1144,7 @@ INLINE void gather_planes_of(const Work *w, const int32_t *at, Plane *mixed, int
 
 static void gather_planes(const Work *w, const int32_t *at, Plane *mixed)
 {
-    BY_TYPE(gather_planes_of, w, at, mixed)
+    BY_TYPE(ANY_CHANNELS, gather_planes_of, w, at, mixed)
 }
 
 static void copy_band(const Work *w, char *out)

@@ -7,8 +7,8 @@
 #ifndef MULTIAUG_PREPARED_H
 #define MULTIAUG_PREPARED_H
 
+#include "elements.h"
 #include "separable.h"
-#include "nan_aware.h"
 
 /* Rows and columns of a source, from .. to. */
 typedef struct {
@@ -77,30 +77,76 @@ static void low_pass(const Group *g, const ChannelBand *l, int64_t record, int r
         rows_first(&p, w.bottom - w.top);
 }
 
+/* Some values of a band, or what lies beyond it, may be none. */
+INLINE int may_be_invalid(const ChannelBand *l)
+{
+    return l->method == NAN_AWARE ||
+           (l->method == GENERAL && (l->rules->invalid != MARK_NOTHING || !l->rules->filled));
+}
+
+/* Element k of a pixel is the number that marks pixels without data. */
+INLINE int is_marked(const ChannelBand *l, const char *p, int k)
+{
+    if (!l->numbered)
+        return 0;
+    if (l->method != GENERAL)
+        return element(p, l->type, k) == l->invalid;
+    return is_float_type(l->type) ? element(p, l->type, k) == (float)l->rules->number
+                                  : whole_element(p, l->type, k) == (int32_t)l->rules->number;
+}
+
+/* Which channels of a pixel are valid: all of them or none where they are invalid together. */
+static void judge_pixel(const ChannelBand *l, const char *p, float *known)
+{
+    const int judged = l->method != GENERAL || l->rules->invalid != MARK_NOTHING;
+    int bad = 0, marked = l->numbered;
+    for (int k = 0; k < l->channels; k++) {
+        const int missing = judged && isnan(element(p, l->type, k)), mark = is_marked(l, p, k);
+        bad |= missing, marked &= mark;
+        known[k] = !missing && !mark;
+    }
+    for (int k = 0; k < l->channels && l->joint && judged; k++)
+        known[k] = !bad && !marked;
+}
+
 /* The values of a band as they are, and 1 where they are valid: 0 and 0 elsewhere. Says how large and how
  * small they are, by channel. */
-static void split_valid(const Group *g, const ChannelBand *l, const float *in, float *values,
+static void split_valid(const Group *g, const ChannelBand *l, const char *in, float *values,
                         float *known, float *range)
 {
     const int C = l->channels;
     for (int k = 0; k < C; k++)
         range[k] = INFINITY, range[C + k] = -INFINITY;
-    for (int64_t i = 0; i < (int64_t)g->h_in * g->w_in; i++, in += l->stride) {
-        int bad = 0, marked = l->numbered;
+    for (int64_t i = 0; i < (int64_t)g->h_in * g->w_in; i++, values += C, known += C) {
+        judge_pixel(l, in, known);
         for (int k = 0; k < C; k++) {
-            bad |= isnan(in[k]);
-            marked &= in[k] == l->invalid;
-        }
-        for (int k = 0; k < C; k++, values++, known++) {
-            const int valid = l->joint ? !bad && !marked
-                                       : !isnan(in[k]) && !(l->numbered && in[k] == l->invalid);
-            *known = valid, *values = valid ? in[k] : 0;
-            if (valid) {
-                range[k] = min(range[k], in[k]);
-                range[C + k] = max(range[C + k], in[k]);
+            values[k] = known[k] > 0 ? element(in, l->type, k) : 0;
+            if (known[k] > 0) {
+                range[k] = min(range[k], values[k]);
+                range[C + k] = max(range[C + k], values[k]);
             }
         }
+        in += (int64_t)l->stride * l->size;
     }
+}
+
+/* Every value of a band as float32. */
+static void widen(const Group *g, const ChannelBand *l, const char *in, float *values)
+{
+    for (int64_t i = 0; i < (int64_t)g->h_in * g->w_in; i++, values += l->channels) {
+        for (int k = 0; k < l->channels; k++)
+            values[k] = element(in, l->type, k);
+        in += (int64_t)l->stride * l->size;
+    }
+}
+
+/* One pixel of what lies beyond a constant border, as float32: NaN for nothing. */
+static void widen_fill(const ChannelBand *l, float *fill)
+{
+    const int filled = l->method != GENERAL || l->rules->filled;
+    judge_pixel(l, l->fill, fill);
+    for (int k = 0; k < l->channels; k++)
+        fill[k] = filled && fill[k] > 0 ? element(l->fill, l->type, k) : NAN;
 }
 
 /* The means over what is valid, of some rows: NaN where a pixel itself is not. */
@@ -113,12 +159,11 @@ static void means_of_valid(const Group *g, const ChannelBand *l, int64_t record,
     float *fills = room(s, FILLS, 2 * C * sizeof(float));
     if (!mass || !fills)
         return;
+    widen_fill(l, fills);
     for (int k = 0; k < C; k++) {
         /* What lies beyond a constant border is as good as any value, unless it is none. */
-        const float fill = ((const float *)l->fill)[k];
-        const int counts = l->border == CONSTANT && !g->resized && !isnan(fill) &&
-                           !(l->numbered && fill == l->invalid);
-        fills[k] = counts ? fill : 0, fills[C + k] = counts;
+        const int counts = l->border == CONSTANT && !g->resized && !isnan(fills[k]);
+        fills[k] = counts ? fills[k] : 0, fills[C + k] = counts;
     }
     const Separable p = {.in = values, .out = source, .pixel = C, .type = F32};
     Separable q = p;
@@ -140,10 +185,12 @@ static float *prepare(const Group *g, const ChannelBand *l, int64_t record, Wind
 {
     const int C = l->channels;
     const int64_t numbers = (int64_t)g->h_in * g->w_in * C;
-    const float *in = (const float *)(l->in + row_of(l->rows, record) * l->in_bytes);
+    const char *in = l->in + row_of(l->rows, record) * l->in_bytes;
+    const int split = may_be_invalid(l), wide = !split && l->type > F32;
     float *values = 0, *known = 0, *range = 0;
-    if (l->method == NAN_AWARE) {
-        values = room(s, VALUES, numbers * sizeof(float));
+    if (split || wide)
+        values = room(s, VALUES, (numbers + C) * sizeof(float));
+    if (split) {
         known = room(s, KNOWN, (numbers + 2 * C) * sizeof(float));
         range = known + numbers;
     }
@@ -151,8 +198,18 @@ static float *prepare(const Group *g, const ChannelBand *l, int64_t record, Wind
         kept->window.right < w.right) {
         *kept = (Prepared){l, record, {w.top, w.top, w.left, w.right}, 0};
         kept->source = room(s, SOURCE, (numbers + WIDE) * sizeof(float));
-        if (known && !s->failed)
+        if (split && !s->failed)
             split_valid(g, l, in, values, known, range);
+        if (wide && !s->failed) {
+            widen(g, l, in, values);
+            widen_fill(l, values + numbers);
+        }
+    }
+    Separable plain = {.in = in, .out = kept->source, .pixel = l->stride, .type = l->type};
+    const char *fill = l->fill;
+    if (wide) {
+        plain.in = values, plain.pixel = C, plain.type = F32;
+        fill = (const char *)(values + numbers);
     }
     Window *there = &kept->window;
     for (int lower = 0; lower < 2 && !s->failed; lower++) {
@@ -164,12 +221,10 @@ static float *prepare(const Group *g, const ChannelBand *l, int64_t record, Wind
             more.top = w.top, more.bottom = there->top;
         if (more.top >= more.bottom)
             continue;
-        if (known)
+        if (split)
             means_of_valid(g, l, record, more, values, known, range, kept->source, s);
         else
-            low_pass(g, l, record, g->resized, more,
-                     (Separable){.in = in, .out = kept->source, .pixel = l->stride, .type = l->type},
-                     l->fill, s);
+            low_pass(g, l, record, g->resized, more, plain, fill, s);
         if (lower)
             there->bottom = w.bottom;
         else
@@ -180,18 +235,27 @@ static float *prepare(const Group *g, const ChannelBand *l, int64_t record, Wind
     return s->failed ? 0 : kept->source;
 }
 
-/* Numbers of a float32 row to pixels of a band. */
+/* Numbers of a float32 row to pixels of a band; NaN to what stands where nothing is known. */
 static void put_floats(const ChannelBand *l, const float *in, int64_t pixels, char *out)
 {
-    const int C = l->channels;
+    const int C = l->channels, general = l->method == GENERAL;
+    const int marked = general && l->rules->invalid == MARK_NUMBER && !is_float_type(l->type);
+    const int off_the_mark = marked && !(l->joint && C > 1);
     for (int64_t i = 0; i < pixels; i++, in += C, out += (int64_t)l->stride * l->size)
         for (int k = 0; k < C; k++) {
-            if (l->type == U8)
+            if (l->type == U8 && !general) {
                 ((uint8_t *)out)[k] = one_u8(in[k]);
-            else if (l->type == U16)
+            } else if (l->type == U16 && !general) {
                 ((uint16_t *)out)[k] = one_u16(in[k]);
-            else
+            } else if (!general) {
                 ((float *)out)[k] = l->numbered && isnan(in[k]) ? l->invalid : in[k];
+            } else if (isnan(in[k]) && !l->rules->never_unknown) {
+                memcpy(out + k * l->size, l->rules->nothing + k * l->size, l->size);
+            } else {
+                put_element(out, l->type, k, in[k]);
+                if (off_the_mark && whole_element(out, l->type, k) == (int32_t)l->rules->number)
+                    put_whole(out + k * l->size, l->type, l->rules->beside);
+            }
         }
 }
 
@@ -209,14 +273,20 @@ static void prepared_rows(const Group *g, const ChannelBand *l, int64_t record, 
     if (from >= to || s->failed)
         return;
     const float *source = prepare(g, l, record, window_of(g, l, record, from, to), s, kept);
-    float *fill = room(s, FILLS, C * sizeof(float));
+    float *fill = room(s, FILLS, 2 * C * sizeof(float));
     if (!source || !fill)
         return;
+    widen_fill(l, fill);
+    /* What is not known is NaN until it is written down. */
     for (int k = 0; k < C; k++)
-        fill[k] = l->type == U8    ? ((const uint8_t *)l->fill)[k]
-                  : l->type == U16 ? ((const uint16_t *)l->fill)[k]
-                                   : ((const float *)l->fill)[k];
+        fill[C + k] = NAN;
+    Rules rules;
     ChannelBand soft = *l;
+    if (l->method == GENERAL) {
+        rules = *l->rules, soft.rules = &rules;
+        rules.nothing = (const char *)(fill + C);
+        rules.invalid = rules.invalid == MARK_NUMBER ? MARK_NAN : rules.invalid;
+    }
     soft.in = (const char *)source, soft.in_bytes = 0, soft.rows = 0, soft.fill = (const char *)fill;
     soft.type = F32, soft.size = sizeof(float), soft.stride = C, soft.out_bytes = 0;
     soft.lowpass = 0, soft.numbered = 0, soft.reread = 1;

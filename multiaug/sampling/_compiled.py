@@ -207,7 +207,7 @@ class Compiled:
         return any(self._is_filtered(band) for _, band in group.parts)
 
     def _is_filtered(self, band: Band) -> bool:
-        return self._low is not None and band.lowpass and band.method != "nearest"
+        return self._low is not None and band.lowpass and _is_blended_as_it_is(band)
 
     def _lane_array(self, parts: Sequence[Part], dtypes: Mapping[str, Any]) -> Any:
         lanes = (_ChannelBand * len(parts))()
@@ -221,7 +221,7 @@ class Compiled:
             lane.size, lane.channels = dtype.itemsize, count_of(band)
             lane.stride = int(job.bands[-1].channels.stop)
             lane.method = _method(band, dtype)
-            lane.lowpass = self._is_filtered(band) and lane.method != _GENERAL
+            lane.lowpass = self._is_filtered(band)
             lane.joint = band.joint and (band.invalid is not None or band.encode is not None)
             lane.reach_x, lane.reach_y = (step / 2 for step in job.longest_step)
             if lane.method == _GENERAL:
@@ -568,16 +568,20 @@ def _refusal(task: Task, job: Job, dtype: np.dtype[Any], *, dense: bool) -> str 
     if max(*job.size_in, *job.size_out) >= 1 << 24 or math.prod(job.size_in) >= 1 << 31:
         return "it has more pixels than native code counts"
     for band in job.bands:
-        filtered = task.low is not None and band.lowpass and band.method != "nearest"
-        if filtered and _method(band, dtype) == _GENERAL:
-            return (
-                f"it is low-passed before it shrinks, and {band.method} interpolation of "
-                f"{dtype.name} behind that is done by XLA"
-            )
+        blended = band.method not in {"nearest", "majority"}
+        if task.low is not None and band.lowpass and blended and not _is_blended_as_it_is(band):
+            return f"its low-pass is of encoded values or before {band.method}, which XLA does"
         reason = refusal(band, dtype, count_of(band), dense=dense)
         if reason is not None:
             return reason
     return None
+
+
+def _is_blended_as_it_is(band: Band) -> bool:
+    """Native code can low-pass what is read: it is neither picked, nor encoded, nor moved."""
+    native = band.native or NativeRules()
+    encoded = native.encode or native.decode or native.move
+    return band.method in {"linear", "cubic"} and not encoded
 
 
 def _method(band: Band, dtype: np.dtype[Any]) -> int:

@@ -145,15 +145,16 @@ def expected(
     fill: float,
     *,
     resized: bool,
+    method: str = "linear",
 ) -> np.ndarray:
-    """(H, W) in float64: low-passed, then read linearly."""
+    """(H, W) in float64: low-passed, then read."""
     left_out = resized and border == "constant"
     low = [
         low_pass_matrix(n, s, radius, border, left_out=left_out)
         for n, s in zip(image.shape, sigma[::-1], strict=True)
     ]
     soft = along(image, *low, fill)
-    if matrix[0, 1] == 0 and matrix[1, 0] == 0:
+    if method == "linear" and matrix[0, 1] == 0 and matrix[1, 0] == 0:
         read = [
             linear_matrix(
                 positions(matrix[a, a], matrix[a, 2], n, size), size, border, resized=resized
@@ -165,4 +166,4 @@ def expected(
     at = np.einsum("ij,jhw->ihw", np.float64(matrix), np.stack([x, y, np.ones(out)]))
     x, y = (at[k] + (image.shape[1 - k] - 1) / 2 for k in (0, 1))
     read_at = sampling.sample_resized if resized else sampling.sample
-    return read_at(soft, x, y, "linear", border, fill)
+    return read_at(soft, x, y, method, border, fill)

@@ -34,7 +34,7 @@ def deviations(*steps):
 
 
 def images(shape, dtype):
-    if dtype == "float32":
+    if dtype in {"float16", "float32"}:
         return RANDOM.random(shape).astype(dtype)
     return RANDOM.integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
 
@@ -48,7 +48,7 @@ def off(source, out, matrix, sigma, radius, bands, *, resized=False, **how):
         want = np.stack(
             [
                 expected(source[0, ..., c], out, matrix, sigma[0], radius, one.border,
-                         one.fill[0], resized=resized)
+                         one.fill[0], resized=resized, method=one.method)
                 for c in range(start, stop)
             ],
             -1,
@@ -182,6 +182,58 @@ def test_the_nearest_pixel_is_not_filtered():
         found = sample(source, (8, 12), matrix, np.array([[1.0, 1.0]]), 4, bands)
         last = bands[0].channels.stop
         assert np.array_equal(found[..., :last], source[:, 1::3, 1::3, :last]), dtype
+
+
+TURNED = np.float32([[1.9, -0.8, 1], [0.7, 1.6, -2], [0, 0, 1]])
+
+
+ALL = [(dtype, "cubic") for dtype in ("int16", "float16", *BARS)]
+
+
+@pytest.mark.parametrize(("dtype", "method"), [("int16", "linear"), ("float16", "linear"), *ALL])
+def test_every_interpolation_and_element_type(dtype, method):
+    """Those that have no quick method of their own: clipped as their type is."""
+    whole = np.issubdtype(dtype, np.integer)
+    fill = 9 if whole else 0.25
+    for matrix, resized in ((scaling(2.3, -1.6), True), (TURNED, False)):
+        matrix = np.float32(matrix)
+        bands = [band(k, 1, b, fill, method=method) for k, b in enumerate(sampling.BORDERS)]
+        source = images((1, 30, 41, 5), "uint16" if dtype == "uint16" else "uint8").astype(dtype)
+        if not whole:
+            source = source / np.asarray(256, dtype)
+        sigma = np.array([[0.7, 0.5]])
+        found = sample(source, (16, 21), matrix[None], sigma, 4, bands, resized=resized)[0]
+        for k, border in enumerate(sampling.BORDERS):
+            want = expected(source[0, ..., k], (16, 21), matrix, sigma[0], 4, border, fill,
+                            resized=resized, method=method)  # fmt: skip
+            if whole:
+                want = np.clip(want, np.iinfo(dtype).min, np.iinfo(dtype).max)
+            limit = {"float16": 1e-3, "int16": 0.51}.get(dtype) or BARS[dtype]
+            assert np.abs(np.float64(found[..., k]) - want).max() <= limit, (border, resized)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32"])
+def test_holes_of_integers_weigh_nothing(dtype):
+    """And no valid value becomes the number that marks them."""
+    size, out, sigma, radius = (30, 41), (12, 17), np.array([[0.7, 0.9]]), 4
+    missing = RANDOM.random(size) < 0.2
+    clean = RANDOM.integers(1, 4, size)
+    source = np.where(missing, 0, clean).astype(dtype)[None, ..., None]
+    matrix = np.float32(scaling(2.4, 2.5, 0.3, -0.2))
+    one = band(0, 1, "constant", 0, invalid=0.0, joint=False)
+    found = sample(source, out, matrix[None], sigma, radius, [one])[0, ..., 0]
+    low = [
+        low_pass_matrix(n, s, radius, "constant", left_out=False)[:, :-1]
+        for n, s in zip(size, sigma[0, ::-1], strict=True)
+    ]
+    total, mass = (low[0] @ a @ low[1].T for a in (np.where(missing, 0, clean), ~missing))
+    mean = np.where(missing, 0, total / np.where(missing, 1, mass))
+    y, x = np.mgrid[: out[0], : out[1]] - (np.array(out) - 1).reshape(2, 1, 1) / 2
+    x, y = 2.4 * x + 0.3 + (size[1] - 1) / 2, 2.5 * y - 0.2 + (size[0] - 1) / 2
+    want, share = sampling.linear_over_valid(mean, ~missing, x, y, "constant")
+    sure = np.abs(share - 0.5) > 1e-3
+    assert ((found == 0) == (share < 0.5))[sure].all()
+    assert np.abs(found - want)[sure & (found != 0)].max() <= 0.5 + 1e-4
 
 
 def test_one_value_stays_that_value_and_large_ones_stay_finite():
