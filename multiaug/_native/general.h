@@ -50,10 +50,19 @@ INLINE const char *pixel_at(const Work *w, int64_t index)
 
 /* ---- taps ------------------------------------------------------------------------------- */
 
-INLINE void read_pixel(const char *p, int type, int C, int t, int i, Four *f)
+/* Element k as float32; NaN where it is the invalid number of an int32, whose neighbours float32 does
+ * not tell from it. `judge_tap` does the other types. */
+INLINE float valid_element(const Work *w, const char *p, int type, int k)
+{
+    if (type == I32 && w->rules->invalid == MARK_NUMBER && long_at(p, k) == (int32_t)w->rules->number)
+        return NAN;
+    return element(p, type, k);
+}
+
+INLINE void read_pixel(const Work *w, const char *p, int type, int C, int t, int i, Four *f)
 {
     for (int k = 0; k < C; k++)
-        f->value[t][k][i] = element(p, type, k);
+        f->value[t][k][i] = valid_element(w, p, type, k);
 }
 
 /* Float32 by whole vectors; the first pixel of a run that is left. What is written behind the run is
@@ -120,7 +129,7 @@ INLINE void lay_out_four_of(const Work *w, Four *f, int type, int C)
                 i = lay_out_floats(w, r, f, C);
             for (; i < r->to; i++)
                 for (int t = 0; t < 4; t++)
-                    read_pixel(pixel_at(w, c->index[i] + offset[t]), type, C, t, i, f);
+                    read_pixel(w, pixel_at(w, c->index[i] + offset[t]), type, C, t, i, f);
             for (i = r->from; placed && i < r->to; i++)
                 for (int t = 0; t < 2; t++) {
                     f->column[t][i] = floorf(c->x[i]) + (float)t;
@@ -137,9 +146,9 @@ INLINE void lay_out_four_of(const Work *w, Four *f, int type, int C)
                     for (int k = 0; k < C; k++)
                         f->value[t][k][i] = NAN;
                 else if (outside)
-                    read_pixel(l->fill + w->skipped * l->size, type, C, t, i, f);
+                    read_pixel(w, l->fill + w->skipped * l->size, type, C, t, i, f);
                 else
-                    read_pixel(pixel_at(w, (int64_t)taps->row[t >> 1] * g->w_in + taps->column[t & 1]),
+                    read_pixel(w, pixel_at(w, (int64_t)taps->row[t >> 1] * g->w_in + taps->column[t & 1]),
                                type, C, t, i, f);
             }
             f->fx[i] = nowhere ? 0 : taps->fx, f->fy[i] = nowhere ? 0 : taps->fy;
@@ -180,7 +189,8 @@ static void lay_out_four(const Work *w, Four *f) { BY_TYPE(BY_CHANNELS, lay_out_
 /* Invalid values of one tap become NaN; of joint channels, all together. */
 static void judge_tap(const Work *w, Plane *value)
 {
-    const int C = w->channels, n = w->span.n, numbered = w->rules->invalid == MARK_NUMBER;
+    const int C = w->channels, n = w->span.n;
+    const int numbered = w->rules->invalid == MARK_NUMBER && w->l->type != I32;
     const int joint = w->l->joint && C > 1;
     const fv none = splat(NAN), mark = splat((float)w->rules->number);
     if (w->rules->invalid == MARK_NOTHING || (!numbered && !joint))
@@ -423,11 +433,11 @@ INLINE void lay_out_tap_of(const Work *w, const Sixteen *s, int r, int q, Plane 
         if (__builtin_expect(s->in_y[r][i] & s->in_x[q][i], 1)) {
             const char *p = pixel_at(w, (int64_t)s->row[r][i] * w->g->w_in + s->column[q][i]);
             for (int k = 0; k < C; k++)
-                value[k][i] = element(p, type, k);
+                value[k][i] = valid_element(w, p, type, k);
         } else {
             const char *fill = w->l->fill + w->skipped * w->l->size;
             for (int k = 0; k < C; k++)
-                value[k][i] = w->rules->filled ? element(fill, type, k) : NAN;
+                value[k][i] = w->rules->filled ? valid_element(w, fill, type, k) : NAN;
         }
     }
 }
@@ -1139,7 +1149,7 @@ INLINE void gather_planes_of(const Work *w, const int32_t *at, Plane *mixed, int
 {
     for (int i = 0; i < w->span.n; i++)
         for (int k = 0; k < C; k++)
-            mixed[k][i] = at[i] < 0 ? NAN : element(pixel_at(w, at[i]), type, k);
+            mixed[k][i] = at[i] < 0 ? NAN : valid_element(w, pixel_at(w, at[i]), type, k);
 }
 
 static void gather_planes(const Work *w, const int32_t *at, Plane *mixed)

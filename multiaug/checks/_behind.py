@@ -77,7 +77,9 @@ def _ahead(values: NDArray, group: ChannelGroup, rows: NDArray) -> tuple[NDArray
         z = part[..., 0]
     else:
         axis, offset = rows[:, None, None, :3].astype(np.float32), rows[:, None, None, 3]
-        z = (part * axis).sum(-1) + offset
+        # Infinity is refused by those who check values, before or after.
+        with np.errstate(invalid="ignore"):
+            z = (part * axis).sum(-1) + offset
     return valid.sum((1, 2)), (valid & (z > 0)).sum((1, 2))
 
 

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 import multiaug as ma
 from multiaug._native import compiled_is_available, library
-from multiaug.pipeline.backends import _dispatch as _execute
 from multiaug.pipeline.backends import _native as _compiled
+from multiaug.pipeline.backends import _native_plan
+from multiaug.pipeline.backends._blocks import LRUCache
+from multiaug.pipeline.program import _plan
 from multiaug.sampling import PointwiseProgram, run_pointwise, sampled_into
 from multiaug.testing import make_record
 from multiaug.transforms import (
@@ -239,12 +241,7 @@ def both_ways(monkeypatch, transforms, entries, shape=(60, 50), size=7):
     pipeline = ma.Pipeline([ma.Rotate(20), ma.Flip("x"), *transforms], spec_of(entries))
     batch = make_record(pipeline.spec, shape, 0, batch=size)
     keys = jax.random.split(jax.random.key(3), size)
-    in_c, compiled_call = [], _execute.compiled_call
-
-    def compiled(*args):
-        found = compiled_call(*args)
-        in_c.append(found is not None)
-        return found
+    in_c = []
 
     def finish(*args, **settings):
         in_c.append(False)
@@ -252,12 +249,16 @@ def both_ways(monkeypatch, transforms, entries, shape=(60, 50), size=7):
 
     finish_records = _compiled.finish_records
     with monkeypatch.context() as patch:
-        patch.setattr(_execute, "compiled_call", compiled)
         patch.setattr(_compiled, "finish_records", finish)
         found = pipeline.batch(keys, batch)
     with monkeypatch.context() as patch:
-        patch.setattr(_execute, "compiled_call", lambda *_: None)
-        return found, pipeline.then().batch(keys, batch), all(in_c)
+        # Sampled in C all the same: only who changes the values differs.
+        patch.setattr(_plan, "pointwise_programs", lambda *_: None)
+        patch.setattr(_compiled, "_WORKS", LRUCache())
+        _native_plan.plan_records.clear_cache()
+        expected = pipeline.then().batch(keys, batch)
+    _native_plan.plan_records.clear_cache()
+    return found, expected, all(in_c)
 
 
 @pytest.mark.parametrize(
