@@ -109,7 +109,7 @@ def zca_error(pictures: Array, solver: str, eps_mode: str, epsilon: Any) -> Row:
     )
     kwargs = {} if solver == "stationary" else {"solver": solver}
     stats = ma.fit(ma.open_source({"image": pictures}, spec), request, progress=False, **kwargs)
-    settings = {"epsilon": epsilon, "eps_mode": eps_mode, "centre": centre}
+    settings = {"epsilon": epsilon, "eps_mode": eps_mode, "center": centre}
     if solver == "stationary":
         settings["statistic"] = "stationary"
     whiten = ma.Whiten(stats, **settings)  # type: ignore[call-arg]
