@@ -15,6 +15,9 @@ from multiaug.pipeline.backends._native_plan import plan_block, plan_records
 
 ROOT = Path(__file__).resolve().parents[1]
 
+# What type checkers read and nobody runs.
+collect_ignore_glob = ["typing/*"]
+
 # A shape or dtype that only fits by accident is a bug here, where users' arrays of many kinds meet.
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")

@@ -403,8 +403,8 @@ def test_no_data_set_is_read_to_see_that_it_is_one(tmp_path):
 class Far(WrapperStore):
     """A store that fails as it is told, and counts how many reads are under way.
 
-    Reads wait, up to ten seconds, until `company` of them have been under way at once: how many a
-    caller has under way is then no question of who is given a core when.
+    Reads wait a while until `company` of them have been under way at once: how many a caller has
+    under way is then no question of who is given a core when.
     """
 
     error, fails, calls, now, peak, company = None, 0, 0, 0, 0, 0
@@ -418,7 +418,7 @@ class Far(WrapperStore):
             self.now += 1
             self.peak = max(self.peak, self.now)
             await asyncio.sleep(0.002)
-            end = time.monotonic() + 10
+            end = time.monotonic() + 0.15
             while self.peak < self.company and time.monotonic() < end:
                 await asyncio.sleep(0.002)
             self.now -= 1
