@@ -9,10 +9,16 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
+from ..errors import warn
+
 _ABI = 13
 _LIBRARY = Path(__file__).parent / "libmultiaug.so"
 
 
+_SLOWER = (
+    "Batches on CPUs are run by XLA, several times slower. Install multiaug again "
+    "(pip install --force-reinstall multiaug), or set MULTIAUG_COMPILED=0 if that is meant."
+)
 _LAYOUTS: dict[str, int] = {}
 T = TypeVar("T", bound=type[ctypes.Structure])
 
@@ -34,9 +40,11 @@ def library() -> ctypes.CDLL | None:
         return None
     try:
         found = ctypes.CDLL(str(_LIBRARY))
-    except OSError:  # made for another machine
+    except OSError as error:
+        warn(f"{_LIBRARY.name} cannot be loaded ({error}). {_SLOWER}")
         return None
     if found.multiaug_abi() != _ABI:
+        warn(f"{_LIBRARY.name} was compiled for another version of multiaug. {_SLOWER}")
         return None
     pointer, size = ctypes.c_void_p, ctypes.c_int64
     found.multiaug_sizeof.argtypes, found.multiaug_sizeof.restype = [ctypes.c_char_p], size

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..sampling import custom_call_refused
 from ..spec import DataSpec
-from ..transforms import Photometric
+from ..transforms import Container, Photometric, Transform
 from ..typing import SpatialShape
 from .backends._native import NativeProgram, program_of
 from .backends._staged import run_program
@@ -177,7 +177,7 @@ def explain(
             after = _after(program, stage, mine, state, scalars)
             names = [n for n in after if not _is_matrix(stage.spec, n)]
             entries = _other(number, stage.kind, state, {n: after[n] for n in names})
-        owners = tuple(t.owner for t in stage.transforms)
+        owners = tuple(_name(t) for t in stage.transforms)
         if owners or stage.kind != "warp" or len(program.stages) == 1:
             plans.append(StagePlan(stage.kind, owners, stage.frame, stage.out_frame, entries))
         state = after
@@ -296,6 +296,13 @@ def _after(
     found: State = jax.eval_shape(run, words, state)
     # JAX sorts names.
     return {name: found[name] for name in dict.fromkeys([*state, *found]) if name in found}
+
+
+def _name(transform: Transform) -> str:
+    """Its name; of a container, with the names of what is inside of it in this stage."""
+    if not isinstance(transform, Container):
+        return transform.owner
+    return f"{transform.owner}({', '.join(leaf.owner for leaf in leaves([transform]))})"
 
 
 def _is_matrix(spec: DataSpec, name: str) -> bool:

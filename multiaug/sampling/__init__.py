@@ -27,6 +27,7 @@ from ._plan import Pointwise as Pointwise
 from ._plan import SampleContext as SampleContext
 from ._plan import Task as Task
 from ._plan import materialize_on_gpu as materialize_on_gpu
+from ._plan import prepared_record as prepared_record
 from ._plan import ratio as ratio
 from ._pointwise import PointwiseProgram as PointwiseProgram
 from ._pointwise import can_run_pointwise as can_run_pointwise

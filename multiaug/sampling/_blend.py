@@ -99,16 +99,6 @@ def prepared(image: Array, band: Band, here: SampleContext) -> Array:
     return jnp.where(missing, jnp.nan, band.encode(jnp.where(missing, 1, source), here))
 
 
-def lowpass_of(picture: Array, band: Band, job: Job, low: LowPass, context: SampleContext) -> Array:
-    """A picture in float32, low-passed as much as the map shrinks it."""
-    source = picture.astype(jnp.float32)
-    sigma = deviations(context.view.warp, context.scale_in, context.scale_out)
-    fill = None if band.fill is None else fill_row(band.fill, source.shape[-1])
-    still = (sigma[0] == 0) & (sigma[1] == 0)
-    softened = _lowpass(source, band, fill, sigma, low, resized=context.view.warp.resized)
-    return jnp.where(still, source, softened)
-
-
 def _blend_all(
     source: Array, band: Band, grid: Grid, size: tuple[int, int], fill: Array, *, resized: bool
 ) -> Array:

@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_arguments": {"errors"},
     "_forks": {"errors"},
     "_machine": {"errors"},
-    "_native": set(),
+    "_native": {"errors"},
     "_version": set(),
     "errors": set(),
     "typing": set(),

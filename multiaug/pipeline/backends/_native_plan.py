@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ...sampling import Geometry, PointwiseProgram, Task, divide, resample_record
+from ...sampling import Geometry, PointwiseProgram, Task, divide, prepared_record, resample_record
 from ...transforms import Transform
 from ...typing import Array
 from ..program._draws import QUICKLY_COMPILED, draw_values
@@ -233,13 +233,8 @@ def finish_one(
     found: dict[str, Array] = dict(sampled)
     if refused:
         left = replace(task, jobs=tuple(job for job in task.jobs if job.name in refused))
-        found |= resample_record(left_undone(task, own, images), left, own[0])
+        found |= resample_record(prepared_record(task, own, images), left, own[0])
     return found | task.after(own, {n: found[n] for n in task.touched & found.keys()})
-
-
-def left_undone(task: Task, own: Any, images: dict[str, Array]) -> dict[str, Array]:
-    """The images that are to be resampled: with their values undone, where a task begins so."""
-    return images if task.before is None else task.before(own, images)
 
 
 def shapes_of(pictures: Pictures, size: int) -> dict[str, jax.ShapeDtypeStruct]:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import SingleDeviceSharding
 
-from ...spec import ChannelGroup, DataSpec, EntrySpec, check_values, is_sound
+from ...spec import ChannelGroup, DataSpec, EntrySpec, check_values
 from ...typing import Array, NDArray
 
 
@@ -95,39 +95,6 @@ def _look_on(devices: frozenset[jax.Device]) -> Callable[..., tuple[Array, list[
     if len(devices) == 1 and device.platform == "gpu" and "pinned_host" in kinds:
         place = SingleDeviceSharding(device, memory_kind="pinned_host")
     return jax.jit(_look, static_argnames=("groups",), out_shardings=place)
-
-
-class ValueScanner:
-    """`check_values` for batches that run in parts: pictures are looked at part by part.
-
-    Each is in the cache then. Only a batch with something suspicious is checked as a whole, so
-    that the error can name every place.
-
-    Args:
-        spec: what the values mean.
-        batch: the whole of it.
-    """
-
-    def __init__(self, spec: DataSpec, batch: Mapping[str, Any]) -> None:
-        self._spec, self._batch = spec, batch
-        self._pictures = {n for n in batch if spec.entries[n].kind == "spatial"}
-        self._suspicious = False
-        check_values(spec, {n: a for n, a in batch.items() if n not in self._pictures}, batch=True)
-
-    def __call__(self, part: Mapping[str, NDArray]) -> None:
-        """Look at some records."""
-        for name in self._pictures & part.keys():
-            if not is_sound(self._spec.entries[name], part[name]):
-                self._suspicious = True
-
-    def conclude(self) -> None:
-        """When all parts have been looked at.
-
-        Raises:
-            RecordError: as `check_values` does.
-        """
-        if self._suspicious:
-            check_values(self._spec, self._batch, batch=True)
 
 
 def nan_is_fine(entry: EntrySpec, channels: int) -> NDArray:
