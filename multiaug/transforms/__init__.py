@@ -22,11 +22,18 @@ from ._base import Transform as Transform
 from ._base import always as always
 from ._base import static as static
 from ._base import transform as transform
+from ._box_crop import BoxSafeCrop as BoxSafeCrop
+from ._camera_moves import CameraRotate as CameraRotate
+from ._camera_moves import CanonicalCamera as CanonicalCamera
 from ._containers import Maybe as Maybe
 from ._containers import OneOf as OneOf
 from ._containers import Shuffle as Shuffle
 from ._containers import SomeOf as SomeOf
 from ._containers import as_transforms as as_transforms
+from ._control_points import PiecewiseAffine as PiecewiseAffine
+from ._control_points import ThinPlateSpline as ThinPlateSpline
+from ._distortions import GridDistortion as GridDistortion
+from ._distortions import OpticalDistortion as OpticalDistortion
 from ._documents import from_config as from_config
 from ._documents import to_config as to_config
 from ._erase import Erase as Erase
@@ -34,6 +41,7 @@ from ._frames import Crop as Crop
 from ._frames import Pad as Pad
 from ._frames import RandomResizedCrop as RandomResizedCrop
 from ._frames import Resize as Resize
+from ._label_crop import LabelCrop as LabelCrop
 from ._mixup import MixUp as MixUp
 from ._noise import GaussianNoise as GaussianNoise
 from ._onehot import OneHot as OneHot
@@ -44,6 +52,8 @@ from ._operations import PowerLaw as PowerLaw
 from ._operations import ScaleAboutMean as ScaleAboutMean
 from ._operations import ScaleShift as ScaleShift
 from ._operations import is_uniform as is_uniform
+from ._pad_to import PadTo as PadTo
+from ._pad_to import PadToMultiple as PadToMultiple
 from ._photometric import Brightness as Brightness
 from ._photometric import ChannelShift as ChannelShift
 from ._photometric import Contrast as Contrast
@@ -51,6 +61,11 @@ from ._photometric import Gamma as Gamma
 from ._photometric import Normalize as Normalize
 from ._random import drawing_key as drawing_key
 from ._random import keyed as keyed
+from ._resize_to import LetterBox as LetterBox
+from ._resize_to import ResizeLongest as ResizeLongest
+from ._resize_to import ResizeShortest as ResizeShortest
+from ._safe_rotate import SafeRotate as SafeRotate
+from ._scaled_crop import RandomScaledCrop as RandomScaledCrop
 from ._settings import EntryNames as EntryNames
 from ._settings import Range as Range
 from ._settings import Ranged as Ranged

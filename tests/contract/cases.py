@@ -8,7 +8,10 @@ TILT = np.array([[1, 0.02, 0.5], [-0.01, 1.1, 0], [0.002, -0.001, 1]], np.float3
 
 CASES = {
     "Affine": ma.Affine(np.array([[0.9, 0.1, 1], [-0.2, 1.1, 0.5]], np.float32)),
+    "BoxSafeCrop": ma.BoxSafeCrop((12, 10), share=0.5),
     "Brightness": ma.Brightness(0.2),
+    "CameraRotate": ma.CameraRotate(20, 20, 40),
+    "CanonicalCamera": ma.CanonicalCamera((12, 10), 20, position="random"),
     "ChannelShift": ma.ChannelShift(0.1),
     "Contrast": ma.Contrast(0.3),
     "Crop": ma.Crop((10, 12)),
@@ -18,22 +21,34 @@ CASES = {
     "Flip": ma.Flip("y"),
     "Gamma": ma.Gamma(1.4, clip=True),
     "GaussianNoise": ma.GaussianNoise(0.1),
+    "GridDistortion": ma.GridDistortion(0.5, (3, 4)),
+    "LabelCrop": ma.LabelCrop((9, 11), share=0.5, max_share=0.6),
+    "LetterBox": ma.LetterBox((12, 10), position="random"),
     "Maybe": ma.Maybe([ma.Rotate(20), ma.Brightness(0.1)], p=0.6),
     "MixUp": ma.MixUp(0.4, keep=["mask"]),
     "Normalize": ma.Normalize((0.4, 0.5, 0.6), 0.25),
     "OneHot": ma.OneHot("mask", 12),
     "OneOf": ma.OneOf([ma.Resize((10, 12), antialias=False), ma.Crop((10, 12))], weights=(1, 3)),
+    "OpticalDistortion": ma.OpticalDistortion((-0.1, 0.2), (0, 0.1)),
     "Pad": ma.Pad((1, 2)),
+    "PadTo": ma.PadTo((20, 17), position="random"),
+    "PadToMultiple": ma.PadToMultiple((5, 7)),
     "Perspective": ma.Perspective(0.1),
     "Perspective, given": ma.Perspective(matrix=TILT),
+    "PiecewiseAffine": ma.PiecewiseAffine(0.05, (2, 3)),
     "RandomResizedCrop": ma.RandomResizedCrop((10, 12)),
+    "RandomScaledCrop": ma.RandomScaledCrop((10, 12)),
     "Resize": ma.Resize((10, 12)),
+    "ResizeLongest": ma.ResizeLongest(11),
+    "ResizeShortest": ma.ResizeShortest((9, 13), crop=12),
     "Rot90": ma.Rot90(),
     "Rotate": ma.Rotate((-30, 45)),
+    "SafeRotate": ma.SafeRotate(60, antialias=True),
     "Scale": ma.Scale(1.3, per_axis=True),
     "Shear": ma.Shear((10, (-5, 0))),
     "Shuffle": ma.Shuffle([ma.Flip("x"), ma.Contrast(0.2)]),
     "SomeOf": ma.SomeOf([ma.Translate(px=2), ma.Flip("x"), ma.Gamma(1.2)], k=(1, 2)),
+    "ThinPlateSpline": ma.ThinPlateSpline(0.05),
     "Translate": ma.Translate(((-0.1, 0.1), (0, 0.2))),
     "Transpose": ma.Transpose(),
 }
@@ -47,3 +62,16 @@ SPEC = ma.DataSpec.from_dict(
         },
     }
 )
+
+
+def _with(name, role):
+    entry = ma.EntrySpec.of_role(name, role, dtype="float32")
+    return ma.DataSpec(f"{name}, too", [*SPEC.entries.values(), entry])
+
+
+# Where a case needs an entry more.
+SPECS = {
+    "BoxSafeCrop": _with("boxes", "boxes"),
+    "CameraRotate": _with("camera", "intrinsics"),
+    "CanonicalCamera": _with("camera", "intrinsics"),
+}

@@ -15,7 +15,7 @@ from ...transforms import Frame, Transform, drawing_key
 from ...typing import Array, Key, SpatialShape
 from ..backends._blocks import BLOCK, kind_of
 from ._params import RecordParams
-from ._reads import matching, names_read
+from ._reads import names_read, with_images
 from ._structure import out_shape
 
 # A block is a few hundred numbers: LLVM's last level takes as long again to compile and saves
@@ -175,7 +175,7 @@ def draw_values(
     def one(words: Array, record: dict[str, Array]) -> tuple[Any, ...]:
         key, drawn, frame = drawing_key(words), [], shape
         for position, transform in enumerate(transforms, first):
-            mine = matching(spec, names_read(transform))
+            mine = with_images(spec, names_read(transform))
             context = Frame(frame, spec, {n: record[n] for n in mine if n in record})
             drawn.append(transform.sample(jax.random.fold_in(key, position), context))
             frame = transform.out_shape(frame)
