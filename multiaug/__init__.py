@@ -62,10 +62,14 @@ from .transforms import BoxSafeCrop as BoxSafeCrop
 from .transforms import Brightness as Brightness
 from .transforms import CameraRotate as CameraRotate
 from .transforms import CanonicalCamera as CanonicalCamera
+from .transforms import CanonicalDepth as CanonicalDepth
 from .transforms import ChannelShift as ChannelShift
+from .transforms import CloudMotion as CloudMotion
 from .transforms import Contrast as Contrast
 from .transforms import Crop as Crop
+from .transforms import DepthNoise as DepthNoise
 from .transforms import Elastic as Elastic
+from .transforms import EncodeDepth as EncodeDepth
 from .transforms import Erase as Erase
 from .transforms import Flip as Flip
 from .transforms import Gamma as Gamma

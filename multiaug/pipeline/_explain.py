@@ -34,12 +34,14 @@ _KINDS = {
     "warp": "run of warps and values",
     "occlude": "occlusion",
     "mix": "mix",
+    "alter": "altered entries",
     "derive": "derived entries",
     "fitted": "fitted transforms",
 }
 _BY_XLA = {
     "occlude": "occlusions are done by XLA",
     "mix": "mixes are done by XLA",
+    "alter": "alterations are done by XLA",
     "derive": "derivations are done by XLA",
     "fitted": "whole batches are transformed by XLA and BLAS",
 }
@@ -76,7 +78,7 @@ class StagePlan:
     """One stage.
 
     Args:
-        kind: ``warp``, ``occlude``, ``mix``, ``derive`` or ``fitted``.
+        kind: ``warp``, ``occlude``, ``mix``, ``alter``, ``derive`` or ``fitted``.
         transforms: the names of its transforms.
         frame: (H, W) of the reference image before it.
         out_frame: and behind it.

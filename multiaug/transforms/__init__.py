@@ -25,6 +25,7 @@ from ._base import transform as transform
 from ._box_crop import BoxSafeCrop as BoxSafeCrop
 from ._camera_moves import CameraRotate as CameraRotate
 from ._camera_moves import CanonicalCamera as CanonicalCamera
+from ._cloud_motion import CloudMotion as CloudMotion
 from ._containers import Maybe as Maybe
 from ._containers import OneOf as OneOf
 from ._containers import Shuffle as Shuffle
@@ -32,10 +33,13 @@ from ._containers import SomeOf as SomeOf
 from ._containers import as_transforms as as_transforms
 from ._control_points import PiecewiseAffine as PiecewiseAffine
 from ._control_points import ThinPlateSpline as ThinPlateSpline
+from ._depth_values import CanonicalDepth as CanonicalDepth
+from ._depth_values import DepthNoise as DepthNoise
 from ._distortions import GridDistortion as GridDistortion
 from ._distortions import OpticalDistortion as OpticalDistortion
 from ._documents import from_config as from_config
 from ._documents import to_config as to_config
+from ._encode_depth import EncodeDepth as EncodeDepth
 from ._erase import Erase as Erase
 from ._frames import Crop as Crop
 from ._frames import Pad as Pad
@@ -73,6 +77,7 @@ from ._settings import Setting as Setting
 from ._settings import SettingInfo as SettingInfo
 from ._settings import Sized as Sized
 from ._settings import setting as setting
+from ._stage_bases import Altering as Altering
 from ._stage_bases import Deriving as Deriving
 from ._stage_bases import Mixing as Mixing
 from ._stage_bases import Occluding as Occluding

@@ -81,7 +81,7 @@ def _ends(u: Array) -> Array:
 
 def _knots(ends: Array, side: Array) -> tuple[Array, Array]:
     """Centred positions of the edges of strips, in the result and in the source."""
-    even = np.arange(len(ends) + 1, dtype=np.float32) / len(ends) - 0.5
+    even = jnp.arange(len(ends) + 1, dtype=jnp.float32) / len(ends) - 0.5
     source = jnp.concatenate([jnp.zeros(1, jnp.float32), ends]) - 0.5
     return even * side, source * side
 

@@ -226,7 +226,8 @@ class LabelCrop(Geometric):
             window = (offset[0], offset[1], w, h)
             return largest_share(labels, ignore, shape, window, samples)
 
-        return jax.lax.map(share, offsets.astype(jnp.float32))
+        shares: Array = jax.lax.map(share, offsets.astype(jnp.float32))
+        return shares
 
     def map(self, params: Params, shape: SpatialShape) -> Map:
         """The shift to the window."""

@@ -64,14 +64,17 @@ def rows_of_labels(labels: Array, wanted: Sequence[int]) -> Array:
     """(n, h) int32: how many pixels of every wanted label each row has."""
     each = jnp.array(wanted, jnp.int32)
     values = labels.astype(jnp.int32)
-    return lax.map(lambda one: (values == one).sum(1, dtype=jnp.int32), each)
+    counts: Array = lax.map(lambda one: (values == one).sum(1, dtype=jnp.int32), each)
+    return counts
 
 
 def pixel_of(u: Array, rows: Array, is_in_row: Array, row: Array) -> Array:
     """The column of a pixel, evenly among those of a row; see `row_of`."""
     before = jnp.concatenate([jnp.zeros(1, jnp.int32), jnp.cumsum(rows)])
     rest = _index(u, before[-1]) - before[row]
-    return jnp.searchsorted(jnp.cumsum(is_in_row.astype(jnp.int32)), rest, side="right")
+    ends = jnp.cumsum(is_in_row.astype(jnp.int32))
+    column: Array = jnp.searchsorted(ends, rest, side="right")
+    return column
 
 
 def row_of(u: Array, rows: Array) -> Array:

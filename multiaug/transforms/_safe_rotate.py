@@ -6,8 +6,7 @@ import math
 
 import jax.numpy as jnp
 
-from ..geometry import Map, affine_map, linear, product, rotation
-from ..geometry import cos_sin
+from ..geometry import Map, affine_map, cos_sin, linear, product, rotation
 from ..typing import Array, Key, SpatialShape
 from ._affine import angles, uniform, unit_uniform
 from ._base import Frame, Geometric, Params, static, transform

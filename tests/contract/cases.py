@@ -12,11 +12,15 @@ CASES = {
     "Brightness": ma.Brightness(0.2),
     "CameraRotate": ma.CameraRotate(20, 20, 40),
     "CanonicalCamera": ma.CanonicalCamera((12, 10), 20, position="random"),
+    "CanonicalDepth": ma.CanonicalDepth(50),
     "ChannelShift": ma.ChannelShift(0.1),
+    "CloudMotion": ma.CloudMotion(40, 5, (0.8, 1.2), 0.1, jitter=0.01, clip=0.02, drop=(0, 0.3)),
     "Contrast": ma.Contrast(0.3),
     "Crop": ma.Crop((10, 12)),
     "D4": ma.D4(),
+    "DepthNoise": ma.DepthNoise(strength=(0.5, 2)),
     "Elastic": ma.Elastic(0.02, (3, 4)),
+    "EncodeDepth": ma.EncodeDepth("depth", "log", invalid=0),
     "Erase": ma.Erase((0.05, 0.4), count=(0, 3), fill=0.5),
     "Flip": ma.Flip("y"),
     "Gamma": ma.Gamma(1.4, clip=True),
@@ -64,14 +68,18 @@ SPEC = ma.DataSpec.from_dict(
 )
 
 
-def _with(name, role):
-    entry = ma.EntrySpec.of_role(name, role, dtype="float32")
-    return ma.DataSpec(f"{name}, too", [*SPEC.entries.values(), entry])
+def _with(**roles):
+    entries = [ma.EntrySpec.of_role(n, role, dtype="float32") for n, role in roles.items()]
+    return ma.DataSpec(f"{', '.join(roles)}, too", [*SPEC.entries.values(), *entries])
 
 
-# Where a case needs an entry more.
+# Where a case needs more entries.
 SPECS = {
-    "BoxSafeCrop": _with("boxes", "boxes"),
-    "CameraRotate": _with("camera", "intrinsics"),
-    "CanonicalCamera": _with("camera", "intrinsics"),
+    "BoxSafeCrop": _with(boxes="boxes"),
+    "CameraRotate": _with(camera="intrinsics"),
+    "CanonicalCamera": _with(camera="intrinsics"),
+    "CanonicalDepth": _with(camera="intrinsics", xyz="position", normals="direction"),
+    "CloudMotion": _with(xyz="position", pose="extrinsics"),
+    "DepthNoise": _with(depth="depth", xyz="position"),
+    "EncodeDepth": _with(depth="depth"),
 }

@@ -217,9 +217,9 @@ def test_refused():
         ma.Pipeline([ma.CameraRotate()], plain)
     with pytest.raises(ma.ParameterError, match=r"CameraRotate.pitch.*\[-60, 60\]"):
         ma.CameraRotate(70)
-    with pytest.raises(ma.ParameterError, match="stands before it.*Put CameraRotate before"):
+    with pytest.raises(ma.ParameterError, match=r"stands before it.*Put CameraRotate before"):
         ma.Pipeline([ma.Rotate(5), ma.CameraRotate()], SPEC)
-    with pytest.raises(ma.ParameterError, match="the spec 'plain' has none. Declare an entry"):
+    with pytest.raises(ma.ParameterError, match=r"the spec 'plain' has none. Declare an entry"):
         ma.CanonicalCamera(8).check(Frame(SHAPE, plain))
-    with pytest.raises(ma.ParameterError, match="CanonicalCamera.focal"):
+    with pytest.raises(ma.ParameterError, match=r"CanonicalCamera.focal"):
         ma.CanonicalCamera(8, focal=0)

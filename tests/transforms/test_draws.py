@@ -257,13 +257,14 @@ FROZEN = {
 }
 
 
-# Their draws read the record.
+# Their draws read the record, or they need other entries than those of this spec.
 READ = ma.DataSpec(
     "read",
     [
         *SPEC.entries.values(),
         ma.EntrySpec.of_role("boxes", "boxes", dtype="float32"),
         ma.EntrySpec.of_role("camera", "intrinsics", dtype="float32"),
+        ma.EntrySpec.of_role("xyz", "position", dtype="float32"),
     ],
 )
 READING = {
@@ -271,6 +272,9 @@ READING = {
     "BoxSafeCrop": (ma.BoxSafeCrop(4), "window"),
     "CameraRotate": (ma.CameraRotate(), "degrees"),
     "CanonicalCamera": (ma.CanonicalCamera(64, position="random"), "offset"),
+    "CanonicalDepth": (ma.CanonicalDepth(), "factor"),
+    "CloudMotion": (ma.CloudMotion(), "rotation"),
+    "DepthNoise": (ma.DepthNoise(strength=(0, 1)), "strength"),
 }
 
 

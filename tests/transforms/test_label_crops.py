@@ -127,10 +127,10 @@ def test_labels_of_another_resolution_and_frames_that_are_too_small():
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int32, bool])
 def test_shares_are_counted(dtype):
     """Of windows of every place and size, against `numpy.unique`."""
-    high = 2 if dtype == bool else 3
+    high = 2 if dtype is bool else 3
     labels = np.repeat(np.repeat(RNG.integers(0, high, (12, 15)), 2, 0), 2, 1).astype(dtype)
     labels[4:9] = high - 1
-    ignore = None if dtype == bool else 0
+    ignore = None if dtype is bool else 0
 
     @jax.jit
     @jax.vmap
@@ -262,5 +262,5 @@ def test_refused(make, message):
 
 
 def test_records_without_what_is_read_are_refused():
-    with pytest.raises(ma.RecordError, match="reads 'boxes' of the record.*has only"):
+    with pytest.raises(ma.RecordError, match=r"reads 'boxes' of the record.*has only"):
         ma.Pipeline([ma.BoxSafeCrop(8)], SPEC).sample(KEYS[0], SHAPE, record={"mask": MASK})

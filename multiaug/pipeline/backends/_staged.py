@@ -15,6 +15,7 @@ from ...spec import DataSpec, EntrySpec
 from ...transforms import Deriving, Mixing, Transform
 from ...typing import Array, SpatialShape
 from ..buffers._indexed import gathered
+from ..program._alter import alter
 from ..program._draws import Draws, draw
 from ..program._fitted import untouched
 from ..program._geometry import steps_of
@@ -113,6 +114,8 @@ def _advance(program: Program, place: int, draws: Draws, state: Batch) -> Batch:
         return {**state, **_occlude_batch(stage, draws, state)}
     if stage.kind == "mix":
         return {**state, **_mix_batch(stage, draws, state)}
+    if stage.kind == "alter":
+        return {**state, **_alter_batch(stage, draws, state)}
     return _derive_batch(stage, state)
 
 
@@ -240,6 +243,39 @@ def _mixings(stage: Stage) -> list[Mixing]:
     return [leaf for leaf in PipelineTraits(stage.transforms).leaves if isinstance(leaf, Mixing)]
 
 
+# ---- alterations -------------------------------------------------------------------------------
+
+
+def _alter_batch(stage: Stage, draws: Draws, state: Batch, *, back: bool = False) -> Batch:
+    held, flat = _one_rank(stage.spec, {n: a for n, a in state.items() if n in stage.spec.entries})
+    done = _alter(
+        stage.transforms,
+        draws.params.values,
+        held,
+        spec=stage.spec,
+        frame=stage.frame,
+        back=back,
+    )
+    return _as_before(done, flat)
+
+
+@partial(jax.jit, static_argnames=("spec", "frame", "back"))
+def _alter(
+    transforms: tuple[Transform, ...],
+    values: Any,
+    batch: dict[str, Array],
+    *,
+    spec: DataSpec,
+    frame: SpatialShape,
+    back: bool,
+) -> dict[str, Array]:
+    def one(values: Any, record: dict[str, Array]) -> dict[str, Array]:
+        steps = [step for step, _ in steps_of(transforms, values, frame)]
+        return alter(spec, steps, record, back=back)
+
+    return jax.vmap(one)(values, batch)
+
+
 # ---- derivations -------------------------------------------------------------------------------
 
 
@@ -297,6 +333,8 @@ def invert_program(
             state = _warp(run, traits, drawn, state)
         elif stage.kind == "occlude":
             state |= _uncover(stage, drawn, spec, state, validity=validity)
+        elif stage.kind == "alter":
+            state |= _alter_batch(stage._replace(spec=spec), drawn, state, back=True)
         elif stage.kind == "mix":
             for name in state:
                 if name in entries and name not in roles and not _stays(stage, name):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...spec import ALL_DTYPES, DataSpec
-from ...transforms import Deriving, Frame, Mixing, Occluding, Transform
+from ...transforms import Altering, Deriving, Frame, Mixing, Occluding, Transform
 from ...typing import SpatialShape
 from ._mix import refuse_unmixable
 from ._occlude import refuse_uncoverable
@@ -86,7 +86,7 @@ def check_declared(transforms: Sequence[Transform], spec: DataSpec) -> DataSpec:
     """Refuse, when a pipeline is built, what its spec says no record can make right.
 
     Returns:
-        The spec behind the derivations.
+        The spec behind derivations and alterations.
 
     Raises:
         ParameterError: as `Program` does.
@@ -98,6 +98,6 @@ def check_declared(transforms: Sequence[Transform], spec: DataSpec) -> DataSpec:
             if not entry.optional and entry.dtype in ALL_DTYPES and entry.dtype != "bfloat16"
         }
         _check_roles([transform], spec, declared)
-        if isinstance(transform, Deriving):
+        if isinstance(transform, Altering | Deriving):
             spec = transform.out_spec(spec)
     return spec

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...errors import ParameterError, RecordError
 from ...spec import DataSpec
-from ...transforms import Container, Deriving, Geometric, OneOf, Shuffle, Transform
+from ...transforms import Altering, Container, Deriving, Geometric, OneOf, Shuffle, Transform
 from ..buffers._indexed import gathered
 from ._stages import OTHERS, is_split, kinds_of
 
@@ -70,7 +70,7 @@ def check_reads(transforms: Sequence[Transform], spec: DataSpec) -> None:
         _check(transform, spec, moved)
         moved = moved or _mover(transform)
         closed = (closed or "standing" in kinds) and not split
-        if isinstance(transform, Deriving):
+        if isinstance(transform, Altering | Deriving):
             spec = transform.out_spec(spec)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...errors import ParameterError
 from ...spec import CameraSpec, DataSpec, EntrySpec
-from ...transforms import Container, Deriving, Photometric, Range, Transform
+from ...transforms import Altering, Container, Deriving, Photometric, Range, Transform
 from ...typing import SpatialShape
 from ._geometry import default_intrinsics
 from ._pointwise import keeps_dtype_of, value_range
@@ -41,6 +41,9 @@ def spec_after(
     for transform in transforms:
         if isinstance(transform, Deriving):
             spec = transform.out_spec(spec)
+        for leaf in leaves([transform]):
+            if isinstance(leaf, Altering):
+                spec = _altered(leaf, spec, always=leaf is transform)
     entries = [_values_after(transforms, entry, dtypes) for entry in spec.entries.values()]
     camera = spec.camera
     if source is not None:
@@ -57,6 +60,17 @@ def spec_after(
             )
         camera = _camera_after(camera, source)
     return DataSpec(spec.name, entries, camera, spec.description)
+
+
+def _altered(altering: Altering, spec: DataSpec, *, always: bool) -> DataSpec:
+    """The spec behind a transform that runs for every record, or keeps what entries are."""
+    after = altering.out_spec(spec)
+    if after != spec and not always:
+        raise ParameterError(
+            f"`{altering.owner}` changes what entries are in some records only, inside of a "
+            "container. Move it out, and leave out its `p`."
+        )
+    return after
 
 
 def _camera_after(camera: CameraSpec, frame: SpatialShape) -> CameraSpec:

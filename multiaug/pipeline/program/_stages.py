@@ -19,6 +19,7 @@ import numpy as np
 from ...errors import ParameterError
 from ...spec import DataSpec
 from ...transforms import (
+    Altering,
     Container,
     Deriving,
     Finishing,
@@ -37,8 +38,8 @@ from ...typing import Array, Key, SpatialShape
 from ._spec_after import spec_after
 from ._structure import leaves, out_shape
 
-Kind = Literal["warp", "occlude", "mix", "derive"]
-OTHERS: tuple[Kind, ...] = ("occlude", "mix", "derive")
+Kind = Literal["warp", "occlude", "mix", "alter", "derive"]
+OTHERS: tuple[Kind, ...] = ("occlude", "mix", "alter", "derive")
 """The kinds of stages that are no runs of warps and values."""
 
 
@@ -253,13 +254,15 @@ def _step_kind(leaf: Transform) -> str:
             return "occlude"
         case Mixing():
             return "mix"
+        case Altering():
+            return "alter"
         case Deriving():
             return "derive"
         case Finishing():
             return "fitted"
     raise ParameterError(
-        f"`{leaf.owner}` must be Geometric, Photometric, Occluding, Mixing, Deriving or Finishing: "
-        "nobody knows how to run it."
+        f"`{leaf.owner}` must be Geometric, Photometric, Occluding, Mixing, Altering, Deriving or "
+        "Finishing: nobody knows how to run it."
     )
 
 

@@ -1,0 +1,68 @@
+"""An alteration of one record: entries change, and no pixel moves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import jax.numpy as jnp
+
+from ...errors import ParameterError
+from ...spec import DataSpec
+from ...transforms import Altering, Geometric, Step, Transform
+from ...typing import Array
+from ._structure import leaves
+
+
+def alter(
+    spec: DataSpec, steps: Sequence[Step], record: Mapping[str, Array], *, back: bool
+) -> dict[str, Array]:
+    """What changes of one record.
+
+    Args:
+        spec: of the records where the stage stands.
+        steps: altering transforms with what they drew.
+        record: entries, images as (h, w, c).
+        back: undo the steps instead.
+
+    Raises:
+        ParameterError: a step that cannot be undone.
+    """
+    specs = [spec]
+    for step in steps:
+        assert isinstance(step.transform, Altering)
+        specs.append(step.transform.out_spec(specs[-1]))
+    changed: dict[str, Array] = {}
+    order = range(len(steps))
+    for i in reversed(order) if back else order:
+        transform, params, on = steps[i]
+        assert isinstance(transform, Altering)
+        held = {**record, **changed}
+        new = (transform.restore if back else transform.alter)(params, specs[i], held)
+        if new is None:
+            raise ParameterError(
+                f"`{transform.owner}` cannot be inverted: what its values were is lost. Leave "
+                "its entries out of the call."
+            )
+        changed |= new if on is None else {n: jnp.where(on, a, held[n]) for n, a in new.items()}
+    return changed
+
+
+def check_order(transforms: Sequence[Transform], spec: DataSpec) -> None:
+    """Refuse maps behind what has taken points off the rays of their pixels.
+
+    Raises:
+        ParameterError: naming both transforms.
+    """
+    camera = spec.camera
+    if camera.frame == "world" or camera.policy == "none":
+        return
+    before: Altering | None = None
+    for leaf in leaves(transforms):
+        if before is not None and isinstance(leaf, Geometric):
+            raise ParameterError(
+                f"`{before.owner}` moves points in the camera's frame off the rays of their "
+                f"pixels, and {leaf.owner} behind it would read them on these rays. Put "
+                f"{before.owner} behind all geometric transforms."
+            )
+        if isinstance(leaf, Altering) and leaf.leaves_camera:
+            before = leaf
