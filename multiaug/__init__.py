@@ -72,6 +72,7 @@ from .transforms import Elastic as Elastic
 from .transforms import EncodeDepth as EncodeDepth
 from .transforms import Erase as Erase
 from .transforms import Flip as Flip
+from .transforms import ForEntries as ForEntries
 from .transforms import Gamma as Gamma
 from .transforms import GaussianNoise as GaussianNoise
 from .transforms import GridDistortion as GridDistortion

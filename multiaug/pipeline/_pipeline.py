@@ -79,10 +79,10 @@ class Pipeline:
             self, "transforms", as_transforms(self.transforms, "Pipeline.transforms")
         )
         check_argument("Pipeline.spec", self.spec, SPEC_KIND)
+        check_order(self.transforms, self.spec)
         check_spec(self._traits.all, self.spec)
         check_declared(self.transforms, self.spec)
         check_reads(self.transforms, self.spec)
-        check_order(self.transforms, self.spec)
 
     @cached_property
     def _traits(self) -> PipelineTraits:

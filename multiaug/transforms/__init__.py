@@ -41,6 +41,8 @@ from ._documents import from_config as from_config
 from ._documents import to_config as to_config
 from ._encode_depth import EncodeDepth as EncodeDepth
 from ._erase import Erase as Erase
+from ._for_entries import ForEntries as ForEntries
+from ._for_entries import check_children as check_children
 from ._frames import Crop as Crop
 from ._frames import Pad as Pad
 from ._frames import RandomResizedCrop as RandomResizedCrop

@@ -40,7 +40,7 @@ class CloudMotion(Altering):
             above; a number d means (-d, d).
         tilt: likewise about the other two axes, each by an angle of its own.
         scale: (lo, hi) of s, drawn evenly, within [1/8, 8].
-        shift: (lo, hi) of each coordinate of t, in the unit of the points; a number d means (-d, d).
+        shift: (lo, hi) of each coordinate of t, in the unit of the points; d means (-d, d).
         jitter: the standard deviation of n along each axis, in the unit of the points.
         clip: the largest size of n along each axis; None for no limit.
         drop: (lo, hi) of the share of points that become invalid; which ones they are is drawn.
@@ -88,7 +88,7 @@ class CloudMotion(Altering):
                 )
 
     def sample(self, key: Key, frame: Frame) -> Params:
-        """Draw ``rotation`` (3, 3), ``scale``, ``shift`` (3,), ``drop`` and ``seed``, (2,) uint32."""
+        """Draw ``rotation``, (3, 3), ``scale``, ``shift``, (3,), ``drop`` and ``seed``, (2,)."""
         u = jax.random.uniform(key, (8,), jnp.float32)
         seed = jax.random.bits(jax.random.fold_in(key, 1), (2,), jnp.uint32)
         world = frame.spec.camera.frame == "world"
@@ -108,13 +108,13 @@ class CloudMotion(Altering):
         """The moved points, normals and extrinsics."""
         linear = params["rotation"] * params["scale"]
         changed: dict[str, Array] = {}
-        number_of = 0
+        stream = 0
         for role in ("position", "points3d"):
             for entry, group, values in groups_of_role(spec, record, role):
-                number_of += 1
+                stream += 1
                 moved = multiply(linear, values.astype(jnp.float32)) + _row(params["shift"], values)
                 if self.jitter:
-                    moved = moved + self._noise(params["seed"], number_of, values.shape)
+                    moved = moved + self._noise(params["seed"], stream, values.shape)
                 new = jnp.where(is_valid(values, group), moved, values.astype(jnp.float32))
                 if self.drop[1] > 0:
                     dropped = _dropped(params, values.shape[:-1])[..., None]
@@ -191,7 +191,8 @@ def _row(vector: Array, values: Array) -> Array:
 def _dropped(params: Params, shape: tuple[int, ...]) -> Array:
     """Points whose word falls below the share that is dropped."""
     words = bits(params["seed"], 0, shape)
-    return (words >> 8).astype(jnp.int32).astype(jnp.float32) * 2.0**-24 < params["drop"]
+    dropped: Array = (words >> 8).astype(jnp.int32).astype(jnp.float32) * 2.0**-24 < params["drop"]
+    return dropped
 
 
 def _rotation(up: str, degrees: list[Array]) -> Array:

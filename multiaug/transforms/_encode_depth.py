@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import jax.numpy as jnp
 
@@ -17,6 +17,8 @@ from ._checked import choice, flag, names, number, plain
 from ._point_values import groups_of_role, is_valid, mark_of
 from ._settings import Setting, setting
 from ._stage_bases import Altering, check_names
+
+Invalid = Literal["nan"] | float
 
 _ENCODINGS = ("linear", "inverse", "log", "standard")
 
@@ -36,7 +38,7 @@ def _triple(value: Any, field_name: str, **limits: float) -> tuple[float, ...]:
     return tuple(number(v, field_name, **limits) for v in numbers)
 
 
-def _mark(value: Any, field_name: str) -> str | float:
+def _mark(value: Any, field_name: str) -> Invalid:
     return "nan" if value == "nan" else number(value, field_name)
 
 
@@ -80,7 +82,7 @@ class EncodeDepth(Altering):
     mean: Triple = setting(_triple, default=0.0)
     std: Triple = setting(_triple, default=1.0, low=1e-12)
     clip: bool = setting(flag, default=True)
-    invalid: Setting[str | float, str | float] = setting(_mark, default="nan")
+    invalid: Setting[Invalid, str | float] = setting(_mark, default="nan")
 
     def __post_init__(self) -> None:
         if not self.far > self.near:

@@ -28,7 +28,7 @@ from ._label_windows import (
     samples_of,
 )
 from ._settings import Setting, Sized, setting
-from ._windows import offset_of, placed
+from ._windows import offset_of, placed, sides_of, spare_of
 
 _MOST_LABELS = 256
 
@@ -95,8 +95,8 @@ class LabelCrop(Geometric):
 
     References:
         mmsegmentation's ``RandomCrop(cat_max_ratio=..)``; MONAI's ``RandCropByPosNegLabeld``, whose
-        other crops lie on a pixel of the background, and ``RandCropByLabelClassesd``; albumentations'
-        ``CropNonEmptyMaskIfExists`` is ``position="random"``.
+        other crops lie on a pixel of the background, and ``RandCropByLabelClassesd``;
+        albumentations' ``CropNonEmptyMaskIfExists`` is ``position="random"``.
         F. Isensee et al., nnU-Net, Nature Methods 18, 2021: a third of the patches on foreground.
     """
 
@@ -156,9 +156,7 @@ class LabelCrop(Geometric):
         labels, ignore = labels_of(frame, entry), ignore_of(entry)
         times = 1 if self.max_share is None else self.tries + 1
         u = jax.random.uniform(key, (1 + 5 * times,), jnp.float32)
-        spare = jnp.array(
-            [[frame.shape[1] - self.size[1], frame.shape[0] - self.size[0]]], jnp.int32
-        )
+        spare = spare_of(frame.shape, self.size)[None]
         anywhere, aimed = u[1:].reshape(times, 5)[:, :2], u[1:].reshape(times, 5)[:, 2:]
         offsets = offset_of("random", anywhere, spare)
         if self.share > 0:
@@ -207,7 +205,9 @@ class LabelCrop(Geometric):
 
         pixels = jax.vmap(pixel)(u).astype(jnp.float32)
         # To the pixel of the frame over whose place its centre lies.
-        sides = jnp.array([[shape[1] / labels.shape[1], shape[0] / labels.shape[0]]], jnp.float32)
+        sides = (
+            jnp.stack(sides_of(shape)) / jnp.stack(sides_of((labels.shape[0], labels.shape[1])))
+        )[None]
         at = jnp.floor((pixels + 0.5) * sides).astype(jnp.int32)
         size = jnp.array([self.size[::-1]], jnp.int32)
         if self.position == "random":

@@ -135,9 +135,9 @@ def largest_share(
 def _sampled(start: Array, length: Array, count: int, side: int, size: int) -> tuple[Array, Array]:
     """(count,) indices of pixels along an axis, and whether they lie in the frame."""
     steps = (jnp.arange(count, dtype=jnp.float32) + 0.5) / count
-    at = start + steps * length
-    index = jnp.floor(at * (jnp.float32(size) / side)).astype(jnp.int32)
-    return jnp.clip(index, 0, size - 1), (at >= 0) & (at < side)
+    at, whole = start + steps * length, jnp.asarray(side, jnp.float32)
+    index = jnp.floor(at * (size / whole)).astype(jnp.int32)
+    return jnp.clip(index, 0, size - 1), (at >= 0) & (at < whole)
 
 
 def samples_of(size: SpatialShape) -> SpatialShape:

@@ -11,7 +11,7 @@ from ._base import Frame, Geometric, Params, static, transform
 from ._checked import size as size_pair
 from ._frames import window_map
 from ._settings import Sized, setting
-from ._windows import POSITIONS, offset_of, placed
+from ._windows import POSITIONS, offset_of, placed, spare_of
 
 
 class _Padded(Geometric):
@@ -21,8 +21,7 @@ class _Padded(Geometric):
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """``offset``, (2,) int32: x and y of the frame on the image; drawn where it is random."""
-        height, width = self.out_shape(frame.shape)
-        spare = jnp.array([frame.shape[1] - width, frame.shape[0] - height], jnp.int32)
+        spare = spare_of(frame.shape, self.out_shape(frame.shape))
         u = jax.random.uniform(key, (2,), jnp.float32)
         return {"offset": offset_of(self.position, u, spare)}
 

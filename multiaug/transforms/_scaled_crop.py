@@ -63,8 +63,8 @@ class RandomScaledCrop(Geometric):
             pair is mmseg's: the largest size that keeps the ratio of the sides, with neither the
             longer nor the shorter side longer than those of the pair, whichever way up.
         keep_ratio: False brings the image to (height, width) = ``base`` exactly.
-        max_share: the window is placed anew, up to ``tries`` times, until no label has a larger share
-            of it, within [0.5, 1]; None for no limit. mmsegmentation's ``cat_max_ratio``; see
+        max_share: the window is placed anew, up to ``tries`` times, until no label has a larger
+            share of it, within [0.5, 1]; None for no limit. mmsegmentation's ``cat_max_ratio``; see
             `LabelCrop`. It reads the label map where its stage begins, so no other geometric
             transform of the stage may stand before it.
         tries: how often the window may be placed anew for that.

@@ -32,6 +32,12 @@ def sides_of(shape: SpatialShape) -> tuple[Array, Array]:
     return jnp.asarray(shape[1], jnp.float32), jnp.asarray(shape[0], jnp.float32)
 
 
+def spare_of(shape: SpatialShape, size: SpatialShape) -> Array:
+    """(2,) int32, by how much a frame is wider and higher than a window."""
+    width, height = (jnp.asarray(shape[i] - size[i], jnp.int32) for i in (1, 0))
+    return jnp.stack([width, height])
+
+
 def rounded_sides(width: Array, height: Array) -> Array:
     """(2,) int32, width and height in whole pixels: half up, and at least 1."""
     both = jnp.floor(jnp.stack([width, height]) + 0.5)
@@ -44,8 +50,8 @@ def offset_of(where: str, u: Array, spare: Array, pad: str | None = None) -> Arr
     Args:
         where: one of `POSITIONS`.
         u: (..., 2) from U[0, 1), for x and y; only ``random`` looks at it.
-        spare: (2,) or (..., 2) int32, by how much the image is wider and higher than the window; negative
-            where it has to be padded.
+        spare: (2,) or (..., 2) int32, by how much the image is wider and higher than the window;
+            negative where it has to be padded.
         pad: the position along axes where the image is padded, when it is another one.
     """
     spare = jnp.broadcast_to(spare, u.shape)

@@ -115,6 +115,7 @@ def _transforms() -> Iterator[Case]:
         | {"entries": None},
         "Elastic": {"amount": 0.03, "grid": (5, 5)},
         "Flip": {"axis": "x", "p": 0.5},
+        "ForEntries": {"entries": "image", "transforms": ma.Flip("x")},
         "Gamma": {"exponent": 1.1, "clip": False, "entries": None},
         "EncodeDepth": {"entries": "depth", "encoding": "log", "near": 0.1, "far": 9.0}
         | {"mean": 0.5, "std": 1.0, "clip": True, "invalid": 0.0},

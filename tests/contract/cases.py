@@ -23,6 +23,7 @@ CASES = {
     "EncodeDepth": ma.EncodeDepth("depth", "log", invalid=0),
     "Erase": ma.Erase((0.05, 0.4), count=(0, 3), fill=0.5),
     "Flip": ma.Flip("y"),
+    "ForEntries": ma.ForEntries("image", [ma.Crop(12), ma.Resize(16), ma.Rotate(20, p=0.5)]),
     "Gamma": ma.Gamma(1.4, clip=True),
     "GaussianNoise": ma.GaussianNoise(0.1),
     "GridDistortion": ma.GridDistortion(0.5, (3, 4)),
@@ -56,6 +57,14 @@ CASES = {
     "Translate": ma.Translate(((-0.1, 0.1), (0, 0.2))),
     "Transpose": ma.Transpose(),
 }
+
+# A check compiles four programs. What shares its code with others, and has tests of its own, is
+# checked at night.
+BY_NIGHT = {
+    "BoxSafeCrop", "CanonicalCamera", "CanonicalDepth", "DepthNoise", "EncodeDepth", "ForEntries",
+    "GridDistortion", "LabelCrop", "LetterBox", "OpticalDistortion", "PadTo", "PadToMultiple",
+    "PiecewiseAffine", "ResizeLongest", "ResizeShortest", "SafeRotate", "ThinPlateSpline",
+}  # fmt: skip
 
 SPEC = ma.DataSpec.from_dict(
     {

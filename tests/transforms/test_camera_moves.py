@@ -93,7 +93,7 @@ def test_every_point_falls_on_its_pixel(turned):
 
 
 def test_the_motion_is_rigid_and_the_one_that_was_drawn(turned, batch):
-    params, turns, out, _ = turned
+    _, turns, out, _ = turned
     want = np.einsum("nij,nkj->nki", turns, np.float64(batch["points"]))
     size = np.linalg.norm(want, axis=-1, keepdims=True)
     assert np.abs((out["points"] - want) / size).max() < 1e-5

@@ -275,6 +275,7 @@ READING = {
     "CanonicalDepth": (ma.CanonicalDepth(), "factor"),
     "CloudMotion": (ma.CloudMotion(), "rotation"),
     "DepthNoise": (ma.DepthNoise(strength=(0, 1)), "strength"),
+    "ForEntries": (ma.ForEntries("image", ma.Rotate(30)), "children"),
 }
 
 
@@ -287,7 +288,7 @@ def first_draws():
     record = make_record(READ, (16, 16), 0)
     for name, (transform, param) in READING.items():
         alone = ma.Pipeline([transform], READ).sample(jax.random.key(0), (16, 16), record=record)
-        found[name] = alone.values[0][param]
+        found[name] = jax.tree.leaves(alone.values[0][param])[0]
     return {n: np.asarray(a, np.float64).ravel()[:2].tolist() for n, a in found.items()}
 
 
@@ -327,6 +328,12 @@ EXPECTED = {
     "PiecewiseAffine": [11.078253, 6.416935],
     "LabelCrop": [5.0, 0.0],
     "BoxSafeCrop": [0.65368223, 0.24383163],
+    "CameraRotate": [-3.8739657, -6.3325524],
+    "CanonicalCamera": [11.0, 33.0],
+    "CanonicalDepth": [56.81818],
+    "CloudMotion": [0.97949833, 0.0],
+    "DepthNoise": [0.30630171],
+    "ForEntries": [-27.335213],
 }
 
 

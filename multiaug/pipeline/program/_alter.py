@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import jax.numpy as jnp
 
 from ...errors import ParameterError
 from ...spec import DataSpec
-from ...transforms import Altering, Geometric, Step, Transform
+from ...transforms import (
+    Altering,
+    Container,
+    ForEntries,
+    Geometric,
+    Step,
+    Transform,
+    check_children,
+)
 from ...typing import Array
 from ._structure import leaves
 
@@ -47,12 +55,31 @@ def alter(
     return changed
 
 
+def _nested(transform: Transform) -> Iterator[Transform]:
+    """A transform, and all that is inside of it."""
+    yield transform
+    for child in transform.children if isinstance(transform, Container) else ():
+        yield from _nested(child)
+
+
 def check_order(transforms: Sequence[Transform], spec: DataSpec) -> None:
-    """Refuse maps behind what has taken points off the rays of their pixels.
+    """Refuse transforms where they cannot stand.
+
+    Those are maps behind what has taken points off the rays of their pixels, and stages of their
+    own inside of containers.
 
     Raises:
         ParameterError: naming both transforms.
     """
+    for transform in transforms:
+        if isinstance(transform, ForEntries):
+            check_children(transform)
+        for inside in transform.children if isinstance(transform, Container) else ():
+            if any(isinstance(one, ForEntries) for one in _nested(inside)):
+                raise ParameterError(
+                    f"`ForEntries` must stand outside of {transform.owner}: it is a stage of its "
+                    "own. Move it out; its children may run by chance (`p`)."
+                )
     camera = spec.camera
     if camera.frame == "world" or camera.policy == "none":
         return

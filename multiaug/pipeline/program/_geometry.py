@@ -22,7 +22,7 @@ from ...geometry import (
 from ...roles import RecordGeometry
 from ...sampling import ratio
 from ...spec import CameraSpec, DataSpec
-from ...transforms import Container, Geometric, Step, Transform
+from ...transforms import Container, ForEntries, Geometric, Step, Transform
 from ...typing import Array, SpatialShape
 from ._structure import entry_out_size, out_shape
 
@@ -33,7 +33,10 @@ def steps_of(
     """The leaf transforms as they run, each with the frame where it stands."""
     steps = []
     for transform, params in zip(transforms, drawn, strict=True):
-        steps += [(step, shape) for step in _expand(transform, params, None)]
+        if isinstance(transform, ForEntries):  # whose children may change the frame
+            steps += steps_of(transform.children, params["children"], shape)
+        else:
+            steps += [(step, shape) for step in _expand(transform, params, None)]
         shape = transform.out_shape(shape)
     return steps
 

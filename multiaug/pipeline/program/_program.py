@@ -12,7 +12,6 @@ from ...transforms import Altering, Deriving, Frame, Mixing, Occluding, Transfor
 from ...typing import SpatialShape
 from ._mix import refuse_unmixable
 from ._occlude import refuse_uncoverable
-from ._spec_after import spec_after
 from ._stages import stages_of
 from ._structure import leaves
 from ._traits import PipelineTraits
@@ -46,8 +45,7 @@ class Program:
         self.stages = stages_of(traits.moving, spec, frame, dtypes)
         self.traits = tuple(PipelineTraits(stage.transforms) for stage in self.stages)
         last = self.stages[-1]
-        source = frame if last.kind == "warp" else None
-        self.out_spec = spec_after(last.transforms, last.spec, dtypes, source=source)
+        self.out_spec = last.spec_after(dtypes, frame)
         for fitted in traits.finishing:
             fitted.check(Frame(last.out_frame, self.out_spec))
         present = set(dtypes)

@@ -8,7 +8,16 @@ from typing import Any
 
 from ...errors import ParameterError, RecordError
 from ...spec import DataSpec
-from ...transforms import Altering, Container, Deriving, Geometric, OneOf, Shuffle, Transform
+from ...transforms import (
+    Altering,
+    Container,
+    Deriving,
+    ForEntries,
+    Geometric,
+    OneOf,
+    Shuffle,
+    Transform,
+)
 from ..buffers._indexed import gathered
 from ._stages import OTHERS, is_split, kinds_of
 
@@ -55,6 +64,10 @@ def check_reads(transforms: Sequence[Transform], spec: DataSpec) -> None:
     moved: Transform | None = None
     kind, closed = "warp", False
     for transform in transforms:
+        if isinstance(transform, ForEntries):  # a stage of its own
+            _check(transform, transform.sub_spec(spec), None)
+            moved, kind, closed = None, "warp", False
+            continue
         kinds = kinds_of(transform)
         split = is_split(transform)
         if split and names_read(transform):
