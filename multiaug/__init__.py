@@ -60,6 +60,7 @@ from .transforms import D4 as D4
 from .transforms import Affine as Affine
 from .transforms import BoxSafeCrop as BoxSafeCrop
 from .transforms import Brightness as Brightness
+from .transforms import CameraMotion as CameraMotion
 from .transforms import CameraRotate as CameraRotate
 from .transforms import CanonicalCamera as CanonicalCamera
 from .transforms import CanonicalDepth as CanonicalDepth

@@ -23,6 +23,7 @@ from ._base import always as always
 from ._base import static as static
 from ._base import transform as transform
 from ._box_crop import BoxSafeCrop as BoxSafeCrop
+from ._camera_motion import CameraMotion as CameraMotion
 from ._camera_moves import CameraRotate as CameraRotate
 from ._camera_moves import CanonicalCamera as CanonicalCamera
 from ._cloud_motion import CloudMotion as CloudMotion

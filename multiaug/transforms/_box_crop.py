@@ -15,10 +15,10 @@ from ..typing import Array, Key, SpatialShape
 from ._affine import MAX_SCALE
 from ._base import Frame, Geometric, Params, static, transform
 from ._checked import flag, probability
-from ._checked import size as size_pair
 from ._entry_names import entry_name
 from ._frames import area_window_map
 from ._settings import Sized, setting
+from ._windows import frame_size
 
 
 @transform
@@ -44,7 +44,7 @@ class BoxSafeCrop(Geometric):
         albumentations' ``RandomSizedBBoxSafeCrop``, which is share = 1.
     """
 
-    size: Sized = setting(size_pair, unit="pixels")
+    size: Sized = setting(frame_size, unit="pixels")
     share: float = setting(probability, default=1.0, low=0, high=1)
     entry: str | None = setting(entry_name, default=None)
     antialias: bool = setting(flag, default=True)

@@ -13,10 +13,17 @@ from ..typing import Array, Key, SpatialShape
 from ._affine import MAX_SCALE, MIN_SCALE, angles, uniform, unit_uniform
 from ._base import Frame, Geometric, Params, static, transform
 from ._checked import flag, number, pair
-from ._checked import size as size_pair
 from ._record_camera import check_intrinsics, record_intrinsics
 from ._settings import Ranged, Sized, setting
-from ._windows import POSITIONS, offset_of, placed, resized_window_map, rounded_sides, sides_of
+from ._windows import (
+    POSITIONS,
+    frame_size,
+    offset_of,
+    placed,
+    resized_window_map,
+    rounded_sides,
+    sides_of,
+)
 
 # Degrees that a camera may be tilted by, along each axis.
 _MOST_TILT = 60
@@ -148,7 +155,7 @@ class CanonicalCamera(Geometric):
         2023, section 3.2 (CSTM_image); its code draws scale in (0.9, 1.4).
     """
 
-    size: Sized = setting(size_pair, unit="pixels")
+    size: Sized = setting(frame_size, unit="pixels")
     focal: float = setting(number, default=1000.0, low=1, high=1e6, unit="pixels")
     scale: Ranged = setting(pair, default=(1.0, 1.0), low=MIN_SCALE, high=MAX_SCALE)
     position: str = setting(placed, default="center", options=POSITIONS)

@@ -23,7 +23,7 @@ from ._settings import EntryNames, Ranged, setting
 from ._stage_bases import Altering, check_names
 
 
-def _as_kept(values: Array, new: Array) -> Array:
+def as_kept(values: Array, new: Array) -> Array:
     """New depths in the dtype of the old ones; integers are rounded, and the nearest is 1."""
     if is_float(values.dtype):
         return new
@@ -110,7 +110,7 @@ class DepthNoise(Altering):
                 noisy = jnp.maximum(safe + noise, 0.01 * safe)
                 new = values.astype(jnp.float32) * (noisy / safe)
                 if role == "depth":
-                    new = _as_kept(values, noisy)
+                    new = as_kept(values, noisy)
                 new = jnp.where(good, new, values.astype(jnp.float32))
                 changed[entry.name] = with_values({**record, **changed}, entry, group, new)
         return changed
@@ -183,7 +183,7 @@ def _stretched(factor: Array, spec: DataSpec, record: Mapping[str, Array]) -> di
         for entry, group, values in groups_of_role(spec, record, role):
             old = values.astype(jnp.float32)
             if role == "depth":
-                new = jnp.where(old > 0, _as_kept(values, old * factor), old)
+                new = jnp.where(old > 0, as_kept(values, old * factor), old)
             elif role == "direction":
                 # By the inverse transpose, as normals of a stretched surface are.
                 tilted = old / row.reshape((1,) * (old.ndim - 1) + (3,))

@@ -39,7 +39,7 @@ def _triple(value: Any, field_name: str, **limits: float) -> tuple[float, ...]:
 
 
 def _mark(value: Any, field_name: str) -> Invalid:
-    return "nan" if value == "nan" else number(value, field_name)
+    return "nan" if isinstance(value, str) and value == "nan" else number(value, field_name)
 
 
 Triple = Setting[tuple[float, ...], float | Sequence[float]]

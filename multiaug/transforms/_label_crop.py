@@ -13,10 +13,10 @@ from ..geometry import Map
 from ..typing import Array, Key, SpatialShape
 from ._base import Frame, Geometric, Params, static, transform
 from ._checked import flag, number, plain, probability, set_fields, whole
-from ._checked import size as size_pair
 from ._entry_names import entry_name
 from ._frames import window_map
 from ._label_windows import (
+    MOST_TRIES,
     first_below,
     ignore_of,
     label_entry,
@@ -26,9 +26,10 @@ from ._label_windows import (
     row_of,
     rows_of_labels,
     samples_of,
+    tries,
 )
 from ._settings import Setting, Sized, setting
-from ._windows import offset_of, placed, sides_of, spare_of
+from ._windows import frame_size, offset_of, placed, sides_of, spare_of
 
 _MOST_LABELS = 256
 
@@ -37,9 +38,11 @@ def _labels(value: Any, field_name: str) -> tuple[int, ...]:
     given = plain(value)
     labels = given if isinstance(given, tuple | list) else (given,)
     found = tuple(whole(label, field_name, low=0) for label in labels)
-    if not 1 <= len(found) <= _MOST_LABELS or len(set(found)) < len(found):
+    few = 1 <= len(found) <= _MOST_LABELS and len(set(found)) == len(found)
+    if not few or max(found) >= 2**31:
         raise ParameterError(
-            f"`{field_name}` must be 1 to {_MOST_LABELS} different labels, got {given!r}."
+            f"`{field_name}` must be 1 to {_MOST_LABELS} different labels below 2^31, "
+            f"got {given!r}."
         )
     return found
 
@@ -100,7 +103,7 @@ class LabelCrop(Geometric):
         F. Isensee et al., nnU-Net, Nature Methods 18, 2021: a third of the patches on foreground.
     """
 
-    size: Sized = setting(size_pair, unit="pixels")
+    size: Sized = setting(frame_size, unit="pixels")
     labels: Setting[tuple[int, ...] | None, int | Sequence[int] | None] = setting(
         _labels, default=None
     )
@@ -110,7 +113,7 @@ class LabelCrop(Geometric):
     )
     position: str = setting(placed, default="center", options=("center", "random"))
     max_share: float | None = setting(number, default=None, low=0.5, high=1)
-    tries: int = setting(whole, default=10, low=1)
+    tries: int = setting(tries, default=10, low=1, high=MOST_TRIES)
     entry: str | None = setting(entry_name, default=None)
     pad: bool = setting(flag, default=False)
     p: float = static(default=1.0, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax.numpy as jnp
 from jax import lax
@@ -11,11 +12,24 @@ from ..errors import ParameterError
 from ..spec import DataSpec, EntrySpec
 from ..typing import Array, SpatialShape
 from ._base import Frame
+from ._checked import whole
 
 # Of wider windows every k-th pixel of every k-th row is counted.
 _MOST_SAMPLES = 64
 # Behind the names of masks that the pipeline itself hands from stage to stage.
 _INTERNAL = "_valid_before"
+
+
+MOST_TRIES = 100
+"""Windows of one record: all of them are looked at."""
+
+
+def tries(value: Any, field_name: str, *, low: int, high: int) -> int:
+    """How often a window may be placed anew."""
+    found = whole(value, field_name, low=low)
+    if found > high:
+        raise ParameterError(f"`{field_name}` must be at most {high}, got {found}.")
+    return found
 
 
 def label_entry(owner: str, spec: DataSpec, entry: str | None) -> EntrySpec:

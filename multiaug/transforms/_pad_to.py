@@ -8,10 +8,9 @@ import jax.numpy as jnp
 from ..geometry import Map
 from ..typing import Key, SpatialShape
 from ._base import Frame, Geometric, Params, static, transform
-from ._checked import size as size_pair
 from ._frames import window_map
 from ._settings import Sized, setting
-from ._windows import POSITIONS, offset_of, placed, spare_of
+from ._windows import POSITIONS, frame_size, offset_of, placed, spare_of
 
 
 class _Padded(Geometric):
@@ -50,7 +49,7 @@ class PadTo(_Padded):
         albumentations' ``PadIfNeeded``; kornia's ``PadTo`` and MONAI's ``SpatialPad``.
     """
 
-    size: Sized = setting(size_pair, unit="pixels")
+    size: Sized = setting(frame_size, unit="pixels")
     position: str = setting(placed, default="center", options=POSITIONS)
     p: float = static(default=1.0, kw_only=True)
 
@@ -82,7 +81,7 @@ class PadToMultiple(_Padded):
         albumentations' ``PadIfNeeded(pad_height_divisor=..)``, MONAI's ``DivisiblePad``.
     """
 
-    multiple: Sized = setting(size_pair, unit="pixels")
+    multiple: Sized = setting(frame_size, unit="pixels")
     position: str = setting(placed, default="center", options=POSITIONS)
     p: float = static(default=1.0, kw_only=True)
 

@@ -13,15 +13,16 @@ from ..geometry import Map
 from ..typing import Key, SpatialShape
 from ._affine import uniform_index
 from ._base import Frame, Geometric, Params, static, transform
-from ._checked import flag, plain, whole
-from ._checked import size as size_pair
+from ._checked import flag, plain
 from ._settings import Setting, Sized, setting
 from ._windows import (
     POSITIONS,
+    frame_size,
     offset_of,
     placed,
     resized_window_map,
     rounded_sides,
+    side_length,
     sides_of,
 )
 
@@ -34,7 +35,7 @@ def _lengths(value: Any, field_name: str) -> tuple[int, ...]:
     lengths = given if isinstance(given, tuple | list) else (given,)
     if not lengths:
         raise ParameterError(f"`{field_name}` must be one length or several, got none.")
-    return tuple(whole(length, field_name, low=1) for length in lengths)
+    return tuple(side_length(length, field_name) for length in lengths)
 
 
 def _scaled(shape: SpatialShape, length: int, of: int, multiple: int) -> SpatialShape:
@@ -84,10 +85,10 @@ class ResizeShortest(Geometric):
     """
 
     size: Lengths = setting(_lengths, unit="pixels")
-    max_size: int | None = setting(whole, default=None, low=1, unit="pixels")
-    multiple: int = setting(whole, default=1, low=1, unit="pixels")
+    max_size: int | None = setting(side_length, default=None, low=1, unit="pixels")
+    multiple: int = setting(side_length, default=1, low=1, unit="pixels")
     crop: Setting[SpatialShape | None, int | Sequence[int] | None] = setting(
-        size_pair, default=None, unit="pixels"
+        frame_size, default=None, unit="pixels"
     )
     pad_position: str = setting(placed, default="random", options=POSITIONS)
     antialias: bool = setting(flag, default=True)
@@ -163,8 +164,8 @@ class ResizeLongest(Geometric):
         albumentations' ``LongestMaxSize``.
     """
 
-    size: int = setting(whole, low=1, unit="pixels")
-    multiple: int = setting(whole, default=1, low=1, unit="pixels")
+    size: int = setting(side_length, low=1, unit="pixels")
+    multiple: int = setting(side_length, default=1, low=1, unit="pixels")
     antialias: bool = setting(flag, default=True)
     p: float = static(default=1.0, kw_only=True)
 
@@ -208,7 +209,7 @@ class LetterBox(Geometric):
         ultralytics' ``LetterBox``; albumentations' ``LongestMaxSize`` and ``PadIfNeeded``.
     """
 
-    size: Sized = setting(size_pair, unit="pixels")
+    size: Sized = setting(frame_size, unit="pixels")
     position: str = setting(placed, default="center", options=POSITIONS)
     scale_up: bool = setting(flag, default=True)
     antialias: bool = setting(flag, default=True)

@@ -14,15 +14,17 @@ from ..geometry import Map
 from ..typing import Array, Key, SpatialShape
 from ._affine import MAX_SCALE, MIN_SCALE
 from ._base import Frame, Geometric, Params, static, transform
-from ._checked import choice, flag, number, pair, plain, size, whole
+from ._checked import choice, flag, number, pair, plain
 from ._entry_names import entry_name
 from ._label_windows import (
+    MOST_TRIES,
     first_below,
     ignore_of,
     label_entry,
     labels_of,
     largest_share,
     samples_of,
+    tries,
 )
 from ._settings import Ranged, Setting, Sized, setting
 from ._windows import (
@@ -30,10 +32,12 @@ from ._windows import (
     POSITIONS,
     check_steps,
     drawn_factor,
+    frame_size,
     offset_of,
     placed,
     resized_window_map,
     rounded_sides,
+    side_length,
     sides_of,
 )
 
@@ -41,7 +45,9 @@ from ._windows import (
 def _base(value: Any, field_name: str) -> int | SpatialShape:
     """A length of the shorter side, or a size."""
     given = plain(value)
-    return whole(given, field_name, low=1) if isinstance(given, int) else size(given, field_name)
+    return (
+        side_length(given, field_name) if isinstance(given, int) else frame_size(given, field_name)
+    )
 
 
 @transform
@@ -89,7 +95,7 @@ class RandomScaledCrop(Geometric):
         albumentations' ``RandomScale`` and ``RandomCrop`` are the same in two resamples.
     """
 
-    size: Sized = setting(size, unit="pixels")
+    size: Sized = setting(frame_size, unit="pixels")
     scale: Ranged = setting(pair, default=(0.5, 2.0), low=MIN_SCALE, high=MAX_SCALE)
     distribution: str = setting(choice, default="uniform", options=DISTRIBUTIONS)
     step: float | None = setting(number, default=None, low=1e-3, high=MAX_SCALE)
@@ -98,7 +104,7 @@ class RandomScaledCrop(Geometric):
     )
     keep_ratio: bool = setting(flag, default=True)
     max_share: float | None = setting(number, default=None, low=0.5, high=1)
-    tries: int = setting(whole, default=10, low=1)
+    tries: int = setting(tries, default=10, low=1, high=MOST_TRIES)
     entry: str | None = setting(entry_name, default=None)
     position: str = setting(placed, default="random", options=POSITIONS)
     pad_position: str = setting(placed, default="random", options=POSITIONS)

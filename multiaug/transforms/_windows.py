@@ -11,6 +11,7 @@ from ..errors import ParameterError
 from ..geometry import Map, affine_map, inverse, linear, product, shift
 from ..typing import Array, SpatialShape
 from ._affine import log_uniform, uniform, uniform_index
+from ._checked import size, whole
 from ._settings import Range
 
 POSITIONS = ("random", "center", "top_left", "top_right", "bottom_left", "bottom_right")
@@ -18,13 +19,30 @@ POSITIONS = ("random", "center", "top_left", "top_right", "bottom_left", "bottom
 
 DISTRIBUTIONS = ("uniform", "log")
 
+_MOST_PIXELS = 2**24
+
 
 def placed(value: Any, field_name: str, options: Sequence[str]) -> str:
     """One of the positions; ``centre`` is understood, too."""
-    word = "center" if value == "centre" else value
-    if not isinstance(word, str) or word not in options:
+    word = value if isinstance(value, str) else ""
+    word = "center" if word == "centre" else word
+    if word not in options:
         raise ParameterError(f"`{field_name}` must be one of {', '.join(options)}, got {value!r}.")
     return word
+
+
+def side_length(value: Any, field_name: str, *, low: int = 1) -> int:
+    """A number of whole pixels that float32 tells apart from the next one."""
+    found = whole(value, field_name, low=low)
+    if found > _MOST_PIXELS:
+        raise ParameterError(f"`{field_name}` must be at most {_MOST_PIXELS} pixels, got {found}.")
+    return found
+
+
+def frame_size(value: Any, field_name: str) -> SpatialShape:
+    """(height, width) of such lengths; an int n stands for (n, n)."""
+    height, width = size(value, field_name)
+    return side_length(height, field_name), side_length(width, field_name)
 
 
 def sides_of(shape: SpatialShape) -> tuple[Array, Array]:

@@ -101,6 +101,7 @@ def _transforms() -> Iterator[Case]:
         "Affine": {"matrix": np.eye(3)},
         "BoxSafeCrop": {"size": 4, "share": 0.5, "entry": "boxes", "antialias": True},
         "Brightness": {"amount": 0.1, "clip": False, "entries": None},
+        "CameraMotion": {"shift": 0.1, "forward": 0.1, "tolerance": 0.1, "entry": "xyz"},
         "CameraRotate": {"pitch": 10, "yaw": (0, 10), "roll": 5},
         "CanonicalCamera": {"size": 4, "focal": 10.0, "scale": (0.9, 1.1), "position": "random"}
         | {"pad_position": "center", "antialias": True},

@@ -10,6 +10,7 @@ CASES = {
     "Affine": ma.Affine(np.array([[0.9, 0.1, 1], [-0.2, 1.1, 0.5]], np.float32)),
     "BoxSafeCrop": ma.BoxSafeCrop((12, 10), share=0.5),
     "Brightness": ma.Brightness(0.2),
+    "CameraMotion": ma.CameraMotion(0.1, 0.1),
     "CameraRotate": ma.CameraRotate(20, 20, 40),
     "CanonicalCamera": ma.CanonicalCamera((12, 10), 20, position="random"),
     "CanonicalDepth": ma.CanonicalDepth(50),
@@ -61,9 +62,10 @@ CASES = {
 # A check compiles four programs. What shares its code with others, and has tests of its own, is
 # checked at night.
 BY_NIGHT = {
-    "BoxSafeCrop", "CanonicalCamera", "CanonicalDepth", "DepthNoise", "EncodeDepth", "ForEntries",
-    "GridDistortion", "LabelCrop", "LetterBox", "OpticalDistortion", "PadTo", "PadToMultiple",
-    "PiecewiseAffine", "ResizeLongest", "ResizeShortest", "SafeRotate", "ThinPlateSpline",
+    "BoxSafeCrop", "CameraMotion", "CanonicalCamera", "CanonicalDepth", "DepthNoise", "EncodeDepth",
+    "ForEntries", "GridDistortion", "LabelCrop", "LetterBox", "OpticalDistortion", "PadTo",
+    "PadToMultiple", "PiecewiseAffine", "ResizeLongest", "ResizeShortest", "SafeRotate",
+    "ThinPlateSpline",
 }  # fmt: skip
 
 SPEC = ma.DataSpec.from_dict(
@@ -85,6 +87,7 @@ def _with(**roles):
 # Where a case needs more entries.
 SPECS = {
     "BoxSafeCrop": _with(boxes="boxes"),
+    "CameraMotion": _with(xyz="position", camera="intrinsics"),
     "CameraRotate": _with(camera="intrinsics"),
     "CanonicalCamera": _with(camera="intrinsics"),
     "CanonicalDepth": _with(camera="intrinsics", xyz="position", normals="direction"),

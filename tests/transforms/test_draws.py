@@ -267,9 +267,11 @@ READ = ma.DataSpec(
         ma.EntrySpec.of_role("xyz", "position", dtype="float32"),
     ],
 )
+CLOUD = ma.DataSpec("cloud", [READ.entries[name] for name in ("image", "xyz", "camera")])
 READING = {
     "LabelCrop": (ma.LabelCrop(4), "offset"),
     "BoxSafeCrop": (ma.BoxSafeCrop(4), "window"),
+    "CameraMotion": (ma.CameraMotion(), "motion"),
     "CameraRotate": (ma.CameraRotate(), "degrees"),
     "CanonicalCamera": (ma.CanonicalCamera(64, position="random"), "offset"),
     "CanonicalDepth": (ma.CanonicalDepth(), "factor"),
@@ -287,7 +289,9 @@ def first_draws():
     }
     record = make_record(READ, (16, 16), 0)
     for name, (transform, param) in READING.items():
-        alone = ma.Pipeline([transform], READ).sample(jax.random.key(0), (16, 16), record=record)
+        spec = CLOUD if name == "CameraMotion" else READ
+        given = {n: array for n, array in record.items() if n in spec.entries}
+        alone = ma.Pipeline([transform], spec).sample(jax.random.key(0), (16, 16), record=given)
         found[name] = jax.tree.leaves(alone.values[0][param])[0]
     return {n: np.asarray(a, np.float64).ravel()[:2].tolist() for n, a in found.items()}
 

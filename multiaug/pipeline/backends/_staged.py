@@ -247,7 +247,9 @@ def _mixings(stage: Stage) -> list[Mixing]:
 
 
 def _alter_batch(stage: Stage, draws: Draws, state: Batch, *, back: bool = False) -> Batch:
-    held, flat = _one_rank(stage.spec, {n: a for n, a in state.items() if n in stage.spec.entries})
+    entries = stage.spec.entries
+    wanted = {*entries, *(f"{n}_valid" for n, e in entries.items() if e.kind == "spatial")}
+    held, flat = _one_rank(stage.spec, {n: a for n, a in state.items() if n in wanted})
     done = _alter(
         stage.transforms,
         draws.params.values,
