@@ -332,12 +332,13 @@ EXPECTED = {
     "PiecewiseAffine": [11.078253, 6.416935],
     "LabelCrop": [5.0, 0.0],
     "BoxSafeCrop": [0.65368223, 0.24383163],
+    "CameraMotion": [-0.019369829, -0.031662762],
     "CameraRotate": [-3.8739657, -6.3325524],
     "CanonicalCamera": [11.0, 33.0],
     "CanonicalDepth": [56.81818],
     "CloudMotion": [0.97949833, 0.0],
     "DepthNoise": [0.30630171],
-    "ForEntries": [-27.335213],
+    "ForEntries": [-19.281206],
 }
 
 
