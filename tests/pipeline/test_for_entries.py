@@ -9,6 +9,7 @@ import pytest
 import multiaug as ma
 from multiaug.errors import ParameterError
 from multiaug.testing import make_record
+from tests.nightly import by_night
 
 SPEC = ma.DataSpec.from_dict(
     {
@@ -77,6 +78,7 @@ def test_all_others_stay(moved, batch):
         np.testing.assert_allclose(out["held"][i, :, 0], x, atol=1e-4)
 
 
+@by_night
 def test_the_way_back_and_one_record(moved, batch):
     pipeline, params, out = moved
     back = as_numpy(pipeline.invert(params, {n: out[n] for n in ("seen", "held", "wrist", "mask")}))

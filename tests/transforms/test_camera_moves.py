@@ -9,6 +9,7 @@ from scipy import stats
 import multiaug as ma
 from multiaug.spec import CameraSpec, DataSpec, EntrySpec
 from multiaug.transforms import Frame
+from tests.nightly import by_night
 from tests.roles import oracle, scenes
 
 SHAPE, COUNT = (24, 32), 48
@@ -146,6 +147,7 @@ def test_angles_are_drawn_evenly_where_the_horizon_is_far():
     assert np.abs(np.corrcoef(degrees.T)[np.triu_indices(3, 1)]).max() < 4 / np.sqrt(4000)
 
 
+@by_night
 def test_tilts_stop_before_the_horizon():
     k = np.float32([[12, 0, 18.5], [0, 12, 10.5], [0, 0, 1]])  # 106 degrees wide
     found = draws(ma.CameraRotate(60, 60), Frame(SHAPE, SPEC), jnp.asarray(k), 500)
@@ -159,6 +161,7 @@ def test_tilts_stop_before_the_horizon():
     assert free.mean() > 0.1
 
 
+@by_night
 def test_roll_is_a_rotation_about_the_principal_point():
     k = jnp.float32([[40, 0, 15.5], [0, 40, 11.5], [0, 0, 1]])
     frame = Frame(SHAPE, SPEC, {"k": k})
@@ -167,6 +170,7 @@ def test_roll_is_a_rotation_about_the_principal_point():
     np.testing.assert_allclose(drawn["homography"], want, atol=1e-6)
 
 
+@by_night
 def test_which_camera_it_is():
     fov = 2 * np.degrees(np.arctan(16 / 40))
     k = np.float32([[40, 0, 15.5], [0, 40, 11.5], [0, 0, 1]])
@@ -197,6 +201,7 @@ def test_which_camera_it_is():
     )
 
 
+@by_night
 def test_canonical_cameras_have_one_focal_length(batch):
     pipeline = ma.Pipeline([ma.CanonicalCamera((40, 48), 60, antialias=False)], SPEC)
     out = {n: np.float64(a) for n, a in pipeline.batch(KEYS, as_given(batch)).items()}

@@ -10,6 +10,7 @@ from scipy.ndimage import map_coordinates
 import multiaug as ma
 from multiaug._native import compiled_is_available
 from multiaug.geometry import thin_plate_slope
+from tests.nightly import NIGHTLY, by_night
 from tests.transforms.test_draws import LEVEL, assert_independent, assert_uniform, drawn, stats
 
 SHAPE = (40, 60)
@@ -73,7 +74,7 @@ REFERENCES = {
 }
 
 
-@pytest.mark.parametrize("name", STRONG)
+@pytest.mark.parametrize("name", STRONG if NIGHTLY else ["barrel", "plate"])
 def test_maps_and_their_inverses(name):
     transform = STRONG[name]
     count = 24
@@ -136,6 +137,7 @@ def source_of(params, at):
     return at
 
 
+@by_night
 def test_all_of_them_in_one_resample(moved):
     _, record, params, out, _ = moved
     y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
@@ -146,6 +148,7 @@ def test_all_of_them_in_one_resample(moved):
     assert np.abs(out["image"].ravel() - want).max() < 1e-3
 
 
+@by_night
 def test_keypoints_lie_where_their_pixels_went(moved):
     _, record, params, out, back = moved
     source = source_of(params, np.float64(out["points"]) + 0.5 - HALF) + HALF - 0.5
@@ -156,6 +159,7 @@ def test_keypoints_lie_where_their_pixels_went(moved):
 
 @pytest.mark.cpu
 @pytest.mark.skipif(not compiled_is_available(), reason="nothing was compiled")
+@by_night
 def test_images_are_resampled_by_native_code(moved):
     pipeline, record, *_ = moved
     found = {e.entry: e.resampled for e in pipeline.explain(SHAPE, like=record).entries}

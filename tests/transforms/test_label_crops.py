@@ -9,6 +9,7 @@ from scipy import stats
 import multiaug as ma
 from multiaug.transforms import Frame
 from multiaug.transforms._label_windows import largest_share
+from tests.nightly import by_night
 
 SPEC = ma.DataSpec.from_dict(
     {
@@ -102,6 +103,7 @@ def test_a_record_without_the_labels_is_cut_anywhere(offsets):
         assert stats.chisquare(np.bincount(values, minlength=places)).pvalue > LEVEL
 
 
+@by_night
 def test_the_pixel_may_lie_anywhere_in_the_window():
     single = np.zeros(SHAPE, np.uint8)
     single[14, 20] = 7
@@ -110,6 +112,7 @@ def test_the_pixel_may_lie_anywhere_in_the_window():
         assert stats.chisquare(np.bincount(values, minlength=places)).pvalue > LEVEL
 
 
+@by_night
 def test_labels_of_another_resolution_and_frames_that_are_too_small():
     half = np.zeros((15, 20), np.uint8)
     half[6, 9] = 1
@@ -174,6 +177,7 @@ def test_windows_are_as_mixed_as_mmsegs():
     assert 0.5 < good < 0.95
 
 
+@by_night
 def test_scaled_crops_can_be_mixed():
     mask = np.where(np.arange(40) < 20, 1, 2).astype(np.uint8) * np.ones((30, 1), np.uint8)
     crop = ma.RandomScaledCrop(16, (1, 2), max_share=0.75, antialias=False)
@@ -194,6 +198,7 @@ BOXES = np.array(
 )
 
 
+@by_night
 def test_boxes_are_kept_whole():
     count = 200
     batch = {

@@ -11,6 +11,7 @@ from scipy import stats
 import multiaug as ma
 from multiaug.geometry import to_pixels
 from multiaug.transforms import Frame
+from tests.nightly import by_night
 from tests.reference import maps
 from tests.reference.banded import banded, bar, errors, grids, worst
 
@@ -68,6 +69,7 @@ def test_maps_are_those_of_the_reference():
             assert np.abs((backward - np.linalg.inv(want)) @ ends).max() < 1e-3, transform
 
 
+@by_night
 def test_images_agree_with_the_reference():
     bands = [("linear", "constant"), ("linear", "mirror")]
     spec = ma.DataSpec("x", [banded("x", bands)])
@@ -82,6 +84,7 @@ def test_images_agree_with_the_reference():
     assert max(worst(wrong, bands).values()) < bar(47)
 
 
+@by_night
 def test_a_factor_of_one_is_a_copy():
     source = np.random.default_rng(0).integers(0, 256, (3, 47, 59, 3), dtype=np.uint8)
     mask = source[..., 0] % 7
@@ -119,6 +122,7 @@ def test_frames(transform, before, after):
     assert transform.out_shape(before) == after
 
 
+@by_night
 def test_a_turned_image_stays_in_view_and_fills_its_frame():
     turn = ma.SafeRotate(180)
     corners = maps.corners_of(SHAPE) - (np.array(SHAPE[::-1]) - 1) / 2
