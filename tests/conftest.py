@@ -11,7 +11,7 @@ import jax
 import pytest
 
 from multiaug.pipeline.backends._blocks import LRUCache
-from multiaug.pipeline.backends._native_plan import plan_block, plan_records
+from multiaug.pipeline.backends._native_plan import plan_records
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -48,11 +48,11 @@ def without_c(monkeypatch) -> Callable[[], None]:
     def switch() -> None:
         programs = LRUCache()
         monkeypatch.setattr("multiaug.sampling._compiled.library", lambda: None)
-        monkeypatch.setattr("multiaug.pipeline.backends._native._WORKS", programs)
+        monkeypatch.setattr("multiaug.pipeline.backends._native_program._WORKS", programs)
+        monkeypatch.setattr("multiaug.pipeline.backends._native_program._TEMPLATES", {})
         monkeypatch.setattr("multiaug.pipeline.backends._fast_path.FastPaths.get", lambda *_: None)
         # What was compiled with a plan for native code.
         plan_records.clear_cache()
-        plan_block.clear_cache()
 
     return switch
 

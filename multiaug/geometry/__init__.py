@@ -5,6 +5,7 @@ from ._camera import centre_intrinsics as centre_intrinsics
 from ._camera import deformation as deformation
 from ._camera import estimate_intrinsics as estimate_intrinsics
 from ._camera import intrinsics_from_fov as intrinsics_from_fov
+from ._camera import intrinsics_of_view as intrinsics_of_view
 from ._camera import mirrors as mirrors
 from ._camera import rays as rays
 from ._camera import rq as rq
@@ -12,6 +13,10 @@ from ._camera import uncentre_intrinsics as uncentre_intrinsics
 from ._displacement import control_shape as control_shape
 from ._displacement import slope_bound as slope_bound
 from ._displacement import spline_weights as spline_weights
+from ._length import Length as Length
+from ._length import shape_leaves as shape_leaves
+from ._length import shapes_of_leaves as shapes_of_leaves
+from ._length import shortest as shortest
 from ._map import FAR as FAR
 from ._map import LOST as LOST
 from ._map import Displacement as Displacement

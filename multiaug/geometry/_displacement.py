@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+from typing import Any
+
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
-from ..typing import Array, SpatialShape
+from ..typing import Array, ArrayLike, NDArray, SpatialShape
 
 # The spline of n intervals has n + 3 control points per axis: knots -1 .. n + 1.
 MARGIN = 3
@@ -14,24 +18,34 @@ MARGIN = 3
 def _basis(t: Array) -> tuple[Array, Array]:
     """Cubic B-spline and its derivative at distance t from the knot."""
     a = jnp.abs(t)
-    near = 2 / 3 - a * a * (1 - a / 2)
-    far = (2 - a) ** 3 / 6
-    value = jnp.where(a < 1, near, jnp.where(a < 2, far, 0))
+    value = _value(a, jnp)
     near_slope = a * (1.5 * a - 2)
     far_slope = -0.5 * (2 - a) ** 2
     slope = jnp.where(a < 1, near_slope, jnp.where(a < 2, far_slope, 0))
     return value, slope * jnp.sign(t)
 
 
-def spline_weights(positions: Array, side: int, knots: int) -> Array:
-    """(n, knots): what each control value adds at n centred positions along a side of a frame."""
+def _value(a: ArrayLike, xp: ModuleType) -> Any:
+    """Cubic B-spline at distance a >= 0."""
+    near = 2 / 3 - a * a * (1 - a / 2)
+    far = (2 - a) ** 3 / 6
+    return xp.where(a < 1, near, xp.where(a < 2, far, 0))
+
+
+def spline_weights(positions: NDArray, side: int, knots: int) -> NDArray:
+    """(n, knots): what each control value adds at n centred positions along a side of a frame.
+
+    In NumPy, float32: every size of an image has its own, and JAX would compile for each.
+    """
     intervals = knots - MARGIN
-    return _basis(_distances((positions + side / 2) * (intervals / side), intervals))[0]
+    t = (positions + np.float32(side / 2)) * np.float32(intervals / side)
+    found: NDArray = _value(np.abs(_distances(t, intervals, np)), np)
+    return found
 
 
-def _distances(t: Array, intervals: int) -> Array:
+def _distances(t: ArrayLike, intervals: int, xp: ModuleType = jnp) -> Any:
     """Distance of every position from every knot, along a new last axis."""
-    knots = jnp.arange(intervals + MARGIN, dtype=t.dtype) - 1
+    knots = xp.arange(intervals + MARGIN, dtype=t.dtype) - 1
     return t[..., None] - knots.reshape((1,) * t.ndim + (-1,))
 
 

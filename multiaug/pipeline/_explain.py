@@ -17,13 +17,14 @@ from ..sampling import custom_call_refused
 from ..spec import DataSpec
 from ..transforms import Container, Photometric, Transform
 from ..typing import SpatialShape
-from .backends._native import NativeProgram, program_of
+from .backends._native_program import NativeProgram, program_of
 from .backends._staged import run_program
 from .backends._whole import of_one_rank
 from .program._draws import Draws, draw_values, on_cpu
 from .program._params import RecordParams
 from .program._program import Program
 from .program._reads import entries_read
+from .program._sizes import frames_along
 from .program._stages import Stage
 from .program._structure import Run, leaves
 from .program._traits import PipelineTraits
@@ -234,7 +235,11 @@ def _draws(stage: Stage, traits: PipelineTraits, record: Mapping[str, Any]) -> D
     if not traits.reads:
         return Draws(words, stage.transforms, stage.spec, stage.frame, stage.first)
     drawing = partial(
-        draw_values, stage.transforms, spec=stage.spec, shape=stage.frame, first=stage.first
+        draw_values,
+        stage.transforms,
+        spec=stage.spec,
+        first=stage.first,
+        frames=frames_along(stage.transforms, stage.frame),
     )
     read = entries_read(stage.transforms, stage.spec, record)
     values = jax.tree.map(_zeros, jax.eval_shape(drawing, words, read))

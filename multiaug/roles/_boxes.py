@@ -31,6 +31,8 @@ class Boxes:
         )
     )
 
+    rowwise = True
+
     def move(self, values: Array, group: ChannelGroup, context: PointContext) -> dict[str, Array]:
         """The moved boxes (K, 4) and ``_visible`` (K,) float32: the share of area in view.
 

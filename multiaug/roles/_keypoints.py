@@ -28,6 +28,8 @@ class Keypoints:
         )
     )
 
+    rowwise = True
+
     def move(self, values: Array, group: ChannelGroup, context: PointContext) -> dict[str, Array]:
         """The moved points (K, 2) and ``_visible`` (K,) bool: inside the picture's area.
 

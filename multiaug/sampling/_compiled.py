@@ -9,7 +9,8 @@ from __future__ import annotations
 import ctypes
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -23,9 +24,9 @@ from ..typing import Array, NDArray, SpatialShape
 from ._axis import CLASSIC
 from ._bands import Part, count_of, is_plain, resolve_slices, rim_value
 from ._blend import deviations
-from ._displaced import controls_of, displaced, filled, is_spline, weights_of
+from ._displaced import controls_of, displaced, filled, knots_of, weights_of
 from ._dtype import constant
-from ._plan import Band, Job, LowPass, Task, pixel_matrix, ratio
+from ._plan import Band, Job, LowPass, Task, ratio, scales_between
 from ._pointwise import BoundPointwise, PointwiseProgram, PointwiseStruct
 from ._rules import TYPES, NativeRules, RulesStruct, refusal, rules_struct
 
@@ -139,13 +140,22 @@ class Placed(NamedTuple):
 Geometry = list[Placed]
 
 
+InAndOut = tuple[SpatialShape, SpatialShape]
+
+
 @dataclass(frozen=True)
 class _Shared:
     """Jobs of the same sizes, and the parts of all of them."""
 
-    sizes: tuple[SpatialShape, SpatialShape]
+    sizes: InAndOut
     jobs: tuple[Job, ...]
     parts: tuple[Part, ...]
+
+    @classmethod
+    def of(cls, jobs: Sequence[Job]) -> _Shared:
+        """Of jobs whose sizes are the same."""
+        parts = tuple((job, band) for job in jobs for band in job.bands)
+        return cls((jobs[0].size_in, jobs[0].size_out), tuple(jobs), parts)
 
 
 class Compiled:
@@ -155,9 +165,15 @@ class Compiled:
         groups: the jobs by their sizes.
         dtypes: of the arrays.
         warp: the map of the records, of which only static parts are read.
-        affine: the matrix has no perspective.
-        scales: per group, (x, y) pixels of the source per reference pixel, and of the result.
+        frames: (height, width) of the frame before the map and behind it.
         low: antialiasing of the run.
+
+    Attributes:
+        dense: positions are a field in memory, computed in JAX.
+        scales: (groups, 3, 3) float32, what every number of a matrix between reference pixels is
+            multiplied by to be one between those of the images.
+        pixels: of one record's largest image.
+        values: elements of all results of one record.
     """
 
     def __init__(
@@ -166,37 +182,69 @@ class Compiled:
         dtypes: Mapping[str, np.dtype[Any]],
         *,
         warp: Map,
-        affine: bool,
-        scales: Sequence[tuple[tuple[float, float], tuple[float, float]]],
+        frames: InAndOut,
         low: LowPass | None = None,
     ) -> None:
         self._bent = warp.dense
-        self._spline = warp.dense and is_spline(warp)
-        # Positions may be a field in memory, computed in JAX.
-        self.dense = self._bent and not self._spline
-        self._groups, self._dtypes, self._low = tuple(groups), dtypes, low
+        self._knots = knots_of(warp)
+        self.dense = self._bent and self._knots is None
+        self._dtypes, self._low = dtypes, low
+        self._affine = all(s.affine for s in warp.segments if isinstance(s, Projective))
+        self._resized = warp.resized
         self._kept: list[NDArray] = []
         self._rules: list[RulesStruct | None] = []  # per band, that of a general one
-        parts = [part for group in groups for part in group.parts]
-        self._lanes = self._lane_array(parts, dtypes)
-        self._structs = (_Group * len(groups))()
-        for struct, group, scale in zip(self._structs, groups, scales, strict=True):
+        self._groups = tuple(groups)
+        self._lanes = self._lane_array([part for group in groups for part in group.parts], dtypes)
+        self._set_sizes(frames)
+
+    def of_sizes(
+        self, images: Mapping[str, Job], frames: InAndOut, low: LowPass | None
+    ) -> Compiled:
+        """The same task for images of other sizes, of which the same ones share theirs.
+
+        Args:
+            images: name -> a job, of which the sizes and the longest step are taken.
+            frames: (height, width) of the frame before the map and behind it.
+            low: antialiasing of the run; None where this one has none.
+        """
+        found = copy(self)
+        found._low = low
+        found._groups = tuple(
+            _Shared.of([_job_of_size(job, images[job.name]) for job in group.jobs])
+            for group in self._groups
+        )
+        found._kept = list(self._kept)
+        found._lanes = type(self._lanes).from_buffer_copy(self._lanes)
+        found._set_sizes(frames)
+        return found
+
+    def _set_sizes(self, frames: InAndOut) -> None:
+        before, after = frames
+        self._structs = (_Group * len(self._groups))()
+        self.scales: NDArray = np.empty((len(self._groups), 3, 3), np.float32)
+        lanes = iter(self._lanes)
+        for i, (struct, group) in enumerate(zip(self._structs, self._groups, strict=True)):
             (struct.h_in, struct.w_in), (struct.h_out, struct.w_out) = group.sizes
-            struct.n_lanes, struct.affine = len(group.parts), affine
-            struct.resized = warp.resized
-            (struct.scale_x, struct.scale_y), (struct.out_scale_x, struct.out_scale_y) = scale
-            struct.radius = 0 if low is None else max(low.radius)
-            if self._spline:
-                along_x, along_y = weights = weights_of(warp, group.sizes[1])
+            struct.n_lanes, struct.affine = len(group.parts), self._affine
+            struct.resized = self._resized
+            scale_in, scale_out = ratio(group.sizes[0], before), ratio(group.sizes[1], after)
+            struct.scale_x, struct.scale_y = scale_in
+            struct.out_scale_x, struct.out_scale_y = scale_out
+            self.scales[i] = scales_between(scale_in, scale_out)
+            struct.radius = 0 if self._low is None else max(self._low.radius)
+            for job, _ in group.parts:
+                lane = next(lanes)
+                lane.reach_x, lane.reach_y = (step / 2 for step in job.longest_step)
+            if self._knots is not None:
+                along_x, along_y = weights = weights_of(self._knots, after, group.sizes[1])
                 struct.along_x, struct.along_y = along_x.ctypes.data, along_y.ctypes.data
                 struct.knots_x, struct.knots_y = len(along_x), along_y.shape[1]
                 self._kept += weights
-        # Of one record: pixels of its largest picture, and numbers of all results. A low-pass reads
-        # all of a source, of which little may be left.
-        self.pixels = max(math.prod(size) for g in groups for size in self._worked_on(g))
+        # A low-pass reads all of a source, of which little may be left.
+        self.pixels = max(math.prod(size) for g in self._groups for size in self._worked_on(g))
         self.values = sum(
             max(math.prod(size) for size in self._worked_on(g)) * int(job.bands[-1].channels.stop)
-            for g in groups
+            for g in self._groups
             for job in g.jobs
         )
 
@@ -223,7 +271,6 @@ class Compiled:
             lane.method = _method(band, dtype)
             lane.lowpass = self._is_filtered(band)
             lane.joint = band.joint and (band.invalid is not None or band.encode is not None)
-            lane.reach_x, lane.reach_y = (step / 2 for step in job.longest_step)
             if lane.method == _GENERAL:
                 rules, held = rules_struct(band, dtype, count_of(band))
                 lane.joint = band.joint
@@ -246,24 +293,36 @@ class Compiled:
         sizes = [group.sizes[1] for group in self._groups]
         return [jax.ShapeDtypeStruct((length, 2, h + h % 2, w), np.float32) for h, w in sizes]
 
-    def geometry(self, views: Any, fields: Sequence[Array]) -> Geometry:
+    def geometry(
+        self, views: Any, sizes: Any, fields: Sequence[Array], scales: Array | None = None
+    ) -> Geometry:
         """What `Bound.point` has to be told of some records. Traceable.
 
         Args:
             views: as for `resample`.
+            sizes: of the records: ``sizes.images[name]`` are those of an image as it comes in and
+                as it leaves, static or data.
             fields: memory to write positions to, of the shapes that the method `fields` names.
+            scales: (N, groups, 3, 3) float32, `scales` of every record; None where all have those
+                of this task.
         """
         bent = displaced(views) if self._bent else None
         found = []
+        matrices = jax.vmap(lambda view: view.warp.matrix().backward)(views)
         for i, group in enumerate(self._groups):
-            maps = jax.vmap(lambda view, g=group: pixel_matrix(view.warp, *g.sizes))(views)
-            field = None
+            name = group.jobs[0].name
+            maps = matrices * (self.scales[i] if scales is None else scales[:, i])
+            field = control = sigma = None
             if bent is not None and self.dense:
                 field = filled(views, group.sizes, bent, fields[i])
-            control = controls_of(views.warp, group.sizes[1]) if self._spline else None
-            sigma = None
+            if self._knots is not None:
+                control = jax.vmap(
+                    lambda view, sizes, n=name: controls_of(view.warp, sizes.images[n][1])
+                )(views, sizes)
             if self._filters(group):
-                sigma = jax.vmap(lambda view, g=group: _deviations(view.warp, g.sizes))(views)
+                sigma = jax.vmap(
+                    lambda view, sizes, n=name: _deviations(view.warp, sizes.images[n])
+                )(views, sizes)
             numbers = _numbers(views, group, self._dtypes)
             found.append(Placed(maps, bent, field, control, numbers, sigma))
         return found
@@ -385,6 +444,7 @@ class Bound:
         results: Mapping[str, int],
         geometry: Geometry,
         pointwise_programs: Mapping[str, Sequence[PointwiseProgram]],
+        first: int = 0,
     ) -> None:
         """Name the memory of a batch; it must stay until the batch has run.
 
@@ -394,35 +454,37 @@ class Bound:
             results: name -> address of (N, h, w, C), contiguous; written to.
             geometry: of these records, or of more; computed, or on the way.
             pointwise_programs: as for `Compiled.bound`, of these records.
+            first: of the records of ``geometry`` and ``pointwise_programs``, the one to begin with.
         """
         lanes, rules = iter(self._lanes), iter(self._rules)
         for struct, placed in zip(self._groups, geometry, strict=True):
-            struct.maps = _place_of(placed.maps)
+            struct.maps = _place_of(placed.maps, first)
             if placed.displaced is not None:
-                struct.displaced = _place_of(placed.displaced)
+                struct.displaced = _place_of(placed.displaced, first)
             if placed.control is not None:
-                struct.control = _place_of(placed.control)
+                struct.control = _place_of(placed.control, first)
             if placed.field is not None:
-                struct.field = _place_of(placed.field)
+                struct.field = _place_of(placed.field, first)
                 struct.plane = placed.field.shape[2] * placed.field.shape[3]
             if placed.sigma is not None:
-                struct.sigma = _place_of(placed.sigma)
+                struct.sigma = _place_of(placed.sigma, first)
             for rays, matrix, numbers in placed.numbers:
                 lane, name, skipped, behind = next(lanes)
                 one = next(rules)
                 lane.source, lane.rows = sources[name] + skipped, rows.get(name)
                 lane.out = results[name] + behind
                 if rays is not None:
-                    lane.rays = _place_of(rays)
+                    lane.rays = _place_of(rays, first)
                 if matrix is not None:
-                    lane.matrix = _place_of(matrix)
+                    lane.matrix = _place_of(matrix, first)
                 if one is not None and numbers is not None:
-                    one.numbers = _place_of(numbers)
+                    one.numbers = _place_of(numbers, first)
         for check, name in self._checks:
             check.source, check.rows = sources[name], rows.get(name)
         for change, name, i, behind in self._changed:
             how, out = pointwise_programs[name][i], results[name]
-            change.point(out + behind, out, _place_of(how.numbers), _place_of(how.words))
+            places = _place_of(how.numbers, first), _place_of(how.words, first)
+            change.point(out + behind, out, *places)
         self._left.fill(self.blocks)
         self._state.next = self._state.has_nonfinite = self._state.no_memory = 0
 
@@ -482,9 +544,10 @@ class Flight:
             self._library.multiaug_start(bound.job, helpers)
 
 
-def _place_of(array: Any) -> int:
+def _place_of(array: Any, first: int = 0) -> int:
     """Of numbers that JAX has computed. An array that NumPy looks at cannot be donated."""
-    return array.block_until_ready().unsafe_buffer_pointer()  # type: ignore[no-any-return]
+    place: int = array.block_until_ready().unsafe_buffer_pointer()
+    return place + first * (array.nbytes // len(array)) if first else place
 
 
 def _numbers(views: Any, group: _Shared, dtypes: Mapping[str, Any]) -> list[BandNumbers]:
@@ -503,7 +566,13 @@ def _numbers(views: Any, group: _Shared, dtypes: Mapping[str, Any]) -> list[Band
     return found
 
 
-def _deviations(warp: Map, sizes: tuple[SpatialShape, SpatialShape]) -> Array:
+def _job_of_size(job: Job, like: Job) -> Job:
+    return replace(
+        job, size_in=like.size_in, size_out=like.size_out, longest_step=like.longest_step
+    )
+
+
+def _deviations(warp: Map, sizes: InAndOut) -> Array:
     """(2,) of the low-pass along x and y."""
     scales = ratio(sizes[0], warp.in_shape), ratio(sizes[1], warp.out_shape)
     return jnp.stack(deviations(warp, *scales))
@@ -537,7 +606,7 @@ def divide(task: Task, shapes: Mapping[str, jax.ShapeDtypeStruct], views: Any) -
     dtypes = {name: np.dtype(shape.dtype) for name, shape in shapes.items()}
     warp = views.warp
     refused: dict[str, str] = {}
-    by_sizes: dict[tuple[SpatialShape, SpatialShape], list[Job]] = {}
+    by_sizes: dict[InAndOut, list[Job]] = {}
     for job in task.jobs:
         job = resolve_slices(job, shapes[job.name].shape[-1])
         reason = _refusal(task, job, dtypes[job.name], dense=warp.dense)
@@ -545,16 +614,11 @@ def divide(task: Task, shapes: Mapping[str, jax.ShapeDtypeStruct], views: Any) -
             refused[job.name] = reason
         else:
             by_sizes.setdefault((job.size_in, job.size_out), []).append(job)
-    groups = [
-        _Shared(sizes, tuple(members), tuple((j, band) for j in members for band in j.bands))
-        for sizes, members in by_sizes.items()
-    ]
-    if not groups:
+    if not by_sizes:
         return Division(None, refused)
-    scales = [(ratio(g.sizes[0], warp.in_shape), ratio(g.sizes[1], warp.out_shape)) for g in groups]
-    affine = all(s.affine for s in warp.segments if isinstance(s, Projective))
-    native = Compiled(groups, dtypes, warp=warp, affine=affine, scales=scales, low=task.low)
-    return Division(native, refused)
+    groups = [_Shared.of(members) for members in by_sizes.values()]
+    frames = warp.in_shape, warp.out_shape
+    return Division(Compiled(groups, dtypes, warp=warp, frames=frames, low=task.low), refused)
 
 
 def _refusal(task: Task, job: Job, dtype: np.dtype[Any], *, dense: bool) -> str | None:

@@ -19,35 +19,44 @@ _MOST_KNOTS = 64
 Sizes = tuple[SpatialShape, SpatialShape]
 
 
-def is_spline(warp: Map) -> bool:
-    """One displacement, on the grid of the output, and a matrix: C adds them up by itself."""
-    *others, last = warp.segments
+def knots_of(warp: Map) -> tuple[int, int] | None:
+    """(R, C) of a map that C adds up by itself; None of all others.
+
+    That is one displacement, on the grid of the output, behind matrices.
+    """
+    last = warp.segments[-1] if warp.segments else None
     if not isinstance(last, Displacement) or last.undo or last.shape != warp.out_shape:
-        return False
-    few = max(last.control.shape[-3:-1]) <= _MOST_KNOTS
-    return few and all(isinstance(segment, Projective) for segment in others)
+        return None
+    rows, columns = last.control.shape[-3:-1]
+    alone = all(isinstance(segment, Projective) for segment in warp.segments[:-1])
+    return (rows, columns) if alone and max(rows, columns) <= _MOST_KNOTS else None
 
 
-def weights_of(warp: Map, size_out: SpatialShape) -> tuple[NDArray, NDArray]:
-    """What each control value adds along the output: (C, w) and (h, R)."""
-    spline = warp.segments[-1]
-    assert isinstance(spline, Displacement)
-    rows, columns = spline.control.shape[-3:-1]
-    (sx, sy), (cx, cy) = ratio(size_out, warp.out_shape), centre(size_out)
+def weights_of(
+    knots: tuple[int, int], frame: SpatialShape, size_out: SpatialShape
+) -> tuple[NDArray, NDArray]:
+    """What each control value adds along the output: (C, w) and (h, R).
+
+    Args:
+        knots: (R, C).
+        frame: (height, width) of the output frame, which the control grid spans.
+        size_out: (height, width) of the results.
+    """
+    rows, columns = knots
+    (sx, sy), (cx, cy) = ratio(size_out, frame), centre(size_out)
     x = (np.arange(size_out[1], dtype=np.float32) - cx) / sx
     y = (np.arange(size_out[0], dtype=np.float32) - cy) / sy
-    with jax.ensure_compile_time_eval():
-        along_x = spline_weights(jnp.asarray(x), spline.shape[1], columns)
-        along_y = spline_weights(jnp.asarray(y), spline.shape[0], rows)
-        return np.array(np.asarray(along_x).T, order="C"), np.array(along_y)
+    along_x = spline_weights(x, frame[1], columns)
+    along_y = spline_weights(y, frame[0], rows)
+    return np.array(along_x.T, order="C"), along_y
 
 
 def controls_of(warp: Map, size_out: SpatialShape) -> Array:
-    """(N, 2, R, C) control values of a batch, in pixels of the output."""
+    """(2, R, C) control values of a record, in pixels of the output."""
     spline = warp.segments[-1]
     assert isinstance(spline, Displacement)
-    scale = np.array(ratio(size_out, warp.out_shape), np.float32).reshape(1, 1, 1, 2)
-    return jnp.moveaxis(spline.control * scale, -1, 1)
+    sx, sy = ratio(size_out, warp.out_shape)
+    return jnp.stack([spline.control[..., 0] * sx, spline.control[..., 1] * sy])
 
 
 def displaced(views: Any) -> Array:

@@ -11,12 +11,12 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from multiaug import _native
+from multiaug.geometry import Map, Projective
 from multiaug.sampling import (
     Band,
     Compiled,
@@ -268,14 +268,14 @@ class Calls:
             for i in range(self.random.integers(1, 4))
         }
         jobs = tuple(self.job(name, sizes, dtype) for name, dtype in dtypes.items())
-        group = _Shared(sizes, jobs, tuple((job, band) for job in jobs for band in job.bands))
+        group = _Shared.of(jobs)
+        eye = np.eye(3, dtype=np.float32)
         affine, radius = bool(self.pick([True, True, False])), int(self.pick([0, 1, 5, 40]))
         kernel = Compiled(
             [group],
             dtypes,
-            warp=SimpleNamespace(dense=False, resized=bool(self.pick([True, False]))),
-            affine=affine,
-            scales=[((1.0, 1.0), (1.0, 1.0))],
+            warp=Map((Projective(eye, eye, affine),), *sizes, bool(self.pick([True, False]))),
+            frames=sizes,
             low=LowPass((radius, radius)) if radius else None,
         )
         pointwise_programs, results, sources, rows, checks = {}, {}, {}, {}, {}

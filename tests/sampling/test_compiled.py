@@ -13,6 +13,7 @@ import multiaug as ma
 from multiaug._native import compiled_is_available, library
 from multiaug.pipeline.backends import _blocks, _threads
 from multiaug.pipeline.backends import _native as _compiled
+from multiaug.pipeline.backends import _native_program as _programs
 from multiaug.pipeline.buffers import _outputs as _target
 from multiaug.testing import make_record
 from multiaug.transforms import Photometric, static, transform
@@ -74,7 +75,7 @@ INTEGERS = {"rgb", "gray", "more", "wide"}
 def is_compiled(pipeline, keys, batch):
     """Whether a batch that has just run was sampled in C, every image of it."""
     pipeline.batch(keys, batch)
-    return not _compiled._WORKS.values()[-1].refused
+    return not _programs._WORKS.values()[-1].refused
 
 
 def differences(pipeline, shapes, seeds, bars, **settings):
@@ -138,7 +139,7 @@ def test_splines_are_added_up(before):
     transforms = [before, ma.Maybe(ma.Elastic(0.02, grid=(3, 7)), p=0.5)]
     pipeline = ma.Pipeline(transforms, spec_of(entries))
     assert differences(pipeline, [(40, 130)], 3, rounding, content="smooth") == {}
-    assert not _compiled._WORKS.values()[-1].kernel.dense
+    assert not _programs._WORKS.values()[-1].kernel.dense
     batch = make_record(pipeline.spec, (40, 130), 0, batch=5)
     keys = jax.random.split(jax.random.key(2), 5)
     found = []
@@ -218,13 +219,13 @@ def test_an_error_in_a_thread_reaches_the_caller(monkeypatch):
 
 
 def test_memory_of_pipelines_that_are_not_used_is_given_back(monkeypatch):
-    monkeypatch.setattr(_compiled._WORKS, "with_memory", 1)
-    monkeypatch.setattr(_compiled._WORKS, "kept", 2)
+    monkeypatch.setattr(_programs._WORKS, "with_memory", 1)
+    monkeypatch.setattr(_programs._WORKS, "kept", 2)
     pipeline = ma.Pipeline([ma.Rotate(9), Shaded()], spec_of({"rgb": picture("uint8", 3)}))
     for size in (8, 12):
         batch = make_record(pipeline.spec, (size, size), 0, batch=3)
         pipeline.batch(jax.random.split(jax.random.key(1), 3), batch)
-    assert [bool(work._idle) for work in _compiled._WORKS.values()] == [False, True]
+    assert [bool(work._idle) for work in _programs._WORKS.values()] == [False, True]
 
 
 def test_arrays_of_any_layout():
@@ -323,7 +324,7 @@ for border in sys.argv[2].split():
         for seed in range(8):
             # Random numbers are no cloud of any camera.
             pipeline.batch(jax.random.split(jax.random.key(seed), 2), batch, check=False)
-        assert not _compiled._WORKS.values()[-1].refused, "not C"
+        assert not _programs._WORKS.values()[-1].refused, "not C"
 
 # Whole rows, forwards and backwards, of more pixels than a vector has, or a chunk.
 roles = [{"channels": 3, "role": "intensity"}, {"channels": 3, "role": "position"}]
@@ -346,7 +347,7 @@ for width in (16, 17, 33, 48, 272, 273, 300):
         batch["cloud"][0, 1, 3, 4] = batch["points"][1, 2, -1, 2] = np.nan
         params = pipeline.sample(jax.random.split(jax.random.key(width), 4), (3, width))
         done = pipeline.apply(params, batch, check=False)
-        assert not _compiled._WORKS.values()[-1].refused, "not C"
+        assert not _programs._WORKS.values()[-1].refused, "not C"
         for i in range(4):
             rows, columns = (slice(None, None, -1 if leaf[i] else 1) for leaf in (
                 jax.tree.leaves(params.values[1])[0], jax.tree.leaves(params.values[0])[0]))

@@ -15,6 +15,7 @@ from ...typing import Array, Record
 from ..buffers._indexed import IndexedBatch
 from ..checks._values import on_host
 from ..program._draws import Draws, draw
+from ..program._overrides import in_order
 from ..program._reads import entries_read
 from ..program._structure import Run
 from ..program._ties import follow
@@ -33,7 +34,6 @@ class FastPath:
         call: what runs them.
         traits: the pipeline's.
         run: the static side.
-        order: of the results.
         values: entries that pass by.
         inspected: records of this kind have been found plausible.
         single: it is one record, without a leading axis.
@@ -42,7 +42,6 @@ class FastPath:
     call: CompiledCall
     traits: PipelineTraits
     run: Run
-    order: Sequence[str]
     values: Sequence[str]
     inspected: bool
     single: bool = False
@@ -69,7 +68,7 @@ class FastPath:
         draws = self._draws(words, batch)
         done = self.call(self.traits, draws, batch, out, check=check)
         done |= follow(self.run.spec, done, values, batched=not self.single)
-        return {name: done[name] for name in self.order}
+        return {name: done[name] for name in in_order(self.run.spec, tuple(done))}
 
     def _draws(self, words: Array, batch: Mapping[str, Any]) -> Draws:
         """What the records draw, or will draw; ``words`` (N, w)."""

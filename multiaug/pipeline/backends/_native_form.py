@@ -17,9 +17,9 @@ from ...typing import Array
 from ..program._draws import draw_values
 from ..program._params import RecordParams
 from ..program._plan import prepare
-from ..program._structure import out_shape
+from ..program._sizes import frames_along
 from ._blocks import BLOCK
-from ._native import NativeProgram, blocks_of_rows, is_small
+from ._native import blocks_of_rows, is_small
 from ._native_plan import (
     Planned,
     draw_and_plan,
@@ -29,6 +29,7 @@ from ._native_plan import (
     run_apart,
     shapes_of,
 )
+from ._native_program import NativeProgram
 
 # Positions of so many bytes are computed for a whole batch at once.
 _MOST_FIELD_BYTES = 1 << 28
@@ -137,7 +138,10 @@ def _planned(
     one = plan_of if isinstance(drawn, RecordParams) else draw_and_plan
 
     def block(own: tuple[Any, dict[str, Array]], on: Array) -> Planned:
-        return one(transforms, *own, on, run=program.run, pictures=program.pictures)
+        return one(
+            transforms, *own, on, run=program.run, pictures=program.pictures,
+            kernel=program.kernel, refused=program.refused,
+        )  # fmt: skip
 
     words = drawn.key if isinstance(drawn, RecordParams) else drawn
     return _in_blocks(block, (drawn, rest), words)  # type: ignore[no-any-return]
@@ -148,15 +152,16 @@ def _params(
 ) -> RecordParams:
     """What all records draw."""
     run = program.run
+    frames = frames_along(transforms, run.frame)
 
     def block(words: Array, on: Array) -> Any:
         def drawn(words: Array) -> Any:
-            return draw_values(transforms, words, spec=run.spec, shape=run.frame, first=run.first)
+            return draw_values(transforms, words, spec=run.spec, frames=frames, first=run.first)
 
         return run_apart(drawn, words, on)
 
     values = _in_blocks(block, words, words)
-    return RecordParams(values, words, run.frame, out_shape(transforms, run.frame))
+    return RecordParams(values, words, run.frame, frames[-1])
 
 
 def _in_blocks(function: Callable[[Any, Array], Any], records: Any, words: Array) -> Any:

@@ -193,7 +193,7 @@ def _occlude(
     frame: SpatialShape,
 ) -> dict[str, Array]:
     def one(values: Any, record: dict[str, Array]) -> dict[str, Array]:
-        steps = [step for step, _ in steps_of(transforms, values, frame)]
+        steps = steps_of(transforms, values)
         return occlude(spec, frame, steps, record)
 
     return jax.vmap(one)(values, batch)
@@ -372,7 +372,7 @@ def _covered_of(
     frame: SpatialShape,
 ) -> Array:
     def one(values: Any) -> Array:
-        steps = [step for step, _ in steps_of(transforms, values, frame)]
+        steps = steps_of(transforms, values)
         return covered_pixels(steps, name, size, frame)
 
     return jax.vmap(one)(values)

@@ -25,6 +25,8 @@ Results = dict[str, Any]
 
 # Results of so few bytes are cheaper to clear in JAX than to hand over to it.
 _SMALL = 1 << 20
+# What clears them is compiled for batches that come this often: not for every size of image.
+_OFTEN = 8
 
 
 class Layout:
@@ -59,17 +61,16 @@ class Layout:
         if single:
             self.shapes = {n: (shape[1:], dtype) for n, (shape, dtype) in self.shapes.items()}
         self._small = size * sum(self.record_bytes.values()) <= _SMALL and len(devices) == 1
-        self._met = False
+        self._met = 0
 
     def arrays(self, out: Mapping[str, Any] | None) -> dict[str, Array]:
         """Arrays of JAX that nobody else has seen, to be written to; none: take other memory."""
         if out is not None:
             return _reclaimed(out, self)
-        if self._small and self._met:
+        self._met += 1
+        if self._small and self._met > _OFTEN:
             # Waited for: it would be cleared once more after somebody wrote to it.
             return {n: a.block_until_ready() for n, a in self._blank().items()}
-        # The first batch shall not wait for a compilation.
-        self._met = True
         return {}
 
     @cached_property

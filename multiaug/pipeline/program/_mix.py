@@ -92,7 +92,7 @@ def mix(
     mixings: list[Mixing] = []
 
     def one(drawn: Any) -> Any:
-        steps = [step for step, _ in steps_of(transforms, drawn, frame)]
+        steps = steps_of(transforms, drawn)
         mixings[:] = [step.transform for step in steps]  # type: ignore[misc]
         return [(step.params, jnp.asarray(step.on is None or step.on)) for step in steps]
 

@@ -17,6 +17,7 @@ DERIVED = ("_visible", "_valid", "_mirrored")
 
 
 @lru_cache(maxsize=256)
+@lru_cache(maxsize=256)
 def in_order(spec: DataSpec, names: tuple[str, ...]) -> tuple[str, ...]:
     """Entries in the spec's order, each followed by what was derived from it."""
     order = [f"{name}{suffix}" for name in spec.entries for suffix in ("", *DERIVED)]
