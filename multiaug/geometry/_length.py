@@ -118,10 +118,10 @@ def _as_length(found: Array, other: Any) -> Any:
 
 
 def shortest(shape: Any) -> Any:
-    """The shorter side, an int or an array; ``min(shape)`` would have to know the sizes."""
+    """The shorter side, an int or float32; ``min(shape)`` would have to know the sizes."""
     height, width = shape
     if isinstance(height, Length) or isinstance(width, Length):
-        return jnp.minimum(jnp.asarray(height), jnp.asarray(width))
+        return jnp.minimum(jnp.asarray(height, jnp.float32), jnp.asarray(width, jnp.float32))
     return min(height, width)
 
 

@@ -82,6 +82,7 @@ class StagePlan:
         frame: (H, W) of the reference image before it.
         out_frame: and behind it.
         entries: what is done to each entry.
+        each_size: why a run is compiled anew for every size of image; "" where it is not.
     """
 
     kind: str
@@ -89,6 +90,7 @@ class StagePlan:
     frame: SpatialShape
     out_frame: SpatialShape
     entries: tuple[EntryPlan, ...]
+    each_size: str = ""
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,8 @@ class Explanation:
                 yield f"   {plan.entry}: {', '.join(does) or 'handed on'}; {amount}"
                 if plan.reason:
                     yield f"      because {plan.reason}"
+            if stage.each_size:
+                yield f"   compiled for each size of image, because {stage.each_size}"
         counts = ", ".join(f"{name} {count}" for name, count in self.resamples.items())
         yield f"resamples: {counts or 'none'}"
         if self.traced:
@@ -171,16 +175,21 @@ def explain(
     program = Program(traits, spec, frame, dtypes)
     plans, by_part = [], False
     for number, (stage, mine) in enumerate(zip(program.stages, program.traits, strict=True), 1):
+        each_size = ""
         if stage.kind == "warp":
             entries, after, native = _warp(number, stage, mine, state, scalars)
             by_part |= native.by_part and native.kernel is None
+            each_size = native.each_size or ""
+            if not on_cpu():
+                each_size = "accelerators run a program of one size"
         else:
             after = _after(program, stage, mine, state, scalars)
             names = [n for n in after if not _is_matrix(stage.spec, n)]
             entries = _other(number, stage.kind, state, {n: after[n] for n in names})
         owners = tuple(_name(t) for t in stage.transforms)
         if owners or stage.kind != "warp" or len(program.stages) == 1:
-            plans.append(StagePlan(stage.kind, owners, stage.frame, stage.out_frame, entries))
+            frames = stage.frame, stage.out_frame
+            plans.append(StagePlan(stage.kind, owners, *frames, entries, each_size))
         state = after
     if traits.finishing:
         out = plans[-1].out_frame

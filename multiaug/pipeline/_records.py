@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -52,8 +52,6 @@ def batch_of_records(
         given.append(in_native_order(record))
         frames.append(check_structure(pipeline.spec, given[-1], batch=False))
     _check_alike(pipeline, given, frames)
-    if len({tuple((n, np.shape(a), a.dtype) for n, a in record.items()) for record in given}) == 1:
-        return pipeline.batch(keys, _stacked(given), out=out, check=check)
     if check and kind_of(given[0]) not in pipeline.inspected:
         first = {n: np.asarray(a)[None] for n, a in given[0].items()}
         inspect_first(pipeline, pipeline.spec, first, origin="the first record")
@@ -61,7 +59,11 @@ def batch_of_records(
     traits = pipeline.traits
     if on_cpu() and traits.one_run and not traits.reads and not is_traced(given, traits.settings):
         done = _in_native_code(pipeline, keys, given, frames, out, check=check)
-    return _by_size(pipeline, keys, given, check=check) if done is None else done
+    if done is not None:
+        return done
+    if len({_kind(record) for record in given}) == 1:
+        return pipeline.batch(keys, _stacked(given), out=out, check=check)
+    return _by_size(pipeline, keys, given, check=check)
 
 
 def _check_alike(
@@ -96,6 +98,11 @@ def _check_alike(
                 'number. Declare "capacity", the most rows that a record has, in the spec, and '
                 "fill tables up to it with NaN (multiaug.padded does that)."
             )
+
+
+def _kind(record: Mapping[str, Any]) -> Hashable:
+    """Equal for records that can be stacked."""
+    return tuple((name, np.shape(array), array.dtype) for name, array in record.items())
 
 
 def _size(shape: SpatialShape) -> str:
@@ -146,8 +153,7 @@ def _by_size(
         )
     groups: dict[Any, list[int]] = {}
     for number, record in enumerate(records):
-        kind = tuple((n, np.shape(a), a.dtype) for n, a in record.items())
-        groups.setdefault(kind, []).append(number)
+        groups.setdefault(_kind(record), []).append(number)
     parts = [
         pipeline.batch(keys[np.array(some)], _stacked([records[i] for i in some]), check=check)
         for some in groups.values()

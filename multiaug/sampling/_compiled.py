@@ -311,7 +311,7 @@ class Compiled:
         matrices = jax.vmap(lambda view: view.warp.matrix().backward)(views)
         for i, group in enumerate(self._groups):
             name = group.jobs[0].name
-            maps = matrices * (self.scales[i] if scales is None else scales[:, i])
+            maps = matrices * (self.scales[i : i + 1] if scales is None else scales[:, i])
             field = control = sigma = None
             if bent is not None and self.dense:
                 field = filled(views, group.sizes, bent, fields[i])

@@ -59,7 +59,7 @@ def log_uniform(u: Array, limits: Range) -> Array:
 
 def uniform_index(u: Array, count: int | Array) -> Array:
     """0 .. count - 1, int32, from U[0, 1); even to within count / 2^23."""
-    return jnp.minimum((u * count).astype(jnp.int32), count - 1)
+    return jnp.minimum((u * jnp.asarray(count, jnp.float32)).astype(jnp.int32), count - 1)
 
 
 def angles(value: Any, field_name: str, **limits: float) -> Range:

@@ -84,7 +84,7 @@ class Erase(Occluding):
         lo, hi = self.count
         if hi == 0:
             return {"edges": jnp.zeros((0, 4), jnp.float32)}
-        height, width = frame.shape
+        height, width = (jnp.asarray(side, jnp.float32) for side in frame.shape)
         u, *others = unit_uniform(key, 1 + 4 * hi)
         area, ratio, left, top = jnp.stack(others).reshape(4, hi)
         area = height * width * uniform(area, self.scale)

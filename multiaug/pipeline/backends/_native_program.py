@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ...errors import warn
 from ...roles import TABLE_ROLES
 from ...sampling import Compiled, Job, LowPass, can_check, divide
 from ...spec import EntrySpec, check_values, is_sound
@@ -292,10 +293,30 @@ def _program(
         _TEMPLATES[key] = known
     if isinstance(known, NativeProgram):
         return known.of_sizes(run, transforms, sizes, rows)
+    _say_sizes(key, known, sizes)
     exact = {name: Rows(there, there) for name, (there, _) in rows.items()}
     found = _new_program(run, transforms, draws.shapes, batch, exact)
     found.each_size = known
     return found
+
+
+# Programs that are compiled for each size -> the sizes that they have met.
+_MET: dict[Hashable, set[Hashable]] = {}
+_MANY_SIZES = 8
+
+
+def _say_sizes(key: Hashable, reason: str, sizes: Sizes) -> None:
+    """Warn, once, when images of many sizes keep the compiler busy."""
+    if len(_MET) >= _MOST_TEMPLATES:
+        _MET.clear()
+    met = _MET.setdefault(key, set())
+    met.add((sizes.frames, tuple(sizes.images.items())))
+    if len(met) == _MANY_SIZES:
+        warn(
+            f"{_MANY_SIZES} sizes of images have been compiled for, each for about a second, "
+            f"because {reason}. Bring images to few sizes before this pipeline, or change what is "
+            "named here; Pipeline.explain says what is compiled for each size."
+        )
 
 
 def _planned_rows(entry: EntrySpec, there: int) -> int:
