@@ -213,7 +213,8 @@ class Elastic(Geometric):
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``control``, (rows + 3, columns + 3, 2) float32 pixels, (dx, dy)."""
-        limit = self.amount * shortest(frame.shape)
+        # In float32, whether the sizes are numbers or data: the same bits.
+        limit = jnp.float32(self.amount) * jnp.asarray(shortest(frame.shape), jnp.float32)
         unit = jax.random.uniform(key, control_shape(self.grid), jnp.float32, -1, 1)
         return {"control": unit * limit}
 

@@ -98,7 +98,8 @@ def test_draws_do_not_change_when_sizes_are_data():
     rows = np.broadcast_to(np.array(frames, np.int32), (32, len(frames), 2))
     found = _draw_block(transforms, words, {}, rows, spec=spec)
     for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
-        np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
+        # Sizes that are numbers are folded into other constants, which rounds once less.
+        np.testing.assert_allclose(np.asarray(one), np.asarray(other), rtol=3e-7)
 
 
 @pytest.mark.parametrize("name", ["window", "elastic"])
@@ -145,9 +146,10 @@ def test_python_that_needs_the_size_is_compiled_for_each_and_says_so():
     np.testing.assert_array_equal(
         pipeline(jax.random.key(0), {"image": one})["image"], one[:, ::-1]
     )
+    for i in range(1, 7):
+        pipeline(jax.random.key(0), {"image": record(20 + i, 30)["image"]})
     with pytest.warns(ma.MultiaugWarning, match="8 sizes of images have been compiled for"):
-        for i in range(9):
-            pipeline(jax.random.key(0), {"image": record(20 + i, 30)["image"]})
+        pipeline(jax.random.key(0), {"image": record(40, 30)["image"]})
     plain = ma.Pipeline([ma.Rotate(10)], spec_of(image=IMAGE)).explain((20, 30))
     assert plain.stages[0].each_size == ""
 

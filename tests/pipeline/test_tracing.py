@@ -53,7 +53,7 @@ def assert_close(found, expected, tolerance=1e-5):
 # --- jit, vmap, what compiles ------------------------------------------------------------------
 
 
-def test_one_compilation_for_every_shape():
+def test_one_compilation():
     # A spec of its own, so that no other test has compiled it.
     spec = ma.DataSpec.from_dict({**SPEC.to_dict(), "name": "nobody else's"})
     pipeline = ma.Pipeline([ma.Rotate(10), ma.Brightness(0.1)], spec)
@@ -72,7 +72,8 @@ def test_one_compilation_for_every_shape():
     assert not ours(again)
     with compilations() as other:
         pipeline.batch(KEYS, large)
-    assert len(compiled(other)) == programs
+    # Sizes are data of a plan for native code.
+    assert len(compiled(other)) == (0 if compiled_is_available() else programs)
 
 
 @pytest.mark.parametrize("make", [ma.Affine, lambda matrix: ma.Perspective(matrix=matrix)])

@@ -136,14 +136,20 @@ def _planned(
 ) -> Planned:
     """Plans of all records, where no positions are computed."""
     one = plan_of if isinstance(drawn, RecordParams) else draw_and_plan
+    words = drawn.key if isinstance(drawn, RecordParams) else drawn
+    # As outside of traces, sizes are data: folded into other constants, they round otherwise.
+    zero = _hidden_zero(words)
+    sizes = [
+        None if a is None else a + jnp.broadcast_to(zero.astype(a.dtype), a.shape)
+        for a in program.sizes
+    ]
 
     def block(own: tuple[Any, dict[str, Array]], on: Array) -> Planned:
         return one(
-            transforms, *own, on, run=program.run, pictures=program.pictures,
+            transforms, *own, on, *sizes, run=program.run, pictures=program.pictures,
             kernel=program.kernel, refused=program.refused,
         )  # fmt: skip
 
-    words = drawn.key if isinstance(drawn, RecordParams) else drawn
     return _in_blocks(block, (drawn, rest), words)  # type: ignore[no-any-return]
 
 

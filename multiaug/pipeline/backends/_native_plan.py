@@ -196,6 +196,8 @@ def plan_of(
     params: RecordParams,
     rest: dict[str, Array],
     on: Array,
+    rows: Array | None = None,
+    scales: Array | None = None,
     *,
     run: Run,
     pictures: Pictures,
@@ -206,7 +208,7 @@ def plan_of(
 
     def plan(params: RecordParams) -> Planned:
         return _plan_with(
-            transforms, params, rest,
+            transforms, params, rest, rows, scales,
             run=run, pictures=pictures, kernel=kernel, refused=refused,
         )  # fmt: skip
 
