@@ -189,7 +189,9 @@ class Pipeline:
             self._inspect(record, batched=False)
         if not self._traits.one_run:
             words = key_data(key[None])
-            return self._programs.run(shape, words, None, record, batched=False, check=check)
+            done = self._programs.run(shape, words, None, record, batched=False, check=check)
+            self._remember_stages(signature, shape, record, batched=False)
+            return done
         draws = self._draws(
             key[None], shape, _one_more_axes(record) if self._traits.reads else None
         )
@@ -219,8 +221,7 @@ class Pipeline:
             batch: entry name -> array with a leading N.
             out: what an earlier call returned for a batch like this one. On CPUs its memory is
                 used again, which saves much of the time of large results, and its arrays are
-                deleted; memory that NumPy still looks at is left alone. Elsewhere, and by
-                pipelines of several runs, it is not used.
+                deleted; memory that NumPy still looks at is left alone. Elsewhere it is not used.
             check: as in `__call__`.
 
         Returns:
@@ -246,7 +247,10 @@ class Pipeline:
         if check:
             self._inspect(batch, batched=True)
         if not self._traits.one_run:
-            return self._programs.run(shape, key_data(keys), None, batch, batched=True, check=check)
+            words = key_data(keys)
+            done = self._programs.run(shape, words, None, batch, batched=True, check=check, out=out)
+            self._remember_stages(signature, shape, batch, batched=True)
+            return done
         draws = self._draws(keys, shape, batch)
         run = self._run(shape)
         done = self._execute(run, draws, batch, batched=True, check=check, out=out)
@@ -287,7 +291,9 @@ class Pipeline:
             self._inspect(record, batched=params.batched)
         if not self._traits.one_run:
             batched, drawn = params.batched, given_params(params, record)
-            return self._programs.run(frame, drawn.key, drawn, record, batched=batched, check=check)
+            return self._programs.run(
+                frame, drawn.key, drawn, record, batched=batched, check=check, out=out
+            )
         draws = self._given(params, record)
         return self._execute(
             self._run(frame), draws, record, batched=params.batched, check=check, out=out
@@ -464,6 +470,20 @@ class Pipeline:
                 inspected = kind_of(batch) in self.inspected
                 repeat = FastPath(call, self._traits, run, order, values, inspected, single)
                 self._repeated.put(signature, repeat)
+
+    def _remember_stages(
+        self,
+        signature: Hashable | None,
+        frame: SpatialShape,
+        record: Mapping[str, Any],
+        *,
+        batched: bool,
+    ) -> None:
+        """`_remember`, of several stages."""
+        if signature is not None and not self._traits.traced:
+            inspected = kind_of(record) in self.inspected
+            found = self._programs.repeat(frame, record, batched=batched, inspected=inspected)
+            self._repeated.put(signature, found)
 
     def _inspect(self, record: Mapping[str, Any], *, batched: bool) -> None:
         """Look at the first records of a kind, unless they are traced."""

@@ -243,7 +243,7 @@ class SomeOf(_Holder):
     def expand(self, params: Params) -> Expanded:
         """Every child, where it is among the chosen."""
         return [
-            (child, drawn, params["on"][i])
+            (child, drawn, params["on"][..., i])
             for i, (child, drawn) in enumerate(zip(self.children, params["children"], strict=True))
         ]
 
@@ -275,7 +275,7 @@ class Shuffle(_Holder):
         """Every child at every place, where the order has put it there."""
         drawn = params["children"]
         return [
-            (child, drawn[i], params["order"][place] == i)
+            (child, drawn[i], params["order"][..., place] == i)
             for place in range(len(self.children))
             for i, child in enumerate(self.children)
         ]

@@ -63,14 +63,24 @@ class MixUp(Mixing):
 
     def partners(self, params: Params, size: int) -> Array:
         """How many records further, counted around the end of the batch."""
-        others = max(1, size - 1)
-        further = jnp.minimum((params["partner"] * others).astype(jnp.int32), others - 1)
-        return (jnp.arange(size, dtype=jnp.int32) + 1 + further) % size
+        return partners_of(params["partner"], size)
 
     def weights(self, params: Params) -> Array:
         """The drawn one, and what is left of 1."""
         weight = params["weight"]
-        return jnp.stack([weight, 1 - weight], axis=-1)
+        lib: Any = np if isinstance(weight, np.ndarray) else jnp
+        both: Array = lib.stack([weight, 1 - weight], axis=-1)
+        return both
+
+
+def partners_of(u: Array, size: int) -> Array:
+    """(N,) int32: of every record of a batch one of the others, from U[0, 1); of NumPy's, too."""
+    lib: Any = np if isinstance(u, np.ndarray) else jnp
+    others = max(1, size - 1)
+    further = lib.minimum((u * others).astype(np.int32), others - 1)
+    places = lib.arange(size, dtype=np.int32)
+    found: Array = (places + 1 + further) % size
+    return found
 
 
 @lru_cache(maxsize=16)

@@ -8,6 +8,7 @@ drew, passes the tests of distribution and correlation in ``tests/transforms/tes
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,7 @@ import numpy as np
 from jax import lax
 from jax.extend.random import define_prng_impl
 
-from ..typing import Array, Key
+from ..typing import Array, Key, NDArray
 
 _GOLDEN = np.uint32(0x9E3779B9)
 
@@ -34,6 +35,11 @@ def bits(seed: Array, stream: int, shape: tuple[int, ...]) -> Array:
     """
     first, second = keyed(seed, stream)
     counter = lax.iota(jnp.uint32, math.prod(shape)).reshape(shape)
+    return hashed(counter, first, second)
+
+
+def hashed(counter: Array, first: Array, second: Array) -> Array:
+    """The random words of counters, uint32, under the two words of `keyed`; of NumPy's, too."""
     # Two rounds, keyed in between: neighbouring counters, and seeds, share nothing. No word comes
     # twice in a field; random ones would in a picture of 65,536 values, once in two.
     return _mix(_mix(counter * _GOLDEN + first) ^ second)
@@ -43,6 +49,13 @@ def keyed(seed: Array, stream: int | Array) -> tuple[Array, Array]:
     """The two words that counters are mixed with; see `bits`."""
     first = _mix(seed[0] ^ _mix(jnp.uint32(stream) + _GOLDEN))
     return first, _mix(seed[1] + first)
+
+
+def keyed_on_host(seed: NDArray, stream: int) -> tuple[NDArray, NDArray]:
+    """`keyed` in NumPy: the same two words, (1,) each, since its scalars warn of an overflow."""
+    words: Any = seed
+    first: Any = _mix(words[:1] ^ _mix(np.array([stream], np.uint32) + _GOLDEN))  # type: ignore[arg-type]
+    return first, _mix(words[1:] + first)  # type: ignore[return-value]
 
 
 def _mix(word: Array) -> Array:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..errors import ParameterError
 from ..spec import DataSpec
-from ..typing import Array, SpatialShape
+from ..typing import Array, NDArray, SpatialShape
 from ._base import Frame, Params, Transform
+
+
+NewArray = Callable[[str, tuple[int, ...], Any], NDArray]
+"""Name, shape and dtype -> memory of a new entry."""
 
 
 class Occluding(Transform):
@@ -18,9 +22,11 @@ class Occluding(Transform):
     Subclasses have a field ``entries``: names of the entries it covers, None for all.
     """
 
-    entries: tuple[str, ...] | None
-    fill: float
-    """What covered intensity becomes, in units of its range: 0 is black and 1 is white."""
+    entries: Any  # a tuple of names, or None
+    fill: Any
+    """What covered intensity becomes: a number in units of its range, where 0 is black and 1 is
+    white; ``mean``, of every channel over the record's valid pixels; or ``noise``, independent
+    values between black and white, made of the ``seed`` (2,) uint32 that `sample` draws."""
 
     def check(self, frame: Frame) -> None:
         """Refuse entries that the spec does not have."""
@@ -28,7 +34,21 @@ class Occluding(Transform):
 
     def touches(self, name: str) -> bool:
         """True when an entry is covered."""
-        return self.entries is None or name in self.entries
+        return bool(self.entries is None or name in self.entries)
+
+    def dropped(self, params: Params, name: str, start: int, count: int | None) -> Array | None:
+        """Which channels of an entry are covered where `covers` is True; None for all of them.
+
+        Args:
+            params: what one record drew, or a batch of them, leading N; of NumPy or of JAX.
+            name: of the entry, an image or a table.
+            start: its first channel that is asked for.
+            count: how many; None for all that follow.
+
+        Returns:
+            (..., count) bool, or (..., 1) for all alike.
+        """
+        return None
 
     @abstractmethod
     def covers(self, params: Params, x: Array, y: Array, shape: SpatialShape) -> Array:
@@ -40,6 +60,25 @@ class Occluding(Transform):
             y: the same, downwards.
             shape: (height, width) of the reference frame.
         """
+
+    def boxes(self, params: Params, x: NDArray, y: NDArray, shape: SpatialShape) -> NDArray | None:
+        """The same as boxes of pixels, in NumPy: eager batches on CPUs are covered by them.
+
+        A transform that has this method must write `covers` so that it takes arrays of NumPy, too,
+        for the places of keypoints and boxes. Without it XLA runs the stage, and compiles it for
+        every size of batch and image.
+
+        Args:
+            params: what the records of a batch drew, leading N, as NumPy arrays.
+            x: (w,) float32, where the columns of an image lie, as of `covers`; ascending.
+            y: (h,) float32, where its rows lie.
+            shape: (height, width) of the reference frame.
+
+        Returns:
+            (n, 5) int32: the record, its first covered row and the row behind the last one, the
+            same of columns; boxes may be empty, and overlap.
+        """
+        return None
 
 
 class Mixing(Transform):
@@ -96,6 +135,16 @@ class Deriving(Transform):
     @abstractmethod
     def derive(self, spec: DataSpec, batch: Mapping[str, Any]) -> dict[str, Array]:
         """The new entries of a batch (leading N). Traceable."""
+
+    def derive_into(self, spec: DataSpec, batch: Mapping[str, NDArray], new: NewArray) -> None:
+        """The same in NumPy, for eager batches on CPUs; without it XLA derives.
+
+        Args:
+            spec: of the records that come in.
+            batch: the entries, leading N.
+            new: (name, shape, dtype) -> memory of a new entry, to be written to.
+        """
+        raise NotImplementedError
 
     def check_values(self, spec: DataSpec, batch: Mapping[str, Any]) -> None:
         """Refuse values that nothing can be derived from; called where values are checked.

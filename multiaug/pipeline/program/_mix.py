@@ -10,15 +10,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ...errors import ParameterError
-from ...roles import SPATIAL_ROLES, Verbs
-from ...sampling import cast
-from ...spec import DataSpec, EntrySpec
+from ...roles import SPATIAL_ROLES, Verbs, blended
+from ...sampling import cast, constant
+from ...spec import ChannelGroup, DataSpec, EntrySpec
 from ...transforms import Mixing, Transform
 from ...typing import Array, SpatialShape
-from ._geometry import steps_of
 from ._pointwise import beside_mark
+from ._refusals import reason_of_roles, refuse_entries
 from ._spec_after import BEFORE
+from ._steps import steps_of_record
 from ._structure import groups_of
 
 
@@ -33,15 +33,16 @@ def refuse_unmixable(mixing: Mixing, spec: DataSpec, dtypes: Mapping[str, Any]) 
     Raises:
         ParameterError: naming the entry and the remedies.
     """
-    for name, dtype in dtypes.items():
-        if stays(mixing, spec, name):
-            continue
-        reason = _reason(spec.entries[name], dtype)
-        if reason is not None:
-            raise ParameterError(
-                f"`{mixing.owner}` cannot mix the entry {name!r}: {reason}. Or leave the entry "
-                f"that of the record itself: {mixing.owner}(keep=[{name!r}])."
-            )
+    reasons = {
+        name: _reason(spec.entries[name], dtype)
+        for name, dtype in dtypes.items()
+        if not stays(mixing, spec, name)
+    }
+
+    def remedy(name: str) -> str:
+        return f"leave the entry that of the record itself: {mixing.owner}(keep=[{name!r}])."
+
+    refuse_entries(mixing.owner, "mix", reasons, remedy)
 
 
 def stays(mixing: Mixing, spec: DataSpec, name: str) -> bool:
@@ -51,25 +52,22 @@ def stays(mixing: Mixing, spec: DataSpec, name: str) -> bool:
 
 def _reason(entry: EntrySpec, dtype: Any) -> str | None:
     """Why an entry cannot be mixed, with the remedy."""
-    if entry.kind == "value":
-        if np.issubdtype(dtype, np.floating) or str(dtype) == "bfloat16":
-            return None
-        return (
-            f"a scalar of dtype {dtype} may be a class, and a mean of class ids is another class. "
-            f"Put OneHot({entry.name!r}, classes) before it, which makes shares of classes"
-        )
-    if entry.kind != "spatial":
+    if entry.kind == "spatial":
+        return reason_of_roles(entry, dtype, _refuses_mixing, "how it is mixed")
+    if entry.kind != "value":
         return (
             f"{entry.role} of two records have no common meaning. Leave the entry out of the spec"
         )
-    for group in groups_of(entry, np.dtype(dtype)):
-        role = SPATIAL_ROLES[group.role]
-        if not isinstance(role, Verbs):
-            return f"the role {group.role} does not say how it is mixed (see roles.Verbs)"
-        reason = role.refuses_mixing(group)
-        if reason is not None:
-            return reason
-    return None
+    if np.issubdtype(dtype, np.floating) or str(dtype) == "bfloat16":
+        return None
+    return (
+        f"a scalar of dtype {dtype} may be a class, and a mean of class ids is another class. "
+        f"Put OneHot({entry.name!r}, classes) before it, which makes shares of classes"
+    )
+
+
+def _refuses_mixing(role: Verbs, group: ChannelGroup) -> str | None:
+    return role.refuses_mixing(group)
 
 
 def mix(
@@ -92,7 +90,7 @@ def mix(
     mixings: list[Mixing] = []
 
     def one(drawn: Any) -> Any:
-        steps = [step for step, _ in steps_of(transforms, drawn, frame)]
+        steps = steps_of_record(transforms, drawn, frame)
         mixings[:] = [step.transform for step in steps]  # type: ignore[misc]
         return [(step.params, jnp.asarray(step.on is None or step.on)) for step in steps]
 
@@ -121,8 +119,8 @@ def _mixed(entry: EntrySpec, array: Array, partners: Array, weights: Array) -> A
     if entry.kind == "value":
         values = sources.astype(jnp.float32)
         share = weights[:, 1].reshape(-1, *[1] * (array.ndim - 1))
-        mixed = values[:, 0] + share * (values[:, 1] - values[:, 0])
-        return mixed.astype(array.dtype)
+        mixed = blended(values[:, 0], values[:, 0], values[:, 1], share)
+        return jnp.where(share > 0, mixed, values[:, 0]).astype(array.dtype)
     parts = []
     for group in groups_of(entry, array.dtype):
         role = SPATIAL_ROLES[group.role]
@@ -133,8 +131,8 @@ def _mixed(entry: EntrySpec, array: Array, partners: Array, weights: Array) -> A
         if group.invalid is not None and group.invalid != "nan":
             # A mean that falls on the number of those without data is still a value.
             dtype = np.dtype(array.dtype)
-            absent = (part == group.invalid).any(1)
-            fell = (mixed == jnp.asarray(group.invalid, dtype)) & ~absent
+            mark = constant(group.invalid, dtype)
+            fell = (mixed == mark) & ~(part == mark).any(1)
             mixed = jnp.where(fell, beside_mark(group, (dtype, dtype)), mixed)
         took = (weights[:, 1] > 0).reshape(-1, 1, 1, 1)
         parts.append(jnp.where(took, mixed, part[:, 0]))
