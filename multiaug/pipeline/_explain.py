@@ -17,8 +17,8 @@ from ..sampling import compiled_is_available, custom_call_refused
 from ..spec import DataSpec
 from ..transforms import Container, Occluding, Photometric, Transform
 from ..typing import SpatialShape
-from .backends._native import NativeProgram, program_of
 from .backends._host import host_refuses
+from .backends._native import NativeProgram, program_of
 from .backends._staged import moves_of, run_program, stays_in
 from .backends._whole import of_one_rank
 from .program._draws import Draws, draw_values, on_cpu
@@ -26,7 +26,7 @@ from .program._params import RecordParams
 from .program._program import Program
 from .program._reads import entries_read
 from .program._stages import Stage
-from .program._structure import Run, leaves
+from .program._structure import leaves
 from .program._traits import PipelineTraits
 
 # Two records: a mix has partners.

@@ -12,12 +12,17 @@ import numpy as np
 from ..typing import Array, NDArray
 
 
+def library_of(array: Any) -> Any:
+    """NumPy for its own arrays, and `jax.numpy` for those of JAX: for code that takes both."""
+    return np if isinstance(array, np.ndarray | np.generic) else jnp
+
+
 def cast(values: Array, dtype: np.dtype[Any]) -> Array:
     """To ``dtype``; to integers by rounding half up and clipping to their range.
 
     Arrays of NumPy stay such, and get the same bits.
     """
-    lib: Any = np if isinstance(values, np.ndarray | np.generic) else jnp
+    lib = library_of(values)
     if values.dtype == dtype:
         return values
     if dtype == np.bool_:

@@ -35,9 +35,9 @@ class Erase(Occluding):
         ratio: (lo, hi) of width / height, drawn log-uniformly.
         count: how many rectangles, at most 64; a pair (lo, hi) draws the number. They may overlap.
         fill: what covered intensity becomes: a number in units of its range, 0 is black and 1 is
-            white; ``"mean"``, the mean of every channel over the record's valid pixels; ``"noise"``,
-            independent for every pixel and channel, even between black and white. (torchvision and
-            timm draw N(0, 1) for images that are normalised already.)
+            white; ``"mean"``, of every channel over the record's valid pixels; ``"noise"``,
+            independent for every pixel and channel, even between black and white (torchvision and
+            timm draw it from N(0, 1), for images that are normalised already).
         entries: entries to cover; None for all.
         p: the probability that a pipeline runs it.
 

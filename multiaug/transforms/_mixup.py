@@ -9,6 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from ..sampling import library_of
 from ..typing import Array, Key, NDArray
 from ._affine import unit_uniform
 from ._base import Frame, Params, static, transform
@@ -68,14 +69,13 @@ class MixUp(Mixing):
     def weights(self, params: Params) -> Array:
         """The drawn one, and what is left of 1."""
         weight = params["weight"]
-        lib: Any = np if isinstance(weight, np.ndarray) else jnp
-        both: Array = lib.stack([weight, 1 - weight], axis=-1)
+        both: Array = library_of(weight).stack([weight, 1 - weight], axis=-1)
         return both
 
 
 def partners_of(u: Array, size: int) -> Array:
     """(N,) int32: of every record of a batch one of the others, from U[0, 1); of NumPy's, too."""
-    lib: Any = np if isinstance(u, np.ndarray) else jnp
+    lib = library_of(u)
     others = max(1, size - 1)
     further = lib.minimum((u * others).astype(np.int32), others - 1)
     places = lib.arange(size, dtype=np.int32)

@@ -35,10 +35,11 @@ def bits(seed: Array, stream: int, shape: tuple[int, ...]) -> Array:
     """
     first, second = keyed(seed, stream)
     counter = lax.iota(jnp.uint32, math.prod(shape)).reshape(shape)
-    return hashed(counter, first, second)
+    words: Array = hashed(counter, first, second)
+    return words
 
 
-def hashed(counter: Array, first: Array, second: Array) -> Array:
+def hashed(counter: Any, first: Any, second: Any) -> Any:
     """The random words of counters, uint32, under the two words of `keyed`; of NumPy's, too."""
     # Two rounds, keyed in between: neighbouring counters, and seeds, share nothing. No word comes
     # twice in a field; random ones would in a picture of 65,536 values, once in two.
@@ -53,12 +54,11 @@ def keyed(seed: Array, stream: int | Array) -> tuple[Array, Array]:
 
 def keyed_on_host(seed: NDArray, stream: int) -> tuple[NDArray, NDArray]:
     """`keyed` in NumPy: the same two words, (1,) each, since its scalars warn of an overflow."""
-    words: Any = seed
-    first: Any = _mix(words[:1] ^ _mix(np.array([stream], np.uint32) + _GOLDEN))  # type: ignore[arg-type]
-    return first, _mix(words[1:] + first)  # type: ignore[return-value]
+    first = _mix(seed[:1] ^ _mix(np.array([stream], np.uint32) + _GOLDEN))
+    return first, _mix(seed[1:] + first)
 
 
-def _mix(word: Array) -> Array:
+def _mix(word: Any) -> Any:
     word = (word ^ (word >> 16)) * np.uint32(0x7FEB352D)
     word = (word ^ (word >> 15)) * np.uint32(0x846CA68B)
     return word ^ (word >> 16)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import jax.numpy as jnp
 import numpy as np
 
+from ..sampling import library_of
 from ..typing import Array, NDArray
 
 
@@ -18,7 +16,7 @@ def in_rectangles(edges: Array, x: Array, y: Array) -> Array:
         x: of positions.
         y: of as many axes; they are broadcast to each other.
     """
-    lib: Any = np if isinstance(edges, np.ndarray) else jnp
+    lib = library_of(edges)
     x, y = lib.asarray(x)[..., None], lib.asarray(y)[..., None]
     edges = edges.reshape((1,) * (x.ndim - 1) + edges.shape)
     x0, y0, x1, y1 = (edges[..., i] for i in range(4))

@@ -11,7 +11,6 @@ from ..spec import DataSpec
 from ..typing import Array, NDArray, SpatialShape
 from ._base import Frame, Params, Transform
 
-
 NewArray = Callable[[str, tuple[int, ...], Any], NDArray]
 """Name, shape and dtype -> memory of a new entry."""
 

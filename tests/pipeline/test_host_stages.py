@@ -1,4 +1,4 @@
-"""Eager batches on CPUs: stages that are no warps are run in place, with the bits of traced code."""
+"""Eager batches on CPUs: stages that are no warps run in place, with the bits of traced code."""
 
 import jax
 import numpy as np

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import math
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,7 @@ def blend_records(
     """
     size = len(given)
     native, numbered = library(), isinstance(invalid, float | int)
-    mark = float(constant(invalid, given.dtype)) if numbered else 0.0  # type: ignore[arg-type]
+    mark = float(constant(invalid, given.dtype)) if numbered else 0.0
     contiguous = given.flags.c_contiguous and out.flags.c_contiguous
     code = _TYPES.get(given.dtype.name)
     if native is None or code is None or not contiguous:
@@ -82,7 +83,7 @@ def blend_records(
             begin, end, math.prod(given.shape[1:]), code,
             _MARK_NUMBER if numbered else _MARK_NOTHING, mark, beside,
         )
-        for begin, end in zip(edges, edges[1:], strict=False)
+        for begin, end in pairwise(edges)
     ]  # fmt: skip
     if len(tasks) == 1:
         native.multiaug_blend(ctypes.byref(tasks[0]))
@@ -104,17 +105,18 @@ def _blend_in_numpy(
         out[record] = one
         return
     dtype = given.dtype
-    absent = None
+    absent: Any = None
+    mark: Any = np.nan if invalid == "nan" else invalid
     if invalid == "nan":
         absent = np.isnan(one) | np.isnan(other)
     elif invalid is not None:
-        mark = constant(invalid, dtype)
+        mark = constant(mark, dtype)
         absent = (one == mark) | (other == mark)
     first, second = one.astype(np.float32), other.astype(np.float32)
     with np.errstate(invalid="ignore"):  # inf - inf
-        mixed: Any = cast(first + np.float32(weight) * (second - first), dtype)  # type: ignore[arg-type]
+        mixed: Any = cast(first + np.float32(weight) * (second - first), dtype)
     if absent is not None:
         if invalid != "nan":
             mixed = np.where(mixed == mark, constant(beside, dtype), mixed)
-        mixed = np.where(absent, constant(np.nan if invalid == "nan" else invalid, dtype), mixed)  # type: ignore[arg-type]
+        mixed = np.where(absent, np.asarray(mark, dtype), mixed)
     out[record] = mixed

@@ -91,7 +91,9 @@ class FastPath:
 class Repeat(Protocol):
     """How batches, or single records, of one structure are run."""
 
-    inspected: bool
+    @property
+    def inspected(self) -> bool:
+        """Records of this kind have been found plausible."""
 
     @property
     def roles(self) -> int:

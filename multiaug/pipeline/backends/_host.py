@@ -94,8 +94,10 @@ def covered_boxes(step: Step, x: NDArray, y: NDArray, frame: SpatialShape) -> ND
     assert boxes is not None
     there = (boxes[:, 1] < boxes[:, 2]) & (boxes[:, 3] < boxes[:, 4])
     if step.on is not None:
-        there &= np.asarray(step.on)[boxes[:, 0]]
-    return boxes[there]
+        on: NDArray = np.asarray(step.on)
+        there &= on[boxes[:, 0]]
+    kept: NDArray = boxes[there]
+    return kept
 
 
 def sizes_in(spec: DataSpec, arrays: Mapping[str, Any]) -> dict[str, SpatialShape]:

@@ -208,7 +208,7 @@ def moves_of(program: Program, place: int, present: Collection[str]) -> Moves:
     # What is derived of entries is derived once: by the first run, be it empty.
     tables = names - images
     # Places in an image may be in pixels of its own.
-    sized = frozenset(entries[n].of for n in tables) & images
+    sized = frozenset(entries[n].of or "" for n in tables) & images
     derived = frozenset(n for n in images if entries[n].validity)
     reference = stage.spec.reference(images)
     if gains_intrinsics(stage.spec.camera) and not tables and reference is not None:
@@ -236,9 +236,10 @@ def warp_batch(
     run, entries = moves.run, moves.run.spec.entries
     moved = {n: v for n, v in work.arrays.items() if n in moves.names}
     for name, entry in entries.items():
-        if entry.kind == "spatial" and f"{name}{BEFORE}" in entries and not moves.alone:
-            if f"{name}_valid" in work.arrays:
-                moved[f"{name}{BEFORE}"] = work.arrays[f"{name}_valid"]
+        before, valid = f"{name}{BEFORE}", f"{name}_valid"
+        known = entry.kind == "spatial" and before in entries and valid in work.arrays
+        if known and not moves.alone:
+            moved[before] = work.arrays[valid]
     if not moved or (not traits.moving and untouched(run.spec, moved)):
         return
     done: Batch = dict(execute(run, traits, draws, moved, out=out, check=False))

@@ -24,7 +24,7 @@ Results = dict[str, Any]
 
 
 LATER = object()
-"""In the place of a result of ``out``: its memory is for a later stage, and here is other memory."""
+"""In the place of a result of ``out``: its memory is for a later stage; here is other memory."""
 
 # Results of so few bytes are cheaper to clear in JAX than to hand over to it.
 _SMALL = 1 << 20
@@ -181,8 +181,8 @@ def reclaimed(name: str, found: Any, kind: tuple[tuple[int, ...], np.dtype[Any]]
     _check_out(name, found, kind)
     if len(found.devices()) > 1:
         return None
-    (taken,) = _take_over([found])
-    return taken.block_until_ready()
+    taken: Array = _take_over([found])[0].block_until_ready()
+    return taken
 
 
 def _check_out(name: str, found: Any, kind: tuple[tuple[int, ...], np.dtype[Any]]) -> None:

@@ -1,4 +1,4 @@
-"""The entries of a batch on the host, between stages: whose memory they are, and what may be written.
+"""The entries of a batch on the host, between stages: what is read, and what may be written.
 
 What the caller gave is read and never written to; what a stage has made belongs to the call, and
 the next stage may change it in place. Results are arrays of JAX on memory of their own.
@@ -99,8 +99,8 @@ class WorkingBatch:
         """
         for name in self.arrays.keys() - self._ours:
             array = self.arrays[name]
-            made = isinstance(array, jax.Array) and array is not self._given.get(name)
-            if name not in scalars and not made:
+            computed = isinstance(array, jax.Array) and array is not self._given.get(name)
+            if name not in scalars and not computed:
                 self.writable(name)
         if single:
             # In NumPy: JAX would compile it for every shape.

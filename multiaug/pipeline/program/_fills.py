@@ -12,7 +12,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from ...sampling import cast, constant
+from ...sampling import cast, constant, library_of
 from ...spec import ChannelGroup
 from ...transforms import Occluding, Step, hashed, keyed, keyed_on_host
 from ...typing import Array, NDArray
@@ -67,7 +67,8 @@ def noise_in_box(
     width, channels = like.shape[1:]
     rows = np.arange(y0, y1, dtype=np.uint32)[:, None, None] * np.uint32(width * channels)
     columns = np.arange(x0 * channels, x1 * channels, dtype=np.uint32).reshape(1, -1, channels)
-    words = hashed(rows + columns, *keyed_on_host(seed, _stream(name, group)))
+    counter: Any = rows + columns
+    words = hashed(counter, *keyed_on_host(seed, _stream(name, group)))
     noise: NDArray = off_mark(_noise_of(words, group, like.dtype), group, like.dtype)
     return noise
 
@@ -82,7 +83,7 @@ def _noise_of(words: Any, group: ChannelGroup, dtype: np.dtype[Any]) -> Any:
 
     Of integers every level is as likely as any other, the ends among them.
     """
-    lib: Any = np if isinstance(words, np.ndarray) else jnp
+    lib = library_of(words)
     lo, hi = (np.float32(v) for v in value_range(group, dtype))
     share = (words >> np.uint32(8)).astype(np.float32) * np.float32(2**-24)
     extent = np.float32(hi - lo)
@@ -93,7 +94,7 @@ def _noise_of(words: Any, group: ChannelGroup, dtype: np.dtype[Any]) -> Any:
 
 def channel_means(part: Any, group: ChannelGroup) -> Any:
     """(c,) float32: the mean of the valid values (h, w, c) of every channel; 0 of none."""
-    lib: Any = np if isinstance(part, np.ndarray) else jnp
+    lib = library_of(part)
     values = part.reshape(-1, part.shape[2])
     valid = _valid(lib, values, group)
     values = values.astype(np.float32)
@@ -114,7 +115,7 @@ def off_mark(fill: Any, group: ChannelGroup, dtype: np.dtype[Any]) -> Any:
     mark = _mark(group, dtype)
     if mark is None:
         return fill
-    lib: Any = np if isinstance(fill, np.ndarray) else jnp
+    lib = library_of(fill)
     other = np.float32(beside_mark(group, (dtype, dtype)))
     return lib.where(cast(fill, dtype) == mark, other, fill)
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ...roles import SPATIAL_ROLES, TABLE_ROLES, Verbs
+from ...sampling import library_of
 from ...spec import ChannelGroup, DataSpec, EntrySpec
 from ...transforms import Occluding, Step
 from ...typing import Array, NDArray, SpatialShape
@@ -121,7 +122,7 @@ def _wholly(step: Step, name: str, covered: Array) -> Array:
 def covered_pixels(
     steps: Sequence[Step], name: str, size: SpatialShape, frame: SpatialShape
 ) -> Array:
-    """(h, w) bool: pixels of an entry of some size whose centre a step covers, with all channels."""
+    """(h, w) bool: pixels of an entry of some size whose centre a step covers, in all channels."""
     covered = jnp.zeros(size, bool)
     for step in steps:
         assert isinstance(step.transform, Occluding)
@@ -164,8 +165,7 @@ def centres_of_rows(
     centres = getattr(TABLE_ROLES[entry.role], "centres", None)
     if centres is None:
         return None
-    lib: Any = np if isinstance(table, np.ndarray) else jnp
-    frame = sizes[""]
+    lib, frame = library_of(table), sizes[""]
     size = sizes.get(entry.of or spec.reference() or "", frame)
     x, y = (v.astype(np.float32) for v in centres(table, entry.groups[0]))
     # Between the product and the difference stand limits: no compiler makes one operation of both.
