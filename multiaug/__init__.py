@@ -59,7 +59,10 @@ from .store import write_zarr as write_zarr
 from .transforms import D4 as D4
 from .transforms import Affine as Affine
 from .transforms import Brightness as Brightness
+from .transforms import ChannelDropout as ChannelDropout
 from .transforms import ChannelShift as ChannelShift
+from .transforms import ChannelShuffle as ChannelShuffle
+from .transforms import CoarseDropout as CoarseDropout
 from .transforms import Contrast as Contrast
 from .transforms import Crop as Crop
 from .transforms import Elastic as Elastic
@@ -67,8 +70,10 @@ from .transforms import Erase as Erase
 from .transforms import Flip as Flip
 from .transforms import Gamma as Gamma
 from .transforms import GaussianNoise as GaussianNoise
+from .transforms import GridMask as GridMask
 from .transforms import Maybe as Maybe
 from .transforms import MixUp as MixUp
+from .transforms import ModalityDropout as ModalityDropout
 from .transforms import Normalize as Normalize
 from .transforms import OneHot as OneHot
 from .transforms import OneOf as OneOf

@@ -22,6 +22,8 @@ from ._base import Transform as Transform
 from ._base import always as always
 from ._base import static as static
 from ._base import transform as transform
+from ._channel_shuffle import ChannelShuffle as ChannelShuffle
+from ._coarse_dropout import CoarseDropout as CoarseDropout
 from ._containers import Maybe as Maybe
 from ._containers import OneOf as OneOf
 from ._containers import Shuffle as Shuffle
@@ -29,11 +31,14 @@ from ._containers import SomeOf as SomeOf
 from ._containers import as_transforms as as_transforms
 from ._documents import from_config as from_config
 from ._documents import to_config as to_config
+from ._dropout import ChannelDropout as ChannelDropout
+from ._dropout import ModalityDropout as ModalityDropout
 from ._erase import Erase as Erase
 from ._frames import Crop as Crop
 from ._frames import Pad as Pad
 from ._frames import RandomResizedCrop as RandomResizedCrop
 from ._frames import Resize as Resize
+from ._grid_mask import GridMask as GridMask
 from ._mixup import MixUp as MixUp
 from ._noise import GaussianNoise as GaussianNoise
 from ._onehot import OneHot as OneHot

@@ -40,6 +40,13 @@ def seed_of(fill: float | str, key: Key) -> Params:
     return {"seed": jax.random.bits(jax.random.fold_in(key, 1), (2,), jnp.uint32)}
 
 
+def mask_name(value: Any, field_name: str) -> str:
+    """The name of an entry."""
+    if not isinstance(value, str) or not value:
+        raise ParameterError(f"`{field_name}` must be the name of a new entry, got {value!r}.")
+    return value
+
+
 def counts(value: Any, field_name: str, *, low: int, high: int) -> tuple[int, int]:
     """A pair lo <= hi of whole numbers; one stands for both."""
     both = value if isinstance(value, tuple | list) else (value, value)

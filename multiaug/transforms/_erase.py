@@ -11,7 +11,7 @@ from ..typing import Array, Key, NDArray, SpatialShape
 from ._affine import uniform, uniform_index, unit_uniform
 from ._base import Frame, Params, static, transform
 from ._checked import names, pair
-from ._covering import Fill, counts, fill_of, seed_of
+from ._covering import Fill, counts, fill_of, mask_name, seed_of
 from ._rectangles import boxes_of_rectangles, in_rectangles
 from ._settings import EntryNames, Ranged, Setting, setting
 from ._stage_bases import Occluding
@@ -39,6 +39,8 @@ class Erase(Occluding):
             independent for every pixel and channel, even between black and white (torchvision and
             timm draw it from N(0, 1), for images that are normalised already).
         entries: entries to cover; None for all.
+        mask: the name of a new entry with what was covered: a label map, bool, of the size of the
+            frame, which later stages move along.
         p: the probability that a pipeline runs it.
 
     Raises:
@@ -63,6 +65,7 @@ class Erase(Occluding):
     )
     fill: Fill = setting(fill_of, default=0.0, unit="range")
     entries: EntryNames = setting(names, default=None)
+    mask: Setting[str | None, str | None] = setting(mask_name, default=None)
     p: float = static(default=1.0, kw_only=True)
 
     def sample(self, key: Key, frame: Frame) -> Params:

@@ -7,9 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..errors import ParameterError
-from ..spec import DataSpec
+from ..spec import DataSpec, EntrySpec
 from ..typing import Array, NDArray, SpatialShape
 from ._base import Frame, Params, Transform
+
+# The name of the channel of a mask of what was covered: the spec of later stages tells it by that.
+_MASK_CHANNEL = ("covered",)
 
 NewArray = Callable[[str, tuple[int, ...], Any], NDArray]
 """Name, shape and dtype -> memory of a new entry."""
@@ -27,13 +30,38 @@ class Occluding(Transform):
     white; ``mean``, of every channel over the record's valid pixels; or ``noise``, independent
     values between black and white, made of the ``seed`` (2,) uint32 that `sample` draws."""
 
+    mask: str | None = None
+    """The name of a new entry with what was covered: labels, bool, of the size of the frame."""
+
     def check(self, frame: Frame) -> None:
         """Refuse entries that the spec does not have."""
         check_names(self.owner, "entries", self.entries, frame.spec)
 
+    def out_spec(self, spec: DataSpec) -> DataSpec:
+        """The spec with the entry ``mask``, where one is asked for.
+
+        Raises:
+            ParameterError: the spec has an entry of that name.
+        """
+        if self.mask is None:
+            return spec
+        if self.mask in spec.entries:
+            raise ParameterError(
+                f"`{self.owner}.mask` makes the entry {self.mask!r}, which the spec has already. "
+                "Give it another name."
+            )
+        made = EntrySpec.of_role(self.mask, "label", channels=_MASK_CHANNEL, dtype="bool")
+        entries = [*spec.entries.values(), made]
+        return DataSpec(spec.name, entries, spec.camera, spec.description)
+
     def touches(self, name: str) -> bool:
         """True when an entry is covered."""
         return bool(self.entries is None or name in self.entries)
+
+    def covers_entry(self, entry: EntrySpec) -> bool:
+        """True when something of an image or a table is covered; masks of others must be named."""
+        is_mask = entry.groups[0].names == _MASK_CHANNEL
+        return self.touches(entry.name) and not (is_mask and self.entries is None)
 
     def dropped(self, params: Params, name: str, start: int, count: int | None) -> Array | None:
         """Which channels of an entry are covered where `covers` is True; None for all of them.

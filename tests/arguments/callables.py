@@ -93,7 +93,23 @@ def _transforms() -> Iterator[Case]:
         "Elastic": {"amount": 0.03, "grid": (5, 5)},
         "Flip": {"axis": "x", "p": 0.5},
         "Gamma": {"exponent": 1.1, "clip": False, "entries": None},
-        "Erase": {"scale": (0.1, 0.2), "ratio": (0.5, 2), "count": 1, "fill": 0.0, "entries": None},
+        "ChannelDropout": {"count": 1, "fill": 0.0, "entries": None},
+        "ChannelShuffle": {"entries": None},
+        "CoarseDropout": {
+            "count": 1, "height": (2, 3), "width": (0.1, 0.2), "fill": 0.0, "entries": None,
+            "mask": None,
+        },
+        "Erase": {
+            "scale": (0.1, 0.2), "ratio": (0.5, 2), "count": 1, "fill": 0.0, "entries": None,
+            "mask": None,
+        },
+        "GridMask": {
+            "unit": (3, 4), "ratio": 0.5, "degrees": 0, "lines": False, "fill": 0.0,
+            "entries": None, "mask": None,
+        },
+        "ModalityDropout": {
+            "groups": ["image"], "probability": 0.2, "keep_one": True, "fill": 0.0,
+        },
         "GaussianNoise": {"std": 0.1, "clip": False, "entries": None},
         "Maybe": {"transforms": ma.Flip("x"), "p": 0.5},
         "MixUp": {"alpha": 0.4, "keep": ()},

@@ -71,12 +71,17 @@ def assert_same(found, expected):
         np.testing.assert_array_equal(found[name], array, err_msg=name)
 
 
+COVERED = ("image", "dark", "wide", "dead", "mask", "depth", "points", "boxes")
 COVERING = ma.Pipeline(
     [
         ma.Erase((0.02, 0.2), count=(0, 3), fill=0.4, p=0.8),
-        ma.OneOf([ma.Erase((0.05, 0.2), fill="mean"), ma.Erase((0.05, 0.2), fill="noise")]),
+        ma.OneOf([ma.Erase((0.05, 0.2), fill="mean"), ma.CoarseDropout(3, fill="noise", mask="m")]),
+        ma.GridMask((5, 9), degrees=45, fill="noise", p=0.5),
+        ma.GridMask((6, 9), lines=True, fill=0.1, p=0.4),
+        ma.ChannelDropout(fill="mean", p=0.6),
+        ma.ModalityDropout(["image", ["depth", "mask"], "points"], 0.3),
     ],
-    spec_of(n for n in ENTRIES if n not in ("target", "class")),
+    spec_of(COVERED),
 )
 MIXING = ma.Pipeline(
     [ma.OneHot("mask", 4), ma.OneHot("class", 3), ma.MixUp(0.8, p=0.7)], spec_of(MIXED)
@@ -91,8 +96,9 @@ def test_the_bits_are_those_of_traced_code(pipeline):
     assert_same(batch, before)
     traced = jax.jit(pipeline.batch)(KEYS, batch)
     changed = {n for n in batch if not np.array_equal(found[n], batch[n], equal_nan=True)}
-    assert len(changed) >= 9
-    found.pop("class", None), traced.pop("class", None)  # its 64 bits are JAX's 32 in a trace
+    assert len(changed) >= 6
+    for results in (found, traced):
+        results.pop("class", None)  # its 64 bits are JAX's 32 in a trace
     assert_same(found, traced)
 
 

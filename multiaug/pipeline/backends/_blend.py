@@ -64,7 +64,7 @@ def blend_records(
     """
     size = len(given)
     native, numbered = library(), isinstance(invalid, float | int)
-    mark = float(constant(invalid, given.dtype)) if numbered else 0.0
+    mark = float(constant(invalid, given.dtype)) if isinstance(invalid, float | int) else 0.0
     contiguous = given.flags.c_contiguous and out.flags.c_contiguous
     code = _TYPES.get(given.dtype.name)
     if native is None or code is None or not contiguous:

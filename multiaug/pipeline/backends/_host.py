@@ -75,9 +75,13 @@ def occlude_on_host(stage: Stage, drawn: Any, batch: WorkingBatch) -> None:
         batch: the entries.
     """
     sizes = sizes_in(stage.spec, batch.arrays)
-    places = {size: pixel_centres(size, stage.frame) for size in sizes.values()}
+    all_sizes = {stage.frame, *sizes.values()}
+    places = {size: pixel_centres(size, stage.frame) for size in all_sizes}
     for step in steps_of_batch(stage.transforms, drawn, stage.frame):
+        assert isinstance(step.transform, Occluding)
         covered = {size: covered_boxes(step, *xy, stage.frame) for size, xy in places.items()}
+        if step.transform.mask is not None:
+            _note_covered(step.transform.mask, stage.frame, batch, covered[stage.frame])
         for name, entry in stage.spec.entries.items():
             if name not in batch.arrays or not is_covered(step, stage.spec, name):
                 continue
@@ -87,15 +91,22 @@ def occlude_on_host(stage: Stage, drawn: Any, batch: WorkingBatch) -> None:
                 _cover_rows(stage, entry, step, batch, sizes)
 
 
+def _note_covered(mask: str, frame: SpatialShape, batch: WorkingBatch, boxes: NDArray) -> None:
+    """Write what was covered to a mask, which is made where there is none yet."""
+    if mask not in batch.arrays:
+        size = len(next(iter(batch.arrays.values())))
+        batch.new(mask, (size, *frame), bool)[...] = False
+    fill_boxes(batch.writable(mask)[..., None], boxes, slice(None), np.ones((), bool))
+
+
 def covered_boxes(step: Step, x: NDArray, y: NDArray, frame: SpatialShape) -> NDArray:
     """(n, 5): the boxes of pixels that a step covers, of the records that it runs on."""
     assert isinstance(step.transform, Occluding)
     boxes = step.transform.boxes(step.params, x, y, frame)
     assert boxes is not None
-    there = (boxes[:, 1] < boxes[:, 2]) & (boxes[:, 3] < boxes[:, 4])
+    there: NDArray = (boxes[:, 1] < boxes[:, 2]) & (boxes[:, 3] < boxes[:, 4])
     if step.on is not None:
-        on: NDArray = np.asarray(step.on)
-        there &= on[boxes[:, 0]]
+        there = there & np.asarray(step.on)[boxes[:, 0]]
     kept: NDArray = boxes[there]
     return kept
 

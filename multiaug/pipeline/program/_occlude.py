@@ -41,7 +41,7 @@ def refuse_uncoverable(
             spec.entries[name], dtypes[name], _refuses_occlusion, "what is covered"
         )
         for name in images
-        if occluding.touches(name)
+        if occluding.covers_entry(spec.entries[name])
     }
 
     def remedy(name: str) -> str:
@@ -58,7 +58,7 @@ def _refuses_occlusion(role: Verbs, group: ChannelGroup) -> str | None:
 def is_covered(step: Step, spec: DataSpec, name: str) -> bool:
     """A step may cover something of an entry."""
     assert isinstance(step.transform, Occluding)
-    return not name.endswith(BEFORE) and step.transform.touches(name)
+    return not name.endswith(BEFORE) and step.transform.covers_entry(spec.entries[name])
 
 
 def occlude(
@@ -74,6 +74,11 @@ def occlude(
     """
     changed: dict[str, Array] = {}
     for step in steps:
+        assert isinstance(step.transform, Occluding)
+        mask = step.transform.mask
+        if mask is not None:
+            covered = _covered(step, frame, frame)
+            changed[mask] = changed[mask] | covered if mask in changed else covered
         for name, entry in spec.entries.items():
             if name not in record or not is_covered(step, spec, name):
                 continue
