@@ -65,6 +65,7 @@ from .transforms import ChannelShuffle as ChannelShuffle
 from .transforms import CoarseDropout as CoarseDropout
 from .transforms import Contrast as Contrast
 from .transforms import Crop as Crop
+from .transforms import CutMix as CutMix
 from .transforms import Elastic as Elastic
 from .transforms import Erase as Erase
 from .transforms import Flip as Flip
@@ -74,6 +75,7 @@ from .transforms import GridMask as GridMask
 from .transforms import Maybe as Maybe
 from .transforms import MixUp as MixUp
 from .transforms import ModalityDropout as ModalityDropout
+from .transforms import Mosaic as Mosaic
 from .transforms import Normalize as Normalize
 from .transforms import OneHot as OneHot
 from .transforms import OneOf as OneOf

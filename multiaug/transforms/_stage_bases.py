@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from ..errors import ParameterError
 from ..spec import DataSpec, EntrySpec
@@ -109,12 +109,18 @@ class Occluding(Transform):
 
 
 class Mixing(Transform):
-    """A transform that blends a record with a partner of the same batch.
+    """A transform that makes a record of itself and of partners of the same batch.
+
+    By default values are blended, by the rules of their roles. A transform with ``pastes = True``
+    takes every place of an image from one record or the other, whatever the role, and blends
+    scalars alone.
 
     Subclasses have a field ``keep``: names of entries that stay those of the record itself.
     """
 
     keep: tuple[str, ...]
+    pastes: ClassVar[bool] = False
+    """Images are put together of pieces (`piece_at`, `boxes`); otherwise they are blended."""
 
     def check(self, frame: Frame) -> None:
         """Refuse entries that the spec does not have."""
@@ -122,16 +128,36 @@ class Mixing(Transform):
 
     @abstractmethod
     def partners(self, params: Params, size: int) -> Array:
-        """(N,) int32, the partner of every record of a batch of this size.
+        """(N,) int32, the partner of every record of a batch; or (N, S), where pieces are pasted.
 
         Args:
-            params: what the records drew, leading N.
+            params: what the records drew, leading N; of NumPy or of JAX.
             size: N.
         """
 
     @abstractmethod
     def weights(self, params: Params) -> Array:
-        """(N, 2) float32, the weights of every record and of its partner; they add up to 1."""
+        """(N, 1 + S) float32, the weights of every record and of its partners; they add up to 1."""
+
+    def piece_at(self, params: Params, x: Array, y: Array, shape: SpatialShape) -> Array:
+        """Whose piece positions lie in, int32: 0 is the record, 1 its first partner.
+
+        Args:
+            params: what one record drew.
+            x: in pixels of the reference frame, whose pixel centres are whole numbers.
+            y: the same, downwards.
+            shape: (height, width) of the reference frame.
+        """
+        raise NotImplementedError
+
+    def boxes(self, params: Params, x: NDArray, y: NDArray, shape: SpatialShape) -> NDArray:
+        """The same as boxes of pixels, in NumPy; arguments are those of `Occluding.boxes`.
+
+        Returns:
+            (n, 6) int32: the record, the partner from 1 on, the first row and the row behind the
+            last one, the same of columns. What is in no box is the record's own.
+        """
+        raise NotImplementedError
 
 
 class Deriving(Transform):

@@ -244,6 +244,8 @@ FROZEN = {
     "MixUp": (ma.MixUp(0.4, keep=["mask"]), "weight"),
     "ChannelDropout": (ma.ChannelDropout(), "image"),
     "ChannelShuffle": (ma.ChannelShuffle(), "image"),
+    "CutMix": (ma.CutMix(), "edges"),
+    "Mosaic": (ma.Mosaic(), "share"),
     "CoarseDropout": (ma.CoarseDropout(), "edges"),
     "GridMask": (ma.GridMask(), "phase"),
     "ModalityDropout": (ma.ModalityDropout(["image", "mask"]), "dropped"),

@@ -19,13 +19,10 @@ from ...transforms import Deriving, Mixing, Occluding, Step, Transform
 from ...typing import NDArray, SpatialShape
 from ..buffers._working import WorkingBatch
 from ..program._fills import channel_means, fill_number, noise_in_box, off_mark
-from ..program._mix import stays
 from ..program._occlude import centres_of_rows, dropped_channels, is_covered, pixel_centres
-from ..program._pointwise import beside_mark
 from ..program._stages import Stage
 from ..program._steps import steps_of_batch, unknown_container
 from ..program._structure import groups_of, leaves
-from ._blend import blend_records
 from ._fill import fill_boxes
 
 
@@ -43,12 +40,14 @@ def host_refuses(stage: Stage, names: Sequence[str]) -> str | None:
         reason = _method_missing(leaf)
         if reason is not None:
             return f"`{leaf.owner}` has no `{reason}`, which says in NumPy what it does"
-    verb = {"occlude": "occlude", "mix": "mix"}.get(stage.kind)
+    verb = stage.kind if stage.kind in ("occlude", "mix") else ""
+    if verb == "mix" and all(leaf.pastes for leaf in leaves(stage.transforms)):  # type: ignore[attr-defined]
+        verb = ""  # values are copied, whatever their roles
     for name in names if verb else ():
         entry = stage.spec.entries.get(name)
         for group in entry.groups if entry is not None and entry.kind == "spatial" else ():
             role = SPATIAL_ROLES[group.role]
-            ours = getattr(type(role), verb, None) is getattr(Verbs, verb)  # type: ignore[arg-type]
+            ours = getattr(type(role), verb, None) is getattr(Verbs, verb)
             if not ours:
                 return f"the role {group.role} has its own `{verb}`, which is written in JAX"
     return None
@@ -60,6 +59,8 @@ def _method_missing(leaf: Transform) -> str | None:
         return "boxes"
     if isinstance(leaf, Deriving) and type(leaf).derive_into is Deriving.derive_into:
         return "derive_into"
+    if isinstance(leaf, Mixing) and leaf.pastes and type(leaf).boxes is Mixing.boxes:
+        return "boxes"
     return None
 
 
@@ -104,9 +105,10 @@ def covered_boxes(step: Step, x: NDArray, y: NDArray, frame: SpatialShape) -> ND
     assert isinstance(step.transform, Occluding)
     boxes = step.transform.boxes(step.params, x, y, frame)
     assert boxes is not None
-    there: NDArray = (boxes[:, 1] < boxes[:, 2]) & (boxes[:, 3] < boxes[:, 4])
+    there: Any = (boxes[:, 1] < boxes[:, 2]) & (boxes[:, 3] < boxes[:, 4])
     if step.on is not None:
-        there = there & np.asarray(step.on)[boxes[:, 0]]
+        on: Any = np.asarray(step.on)
+        there = there & on[boxes[:, 0]]
     kept: NDArray = boxes[there]
     return kept
 
@@ -121,7 +123,7 @@ def sizes_in(spec: DataSpec, arrays: Mapping[str, Any]) -> dict[str, SpatialShap
 
 
 def _cover_image(entry: EntrySpec, step: Step, batch: WorkingBatch, boxes: NDArray) -> None:
-    images = _with_channels(batch.writable(entry.name))
+    images = with_channels(batch.writable(entry.name))
     for group in groups_of(entry, images.dtype):
         channels = range(images.shape[3])[group.channel_slice()]
         dropped = dropped_channels(step, entry.name, channels.start, len(channels))
@@ -140,7 +142,8 @@ def _parts_of(
     if dropped is None:
         yield channels, boxes
         return
-    all_of = dropped.all(-1)[boxes[:, 0]]
+    every: NDArray = dropped.all(-1)
+    all_of = every[boxes[:, 0]]
     yield channels, boxes[all_of]
     for k in range(dropped.shape[-1]):
         some = dropped[boxes[:, 0], k] & ~all_of
@@ -150,7 +153,11 @@ def _parts_of(
 def wholly(step: Step, name: str, boxes: NDArray) -> NDArray:
     """The boxes of records of which all channels of an entry are covered."""
     dropped = dropped_channels(step, name, 0, None)
-    return boxes if dropped is None else boxes[dropped.all(-1)[boxes[:, 0]]]
+    if dropped is None:
+        return boxes
+    every: NDArray = dropped.all(-1)
+    kept: NDArray = boxes[every[boxes[:, 0]]]
+    return kept
 
 
 def _fill_part(
@@ -222,54 +229,6 @@ def _cover_rows(
                 visible[i][np.asarray(covered)] = 0
 
 
-# ---- mixes -------------------------------------------------------------------------------------
-
-
-def mix_on_host(stage: Stage, drawn: Any, batch: WorkingBatch) -> None:
-    """Blend the records of a batch with their partners.
-
-    Args:
-        stage: the mixes.
-        drawn: what the batch drew, leading N.
-        batch: the entries.
-    """
-    for step in steps_of_batch(stage.transforms, drawn, stage.frame):
-        assert isinstance(step.transform, Mixing)
-        size = len(next(iter(batch.arrays.values())))
-        partners = np.asarray(step.transform.partners(step.params, size))
-        weights = np.asarray(step.transform.weights(step.params))[:, 1]
-        if step.on is not None:
-            weights = np.where(step.on, weights, np.float32(0))
-        names = [n for n in stage.spec.entries if n in batch.arrays]
-        for name in names:
-            if not stays(step.transform, stage.spec, name):
-                _mix_entry(stage.spec.entries[name], batch, partners, weights)
-
-
-def _mix_entry(entry: EntrySpec, batch: WorkingBatch, partners: NDArray, weights: NDArray) -> None:
-    given = batch.read(entry.name)
-    out = batch.new(entry.name, given.shape, given.dtype)
-    if entry.kind == "value":
-        blend_records(given, out, partners, weights)
-        return
-    given, out = _with_channels(given), _with_channels(out)
-    groups = groups_of(entry, given.dtype)
-    for group in groups:
-        channels = slice(None) if len(groups) == 1 else group.channel_slice()
-        beside = 0.0
-        if isinstance(group.invalid, float | int):
-            beside = float(beside_mark(group, (given.dtype, given.dtype)))
-        blend_records(
-            given[..., channels], out[..., channels], partners, weights, group.invalid, beside
-        )
-    valid = f"{entry.name}_valid"
-    if valid in batch.arrays:
-        before = batch.read(valid)
-        both = before & before[partners]
-        after = batch.new(valid, before.shape, before.dtype)
-        after[...] = np.where((weights > 0).reshape(-1, 1, 1), both, before)
-
-
 # ---- derivations -------------------------------------------------------------------------------
 
 
@@ -281,6 +240,6 @@ def derive_on_host(stage: Stage, batch: WorkingBatch) -> None:
         transform.derive_into(stage.spec, used, batch.new)
 
 
-def _with_channels(images: NDArray) -> NDArray:
+def with_channels(images: NDArray) -> NDArray:
     """A view with an axis of channels."""
     return images[..., None] if images.ndim == 3 else images

@@ -33,7 +33,8 @@ from ..program._structure import Run, gains_intrinsics, leaves
 from ..program._ties import follow
 from ..program._traits import PipelineTraits
 from ._dispatch import execute, is_traced
-from ._host import derive_on_host, host_refuses, mix_on_host, occlude_on_host
+from ._host import derive_on_host, host_refuses, occlude_on_host
+from ._host_mix import mix_on_host
 
 Batch = dict[str, Any]
 
