@@ -287,6 +287,8 @@ EXPECTED = {
     "MixUp": [0.61472571],
     "ChannelDropout": [0.0, 1.0],
     "ChannelShuffle": [2.0, 1.0],
+    "CutMix": [0.5, 1.5],
+    "Mosaic": [0.375, 0.375],
     "CoarseDropout": [1.5, 0.5],
     "GridMask": [8388608.0, 0.0],
     "ModalityDropout": [0.0, 0.0],

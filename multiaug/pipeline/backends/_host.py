@@ -142,7 +142,7 @@ def _parts_of(
     if dropped is None:
         yield channels, boxes
         return
-    every: NDArray = dropped.all(-1)
+    every: Any = dropped.all(-1)
     all_of = every[boxes[:, 0]]
     yield channels, boxes[all_of]
     for k in range(dropped.shape[-1]):
@@ -155,7 +155,7 @@ def wholly(step: Step, name: str, boxes: NDArray) -> NDArray:
     dropped = dropped_channels(step, name, 0, None)
     if dropped is None:
         return boxes
-    every: NDArray = dropped.all(-1)
+    every: Any = dropped.all(-1)
     kept: NDArray = boxes[every[boxes[:, 0]]]
     return kept
 
