@@ -64,6 +64,7 @@ from .transforms import ChannelShift as ChannelShift
 from .transforms import ChannelShuffle as ChannelShuffle
 from .transforms import CoarseDropout as CoarseDropout
 from .transforms import Contrast as Contrast
+from .transforms import CopyPaste as CopyPaste
 from .transforms import Crop as Crop
 from .transforms import CutMix as CutMix
 from .transforms import Elastic as Elastic

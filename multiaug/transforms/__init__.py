@@ -29,6 +29,7 @@ from ._containers import OneOf as OneOf
 from ._containers import Shuffle as Shuffle
 from ._containers import SomeOf as SomeOf
 from ._containers import as_transforms as as_transforms
+from ._copypaste import CopyPaste as CopyPaste
 from ._cutmix import CutMix as CutMix
 from ._cutmix import Mosaic as Mosaic
 from ._documents import from_config as from_config

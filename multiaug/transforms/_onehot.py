@@ -20,7 +20,8 @@ from ._stage_bases import Deriving, NewArray
 SUFFIX = "_onehot"
 
 
-def _name(value: Any, field_name: str) -> str:
+def entry_name(value: Any, field_name: str) -> str:
+    """The name of one entry."""
     if not isinstance(value, str):
         raise ParameterError(f"`{field_name}` must be the name of an entry, got {value!r}.")
     return value
@@ -47,7 +48,7 @@ class OneHot(Deriving):
         'mask'
     """
 
-    entry: str = setting(_name)
+    entry: str = setting(entry_name)
     classes: int = setting(whole, low=1)
     replace: bool = setting(flag, default=False)
 

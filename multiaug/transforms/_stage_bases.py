@@ -139,6 +139,45 @@ class Mixing(Transform):
     def weights(self, params: Params) -> Array:
         """(N, 1 + S) float32, the weights of every record and of its partners; they add up to 1."""
 
+    keeps_scalars: ClassVar[bool] = False
+    """Scalars stay those of the record, whatever they are."""
+
+    def pieces(
+        self,
+        params: Params,
+        spec: DataSpec,
+        own: Mapping[str, Any],
+        other: Mapping[str, Any],
+        size: SpatialShape,
+    ) -> Array | None:
+        """Whose piece the pixels of an image are, where that depends on what the records hold.
+
+        None, the default, where `piece_at` says it. Takes arrays of NumPy and of JAX, and gives
+        both the same.
+
+        Args:
+            params: what one record drew.
+            spec: of the records.
+            own: the entries of the record.
+            other: those of its partner.
+            size: (h, w) of the image.
+
+        Returns:
+            (h, w) int32, as of `piece_at`.
+        """
+        return None
+
+    def pasted(self, name: str, own: Any, other: Any, spec: DataSpec) -> Any:
+        """What a piece of a partner shows of an entry: by default its values.
+
+        Args:
+            name: of the entry.
+            own: the array of the record, of NumPy or of JAX.
+            other: that of the partner.
+            spec: of the records.
+        """
+        return other
+
     def piece_at(self, params: Params, x: Array, y: Array, shape: SpatialShape) -> Array:
         """Whose piece positions lie in, int32: 0 is the record, 1 its first partner.
 

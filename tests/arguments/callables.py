@@ -89,6 +89,7 @@ def _transforms() -> Iterator[Case]:
         "ChannelShift": {"amount": 0.1, "clip": False, "entries": None},
         "Contrast": {"amount": 0.1, "clip": False, "entries": None},
         "Crop": {"size": 4, "position": "random", "box": None, "pad": False},
+        "CopyPaste": {"instances": "mask", "probability": 0.5, "depth": None, "keep": ()},
         "CutMix": {"alpha": 1.0, "keep": ()},
         "D4": {},
         "Elastic": {"amount": 0.03, "grid": (5, 5)},

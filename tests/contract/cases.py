@@ -14,6 +14,7 @@ CASES = {
     "ChannelShuffle": ma.ChannelShuffle(),
     "CoarseDropout": ma.CoarseDropout((1, 4), height=(2, 5), width=(0.1, 0.3), mask="covered"),
     "Contrast": ma.Contrast(0.3),
+    "CopyPaste": ma.CopyPaste("mask", 0.4),
     "Crop": ma.Crop((10, 12)),
     "CutMix": ma.CutMix(0.8, keep=["image"]),
     "D4": ma.D4(),

@@ -87,7 +87,12 @@ MIXING = ma.Pipeline(
     [ma.OneHot("mask", 4), ma.OneHot("class", 3), ma.MixUp(0.8, p=0.7)], spec_of(MIXED)
 )
 PASTING = ma.Pipeline(
-    [ma.CutMix(p=0.7), ma.Erase((0.1, 0.2), p=0.5), ma.Mosaic(p=0.6)],
+    [
+        ma.CutMix(p=0.7),
+        ma.Erase((0.1, 0.2), p=0.5),
+        ma.Mosaic(p=0.6),
+        ma.CopyPaste("mask", depth="depth", p=0.8),
+    ],
     spec_of(("image", "mask", "depth", "normals", "target")),
 )
 

@@ -59,8 +59,10 @@ def _method_missing(leaf: Transform) -> str | None:
         return "boxes"
     if isinstance(leaf, Deriving) and type(leaf).derive_into is Deriving.derive_into:
         return "derive_into"
-    if isinstance(leaf, Mixing) and leaf.pastes and type(leaf).boxes is Mixing.boxes:
-        return "boxes"
+    if isinstance(leaf, Mixing) and leaf.pastes:
+        named = type(leaf)
+        if named.boxes is Mixing.boxes and named.pieces is Mixing.pieces:
+            return "boxes"
     return None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -50,6 +50,8 @@ def refuse_unmixable(mixing: Mixing, spec: DataSpec, dtypes: Mapping[str, Any]) 
 def stays(mixing: Mixing, spec: DataSpec, name: str) -> bool:
     """An entry is not mixed: it was named, or its shares of classes are mixed in its place."""
     if name in mixing.keep or name.endswith(BEFORE):
+        return True
+    if mixing.keeps_scalars and spec.entries[name].kind == "value":
         return True
     pasted = mixing.pastes and spec.entries[name].kind == "spatial"
     return f"{name}_onehot" in spec.entries and not pasted
@@ -122,6 +124,7 @@ def mix(
         alone = jnp.eye(1, weights.shape[1], dtype=jnp.float32)
         weights = jnp.where(on[:, None], weights, alone)
         names = [n for n in spec.entries if n in batch and not stays(mixing, spec, n)]
+        before = {**batch, **changed}
         for name in names:
             entry, held = spec.entries[name], {**batch, **changed}
             valid = f"{name}_valid"
@@ -129,11 +132,14 @@ def mix(
                 changed[name] = _mixed_scalars(held[name], partners, weights)
             elif mixing.pastes:
                 shape = held[name].shape
-                place = partial(_pieces, mixing, (shape[1], shape[2]), frame)
-                piece = jnp.where(on[:, None, None], jax.vmap(place)(params), 0)
-                for each in (name, valid):
-                    if each in held:
-                        changed[each] = _pasted(held[each], partners, piece)
+                place = partial(_pieces, mixing, spec, (shape[1], shape[2]), frame)
+                others = {n: a[partners[:, 0]] for n, a in before.items()}
+                piece = jax.vmap(place)(params, before, others)
+                piece = jnp.where(on[:, None, None], piece, 0)
+                show = partial(_shown, mixing, spec, name)
+                changed[name] = _pasted(held[name], partners, piece, jax.vmap(show))
+                if valid in held:
+                    changed[valid] = _pasted(held[valid], partners, piece, lambda _, other: other)
             else:
                 changed[name] = _mixed(entry, held[name], partners[:, 0], weights)
                 if valid in held:
@@ -158,17 +164,33 @@ def several(mixing: Mixing, partners: Any) -> Any:
     return found
 
 
-def _pieces(mixing: Mixing, size: SpatialShape, frame: SpatialShape, params: Any) -> Array:
+def _pieces(
+    mixing: Mixing,
+    spec: DataSpec,
+    size: SpatialShape,
+    frame: SpatialShape,
+    params: Any,
+    own: dict[str, Array],
+    other: dict[str, Array],
+) -> Array:
     """(h, w) int32: whose piece the pixels of an image of some size lie in, of one record."""
+    found = mixing.pieces(params, spec, own, other, size)
+    if found is not None:
+        return found
     x, y = (jnp.asarray(v) for v in pixel_centres(size, frame))
     return mixing.piece_at(params, x[None, :], y[:, None], frame)
 
 
-def _pasted(array: Array, partners: Array, piece: Array) -> Array:
+def _shown(mixing: Mixing, spec: DataSpec, name: str, own: Array, other: Array) -> Array:
+    found: Array = mixing.pasted(name, own, other, spec)
+    return found
+
+
+def _pasted(array: Array, partners: Array, piece: Array, show: Callable[..., Array]) -> Array:
     found = array
     piece = piece.reshape(piece.shape + (1,) * (array.ndim - piece.ndim))
     for k in range(partners.shape[1]):
-        found = jnp.where(piece == k + 1, array[partners[:, k]], found)
+        found = jnp.where(piece == k + 1, show(array, array[partners[:, k]]), found)
     return found
 
 
