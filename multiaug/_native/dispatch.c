@@ -8,7 +8,7 @@
 #endif
 
 /* Changes whenever a structure of warp.h does, or a function. */
-int multiaug_abi(void) { return 13; }
+int multiaug_abi(void) { return 14; }
 
 /* Bytes of a structure of warp.h, which Python declares once more; -1 for no such name. */
 int64_t multiaug_sizeof(const char *name)
@@ -23,6 +23,8 @@ int64_t multiaug_sizeof(const char *name)
     SIZE(Check)
     SIZE(PointwiseProgram)
     SIZE(Batch)
+    SIZE(Blend)
+    SIZE(Fill)
 #undef SIZE
     return -1;
 }
@@ -118,3 +120,5 @@ int multiaug_level(void)
 
 FORMULATIONS(warp, Batch)
 FORMULATIONS(pointwise, PointwiseProgram)
+FORMULATIONS(blend, Blend)
+FORMULATIONS(fill, Fill)

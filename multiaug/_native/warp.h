@@ -163,4 +163,27 @@ typedef struct {
     int32_t blocks; /* of rows, in which a record is shared between threads */
 } Batch;
 
+/* Records of a batch, blended with partners of the same batch. */
+typedef struct {
+    const char *in; /* (N, values) */
+    char *out;      /* the same shape, other memory */
+    const int32_t *partners; /* (N,) */
+    const float *weights;    /* (N,) of the partner; 0 or less: the record is copied */
+    int64_t begin, end;      /* records that are made */
+    int64_t values;          /* of a record */
+    int32_t type, marks;
+    float mark, beside; /* what says that there are no data; what stands for values that fall on it */
+} Blend;
+
+/* Boxes of images whose pixels, or some neighbouring channels of them, become one value. */
+typedef struct {
+    char *out; /* first of the channels in the first pixel of the first record */
+    const int32_t (*boxes)[5]; /* record, first row, row behind the last, the same of columns */
+    const char *pixels;        /* what the channels become */
+    int64_t n_boxes;
+    int64_t record_bytes, row_bytes, pixel_bytes; /* from one to the next */
+    int64_t group_bytes; /* of the channels */
+    int64_t next_pixel;  /* from what those of a record become to the next; 0: all alike */
+} Fill;
+
 #endif

@@ -191,7 +191,9 @@ class Pipeline:
             self._inspect(record, batched=False)
         if not self.traits.one_run:
             words = key_data(key[None])
-            return self._programs.run(shape, words, None, record, batched=False, check=check)
+            done = self._programs.run(shape, words, None, record, batched=False, check=check)
+            self._remember_stages(signature, shape, record, batched=False)
+            return done
         draws = self._draws(key[None], shape, _one_more_axes(record) if self.traits.reads else None)
         run = self._run(shape)
         repeat = self._repeat(signature, run, draws, record, single=True)
@@ -222,8 +224,7 @@ class Pipeline:
                 for.
             out: what an earlier call returned for a batch like this one. On CPUs its memory is
                 used again, which saves much of the time of large results, and its arrays are
-                deleted; memory that NumPy still looks at is left alone. Elsewhere, and by
-                pipelines of several runs, it is not used.
+                deleted; memory that NumPy still looks at is left alone. Elsewhere it is not used.
             check: as in `__call__`.
 
         Returns:
@@ -252,7 +253,10 @@ class Pipeline:
         if check:
             self._inspect(batch, batched=True)
         if not self.traits.one_run:
-            return self._programs.run(shape, key_data(keys), None, batch, batched=True, check=check)
+            words = key_data(keys)
+            done = self._programs.run(shape, words, None, batch, batched=True, check=check, out=out)
+            self._remember_stages(signature, shape, batch, batched=True)
+            return done
         draws = self._draws(keys, shape, batch)
         run = self._run(shape)
         repeat = self._repeat(signature, run, draws, batch)
@@ -294,7 +298,9 @@ class Pipeline:
             self._inspect(record, batched=params.batched)
         if not self.traits.one_run:
             batched, drawn = params.batched, given_params(params, record)
-            return self._programs.run(frame, drawn.key, drawn, record, batched=batched, check=check)
+            return self._programs.run(
+                frame, drawn.key, drawn, record, batched=batched, check=check, out=out
+            )
         draws = self._given(params, record)
         return self._execute(
             self._run(frame), draws, record, batched=params.batched, check=check, out=out
@@ -477,6 +483,20 @@ class Pipeline:
         repeat = FastPath(call, self.traits, run, values, inspected, single)
         self._repeated.put(signature, repeat)
         return repeat
+
+    def _remember_stages(
+        self,
+        signature: Hashable | None,
+        frame: SpatialShape,
+        record: Mapping[str, Any],
+        *,
+        batched: bool,
+    ) -> None:
+        """`_remember`, of several stages."""
+        if signature is not None and not self.traits.traced:
+            inspected = kind_of(record) in self.inspected
+            found = self._programs.repeat(frame, record, batched=batched, inspected=inspected)
+            self._repeated.put(signature, found)
 
     def _inspect(self, record: Mapping[str, Any], *, batched: bool) -> None:
         """Look at the first records of a kind, unless they are traced."""

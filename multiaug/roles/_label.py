@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax.numpy as jnp
+import numpy as np
 
 from ..sampling import Band, NativeRules, SampleContext
 from ..spec import BORDERS, ChannelGroup, RoleTraits, register_role
-from ..typing import Array
+from ..typing import Array, NDArray
 from ._base import RecordGeometry, band_of
 from ._verbs import Verbs
 
@@ -52,12 +55,10 @@ class Label(Verbs):
             '"ignore" in the spec'
         )
 
-    def occlude(
-        self, values: Array, covered: Array, group: ChannelGroup, fill: float | Array
-    ) -> Array:
-        """The ignore value where they are covered."""
+    def covered_value(self, group: ChannelGroup, dtype: np.dtype[Any]) -> NDArray | None:
+        """The ignore value."""
         assert group.ignore is not None
-        return jnp.where(covered, jnp.asarray(group.ignore).astype(values.dtype), values)
+        return np.asarray(group.ignore).astype(dtype)
 
     def refuses_mixing(self, group: ChannelGroup) -> str | None:
         """A mean of class ids is another class."""

@@ -22,13 +22,14 @@ from ..transforms import (
     Geometric,
     Mixing,
     Occluding,
+    Params,
     Photometric,
     Target,
     Transform,
     drawing_key,
     to_config,
 )
-from ..typing import Batch, Key, SpatialShape
+from ..typing import Batch, Key, NDArray, SpatialShape
 from ._agreement import close, same
 from ._compilations import compilations
 from ._contents import make_record
@@ -283,7 +284,7 @@ def _covered_only(
             drawn = jax.tree.map(lambda leaf, i=i: jnp.asarray(leaf[i]), params.values[0])
             covered = np.asarray(transform.covers(drawn, x[None, :], y[:, None], frame))
             assert covered.shape == (height, width), f"covers gives {covered.shape}"
-            left = ~covered if transform.touches(name) else np.ones_like(covered)
+            left = _left_alone(transform, drawn, spec, name, covered, given[i])
             # Not to the bit: flow of another resolution is scaled to the frame's and back.
             close(
                 {name: found[i][left]},
@@ -292,6 +293,24 @@ def _covered_only(
                 tolerance=1e-6,
                 ties=0,
             )
+
+
+def _left_alone(
+    transform: Occluding,
+    drawn: Params,
+    spec: DataSpec,
+    name: str,
+    covered: NDArray,
+    image: NDArray,
+) -> NDArray:
+    """Bool, of the shape of an image of one record: values that nothing covers."""
+    if not transform.covers_entry(spec.entries[name]):
+        return np.ones(image.shape, bool)
+    covered = covered if image.ndim == 2 else covered[..., None]
+    dropped = transform.dropped(drawn, name, 0, None)
+    if dropped is not None:
+        covered = covered & np.asarray(dropped if image.ndim == 3 else dropped[0])
+    return ~np.broadcast_to(covered, image.shape)
 
 
 def _derived_only(pipeline: Pipeline, batch: Batch, out: Batch) -> None:

@@ -223,6 +223,13 @@ class Photometric(Transform):
             values = operation.apply(values, target.mean)
         return values
 
+    def rearranged(self, params: Params, values: Array, target: Target) -> Array:
+        """Values of any dtype where the transform has moved them; most move none.
+
+        What moves values takes pixels without data along with it.
+        """
+        return values
+
     def invert(self, params: Params, values: Array, target: Target) -> Array:
         """Undo `apply` on floats that were not clipped."""
         if not self.described:

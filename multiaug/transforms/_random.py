@@ -8,6 +8,7 @@ drew, passes the tests of distribution and correlation in ``tests/transforms/tes
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,7 @@ import numpy as np
 from jax import lax
 from jax.extend.random import define_prng_impl
 
-from ..typing import Array, Key
+from ..typing import Array, Key, NDArray
 
 _GOLDEN = np.uint32(0x9E3779B9)
 
@@ -34,6 +35,12 @@ def bits(seed: Array, stream: int, shape: tuple[int, ...]) -> Array:
     """
     first, second = keyed(seed, stream)
     counter = lax.iota(jnp.uint32, math.prod(shape)).reshape(shape)
+    words: Array = hashed(counter, first, second)
+    return words
+
+
+def hashed(counter: Any, first: Any, second: Any) -> Any:
+    """The random words of counters, uint32, under the two words of `keyed`; of NumPy's, too."""
     # Two rounds, keyed in between: neighbouring counters, and seeds, share nothing. No word comes
     # twice in a field; random ones would in a picture of 65,536 values, once in two.
     return _mix(_mix(counter * _GOLDEN + first) ^ second)
@@ -45,7 +52,13 @@ def keyed(seed: Array, stream: int | Array) -> tuple[Array, Array]:
     return first, _mix(seed[1] + first)
 
 
-def _mix(word: Array) -> Array:
+def keyed_on_host(seed: NDArray, stream: int) -> tuple[NDArray, NDArray]:
+    """`keyed` in NumPy: the same two words, (1,) each, since its scalars warn of an overflow."""
+    first = _mix(seed[:1] ^ _mix(np.array([stream], np.uint32) + _GOLDEN))
+    return first, _mix(seed[1:] + first)
+
+
+def _mix(word: Any) -> Any:
     word = (word ^ (word >> 16)) * np.uint32(0x7FEB352D)
     word = (word ^ (word >> 15)) * np.uint32(0x846CA68B)
     return word ^ (word >> 16)

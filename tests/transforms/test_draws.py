@@ -242,6 +242,14 @@ FROZEN = {
     "Shuffle": (ma.Shuffle([ma.Flip(), ma.Rotate(3)]), "order"),
     "Erase": (ma.Erase(), "edges"),
     "MixUp": (ma.MixUp(0.4, keep=["mask"]), "weight"),
+    "ChannelDropout": (ma.ChannelDropout(), "image"),
+    "ChannelShuffle": (ma.ChannelShuffle(), "image"),
+    "CoarseDropout": (ma.CoarseDropout(), "edges"),
+    "GridMask": (ma.GridMask(), "phase"),
+    "ModalityDropout": (ma.ModalityDropout(["image", "mask"]), "dropped"),
+    "CutMix": (ma.CutMix(), "edges"),
+    "Mosaic": (ma.Mosaic(), "share"),
+    "CopyPaste": (ma.CopyPaste("mask"), "seed"),
 }
 
 
@@ -278,6 +286,14 @@ EXPECTED = {
     "Shuffle": [1.0, 0.0],
     "Erase": [0.60142118, 0.93402386],
     "MixUp": [0.61472571],
+    "ChannelDropout": [0.0, 1.0],
+    "ChannelShuffle": [2.0, 1.0],
+    "CoarseDropout": [1.5, 0.5],
+    "GridMask": [8388608.0, 0.0],
+    "ModalityDropout": [0.0, 0.0],
+    "CutMix": [-0.5, 0.5],
+    "Mosaic": [0.25, 0.25],
+    "CopyPaste": [3038550097.0, 1706030248.0],
 }
 
 

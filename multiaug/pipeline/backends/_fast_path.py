@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import numpy as np
@@ -70,6 +70,11 @@ class FastPath:
         done |= follow(self.run.spec, done, values, batched=not self.single)
         return {name: done[name] for name in in_order(self.run.spec, tuple(done))}
 
+    @property
+    def roles(self) -> int:
+        """See `role_generation`."""
+        return self.run.roles
+
     def _draws(self, words: Array, batch: Mapping[str, Any]) -> Draws:
         """What the records draw, or will draw; ``words`` (N, w)."""
         run, moving = self.run, self.traits.moving
@@ -82,22 +87,44 @@ class FastPath:
         return Draws.given(draw(moving, words, run.spec, run.frame, run.first, read), run.spec)
 
 
+class Repeat(Protocol):
+    """How batches, or single records, of one structure are run."""
+
+    @property
+    def inspected(self) -> bool:
+        """Records of this kind have been found plausible."""
+
+    @property
+    def roles(self) -> int:
+        """See `role_generation`, when it was found out."""
+
+    def __call__(
+        self,
+        words: Array,
+        batch: Mapping[str, Any],
+        out: Mapping[str, Any] | None,
+        *,
+        check: bool,
+    ) -> Record:
+        """Run a batch, or a single record."""
+
+
 class FastPaths:
-    """The structures of batches that a pipeline has met, if they run in C.
+    """The structures of batches that a pipeline has met.
 
     To look at a structure takes as long as to augment small pictures.
     """
 
     def __init__(self) -> None:
-        self._known: dict[Hashable, FastPath] = {}
+        self._known: dict[Hashable, Repeat] = {}
 
-    def get(self, signature: Hashable) -> FastPath | None:
+    def get(self, signature: Hashable) -> Repeat | None:
         """How such batches are run, where one has been met."""
         known = self._known.get(signature)
         # A role that has been replaced says something else now.
-        return known if known is None or known.run.roles == role_generation() else None
+        return known if known is None or known.roles == role_generation() else None
 
-    def put(self, signature: Hashable, repeat: FastPath) -> None:
+    def put(self, signature: Hashable, repeat: Repeat) -> None:
         """Remember a structure; its signature is not None."""
         if len(self._known) >= _MOST:
             self._known.clear()

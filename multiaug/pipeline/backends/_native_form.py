@@ -139,7 +139,7 @@ def _planned(
     words = drawn.key if isinstance(drawn, RecordParams) else drawn
     # As outside of traces, sizes are data: folded into other constants, they round otherwise.
     zero = _hidden_zero(words)
-    sizes = [
+    sizes: list[Any] = [
         None if a is None else a + jnp.broadcast_to(zero.astype(a.dtype), a.shape)
         for a in program.sizes
     ]

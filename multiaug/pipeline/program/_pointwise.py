@@ -99,6 +99,9 @@ def _change_group(
         values = jnp.where(valid, values, limits[0])
     values = _run_steps(run, targets(name, group, shape[-1], steps, limits, valid), values)
     changed = cast(values, after)
+    for step, target in reversed(chain) if run.inverse else chain:
+        part = _rearranged(run, step, target, part)
+        valid = None if valid is None else _rearranged(run, step, target, valid)
     if group.invalid is not None and group.invalid != "nan":
         # A value that falls on the number of those without data is still one.
         mark = constant(group.invalid, before).astype(after)
@@ -127,12 +130,25 @@ def targets(
 
 
 def _run_steps(run: Run, chain: Sequence[tuple[Step, Target]], values: Array) -> Array:
+    valid = chain[0][1].valid if chain else None
     for step, target in reversed(chain) if run.inverse else chain:
         assert isinstance(step.transform, Photometric)
+        target = target._replace(valid=valid)
         act = step.transform.invert if run.inverse else step.transform.apply
         changed = act(step.params, values, target)
         values = changed if step.on is None else jnp.where(step.on, changed, values)
+        valid = None if valid is None else _rearranged(run, step, target, valid)
     return values
+
+
+def _rearranged(run: Run, step: Step, target: Target, array: Array) -> Array:
+    """What belongs to the values, such as where they are valid, where a step has moved them."""
+    assert isinstance(step.transform, Photometric)
+    if type(step.transform).rearranged is Photometric.rearranged:
+        return array
+    move = step.transform.invert if run.inverse else step.transform.rearranged
+    moved = move(step.params, array, target)
+    return moved if step.on is None else jnp.where(step.on, moved, array)
 
 
 def _limits_after(step: Step, limits: Range) -> Range:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...errors import ParameterError
 from ...spec import CameraSpec, DataSpec, EntrySpec
-from ...transforms import Container, Deriving, Photometric, Range, Transform
+from ...transforms import Container, Deriving, Occluding, Photometric, Range, Transform
 from ...typing import SpatialShape
 from ._geometry import default_intrinsics
 from ._pointwise import keeps_dtype_of, value_range
@@ -38,9 +38,7 @@ def spec_after(
     Raises:
         ParameterError: what is derived does not fit.
     """
-    for transform in transforms:
-        if isinstance(transform, Deriving):
-            spec = transform.out_spec(spec)
+    spec = with_derived(transforms, spec)
     entries = [_values_after(transforms, entry, dtypes) for entry in spec.entries.values()]
     camera = spec.camera
     if source is not None:
@@ -57,6 +55,25 @@ def spec_after(
             )
         camera = _camera_after(camera, source)
     return DataSpec(spec.name, entries, camera, spec.description)
+
+
+def with_derived(transforms: Sequence[Transform], spec: DataSpec) -> DataSpec:
+    """The spec with the entries that transforms make, or put new ones in the place of.
+
+    Occlusions in one container may share a mask.
+
+    Raises:
+        ParameterError: what is derived does not fit.
+    """
+    masks: set[str] = set()
+    for transform in transforms:
+        if isinstance(transform, Deriving):
+            spec = transform.out_spec(spec)
+        for leaf in leaves([transform]):
+            if isinstance(leaf, Occluding) and leaf.mask is not None and leaf.mask not in masks:
+                spec = leaf.out_spec(spec)
+                masks.add(leaf.mask)
+    return spec
 
 
 def _camera_after(camera: CameraSpec, frame: SpatialShape) -> CameraSpec:
