@@ -7,8 +7,16 @@ import pytest
 import multiaug as ma
 from multiaug._native import compiled_is_available, library
 from multiaug.testing import make_record
-from tests.sampling.test_compiled import CASES, CLOUD, KINDS, entries_of, is_compiled
-from tests.sampling.test_formulations import RANDOM, picture, spec_of
+from tests.sampling.entries import (
+    BORDERS,
+    CLOUD,
+    KINDS,
+    RANDOM,
+    entries_of,
+    is_compiled,
+    picture,
+    spec_of,
+)
 
 pytestmark = [
     pytest.mark.cpu,

@@ -30,8 +30,8 @@ from multiaug.transforms import (
     transform,
 )
 from multiaug.transforms._random import normal
+from tests.sampling.entries import mask, picture, spec_of
 from tests.sampling.test_compiled import GUARDED, NIGHTLY, Shaded
-from tests.sampling.test_formulations import mask, picture, spec_of
 
 pytestmark = [
     pytest.mark.cpu,
