@@ -1033,6 +1033,7 @@ INLINE void put_planes_of(const Work *w, const Plane *mixed, char *out, int type
     const int64_t pixel = (int64_t)l->stride * l->size;
     const int integer = !is_float_type(type), marked = integer && rules->invalid == MARK_NUMBER;
     const int off_the_mark = marked && !(l->joint && l->channels > 1);
+    const int angle = rules->move == MOVE_ANGLE && is_float_type(type);
     const char *nothing = rules->nothing + w->skipped * l->size;
     for (int i = 0; i < w->span.n; i++)
         for (int k = 0; k < C; k++) {
@@ -1043,6 +1044,9 @@ INLINE void put_planes_of(const Work *w, const Plane *mixed, char *out, int type
                 continue;
             }
             put_element(to, type, 0, v);
+            /* Just below the whole period narrow floats have nothing but the period itself. */
+            if (angle && element(to, type, 0) >= rules->period)
+                put_element(to, type, 0, 0);
             if (off_the_mark && whole_element(to, type, 0) == (int32_t)rules->number)
                 put_whole(to, type, rules->beside);
         }

@@ -234,12 +234,17 @@ def matrix() -> Matrix:
 
 
 def covering(units: Sequence[Unit]) -> list[Unit]:
-    """Few units in which every pair of values of two axes appears that appears in any."""
+    """Few units in which every pair of values of two axes appears that appears in any.
+
+    Axes are the role, its settings, and the other fields of a unit.
+    """
     number: dict[Any, int] = {}
     table = np.array(
         [
             [number.setdefault(pair, len(number)) for pair in itertools.combinations(values, 2)]
-            for values in (list(enumerate(unit)) for unit in units)
+            for values in (
+                list(enumerate((unit.subject.role, unit.subject[1:], *unit[1:]))) for unit in units
+            )
         ]
     )
     wanted = np.ones(len(number), bool)

@@ -204,7 +204,8 @@ def _label(rule: Rule, image: Any, scene: Scene, x: Any, y: Any) -> Expected:
 
     def majority(x: Any, y: Any, border: str) -> tuple[Any, Any]:
         every = [*np.unique(ids), -(2**40)]
-        one_hot = np.where(ids == int(fill), -(2**40), ids)
+        # A pixel that holds the fill votes with it.
+        one_hot = np.where((ids == int(fill)) & (border == "constant"), -(2**40), ids)
         return sampling.majority(one_hot, every, x, y, border, -(2**40))[0], np.ones(x.shape)
 
     read = {"nearest": nearest, "majority": majority}[rule.method]
