@@ -171,6 +171,10 @@ def _plane(rule: Rule, plane: np.ndarray, valid: np.ndarray, fill: float | None,
             plane, valid, x, y, rule.method, border, fill, rule.max_jump
         )  # fmt: skip
 
+    if rule.border in sampling.CLASSIC and not (aware or scene.resized or rule.method == "cubic"):
+        # SciPy has them.
+        values, _ = read(x, y, rule.border)
+        return values, np.ones(values.shape, bool)
     ends = rule.method == "spline3" and scene.resized
     values, share, beyond = sampling.read_at(
         read, x, y, plane.shape, rule.border, resized=scene.resized, ends=ends

@@ -15,8 +15,9 @@ SCIPY_MODES = {
     "wrap": "grid-wrap",
 }
 BORDERS = tuple(SCIPY_MODES)
-# SciPy's "constant" and "wrap": an image that ends at the centres of its outermost pixels.
+# An image that ends at the centres of its outermost pixels.
 CLASSIC = ("constant-hard", "wrap-classic")
+SCIPY_MODES |= {"constant-hard": "constant", "wrap-classic": "wrap"}
 
 
 def fold(index: np.ndarray, size: int, border: str) -> np.ndarray:
@@ -56,6 +57,9 @@ def sample(
     image: np.ndarray, x: np.ndarray, y: np.ndarray, method: str, border: str, fill: float = 0.0
 ) -> np.ndarray:
     """A picture (H, W) at positions, in float64."""
+    if border in CLASSIC and method == "nearest":
+        mode = SCIPY_MODES[border]
+        return ndimage.map_coordinates(np.float64(image), [y, x], order=0, mode=mode, cval=fill)
     if method in {"linear", "spline3"}:
         return ndimage.map_coordinates(
             np.float64(image),
