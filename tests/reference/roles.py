@@ -131,7 +131,9 @@ def is_valid(rule: Rule, image: np.ndarray, *, joint: bool) -> np.ndarray:
     if rule.invalid is None:
         return np.ones(image.shape, bool)
     mark = rule.invalid
-    missing = np.isnan(image.astype(np.float64)) if mark == "nan" else image == image.dtype.type(mark)
+    missing = (
+        np.isnan(image.astype(np.float64)) if mark == "nan" else image == image.dtype.type(mark)
+    )
     if joint:
         missing = (missing.any if mark == "nan" else missing.all)(-1, keepdims=True)
     return np.broadcast_to(~missing, image.shape)
@@ -213,9 +215,7 @@ def _label(rule: Rule, image: Any, scene: Scene, x: Any, y: Any) -> Expected:
         return sampling.majority(one_hot, every, x, y, border, -(2**40))[0], np.ones(x.shape)
 
     read = {"nearest": nearest, "majority": majority}[rule.method]
-    found, _, beyond = sampling.read_at(
-        read, x, y, ids.shape, rule.border, resized=scene.resized
-    )
+    found, _, beyond = sampling.read_at(read, x, y, ids.shape, rule.border, resized=scene.resized)
     swapped = found
     for left, right in rule.pairs if scene.mirrored else ():
         swapped = np.where(found == left, right, np.where(found == right, left, swapped))

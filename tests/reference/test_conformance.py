@@ -55,8 +55,7 @@ RUNS = [
     for backend in BACKENDS
     for program in PROGRAMS
     for camera in CAMERAS
-    if (program, camera) != ("projective", "unknown")
-    and (NIGHTLY or BY_DAY[program] == camera)
+    if (program, camera) != ("projective", "unknown") and (NIGHTLY or BY_DAY[program] == camera)
 ]
 # Pixels by which positions may be off in float32, and what sums of products may be off, of 1.
 POSITION, ROUNDING = 1e-4, 1e-5
@@ -161,7 +160,9 @@ def rule_of(unit: Unit) -> roles.Rule:
 def camera_of(count: int) -> tuple[np.ndarray, np.ndarray]:
     """Intrinsics (N, 3, 3) and poses (N, 4, 4)."""
     height, width = FRAME
-    k = np.tile(np.array([[40, 0, width / 2 - 0.7], [0, 43, height / 2 + 0.3], [0, 0, 1]]), (count, 1, 1))
+    k = np.tile(
+        np.array([[40, 0, width / 2 - 0.7], [0, 43, height / 2 + 0.3], [0, 0, 1]]), (count, 1, 1)
+    )
     k[:, 0, 0] += np.arange(count)
     pose = np.tile(np.eye(4), (count, 1, 1))
     angle = 0.3 + 0.2 * np.arange(count)

@@ -12,6 +12,7 @@ import multiaug as ma
 
 MODES = {"constant-hard": "constant", "wrap-classic": "wrap"}
 
+
 @pytest.mark.parametrize("border", MODES)
 def test_whole_pixels_are_copied(border):
     entry = {"role": "intensity", "border": border, "fill": 7}

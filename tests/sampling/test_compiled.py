@@ -27,6 +27,7 @@ pytestmark = [
 
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 
+
 @pytest.mark.parametrize("before", [ma.Perspective(0.1), ma.Rotate(30)])
 def test_splines_are_added_up(before):
     """An elastic step that comes last: no field in memory, the same bits on all machines."""
@@ -41,6 +42,20 @@ def test_splines_are_added_up(before):
     for level in range(library().multiaug_level() + 1):
         library().multiaug_allow(level)
         found.append(np.asarray(pipeline.batch(keys, batch)["float"]).tobytes())
+    library().multiaug_allow(2)
+    assert len(set(found)) == 1
+
+
+def test_pixels_of_whole_lines():
+    """An image that no cache holds: written past them, by every instruction set alike."""
+    pipeline = ma.Pipeline(RANDOM, spec_of({"many": picture("float32", 32)}))
+    batch = make_record(pipeline.spec, (97, 90), 0, batch=3)
+    keys = jax.random.split(jax.random.key(0), 3)
+    assert is_compiled(pipeline, keys, batch)
+    found = []
+    for level in range(library().multiaug_level() + 1):
+        library().multiaug_allow(level)
+        found.append(np.asarray(pipeline.batch(keys, batch)["many"]).tobytes())
     library().multiaug_allow(2)
     assert len(set(found)) == 1
 
