@@ -87,7 +87,7 @@ def test_missing_docstrings_are_found():
 
 def test_import_starts_no_backend(fresh_python):
     # Any computation would look for this platform, and fail.
-    with pytest.raises(AssertionError, match="imported(.|\n)*none_of_that_name"):
+    with pytest.raises(AssertionError, match=r"imported(.|\n)*none_of_that_name"):
         fresh_python(
             "import sys, multiaug, jax; print('imported', file=sys.stderr); jax.devices()",
             JAX_PLATFORMS="none_of_that_name",

@@ -8,7 +8,6 @@ import pytest
 from multiaug.roles import SPATIAL_ROLES, TABLE_ROLES
 from multiaug.testing import check_role
 
-
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 # By day one of each kind that moves: tests/reference has the images, tests/roles the tables.
 DAILY = ("position", "density", "keypoints", "intrinsics")
