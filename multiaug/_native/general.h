@@ -928,6 +928,7 @@ static void keep_exact(const Work *w, const float *fx, const float *fy, Plane *m
 {
     const Chunk *c = w->c;
     const int lying = w->rules->decode != DECODE_NOTHING;
+    const int on_rays = w->rules->decode == DECODE_RAY || w->rules->decode == DECODE_WORLD_RAY;
     for (const Run *r = c->runs; r < c->runs + c->n_runs; r++)
         for (int i = r->from; r->place != BETWEEN && i < r->to; i++) {
             const int exact = lying ? c->x[i] == floorf(c->x[i]) && c->y[i] == floorf(c->y[i])
@@ -937,6 +938,9 @@ static void keep_exact(const Work *w, const float *fx, const float *fy, Plane *m
                 continue;
             const Taps *t = c->taps + i;
             if (r->place > EXACT && (t->out_x[0] | t->out_y[0]))
+                continue;
+            /* Beyond the image a border shows pixels that stand elsewhere. */
+            if (r->place > EXACT && on_rays && (c->x[i] != t->column[0] || c->y[i] != t->row[0]))
                 continue;
             const char *p = pixel_at(w, r->place <= EXACT
                                             ? c->index[i]
