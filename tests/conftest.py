@@ -48,9 +48,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     cells: Counter[str] = Counter()
     missing: dict[str, int] = {}
     for report in itertools.chain(*terminalreporter.stats.values()):
-        for name, (kind, found) in getattr(report, "user_properties", ()):
+        for name, value in getattr(report, "user_properties", ()):
             if name != "conformance" or report.when != "call":
                 continue
+            kind, found = value
             if kind == "missing":
                 missing = found
             else:
