@@ -1,8 +1,10 @@
 """Settings of the whole suite, and a fresh interpreter for tests that need their own."""
 
+import itertools
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,6 +41,28 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """On an accelerator, leave out what is promised for CPUs alone."""
     if item.get_closest_marker("cpu") and jax.default_backend() != "cpu":
         pytest.skip("promised for CPUs alone")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many cells of the conformance matrix have run, and what has no cells, and why."""
+    cells: Counter[str] = Counter()
+    missing: dict[str, int] = {}
+    for report in itertools.chain(*terminalreporter.stats.values()):
+        for name, value in getattr(report, "user_properties", ()):
+            if name != "conformance" or report.when != "call":
+                continue
+            kind, found = value
+            if kind == "missing":
+                missing = found
+            else:
+                cells[kind] += found
+    if cells:
+        by = ", ".join(f"{cells[kind]} by {kind}" for kind in ("native", "xla") if cells[kind])
+        terminalreporter.write_line(
+            f"conformance: {by} cells compared; {sum(missing.values())} not applicable"
+        )
+        for reason, count in missing.items():
+            terminalreporter.write_line(f"  {count}: {reason}")
 
 
 @pytest.fixture

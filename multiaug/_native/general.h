@@ -928,6 +928,7 @@ static void keep_exact(const Work *w, const float *fx, const float *fy, Plane *m
 {
     const Chunk *c = w->c;
     const int lying = w->rules->decode != DECODE_NOTHING;
+    const int on_rays = w->rules->decode == DECODE_RAY || w->rules->decode == DECODE_WORLD_RAY;
     for (const Run *r = c->runs; r < c->runs + c->n_runs; r++)
         for (int i = r->from; r->place != BETWEEN && i < r->to; i++) {
             const int exact = lying ? c->x[i] == floorf(c->x[i]) && c->y[i] == floorf(c->y[i])
@@ -937,6 +938,9 @@ static void keep_exact(const Work *w, const float *fx, const float *fy, Plane *m
                 continue;
             const Taps *t = c->taps + i;
             if (r->place > EXACT && (t->out_x[0] | t->out_y[0]))
+                continue;
+            /* Beyond the image a border shows pixels that stand elsewhere. */
+            if (r->place > EXACT && on_rays && (c->x[i] != t->column[0] || c->y[i] != t->row[0]))
                 continue;
             const char *p = pixel_at(w, r->place <= EXACT
                                             ? c->index[i]
@@ -1033,6 +1037,7 @@ INLINE void put_planes_of(const Work *w, const Plane *mixed, char *out, int type
     const int64_t pixel = (int64_t)l->stride * l->size;
     const int integer = !is_float_type(type), marked = integer && rules->invalid == MARK_NUMBER;
     const int off_the_mark = marked && !(l->joint && l->channels > 1);
+    const int angle = rules->move == MOVE_ANGLE && is_float_type(type);
     const char *nothing = rules->nothing + w->skipped * l->size;
     for (int i = 0; i < w->span.n; i++)
         for (int k = 0; k < C; k++) {
@@ -1043,6 +1048,9 @@ INLINE void put_planes_of(const Work *w, const Plane *mixed, char *out, int type
                 continue;
             }
             put_element(to, type, 0, v);
+            /* Just below the whole period narrow floats have nothing but the period itself. */
+            if (angle && element(to, type, 0) >= rules->period)
+                put_element(to, type, 0, 0);
             if (off_the_mark && whole_element(to, type, 0) == (int32_t)rules->number)
                 put_whole(to, type, rules->beside);
         }

@@ -35,9 +35,10 @@ class Label(Verbs):
 
         def swap(ids: Array, context: SampleContext) -> Array:
             swapped = ids
-            for left, right in group.mirror_pairs:
-                swapped = jnp.where(ids == left, jnp.asarray(right).astype(ids.dtype), swapped)
-                swapped = jnp.where(ids == right, jnp.asarray(left).astype(ids.dtype), swapped)
+            for pair in group.mirror_pairs:
+                left, right = (jnp.asarray(label).astype(ids.dtype) for label in pair)
+                swapped = jnp.where(ids == left, right, swapped)
+                swapped = jnp.where(ids == right, left, swapped)
             return jnp.where(context.view.mirrored, swapped, ids)
 
         if not group.mirror_pairs:

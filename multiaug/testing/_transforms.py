@@ -214,21 +214,25 @@ def _under_jit_and_vmap(pipeline: Pipeline, keys: Key, batch: Batch, out: Batch)
 
 
 def _maps(transform: Geometric, params: RecordParams, shape: SpatialShape) -> None:
-    for i in range(len(params.key)):
-        drawn = jax.tree.map(lambda leaf, i=i: jnp.asarray(leaf[i]), params.values[0])
+    frames: set[tuple[SpatialShape, SpatialShape]] = set()
+
+    def there_and_back(drawn: Any) -> Any:
         warp = transform.map(drawn, shape)
-        frames = (warp.in_shape, warp.out_shape)
-        assert frames == (shape, transform.out_shape(shape)), (
-            f"the map is from {frames[0]} to {frames[1]}; "
-            f"out_shape says {transform.out_shape(shape)}"
-        )
+        frames.add((warp.in_shape, warp.out_shape))
         height, width = warp.out_shape
         x = jnp.array([-0.4, 0.0, 0.1, 0.4], jnp.float32) * width
         y = jnp.array([0.1, 0.0, -0.4, 0.4], jnp.float32) * height
         there_x, there_y, _ = warp.pull(x, y)
         back_x, back_y, _ = warp.push(there_x, there_y)
-        far = float(jnp.hypot(back_x - x, back_y - y).max())
-        assert far < _ROUND_TRIP, f"backward and forward map disagree by {far:.3g} pixels"
+        return jnp.hypot(back_x - x, back_y - y)
+
+    over = jax.vmap(there_and_back, axis_size=len(params.key))
+    far = float(np.max(jax.jit(over)(params.values[0])))
+    ((before, after),) = frames
+    assert (before, after) == (shape, transform.out_shape(shape)), (
+        f"the map is from {before} to {after}; out_shape says {transform.out_shape(shape)}"
+    )
+    assert far < _ROUND_TRIP, f"backward and forward map disagree by {far:.3g} pixels"
 
 
 def _intensity_only(spec: DataSpec, batch: Batch, out: Batch) -> None:

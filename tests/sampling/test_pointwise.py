@@ -30,8 +30,8 @@ from multiaug.transforms import (
     transform,
 )
 from multiaug.transforms._random import normal
+from tests.sampling.entries import mask, picture, spec_of
 from tests.sampling.test_compiled import GUARDED, NIGHTLY, Shaded
-from tests.sampling.test_formulations import mask, picture, spec_of
 
 pytestmark = [
     pytest.mark.cpu,
@@ -102,7 +102,7 @@ def of_record(several, channels, start, invalid, dtype):
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=400 if NIGHTLY else 30, deadline=None)
 @given(st.data())
 def test_operations_are_those_of_jax(data):
     before = data.draw(st.sampled_from(["uint8", "uint16", "float32"]))
