@@ -51,6 +51,7 @@ from ._photometric import Gamma as Gamma
 from ._photometric import Normalize as Normalize
 from ._random import drawing_key as drawing_key
 from ._random import keyed as keyed
+from ._random import words_at as words_at
 from ._settings import EntryNames as EntryNames
 from ._settings import Range as Range
 from ._settings import Ranged as Ranged

@@ -8,6 +8,7 @@ drew, passes the tests of distribution and correlation in ``tests/transforms/tes
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -32,7 +33,10 @@ def bits(seed: Array, stream: int, shape: tuple[int, ...]) -> Array:
         C. Wellons, Prospecting for Hash Functions, 2018: the constants of `_mix`, whose bias is
         among the lowest known of two multiplications.
     """
-    first, second = keyed(seed, stream)
+    return _field(*keyed(seed, stream), shape)
+
+
+def _field(first: Array, second: Array, shape: tuple[int, ...]) -> Array:
     counter = lax.iota(jnp.uint32, math.prod(shape)).reshape(shape)
     # Two rounds, keyed in between: neighbouring counters, and seeds, share nothing. No word comes
     # twice in a field; random ones would in a picture of 65,536 values, once in two.
@@ -43,6 +47,22 @@ def keyed(seed: Array, stream: int | Array) -> tuple[Array, Array]:
     """The two words that counters are mixed with; see `bits`."""
     first = _mix(seed[0] ^ _mix(jnp.uint32(stream) + _GOLDEN))
     return first, _mix(seed[1] + first)
+
+
+def words_at(words: Array, time: Array) -> Array:
+    """(..., 2), the words of one frame from those of an image, which are those of the first frame.
+
+    NumPy does here what JAX does, so that their number is no part of what is compiled.
+
+    Args:
+        words: (..., 2) uint32, as `keyed` gives them.
+        time: uint32, which frames; broadcast against ``words[..., 0]``.
+    """
+    lib: Any = np if isinstance(words, np.ndarray) else jnp
+    first = _mix(words[..., 0] ^ _mix(time + _GOLDEN))
+    second = _mix(words[..., 1] + first)
+    own: Array = lib.stack([first, second], axis=-1)
+    return lib.where((time == 0)[..., None], words, own)  # type: ignore[no-any-return]
 
 
 def _mix(word: Array) -> Array:
@@ -105,8 +125,13 @@ _COUNTER_HASH = define_prng_impl(
 
 def normal(seed: Array, stream: int, shape: tuple[int, ...]) -> Array:
     """Values from N(0, 1), float32, within +-5.4; see `bits`."""
+    return normal_of(keyed(seed, stream), shape)
+
+
+def normal_of(words: Array | tuple[Array, Array], shape: tuple[int, ...]) -> Array:
+    """`normal`, of the two words that `keyed` gives."""
     # 24 bits, all that float32 can tell apart, at the middles of their steps.
-    steps = (bits(seed, stream, shape) >> 8).astype(jnp.int32).astype(jnp.float32)
+    steps = (_field(words[0], words[1], shape) >> 8).astype(jnp.int32).astype(jnp.float32)
     # The middle of the last step needs a bit more than float32 has, and is rounded up to 1, where
     # the inverse error function is infinite: that step ends where the first one begins, mirrored.
     uniform = jnp.minimum((steps + 0.5) * np.float32(2**-23) - 1, np.float32(1 - 2**-24))

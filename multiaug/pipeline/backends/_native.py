@@ -36,13 +36,16 @@ from ._blocks import BLOCK, LRUCache, cut, fitting, part_length, program_key, wh
 from ._native_plan import (
     Pictures,
     Planned,
+    at_all_times,
     draws_and_plans,
     finish_records,
+    images_of,
     plan_block,
     plan_records,
     pointwise_of,
     shapes_of,
     tables_of,
+    times_of,
 )
 from ._threads import in_threads
 
@@ -219,7 +222,7 @@ class CompiledCall:
         memory, kernel = work.scratch(), work.kernel
         planned = plan_records(
             call.transforms, params, rest, np.int32(first),
-            run=work.run, pictures=work.pictures, length=length,
+            run=work.run, pictures=work.images, length=length,
             fields=memory.fields([] if kernel is None else kernel.fields(length)),
         )  # fmt: skip
         if kernel is not None and kernel.dense:
@@ -241,7 +244,7 @@ class CompiledCall:
             done = finish_records(
                 call.transforms, params, rest, np.array([first, size], np.int32),
                 memory.pictures, sources, memory.done(length, work.finished),
-                run=work.run, pictures=work.pictures, refused=frozenset(work.refused),
+                run=work.run, pictures=work.images, refused=frozenset(work.refused),
             )  # fmt: skip
             call.target.put(jax.block_until_ready(done), span.start, size)
             memory.kept = done
@@ -264,7 +267,8 @@ class CompiledCall:
             bound = self._idle[size, pieces, check].pop()
         except LookupError:
             bound = self._new_bound(size, pieces, planned, check=check)
-        bound.point(*pictures.at(span.start), places, planned.geometry, planned.pointwise_programs)
+        programs = at_all_times(planned.pointwise_programs, self._work.times)
+        bound.point(*pictures.at(span.start), places, planned.geometry, programs)
         return bound
 
     def _put_tables(self, target: Target, planned: Planned, span: slice) -> None:
@@ -321,6 +325,8 @@ class NativeProgram:
         draw_and_plan: see `draws_and_plans`.
 
     Attributes:
+        images: one image of each picture, which plans are made for.
+        times: how many frames pictures have, where that is said.
         finished: results that come from XLA.
         by_part: records are run in parts, of which some work is done in JAX.
         checks: see `Compiled.bound`; `look` looks at other values that may not be allowed.
@@ -340,6 +346,7 @@ class NativeProgram:
         draw_and_plan: Callable[..., Planned],
     ) -> None:
         self.run, self.kernel, self.pictures, self.rest = run, kernel, pictures, tuple(rest)
+        self.images, self.times = images_of(pictures), times_of(pictures)
         self.refused, self.sampled, self.results, self.touched = refused, sampled, results, touched
         self.native_pictures = tuple(p for p in pictures if p[0] not in refused)
         from_xla = {*touched, *refused, *(f"{name}_valid" for name in refused)}
@@ -390,7 +397,7 @@ class NativeProgram:
         """Plans of blocks, from (params, rest), or from (words, rest) of which they are drawn."""
         if not drawn:
             return [self._draw_and_plan(traits.settings, *own, _on()) for own in given]
-        static = {"run": self.run, "pictures": self.pictures}
+        static = {"run": self.run, "pictures": self.images}
         return [plan_block(traits.moving, *own, **static) for own in given]
 
     def part_length(self) -> int:
@@ -508,7 +515,7 @@ def _new_work(
 
     def trace(transforms: Any, params: RecordParams, rest: dict[str, Array]) -> Any:
         task, own = prepare(run, transforms, params, rest, shapes)
-        found.append((task, divide(task, shapes, own[0])))
+        found.append((task, divide(task, shapes, own[0], times_of(pictures))))
         return tables_of(task, own), pointwise_of(task, own)
 
     tables, pointwise_programs = jax.eval_shape(trace, transforms, params, rest)
@@ -520,14 +527,15 @@ def _new_work(
         lambda transforms, params, rest, images: _undone(run, transforms, params, rest, images),
         transforms, params, rest, {n: shapes[n] for n in shapes},
     )  # fmt: skip
+    frames = {name: shape[:-3] for name, shape, _ in pictures}
     sampled = {
         job.name: jax.ShapeDtypeStruct(
-            (*job.size_out, batch[job.name].shape[-1]), dtypes[job.name].dtype
+            (*frames[job.name], *job.size_out, batch[job.name].shape[-1]), dtypes[job.name].dtype
         )
         for job in task.jobs
     }
     valid = {
-        f"{job.name}_valid": jax.ShapeDtypeStruct(job.size_out, np.bool_)
+        f"{job.name}_valid": jax.ShapeDtypeStruct((*frames[job.name], *job.size_out), np.bool_)
         for job in task.jobs
         if job.validity
     }
@@ -544,7 +552,8 @@ def _new_work(
 
         touched = {n: s for n, s in sampled.items() if n in finished}
         changed |= jax.eval_shape(after, transforms, params, rest, touched)
-    planner = draws_and_plans(transforms, run, pictures)
+    by_xla = left | refused.keys()
+    planner = draws_and_plans(jax.tree.structure(transforms), run, images_of(pictures), by_xla)
     return NativeProgram(
         run, kernel, refused, pictures, tuple(rest),
         {n: s for n, s in sampled.items() if n not in refused},

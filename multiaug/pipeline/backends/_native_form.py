@@ -22,6 +22,7 @@ from ._blocks import BLOCK
 from ._native import NativeProgram, blocks_of_rows, is_small
 from ._native_plan import (
     Planned,
+    at_all_times,
     draw_and_plan,
     finish_one,
     plan_batch,
@@ -58,7 +59,7 @@ def native_results(
     if len(params.key) > 1 and sum(field.nbytes for field in fields) > _MOST_FIELD_BYTES:
         return _one_by_one(program, transforms, params, arrays)
     planned = plan_batch(
-        transforms, params, rest, run=program.run, pictures=program.pictures, fields=fields
+        transforms, params, rest, run=program.run, pictures=program.images, fields=fields
     )
     sampled = _sampled(program, planned, arrays)
     finished = _finished(program, transforms, params, rest, sampled, arrays)
@@ -97,7 +98,7 @@ def _sampled(
         program.kernel,
         images,
         planned.geometry,
-        planned.pointwise_programs,
+        at_all_times(planned.pointwise_programs, program.times),
         shapes,
         helpers,
         blocks,
@@ -115,7 +116,7 @@ def _finished(
     """What XLA does to a batch, record by record: images that it resamples, values it changes."""
     if not program.finished:
         return {}
-    shapes = shapes_of(program.pictures, len(params.key))
+    shapes = shapes_of(program.images, len(params.key))
     task, own = prepare(program.run, transforms, params, rest, shapes)
     given = {n: sampled[n] for n in program.touched}
     sources = {n: arrays[n] for n in program.refused}
@@ -137,7 +138,7 @@ def _planned(
     one = plan_of if isinstance(drawn, RecordParams) else draw_and_plan
 
     def block(own: tuple[Any, dict[str, Array]], on: Array) -> Planned:
-        return one(transforms, *own, on, run=program.run, pictures=program.pictures)
+        return one(transforms, *own, on, run=program.run, pictures=program.images)
 
     words = drawn.key if isinstance(drawn, RecordParams) else drawn
     return _in_blocks(block, (drawn, rest), words)  # type: ignore[no-any-return]

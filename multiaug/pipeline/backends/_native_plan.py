@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple, TypeVar
 
 import jax
@@ -13,7 +13,7 @@ import numpy as np
 from jax import lax
 
 from ...sampling import Geometry, PointwiseProgram, Task, divide, prepared_record, resample_record
-from ...transforms import Transform
+from ...transforms import Transform, words_at
 from ...typing import Array
 from ..program._draws import QUICKLY_COMPILED, draw_values
 from ..program._params import RecordParams
@@ -42,6 +42,36 @@ B = TypeVar("B")
 
 # (name, shape of one record, dtype) of every picture: what the compiled functions know of them.
 Pictures = tuple[tuple[str, tuple[int, ...], np.dtype[Any]], ...]
+
+
+def images_of(pictures: Pictures) -> Pictures:
+    """One image (H, W, C) of each: all that plans depend on, as frames of an entry share them."""
+    return tuple((name, shape[-3:], dtype) for name, shape, dtype in pictures)
+
+
+def times_of(pictures: Pictures) -> dict[str, int]:
+    """How many frames a record has of the entries (T, H, W, C)."""
+    return {name: shape[0] for name, shape, _ in pictures if len(shape) == 4}
+
+
+def at_all_times(
+    programs: Mapping[str, tuple[PointwiseProgram, ...]], times: Mapping[str, int]
+) -> dict[str, tuple[PointwiseProgram, ...]]:
+    """Programs whose noise differs from frame to frame: their words become (T, N, noises, 2)."""
+    found = dict(programs)
+    for name, count in times.items():
+        if any(program.words.shape[1] for program in found.get(name, ())):
+            time = np.arange(count, dtype=np.uint32).reshape(-1, 1, 1)
+            found[name] = tuple(
+                replace(program, words=words_at(_here(program.words)[None], time))
+                for program in found[name]
+            )
+    return found
+
+
+def _here(array: Array) -> Any:
+    """Computed with NumPy, unless it is traced."""
+    return array if isinstance(array, jax.core.Tracer) else np.asarray(array)
 
 
 @partial(jax.jit, static_argnames=("run", "pictures", "length"), donate_argnames=("fields",))
@@ -74,16 +104,22 @@ def plan_block(
     return _plan(transforms, params, rest, run, shapes_of(pictures, BLOCK))
 
 
+@lru_cache(maxsize=64)
 def draws_and_plans(
-    transforms: tuple[Transform, ...], run: Run, pictures: Pictures
+    structure: Any, run: Run, pictures: Pictures, left: frozenset[str]
 ) -> Callable[..., Planned]:
     """`plan_block` of what keys draw, in one call: two take longer than small pictures.
+
+    Args:
+        structure: of the transforms, as a tree.
+        run: the static side.
+        pictures: from `images_of`.
+        left: those that XLA resamples, or changes.
 
     Returns:
         leaves of the transforms, words of the keys, other entries, True -> geometry and tables.
         A function of arrays alone: to look static arguments up takes as long as it runs.
     """
-    structure = jax.tree.structure(transforms)
 
     @partial(jax.jit, compiler_options=QUICKLY_COMPILED)
     def draw_and_plan_block(

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from ...errors import ParameterError, RecordError, warn
-from ...spec import DataSpec, EntrySpec
+from ...spec import DataSpec
 from ...transforms import Deriving, Mixing, Transform
 from ...typing import Array, SpatialShape
 from ..buffers._indexed import gathered
@@ -23,7 +23,7 @@ from ..program._occlude import covered_pixels, occlude
 from ..program._params import RecordParams
 from ..program._program import Program
 from ..program._reads import entries_read
-from ..program._spec_after import BEFORE
+from ..program._spec_after import BEFORE, mask_of
 from ..program._stages import Stage
 from ..program._structure import Run, gains_intrinsics
 from ..program._ties import follow
@@ -341,9 +341,7 @@ def _remembering(spec: DataSpec, names: frozenset[str], *, validity: bool) -> Da
         entries.append(replace(entry, validity=True) if validity and image else entry)
         mask = f"{entry.name}{BEFORE}"
         if image and f"{entry.name}_valid" in names and mask not in spec.entries:
-            entries.append(
-                EntrySpec.of_role(mask, "label", channels=1, dtype="bool", optional=True)
-            )
+            entries.append(mask_of(entry, mask))
     return DataSpec(spec.name, entries, spec.camera, spec.description)
 
 
@@ -353,10 +351,13 @@ def _uncover(stage: Stage, draws: Draws, spec: DataSpec, state: Batch, *, validi
     for name, entry in spec.entries.items():
         if name not in state or entry.kind != "spatial" or not (validity or entry.validity):
             continue
-        size = (state[name].shape[1], state[name].shape[2])
+        shape = state[name].shape
+        size = entry.image_shape(shape[1:])[:2]
         covered = _covered_of(
             stage.transforms, draws.params.values, name=name, size=size, frame=stage.frame
         )
+        if entry.time is not None:
+            covered = jnp.broadcast_to(covered[:, None], (*shape[:2], *size))
         before = state.get(f"{name}_valid")
         found[f"{name}_valid"] = ~covered if before is None else before & ~covered
     return found
@@ -384,10 +385,12 @@ def _covered_of(
 def _one_rank(spec: DataSpec, batch: Mapping[str, Any]) -> tuple[Batch, set[str]]:
     """A batch of arrays with an axis of channels for all images, and those that had none."""
     held = gathered(batch)
+    images = {n: spec.entries[n] for n in held if n in spec.entries}
     flat = {
-        n for n, a in held.items() if n in spec.entries and spec.entries[n].kind == "spatial"
-        and a.ndim == 3
-    }  # fmt: skip
+        n
+        for n, entry in images.items()
+        if entry.kind == "spatial" and len(entry.image_shape(held[n].shape[1:])) == 2
+    }
     return {n: a[..., None] if n in flat else a for n, a in held.items()}, flat
 
 

@@ -86,7 +86,8 @@ def mix(
         frame: (H, W) of the reference image.
         transforms: of the stage.
         drawn: their params, leading N.
-        batch: the entries, leading N, images as (N, h, w, c); with what was derived of them.
+        batch: the entries, leading N, images as (N, h, w, c) or (N, T, h, w, c); with what was
+            derived of them.
     """
     size = len(next(iter(batch.values())))
     mixings: list[Mixing] = []
@@ -111,7 +112,7 @@ def mix(
             valid = f"{name}_valid"
             if valid in held:
                 both = held[valid] & held[valid][partners]
-                took = (weights[:, 1] > 0).reshape(-1, 1, 1)
+                took = (weights[:, 1] > 0).reshape(-1, *[1] * (both.ndim - 1))
                 changed[valid] = jnp.where(took, both, held[valid])
     return changed
 
@@ -136,6 +137,6 @@ def _mixed(entry: EntrySpec, array: Array, partners: Array, weights: Array) -> A
             absent = (part == group.invalid).any(1)
             fell = (mixed == jnp.asarray(group.invalid, dtype)) & ~absent
             mixed = jnp.where(fell, beside_mark(group, (dtype, dtype)), mixed)
-        took = (weights[:, 1] > 0).reshape(-1, 1, 1, 1)
+        took = (weights[:, 1] > 0).reshape(-1, *[1] * (mixed.ndim - 1))
         parts.append(jnp.where(took, mixed, part[:, 0]))
     return parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=-1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -60,7 +61,7 @@ def occlude(
         spec: of the records where the stage stands.
         frame: (H, W) of the reference image.
         steps: occluding transforms with what they drew.
-        record: entries, images as (h, w, c); with what was derived of them.
+        record: entries, images as (h, w, c) or (T, h, w, c); with what was derived of them.
     """
     changed: dict[str, Array] = {}
     for step in steps:
@@ -80,18 +81,22 @@ def _cover_image(
     entry: EntrySpec, step: Step, record: Mapping[str, Array], frame: SpatialShape
 ) -> dict[str, Array]:
     array = record[entry.name]
-    size = (array.shape[0], array.shape[1])
+    size = (array.shape[-3], array.shape[-2])
     covered = covered_pixels([step], entry.name, size, frame)
-    parts = []
-    for group in groups_of(entry, array.dtype):
-        part = array[..., group.channel_slice()]
-        role = SPATIAL_ROLES[group.role]
-        assert isinstance(role, Verbs)
-        parts.append(role.occlude(part, covered[..., None], group, _fill(step, group, array.dtype)))
-    changed = {entry.name: parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=-1)}
+
+    def cover(image: Array) -> Array:
+        parts = []
+        for group in groups_of(entry, array.dtype):
+            role = SPATIAL_ROLES[group.role]
+            assert isinstance(role, Verbs)
+            part, fill = image[..., group.channel_slice()], _fill(step, group, array.dtype)
+            parts.append(role.occlude(part, covered[..., None], group, fill))
+        return parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=-1)
+
+    changed = {entry.name: cover(array) if array.ndim == 3 else jax.vmap(cover)(array)}
     valid = f"{entry.name}_valid"
     if valid in record:
-        changed[valid] = record[valid] & ~covered
+        changed[valid] = record[valid] & jnp.broadcast_to(~covered, record[valid].shape)
     return changed
 
 
@@ -142,7 +147,7 @@ def _cover_rows(
     if centres is None or name not in record:
         return {}
     image = record.get(entry.of or spec.reference() or "")
-    size = frame if image is None else (image.shape[0], image.shape[1])
+    size = frame if image is None else (image.shape[-3], image.shape[-2])
     x, y = centres(record[entry.name], entry.groups[0])
     covered = _covered(step, x.astype(jnp.float32), y.astype(jnp.float32), size, frame)
     return {name: jnp.where(covered, jnp.zeros((), record[name].dtype), record[name])}
