@@ -179,9 +179,9 @@ def _of_frames(statistic: Statistic, target: Target) -> Statistic:
     if isinstance(statistic, Moments) and statistic.per != "pixel":
         return replace(statistic, per="channel")
     raise ParameterError(
-        f"`fit` gathers Moments(per='channel') of the frames of {target.entry!r}, got {statistic!r}. "
-        "Name the entries without time: entries=[..]; or open the frames as records of their own, "
-        'arrays of shape (N * T, H, W, C) by a spec without "time".'
+        f"`fit` gathers Moments(per='channel') of the frames of {target.entry!r}, got "
+        f"{statistic.owner}. Name the entries without time: entries=[..]; or open the frames as "
+        'records of their own, arrays of shape (N * T, H, W, C) by a spec without "time".'
     )
 
 

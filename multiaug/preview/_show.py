@@ -114,7 +114,8 @@ def _panels(
     for record in records:
         panels = render_record(spec, record, limits, bands)
         for name, picture in panels.items():
-            entry = next(n for n in spec.entries if name == n or name.startswith((f"{n} ", f"{n}[")))
+            starts = {n: (f"{n} ", f"{n}[") for n in spec.entries}
+            entry = next(n for n in starts if name == n or name.startswith(starts[n]))
             panels[name] = _marked(picture, spec, record, entry)
         found.append(panels)
     return found

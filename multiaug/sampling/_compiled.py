@@ -444,7 +444,8 @@ class Bound:
             check.source, check.rows = sources[name], rows.get(name)
         for change, name, i in self._changed:
             how = pointwise_programs[name][i]
-            change.point(results[name], _place_of(how.numbers), _place_of(how.words), how.words.shape)
+            places = _place_of(how.numbers), _place_of(how.words)
+            change.point(results[name], *places, how.words.shape)
         self._left.fill(self.blocks)
         self._state.next = self._state.has_nonfinite = self._state.no_memory = 0
 

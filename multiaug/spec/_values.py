@@ -149,9 +149,8 @@ def _report(
     where = tuple(int(i) for i in np.unravel_index(int(np.argmax(bad)), bad.shape))
     value = float(array[where])
     places = [f"record {where[0]}"] if batch else []
-    rows = ("row", "column")
-    axes = {"spatial": ("y", "x"), "points": rows, "matrix": rows}[entry.kind]
-    axes = axes if entry.time is None else ("frame", *axes)
+    axes = ["y", "x"] if entry.kind == "spatial" else ["row", "column"]
+    axes = axes if entry.time is None else ["frame", *axes]
     places += [f"{axis} {i}" for axis, i in zip(axes, where[batch:], strict=True)]
     if channel is not None:
         places.append(f"channel {channel}")

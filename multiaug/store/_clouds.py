@@ -17,6 +17,7 @@ from ..typing import NDArray
 from ._folder import look_into
 from ._pcd import Cloud, read_pcd
 from ._record_source import RecordSource
+from ._structure import refuse_frames
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

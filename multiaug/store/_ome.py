@@ -20,7 +20,7 @@ from ._objects import FileObjects, Objects, StoreObjects
 from ._ome_metadata import has_multiscales, level_of
 from ._reader import OnMissing
 from ._record_source import RecordSource
-from ._structure import common_length
+from ._structure import common_length, refuse_frames
 from ._unpack import open_reader
 
 if TYPE_CHECKING:

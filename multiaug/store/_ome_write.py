@@ -90,8 +90,8 @@ def write_ome(
     framed = next((n for n in structure if n in spec.entries and spec.entries[n].time), None)
     if framed is not None:
         raise ParameterError(
-            f'`write_ome` writes single images, got the entry {framed!r} with frames ("time"). Write '
-            "the source with multiaug.convert, or one without the entry."
+            f'`write_ome` writes single images, got the entry {framed!r} with frames ("time"). '
+            "Write the source with multiaug.convert, or one without the entry."
         )
     for name, entry in structure.items():
         check_name(name, entry, str(target))

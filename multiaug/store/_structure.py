@@ -85,10 +85,9 @@ def check_arrays(spec: DataSpec, arrays: Mapping[str, zarr.Array[Any]], where: s
         if swapped or short[0] in _CHANNELS:
             raise RecordError(
                 f"{where}: the axes of {name!r} are ({', '.join(map(str, axes))}), expected "
-                f"records, {'frames, ' * frames}rows, columns and, where there are any, channels, in "
-                "this order. Bring "
-                "them there first: xarray's transpose, or multiaug.convert of the array after "
-                "numpy.moveaxis."
+                f"records, {'frames, ' * frames}rows, columns and, where there are any, channels, "
+                "in this order. Bring them there first: xarray's transpose, or multiaug.convert of "
+                "the array after numpy.moveaxis."
             )
 
 
@@ -120,9 +119,9 @@ def refuse_frames(spec: DataSpec, where: str, what: str) -> None:
     for name, entry in spec.entries.items():
         if entry.time is not None and not entry.optional:
             raise StoreError(
-                f'{where}: the entry {name!r} has frames ("time" in the spec), and {what} holds one '
-                "image of it for each record. Pass arrays with the frames on the second axis, "
-                ".npy files or a plain zarr store of them; or leave \"time\" out of the spec."
+                f'{where}: the entry {name!r} has frames ("time" in the spec), and {what} holds '
+                "one image of it for each record. Pass arrays with the frames on the second axis, "
+                '.npy files or a plain zarr store of them; or leave "time" out of the spec.'
             )
 
 
@@ -146,8 +145,8 @@ def _channels_first(spec: DataSpec, arrays: Mapping[str, Any]) -> str:
         if entry.kind == "spatial" and len(image) == 3 and image[0] == count != image[2]:
             frames = "T, " if entry.time is not None else ""
             return (
-                f"\n  {name} looks like (N, {frames}C, H, W), channels first: bring them to the end "
-                f"with numpy.moveaxis(array, {len(shape) - 3}, -1), or open .npy files with "
+                f"\n  {name} looks like (N, {frames}C, H, W), channels first: bring them to the "
+                f"end with numpy.moveaxis(array, {len(shape) - 3}, -1), or open .npy files with "
                 "channels='first'"
             )
     return ""

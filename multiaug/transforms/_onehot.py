@@ -31,8 +31,9 @@ class OneHot(Deriving):
     """Make an entry ``<name>_onehot`` of class ids: 1 at the place of the class, else 0; float32.
 
     Of a label map (H, W) it makes a map (H, W, classes) of role ``probability``, with its frames
-    where it has ``time``; of scalar ids (...) a scalar (..., classes). The ignore value of a label map becomes all zeros. Ids outside
-    of the classes are refused where values are checked, and all zeros where they are not.
+    where it has ``time``; of scalar ids (...) a scalar (..., classes). The ignore value of a label
+    map becomes all zeros. Ids outside of the classes are refused where values are checked, and all
+    zeros where they are not.
 
     Args:
         entry: the label map, or the scalar.

@@ -49,20 +49,19 @@ def keyed(seed: Array, stream: int | Array) -> tuple[Array, Array]:
     return first, _mix(seed[1] + first)
 
 
-def words_at(words: Array, time: Array) -> Array:
+def words_at(words: Any, time: Any) -> Any:
     """(..., 2), the words of one frame from those of an image, which are those of the first frame.
 
     NumPy does here what JAX does, so that their number is no part of what is compiled.
 
     Args:
-        words: (..., 2) uint32, as `keyed` gives them.
+        words: (..., 2) uint32, as `keyed` gives them; of NumPy or of JAX.
         time: uint32, which frames; broadcast against ``words[..., 0]``.
     """
     lib: Any = np if isinstance(words, np.ndarray) else jnp
     first = _mix(words[..., 0] ^ _mix(time + _GOLDEN))
     second = _mix(words[..., 1] + first)
-    own: Array = lib.stack([first, second], axis=-1)
-    return lib.where((time == 0)[..., None], words, own)  # type: ignore[no-any-return]
+    return lib.where((time == 0)[..., None], words, lib.stack([first, second], axis=-1))
 
 
 def _mix(word: Array) -> Array:

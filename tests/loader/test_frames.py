@@ -87,7 +87,7 @@ def test_axes_of_stores_are_known_by_their_names(tmp_path):
         array = ARRAYS[name] if name == "clip" else ARRAYS[name].swapaxes(1, 2)
         group.create_array(name, data=array, dimension_names=("record", *order))
     only = ma.DataSpec("clips", [e for e in SPEC.entries.values() if e.name in ("clip", "heat")])
-    with pytest.raises(RecordError, match="'heat' are .*expected records, frames, rows, columns"):
+    with pytest.raises(RecordError, match=r"'heat' are .*expected records, frames, rows"):
         ma.open_source(tmp_path / "in.zarr", only)
     clips = ma.DataSpec("clips", [SPEC.entries["clip"]])
     assert ma.open_source(tmp_path / "in.zarr", clips).structure["clip"].shape == (5, 12, 16, 3)
@@ -98,7 +98,7 @@ def test_npy_files_may_have_channels_before_rows(tmp_path):
     clips = ma.DataSpec("clips", [SPEC.entries["clip"]])
     found = ma.open_source(tmp_path, clips, channels="first").read([2])["clip"]
     np.testing.assert_array_equal(found[0], ARRAYS["clip"][2])
-    with pytest.raises(RecordError, match=r"looks like \(N, T, C, H, W\).*moveaxis\(array, 2, -1\)"):
+    with pytest.raises(RecordError, match=r"\(N, T, C, H, W\).*moveaxis\(array, 2, -1\)"):
         ma.open_source(tmp_path, clips)
 
 
@@ -106,9 +106,9 @@ def test_places_for_one_image_of_a_record_refuse_frames(tmp_path):
     images = pytest.importorskip("PIL.Image")
     images.fromarray(ARRAYS["clip"][0, 0]).save(tmp_path / "a.png")
     clips = ma.DataSpec("clips", [SPEC.entries["clip"]])
-    with pytest.raises(StoreError, match="entry 'clip' has frames .* a folder of pictures holds one"):
+    with pytest.raises(StoreError, match=r"'clip' has frames .* a folder of pictures holds one"):
         ma.open_source(tmp_path, clips)
-    with pytest.raises(ParameterError, match="`write_ome` writes single images, got .* 'clip'"):
+    with pytest.raises(ParameterError, match=r"`write_ome` writes single images, got .* 'clip'"):
         ma.write_ome(ma.open_source(ARRAYS, SPEC), tmp_path / "x.ome.zarr")
 
 
@@ -173,5 +173,5 @@ def test_clouds_are_inspected_and_projected_frame_by_frame():
     alone = ma.reprojection_error(spec, {n: a[1] for n, a in batch.items()})["xyz"]
     np.testing.assert_array_equal(alone, errors[1])
     batch["xyz"] = batch["xyz"] * np.float32([1, -1, -1])
-    with pytest.raises(RecordError, match="opengl|behind the camera"):
+    with pytest.raises(RecordError, match=r"opengl|behind the camera"):
         ma.Pipeline([ma.Flip("x")], spec).batch(jax.random.split(jax.random.key(0), 2), batch)

@@ -94,11 +94,10 @@ def close(found, expected, few=0.0, names=None):
     for name in names or found:
         a, b = np.asarray(found[name]), np.asarray(expected[name])
         assert (a.dtype, a.shape) == (b.dtype, b.shape), name
-        integers = not jnp.issubdtype(a.dtype, jnp.floating)
         off = ~np.isclose(
             a.astype(np.float64), b.astype(np.float64), rtol=1e-4, atol=1e-4, equal_nan=True
         )
-        assert off.mean() <= (few if integers else few), (name, off.mean())
+        assert off.mean() <= few, (name, off.mean())
 
 
 SPEC = spec_of(ENTRIES)
@@ -314,7 +313,7 @@ def test_a_transform_keeps_its_promises_on_frames():
         check_transform(transform, spec)
 
 
-# --- all roles, any number of frames ---------------------------------------------------------------
+# --- all roles, any number of frames -----------------------------------------------------------
 
 
 @pytest.mark.cpu

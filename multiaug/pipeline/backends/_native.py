@@ -552,7 +552,7 @@ def _new_work(
 
         touched = {n: s for n, s in sampled.items() if n in finished}
         changed |= jax.eval_shape(after, transforms, params, rest, touched)
-    by_xla = left | refused.keys()
+    by_xla = left.union(refused)
     planner = draws_and_plans(jax.tree.structure(transforms), run, images_of(pictures), by_xla)
     return NativeProgram(
         run, kernel, refused, pictures, tuple(rest),

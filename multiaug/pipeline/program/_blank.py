@@ -40,6 +40,6 @@ def _blank(entry: EntrySpec, shape: SpatialShape) -> jax.ShapeDtypeStruct:
         size = (entry.groups[0].capacity, entry.channels)
     else:
         size = (*shape, entry.channels) if entry.kind == "spatial" else _MATRICES[entry.role]
-    if entry.time is not None:
-        size = (entry.time, *size)  # type: ignore[assignment]
+    if isinstance(entry.time, int):
+        size = (entry.time, *size)
     return jax.ShapeDtypeStruct(size, jnp.dtype(entry.dtype))
