@@ -11,6 +11,7 @@ import zarr
 import multiaug as ma
 from multiaug.errors import ParameterError, RecordError, StoreError
 from multiaug.preview import record_limits, render_record
+from multiaug.testing import make_record
 
 ROOT = Path(__file__).resolve().parents[2]
 FRAMES = 3
@@ -166,7 +167,7 @@ def test_clouds_are_inspected_and_projected_frame_by_frame():
             },
         }
     )
-    batch = ma.testing.make_record(spec, (12, 16), 0, batch=2, content="smooth")
+    batch = make_record(spec, (12, 16), 0, batch=2, content="smooth")
     errors = ma.reprojection_error(spec, batch)["xyz"]
     assert errors.shape == batch["xyz"].shape[:-1]
     assert np.nanmax(errors) < 1e-3

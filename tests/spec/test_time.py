@@ -105,7 +105,7 @@ def test_good_structure(batch):
         (False, "video", (5, 0, 10, 3), "expected at least one pixel"),
         (False, "masks", (5, 8, 10), r"\(4, H, W\); it has 5 frames: declare \"time\": true"),
         (False, "masks", (8, 10), 'leave "time" out of the spec'),
-        (False, "masks", (4, 7, 4), "masks: found 7 x 4 pixels, expected the proportions of video"),
+        (False, "masks", (4, 7, 4), "found 7 x 4 pixels, expected the proportions of video"),
         (False, "image", (5, 8, 10, 3), 'If its first axis counts frames, declare "time": true'),
         (True, "image", (2, 5, 8, 10, 3), 'if its second axis counts frames, declare "time": true'),
     ],
