@@ -11,6 +11,7 @@ import zarr
 import multiaug as ma
 from multiaug.errors import ParameterError, RecordError, StoreError
 from multiaug.preview import record_limits, render_record
+from multiaug.store import ShardedWriter, Structure
 from multiaug.testing import make_record
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,7 +27,6 @@ SPEC = ma.DataSpec.from_dict(
                 "channels": 1,
                 "time": FRAMES,
                 "invalid": "nan",
-                "validity": True,
             },
             "boxes": {"role": "boxes", "dtype": "float32"},
             "class": {"role": "scalar", "dtype": "int64"},
@@ -63,13 +63,20 @@ def test_an_export_is_read_back_with_its_frames(tmp_path):
     for name, array in found.items():
         np.testing.assert_array_equal(array, expected[name], err_msg=name)
     assert found["clip"].shape == (7, 5, 8, 12, 3)
-    axes = {n: a.metadata.dimension_names for n, a in zarr.open_group(stored.path).arrays()}
-    assert axes["clip"] == ("record", "clip_time", "clip_y", "clip_x", "clip_channel")
-    assert axes["heat_valid"] == ("record", "heat_valid_time", "heat_valid_y", "heat_valid_x")
     loader = ma.Loader(stored, None, batch_size=4, seed=0, memory="1GB")
     for batch in loader:
         for place, index in enumerate(np.asarray(batch["index"])):
             np.testing.assert_array_equal(batch["clip"][place], found["clip"][index])
+
+
+def test_stores_name_their_axes(tmp_path):
+    structure = {n: Structure(a.shape[1:], a.dtype) for n, a in ARRAYS.items()}
+    structure["heat_valid"] = Structure((FRAMES, 12, 16), np.dtype(bool))
+    writer = ShardedWriter(tmp_path / "x.zarr", SPEC, structure, 7, 1, 7, {})
+    writer.begin(overwrite=False)
+    axes = {n: a.metadata.dimension_names for n, a in zarr.open_group(writer.partial).arrays()}
+    assert axes["clip"] == ("record", "clip_time", "clip_y", "clip_x", "clip_channel")
+    assert axes["heat_valid"] == ("record", "heat_valid_time", "heat_valid_y", "heat_valid_x")
 
 
 def test_a_loader_gives_what_a_batch_of_the_same_keys_gives():
