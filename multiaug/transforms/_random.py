@@ -124,13 +124,17 @@ _COUNTER_HASH = define_prng_impl(
 
 def normal(seed: Array, stream: int, shape: tuple[int, ...]) -> Array:
     """Values from N(0, 1), float32, within +-5.4; see `bits`."""
-    return normal_of(keyed(seed, stream), shape)
+    return _as_normal(bits(seed, stream, shape))
 
 
-def normal_of(words: Array | tuple[Array, Array], shape: tuple[int, ...]) -> Array:
-    """`normal`, of the two words that `keyed` gives."""
+def normal_of(words: Array, shape: tuple[int, ...]) -> Array:
+    """`normal`, of the (2,) words that `keyed` gives."""
+    return _as_normal(_field(words[0], words[1], shape))
+
+
+def _as_normal(words: Array) -> Array:
     # 24 bits, all that float32 can tell apart, at the middles of their steps.
-    steps = (_field(words[0], words[1], shape) >> 8).astype(jnp.int32).astype(jnp.float32)
+    steps = (words >> 8).astype(jnp.int32).astype(jnp.float32)
     # The middle of the last step needs a bit more than float32 has, and is rounded up to 1, where
     # the inverse error function is infinite: that step ends where the first one begins, mirrored.
     uniform = jnp.minimum((steps + 0.5) * np.float32(2**-23) - 1, np.float32(1 - 2**-24))
