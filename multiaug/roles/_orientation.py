@@ -62,7 +62,7 @@ class Orientation(Verbs):
             # that narrow floats have nothing in between.
             rounded = wrapped
             if is_float(context.dtype):
-                kind = jnp.finfo(context.dtype)
+                kind = jnp.finfo(context.dtype)  # type: ignore[no-untyped-call]
                 rounded = lax.reduce_precision(wrapped, kind.nexp, kind.nmant)
             return jnp.where(rounded < full_turn / fold, wrapped, 0)[..., None]
 

@@ -167,12 +167,14 @@ class Compiled:
         warp: the map of the records, of which only static parts are read.
         frames: (height, width) of the frame before the map and behind it.
         low: antialiasing of the run.
+        times: name -> how many images a record has of an entry, (T, H, W, C), which are read alike;
+            of entries that are missing it has one.
 
     Attributes:
         dense: positions are a field in memory, computed in JAX.
         scales: (groups, 3, 3) float32, what every number of a matrix between reference pixels is
             multiplied by to be one between those of the images.
-        pixels: of one record's largest image.
+        pixels: of one record's largest entry.
         values: elements of all results of one record.
     """
 
@@ -184,7 +186,9 @@ class Compiled:
         warp: Map,
         frames: InAndOut,
         low: LowPass | None = None,
+        times: Mapping[str, int] | None = None,
     ) -> None:
+        self._times = times or {}
         self._bent = warp.dense
         self._knots = knots_of(warp)
         self.dense = self._bent and self._knots is None
@@ -198,7 +202,11 @@ class Compiled:
         self._set_sizes(frames)
 
     def of_sizes(
-        self, images: Mapping[str, Job], frames: InAndOut, low: LowPass | None
+        self,
+        images: Mapping[str, Job],
+        frames: InAndOut,
+        low: LowPass | None,
+        times: Mapping[str, int],
     ) -> Compiled:
         """The same task for images of other sizes, of which the same ones share theirs.
 
@@ -206,9 +214,10 @@ class Compiled:
             images: name -> a job, of which the sizes and the longest step are taken.
             frames: (height, width) of the frame before the map and behind it.
             low: antialiasing of the run; None where this one has none.
+            times: see `Compiled`.
         """
         found = copy(self)
-        found._low = low
+        found._low, found._times = low, times
         found._groups = tuple(
             _Shared.of([_job_of_size(job, images[job.name]) for job in group.jobs])
             for group in self._groups
@@ -241,12 +250,13 @@ class Compiled:
                 struct.knots_x, struct.knots_y = len(along_x), along_y.shape[1]
                 self._kept += weights
         # A low-pass reads all of a source, of which little may be left.
-        self.pixels = max(math.prod(size) for g in self._groups for size in self._worked_on(g))
-        self.values = sum(
-            max(math.prod(size) for size in self._worked_on(g)) * int(job.bands[-1].channels.stop)
+        worked_on = [
+            (job, max(map(math.prod, self._worked_on(g))) * self._times.get(job.name, 1))
             for g in self._groups
             for job in g.jobs
-        )
+        ]
+        self.pixels = max(pixels for _, pixels in worked_on)
+        self.values = sum(pixels * int(job.bands[-1].channels.stop) for job, pixels in worked_on)
 
     def _worked_on(self, group: _Shared) -> Sequence[SpatialShape]:
         return group.sizes if self._filters(group) else group.sizes[1:]
@@ -347,8 +357,8 @@ class Compiled:
                 static parts, and the shapes of arrays, are read.
         """
         return Bound(
-            self._groups, self._structs, self._lanes, self._rules, self._dtypes, size, results,
-            checks or {}, blocks, pointwise_programs or {},
+            self._groups, self._structs, self._lanes, self._rules, self._dtypes, self._times, size,
+            results, checks or {}, blocks, pointwise_programs or {},
         )  # fmt: skip
 
     @property
@@ -375,6 +385,7 @@ class Bound:
         lanes: Any,
         rules: Sequence[RulesStruct | None],
         dtypes: Mapping[str, np.dtype[Any]],
+        times: Mapping[str, int],
         size: int,
         results: Mapping[str, int],
         checks: Mapping[str, NDArray],
@@ -383,29 +394,40 @@ class Bound:
     ) -> None:
         self.size, self.blocks = size, blocks
         own = type(structs).from_buffer_copy(structs)
-        bound = type(lanes).from_buffer_copy(lanes)
-        at, each = ctypes.addressof(bound), iter(bound)
-        self._groups, self._lanes = list(own), []
+        self._groups = list(own)
         # Rules point to the numbers of a batch: every batch under way has its own.
         self._rules = [None if r is None else RulesStruct.from_buffer_copy(r) for r in rules]
-        for lane, one in zip(bound, self._rules, strict=True):
-            if one is not None:
-                lane.rules = ctypes.addressof(one)
+        # Each of several images of an entry has bands of its own, which differ in their places.
+        images = [times.get(job.name, 1) for group in groups for job, _ in group.parts]
+        bound = (_ChannelBand * sum(images))()
+        self._lanes: list[list[tuple[Any, str, int, int]]] = [[] for _ in images]
         pictures: dict[str, tuple[Job, Any, int]] = {}
+        used = first = 0
         for struct, group in zip(own, groups, strict=True):
-            struct.lanes = at
-            at += len(group.parts) * ctypes.sizeof(_ChannelBand)
-            for job, band in group.parts:
-                lane = next(each)
-                pixel = lane.stride * lane.size
-                lane.in_bytes = math.prod(job.size_in) * pixel
-                lane.out_bytes = results[job.name]
-                lane.reread = job.name in pointwise_programs
-                skipped = int(band.channels.start) * lane.size
-                # See `sampled_into`.
-                behind = results[job.name] - math.prod(job.size_out) * pixel
-                self._lanes.append((lane, job.name, skipped, behind + skipped))
-                pictures[job.name] = job, lane, behind
+            struct.lanes = ctypes.addressof(bound) + used * ctypes.sizeof(_ChannelBand)
+            struct.n_lanes = -used
+            for job in group.jobs:
+                count = times.get(job.name, 1)
+                for time in range(count):
+                    for part, band in enumerate(job.bands, first):
+                        bound[used] = lanes[part]
+                        lane, used = bound[used], used + 1
+                        rule = self._rules[part]
+                        if rule is not None:
+                            lane.rules = ctypes.addressof(rule)
+                        pixel = lane.stride * lane.size
+                        read, written = (math.prod(s) * pixel for s in (job.size_in, job.size_out))
+                        lane.in_bytes = count * read
+                        lane.out_bytes = results[job.name]
+                        lane.reread = job.name in pointwise_programs
+                        skipped = int(band.channels.start) * lane.size
+                        # See `sampled_into`.
+                        behind = results[job.name] - count * written
+                        places = time * read + skipped, behind + time * written + skipped
+                        self._lanes[part].append((lane, job.name, *places))
+                        pictures[job.name] = job, lane, behind
+                first += len(job.bands)
+            struct.n_lanes += used
         looked_at = (_Check * len(checks))()
         self._checks = list(zip(looked_at, checks, strict=True))
         fines = []
@@ -415,16 +437,20 @@ class Bound:
             check.nan_is_fine, check.period = fine.ctypes.data, len(fine)
             check.in_bytes = pictures[name][1].in_bytes
             check.length = check.in_bytes // np.dtype(np.float32).itemsize
-        reread = (PointwiseStruct * sum(map(len, pointwise_programs.values())))()
-        self._changed: list[tuple[BoundPointwise, str, int, int]] = []
+        count = sum(times.get(n, 1) * len(several) for n, several in pointwise_programs.items())
+        reread = (PointwiseStruct * count)()
+        self._changed: list[tuple[BoundPointwise, str, int]] = []
         for name, several in pointwise_programs.items():
             job, lane, behind = pictures[name]
-            for i, how in enumerate(several):
-                change = BoundPointwise(
-                    reread[len(self._changed)], how, dtypes[name], size,
-                    math.prod(job.size_out), lane.stride, results[name],
-                )  # fmt: skip
-                self._changed.append((change, name, i, behind))
+            pixels = math.prod(job.size_out)
+            # Values that get wider make room for those behind them: one image after the other.
+            for time in range(times.get(name, 1)):
+                for i, how in enumerate(several):
+                    change = BoundPointwise(
+                        reread[len(self._changed)], how, dtypes[name], size,
+                        pixels, lane.stride, results[name], behind, time,
+                    )  # fmt: skip
+                    self._changed.append((change, name, i))
         self._left = np.zeros(size if self._changed else 0, np.int32)
         self._kept = own, bound, looked_at, reread, fines
         self._state = state = _State()
@@ -453,10 +479,11 @@ class Bound:
             rows: name -> address of (N,) int64, which records of its array are read.
             results: name -> address of (N, h, w, C), contiguous; written to.
             geometry: of these records, or of more; computed, or on the way.
-            pointwise_programs: as for `Compiled.bound`, of these records.
+            pointwise_programs: as for `Compiled.bound`, of these records; see `BoundPointwise`.
             first: of the records of ``geometry`` and ``pointwise_programs``, the one to begin with.
         """
         lanes, rules = iter(self._lanes), iter(self._rules)
+        self._pointed = pointwise_programs
         for struct, placed in zip(self._groups, geometry, strict=True):
             struct.maps = _place_of(placed.maps, first)
             if placed.displaced is not None:
@@ -469,22 +496,22 @@ class Bound:
             if placed.sigma is not None:
                 struct.sigma = _place_of(placed.sigma, first)
             for rays, matrix, numbers in placed.numbers:
-                lane, name, skipped, behind = next(lanes)
                 one = next(rules)
-                lane.source, lane.rows = sources[name] + skipped, rows.get(name)
-                lane.out = results[name] + behind
-                if rays is not None:
-                    lane.rays = _place_of(rays, first)
-                if matrix is not None:
-                    lane.matrix = _place_of(matrix, first)
+                for lane, name, read, written in next(lanes):
+                    lane.source, lane.rows = sources[name] + read, rows.get(name)
+                    lane.out = results[name] + written
+                    if rays is not None:
+                        lane.rays = _place_of(rays, first)
+                    if matrix is not None:
+                        lane.matrix = _place_of(matrix, first)
                 if one is not None and numbers is not None:
                     one.numbers = _place_of(numbers, first)
         for check, name in self._checks:
             check.source, check.rows = sources[name], rows.get(name)
-        for change, name, i, behind in self._changed:
-            how, out = pointwise_programs[name][i], results[name]
+        for change, name, i in self._changed:
+            how = pointwise_programs[name][i]
             places = _place_of(how.numbers, first), _place_of(how.words, first)
-            change.point(out + behind, out, *places)
+            change.point(results[name], *places, how.words.shape)
         self._left.fill(self.blocks)
         self._state.next = self._state.has_nonfinite = self._state.no_memory = 0
 
@@ -545,8 +572,11 @@ class Flight:
 
 
 def _place_of(array: Any, first: int = 0) -> int:
-    """Of numbers that JAX has computed. An array that NumPy looks at cannot be donated."""
-    place: int = array.block_until_ready().unsafe_buffer_pointer()
+    """Of elements that JAX, or NumPy, has computed. What NumPy looks at cannot be donated."""
+    if isinstance(array, np.ndarray):
+        place: int = array.ctypes.data
+    else:
+        place = array.block_until_ready().unsafe_buffer_pointer()
     return place + first * (array.nbytes // len(array)) if first else place
 
 
@@ -595,13 +625,19 @@ class Division(NamedTuple):
     refused: dict[str, str]
 
 
-def divide(task: Task, shapes: Mapping[str, jax.ShapeDtypeStruct], views: Any) -> Division:
+def divide(
+    task: Task,
+    shapes: Mapping[str, jax.ShapeDtypeStruct],
+    views: Any,
+    times: Mapping[str, int] | None = None,
+) -> Division:
     """Decide who resamples every entry: the one place where that is decided.
 
     Args:
         task: what to do.
         shapes: of the arrays, with or without a leading N.
         views: only static parts are read.
+        times: see `Compiled`; `Compiled.geometry` does not depend on them.
     """
     dtypes = {name: np.dtype(shape.dtype) for name, shape in shapes.items()}
     warp = views.warp
@@ -618,7 +654,8 @@ def divide(task: Task, shapes: Mapping[str, jax.ShapeDtypeStruct], views: Any) -
         return Division(None, refused)
     groups = [_Shared.of(members) for members in by_sizes.values()]
     frames = warp.in_shape, warp.out_shape
-    return Division(Compiled(groups, dtypes, warp=warp, frames=frames, low=task.low), refused)
+    native = Compiled(groups, dtypes, warp=warp, frames=frames, low=task.low, times=times)
+    return Division(native, refused)
 
 
 def _refusal(task: Task, job: Job, dtype: np.dtype[Any], *, dense: bool) -> str | None:

@@ -281,7 +281,7 @@ def _covered_only(
         given, found = np.asarray(array), np.asarray(out[name])
         if spec.entries[name].kind != "spatial":
             continue
-        height, width = given.shape[1:3]
+        height, width = spec.entries[name].image_shape(given.shape[1:])[:2]
         x = (jnp.arange(width, dtype=jnp.float32) + 0.5) * (frame[1] / width) - 0.5
         y = (jnp.arange(height, dtype=jnp.float32) + 0.5) * (frame[0] / height) - 0.5
         for i in range(len(given)):
@@ -290,9 +290,10 @@ def _covered_only(
             assert covered.shape == (height, width), f"covers gives {covered.shape}"
             left = _left_alone(transform, drawn, spec, name, covered, given[i])
             # Not to the bit: flow of another resolution is scaled to the frame's and back.
+            images = (slice(None),) * (spec.entries[name].time is not None)
             close(
-                {name: found[i][left]},
-                {name: given[i][left]},
+                {name: found[i][(*images, left)]},
+                {name: given[i][(*images, left)]},
                 "where nothing covers it",
                 tolerance=1e-6,
                 ties=0,
@@ -338,6 +339,7 @@ def _footprint(transform: Photometric, params: RecordParams, spec: DataSpec, bat
         if name not in batch or group.role != "intensity" or not transform.touches(name):
             continue
         part = np.asarray(batch[name])[0].astype(np.float32)
+        part = part if entry.time is None else part[0]
         part = part[..., None] if part.ndim == 2 else part[..., group.channel_slice()]
         part = np.nan_to_num(part)
         target = Target(name, group.start, (0.0, 1.0), None, part.shape[-1])

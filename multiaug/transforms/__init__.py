@@ -61,6 +61,7 @@ from ._random import drawing_key as drawing_key
 from ._random import hashed as hashed
 from ._random import keyed as keyed
 from ._random import keyed_on_host as keyed_on_host
+from ._random import words_at as words_at
 from ._settings import EntryNames as EntryNames
 from ._settings import Range as Range
 from ._settings import Ranged as Ranged

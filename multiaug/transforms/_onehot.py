@@ -31,9 +31,10 @@ def entry_name(value: Any, field_name: str) -> str:
 class OneHot(Deriving):
     """Make an entry ``<name>_onehot`` of class ids: 1 at the place of the class, else 0; float32.
 
-    Of a label map (H, W) it makes a map (H, W, classes) of role ``probability``, of scalar ids
-    (...) a scalar (..., classes). The ignore value of a label map becomes all zeros. Ids outside
-    of the classes are refused where values are checked, and all zeros where they are not.
+    Of a label map (H, W) it makes a map (H, W, classes) of role ``probability``, with its frames
+    where it has ``time``; of scalar ids (...) a scalar (..., classes). The ignore value of a label
+    map becomes all zeros. Ids outside of the classes are refused where values are checked, and all
+    zeros where they are not.
 
     Args:
         entry: the label map, or the scalar.
@@ -88,7 +89,7 @@ class OneHot(Deriving):
             return {}
         ids = jnp.asarray(batch[self.entry])
         source = self._source(spec)
-        if source.kind == "spatial" and ids.ndim == 4:
+        if source.kind == "spatial" and len(source.image_shape(ids.shape[1:])) == 3:
             ids = ids[..., 0]
         shares = jax.nn.one_hot(ids.astype(jnp.int32), self.classes, dtype=jnp.float32)
         ignore = source.groups[0].ignore
@@ -185,5 +186,6 @@ class OneHot(Deriving):
             channels=self.classes,
             dtype="float32",
             optional=entry.optional,
+            time=entry.time,
             mirror_pairs=[list(p) for p in group.mirror_pairs],
         )

@@ -1,6 +1,7 @@
 """Entries and transforms that tests of the sampler share."""
 
 import multiaug as ma
+from multiaug.pipeline.backends import _native_program
 
 
 def picture(dtype="float32", channels=1, **settings):

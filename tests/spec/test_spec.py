@@ -330,7 +330,7 @@ def test_schema_lists_what_the_registry_knows():
     # A setting may stand in a group and, as a default, at the entry.
     own = {"role", "channels"}
     assert set(parts["group"]["properties"]) == own | set(SETTINGS)
-    entry_only = {"dtype", "optional", "of", "validity"}
+    entry_only = {"dtype", "optional", "of", "validity", "time"}
     assert set(parts["entry"]["properties"]) == own | set(SETTINGS) | entry_only
 
 

@@ -40,6 +40,10 @@ def host_refuses(stage: Stage, names: Sequence[str]) -> str | None:
         reason = _method_missing(leaf)
         if reason is not None:
             return f"`{leaf.owner}` has no `{reason}`, which says in NumPy what it does"
+    for name in names:
+        entry = stage.spec.entries.get(name)
+        if entry is not None and entry.time is not None:
+            return f"{name!r} has an axis of time, which XLA goes along"
     verb = stage.kind if stage.kind in ("occlude", "mix") else ""
     if verb == "mix" and all(leaf.pastes for leaf in leaves(stage.transforms)):  # type: ignore[attr-defined]
         verb = ""  # values are copied, whatever their roles

@@ -54,7 +54,8 @@ def run_mixed(
         )
         for run, (one, _) in zip(runs, shapes, strict=True)
     ]
-    if any(p.each_size is not None or p.kernel is None for p in programs):
+    # What is drawn for every frame of an entry (T, H, W, C) lies frame by frame.
+    if any(p.each_size is not None or p.kernel is None or p.times for p in programs):
         return None
     layout = Layout(programs[0].results, len(records), shapes[0][1], sharing_devices(len(records)))
     target = Target(layout, out)

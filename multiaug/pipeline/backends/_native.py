@@ -28,7 +28,7 @@ from ..program._draws import Draws
 from ..program._structure import Run
 from ..program._traits import PipelineTraits
 from ._blocks import BLOCK, cut, whole_block
-from ._native_plan import Pictures, Planned, finish_records, plan_records
+from ._native_plan import Pictures, Planned, at_all_times, finish_records, plan_records
 from ._native_program import NativeProgram, program_of
 from ._threads import in_threads
 
@@ -198,7 +198,7 @@ class CompiledCall:
         memory, kernel = work.scratch(), work.kernel
         planned = plan_records(
             call.transforms, params, rest, np.int32(first),
-            run=work.run, pictures=work.pictures, length=length,
+            run=work.run, pictures=work.images, length=length,
             fields=memory.fields([] if kernel is None else kernel.fields(length)),
         )  # fmt: skip
         if kernel is not None and kernel.dense:
@@ -220,7 +220,7 @@ class CompiledCall:
             done = finish_records(
                 call.transforms, params, rest, np.array([first, size], np.int32),
                 memory.pictures, sources, memory.done(length, work.finished),
-                run=work.run, pictures=work.pictures, refused=frozenset(work.refused),
+                run=work.run, pictures=work.images, refused=frozenset(work.refused),
             )  # fmt: skip
             call.target.put(jax.block_until_ready(done), span.start, size)
             memory.kept = done
@@ -243,7 +243,8 @@ class CompiledCall:
             bound = self._idle[size, pieces, check].pop()
         except LookupError:
             bound = self._new_bound(size, pieces, planned, check=check)
-        bound.point(*pictures.at(span.start), places, planned.geometry, planned.pointwise_programs)
+        programs = at_all_times(planned.pointwise_programs, self._work.times)
+        bound.point(*pictures.at(span.start), places, planned.geometry, programs)
         return bound
 
     def _put_tables(self, target: Target, planned: Planned, span: slice) -> None:

@@ -22,6 +22,7 @@ from ._blocks import BLOCK
 from ._native import blocks_of_rows, is_small
 from ._native_plan import (
     Planned,
+    at_all_times,
     draw_and_plan,
     finish_one,
     plan_batch,
@@ -59,7 +60,7 @@ def native_results(
     if len(params.key) > 1 and sum(field.nbytes for field in fields) > _MOST_FIELD_BYTES:
         return _one_by_one(program, transforms, params, arrays)
     planned = plan_batch(
-        transforms, params, rest, run=program.run, pictures=program.pictures, fields=fields
+        transforms, params, rest, run=program.run, pictures=program.images, fields=fields
     )
     sampled = _sampled(program, planned, arrays)
     finished = _finished(program, transforms, params, rest, sampled, arrays)
@@ -98,7 +99,7 @@ def _sampled(
         program.kernel,
         images,
         planned.geometry,
-        planned.pointwise_programs,
+        at_all_times(planned.pointwise_programs, program.times),
         shapes,
         helpers,
         blocks,
@@ -116,7 +117,7 @@ def _finished(
     """What XLA does to a batch, record by record: images that it resamples, values it changes."""
     if not program.finished:
         return {}
-    shapes = shapes_of(program.pictures, len(params.key))
+    shapes = shapes_of(program.images, len(params.key))
     task, own = prepare(program.run, transforms, params, rest, shapes)
     given = {n: sampled[n] for n in program.touched}
     sources = {n: arrays[n] for n in program.refused}
@@ -146,7 +147,7 @@ def _planned(
 
     def block(own: tuple[Any, dict[str, Array]], on: Array) -> Planned:
         return one(
-            transforms, *own, on, *sizes, run=program.run, pictures=program.pictures,
+            transforms, *own, on, *sizes, run=program.run, pictures=program.images,
             kernel=program.kernel, refused=program.refused,
         )  # fmt: skip
 

@@ -21,7 +21,7 @@ from ...sampling import (
     prepared_record,
     resample_record,
 )
-from ...transforms import Transform
+from ...transforms import Transform, words_at
 from ...typing import Array
 from ..program._draws import QUICKLY_COMPILED, draw_values
 from ..program._params import RecordParams
@@ -51,6 +51,36 @@ B = TypeVar("B")
 
 # (name, shape of one record, dtype) of every picture: what the compiled functions know of them.
 Pictures = tuple[tuple[str, tuple[int, ...], np.dtype[Any]], ...]
+
+
+def images_of(pictures: Pictures) -> Pictures:
+    """One image (H, W, C) of each: all that plans depend on, as frames of an entry share them."""
+    return tuple((name, shape[-3:], dtype) for name, shape, dtype in pictures)
+
+
+def times_of(pictures: Pictures) -> dict[str, int]:
+    """How many frames a record has of the entries (T, H, W, C)."""
+    return {name: shape[0] for name, shape, _ in pictures if len(shape) == 4}
+
+
+def at_all_times(
+    programs: Mapping[str, tuple[PointwiseProgram, ...]], times: Mapping[str, int]
+) -> dict[str, tuple[PointwiseProgram, ...]]:
+    """Programs whose noise differs from frame to frame: their words become (T, N, noises, 2)."""
+    found = dict(programs)
+    for name, count in times.items():
+        if any(program.words.shape[1] for program in found.get(name, ())):
+            time = np.arange(count, dtype=np.uint32).reshape(-1, 1, 1)
+            found[name] = tuple(
+                replace(program, words=words_at(_here(program.words)[None], time))
+                for program in found[name]
+            )
+    return found
+
+
+def _here(array: Array) -> Any:
+    """Computed with NumPy, unless it is traced."""
+    return array if isinstance(array, jax.core.Tracer) else np.asarray(array)
 
 
 @partial(jax.jit, static_argnames=("run", "pictures", "length"), donate_argnames=("fields",))

@@ -29,7 +29,16 @@ from ..program._sizes_as_data import NEEDS_A_NUMBER, reason_of_sizes
 from ..program._structure import Run, antialiasing, least_scale, longest_step
 from ..program._traits import PipelineTraits
 from ._blocks import BLOCK, LRUCache, fitting, part_length, program_key
-from ._native_plan import Pictures, Planned, Planner, pointwise_of, shapes_of, tables_of
+from ._native_plan import (
+    Pictures,
+    Planned,
+    Planner,
+    images_of,
+    pointwise_of,
+    shapes_of,
+    tables_of,
+    times_of,
+)
 
 if TYPE_CHECKING:
     from ._native import CompiledCall
@@ -69,6 +78,8 @@ class NativeProgram:
         planner: plans blocks of records.
 
     Attributes:
+        images: one image of each picture, which plans are made for.
+        times: how many frames pictures have, where that is said.
         finished: results that come from XLA.
         by_part: records are run in parts, of which some work is done in JAX.
         checks: see `Compiled.bound`; `look` looks at other values that may not be allowed.
@@ -90,6 +101,7 @@ class NativeProgram:
         planner: Planner,
     ) -> None:
         self.run, self.kernel, self.pictures = run, kernel, pictures
+        self.images, self.times = images_of(pictures), times_of(pictures)
         self.rest, self.rows = tuple(rest), {n: rows for n, rows in rest.items() if rows}
         self.refused, self.sampled, self.results, self.touched = refused, sampled, results, touched
         self.native_pictures = tuple(p for p in pictures if p[0] not in refused)
@@ -124,6 +136,7 @@ class NativeProgram:
         transforms: tuple[Transform, ...],
         sizes: Sizes,
         rows: Mapping[str, Rows],
+        times: Mapping[str, int],
     ) -> NativeProgram:
         """The same program for records of other sizes: nothing is compiled.
 
@@ -132,24 +145,30 @@ class NativeProgram:
             transforms: the pipeline's.
             sizes: theirs.
             rows: of their tables; as many are planned for as here.
+            times: how many frames their images have, where that is said.
         """
         found = copy(self)
         found._begin()
         found.run, found.rows = run, dict(rows)
+
+        def frames(name: str) -> tuple[int, ...]:
+            return (times[name],) if name in times else ()
+
         found.pictures = found.native_pictures = tuple(
-            (name, (*sizes.images[name][0], shape[-1]), dtype)
+            (name, (*frames(name), *sizes.images[name][0], shape[-1]), dtype)
             for name, shape, dtype in self.pictures
         )
+        found.images, found.times = images_of(found.pictures), dict(times)
         scales = np.zeros((0, 3, 3), np.float32)
         if self.kernel is not None:
             jobs, low = _jobs_of(run, transforms, sizes)
-            found.kernel = self.kernel.of_sizes(jobs, (sizes.before, sizes.after), low)
+            found.kernel = self.kernel.of_sizes(jobs, (sizes.before, sizes.after), low, times)
             scales = found.kernel.scales
         found.sizes = sizes.packed(BLOCK), np.broadcast_to(scales, (BLOCK, *scales.shape))
 
         def result(name: str, shape: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
             if name in sizes.images:
-                whole = (*sizes.images[name][1], *shape.shape[2:])
+                whole = (*frames(name), *sizes.images[name][1], shape.shape[-1])
                 return jax.ShapeDtypeStruct(whole, shape.dtype)
             table = rows.get(_owner(name, self.rest))
             if table is not None and shape.shape[:1] == (table.planned,):
@@ -210,7 +229,7 @@ class NativeProgram:
 
     def trace(self, traits: PipelineTraits, draws: Draws, rest: Mapping[str, Any]) -> None:
         """Trace the plan with sizes as data: it fails where Python has to know them."""
-        images = {name: (shape[0], shape[1]) for name, shape, _ in self.pictures}
+        images = {name: (shape[0], shape[1]) for name, shape, _ in self.images}
         rows = sizes_of(self.run, traits.moving, images).packed(BLOCK)
         scales = np.zeros((BLOCK, 0 if self.kernel is None else len(self.kernel.scales), 3, 3))
 
@@ -271,7 +290,9 @@ def _program(
     run: Run, traits: PipelineTraits, draws: Draws, batch: Mapping[str, Any]
 ) -> NativeProgram:
     entries, transforms = run.spec.entries, traits.moving
-    images = {n: (a.shape[1], a.shape[2]) for n, a in batch.items() if entries[n].kind == "spatial"}
+    spatial = {n: a for n, a in batch.items() if entries[n].kind == "spatial"}
+    images = {n: (a.shape[-3], a.shape[-2]) for n, a in spatial.items()}
+    times = {n: a.shape[1] for n, a in spatial.items() if len(a.shape) == 5}
     sizes = sizes_of(run, transforms, images)
     rows = {
         n: Rows(a.shape[1], _planned_rows(entries[n], a.shape[1]))
@@ -292,7 +313,7 @@ def _program(
             _TEMPLATES.clear()
         _TEMPLATES[key] = known
     if isinstance(known, NativeProgram):
-        return known.of_sizes(run, transforms, sizes, rows)
+        return known.of_sizes(run, transforms, sizes, rows, times)
     _say_sizes(key, known, sizes)
     exact = {name: Rows(there, there) for name, (there, _) in rows.items()}
     found = _new_program(run, transforms, draws.shapes, batch, exact)
@@ -336,7 +357,8 @@ def _kind(
     """What records are, but for their sizes."""
     found = []
     for name, array in batch.items():
-        shape = array.shape[3:] if name in images else array.shape[1:]
+        # Planned is for one image: frames of an entry share it.
+        shape = (len(array.shape), array.shape[-1]) if name in images else array.shape[1:]
         if name in rows:
             shape = (rows[name].planned, *array.shape[2:])
         found.append((name, shape, array.dtype))
@@ -430,7 +452,7 @@ def _new_program(
 
     def trace(transforms: Any, params: RecordParams, rest: dict[str, Array]) -> Any:
         task, own = prepare(run, transforms, params, rest, shapes)
-        found.append((task, divide(task, shapes, own[0])))
+        found.append((task, divide(task, shapes, own[0], times_of(pictures))))
         return tables_of(task, own), pointwise_of(task, own)
 
     tables, pointwise_programs = jax.eval_shape(trace, transforms, params, rest)
@@ -442,14 +464,15 @@ def _new_program(
         lambda transforms, params, rest, images: _undone(run, transforms, params, rest, images),
         transforms, params, rest, {n: shapes[n] for n in shapes},
     )  # fmt: skip
+    frames = {name: shape[:-3] for name, shape, _ in pictures}
     sampled = {
         job.name: jax.ShapeDtypeStruct(
-            (*job.size_out, batch[job.name].shape[-1]), dtypes[job.name].dtype
+            (*frames[job.name], *job.size_out, batch[job.name].shape[-1]), dtypes[job.name].dtype
         )
         for job in task.jobs
     }
     valid = {
-        f"{job.name}_valid": jax.ShapeDtypeStruct(job.size_out, np.bool_)
+        f"{job.name}_valid": jax.ShapeDtypeStruct((*frames[job.name], *job.size_out), np.bool_)
         for job in task.jobs
         if job.validity
     }
@@ -466,7 +489,7 @@ def _new_program(
 
         touched = {n: s for n, s in sampled.items() if n in finished}
         changed |= jax.eval_shape(after, transforms, params, rest, touched)
-    planner = Planner(transforms, run, pictures, kernel, refused)
+    planner = Planner(transforms, run, images_of(pictures), kernel, refused)
     return NativeProgram(
         run, kernel, refused, pictures, {n: rows.get(n) for n in rest},
         {n: s for n, s in sampled.items() if n not in refused},

@@ -308,7 +308,7 @@ def _by_xla(stage: Stage, draws: Draws, state: Batch) -> Batch:
 
 
 def _lacks_channels(entry: EntrySpec, array: Any) -> bool:
-    return entry.kind == "spatial" and array.ndim == 3
+    return entry.kind == "spatial" and len(entry.image_shape(array.shape[1:])) == 2
 
 
 @partial(jax.jit, static_argnames=("spec", "frame"))

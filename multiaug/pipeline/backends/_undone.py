@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from ...errors import ParameterError, RecordError
-from ...spec import DataSpec, EntrySpec
+from ...spec import DataSpec
 from ...transforms import Deriving, Transform
 from ...typing import Array, NDArray, SpatialShape
 from ..buffers._working import WorkingBatch
@@ -19,7 +19,7 @@ from ..program._draws import Draws
 from ..program._geometry import steps_of
 from ..program._occlude import covered_pixels, pixel_centres
 from ..program._program import Program
-from ..program._spec_after import BEFORE
+from ..program._spec_after import BEFORE, mask_of
 from ..program._stages import Stage
 from ..program._steps import steps_of_batch
 from ..program._structure import Run, gains_intrinsics
@@ -117,9 +117,7 @@ def _remembering(spec: DataSpec, names: frozenset[str], *, validity: bool) -> Da
         entries.append(replace(entry, validity=True) if validity and image else entry)
         mask = f"{entry.name}{BEFORE}"
         if image and f"{entry.name}_valid" in names and mask not in spec.entries:
-            entries.append(
-                EntrySpec.of_role(mask, "label", channels=1, dtype="bool", optional=True)
-            )
+            entries.append(mask_of(entry, mask))
     return DataSpec(spec.name, entries, spec.camera, spec.description)
 
 
@@ -132,13 +130,16 @@ def _uncover(
     for name, entry in spec.entries.items():
         if name not in state or entry.kind != "spatial" or not (validity or entry.validity):
             continue
-        size = (state[name].shape[1], state[name].shape[2])
+        shape = state[name].shape
+        size = (shape[2], shape[3]) if entry.time is not None else (shape[1], shape[2])
         values, before = draws.params.values, state.get(f"{name}_valid")
         if host:
             covered: Any = _covered_on_host(stage, values, name, size)
             before = None if before is None else np.asarray(before)
         else:
             covered = _covered_of(stage.transforms, values, name=name, size=size, frame=stage.frame)
+        if entry.time is not None:
+            covered = np.broadcast_to(np.asarray(covered)[:, None], (*shape[:2], *size))
         found[f"{name}_valid"] = ~covered if before is None else before & ~covered
     return found
 

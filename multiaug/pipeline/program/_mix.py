@@ -107,7 +107,8 @@ def mix(
         frame: (H, W) of the reference image.
         transforms: of the stage.
         drawn: their params, leading N.
-        batch: the entries, leading N, images as (N, h, w, c); with what was derived of them.
+        batch: the entries, leading N, images as (N, h, w, c) or (N, T, h, w, c); with what was
+            derived of them.
     """
     size = len(next(iter(batch.values())))
     mixings: list[Mixing] = []
@@ -131,20 +132,23 @@ def mix(
             if entry.kind == "value":
                 changed[name] = _mixed_scalars(held[name], partners, weights)
             elif mixing.pastes:
-                shape = held[name].shape
-                place = partial(_pieces, mixing, spec, (shape[1], shape[2]), frame)
+                shape = entry.image_shape(held[name].shape[1:])
+                place = partial(_pieces, mixing, spec, (shape[0], shape[1]), frame)
                 others = {n: a[partners[:, 0]] for n, a in before.items()}
                 piece = jax.vmap(place)(params, before, others)
                 piece = jnp.where(on[:, None, None], piece, 0)
                 show = partial(_shown, mixing, spec, name)
-                changed[name] = _pasted(held[name], partners, piece, jax.vmap(show))
+                paste = partial(_pasted, partners=partners, piece=piece)
+                at = 0 if entry.time is None else 1
+                changed[name] = _by_frame(partial(paste, show=jax.vmap(show)), held[name], at)
                 if valid in held:
-                    changed[valid] = _pasted(held[valid], partners, piece, lambda _, other: other)
+                    other = partial(paste, show=lambda _, other: other)
+                    changed[valid] = _by_frame(other, held[valid], at)
             else:
                 changed[name] = _mixed(entry, held[name], partners[:, 0], weights)
                 if valid in held:
                     both = held[valid] & held[valid][partners[:, 0]]
-                    took = (weights[:, 1] > 0).reshape(-1, 1, 1)
+                    took = (weights[:, 1] > 0).reshape(-1, *[1] * (both.ndim - 1))
                     changed[valid] = jnp.where(took, both, held[valid])
     return changed
 
@@ -186,6 +190,11 @@ def _shown(mixing: Mixing, spec: DataSpec, name: str, own: Array, other: Array) 
     return found
 
 
+def _by_frame(paste: Callable[[Array], Array], array: Array, at: int) -> Array:
+    """A function of images (N, ...), or of every frame of (N, T, ...) where ``at`` is 1."""
+    return jax.vmap(paste, in_axes=1, out_axes=1)(array) if at else paste(array)
+
+
 def _pasted(array: Array, partners: Array, piece: Array, show: Callable[..., Array]) -> Array:
     found = array
     piece = piece.reshape(piece.shape + (1,) * (array.ndim - piece.ndim))
@@ -219,6 +228,6 @@ def _mixed(entry: EntrySpec, array: Array, partners: Array, weights: Array) -> A
             mark = constant(group.invalid, dtype)
             fell = (mixed == mark) & ~(part == mark).any(1)
             mixed = jnp.where(fell, beside_mark(group, (dtype, dtype)), mixed)
-        took = (weights[:, 1] > 0).reshape(-1, 1, 1, 1)
+        took = (weights[:, 1] > 0).reshape(-1, *[1] * (mixed.ndim - 1))
         parts.append(jnp.where(took, mixed, part[:, 0]))
     return parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=-1)

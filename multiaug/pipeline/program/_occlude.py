@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -70,7 +71,7 @@ def occlude(
         spec: of the records where the stage stands.
         frame: (H, W) of the reference image.
         steps: occluding transforms with what they drew.
-        record: entries, images as (h, w, c); with what was derived of them.
+        record: entries, images as (h, w, c) or (T, h, w, c); with what was derived of them.
     """
     changed: dict[str, Array] = {}
     for step in steps:
@@ -94,21 +95,26 @@ def _cover_image(
     entry: EntrySpec, step: Step, record: Mapping[str, Array], frame: SpatialShape
 ) -> dict[str, Array]:
     array = record[entry.name]
-    covered = _covered(step, (array.shape[0], array.shape[1]), frame)
-    parts = []
-    for group in groups_of(entry, np.dtype(array.dtype)):
-        part = array[..., group.channel_slice()]
-        role = SPATIAL_ROLES[group.role]
-        assert isinstance(role, Verbs)
-        fill = fill_values(step, entry.name, group, part)
-        dropped = dropped_channels(step, entry.name, group.start, part.shape[-1])
-        where = covered[..., None]
-        where = where if dropped is None else where & dropped.reshape(1, 1, -1)
-        parts.append(role.occlude(part, where, group, fill))
-    changed = {entry.name: parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=-1)}
+    covered = _covered(step, (array.shape[-3], array.shape[-2]), frame)
+
+    def cover(image: Array) -> Array:
+        parts = []
+        for group in groups_of(entry, np.dtype(array.dtype)):
+            part = image[..., group.channel_slice()]
+            role = SPATIAL_ROLES[group.role]
+            assert isinstance(role, Verbs)
+            fill = fill_values(step, entry.name, group, part)
+            dropped = dropped_channels(step, entry.name, group.start, part.shape[-1])
+            where = covered[..., None]
+            where = where if dropped is None else where & dropped.reshape(1, 1, -1)
+            parts.append(role.occlude(part, where, group, fill))
+        return parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=-1)
+
+    changed = {entry.name: cover(array) if array.ndim == 3 else jax.vmap(cover)(array)}
     valid = f"{entry.name}_valid"
     if valid in record:
-        changed[valid] = record[valid] & ~_wholly(step, entry.name, covered)
+        gone = _wholly(step, entry.name, covered)
+        changed[valid] = record[valid] & jnp.broadcast_to(~gone, record[valid].shape)
     return changed
 
 
@@ -189,7 +195,11 @@ def _cover_rows(
     name = f"{entry.name}_visible"
     if name not in record:
         return {}
-    sizes = {n: (a.shape[0], a.shape[1]) for n, a in record.items() if a.ndim == 3}
+    sizes = {
+        n: (record[n].shape[-3], record[n].shape[-2])
+        for n, other in spec.entries.items()
+        if other.kind == "spatial" and n in record
+    }
     places = centres_of_rows(spec, entry, {**sizes, "": frame}, record[entry.name])
     if places is None:
         return {}

@@ -54,7 +54,7 @@ def run_batch(
         run: the static side.
         transforms: the pipeline's.
         params: what they drew, leading N.
-        batch: the entries, leading N; pictures as (N, H, W, C).
+        batch: the entries, leading N; pictures as (N, H, W, C), those with time (N, T, H, W, C).
         form: see `multiaug.sampling.resample`, also for what is returned.
     """
     pictures, rest = _split(run, batch)
@@ -91,7 +91,7 @@ def prepare(
             the pictures, which only say what task there is.
     """
     entries = run.spec.entries
-    images = {name: (array.shape[1], array.shape[2]) for name, array in pictures.items()}
+    images = {name: (array.shape[-3], array.shape[-2]) for name, array in pictures.items()}
     given = sizes_of(run, transforms, images)
     matrices = {n: array for n, array in rest.items() if entries[n].kind == "matrix"}
 

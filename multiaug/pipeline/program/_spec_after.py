@@ -46,9 +46,7 @@ def spec_after(
         for entry in list(entries):
             mask = f"{entry.name}{BEFORE}"
             if entry.validity and entry.kind == "spatial" and mask not in names:
-                entries.append(
-                    EntrySpec.of_role(mask, "label", channels=1, dtype="bool", optional=True)
-                )
+                entries.append(mask_of(entry, mask))
         if gains_intrinsics(camera) and not any(e.role == "intrinsics" for e in entries):
             entries.append(
                 EntrySpec.of_role("intrinsics", "intrinsics", dtype="float32", optional=True)
@@ -74,6 +72,13 @@ def with_derived(transforms: Sequence[Transform], spec: DataSpec) -> DataSpec:
                 spec = leaf.out_spec(spec)
                 masks.add(leaf.mask)
     return spec
+
+
+def mask_of(entry: EntrySpec, name: str) -> EntrySpec:
+    """An entry that says, under this name, where there are data of another one."""
+    return EntrySpec.of_role(
+        name, "label", channels=1, dtype="bool", optional=True, time=entry.time
+    )
 
 
 def _camera_after(camera: CameraSpec, frame: SpatialShape) -> CameraSpec:
