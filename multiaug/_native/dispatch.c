@@ -8,7 +8,7 @@
 #endif
 
 /* Changes whenever a structure of warp.h does, or a function. */
-int multiaug_abi(void) { return 13; }
+int multiaug_abi(void) { return 14; }
 
 /* Bytes of a structure of warp.h, which Python declares once more; -1 for no such name. */
 int64_t multiaug_sizeof(const char *name)
@@ -19,6 +19,8 @@ int64_t multiaug_sizeof(const char *name)
     SIZE(ChannelBand)
     SIZE(Rules)
     SIZE(RecordNumbers)
+    SIZE(Validity)
+    SIZE(Segment)
     SIZE(Group)
     SIZE(Check)
     SIZE(PointwiseProgram)

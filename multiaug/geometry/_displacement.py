@@ -23,10 +23,16 @@ def _basis(t: Array) -> tuple[Array, Array]:
     return value, slope * jnp.sign(t)
 
 
-def spline_weights(positions: Array, side: int, knots: int) -> Array:
-    """(n, knots): what each control value adds at n centred positions along a side of a frame."""
+def spline_weights(positions: Array, side: int, knots: int) -> tuple[Array, Array]:
+    """What each control value adds at n centred positions along a side of a frame, and its slope.
+
+    Returns:
+        (n, knots) weights and their derivatives by the position.
+    """
     intervals = knots - MARGIN
-    return _basis(_distances((positions + side / 2) * (intervals / side), intervals))[0]
+    per_pixel = intervals / side
+    weights, slopes = _basis(_distances((positions + side / 2) * per_pixel, intervals))
+    return weights, slopes * per_pixel
 
 
 def _distances(t: Array, intervals: int) -> Array:

@@ -23,7 +23,17 @@ from ..typing import Array, NDArray, SpatialShape
 from ._axis import CLASSIC
 from ._bands import Part, count_of, is_plain, resolve_slices, rim_value
 from ._blend import deviations
-from ._displaced import controls_of, displaced, filled, is_spline, weights_of
+from ._displaced import (
+    SegmentStruct,
+    controls_of,
+    displaced,
+    filled,
+    is_pushed_natively,
+    is_spline,
+    segment_arrays,
+    segment_structs,
+    weights_of,
+)
 from ._dtype import constant
 from ._plan import Band, Job, LowPass, Task, pixel_matrix, ratio
 from ._pointwise import BoundPointwise, PointwiseProgram, PointwiseStruct
@@ -40,7 +50,7 @@ _MAX_NAN_AWARE, _MAX_PERIOD = 8, 2048
 class _ChannelBand(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_void_p) for name in ("source", "out", "fill", "rows", "rays", "matrix")),
-        ("rules", ctypes.c_void_p),
+        *((name, ctypes.c_void_p) for name in ("rules", "coefficients")),
         *((name, ctypes.c_int64) for name in ("in_bytes", "out_bytes")),
         *((name, ctypes.c_int32) for name in ("method", "type", "border", "size", "channels")),
         *((name, ctypes.c_int32) for name in ("stride", "joint", "numbered", "reread", "lowpass")),
@@ -48,14 +58,21 @@ class _ChannelBand(ctypes.Structure):
     ]
 
 
+@layout("Validity")
+class _Validity(ctypes.Structure):
+    _fields_ = [("out", ctypes.c_void_p), ("first", ctypes.c_int32), ("n_bands", ctypes.c_int32)]
+
+
 @layout("Group")
 class _Group(ctypes.Structure):
     _fields_ = [
-        *((name, ctypes.c_void_p) for name in ("lanes", "maps", "displaced", "field", "control")),
-        *((name, ctypes.c_void_p) for name in ("along_x", "along_y")),
+        *((name, ctypes.c_void_p) for name in ("lanes", "validities", "segments", "maps")),
+        *((name, ctypes.c_void_p) for name in ("displaced", "field", "control")),
+        *((name, ctypes.c_void_p) for name in ("along_x", "along_y", "slope_x", "slope_y")),
         ("plane", ctypes.c_int64),
-        *((name, ctypes.c_int32) for name in ("knots_x", "knots_y")),
-        *((name, ctypes.c_int32) for name in ("n_lanes", "affine", "resized")),
+        *((name, ctypes.c_int32) for name in ("planes", "knots_x", "knots_y")),
+        *((name, ctypes.c_int32) for name in ("n_lanes", "n_validities", "n_segments")),
+        *((name, ctypes.c_int32) for name in ("affine", "resized")),
         *((name, ctypes.c_int32) for name in ("h_in", "w_in", "h_out", "w_out")),
         *((name, ctypes.c_float) for name in ("scale_x", "scale_y", "out_scale_x", "out_scale_y")),
         ("radius", ctypes.c_int32),
@@ -121,11 +138,13 @@ class Placed(NamedTuple):
     Args:
         maps: (N, 3, 3) backward, between centred pixels.
         displaced: (N,) int32, whether a record is not read by its matrix alone; None where none is.
-        field: (N, 2, h or h + 1, w) positions in pixels, of records that are displaced.
+        field: (N, 2, h or h + 1, w) positions in pixels, of records that are displaced; (N, 6, ..)
+            with the Jacobian of the backward map.
         control: (N, 2, R, C) of a spline in their place, that is added before the matrix.
         numbers: per band what differs from record to record: intrinsics, matrices, and those of its
             rules; each or None.
         sigma: (N, 2) deviations of the low-pass along x and y; None where nothing is filtered.
+        segments: see `segment_arrays`, where values need more of the map than positions.
     """
 
     maps: Array
@@ -134,6 +153,7 @@ class Placed(NamedTuple):
     control: Array | None
     numbers: list[BandNumbers]
     sigma: Array | None = None
+    segments: Sequence[Array] = ()
 
 
 Geometry = list[Placed]
@@ -146,6 +166,25 @@ class _Shared:
     sizes: tuple[SpatialShape, SpatialShape]
     jobs: tuple[Job, ...]
     parts: tuple[Part, ...]
+
+    @property
+    def needs_jacobian(self) -> bool:
+        """Some values follow the Jacobian of the map."""
+        return any(band.needs_jacobian for _, band in self.parts)
+
+    @property
+    def moves_ends(self) -> bool:
+        """Some values are vectors whose ends are moved."""
+        return any(band.native is not None and band.native.move == "flow-ends" for _, band in self.parts)
+
+    def validities(self) -> list[tuple[str, int, int]]:
+        """Entries of which is said where they show something: name, first band, how many bands."""
+        found, first = [], 0
+        for job in self.jobs:
+            if job.validity:
+                found.append((job.name, first, len(job.bands)))
+            first += len(job.bands)
+        return found
 
 
 class Compiled:
@@ -186,11 +225,17 @@ class Compiled:
             struct.resized = warp.resized
             (struct.scale_x, struct.scale_y), (struct.out_scale_x, struct.out_scale_y) = scale
             struct.radius = 0 if low is None else max(low.radius)
+            struct.planes = 6 if group.needs_jacobian else 2
             if self._spline:
-                along_x, along_y = weights = weights_of(warp, group.sizes[1])
+                along_x, along_y, slope_x, slope_y = weights = weights_of(warp, group.sizes[1])
                 struct.along_x, struct.along_y = along_x.ctypes.data, along_y.ctypes.data
                 struct.knots_x, struct.knots_y = len(along_x), along_y.shape[1]
+                if group.needs_jacobian:
+                    struct.slope_x, struct.slope_y = slope_x.ctypes.data, slope_y.ctypes.data
                 self._kept += weights
+        self._segments = [
+            segment_structs(warp) if warp.dense and group.moves_ends else () for group in groups
+        ]
         # Of one record: pixels of its largest picture, and numbers of all results. A low-pass reads
         # all of a source, of which little may be left.
         self.pixels = max(math.prod(size) for g in groups for size in self._worked_on(g))
@@ -201,7 +246,8 @@ class Compiled:
         )
 
     def _worked_on(self, group: _Shared) -> Sequence[SpatialShape]:
-        return group.sizes if self._filters(group) else group.sizes[1:]
+        splines = any(band.method == "spline3" for _, band in group.parts)
+        return group.sizes if splines or self._filters(group) else group.sizes[1:]
 
     def _filters(self, group: _Shared) -> bool:
         return any(self._is_filtered(band) for _, band in group.parts)
@@ -243,8 +289,8 @@ class Compiled:
         if not self.dense:
             return []
         # An even number of rows: they are computed in two blocks.
-        sizes = [group.sizes[1] for group in self._groups]
-        return [jax.ShapeDtypeStruct((length, 2, h + h % 2, w), np.float32) for h, w in sizes]
+        found = [(struct.planes, *group.sizes[1]) for struct, group in zip(self._structs, self._groups, strict=True)]
+        return [jax.ShapeDtypeStruct((length, p, h + h % 2, w), np.float32) for p, h, w in found]
 
     def geometry(self, views: Any, fields: Sequence[Array]) -> Geometry:
         """What `Bound.point` has to be told of some records. Traceable.
@@ -265,7 +311,8 @@ class Compiled:
             if self._filters(group):
                 sigma = jax.vmap(lambda view, g=group: _deviations(view.warp, g.sizes))(views)
             numbers = _numbers(views, group, self._dtypes)
-            found.append(Placed(maps, bent, field, control, numbers, sigma))
+            segments = segment_arrays(views.warp) if self._segments[i] else []
+            found.append(Placed(maps, bent, field, control, numbers, sigma, segments))
         return found
 
     def bound(
@@ -288,8 +335,8 @@ class Compiled:
                 static parts, and the shapes of arrays, are read.
         """
         return Bound(
-            self._groups, self._structs, self._lanes, self._rules, self._dtypes, size, results,
-            checks or {}, blocks, pointwise_programs or {},
+            self._groups, self._structs, self._lanes, self._rules, self._segments, self._dtypes,
+            size, results, checks or {}, blocks, pointwise_programs or {},
         )  # fmt: skip
 
     @property
@@ -315,6 +362,7 @@ class Bound:
         structs: Any,
         lanes: Any,
         rules: Sequence[RulesStruct | None],
+        segments: Sequence[Sequence[SegmentStruct]],
         dtypes: Mapping[str, np.dtype[Any]],
         size: int,
         results: Mapping[str, int],
@@ -333,7 +381,20 @@ class Bound:
             if one is not None:
                 lane.rules = ctypes.addressof(one)
         pictures: dict[str, tuple[Job, Any, int]] = {}
-        for struct, group in zip(own, groups, strict=True):
+        shown: list[Any] = []
+        self._shown: list[tuple[Any, str]] = []
+        self._segments: list[Any] = []
+        for struct, group, its in zip(own, groups, segments, strict=True):
+            said = group.validities()
+            valid = (_Validity * len(said))(*(_Validity(None, *where) for _, *where in said))
+            self._shown += zip(valid, (name for name, *_ in said), strict=True)
+            if said:
+                struct.validities, struct.n_validities = ctypes.addressof(valid), len(said)
+            moving = (SegmentStruct * len(its))(*its)
+            if its:
+                struct.segments, struct.n_segments = ctypes.addressof(moving), len(its)
+            shown.append(valid)
+            self._segments.append(moving)
             struct.lanes = at
             at += len(group.parts) * ctypes.sizeof(_ChannelBand)
             for job, band in group.parts:
@@ -367,7 +428,7 @@ class Bound:
                 )  # fmt: skip
                 self._changed.append((change, name, i, behind))
         self._left = np.zeros(size if self._changed else 0, np.int32)
-        self._kept = own, bound, looked_at, reread, fines
+        self._kept = own, bound, looked_at, reread, *shown, *self._segments, fines
         self._state = state = _State()
         place = ctypes.addressof(state)
         state.batch = _Batch(
@@ -396,7 +457,9 @@ class Bound:
             pointwise_programs: as for `Compiled.bound`, of these records.
         """
         lanes, rules = iter(self._lanes), iter(self._rules)
-        for struct, placed in zip(self._groups, geometry, strict=True):
+        for valid, name in self._shown:
+            valid.out = results[f"{name}_valid"]
+        for struct, moving, placed in zip(self._groups, self._segments, geometry, strict=True):
             struct.maps = _place_of(placed.maps)
             if placed.displaced is not None:
                 struct.displaced = _place_of(placed.displaced)
@@ -407,6 +470,11 @@ class Bound:
                 struct.plane = placed.field.shape[2] * placed.field.shape[3]
             if placed.sigma is not None:
                 struct.sigma = _place_of(placed.sigma)
+            for segment, array in zip(moving, placed.segments, strict=True):
+                if array.ndim == 4:
+                    segment.control = _place_of(array)
+                else:
+                    segment.matrix = _place_of(array)
             for rays, matrix, numbers in placed.numbers:
                 lane, name, skipped, behind = next(lanes)
                 one = next(rules)
@@ -536,11 +604,12 @@ def divide(task: Task, shapes: Mapping[str, jax.ShapeDtypeStruct], views: Any) -
     """
     dtypes = {name: np.dtype(shape.dtype) for name, shape in shapes.items()}
     warp = views.warp
+    unknown = not is_pushed_natively(warp)
     refused: dict[str, str] = {}
     by_sizes: dict[tuple[SpatialShape, SpatialShape], list[Job]] = {}
     for job in task.jobs:
         job = resolve_slices(job, shapes[job.name].shape[-1])
-        reason = _refusal(task, job, dtypes[job.name], dense=warp.dense)
+        reason = _refusal(task, job, dtypes[job.name], unknown=unknown)
         if reason is not None:
             refused[job.name] = reason
         else:
@@ -557,21 +626,19 @@ def divide(task: Task, shapes: Mapping[str, jax.ShapeDtypeStruct], views: Any) -
     return Division(native, refused)
 
 
-def _refusal(task: Task, job: Job, dtype: np.dtype[Any], *, dense: bool) -> str | None:
+def _refusal(task: Task, job: Job, dtype: np.dtype[Any], *, unknown: bool) -> str | None:
     """Why native code cannot resample an entry; None where it can."""
     if library() is None:
         return "there is no native library (it was not compiled, or MULTIAUG_COMPILED=0)"
     if job.name in task.undone:
         return "its values are undone first, which XLA does"
-    if job.validity:
-        return "it comes with an entry of valid pixels, which XLA computes"
     if max(*job.size_in, *job.size_out) >= 1 << 24 or math.prod(job.size_in) >= 1 << 31:
         return "it has more pixels than native code counts"
     for band in job.bands:
         blended = band.method not in {"nearest", "majority"}
         if task.low is not None and band.lowpass and blended and not _is_blended_as_it_is(band):
             return f"its low-pass is of encoded values or before {band.method}, which XLA does"
-        reason = refusal(band, dtype, count_of(band), dense=dense)
+        reason = refusal(band, dtype, count_of(band), unknown=unknown)
         if reason is not None:
             return reason
     return None
@@ -581,7 +648,7 @@ def _is_blended_as_it_is(band: Band) -> bool:
     """Native code can low-pass what is read: it is neither picked, nor encoded, nor moved."""
     native = band.native or NativeRules()
     encoded = native.encode or native.decode or native.move
-    return band.method in {"linear", "cubic"} and not encoded
+    return band.method in {"linear", "cubic", "spline3"} and not encoded
 
 
 def _method(band: Band, dtype: np.dtype[Any]) -> int:

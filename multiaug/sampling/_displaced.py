@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -9,12 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ..geometry import Displacement, Map, Projective, centre, spline_weights
+from .._native import layout
+from ..geometry import SPLINE_MARGIN, Displacement, Map, Projective, centre, spline_weights
 from ..typing import Array, NDArray, SpatialShape
 from ._plan import coordinates, ratio
 
 # As in warp.h.
-_MOST_KNOTS = 64
+_MOST_KNOTS, _KNOTS_AROUND = 64, 4
 
 Sizes = tuple[SpatialShape, SpatialShape]
 
@@ -28,8 +31,11 @@ def is_spline(warp: Map) -> bool:
     return few and all(isinstance(segment, Projective) for segment in others)
 
 
-def weights_of(warp: Map, size_out: SpatialShape) -> tuple[NDArray, NDArray]:
-    """What each control value adds along the output: (C, w) and (h, R)."""
+def weights_of(warp: Map, size_out: SpatialShape) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+    """What each control value adds along the output, (C, w) and (h, R), and the slopes of that.
+
+    Slopes are those of a pixel of the output.
+    """
     spline = warp.segments[-1]
     assert isinstance(spline, Displacement)
     rows, columns = spline.control.shape[-3:-1]
@@ -37,9 +43,10 @@ def weights_of(warp: Map, size_out: SpatialShape) -> tuple[NDArray, NDArray]:
     x = (np.arange(size_out[1], dtype=np.float32) - cx) / sx
     y = (np.arange(size_out[0], dtype=np.float32) - cy) / sy
     with jax.ensure_compile_time_eval():
-        along_x = spline_weights(jnp.asarray(x), spline.shape[1], columns)
-        along_y = spline_weights(jnp.asarray(y), spline.shape[0], rows)
-        return np.array(np.asarray(along_x).T, order="C"), np.array(along_y)
+        along_x, slope_x = spline_weights(jnp.asarray(x), spline.shape[1], columns)
+        along_y, slope_y = spline_weights(jnp.asarray(y), spline.shape[0], rows)
+        across = [np.array(np.asarray(found).T, order="C") for found in (along_x, slope_x / sx)]
+        return across[0], np.array(along_y), across[1], np.array(slope_y / sy)
 
 
 def controls_of(warp: Map, size_out: SpatialShape) -> Array:
@@ -65,9 +72,12 @@ def displaced(views: Any) -> Array:
 def filled(views: Any, sizes: Sizes, records: Array, field: Array) -> Array:
     """A field with the positions of the records that are displaced, computed in place.
 
-    In blocks of rows as those of `materialize`: the same bits.
+    In blocks of rows as those of `materialize`: the same bits. A field of six planes also gets the
+    Jacobian of the backward map between pixels.
     """
-    half = field.shape[2] // 2
+    half, (size_in, size_out) = field.shape[2] // 2, sizes
+    in_shape, out_shape = views.warp.in_shape, views.warp.out_shape
+    scales = np.divide.outer(ratio(size_in, in_shape), ratio(size_out, out_shape)).ravel().tolist()
     first = jnp.argsort(1 - records)  # their numbers, before all others
 
     def block(k: Array, field: Array) -> Array:
@@ -76,8 +86,57 @@ def filled(views: Any, sizes: Sizes, records: Array, field: Array) -> Array:
             lambda leaf: lax.dynamic_index_in_dim(leaf, record, keepdims=False), views
         )
         rows = (lower * half + jnp.arange(half)).astype(jnp.float32)
-        x, y, _ = coordinates(view.warp, *sizes, rows)
-        field = lax.dynamic_update_slice(field, x[None, None], (record, 0, lower * half, 0))
-        return lax.dynamic_update_slice(field, y[None, None], (record, 1, lower * half, 0))
+        x, y, slopes = coordinates(view.warp, *sizes, rows)
+        planes = [x, y, *(slope * scale for slope, scale in zip(slopes, scales, strict=True))]
+        for i, plane in enumerate(planes[: field.shape[1]]):
+            field = lax.dynamic_update_slice(field, plane[None, None], (record, i, lower * half, 0))
+        return field
 
     return lax.fori_loop(0, 2 * records.sum(), block, field)  # type: ignore[no-any-return]
+
+
+@layout("Segment")
+class SegmentStruct(ctypes.Structure):
+    """`Segment` of warp.h."""
+
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in ("matrix", "control")),
+        *((name, ctypes.c_int32) for name in ("knots_x", "knots_y", "added")),
+        *((name, ctypes.c_float) for name in ("half_x", "half_y", "per_x", "per_y")),
+    ]
+
+
+def is_pushed_natively(warp: Map) -> bool:
+    """Native code knows every segment, and so where any position of the source goes."""
+    return all(isinstance(segment, Projective | Displacement) for segment in warp.segments)
+
+
+def segment_structs(warp: Map) -> Sequence[SegmentStruct]:
+    """A map's segments, of which only static parts are read; `segment_arrays` are still missing."""
+    found = []
+    for segment in warp.segments:
+        struct = SegmentStruct()
+        if isinstance(segment, Displacement):
+            (height, width), (rows, columns) = segment.shape, segment.control.shape[-3:-1]
+            around = 2 * _KNOTS_AROUND
+            struct.knots_x, struct.knots_y = columns + around, rows + around
+            struct.half_x, struct.half_y = width / 2, height / 2
+            struct.per_x, struct.per_y = _per_pixel(columns, width), _per_pixel(rows, height)
+            struct.added = segment.undo
+        found.append(struct)
+    return found
+
+
+def _per_pixel(knots: int, side: int) -> float:
+    return (knots - SPLINE_MARGIN) / side
+
+
+def segment_arrays(warp: Map) -> list[Array]:
+    """What the segments of a batch are made of: (N, 3, 3) matrices, (N, R, C, 2) control values."""
+    around = (_KNOTS_AROUND, _KNOTS_AROUND)
+    return [
+        segment.forward
+        if isinstance(segment, Projective)
+        else jnp.pad(segment.control, ((0, 0), around, around, (0, 0)))  # type: ignore[attr-defined]
+        for segment in warp.segments
+    ]

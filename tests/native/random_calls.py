@@ -159,7 +159,7 @@ class Calls:
             move=act if native.move else None,
             native=native,
         )
-        return found if refusal(found, dtype, count, dense=False) is None else None
+        return found if refusal(found, dtype, count, unknown=False) is None else None
 
     def rules(self, dtype: np.dtype[Any], count: int) -> NativeRules:
         """What the values of a band may mean."""
@@ -273,7 +273,7 @@ class Calls:
         kernel = Compiled(
             [group],
             dtypes,
-            warp=SimpleNamespace(dense=False, resized=bool(self.pick([True, False]))),
+            warp=SimpleNamespace(dense=False, segments=(), resized=bool(self.pick([True, False]))),
             affine=affine,
             scales=[((1.0, 1.0), (1.0, 1.0))],
             low=LowPass((radius, radius)) if radius else None,
