@@ -106,6 +106,8 @@ static void add_low_pass(const Reading *r, const double *half, int reach, int at
     /* Of a picture that is resized, pixels beyond a constant border are none: the others have all of
      * the weight. */
     const int left_out = r->border == CONSTANT && r->resized;
+    /* Classic borders fold positions; beyond the outer pixels sources are mirrored. */
+    const int classic = r->border == CONSTANT_HARD || r->border == WRAP_CLASSIC;
     double total = 1;
     if (left_out) {
         total = 0;
@@ -122,7 +124,7 @@ static void add_low_pass(const Reading *r, const double *half, int reach, int at
                 i = r->size;
             }
         } else {
-            i = folded_index(i, r->size, r->border);
+            i = folded_index(i, r->size, classic ? MIRROR : r->border);
         }
         const double share = weight * half[k < 0 ? -k : k] / total;
         if (share == 0)

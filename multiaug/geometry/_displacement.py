@@ -8,7 +8,7 @@ from jax import lax
 from ..typing import Array, SpatialShape
 
 # The spline of n intervals has n + 3 control points per axis: knots -1 .. n + 1.
-MARGIN = 3
+KNOT_MARGIN = 3
 
 
 def _basis(t: Array) -> tuple[Array, Array]:
@@ -29,7 +29,7 @@ def spline_weights(positions: Array, side: int, knots: int) -> tuple[Array, Arra
     Returns:
         (n, knots) weights and their derivatives by the position.
     """
-    intervals = knots - MARGIN
+    intervals = knots - KNOT_MARGIN
     per_pixel = intervals / side
     weights, slopes = _basis(_distances((positions + side / 2) * per_pixel, intervals))
     return weights, slopes * per_pixel
@@ -37,13 +37,13 @@ def spline_weights(positions: Array, side: int, knots: int) -> tuple[Array, Arra
 
 def _distances(t: Array, intervals: int) -> Array:
     """Distance of every position from every knot, along a new last axis."""
-    knots = jnp.arange(intervals + MARGIN, dtype=t.dtype) - 1
+    knots = jnp.arange(intervals + KNOT_MARGIN, dtype=t.dtype) - 1
     return t[..., None] - knots.reshape((1,) * t.ndim + (-1,))
 
 
 def control_shape(grid: tuple[int, int]) -> tuple[int, int, int]:
     """Shape of the control array of ``grid`` = (rows, columns) intervals: (R+3, C+3, 2)."""
-    return grid[0] + MARGIN, grid[1] + MARGIN, 2
+    return grid[0] + KNOT_MARGIN, grid[1] + KNOT_MARGIN, 2
 
 
 def slope_bound(amount: float, grid: tuple[int, int], shape: SpatialShape) -> float:
@@ -69,7 +69,7 @@ def displacement(
     Returns:
         (dx, dy, (dxdx, dxdy, dydx, dydy)); outside the frame the field fades to zero.
     """
-    rows, columns = control.shape[0] - MARGIN, control.shape[1] - MARGIN
+    rows, columns = control.shape[0] - KNOT_MARGIN, control.shape[1] - KNOT_MARGIN
     tx = (x + shape[1] / 2) * (columns / shape[1])
     ty = (y + shape[0] / 2) * (rows / shape[0])
     bx, sx = _basis(_distances(tx, columns))

@@ -175,7 +175,9 @@ class _Shared:
     @property
     def moves_ends(self) -> bool:
         """Some values are vectors whose ends are moved."""
-        return any(band.native is not None and band.native.move == "flow-ends" for _, band in self.parts)
+        return any(
+            band.native is not None and band.native.move == "flow-ends" for _, band in self.parts
+        )
 
     def validities(self) -> list[tuple[str, int, int]]:
         """Entries of which is said where they show something: name, first band, how many bands."""
@@ -289,7 +291,10 @@ class Compiled:
         if not self.dense:
             return []
         # An even number of rows: they are computed in two blocks.
-        found = [(struct.planes, *group.sizes[1]) for struct, group in zip(self._structs, self._groups, strict=True)]
+        found = [
+            (struct.planes, *group.sizes[1])
+            for struct, group in zip(self._structs, self._groups, strict=True)
+        ]
         return [jax.ShapeDtypeStruct((length, p, h + h % 2, w), np.float32) for p, h, w in found]
 
     def geometry(self, views: Any, fields: Sequence[Array]) -> Geometry:
@@ -471,7 +476,7 @@ class Bound:
             if placed.sigma is not None:
                 struct.sigma = _place_of(placed.sigma)
             for segment, array in zip(moving, placed.segments, strict=True):
-                if array.ndim == 4:
+                if len(array.shape) == 4:
                     segment.control = _place_of(array)
                 else:
                     segment.matrix = _place_of(array)

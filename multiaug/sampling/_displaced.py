@@ -12,7 +12,7 @@ import numpy as np
 from jax import lax
 
 from .._native import layout
-from ..geometry import SPLINE_MARGIN, Displacement, Map, Projective, centre, spline_weights
+from ..geometry import KNOT_MARGIN, Displacement, Map, Projective, centre, spline_weights
 from ..typing import Array, NDArray, SpatialShape
 from ._plan import coordinates, ratio
 
@@ -128,7 +128,7 @@ def segment_structs(warp: Map) -> Sequence[SegmentStruct]:
 
 
 def _per_pixel(knots: int, side: int) -> float:
-    return (knots - SPLINE_MARGIN) / side
+    return (knots - KNOT_MARGIN) / side
 
 
 def segment_arrays(warp: Map) -> list[Array]:

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 import multiaug as ma
+from multiaug._native import compiled_is_available
+from multiaug.pipeline.backends import _native
 from multiaug.pipeline.backends._whole import run_whole
 from multiaug.pipeline.program._structure import Run
 from multiaug.spec import BORDERS
@@ -50,6 +52,8 @@ def narrow_and_marked(border):
     """What the quick native methods leave to the general one."""
     each = {"border": border}
     return {
+        "spline": picture("float32", 2, interpolation="spline3", **each),
+        "spline words": picture("uint16", 11, interpolation="spline3", **each),
         "cubic bytes": picture("uint8", 3, interpolation="cubic", **each),
         "cubic words": picture("uint16", 1, interpolation="cubic", **each),
         "i16": picture("int16", 2, **each),
@@ -97,6 +101,8 @@ CAMERA = {
     "intrinsics": {"role": "intrinsics", "dtype": "float32"},
 }
 RANDOM = [ma.Rotate(180), ma.Scale((0.5, 2)), ma.Shear(15), ma.Translate(0.3), ma.Flip("x")]
+# What follows the Jacobian of the map, or the ends of its vectors.
+FOLLOWING = ("image", "flow", "angle", "density", "degrees")
 TRANSFORMS = {
     "affine": RANDOM,
     "perspective": [ma.Rotate(40), ma.Perspective(0.15), ma.Flip("y")],
@@ -123,6 +129,12 @@ AT_NIGHT = [
 CASES = [*DAILY, *(AT_NIGHT if NIGHTLY else ())]
 
 
+def with_validity(entries):
+    """The same entries, images with an entry of valid pixels each."""
+    images = {n for n, e in entries.items() if e.get("role") != "intrinsics"}
+    return {n: {**e, "validity": True} if n in images else e for n, e in entries.items()}
+
+
 def spec_of(entries):
     return ma.DataSpec.from_dict({"name": "kernels", "entries": entries})
 
@@ -131,6 +143,8 @@ def both(pipeline, keys, batch, shape):
     """(found, reference): eager on the CPU, and the formulation that traces get."""
     params = pipeline.sample(keys, shape)
     found = pipeline.apply(params, batch)
+    if compiled_is_available() and jax.default_backend() == "cpu":
+        assert not _native._WORKS.values()[-1].refused
     flat = {
         n for n, a in batch.items() if a.ndim == 3 and pipeline.spec.entries[n].kind == "spatial"
     }
@@ -142,7 +156,7 @@ def both(pipeline, keys, batch, shape):
 
 
 INTEGERS = {"rgb", "more", "wide", "image", "cubic bytes", "cubic words", "i16"}
-INTEGERS |= {"marked words", "marked i16"}
+INTEGERS |= {"marked words", "marked i16", "spline words"}
 COPIES = {"mask", "extra", "copied", "ids", "majority", "pairs"}
 # Of the range: what the narrow floats can tell apart.
 BARS = {"half": 2**-10, "brain": 2**-7}
@@ -226,15 +240,33 @@ if NIGHTLY:
 
 @pytest.mark.parametrize(("kind", "border"), MARKED)
 def test_every_type_and_mark(kind, border):
-    pipeline = ma.Pipeline(TRANSFORMS[kind], spec_of(narrow_and_marked(border)))
+    entries = with_validity(narrow_and_marked(border))
+    pipeline = ma.Pipeline(TRANSFORMS[kind], spec_of(entries))
     bars = (lambda name: 0) if kind == "exact" else rounding
     assert differences(pipeline, [(40, 56)], 5, bars) == {}
 
 
 @pytest.mark.parametrize("kind", ["perspective", "exact"] if NIGHTLY else ["perspective"])
 def test_every_role(kind):
-    pipeline = ma.Pipeline(TRANSFORMS[kind], spec_of(CAMERA))
+    pipeline = ma.Pipeline(TRANSFORMS[kind], spec_of(with_validity(CAMERA)))
     assert differences(pipeline, [(40, 56)], 5, rounding, content="smooth") == {}
+
+
+@pytest.mark.parametrize("kind", ["elastic", "elastic first"] if NIGHTLY else ["elastic"])
+def test_values_that_follow_a_field(kind):
+    entries = {name: CAMERA[name] for name in FOLLOWING}
+    pipeline = ma.Pipeline(TRANSFORMS[kind], spec_of(entries))
+    assert differences(pipeline, [(40, 56)], 5, rounding, content="smooth") == {}
+
+
+def test_low_passes_beside_classic_borders():
+    entries = {
+        f"{method} {border}": picture("float32", 2, interpolation=method, border=border)
+        for method in ("linear", "spline3")
+        for border in ("constant-hard", "wrap-classic")
+    }
+    pipeline = ma.Pipeline(TRANSFORMS["smaller"], spec_of(entries))
+    assert differences(pipeline, [(40, 56)], 3, rounding) == {}
 
 
 def test_blocks_of_rows_and_parts_of_every_size():
