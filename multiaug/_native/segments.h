@@ -15,16 +15,17 @@ static const float CLOSE_BY = 1e-3f;
 static void displacement_at(const Segment *s, int64_t record, fv x, fv y, fv d[2], fv slope[4])
 {
     const float *control = s->control + record * 2 * s->knots_x * s->knots_y;
+    const float *frame = s->frame + 4 * record;
     const int row = 2 * s->knots_x;
     fv weight[2][4], rise[2][4], sum[8], grown[8];
     iv first[2];
     for (int axis = 0; axis < 2; axis++) {
         const fv last = splat((float)((axis ? s->knots_y : s->knots_x) - 2 * KNOTS_AROUND));
-        fv t = axis ? (y + s->half_y) * s->per_y : (x + s->half_x) * s->per_x;
+        const float per = frame[2 + axis];
+        fv t = ((axis ? y : x) + frame[axis]) * per;
         /* Beyond the frame the displacement fades to 0, and stays there; NaN goes there, too. */
         t = vmin(vmax(t, splat(-KNOTS_AROUND)), last);
         const fv whole = floor_of(t), f = t - whole, rest = 1 - f;
-        const float per = axis ? s->per_y : s->per_x;
         first[axis] = __builtin_convertvector(whole, iv) + KNOTS_AROUND;
         weight[axis][0] = rest * rest * rest / 6;
         weight[axis][1] = 2.0f / 3 - f * f * (1 - f / 2);
@@ -62,7 +63,7 @@ static void displacement_at(const Segment *s, int64_t record, fv x, fv y, fv d[2
  * whatever its neighbours need. */
 static void undisplace(const Segment *s, int64_t record, const fv at[2], fv start[2])
 {
-    const fv far = splat(1 / (16 * max(s->per_x, s->per_y)));
+    const fv far = splat(1 / (16 * max(s->frame[4 * record + 2], s->frame[4 * record + 3])));
     mask open = mask_of(1);
     for (int step = 0; step < MOST_STEPS && bits_of(open); step++) {
         fv d[2], j[4];

@@ -92,10 +92,9 @@ enum { KNOTS_AROUND = 4 };
 typedef struct {
     const float *matrix;  /* (N, 3, 3) forward; or null */
     const float *control; /* (N, knots_y, knots_x, 2), with KNOTS_AROUND on every side */
+    const float *frame;   /* (N, 4) of what the knots span, half of its sides and knots per pixel, x first */
     int32_t knots_x, knots_y;
     int32_t added; /* the displacement is added to a position; otherwise it is what leads back to it */
-    float half_x, half_y; /* of the frame that the knots span */
-    float per_x, per_y;   /* knots per pixel */
 } Segment;
 
 /* Lanes of the same two sizes, which share positions. */

@@ -24,6 +24,7 @@ from ._axis import CLASSIC
 from ._bands import Part, count_of, is_plain, resolve_slices, rim_value
 from ._blend import deviations
 from ._displaced import (
+    SegmentArrays,
     SegmentStruct,
     controls_of,
     displaced,
@@ -153,7 +154,7 @@ class Placed(NamedTuple):
     control: Array | None
     numbers: list[BandNumbers]
     sigma: Array | None = None
-    segments: Sequence[Array] = ()
+    segments: Sequence[SegmentArrays] = ()
 
 
 Geometry = list[Placed]
@@ -316,7 +317,7 @@ class Compiled:
             if self._filters(group):
                 sigma = jax.vmap(lambda view, g=group: _deviations(view.warp, g.sizes))(views)
             numbers = _numbers(views, group, self._dtypes)
-            segments = segment_arrays(views.warp) if self._segments[i] else []
+            segments = segment_arrays(views) if self._segments[i] else []
             found.append(Placed(maps, bent, field, control, numbers, sigma, segments))
         return found
 
@@ -476,10 +477,9 @@ class Bound:
             if placed.sigma is not None:
                 struct.sigma = _place_of(placed.sigma)
             for segment, array in zip(moving, placed.segments, strict=True):
-                if len(array.shape) == 4:
-                    segment.control = _place_of(array)
-                else:
-                    segment.matrix = _place_of(array)
+                for name, part in array._asdict().items():
+                    if part is not None:
+                        setattr(segment, name, _place_of(part))
             for rays, matrix, numbers in placed.numbers:
                 lane, name, skipped, behind = next(lanes)
                 one = next(rules)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -100,9 +100,8 @@ class SegmentStruct(ctypes.Structure):
     """`Segment` of warp.h."""
 
     _fields_ = [
-        *((name, ctypes.c_void_p) for name in ("matrix", "control")),
+        *((name, ctypes.c_void_p) for name in ("matrix", "control", "frame")),
         *((name, ctypes.c_int32) for name in ("knots_x", "knots_y", "added")),
-        *((name, ctypes.c_float) for name in ("half_x", "half_y", "per_x", "per_y")),
     ]
 
 
@@ -117,26 +116,41 @@ def segment_structs(warp: Map) -> Sequence[SegmentStruct]:
     for segment in warp.segments:
         struct = SegmentStruct()
         if isinstance(segment, Displacement):
-            (height, width), (rows, columns) = segment.shape, segment.control.shape[-3:-1]
-            around = 2 * _KNOTS_AROUND
-            struct.knots_x, struct.knots_y = columns + around, rows + around
-            struct.half_x, struct.half_y = width / 2, height / 2
-            struct.per_x, struct.per_y = _per_pixel(columns, width), _per_pixel(rows, height)
+            rows, columns = segment.control.shape[-3:-1]
+            struct.knots_x, struct.knots_y = (n + 2 * _KNOTS_AROUND for n in (columns, rows))
             struct.added = segment.undo
         found.append(struct)
     return found
 
 
-def _per_pixel(knots: int, side: int) -> float:
-    return (knots - KNOT_MARGIN) / side
+class SegmentArrays(NamedTuple):
+    """What a segment of a batch is made of: the matrix, or the other two.
+
+    Args:
+        matrix: (N, 3, 3) forward.
+        control: (N, R, C, 2) control values, and zeros around them.
+        frame: (N, 4) half of the sides of the frame that they span, and knots per pixel; x first.
+    """
+
+    matrix: Array | None = None
+    control: Array | None = None
+    frame: Array | None = None
 
 
-def segment_arrays(warp: Map) -> list[Array]:
-    """What the segments of a batch are made of: (N, 3, 3) matrices, (N, R, C, 2) control values."""
-    around = (_KNOTS_AROUND, _KNOTS_AROUND)
-    return [
-        segment.forward
-        if isinstance(segment, Projective)
-        else jnp.pad(segment.control, ((0, 0), around, around, (0, 0)))  # type: ignore[attr-defined]
-        for segment in warp.segments
-    ]
+def segment_arrays(views: Any) -> list[SegmentArrays]:
+    """The segments of the maps of a batch."""
+
+    def of_one(view: Any) -> list[SegmentArrays]:
+        return [_arrays_of(segment) for segment in view.warp.segments]
+
+    return jax.vmap(of_one)(views)  # type: ignore[no-any-return]
+
+
+def _arrays_of(segment: Any) -> SegmentArrays:
+    if isinstance(segment, Projective):
+        return SegmentArrays(matrix=segment.forward)
+    around, (height, width) = (_KNOTS_AROUND, _KNOTS_AROUND), segment.shape
+    rows, columns = (n - KNOT_MARGIN for n in segment.control.shape[:2])
+    numbers = width / 2, height / 2, columns / width, rows / height
+    frame = jnp.stack([jnp.asarray(number, jnp.float32) for number in numbers])
+    return SegmentArrays(None, jnp.pad(segment.control, (around, around, (0, 0))), frame)

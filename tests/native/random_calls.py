@@ -37,7 +37,7 @@ from multiaug.sampling._compiled import (
     _method,
     _Shared,
 )
-from multiaug.sampling._displaced import SegmentStruct
+from multiaug.sampling._displaced import SegmentArrays, SegmentStruct
 from multiaug.sampling._pointwise import sampled_into
 from multiaug.sampling._rules import NUMBERS as NUMBERS_OF_RULES
 from multiaug.sampling._rules import refusal
@@ -267,21 +267,24 @@ class Calls:
         arrays = [array for _, array in segments]
         return Placed(maps, on, field, control, numbers, filtered, arrays)
 
-    def segments(self, count: int, size: tuple[int, int]) -> list[tuple[SegmentStruct, Held]]:
+    def segments(
+        self, count: int, size: tuple[int, int]
+    ) -> list[tuple[SegmentStruct, SegmentArrays]]:
         """One to three steps of a map."""
         found = []
         for _ in range(self.random.integers(1, 4)):
             struct = SegmentStruct(added=self.pick([0, 1]))
             if self.random.random() < 0.5:
-                found.append((struct, Held(self.maps(count, affine=False))))
+                found.append((struct, SegmentArrays(Held(self.maps(count, affine=False)))))
                 continue
             struct.knots_y, struct.knots_x = (int(n) for n in self.random.integers(12, 16, 2))
-            struct.half_y, struct.half_x = size[0] / 2, size[1] / 2
-            struct.per_y, struct.per_x = 2 / size[0], 3 / size[1]
+            frame = [size[1] / 2, size[0] / 2, 3 / size[1], 2 / size[0]]
+            frames = Held(np.tile(np.array(frame, np.float32), (count, 1)))
             shape = (count, struct.knots_y, struct.knots_x, 2)
             knots = self.random.normal(0, self.pick([0.1, 5, 1e30]), shape)
             knots[self.random.random(knots.shape) < 0.02] = self.pick([0, np.nan, np.inf])
-            found.append((struct, Held(knots.astype(np.float32))))
+            control = Held(knots.astype(np.float32))
+            found.append((struct, SegmentArrays(None, control, frames)))
         return found
 
     def warp(self) -> None:

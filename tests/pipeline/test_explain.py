@@ -77,7 +77,13 @@ def test_an_entry_that_native_code_refuses_is_alone():
 def test_splines_validity_and_displaced_vectors_are_native():
     entries = {
         "image": {"role": "intensity", "dtype": "uint8", "channels": 3, "interpolation": "spline3"},
-        "depth": {"role": "intensity", "dtype": "float32", "invalid": "nan", "validity": True},
+        "holes": {
+            "role": "intensity",
+            "dtype": "float32",
+            "channels": 1,
+            "invalid": "nan",
+            "validity": True,
+        },
         "flow": {"role": "flow", "dtype": "float32"},
         "angle": {"role": "orientation", "dtype": "float32"},
         "crowd": {"role": "density", "dtype": "float32", "channels": 1},
