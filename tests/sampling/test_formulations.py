@@ -101,7 +101,7 @@ CAMERA = {
 }
 RANDOM = [ma.Rotate(180), ma.Scale((0.5, 2)), ma.Shear(15), ma.Translate(0.3), ma.Flip("x")]
 # What follows the Jacobian of the map, or the ends of its vectors.
-FOLLOWING = ("image", "flow", "angle", "density", "degrees")
+FOLLOWING = ("flow", "angle", "density")
 TRANSFORMS = {
     "affine": RANDOM,
     "perspective": [ma.Rotate(40), ma.Perspective(0.15), ma.Flip("y")],
