@@ -10,6 +10,7 @@ from ._camera import mirrors as mirrors
 from ._camera import rays as rays
 from ._camera import rq as rq
 from ._camera import uncentre_intrinsics as uncentre_intrinsics
+from ._displacement import KNOT_MARGIN as KNOT_MARGIN
 from ._displacement import control_shape as control_shape
 from ._displacement import slope_bound as slope_bound
 from ._displacement import spline_weights as spline_weights

@@ -24,7 +24,18 @@ from ..typing import Array, NDArray, SpatialShape
 from ._axis import CLASSIC
 from ._bands import Part, count_of, is_plain, resolve_slices, rim_value
 from ._blend import deviations
-from ._displaced import controls_of, displaced, filled, knots_of, weights_of
+from ._displaced import (
+    SegmentArrays,
+    SegmentStruct,
+    controls_of,
+    displaced,
+    filled,
+    is_pushed_natively,
+    knots_of,
+    segment_arrays,
+    segment_structs,
+    weights_of,
+)
 from ._dtype import constant
 from ._plan import Band, Job, LowPass, Task, ratio, scales_between
 from ._pointwise import BoundPointwise, PointwiseProgram, PointwiseStruct
@@ -41,7 +52,7 @@ _MAX_NAN_AWARE, _MAX_PERIOD = 8, 2048
 class _ChannelBand(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_void_p) for name in ("source", "out", "fill", "rows", "rays", "matrix")),
-        ("rules", ctypes.c_void_p),
+        *((name, ctypes.c_void_p) for name in ("rules", "coefficients")),
         *((name, ctypes.c_int64) for name in ("in_bytes", "out_bytes")),
         *((name, ctypes.c_int32) for name in ("method", "type", "border", "size", "channels")),
         *((name, ctypes.c_int32) for name in ("stride", "joint", "numbered", "reread", "lowpass")),
@@ -49,14 +60,21 @@ class _ChannelBand(ctypes.Structure):
     ]
 
 
+@layout("Validity")
+class _Validity(ctypes.Structure):
+    _fields_ = [("out", ctypes.c_void_p), ("first", ctypes.c_int32), ("n_bands", ctypes.c_int32)]
+
+
 @layout("Group")
 class _Group(ctypes.Structure):
     _fields_ = [
-        *((name, ctypes.c_void_p) for name in ("lanes", "maps", "displaced", "field", "control")),
-        *((name, ctypes.c_void_p) for name in ("along_x", "along_y")),
+        *((name, ctypes.c_void_p) for name in ("lanes", "validities", "segments", "maps")),
+        *((name, ctypes.c_void_p) for name in ("displaced", "field", "control")),
+        *((name, ctypes.c_void_p) for name in ("along_x", "along_y", "slope_x", "slope_y")),
         ("plane", ctypes.c_int64),
-        *((name, ctypes.c_int32) for name in ("knots_x", "knots_y")),
-        *((name, ctypes.c_int32) for name in ("n_lanes", "affine", "resized")),
+        *((name, ctypes.c_int32) for name in ("planes", "knots_x", "knots_y")),
+        *((name, ctypes.c_int32) for name in ("n_lanes", "n_validities", "n_segments")),
+        *((name, ctypes.c_int32) for name in ("affine", "resized")),
         *((name, ctypes.c_int32) for name in ("h_in", "w_in", "h_out", "w_out")),
         *((name, ctypes.c_float) for name in ("scale_x", "scale_y", "out_scale_x", "out_scale_y")),
         ("radius", ctypes.c_int32),
@@ -122,11 +140,13 @@ class Placed(NamedTuple):
     Args:
         maps: (N, 3, 3) backward, between centred pixels.
         displaced: (N,) int32, whether a record is not read by its matrix alone; None where none is.
-        field: (N, 2, h or h + 1, w) positions in pixels, of records that are displaced.
+        field: (N, 2, h or h + 1, w) positions in pixels, of records that are displaced; (N, 6, ..)
+            with the Jacobian of the backward map.
         control: (N, 2, R, C) of a spline in their place, that is added before the matrix.
         numbers: per band what differs from record to record: intrinsics, matrices, and those of its
             rules; each or None.
         sigma: (N, 2) deviations of the low-pass along x and y; None where nothing is filtered.
+        segments: see `segment_arrays`, where values need more of the map than positions.
     """
 
     maps: Array
@@ -135,6 +155,7 @@ class Placed(NamedTuple):
     control: Array | None
     numbers: list[BandNumbers]
     sigma: Array | None = None
+    segments: Sequence[SegmentArrays] = ()
 
 
 Geometry = list[Placed]
@@ -156,6 +177,27 @@ class _Shared:
         """Of jobs whose sizes are the same."""
         parts = tuple((job, band) for job in jobs for band in job.bands)
         return cls((jobs[0].size_in, jobs[0].size_out), tuple(jobs), parts)
+
+    @property
+    def needs_jacobian(self) -> bool:
+        """Some values follow the Jacobian of the map."""
+        return any(band.needs_jacobian for _, band in self.parts)
+
+    @property
+    def moves_ends(self) -> bool:
+        """Some values are vectors whose ends are moved."""
+        return any(
+            band.native is not None and band.native.move == "flow-ends" for _, band in self.parts
+        )
+
+    def validities(self, times: Mapping[str, int]) -> list[tuple[str, int, int]]:
+        """Entries of which is said where they show something: name, first band, how many bands."""
+        found, first = [], 0
+        for job in self.jobs:
+            if job.validity:
+                found.append((job.name, first, len(job.bands)))
+            first += len(job.bands) * times.get(job.name, 1)
+        return found
 
 
 class Compiled:
@@ -198,6 +240,9 @@ class Compiled:
         self._kept: list[NDArray] = []
         self._rules: list[RulesStruct | None] = []  # per band, that of a general one
         self._groups = tuple(groups)
+        self._segments = [
+            segment_structs(warp) if warp.dense and group.moves_ends else () for group in groups
+        ]
         self._lanes = self._lane_array([part for group in groups for part in group.parts], dtypes)
         self._set_sizes(frames)
 
@@ -241,13 +286,17 @@ class Compiled:
             struct.out_scale_x, struct.out_scale_y = scale_out
             self.scales[i] = scales_between(scale_in, scale_out)
             struct.radius = 0 if self._low is None else max(self._low.radius)
+            struct.planes = 6 if group.needs_jacobian else 2
             for job, _ in group.parts:
                 lane = next(lanes)
                 lane.reach_x, lane.reach_y = (step / 2 for step in job.longest_step)
             if self._knots is not None:
-                along_x, along_y = weights = weights_of(self._knots, after, group.sizes[1])
+                weights = weights_of(self._knots, after, group.sizes[1])
+                along_x, along_y, slope_x, slope_y = weights
                 struct.along_x, struct.along_y = along_x.ctypes.data, along_y.ctypes.data
                 struct.knots_x, struct.knots_y = len(along_x), along_y.shape[1]
+                if group.needs_jacobian:
+                    struct.slope_x, struct.slope_y = slope_x.ctypes.data, slope_y.ctypes.data
                 self._kept += weights
         # A low-pass reads all of a source, of which little may be left.
         worked_on = [
@@ -259,7 +308,8 @@ class Compiled:
         self.values = sum(pixels * int(job.bands[-1].channels.stop) for job, pixels in worked_on)
 
     def _worked_on(self, group: _Shared) -> Sequence[SpatialShape]:
-        return group.sizes if self._filters(group) else group.sizes[1:]
+        splines = any(band.method == "spline3" for _, band in group.parts)
+        return group.sizes if splines or self._filters(group) else group.sizes[1:]
 
     def _filters(self, group: _Shared) -> bool:
         return any(self._is_filtered(band) for _, band in group.parts)
@@ -300,8 +350,11 @@ class Compiled:
         if not self.dense:
             return []
         # An even number of rows: they are computed in two blocks.
-        sizes = [group.sizes[1] for group in self._groups]
-        return [jax.ShapeDtypeStruct((length, 2, h + h % 2, w), np.float32) for h, w in sizes]
+        found = [
+            (struct.planes, *group.sizes[1])
+            for struct, group in zip(self._structs, self._groups, strict=True)
+        ]
+        return [jax.ShapeDtypeStruct((length, p, h + h % 2, w), np.float32) for p, h, w in found]
 
     def geometry(
         self, views: Any, sizes: Any, fields: Sequence[Array], scales: Array | None = None
@@ -334,7 +387,8 @@ class Compiled:
                     lambda view, sizes, n=name: _deviations(view.warp, sizes.images[n])
                 )(views, sizes)
             numbers = _numbers(views, group, self._dtypes)
-            found.append(Placed(maps, bent, field, control, numbers, sigma))
+            segments = segment_arrays(views) if self._segments[i] else []
+            found.append(Placed(maps, bent, field, control, numbers, sigma, segments))
         return found
 
     def bound(
@@ -357,8 +411,8 @@ class Compiled:
                 static parts, and the shapes of arrays, are read.
         """
         return Bound(
-            self._groups, self._structs, self._lanes, self._rules, self._dtypes, self._times, size,
-            results, checks or {}, blocks, pointwise_programs or {},
+            self._groups, self._structs, self._lanes, self._rules, self._segments, self._dtypes,
+            self._times, size, results, checks or {}, blocks, pointwise_programs or {},
         )  # fmt: skip
 
     @property
@@ -384,6 +438,7 @@ class Bound:
         structs: Any,
         lanes: Any,
         rules: Sequence[RulesStruct | None],
+        segments: Sequence[Sequence[SegmentStruct]],
         dtypes: Mapping[str, np.dtype[Any]],
         times: Mapping[str, int],
         size: int,
@@ -403,7 +458,20 @@ class Bound:
         self._lanes: list[list[tuple[Any, str, int, int]]] = [[] for _ in images]
         pictures: dict[str, tuple[Job, Any, int]] = {}
         used = first = 0
-        for struct, group in zip(own, groups, strict=True):
+        shown: list[Any] = []
+        self._shown: list[tuple[Any, str]] = []
+        self._segments: list[Any] = []
+        for struct, group, its in zip(own, groups, segments, strict=True):
+            said = group.validities(times)
+            valid = (_Validity * len(said))(*(_Validity(None, *where) for _, *where in said))
+            self._shown += zip(valid, (name for name, *_ in said), strict=True)
+            if said:
+                struct.validities, struct.n_validities = ctypes.addressof(valid), len(said)
+            moving = (SegmentStruct * len(its))(*its)
+            if its:
+                struct.segments, struct.n_segments = ctypes.addressof(moving), len(its)
+            shown.append(valid)
+            self._segments.append(moving)
             struct.lanes = ctypes.addressof(bound) + used * ctypes.sizeof(_ChannelBand)
             struct.n_lanes = -used
             for job in group.jobs:
@@ -452,7 +520,7 @@ class Bound:
                     )  # fmt: skip
                     self._changed.append((change, name, i))
         self._left = np.zeros(size if self._changed else 0, np.int32)
-        self._kept = own, bound, looked_at, reread, fines
+        self._kept = own, bound, looked_at, reread, *shown, *self._segments, fines
         self._state = state = _State()
         place = ctypes.addressof(state)
         state.batch = _Batch(
@@ -484,7 +552,9 @@ class Bound:
         """
         lanes, rules = iter(self._lanes), iter(self._rules)
         self._pointed = pointwise_programs
-        for struct, placed in zip(self._groups, geometry, strict=True):
+        for valid, name in self._shown:
+            valid.out = results[f"{name}_valid"]
+        for struct, moving, placed in zip(self._groups, self._segments, geometry, strict=True):
             struct.maps = _place_of(placed.maps, first)
             if placed.displaced is not None:
                 struct.displaced = _place_of(placed.displaced, first)
@@ -495,6 +565,10 @@ class Bound:
                 struct.plane = placed.field.shape[2] * placed.field.shape[3]
             if placed.sigma is not None:
                 struct.sigma = _place_of(placed.sigma, first)
+            for segment, array in zip(moving, placed.segments, strict=True):
+                for name, part in array._asdict().items():
+                    if part is not None:
+                        setattr(segment, name, _place_of(part, first))
             for rays, matrix, numbers in placed.numbers:
                 one = next(rules)
                 for lane, name, read, written in next(lanes):
@@ -641,11 +715,12 @@ def divide(
     """
     dtypes = {name: np.dtype(shape.dtype) for name, shape in shapes.items()}
     warp = views.warp
+    unknown = not is_pushed_natively(warp)
     refused: dict[str, str] = {}
     by_sizes: dict[InAndOut, list[Job]] = {}
     for job in task.jobs:
         job = resolve_slices(job, shapes[job.name].shape[-1])
-        reason = _refusal(task, job, dtypes[job.name], dense=warp.dense)
+        reason = _refusal(task, job, dtypes[job.name], unknown=unknown)
         if reason is not None:
             refused[job.name] = reason
         else:
@@ -658,21 +733,21 @@ def divide(
     return Division(native, refused)
 
 
-def _refusal(task: Task, job: Job, dtype: np.dtype[Any], *, dense: bool) -> str | None:
+def _refusal(task: Task, job: Job, dtype: np.dtype[Any], *, unknown: bool) -> str | None:
     """Why native code cannot resample an entry; None where it can."""
     if library() is None:
         return "there is no native library (it was not compiled, or MULTIAUG_COMPILED=0)"
+    if job.validity and job.has_frames:
+        return "its frames come with entries of valid pixels, which XLA computes"
     if job.name in task.undone:
         return "its values are undone first, which XLA does"
-    if job.validity:
-        return "it comes with an entry of valid pixels, which XLA computes"
     if max(*job.size_in, *job.size_out) >= 1 << 24 or math.prod(job.size_in) >= 1 << 31:
         return "it has more pixels than native code counts"
     for band in job.bands:
         blended = band.method not in {"nearest", "majority"}
         if task.low is not None and band.lowpass and blended and not _is_blended_as_it_is(band):
             return f"its low-pass is of encoded values or before {band.method}, which XLA does"
-        reason = refusal(band, dtype, count_of(band), dense=dense)
+        reason = refusal(band, dtype, count_of(band), unknown=unknown)
         if reason is not None:
             return reason
     return None
@@ -682,7 +757,7 @@ def _is_blended_as_it_is(band: Band) -> bool:
     """Native code can low-pass what is read: it is neither picked, nor encoded, nor moved."""
     native = band.native or NativeRules()
     encoded = native.encode or native.decode or native.move
-    return band.method in {"linear", "cubic"} and not encoded
+    return band.method in {"linear", "cubic", "spline3"} and not encoded
 
 
 def _method(band: Band, dtype: np.dtype[Any]) -> int:

@@ -102,6 +102,7 @@ class Job:
         size_out: (height, width) of the result.
         bands: the channel groups, in order.
         validity: also return ``<name>_valid``.
+        has_frames: a record has several images, which are read alike.
         longest_step: (x, y), over how many source pixels an output pixel can reach.
     """
 
@@ -110,6 +111,7 @@ class Job:
     size_out: SpatialShape
     bands: tuple[Band, ...]
     validity: bool = False
+    has_frames: bool = False
     longest_step: tuple[float, float] = (1.0, 1.0)
 
 

@@ -161,13 +161,7 @@ def _dense(unit: Unit) -> bool:
 
 # What native code leaves to XLA, and the words of `explain` for it.
 LEFT_TO_XLA: tuple[tuple[str, Callable[[Unit], bool]], ...] = (
-    (r"spline3 interpolation is done by XLA", lambda u: (
-        u.method == "spline3" and u.program != "resize")),
-    (r"its low-pass is of encoded values or before spline3", lambda u: (
-        u.method == "spline3" and u.program == "resize")),
     (r"has no native rules", lambda u: u.subject.role == "probability" and u.subject.pairs),
-    (r"follow the Jacobian of a displacement field", lambda u: (
-        _dense(u) and u.subject.role in {"flow", "orientation", "density"})),
     (r"means over areas with the border", lambda u: (
         u.subject.role == "density" and u.border in {"constant-hard", "wrap-classic"}
         and u.program in {"affine", "resize"})),

@@ -93,6 +93,8 @@ def _sampled(
     helpers = max(1, core_count() // jax.local_device_count()) - 1
     helpers = 0 if is_small(program, size) else helpers
     kinds = {n: program.sampled[n] if n in program.touched else program.results[n] for n in images}
+    valid = (f"{name}_valid" for name in images)
+    kinds |= {n: program.results[n] for n in valid if n in program.results}
     shapes = {n: jax.ShapeDtypeStruct((size, *s.shape), s.dtype) for n, s in kinds.items()}
     blocks = blocks_of_rows(program, size, helpers)
     return call_in_program(

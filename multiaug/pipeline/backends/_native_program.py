@@ -167,6 +167,10 @@ class NativeProgram:
         found.sizes = sizes.packed(BLOCK), np.broadcast_to(scales, (BLOCK, *scales.shape))
 
         def result(name: str, shape: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
+            image = name.removesuffix("_valid")
+            if name not in sizes.images and image in sizes.images:
+                whole = (*frames(image), *sizes.images[image][1])
+                return jax.ShapeDtypeStruct(whole, shape.dtype)
             if name in sizes.images:
                 whole = (*frames(name), *sizes.images[name][1], shape.shape[-1])
                 return jax.ShapeDtypeStruct(whole, shape.dtype)

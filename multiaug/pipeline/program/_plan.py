@@ -148,7 +148,7 @@ def _task(
         if scale == 1 and not views.warp.resized:
             # No pixel covers more or less than one: the mean over it is linear interpolation.
             bands = tuple(replace(b, method="linear") if b.method == "area" else b for b in bands)
-        job = Job(name, size_in, size_out, bands, entry.validity)
+        job = Job(name, size_in, size_out, bands, entry.validity, entry.time is not None)
         jobs.append(replace(job, longest_step=longest_step(job, sizes.before, sizes.after, scale)))
     low = None if run.inverse else antialiasing(transforms, run)
     return Task(
