@@ -178,8 +178,10 @@ class Records:
 def _as_images(entry: EntrySpec, array: NDArray) -> NDArray:
     """(n, H, W, C) of the records (n, ...) of an entry; frames one below the other."""
     image = entry.image_shape(array.shape[1:])
-    channels = image[2:] or (1,)
-    return array.reshape(len(array), -1, image[1], *channels) if len(image) > 1 else array
+    if len(image) < 2:
+        return array
+    rows = image[0] if entry.time is None else array.shape[1] * image[0]
+    return array.reshape(len(array), rows, image[1], *(image[2:] or (1,)))
 
 
 def _undeclared(array: NDArray, groups: Sequence[ChannelGroup]) -> NDArray:
