@@ -64,6 +64,8 @@ def library() -> ctypes.CDLL | None:
         "ffi_version": [pointer],
         "fill": [pointer],
         "finish": [pointer, size],
+        "means": [pointer],
+        "noise": [pointer],
         "pointwise": [pointer],
         "scatter": [pointer, size, pointer, pointer, size],
         "start": [pointer, ctypes.c_int],

@@ -27,6 +27,8 @@ int64_t multiaug_sizeof(const char *name)
     SIZE(Batch)
     SIZE(Blend)
     SIZE(Fill)
+    SIZE(Noise)
+    SIZE(Means)
 #undef SIZE
     return -1;
 }
@@ -124,3 +126,5 @@ FORMULATIONS(warp, Batch)
 FORMULATIONS(pointwise, PointwiseProgram)
 FORMULATIONS(blend, Blend)
 FORMULATIONS(fill, Fill)
+FORMULATIONS(noise, Noise)
+FORMULATIONS(means, Means)

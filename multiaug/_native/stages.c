@@ -96,3 +96,104 @@ void JOIN(multiaug_fill_, LEVEL)(const Fill *task)
         }
     }
 }
+
+/* ---- noise ----------------------------------------------------------------------------- */
+
+INLINE uint32_t mixed(uint32_t word)
+{
+    word = (word ^ (word >> 16)) * 0x7FEB352Du;
+    word = (word ^ (word >> 15)) * 0x846CA68Bu;
+    return word ^ (word >> 16);
+}
+
+/* What `_noise_of` says: every level of an integer is as likely as any other. */
+INLINE float noise_at(const Noise *task, uint32_t counter, const uint32_t *words)
+{
+    const uint32_t word = mixed(mixed(counter * 0x9E3779B9u + words[0]) ^ words[1]);
+    const float share = (float)(int32_t)(word >> 8) * 0x1p-24f;
+    const float step =
+        task->type == F32 ? share * task->extent : floorf(share * (task->extent + 1));
+    return task->low + min(step, task->extent);
+}
+
+/* Rounded half up, within the type. */
+INLINE float whole_of(float v, float top)
+{
+    const float below = floorf(v);
+    return min(max(below + (v - below >= 0.5f), 0), top);
+}
+
+#define NOISE_ROW(T, TOP)                                                                        \
+    for (int64_t x = 0; x < width; x++)                                                          \
+        for (int32_t k = 0; k < task->channels; k++) {                                           \
+            float v = noise_at(task, counter + (uint32_t)(x * task->group + k), words);          \
+            float as = TOP > 0 ? whole_of(v, TOP) : v;                                           \
+            if (task->marks == MARK_NUMBER && as == task->mark)                                  \
+                as = task->beside;                                                               \
+            ((T *)(row + x * task->pixel_bytes))[k] = (T)as;                                     \
+        }
+
+void JOIN(multiaug_noise_, LEVEL)(const Noise *task)
+{
+    for (int64_t i = 0; i < task->n_boxes; i++) {
+        const int32_t *box = task->boxes[i];
+        const uint32_t *words = task->words + 2 * (int64_t)box[0];
+        const int64_t width = box[4] - box[3];
+        for (int64_t y = box[1]; y < box[2]; y++) {
+            char *row = task->out + box[0] * task->record_bytes + y * task->row_bytes +
+                        box[3] * task->pixel_bytes;
+            const uint32_t counter =
+                (uint32_t)((y * task->width + box[3]) * task->group + task->first);
+            if (task->type == U8) {
+                NOISE_ROW(uint8_t, 255)
+            } else if (task->type == U16) {
+                NOISE_ROW(uint16_t, 65535)
+            } else {
+                NOISE_ROW(float, 0)
+            }
+        }
+    }
+}
+
+/* ---- means ----------------------------------------------------------------------------- */
+
+#define WIDEN(T)                                                                                 \
+    for (int64_t i = 0; i < task->pixels; i++)                                                   \
+        for (int k = 0; k < c; k++)                                                              \
+            v[i * c + k] = (float)((const T *)task->in)[i * task->stride + k];
+
+void JOIN(multiaug_means_, LEVEL)(const Means *task)
+{
+    const int c = task->channels;
+    float *v = task->scratch;
+    if (task->type == U8) {
+        WIDEN(uint8_t)
+    } else if (task->type == U16) {
+        WIDEN(uint16_t)
+    } else {
+        WIDEN(float)
+    }
+    for (int k = 0; k < c; k++)
+        task->means[k] = 1 / (float)task->pixels;
+    if (task->marks != MARK_NOTHING)
+        for (int k = 0; k < c; k++) {
+            int32_t count = 0;
+            for (int64_t i = k; i < task->pixels * c; i += c) {
+                const int there = task->marks == MARK_NAN ? v[i] == v[i] : v[i] != task->mark;
+                v[i] = there ? v[i] : 0;
+                count += there;
+            }
+            task->means[k] = (float)(count > 1 ? count : 1);
+        }
+    for (int64_t n = task->pixels; n > 1;) {
+        const int64_t rest = n / 2, half = n - rest;
+        for (int64_t i = 0; i < rest * c; i++)
+            v[i] += v[half * c + i];
+        n = half;
+    }
+    for (int k = 0; k < c; k++) {
+        const float mean =
+            task->marks == MARK_NOTHING ? v[k] * task->means[k] : v[k] / task->means[k];
+        task->means[k] = min(max(mean, -3e38f), 3e38f);
+    }
+}

@@ -211,4 +211,29 @@ typedef struct {
     int64_t next_pixel;  /* from what those of a record become to the next; 0: all alike */
 } Fill;
 
+/* Boxes of images filled with random values: a function of a record's words and of where they stand
+ * among the channels of a group, which has `group` of them to a pixel. */
+typedef struct {
+    char *out; /* first written channel in the first pixel of the first record */
+    const int32_t (*boxes)[5]; /* as of Fill */
+    const uint32_t *words;     /* (N, 2), which counters are mixed with */
+    int64_t n_boxes, record_bytes, row_bytes, pixel_bytes;
+    int32_t width;                 /* pixels of a row */
+    int32_t group, first, channels; /* of a pixel: all; the first that is written; how many are */
+    int32_t type, marks;
+    float low, extent;  /* black, and from black to white */
+    float mark, beside; /* as of Blend */
+} Noise;
+
+/* The means of the channels of an image, in the order of `program/_fills.py`: by halves. */
+typedef struct {
+    const char *in; /* first of the channels in the first pixel */
+    float *means;   /* (channels,) */
+    float *scratch; /* (pixels, channels) */
+    int64_t pixels;
+    int32_t channels, stride; /* elements to a pixel, and from pixel to pixel */
+    int32_t type, marks;
+    float mark;
+} Means;
+
 #endif

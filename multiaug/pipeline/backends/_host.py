@@ -18,12 +18,12 @@ from ...spec import ChannelGroup, DataSpec, EntrySpec
 from ...transforms import Deriving, Mixing, Occluding, Step, Transform
 from ...typing import NDArray, SpatialShape
 from ..buffers._working import WorkingBatch
-from ..program._fills import channel_means, fill_number, noise_in_box, off_mark
+from ..program._fills import fill_number
 from ..program._occlude import centres_of_rows, dropped_channels, is_covered, pixel_centres
 from ..program._stages import Stage
 from ..program._steps import steps_of_batch, unknown_container
 from ..program._structure import groups_of, leaves
-from ._fill import fill_boxes
+from ._fill import fill_boxes, fill_noise, means_of
 
 
 def host_refuses(stage: Stage, names: Sequence[str]) -> str | None:
@@ -183,31 +183,14 @@ def _fill_part(
     if value is not None:
         fill_boxes(images, boxes, channels, value)
     elif step.transform.fill == "noise":  # type: ignore[attr-defined]
-        inside = slice(part.start - group.start, part.stop - group.start)
-        for record, y0, y1, x0, x1 in boxes.tolist():
-            whole = images[record, ..., group.channel_slice()]
-            seed = np.asarray(step.params["seed"])[record]
-            noise = noise_in_box(seed, entry.name, group, whole, (y0, y1, x0, x1))
-            whole[y0:y1, x0:x1, inside] = cast(noise[..., inside], images.dtype)  # type: ignore[arg-type]
+        seeds = np.asarray(step.params["seed"])
+        fill_noise(images, boxes, part, group, entry.name, seeds)
+    elif step.transform.fill == "mean":  # type: ignore[attr-defined]
+        means = means_of(images, np.unique(boxes[:, 0]), part, group)
+        fill_boxes(images, boxes, channels, means)
     else:
-        fill_boxes(images, boxes, channels, _constant_fill(step, group, channels, images, boxes))
-
-
-def _constant_fill(
-    step: Step, group: ChannelGroup, channels: slice, images: NDArray, boxes: NDArray
-) -> NDArray:
-    """One value of each channel, for all records or for each."""
-    dtype = images.dtype
-    if step.transform.fill != "mean":  # type: ignore[attr-defined]
-        fill: Any = np.asarray(fill_number(step, group, dtype), np.float32)
-        number: NDArray = np.asarray(cast(fill, dtype))
-        return number
-    part = images[..., channels]
-    means = np.zeros((len(images), part.shape[3]), np.float32)
-    for record in np.unique(boxes[:, 0]):
-        means[record] = off_mark(channel_means(part[record], group), group, dtype)
-    filled: NDArray = np.asarray(cast(means, dtype))  # type: ignore[arg-type]
-    return filled
+        fill: Any = np.asarray(fill_number(step, group, images.dtype), np.float32)
+        fill_boxes(images, boxes, channels, np.asarray(cast(fill, images.dtype)))
 
 
 def _cover_rows(

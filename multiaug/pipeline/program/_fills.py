@@ -68,9 +68,14 @@ def noise_in_box(
     rows = np.arange(y0, y1, dtype=np.uint32)[:, None, None] * np.uint32(width * channels)
     columns = np.arange(x0 * channels, x1 * channels, dtype=np.uint32).reshape(1, -1, channels)
     counter: Any = rows + columns
-    words = hashed(counter, *keyed_on_host(seed, _stream(name, group)))
+    words = hashed(counter, *noise_words(seed, name, group))
     noise: NDArray = off_mark(_noise_of(words, group, like.dtype), group, like.dtype)
     return noise
+
+
+def noise_words(seed: NDArray, name: str, group: ChannelGroup) -> tuple[NDArray, NDArray]:
+    """The two words, (1,) uint32 each, that the counters of an entry's noise are mixed with."""
+    return keyed_on_host(seed, _stream(name, group))
 
 
 def _stream(name: str, group: ChannelGroup) -> int:
@@ -103,7 +108,7 @@ def channel_means(part: Any, group: ChannelGroup) -> Any:
     total = _sum_by_halves(lib, values)
     if valid is None:
         # A reciprocal that is known: compilers make one of a division by a constant, too.
-        mean = total * np.float32(1 / len(values))
+        mean = total * (np.float32(1) / np.float32(len(values)))
     else:
         count = lib.maximum(valid.sum(0, dtype=np.int32), 1)
         mean = total / count.astype(np.float32)
