@@ -93,7 +93,8 @@ class Pipeline:
         return FastPaths()
 
     @cached_property
-    def _programs(self) -> Programs:
+    def programs(self) -> Programs:
+        """How records are run that need several stages."""
         return Programs(self.traits, self.spec)
 
     @cached_property
@@ -150,7 +151,7 @@ class Pipeline:
         if self.traits.one_run:
             drawn = self._draws(keys, frame, batch).params
         else:
-            drawn = self._programs.sample(key_data(keys), frame, batch)
+            drawn = self.programs.sample(key_data(keys), frame, batch)
         # Arrays of JAX to whoever looks at them; to go on with, those of NumPy will do.
         params = jax.tree.map(jnp.asarray, drawn)
         return _first(params) if key.ndim == 0 else params
@@ -191,7 +192,7 @@ class Pipeline:
             self._inspect(record, batched=False)
         if not self.traits.one_run:
             words = key_data(key[None])
-            done = self._programs.run(shape, words, None, record, batched=False, check=check)
+            done = self.programs.run(shape, words, None, record, batched=False, check=check)
             self._remember_stages(signature, shape, record, batched=False)
             return done
         draws = self._draws(key[None], shape, _one_more_axes(record) if self.traits.reads else None)
@@ -254,7 +255,7 @@ class Pipeline:
             self._inspect(batch, batched=True)
         if not self.traits.one_run:
             words = key_data(keys)
-            done = self._programs.run(shape, words, None, batch, batched=True, check=check, out=out)
+            done = self.programs.run(shape, words, None, batch, batched=True, check=check, out=out)
             self._remember_stages(signature, shape, batch, batched=True)
             return done
         draws = self._draws(keys, shape, batch)
@@ -298,7 +299,7 @@ class Pipeline:
             self._inspect(record, batched=params.batched)
         if not self.traits.one_run:
             batched, drawn = params.batched, given_params(params, record)
-            return self._programs.run(
+            return self.programs.run(
                 frame, drawn.key, drawn, record, batched=batched, check=check, out=out
             )
         draws = self._given(params, record)
@@ -346,9 +347,7 @@ class Pipeline:
             self.traits.finishing, self.spec, record, batched=params.batched, skip=roles or {}
         )
         if not self.traits.one_run:
-            return self._programs.invert(
-                params, record, roles or {}, validity=validity, check=check
-            )
+            return self.programs.invert(params, record, roles or {}, validity=validity, check=check)
         spec = override(self.spec, roles or {})
         if validity:
             spec = with_validity(spec)
@@ -495,7 +494,7 @@ class Pipeline:
         """`_remember`, of several stages."""
         if signature is not None and not self.traits.traced:
             inspected = kind_of(record) in self.inspected
-            found = self._programs.repeat(frame, record, batched=batched, inspected=inspected)
+            found = self.programs.repeat(frame, record, batched=batched, inspected=inspected)
             self._repeated.put(signature, found)
 
     def _inspect(self, record: Mapping[str, Any], *, batched: bool) -> None:

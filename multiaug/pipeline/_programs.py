@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -97,22 +97,67 @@ class Programs:
         out: Mapping[str, Any] | None = None,
     ) -> Record:
         """`run`, of records whose structure is known to be right."""
-        if check and not is_traced(*record.values()):
-            images = {n: a for n, a in record.items() if self.spec.entries[n].kind != "value"}
-            check_record_values(self.spec, images, batch=batched)
-            refuse_behind(self.spec, on_host(record), batch=batched)
-            check_derived(program, record)
+        if check:
+            self._check_values(program, record, batched=batched)
         draws, finishing = draws_of(program, words, params), self._traits.finishing
         if not finishing:
             done = run_program(program, draws, record, out, single=not batched)
         else:  # what came out of an earlier call is of another dtype and shape
             batch = record if batched else {n: one_more_axis(a) for n, a in record.items()}
-            done = run_program(program, draws, batch)
-            scalars = {n for n, e in program.out_spec.entries.items() if e.kind == "value"}
-            images = {n: a for n, a in done.items() if n not in scalars}
-            done |= finish(finishing, program.out_spec, images)
+            done = self._finished(program, run_program(program, draws, batch))
             done = done if batched else {n: a[0] for n, a in done.items()}
         return {n: done[n] for n in in_order(program.out_spec, tuple(done))}
+
+    def run_of_sizes(
+        self,
+        frames: Sequence[SpatialShape],
+        words: Array,
+        groups: Sequence[tuple[Sequence[int], Mapping[str, Any]]],
+        *,
+        check: bool,
+    ) -> Record | None:
+        """Records of different sizes, which a mix needs together: up to it by size, then as one.
+
+        Args:
+            frames: (H, W) of the reference image of every record.
+            words: (N, w), of the keys.
+            groups: numbers of records of one size, and these as a batch.
+            check: as in `Pipeline.batch`.
+
+        Returns:
+            None where they are of different sizes at the mix, too.
+        """
+        parts, sizes = [], set()
+        for some, batch in groups:
+            program = self.of(frames[some[0]], batch)
+            check_before(self._traits, self.spec, batch, batched=True, check=False)
+            if check:
+                self._check_values(program, batch, batched=True)
+            at = next(i for i, stage in enumerate(program.stages) if stage.kind == "mix")
+            sizes.add(program.stages[at].frame)
+            draws = draws_of(program, words[np.array(some)], None)
+            parts.append(run_program(program, draws, batch, end=at))
+        if len(sizes) > 1:
+            return None
+        back = np.argsort([i for some, _ in groups for i in some], kind="stable")
+        state = {n: np.concatenate([np.asarray(p[n]) for p in parts])[back] for n in parts[0]}
+        done = run_program(program, draws_of(program, words, None), state, begin=at)
+        done = self._finished(program, done)
+        return {n: done[n] for n in in_order(program.out_spec, tuple(done))}
+
+    def _check_values(self, program: Program, record: Mapping[str, Any], *, batched: bool) -> None:
+        if not is_traced(*record.values()):
+            images = {n: a for n, a in record.items() if self.spec.entries[n].kind != "value"}
+            check_record_values(self.spec, images, batch=batched)
+            refuse_behind(self.spec, on_host(record), batch=batched)
+            check_derived(program, record)
+
+    def _finished(self, program: Program, done: Record) -> Record:
+        if self._traits.finishing:
+            scalars = {n for n, e in program.out_spec.entries.items() if e.kind == "value"}
+            images = {n: a for n, a in done.items() if n not in scalars}
+            done |= finish(self._traits.finishing, program.out_spec, images)
+        return done
 
     def repeat(
         self, frame: SpatialShape, record: Mapping[str, Any], *, batched: bool, inspected: bool

@@ -63,7 +63,7 @@ def batch_of_records(
         return done
     if len({_kind(record) for record in given}) == 1:
         return pipeline.batch(keys, _stacked(given), out=out, check=check)
-    return _by_size(pipeline, keys, given, check=check)
+    return _by_size(pipeline, keys, given, frames, check=check)
 
 
 def _check_alike(
@@ -142,21 +142,27 @@ def _in_native_code(
 
 
 def _by_size(
-    pipeline: Pipeline, keys: Key, records: Sequence[Mapping[str, Any]], *, check: bool
+    pipeline: Pipeline,
+    keys: Key,
+    records: Sequence[Mapping[str, Any]],
+    frames: Sequence[SpatialShape],
+    *,
+    check: bool,
 ) -> Record:
     """One batch for every size, and the results in the order of the records."""
-    mixing = next((t for t in leaves(pipeline.transforms) if isinstance(t, Mixing)), None)
-    if mixing is not None:
-        raise RecordError(
-            f"`{mixing.owner}` mixes the records of a batch, and these are of different sizes. "
-            "Bring them to one size in a pipeline of its own, and mix in a second one."
-        )
     groups: dict[Any, list[int]] = {}
     for number, record in enumerate(records):
         groups.setdefault(_kind(record), []).append(number)
-    parts = [
-        pipeline.batch(keys[np.array(some)], _stacked([records[i] for i in some]), check=check)
-        for some in groups.values()
-    ]
+    batches = [(some, _stacked([records[i] for i in some])) for some in groups.values()]
+    mixing = next((t for t in leaves(pipeline.transforms) if isinstance(t, Mixing)), None)
+    if mixing is not None:
+        mixed = pipeline.programs.run_of_sizes(frames, key_data(keys), batches, check=check)
+        if mixed is None:
+            raise RecordError(
+                f"`{mixing.owner}` mixes the records of a batch, and these are of different sizes. "
+                "Bring them to one size before it, as RandomResizedCrop, Resize or Crop do."
+            )
+        return mixed
+    parts = [pipeline.batch(keys[np.array(some)], batch, check=check) for some, batch in batches]
     back = np.argsort([i for some in groups.values() for i in some], kind="stable")
     return {name: jax.numpy.concatenate([part[name] for part in parts])[back] for name in parts[0]}

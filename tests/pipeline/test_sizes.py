@@ -168,9 +168,30 @@ def test_bad_lists_of_records():
     with pytest.raises(ma.RecordError, match="mask"):
         ma.Pipeline([ma.Crop(16)], DETECTION).batch(keys, [one, fewer])
     with pytest.raises(ma.RecordError, match="`MixUp` mixes the records of a batch"):
-        ma.Pipeline([ma.Crop(16), ma.MixUp()], spec_of(image=IMAGE)).batch(
+        ma.Pipeline([ma.MixUp(), ma.Crop(16)], spec_of(image=IMAGE)).batch(
             keys, [{"image": one["image"]}, {"image": other["image"]}]
         )
+
+
+def test_a_mix_gets_all_records_once_they_are_of_one_size():
+    spec = spec_of(image=IMAGE)
+    steps = [ma.Crop(16), ma.Flip("x"), ma.MixUp(0.4)]
+    keys = jax.random.split(jax.random.key(4), 5)
+    images = [record(20 + i % 3, 30, seed=i)["image"] for i in range(5)]
+    found = ma.Pipeline(steps, spec).batch(keys, [{"image": image} for image in images])
+    # Images that are cut out of the same pixels need no crop of their own.
+    before = [
+        ma.Pipeline(steps[:2], spec)(k, {"image": i}) for k, i in zip(keys, images, strict=True)
+    ]
+    batch = {"image": np.stack([np.asarray(one["image"]) for one in before])}
+    params = ma.Pipeline(steps, spec).sample(keys, (20, 30)).values[2]
+    mixing = steps[2]
+    weights = np.asarray(mixing.weights(params))
+    partners = np.asarray(mixing.partners(params, 5))
+    sources = np.stack([batch["image"], batch["image"][partners]], axis=1).astype(float)
+    expected = (sources * weights[:, :, None, None, None]).sum(1)
+    assert np.abs(np.asarray(found["image"], float) - expected).max() <= 0.51
+    assert len(set(partners.tolist())) > 1
 
 
 def test_records_that_xla_must_help_with_are_grouped_by_size():

@@ -72,6 +72,8 @@ def run_program(
     out: Mapping[str, Any] | None = None,
     *,
     single: bool = False,
+    begin: int = 0,
+    end: int | None = None,
 ) -> Batch:
     """Apply what a batch drew to it, stage by stage.
 
@@ -81,13 +83,15 @@ def run_program(
         batch: the entries, leading N; scalars among them.
         out: results of an earlier call, whose memory may be used on CPUs.
         single: it is one record without a leading axis, and so are the results.
+        begin: the first stage to run; the batch is as the one before it left it.
+        end: behind the last stage to run; None for all.
     """
     host = is_on_host(program, draws, batch)
     if single:
         more = np.asarray if host else lambda array: array
         batch = {n: one_more_axis(more(a)) for n, a in batch.items()}
     work = WorkingBatch(batch, out if host and not single else None)
-    for place, drawn in enumerate(draws):
+    for place, drawn in list(enumerate(draws))[begin:end]:
         _advance(program, place, _with_reads(program, place, drawn, work.arrays), work, host=host)
     if not host:
         return {n: a[0] for n, a in work.arrays.items()} if single else work.arrays
