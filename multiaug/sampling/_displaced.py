@@ -143,7 +143,7 @@ def segment_arrays(views: Any) -> list[SegmentArrays]:
     def of_one(view: Any) -> list[SegmentArrays]:
         return [_arrays_of(segment) for segment in view.warp.segments]
 
-    return jax.vmap(of_one)(views)  # type: ignore[no-any-return]
+    return jax.vmap(of_one)(views)
 
 
 def _arrays_of(segment: Any) -> SegmentArrays:
