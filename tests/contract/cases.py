@@ -9,7 +9,7 @@ TILT = np.array([[1, 0.02, 0.5], [-0.01, 1.1, 0], [0.002, -0.001, 1]], np.float3
 CASES = {
     "Affine": ma.Affine(np.array([[0.9, 0.1, 1], [-0.2, 1.1, 0.5]], np.float32)),
     "Brightness": ma.Brightness(0.2),
-    "ChannelDropout": ma.ChannelDropout((1, 2), fill="mean"),
+    "ChannelDropout": ma.ChannelDropout((1, 2), fill=0.2),
     "ChannelShift": ma.ChannelShift(0.1),
     "ChannelShuffle": ma.ChannelShuffle(),
     "CoarseDropout": ma.CoarseDropout((1, 4), height=(2, 5), width=(0.1, 0.3), mask="covered"),
@@ -23,8 +23,7 @@ CASES = {
     "Flip": ma.Flip("y"),
     "Gamma": ma.Gamma(1.4, clip=True),
     "GaussianNoise": ma.GaussianNoise(0.1),
-    "GridMask": ma.GridMask((0.2, 0.4), ratio=(0.3, 0.6), degrees=45, fill="noise"),
-    "GridMask, lines": ma.GridMask((5, 8), lines=True, fill=0.5),
+    "GridMask": ma.GridMask((0.2, 0.4), ratio=(0.3, 0.6), degrees=45, fill=0.3),
     "Maybe": ma.Maybe([ma.Rotate(20), ma.Brightness(0.1)], p=0.6),
     "MixUp": ma.MixUp(0.4, keep=["mask"]),
     "Mosaic": ma.Mosaic((0.3, 0.6)),
