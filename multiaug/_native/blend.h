@@ -12,6 +12,57 @@ enum { LINE = 64, CACHED = 1 << 20 };
 #define BLEND(a, b, c, d, fx, fy) LERP(LERP(a, b, fx), LERP(c, d, fx), fy)
 
 #ifdef __AVX2__
+/* Two neighbours of a line that is read from `moved` pixels further to the left, or right. */
+INLINE void along_rim(iv moved, fv fill, fv *a, fv *b)
+{
+    const mask here = ~(less_iv(moved, (iv){0}) | less_iv((iv){0}, moved));
+    const mask further = less_iv((iv){0}, moved);
+    const fv left = *a, right = *b;
+    *a = choose(here, left, choose(further, right, fill));
+    *b = choose(here, right, choose(further, fill, left));
+}
+
+/* Four values around a pixel at a constant border from those of the source nearby: upper left, upper
+ * right, lower left, lower right. */
+INLINE fv blend_rim(const Rim *at, fv fill, fv v[4])
+{
+    along_rim(at->right, fill, v, v + 1);
+    along_rim(at->right, fill, v + 2, v + 3);
+    along_rim(at->down, fill, v, v + 2);
+    along_rim(at->down, fill, v + 1, v + 3);
+    return BLEND(v[0], v[1], v[2], v[3], at->fx, at->fy);
+}
+
+/* Pixels from .. to, at a constant border. */
+INLINE void rgb_rim_u8(const Group *g, const ChannelBand *l, const uint8_t *in, const Chunk *c, int from,
+                       int to, uint8_t *out)
+{
+    const int64_t W = g->w_in * 3, last = (int64_t)(g->h_in - 2) * g->w_in + g->w_in - 2;
+    const uint8_t *fill = (const uint8_t *)l->fill;
+    for (int i = from; i < to; i += WIDE) {
+        const Rim at = rim_at(g, c, i);
+        const int n = to - i < WIDE ? to - i : WIDE;
+        uint64_t upper[WIDE] ALIGNED = {0}, lower[WIDE] ALIGNED = {0};
+        for (int q = 0; q < n; q++) {
+            const uint8_t *p = in + at.index[q] * INT64_C(3);
+            memcpy(upper + q, p, 8);
+            /* Nothing is read behind the last pixel. */
+            if (at.index[q] < last)
+                memcpy(lower + q, p + W, 8);
+            else
+                memcpy(lower + q, p + W, 6);
+        }
+        uv words = {0}, a[2], b[2];
+        load_deinterleaved(upper, a);
+        load_deinterleaved(lower, b);
+        for (int k = 0; k < 3; k++) {
+            fv v[4] = {byte_of(a, k), byte_of(a, k + 3), byte_of(b, k), byte_of(b, k + 3)};
+            words |= (uv)whole_of(blend_rim(&at, splat(fill[k]), v) + BELOW_HALF) << 8 * k;
+        }
+        put_rgb(out + 3 * i, words, n);
+    }
+}
+
 /* Eight bytes hold two neighbouring taps of a pixel, and two bytes that are not looked at. */
 INLINE int rgb_u8(const uint8_t *in, int64_t W, const Chunk *c, int from, int to, uint8_t *out,
                   int64_t S)
@@ -56,10 +107,23 @@ INLINE int rgb_f32(const float *in, int64_t W, const Chunk *c, int from, int to,
 }
 #endif
 
+/* Whether a linear band of integers reads what is at its border without a list of taps. */
+INLINE int finds_taps(const Group *g, const ChannelBand *l)
+{
+#ifdef __AVX2__
+    const int few = l->stride == l->channels && (l->channels == 1 || (l->channels == 3 && l->type == U8));
+    return is_plain_rim(g, l) && l->method == LINEAR && l->type <= U16 && few;
+#else
+    (void)g, (void)l;
+    return 0;
+#endif
+}
+
 #define T uint8_t
 #define NAME(x) x##_u8
 #ifdef __AVX2__
 #define RGB
+#define RGB_RIM rgb_rim_u8
 #endif
 #include "linear.inc"
 

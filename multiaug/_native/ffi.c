@@ -10,6 +10,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
 
 /* One pointer of the image: its place, and what it points to: a byte of a buffer (arguments first,
  * results behind them), or of the image itself. */
@@ -18,6 +21,9 @@ typedef struct {
 } Pointer;
 
 enum { IMAGE = -1 };
+
+/* Bytes of a result from which on huge pages are worth asking for: NumPy's own limit. */
+enum { LARGE = 4 << 20 };
 
 static XLA_FFI_Error *failure(const XLA_FFI_CallFrame *frame, XLA_FFI_Error_Code code,
                               const char *message)
@@ -138,6 +144,28 @@ XLA_FFI_Error *multiaug_custom_call(XLA_FFI_CallFrame *frame)
                         "multiaug: the description of a batch does not fit its buffers.");
     free(memory);
     return error;
+}
+
+/* Memory of XLA for results that are written to outside of its programs: of any content. Attribute:
+ * `bytes` (array of int64) of every result. Large ones are asked for in huge pages, as NumPy does: the
+ * system then clears and maps two megabytes at a time. */
+XLA_FFI_Error *multiaug_fresh_memory(XLA_FFI_CallFrame *frame)
+{
+    if (answered_metadata(frame) || frame->stage != XLA_FFI_ExecutionStage_EXECUTE)
+        return 0;
+#ifdef MADV_HUGEPAGE
+    const XLA_FFI_Array *bytes = attribute(&frame->attrs, "bytes", XLA_FFI_AttrType_ARRAY);
+    const uintptr_t page = 4096;
+    for (int64_t i = 0; bytes && i < frame->rets.size && i < (int64_t)bytes->size; i++) {
+        const XLA_FFI_Buffer *result = frame->rets.rets[i];
+        const int64_t size = ((const int64_t *)bytes->data)[i];
+        const uintptr_t begin = ((uintptr_t)result->data + page - 1) / page * page;
+        const uintptr_t end = ((uintptr_t)result->data + (uintptr_t)size) / page * page;
+        if (size >= LARGE)
+            madvise((void *)begin, end - begin, MADV_HUGEPAGE);
+    }
+#endif
+    return 0;
 }
 
 /* The version of XLA's interface that this file was written for. */

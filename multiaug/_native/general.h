@@ -1288,4 +1288,49 @@ static void general(const Group *g, const ChannelBand *l, int64_t record, const 
         fill_outside(&w, out);
 }
 
+/* What stands where no tap is inside, if that is known before anything is blended; or null. */
+INLINE const char *found_beyond(const ChannelBand *l)
+{
+    const Rules *rules = l->rules;
+    if (!is_filled(l->border) || rules->interpolation != BY_LINEAR || rules->never_unknown)
+        return 0;
+    if (rules->filled == 2 && rules->encode)
+        return l->fill;
+    return rules->filled ? 0 : rules->nothing;
+}
+
+/* `general` of a stretch of a row, at whose ends no tap is inside. */
+static void general_row(const Group *g, const ChannelBand *l, int64_t record, const char *in, Chunk *c,
+                        Span span, char *out)
+{
+    const int64_t pixel = (int64_t)l->stride * l->size;
+    const char *beyond = found_beyond(l);
+    const Run *first = c->runs, *end = c->runs + c->n_runs;
+    while (beyond && first < end && first->place == BEYOND)
+        first++;
+    while (beyond && first < end && end[-1].place == BEYOND)
+        end--;
+    const int from = first < end ? first->from : span.n, to = first < end ? end[-1].to : span.n;
+    if (!beyond || (from == 0 && to == span.n)) {
+        fold_chunk(g, l->border, c);
+        general(g, l, record, in, c, span, out);
+        return;
+    }
+    repeat_pixel(out, beyond, from, pixel, l->channels * l->size);
+    repeat_pixel(out + to * pixel, beyond, span.n - to, pixel, l->channels * l->size);
+    if (from == to)
+        return;
+    Chunk some;
+    const int n = to - from;
+    const size_t bytes = (size_t)(n + ROOM - CHUNK) * sizeof(float);
+    memcpy(some.x, c->x + from, bytes), memcpy(some.y, c->y + from, bytes);
+    memcpy(some.fx, c->fx + from, bytes), memcpy(some.fy, c->fy + from, bytes);
+    memcpy(some.index, c->index + from, bytes);
+    some.folded = -1, some.n_runs = 0;
+    for (const Run *r = first; r < end; r++)
+        some.runs[some.n_runs++] = (Run){r->from - from, r->to - from, r->place};
+    fold_chunk(g, l->border, &some);
+    general(g, l, record, in, &some, (Span){span.row, span.first + from, n, n}, out + from * pixel);
+}
+
 #endif

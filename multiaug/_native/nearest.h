@@ -3,11 +3,32 @@
 #define MULTIAUG_NEAREST_H
 
 #include "positions.h"
+#include "blend.h"
+
+/* Bytes of a row that are put together before they are written past the caches. */
+enum { STREAMED = 4096 };
+
+/* The nearest pixels at a constant border; below 0 where the fill is. */
+INLINE void places_at_rim(const Group *g, const Chunk *c, int from, int to, int32_t *at)
+{
+    const fv half = splat(0.5f), none = {0};
+    for (int i = from; i < to; i += WIDE) {
+        const fv x = load_fv(c->x + i), y = load_fv(c->y + i);
+        const fv left = floor_of(x), top = floor_of(y);
+        const fv column = choose(at_most(half, x - left), left + 1, left);
+        const fv row = choose(at_most(half, y - top), top + 1, top);
+        const mask inside = at_most(none, column) & less(column, splat(g->w_in)) & at_most(none, row) &
+                            less(row, splat(g->h_in));
+        const iv place = __builtin_convertvector(row, iv) * g->w_in + __builtin_convertvector(column, iv);
+        store_iv(at + i, choose_iv(inside, place, (iv){0} - 1));
+    }
+}
 
 INLINE void copies(const Group *g, const ChannelBand *l, const char *in, const Chunk *c, int n, char *out,
                    int64_t pixel, int bytes)
 {
-    int32_t at[CHUNK];
+    int32_t at[ROOM], rim[ROOM];
+    const int plain = is_plain_rim(g, l);
     const fv half = splat(0.5f);
     for (int i = 0; i < n; i += WIDE) {
         const iv index = load_iv(c->index + i);
@@ -23,8 +44,11 @@ INLINE void copies(const Group *g, const ChannelBand *l, const char *in, const C
             for (; i < r->to; i++)
                 memcpy(out + i * pixel, in + at[i] * pixel, bytes);
         } else if (r->place == BEYOND && is_filled(l->border)) {
+            repeat_pixel(out + r->from * pixel, l->fill, r->to - r->from, pixel, bytes);
+        } else if (plain) {
+            places_at_rim(g, c, r->from, r->to, rim);
             for (int i = r->from; i < r->to; i++)
-                memcpy(out + i * pixel, l->fill, bytes);
+                memcpy(out + i * pixel, rim[i] < 0 ? l->fill : in + rim[i] * pixel, bytes);
         } else {
             for (int i = r->from; i < r->to; i++) {
                 const Taps *t = c->taps + i;
@@ -97,6 +121,21 @@ INLINE void backwards(const char *in, char *out, int n, int64_t pixel, int bytes
         memcpy(out + i * pixel, in - i * pixel, bytes);
 }
 
+/* Bytes that no cache need hold: written past all of them, so that their lines are not read first. */
+static void stream_bytes(char *out, const char *in, int64_t bytes)
+{
+#ifdef __SSE2__
+    int64_t i = -(uintptr_t)out % 64 < (uint64_t)bytes ? (int64_t)(-(uintptr_t)out % 64) : bytes;
+    memcpy(out, in, (size_t)i);
+    for (; i + 64 <= bytes; i += 64)
+        for (int k = 0; k < 64; k += 16)
+            _mm_stream_si128((__m128i *)(out + i + k), _mm_loadu_si128((const __m128i *)(in + i + k)));
+    memcpy(out + i, in + i, (size_t)(bytes - i));
+#else
+    memcpy(out, in, (size_t)bytes);
+#endif
+}
+
 static void copy_row(const ChannelBand *l, const char *in, int step, int n, char *out)
 {
     const int64_t pixel = (int64_t)l->stride * l->size;
@@ -124,6 +163,30 @@ static void copy_row(const ChannelBand *l, const char *in, int step, int n, char
         backwards(in, out, n, 128, 128);
     else
         backwards(in, out, n, pixel, bytes);
+}
+
+/* `copy_row` to memory that nobody reads soon, a piece at a time through the first-level cache. */
+static void stream_row(const ChannelBand *l, const char *in, int step, int n, char *out)
+{
+    char piece[STREAMED] ALIGNED;
+    const int64_t pixel = (int64_t)l->stride * l->size;
+    if (step > 0) {
+        stream_bytes(out, in, n * pixel);
+        return;
+    }
+    const int most = (int)(STREAMED / pixel);
+    for (int i = 0; i < n; i += most) {
+        const int count = n - i < most ? n - i : most;
+        copy_row(l, in - i * pixel, step, count, piece);
+        stream_bytes(out + i * pixel, piece, count * pixel);
+    }
+}
+
+/* Whether a band of whole pixels is too large for the cache of a core, and is not read again. */
+INLINE int is_streamed(const ChannelBand *l)
+{
+    return !l->reread && l->stride == l->channels && l->out_bytes > CACHED &&
+           (int64_t)l->stride * l->size <= STREAMED / 4;
 }
 
 #endif

@@ -70,37 +70,50 @@ static void knots_of_row(const Group *g, int64_t record, int row, Chunk *restric
         }
 }
 
-/* Displaced first, then by the matrix. */
+/* From homogeneous positions, whose third number is a + b + m[8], to positions. */
+INLINE void divide_by_depth(const float *m, fv a, fv b, fv *u, fv *v)
+{
+    const fv size = absolute(a) + absolute(b) + fabsf(m[8]), w = a + b + m[8];
+    const mask seen = less(HORIZON * size, w);
+    const fv divisor = choose(seen, w, splat(1));
+    *u = choose(seen, *u / divisor, splat(FAR));
+    *v = choose(seen, *v / divisor, splat(FAR));
+}
+
+/* Displaced first, then by the matrix. The knots of a vector of pixels are few: weights that are all 0
+ * add nothing, whatever stands at their knots. */
 static void bent_positions(const Group *g, const float *m, int row, int first, int n,
                            const Chunk *c, float *restrict px, float *restrict py)
 {
     const float cx_in = (g->w_in - 1) * 0.5f, cy_in = (g->h_in - 1) * 0.5f;
     const float left = first - (g->w_out - 1) * 0.5f, y = row - (g->h_out - 1) * 0.5f;
-    memset(px, 0, n * sizeof(float));
-    memset(py, 0, n * sizeof(float));
-    for (int k = 0; k < g->knots_x; k++) {
-        const float *weights = g->along_x + (int64_t)k * g->w_out + first;
-        const float a = c->knots[0][k], b = c->knots[1][k];
-        for (int i = 0; i < n; i++) {
-            px[i] += weights[i] * a;
-            py[i] += weights[i] * b;
+    const fv nothing = {0};
+    int begin = 0;
+    for (int i = 0; i < n; i += WIDE) {
+        fv dx = nothing, dy = nothing;
+        int met = 0;
+        for (int k = begin; k < g->knots_x; k++) {
+            const float *weights = g->along_x + (int64_t)k * g->w_out + first + i;
+            fv weight = nothing;
+            if (i + WIDE <= n)
+                weight = load_fv(weights);
+            else
+                memcpy(&weight, weights, (n - i) * sizeof(float));
+            if (!bits_of(not_equal(weight, nothing))) {
+                begin += !met;
+                continue;
+            }
+            met = 1;
+            dx += weight * c->knots[0][k];
+            dy += weight * c->knots[1][k];
         }
+        const fv x = left + __builtin_convertvector(steps() + i, fv) + dx, v = y + dy;
+        fv u = m[0] * x + m[1] * v + m[2], w = m[3] * x + m[4] * v + m[5];
+        if (!g->affine)
+            divide_by_depth(m, m[6] * x, m[7] * v, &u, &w);
+        store_fv(px + i, u + cx_in);
+        store_fv(py + i, w + cy_in);
     }
-    for (int i = 0; i < n; i++) {
-        const float x = left + (float)i + px[i], v = y + py[i];
-        px[i] = m[0] * x + m[1] * v + m[2];
-        py[i] = m[3] * x + m[4] * v + m[5];
-        if (g->affine)
-            continue;
-        const float e = m[6] * x, f = m[7] * v;
-        const float size = fabsf(e) + fabsf(f) + fabsf(m[8]);
-        const float w = e + f + m[8];
-        const int seen = w > HORIZON * size;
-        px[i] = seen ? px[i] / w : FAR;
-        py[i] = seen ? py[i] / w : FAR;
-    }
-    for (int i = 0; i < n; i++)
-        px[i] += cx_in, py[i] += cy_in;
 }
 
 /* Of n pixels of a row, to `to` and behind it in x and y of a chunk. */
@@ -124,15 +137,8 @@ static void positions(const Group *g, int64_t record, int row, int first, int n,
     for (int i = 0; i < n; i += WIDE) {
         const fv x = left + __builtin_convertvector(steps() + i, fv);
         fv u = m[0] * x + m[1] * y + m[2], v = m[3] * x + m[4] * y + m[5];
-        if (!g->affine) {
-            const float b = m[7] * y;
-            const fv a = m[6] * x, size = absolute(a) + fabsf(b) + fabsf(m[8]);
-            const fv w = a + b + m[8];
-            const mask seen = less(HORIZON * size, w);
-            const fv divisor = choose(seen, w, splat(1));
-            u = choose(seen, u / divisor, splat(FAR));
-            v = choose(seen, v / divisor, splat(FAR));
-        }
+        if (!g->affine)
+            divide_by_depth(m, m[6] * x, splat(m[7] * y), &u, &v);
         store_fv(c->x + to + i, u + cx_in);
         store_fv(c->y + to + i, v + cy_in);
     }
@@ -158,6 +164,88 @@ static void find_runs(const uint64_t *outside, const uint64_t *second, int n, Ch
         to = to < n ? to : n;
         c->runs[c->n_runs++] = (Run){from, to, (int)(2 * is_outside + is_second)};
     }
+}
+
+/* Pixels from .. to of a row. */
+typedef struct {
+    int from, to;
+} Stretch;
+
+/* Of n numbers that only rise, or only fall, by about `slope` each: the first on the other side of
+ * `bound` than those before it, where a number that is equal to it belongs above. */
+static int crossing(const float *v, int n, float slope, float bound)
+{
+    const int rising = slope >= 0;
+    if ((v[0] >= bound) == rising)
+        return 0;
+    if ((v[n - 1] >= bound) != rising)
+        return n;
+    int i = (int)min(max((bound - v[0]) / slope, 1), n - 1);
+    while (i > 0 && (v[i - 1] >= bound) == rising)
+        i--;
+    while ((v[i] >= bound) != rising)
+        i++;
+    return i;
+}
+
+/* Those that are at least `low` and below `high`. */
+static Stretch stretch_of(const float *v, int n, float slope, float low, float high)
+{
+    const int at_low = crossing(v, n, slope, low), at_high = crossing(v, n, slope, high);
+    return slope >= 0 ? (Stretch){at_low, at_high} : (Stretch){at_high, at_low};
+}
+
+static Stretch both(Stretch a, Stretch b, int otherwise)
+{
+    const Stretch s = {a.from > b.from ? a.from : b.from, a.to < b.to ? a.to : b.to};
+    return s.from < s.to ? s : (Stretch){otherwise, otherwise};
+}
+
+/* `locate` of pixels of one row whose positions are those of a matrix without perspective: in floating
+ * point, too, they only rise or only fall along it, so that those inside are neighbours, and need not be
+ * looked for one by one. Returns 0 where some lie on pixel centres, or on the last four of the source: those
+ * are for `locate`. */
+static int locate_row(const Group *g, const float *m, int n, Chunk *restrict c)
+{
+    const float above_minus_one = -0x1.fffffep-1f;
+    const fv none = {0}, ends_x = splat(g->w_in - 1), ends_y = splat(g->h_in - 1);
+    const iv last = (iv){0} + ((g->h_in - 2) * g->w_in + g->w_in - 2);
+    if (!isfinite(c->x[0]) || !isfinite(c->x[n - 1]) || !isfinite(c->y[0]) || !isfinite(c->y[n - 1]))
+        return 0;
+    const Stretch near = both(stretch_of(c->x, n, m[0], above_minus_one, g->w_in),
+                              stretch_of(c->y, n, m[3], above_minus_one, g->h_in), n);
+    const Stretch in = both(stretch_of(c->x, n, m[0], 0, g->w_in - 1),
+                            stretch_of(c->y, n, m[3], 0, g->h_in - 1), near.to);
+    for (int i = 0; i < in.from; i += WIDE)
+        store_iv(c->index + i, (iv){0});
+    uint32_t others = 0;
+    for (int i = in.from; i < in.to; i += WIDE) {
+        fv x = load_fv(c->x + i), y = load_fv(c->y + i);
+        uint32_t these = (1u << WIDE) - 1;
+        if (in.to - i < WIDE) {
+            these = (1u << (in.to - i)) - 1;
+            x = vmin(vmax(x, none), ends_x), y = vmin(vmax(y, none), ends_y);
+        }
+        const iv ix = __builtin_convertvector(x, iv), iy = __builtin_convertvector(y, iv);
+        const fv fx = x - __builtin_convertvector(ix, fv), fy = y - __builtin_convertvector(iy, fv);
+        const iv index = iy * g->w_in + ix;
+        others |= these & bits_of((equal(fx, none) & equal(fy, none)) | ~less_iv(index, last));
+        store_fv(c->fx + i, fx);
+        store_fv(c->fy + i, fy);
+        store_iv(c->index + i, index);
+    }
+    if (others)
+        return 0;
+    /* Behind the last pixel, too. */
+    for (int i = in.to; i < n + WIDE; i += WIDE)
+        store_iv(c->index + (i < n ? i : n), (iv){0});
+    const int ends[] = {0, near.from, in.from, in.to, near.to, n};
+    const int places[] = {BEYOND, BORDER, BETWEEN, BORDER, BEYOND};
+    c->folded = -1, c->n_runs = 0;
+    for (int k = 0; k < 5; k++)
+        if (ends[k] < ends[k + 1])
+            c->runs[c->n_runs++] = (Run){ends[k], ends[k + 1], places[k]};
+    return 1;
 }
 
 static void locate(const Group *g, int n, Chunk *restrict c)
@@ -248,6 +336,19 @@ static void fetch_result(const ChannelBand *l, const char *out, int n)
 /* What lies outside is the fill. */
 INLINE int is_filled(int border) { return border == CONSTANT || border == CONSTANT_HARD; }
 
+/* The same pixel again and again: of `bytes` bytes, and as many from pixel to pixel as `pixel` says. */
+static void repeat_pixel(char *out, const char *value, int64_t count, int64_t pixel, int bytes)
+{
+    int k = 1;
+    while (k < bytes && value[k] == value[0])
+        k++;
+    if (k == bytes && bytes == pixel)
+        memset(out, value[0], (size_t)(count * pixel));
+    else
+        for (int64_t i = 0; i < count; i++)
+            memcpy(out + i * pixel, value, bytes);
+}
+
 /* The position inside the picture, or on its rim, that stands for c. */
 static float fold(float c, int size, int border, int resized)
 {
@@ -314,6 +415,32 @@ static void fold_chunk(const Group *g, int border, Chunk *c)
             fold_axis(c->y[i], g->h_in, border, g->resized, t->row, t->out_y, &t->fy);
         }
     }
+}
+
+/* Pixels at a constant border need no list of taps: the other methods find theirs from positions, by
+ * vectors. */
+INLINE int is_plain_rim(const Group *g, const ChannelBand *l)
+{
+    return l->border == CONSTANT && !g->resized && g->w_in > 1 && g->h_in > 1;
+}
+
+/* The four taps of WIDE pixels at a constant border, whose positions are less than a pixel outside: the
+ * upper left one of four pixels of the source that hold all that is inside, and how far, in pixels, the
+ * taps are from those. */
+typedef struct {
+    iv index, right, down;
+    fv fx, fy;
+} Rim;
+
+INLINE Rim rim_at(const Group *g, const Chunk *c, int i)
+{
+    const fv x = load_fv(c->x + i), y = load_fv(c->y + i);
+    const fv column = floor_of(x), row = floor_of(y), none = {0};
+    const fv left = vmin(vmax(column, none), splat(g->w_in - 2.0f));
+    const fv top = vmin(vmax(row, none), splat(g->h_in - 2.0f));
+    const iv first = __builtin_convertvector(top, iv) * g->w_in + __builtin_convertvector(left, iv);
+    return (Rim){first, __builtin_convertvector(column - left, iv),
+                 __builtin_convertvector(row - top, iv), x - column, y - row};
 }
 
 INLINE const char *tap_of(const Group *g, const ChannelBand *l, const char *in, const Taps *t, int k,

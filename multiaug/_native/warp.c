@@ -11,8 +11,12 @@
  */
 #include "blend.h"
 #include "nearest.h"
+#include "nearest_apart.h"
 #include "general.h"
 #include "prepared.h"
+
+/* Bytes that are looked at before they are copied, so that a cache still holds them. */
+enum { LOOKED_AT = 1 << 18 };
 
 static int any_general(const Group *g)
 {
@@ -30,6 +34,8 @@ static void group_rows(const Group *g, int64_t record, int from, int to, Scratch
         const ChannelBand *l = g->bands + k;
         if (is_separable(g, l, record))
             separable_rows(g, l, record, from, to, s);
+        else if (is_picked_apart(g, l, record))
+            nearest_rows_apart(g, l, record, from, to, s);
         else if (is_low_passed(g, l, record))
             prepared_rows(g, l, record, from, to, s, kept);
         else
@@ -43,7 +49,7 @@ static void group_rows(const Group *g, int64_t record, int from, int to, Scratch
         const int copied = straight(g, record, row, &source, &step);
         for (int k = 0; copied && k < g->n_bands; k++) {
             const ChannelBand *l = g->bands + k;
-            if (is_apart(g, l, record))
+            if (is_apart(g, l, record) || is_picked_apart(g, l, record))
                 continue;
             const int64_t pixel = (int64_t)l->stride * l->size;
             const char *in = l->in + row_of(l->rows, record) * l->in_bytes + source * pixel;
@@ -52,6 +58,8 @@ static void group_rows(const Group *g, int64_t record, int from, int to, Scratch
                 continue;
             if (l->method == NAN_AWARE)
                 copy_known(l, record, (const float *)in, step, g->w_out, (float *)out);
+            else if (is_streamed(l))
+                stream_row(l, in, step, g->w_out, out);
             else
                 copy_row(l, in, step, g->w_out, out);
         }
@@ -66,12 +74,14 @@ static void group_rows(const Group *g, int64_t record, int from, int to, Scratch
                     knots_of_row(g, record, row + k, &c);
                 positions(g, record, row + k, first, width, k * width, &c);
             }
-            locate(g, n, &c);
+            const int even = rows == 1 && g->affine && !is_displaced(g, record);
+            if (!even || !locate_row(g, g->maps + 9 * record, n, &c))
+                locate(g, n, &c);
             const int64_t distance =
                 rows > 1 ? 0 : distance_below(g, record, row, first, n, &c);
             for (int k = 0; k < g->n_bands; k++) {
                 const ChannelBand *l = g->bands + k;
-                if (is_apart(g, l, record) || (copied && l->method != GENERAL))
+                if (is_apart(g, l, record) || is_picked_apart(g, l, record) || (copied && l->method != GENERAL))
                     continue;
                 const char *in = l->in + row_of(l->rows, record) * l->in_bytes;
                 const int64_t pixel = (int64_t)l->stride * l->size;
@@ -83,7 +93,12 @@ static void group_rows(const Group *g, int64_t record, int from, int to, Scratch
                     if (row + 1 < to)
                         fetch_result(l, out + g->w_out * pixel, n);
                 }
-                fold_chunk(g, l->border, &c);
+                if (l->method == GENERAL && rows == 1) {
+                    general_row(g, l, record, in, &c, (Span){row, first, width, n}, out);
+                    continue;
+                }
+                if (!finds_taps(g, l) && !(l->method == NEAREST && is_plain_rim(g, l)))
+                    fold_chunk(g, l->border, &c);
                 if (l->method == GENERAL)
                     general(g, l, record, in, &c, (Span){row, first, width, n}, out);
                 else if (l->method == NEAREST)
@@ -121,6 +136,37 @@ static int is_sound(const uint32_t *bits, int64_t n, const uint32_t *limits, int
     return !any;
 }
 
+/* Looks at a part of a block of a record. */
+static void look(const Batch *b, const Check *check, int64_t record, int64_t from, int64_t to)
+{
+    uint32_t limits[2 * MAX_PERIOD];
+    for (int i = 0; i < 2 * check->period; i++)
+        limits[i] = check->nan_is_fine[i % check->period] ? 0 : 0x7fffff;
+    const uint32_t *bits = (const uint32_t *)(check->in + row_of(check->rows, record) * check->in_bytes);
+    if (!is_sound(bits + from, to - from, limits, 2 * check->period))
+        __atomic_store_n(b->nonfinite, 1, __ATOMIC_RELAXED);
+}
+
+/* Elements of a check before part k of n, in whole periods. */
+INLINE int64_t share_of_check(const Check *check, int64_t k, int64_t n)
+{
+    return k == n ? check->length : check->length * k / n / check->period * check->period;
+}
+
+/* In how many parts a block of a record is looked at and then sampled: where rows are copied, what was
+ * looked at is still in the cache. */
+static int parts_of(const Batch *b, int64_t record)
+{
+    int64_t longest = 0, from;
+    int step;
+    for (int k = 0; k < b->n_groups; k++)
+        if (!straight(b->groups + k, record, 0, &from, &step))
+            return 1;
+    for (int k = 0; k < b->n_checks; k++)
+        longest = b->checks[k].length > longest ? b->checks[k].length : longest;
+    return (int)(1 + longest * (int64_t)sizeof(float) / b->blocks / LOOKED_AT);
+}
+
 void JOIN(multiaug_pointwise_one_, LEVEL)(const PointwiseProgram *r, int64_t record);
 
 void JOIN(multiaug_warp_, LEVEL)(const Batch *b)
@@ -133,25 +179,17 @@ void JOIN(multiaug_warp_, LEVEL)(const Batch *b)
             break;
         const int64_t record = item / b->blocks;
         const int block = (int)(item % b->blocks);
-        for (int k = 0; k < b->n_checks; k++) {
-            const Check *check = b->checks + k;
-            uint32_t limits[2 * MAX_PERIOD];
-            for (int i = 0; i < 2 * check->period; i++)
-                limits[i] = check->nan_is_fine[i % check->period] ? 0 : 0x7fffff;
-            const int64_t from = check->length * block / b->blocks / check->period * check->period;
-            const int64_t to = block + 1 == b->blocks
-                                   ? check->length
-                                   : check->length * (block + 1) / b->blocks / check->period *
-                                         check->period;
-            const int64_t row = row_of(check->rows, record);
-            const uint32_t *bits = (const uint32_t *)(check->in + row * check->in_bytes);
-            if (!is_sound(bits + from, to - from, limits, 2 * check->period))
-                __atomic_store_n(b->nonfinite, 1, __ATOMIC_RELAXED);
-        }
-        for (int k = 0; k < b->n_groups; k++) {
-            const Group *g = b->groups + k;
-            group_rows(g, record, (int)((int64_t)g->h_out * block / b->blocks),
-                       (int)((int64_t)g->h_out * (block + 1) / b->blocks), &scratch, &kept);
+        const int parts = parts_of(b, record);
+        const int64_t pieces = (int64_t)b->blocks * parts;
+        for (int64_t piece = (int64_t)block * parts; piece < (int64_t)(block + 1) * parts; piece++) {
+            for (int k = 0; k < b->n_checks; k++)
+                look(b, b->checks + k, record, share_of_check(b->checks + k, piece, pieces),
+                     share_of_check(b->checks + k, piece + 1, pieces));
+            for (int k = 0; k < b->n_groups; k++) {
+                const Group *g = b->groups + k;
+                group_rows(g, record, (int)(g->h_out * piece / pieces),
+                           (int)(g->h_out * (piece + 1) / pieces), &scratch, &kept);
+            }
         }
         /* Values may depend on all of a record: whoever samples the last of it goes on. */
         if (b->n_pointwise && __atomic_sub_fetch(b->left + record, 1, __ATOMIC_ACQ_REL) == 0)
@@ -161,7 +199,7 @@ void JOIN(multiaug_warp_, LEVEL)(const Batch *b)
     if (scratch.failed)
         __atomic_store_n(b->no_memory, 1, __ATOMIC_RELAXED);
     release(&scratch);
-#ifdef __AVX512F__
+#ifdef __SSE2__
     /* What was written past the caches is there for all threads. */
     _mm_sfence();
 #endif

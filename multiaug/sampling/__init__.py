@@ -20,6 +20,7 @@ from ._dtype import cast as cast
 from ._dtype import constant as constant
 from ._dtype import is_float as is_float
 from ._ffi import call_in_program as call_in_program
+from ._ffi import fresh_memory as fresh_memory
 from ._plan import Band as Band
 from ._plan import Job as Job
 from ._plan import LowPass as LowPass

@@ -12,6 +12,7 @@ import jax
 from .._native import library
 
 TARGET = "multiaug_custom_call"
+FRESH = "multiaug_fresh_memory"
 _HEADER = Path("xla", "ffi", "api", "c_api.h")
 _VERSION = re.compile(r"#define\s+XLA_FFI_API_(MAJOR|MINOR)\s+(\d+)")
 
@@ -53,7 +54,8 @@ def register(running: Version | None) -> str | None:
         return refused
     try:
         jax.devices("cpu")
-        jax.ffi.register_ffi_target(TARGET, jax.ffi.pycapsule(found.multiaug_custom_call))
+        for name in (TARGET, FRESH):
+            jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(getattr(found, name)))
     except Exception as error:  # whatever a jaxlib of later years raises: XLA's form is right, too
         return f"jaxlib refused to register it: {error}"
     return None

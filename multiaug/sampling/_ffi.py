@@ -19,7 +19,7 @@ import numpy as np
 from .._native import library
 from ..typing import Array, NDArray
 from ._compiled import Bound, Compiled, Geometry
-from ._custom_call import TARGET
+from ._custom_call import FRESH, TARGET
 from ._pointwise import PointwiseProgram
 
 _ALIGNMENT = 64
@@ -88,6 +88,13 @@ def call_in_program(
         pointers=pointers,
     )
     return dict(zip(results, done, strict=True))
+
+
+def fresh_memory(results: Mapping[str, jax.ShapeDtypeStruct]) -> dict[str, Array]:
+    """Arrays of any content, to be written to. Traceable, for CPUs, where the target is registered."""
+    sizes = [int(np.prod(s.shape)) * np.dtype(s.dtype).itemsize for s in results.values()]
+    found = jax.ffi.ffi_call(FRESH, list(results.values()))(bytes=np.array(sizes, np.int64))
+    return dict(zip(results, found, strict=True))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,9 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ..._arguments import shown
 from ...errors import RecordError
+from ...sampling import custom_call_refused, fresh_memory
 from ...typing import Array, NDArray
+from ._freed import FREED, LARGE
 
 ALIGNMENT = 64  # what XLA asks of memory that it is to use in place
 AXIS = "records"
@@ -23,7 +25,8 @@ AXIS = "records"
 Results = dict[str, Any]
 
 
-# Results of so few bytes are cheaper to clear in JAX than to hand over to it.
+# Results of so few bytes are cheaper to clear in JAX than to hand over to it, where JAX has no memory of
+# any content.
 _SMALL = 1 << 20
 
 
@@ -58,24 +61,29 @@ class Layout:
         }
         if single:
             self.shapes = {n: (shape[1:], dtype) for n, (shape, dtype) in self.shapes.items()}
-        self._small = size * sum(self.record_bytes.values()) <= _SMALL and len(devices) == 1
+        total = size * sum(self.record_bytes.values())
+        largest = size * max(self.record_bytes.values(), default=0)
+        from_xla = largest < LARGE if custom_call_refused() is None else total <= _SMALL
+        self._from_xla = from_xla and len(devices) == 1
         self._met = False
 
     def arrays(self, out: Mapping[str, Any] | None) -> dict[str, Array]:
         """Arrays of JAX that nobody else has seen, to be written to; none: take other memory."""
         if out is not None:
             return _reclaimed(out, self)
-        if self._small and self._met:
-            # Waited for: it would be cleared once more after somebody wrote to it.
-            return {n: a.block_until_ready() for n, a in self._blank().items()}
+        if self._from_xla and self._met:
+            # Waited for: it might be cleared after somebody wrote to it.
+            return {n: a.block_until_ready() for n, a in self._new().items()}
         # The first batch shall not wait for a compilation.
         self._met = True
         return {}
 
     @cached_property
-    def _blank(self) -> Callable[[], dict[str, Array]]:
-        shapes = self.shapes
-        return jax.jit(lambda: {n: jnp.zeros(*shape) for n, shape in shapes.items()})
+    def _new(self) -> Callable[[], dict[str, Array]]:
+        shapes = {n: jax.ShapeDtypeStruct(*shape) for n, shape in self.shapes.items()}
+        if custom_call_refused() is None:
+            return jax.jit(lambda: fresh_memory(shapes))
+        return jax.jit(lambda: {n: jnp.zeros(s.shape, s.dtype) for n, s in shapes.items()})
 
 
 class Target:
@@ -137,7 +145,9 @@ def sharing_devices(size: int) -> list[jax.Device]:
 def empty(shape: tuple[int, ...], dtype: Any) -> NDArray:
     """Memory that XLA can use as it is."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    raw: NDArray = np.empty(size + ALIGNMENT, np.uint8)
+    raw: NDArray = (
+        FREED.take(size + ALIGNMENT) if size >= LARGE else np.empty(size + ALIGNMENT, np.uint8)
+    )
     offset = -raw.ctypes.data % ALIGNMENT
     return raw[offset : offset + size].view(dtype).reshape(shape)  # type: ignore[no-any-return]
 
