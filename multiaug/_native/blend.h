@@ -15,11 +15,11 @@ enum { LINE = 64, CACHED = 1 << 20 };
 /* Two neighbours of a line that is read from `moved` pixels further to the left, or right. */
 INLINE void along_rim(iv moved, fv fill, fv *a, fv *b)
 {
-    const mask here = ~(less_iv(moved, (iv){0}) | less_iv((iv){0}, moved));
-    const mask further = less_iv((iv){0}, moved);
+    const iv none = {0};
+    const mask before = less_iv(moved, none), behind = less_iv(none, moved);
     const fv left = *a, right = *b;
-    *a = choose(here, left, choose(further, right, fill));
-    *b = choose(here, right, choose(further, fill, left));
+    *a = choose(before, fill, choose(behind, choose(less_iv(none + 1, moved), fill, right), left));
+    *b = choose(behind, fill, choose(before, left, right));
 }
 
 /* Four values around a pixel at a constant border from those of the source nearby: upper left, upper
@@ -33,33 +33,53 @@ INLINE fv blend_rim(const Rim *at, fv fill, fv v[4])
     return BLEND(v[0], v[1], v[2], v[3], at->fx, at->fy);
 }
 
-/* Pixels from .. to, at a constant border. */
-INLINE void rgb_rim_u8(const Group *g, const ChannelBand *l, const uint8_t *in, const Chunk *c, int from,
-                       int to, uint8_t *out)
+/* Two neighbouring taps of a pixel are six of eight bytes: the first ones of the upper line, and the last
+ * ones of the lower line, so that nothing is read behind the last pixel. */
+INLINE void gather_rgb(const uint8_t *in, int64_t W, const int32_t *index, int n, uint64_t *upper,
+                       uint64_t *lower)
 {
-    const int64_t W = g->w_in * 3, last = (int64_t)(g->h_in - 2) * g->w_in + g->w_in - 2;
-    const uint8_t *fill = (const uint8_t *)l->fill;
-    for (int i = from; i < to; i += WIDE) {
-        const Rim at = rim_at(g, c, i);
-        const int n = to - i < WIDE ? to - i : WIDE;
-        uint64_t upper[WIDE] ALIGNED = {0}, lower[WIDE] ALIGNED = {0};
-        for (int q = 0; q < n; q++) {
-            const uint8_t *p = in + at.index[q] * INT64_C(3);
+    for (int i = 0; i < n; i += 4)
+        for (int q = i; q < i + 4; q++) {
+            const uint8_t *p = in + index[q] * INT64_C(3);
             memcpy(upper + q, p, 8);
-            /* Nothing is read behind the last pixel. */
-            if (at.index[q] < last)
-                memcpy(lower + q, p + W, 8);
-            else
-                memcpy(lower + q, p + W, 6);
+            memcpy(lower + q, p + W - 2, 8);
         }
+}
+
+/* All pixels of a chunk, at a constant border. */
+static void rgb_chunk_u8(const Group *g, const ChannelBand *l, const uint8_t *in, const Chunk *c, int n,
+                         uint8_t *out)
+{
+    uint64_t upper[ROOM] ALIGNED, lower[ROOM] ALIGNED;
+    const Stretch near = vectors_near(c, n);
+    const uint8_t *fill = (const uint8_t *)l->fill;
+    const uv beyond = (uv){0} + (fill[0] | (uint32_t)fill[1] << 8 | (uint32_t)fill[2] << 16);
+    const int from = near.from * WIDE, to = near.to * WIDE < n ? near.to * WIDE : n;
+    gather_rgb(in, g->w_in * 3, c->near + from, to - from, upper + from, lower + from);
+    for (int i = 0; i < n; i += WIDE) {
+        const int kind = c->kinds[i / WIDE];
         uv words = {0}, a[2], b[2];
-        load_deinterleaved(upper, a);
-        load_deinterleaved(lower, b);
-        for (int k = 0; k < 3; k++) {
-            fv v[4] = {byte_of(a, k), byte_of(a, k + 3), byte_of(b, k), byte_of(b, k + 3)};
-            words |= (uv)whole_of(blend_rim(&at, splat(fill[k]), v) + BELOW_HALF) << 8 * k;
+        if (kind == OUTSIDE) {
+            put_rgb(out + 3 * i, beyond, n - i);
+            continue;
         }
-        put_rgb(out + 3 * i, words, n);
+        load_deinterleaved(upper + i, a);
+        load_deinterleaved(lower + i, b);
+        if (kind == INSIDE) {
+            const fv fx = load_fv(c->fx + i), fy = load_fv(c->fy + i);
+            for (int k = 0; k < 3; k++) {
+                const fv mixed = BLEND(byte_of(a, k), byte_of(a, k + 3), byte_of(b, k + 2),
+                                       byte_of(b, k + 5), fx, fy);
+                words |= (uv)whole_of(mixed + BELOW_HALF) << 8 * k;
+            }
+        } else {
+            const Rim at = rim_at(g, c, i);
+            for (int k = 0; k < 3; k++) {
+                fv v[4] = {byte_of(a, k), byte_of(a, k + 3), byte_of(b, k + 2), byte_of(b, k + 5)};
+                words |= (uv)whole_of(blend_rim(&at, splat(fill[k]), v) + BELOW_HALF) << 8 * k;
+            }
+        }
+        put_rgb(out + 3 * i, words, n - i);
     }
 }
 
@@ -107,8 +127,9 @@ INLINE int rgb_f32(const float *in, int64_t W, const Chunk *c, int from, int to,
 }
 #endif
 
-/* Whether a linear band of integers reads what is at its border without a list of taps. */
-INLINE int finds_taps(const Group *g, const ChannelBand *l)
+/* Whether a linear band of integers is blended a whole chunk at a time, its border without a list of
+ * taps. */
+INLINE int is_blended_by_chunks(const Group *g, const ChannelBand *l)
 {
 #ifdef __AVX2__
     const int few = l->stride == l->channels && (l->channels == 1 || (l->channels == 3 && l->type == U8));
@@ -123,7 +144,6 @@ INLINE int finds_taps(const Group *g, const ChannelBand *l)
 #define NAME(x) x##_u8
 #ifdef __AVX2__
 #define RGB
-#define RGB_RIM rgb_rim_u8
 #endif
 #include "linear.inc"
 
@@ -137,6 +157,21 @@ INLINE int finds_taps(const Group *g, const ChannelBand *l)
 #define RGB
 #endif
 #include "linear.inc"
+
+/* See `is_blended_by_chunks`. */
+static void blend_chunk(const Group *g, const ChannelBand *l, const char *in, const Chunk *c, int n, char *out)
+{
+#ifdef __AVX2__
+    if (l->channels == 3)
+        rgb_chunk_u8(g, l, (const uint8_t *)in, c, n, (uint8_t *)out);
+    else if (l->type == U8)
+        single_chunk_u8(g, l, (const uint8_t *)in, c, n, (uint8_t *)out);
+    else
+        single_chunk_u16(g, l, (const uint16_t *)in, c, n, (uint16_t *)out);
+#else
+    (void)g, (void)l, (void)in, (void)c, (void)n, (void)out;
+#endif
+}
 
 /* Some operation of this thread had a result beyond the largest number, since this was last asked. */
 INLINE int has_overflown(void)

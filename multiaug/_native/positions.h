@@ -33,6 +33,8 @@ typedef struct {
     float x[ROOM], y[ROOM]; /* positions in pixels of the source */
     float fx[ROOM], fy[ROOM];
     int32_t index[ROOM]; /* of the upper left tap; that of the first pixel at a border */
+    int32_t near[ROOM];  /* of the upper left one of four pixels of the source next to it */
+    uint8_t kinds[CHUNK / WIDE]; /* of its vectors of pixels */
     Run runs[CHUNK];             /* neighbours of one place */
     int n_runs;
     float knots[2][MAX_KNOTS]; /* of the row, x and y */
@@ -42,6 +44,9 @@ typedef struct {
 
 /* Inside, with four taps; on a pixel centre; near or over the edge; where no tap is inside. */
 enum { BETWEEN, EXACT, BORDER, BEYOND };
+
+/* Vectors of which all pixels are between pixels or on one; some; of no pixel a tap is inside. */
+enum { INSIDE, MIXED, OUTSIDE };
 
 /* Where a record stands that is read for another. */
 INLINE int64_t row_of(const int64_t *rows, int64_t record) { return rows ? rows[record] : record; }
@@ -201,6 +206,14 @@ static Stretch both(Stretch a, Stretch b, int otherwise)
     return s.from < s.to ? s : (Stretch){otherwise, otherwise};
 }
 
+/* The upper left one of four pixels that are all inside, next to a pixel. */
+INLINE iv nearby(const Group *g, iv ix, iv iy)
+{
+    const iv right = (iv){0} + (g->w_in > 1 ? g->w_in - 2 : 0);
+    const iv bottom = (iv){0} + (g->h_in > 1 ? g->h_in - 2 : 0);
+    return choose_iv(less_iv(iy, bottom), iy, bottom) * g->w_in + choose_iv(less_iv(ix, right), ix, right);
+}
+
 /* `locate` of pixels of one row whose positions are those of a matrix without perspective: in floating
  * point, too, they only rise or only fall along it, so that those inside are neighbours, and need not be
  * looked for one by one. Returns 0 where some lie on pixel centres, or on the last four of the source: those
@@ -216,29 +229,35 @@ static int locate_row(const Group *g, const float *m, int n, Chunk *restrict c)
                               stretch_of(c->y, n, m[3], above_minus_one, g->h_in), n);
     const Stretch in = both(stretch_of(c->x, n, m[0], 0, g->w_in - 1),
                             stretch_of(c->y, n, m[3], 0, g->h_in - 1), near.to);
-    for (int i = 0; i < in.from; i += WIDE)
-        store_iv(c->index + i, (iv){0});
-    uint32_t others = 0;
-    for (int i = in.from; i < in.to; i += WIDE) {
+    int others = 0;
+    for (int i = 0; i < n; i += WIDE) {
+        if (i + WIDE <= near.from || i >= near.to) {
+            c->kinds[i / WIDE] = OUTSIDE;
+            store_iv(c->index + i, (iv){0});
+            continue;
+        }
         fv x = load_fv(c->x + i), y = load_fv(c->y + i);
-        uint32_t these = (1u << WIDE) - 1;
-        if (in.to - i < WIDE) {
-            these = (1u << (in.to - i)) - 1;
+        mask inside = mask_of(1);
+        const int whole = in.from <= i && i + WIDE <= in.to;
+        c->kinds[i / WIDE] = whole ? INSIDE : MIXED;
+        if (!whole) {
+            const iv place = steps() + i;
+            inside = less_iv(place, (iv){0} + in.to) & ~less_iv(place, (iv){0} + in.from);
             x = vmin(vmax(x, none), ends_x), y = vmin(vmax(y, none), ends_y);
         }
         const iv ix = __builtin_convertvector(x, iv), iy = __builtin_convertvector(y, iv);
         const fv fx = x - __builtin_convertvector(ix, fv), fy = y - __builtin_convertvector(iy, fv);
         const iv index = iy * g->w_in + ix;
-        others |= these & bits_of((equal(fx, none) & equal(fy, none)) | ~less_iv(index, last));
+        others |= bits_of(inside & ((equal(fx, none) & equal(fy, none)) | ~less_iv(index, last))) != 0;
         store_fv(c->fx + i, fx);
         store_fv(c->fy + i, fy);
-        store_iv(c->index + i, index);
+        store_iv(c->index + i, whole ? index : choose_iv(inside, index, (iv){0}));
+        store_iv(c->near + i, whole ? index : nearby(g, ix, iy));
     }
     if (others)
         return 0;
-    /* Behind the last pixel, too. */
-    for (int i = in.to; i < n + WIDE; i += WIDE)
-        store_iv(c->index + (i < n ? i : n), (iv){0});
+    store_iv(c->index + n, (iv){0});
+    store_iv(c->near + n, (iv){0});
     const int ends[] = {0, near.from, in.from, in.to, near.to, n};
     const int places[] = {BEYOND, BORDER, BETWEEN, BORDER, BEYOND};
     c->folded = -1, c->n_runs = 0;
@@ -273,10 +292,13 @@ static void locate(const Group *g, int n, Chunk *restrict c)
         store_fv(c->fx + i, fx);
         store_fv(c->fy + i, fy);
         store_iv(c->index + i, choose_iv(inside, index, (iv){0}));
+        store_iv(c->near + i, nearby(g, ix, iy));
+        c->kinds[i / WIDE] = all_set(inside) ? INSIDE : all_set(beyond) ? OUTSIDE : MIXED;
         outside[i / 64] |= (uint64_t)bits_of(~inside) << i % 64;
         second[i / 64] |= (uint64_t)bits_of((inside & exact) | (~inside & beyond)) << i % 64;
     }
     store_iv(c->index + i, (iv){0});
+    store_iv(c->near + i, (iv){0});
     c->folded = -1;
     find_runs(outside, second, n, c);
 }
@@ -424,23 +446,34 @@ INLINE int is_plain_rim(const Group *g, const ChannelBand *l)
     return l->border == CONSTANT && !g->resized && g->w_in > 1 && g->h_in > 1;
 }
 
-/* The four taps of WIDE pixels at a constant border, whose positions are less than a pixel outside: the
- * upper left one of four pixels of the source that hold all that is inside, and how far, in pixels, the
- * taps are from those. */
+/* How far, in pixels, the upper left tap of WIDE pixels at a constant border is from `near`, and the
+ * fractions of their positions. Further than one pixel beyond, all is the same. */
 typedef struct {
-    iv index, right, down;
+    iv right, down;
     fv fx, fy;
 } Rim;
 
 INLINE Rim rim_at(const Group *g, const Chunk *c, int i)
 {
-    const fv x = load_fv(c->x + i), y = load_fv(c->y + i);
-    const fv column = floor_of(x), row = floor_of(y), none = {0};
+    const fv one = splat(1), none = {0};
+    const fv x = vmin(vmax(load_fv(c->x + i), -one), splat(g->w_in));
+    const fv y = vmin(vmax(load_fv(c->y + i), -one), splat(g->h_in));
+    const fv column = floor_of(x), row = floor_of(y);
     const fv left = vmin(vmax(column, none), splat(g->w_in - 2.0f));
     const fv top = vmin(vmax(row, none), splat(g->h_in - 2.0f));
-    const iv first = __builtin_convertvector(top, iv) * g->w_in + __builtin_convertvector(left, iv);
-    return (Rim){first, __builtin_convertvector(column - left, iv),
-                 __builtin_convertvector(row - top, iv), x - column, y - row};
+    return (Rim){__builtin_convertvector(column - left, iv), __builtin_convertvector(row - top, iv),
+                 x - column, y - row};
+}
+
+/* The vectors of a chunk from the first to the last one that is not all outside. */
+INLINE Stretch vectors_near(const Chunk *c, int n)
+{
+    Stretch s = {0, (n + WIDE - 1) / WIDE};
+    while (s.from < s.to && c->kinds[s.from] == OUTSIDE)
+        s.from++;
+    while (s.from < s.to && c->kinds[s.to - 1] == OUTSIDE)
+        s.to--;
+    return s;
 }
 
 INLINE const char *tap_of(const Group *g, const ChannelBand *l, const char *in, const Taps *t, int k,

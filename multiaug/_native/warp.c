@@ -97,7 +97,8 @@ static void group_rows(const Group *g, int64_t record, int from, int to, Scratch
                     general_row(g, l, record, in, &c, (Span){row, first, width, n}, out);
                     continue;
                 }
-                if (!finds_taps(g, l) && !(l->method == NEAREST && is_plain_rim(g, l)))
+                const int by_chunks = is_blended_by_chunks(g, l);
+                if (!by_chunks && !(l->method == NEAREST && is_plain_rim(g, l)))
                     fold_chunk(g, l->border, &c);
                 if (l->method == GENERAL)
                     general(g, l, record, in, &c, (Span){row, first, width, n}, out);
@@ -105,6 +106,8 @@ static void group_rows(const Group *g, int64_t record, int from, int to, Scratch
                     nearest(g, l, in, &c, n, out);
                 else if (l->method == NAN_AWARE)
                     aware(g, l, record, (const float *)in, &c, n, (float *)out);
+                else if (by_chunks)
+                    blend_chunk(g, l, in, &c, n, out);
                 else if (l->type == U8)
                     linear_u8(g, l, in, &c, out);
                 else if (l->type == U16)
