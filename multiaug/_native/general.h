@@ -1098,8 +1098,7 @@ static void put_planes(const Work *w, Plane *mixed, char *out)
     if (w->l->type == F32 && w->channels == 3) {
         for (int i = 0; i < w->span.n; i += WIDE) {
             fv v[4] = {load_fv(mixed[0] + i), load_fv(mixed[1] + i), load_fv(mixed[2] + i)};
-            transpose4x4(v);
-            put_threes((float *)out + i * (int64_t)w->l->stride, w->l->stride, v, w->span.n - i);
+            put_planes_of_three((float *)out + i * (int64_t)w->l->stride, w->l->stride, v, w->span.n - i);
         }
         return;
     }
@@ -1237,7 +1236,8 @@ static void blend_band(const Work *w, char *out)
                 blend_cubic(w, &s, aware, mixed, reference);
             }
         }
-        if (rules->decode)
+        /* What is made of length 1 once it is moved need not be before. */
+        if (rules->decode && !(rules->decode == DECODE_UNIT && rules->move == MOVE_UNIT_MATRIX))
             decode(w, mixed);
         if (rules->decode || is_cubic || w->l->type == F32 || w->l->type == BF16)
             keep_exact(w, fx, fy, mixed);

@@ -3,10 +3,6 @@
 #define MULTIAUG_NEAREST_H
 
 #include "positions.h"
-#include "blend.h"
-
-/* Bytes of a row that are put together before they are written past the caches. */
-enum { STREAMED = 4096 };
 
 /* The nearest of WIDE pixels at a constant border; below 0 where the fill is. */
 INLINE iv places_at_rim(const Group *g, const Chunk *c, int i)
@@ -134,6 +130,13 @@ INLINE void backwards(const char *in, char *out, int n, int64_t pixel, int bytes
     int64_t i = 0;
 #ifdef __AVX2__
     if (pixel == 1) {
+        const __m256i swapped = _mm256_broadcastsi128_si256(
+            _mm_setr_epi8(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0));
+        for (; i + 32 <= n; i += 32) {
+            const __m256i v = _mm256_loadu_si256((const __m256i *)(in - i - 31));
+            const __m256i halves = _mm256_shuffle_epi8(v, swapped);
+            _mm256_storeu_si256((__m256i *)(out + i), _mm256_permute4x64_epi64(halves, 0x4e));
+        }
         const __m128i turned = _mm_setr_epi8(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
         for (; i + 16 <= n; i += 16) {
             const __m128i v = _mm_loadu_si128((const __m128i *)(in - i - 15));
@@ -152,21 +155,6 @@ INLINE void backwards(const char *in, char *out, int n, int64_t pixel, int bytes
 #endif
     for (; i < n; i++)
         memcpy(out + i * pixel, in - i * pixel, bytes);
-}
-
-/* Bytes that no cache need hold: written past all of them, so that their lines are not read first. */
-static void stream_bytes(char *out, const char *in, int64_t bytes)
-{
-#ifdef __SSE2__
-    int64_t i = -(uintptr_t)out % 64 < (uint64_t)bytes ? (int64_t)(-(uintptr_t)out % 64) : bytes;
-    memcpy(out, in, (size_t)i);
-    for (; i + 64 <= bytes; i += 64)
-        for (int k = 0; k < 64; k += 16)
-            _mm_stream_si128((__m128i *)(out + i + k), _mm_loadu_si128((const __m128i *)(in + i + k)));
-    memcpy(out + i, in + i, (size_t)(bytes - i));
-#else
-    memcpy(out, in, (size_t)bytes);
-#endif
 }
 
 static void copy_row(const ChannelBand *l, const char *in, int step, int n, char *out)
@@ -196,30 +184,6 @@ static void copy_row(const ChannelBand *l, const char *in, int step, int n, char
         backwards(in, out, n, 128, 128);
     else
         backwards(in, out, n, pixel, bytes);
-}
-
-/* `copy_row` to memory that nobody reads soon, a piece at a time through the first-level cache. */
-static void stream_row(const ChannelBand *l, const char *in, int step, int n, char *out)
-{
-    char piece[STREAMED] ALIGNED;
-    const int64_t pixel = (int64_t)l->stride * l->size;
-    if (step > 0) {
-        stream_bytes(out, in, n * pixel);
-        return;
-    }
-    const int most = (int)(STREAMED / pixel);
-    for (int i = 0; i < n; i += most) {
-        const int count = n - i < most ? n - i : most;
-        copy_row(l, in - i * pixel, step, count, piece);
-        stream_bytes(out + i * pixel, piece, count * pixel);
-    }
-}
-
-/* Whether a band of whole pixels is too large for the cache of a core, and is not read again. */
-INLINE int is_streamed(const ChannelBand *l)
-{
-    return !l->reread && l->stride == l->channels && l->out_bytes > CACHED &&
-           (int64_t)l->stride * l->size <= STREAMED / 4;
 }
 
 #endif

@@ -345,6 +345,13 @@ static void fetch(const ChannelBand *l, const char *in, int64_t distance, int n,
         __builtin_prefetch((const char *)((uintptr_t)in + (c->index[i] + distance) * pixel), 0, 2);
 }
 
+/* Every which row fetches: of small pixels rows next to each other read the same lines. */
+INLINE int rows_of_fetch(const ChannelBand *l)
+{
+    const int64_t pixel = (int64_t)l->stride * l->size;
+    return pixel == 1 ? ROWS_AHEAD : pixel <= 4 ? 2 : 1;
+}
+
 /* Where the next row is written: a line that is written in pieces is read before. Not of longer pixels,
  * whose lines may be written as a whole, past the caches; nor into the first-level cache, which what this
  * row reads needs. Of words of two bytes it costs more than it gains. */

@@ -8,8 +8,6 @@
 
 #ifdef __AVX2__
 #include <immintrin.h>
-#elif defined __SSE2__
-#include <emmintrin.h>
 #elif defined __SSE__
 #include <xmmintrin.h>
 #else

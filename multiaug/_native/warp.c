@@ -15,15 +15,50 @@
 #include "general.h"
 #include "prepared.h"
 
-/* Bytes that are looked at before they are copied, so that a cache still holds them. */
-enum { LOOKED_AT = 1 << 18 };
-
 static int any_general(const Group *g)
 {
     int any = 0;
     for (int k = 0; k < g->n_bands; k++)
         any |= g->bands[k].method == GENERAL;
     return any;
+}
+
+/* Rows from .. to each show a row of the source, one after the other. */
+static int all_straight(const Group *g, int64_t record, int from, int to)
+{
+    const float *m = g->maps + 9 * record;
+    int64_t first, last;
+    int step;
+    return keeps_axes(g, record) && fabsf(m[4]) == 1 && straight(g, record, from, &first, &step) &&
+           straight(g, record, to - 1, &last, &step) &&
+           last - first == (int64_t)(m[4] * (float)(to - 1 - from)) * g->w_in;
+}
+
+static void copy_band_row(const ChannelBand *l, int64_t record, const char *in, int step, int n, char *out)
+{
+    if (l->method == NAN_AWARE)
+        copy_known(l, record, (const float *)in, step, n, (float *)out);
+    else if (l->method != GENERAL)
+        copy_row(l, in, step, n, out);
+}
+
+static void copy_rows(const Group *g, int64_t record, int from, int to)
+{
+    int64_t source = 0;
+    int step = 0;
+    straight(g, record, from, &source, &step);
+    for (int k = 0; k < g->n_bands; k++) {
+        const ChannelBand *l = g->bands + k;
+        if (is_apart(g, l, record) || is_picked_apart(g, l, record))
+            continue;
+        const int64_t pixel = (int64_t)l->stride * l->size, row_in = g->w_in * pixel;
+        const char *in = l->in + row_of(l->rows, record) * l->in_bytes + source * pixel;
+        char *out = l->out + record * l->out_bytes + (int64_t)from * g->w_out * pixel;
+        for (int row = from; row < to; row++, out += g->w_out * pixel) {
+            copy_band_row(l, record, in, step, g->w_out, out);
+            in += g->maps[9 * record + 4] > 0 ? row_in : -row_in;
+        }
+    }
 }
 
 static void group_rows(const Group *g, int64_t record, int from, int to, Scratch *s, Prepared *kept)
@@ -43,6 +78,10 @@ static void group_rows(const Group *g, int64_t record, int from, int to, Scratch
     }
     if (!left)
         return;
+    if (all_straight(g, record, from, to)) {
+        copy_rows(g, record, from, to);
+        from = any_general(g) ? from : to;
+    }
     for (int row = from, rows = 1; row < to; row += rows) {
         int64_t source = 0;
         int step = 0;
@@ -54,14 +93,7 @@ static void group_rows(const Group *g, int64_t record, int from, int to, Scratch
             const int64_t pixel = (int64_t)l->stride * l->size;
             const char *in = l->in + row_of(l->rows, record) * l->in_bytes + source * pixel;
             char *out = l->out + record * l->out_bytes + (int64_t)row * g->w_out * pixel;
-            if (l->method == GENERAL)
-                continue;
-            if (l->method == NAN_AWARE)
-                copy_known(l, record, (const float *)in, step, g->w_out, (float *)out);
-            else if (is_streamed(l))
-                stream_row(l, in, step, g->w_out, out);
-            else
-                copy_row(l, in, step, g->w_out, out);
+            copy_band_row(l, record, in, step, g->w_out, out);
         }
         /* Several short rows at a time: in the result they follow one another. */
         rows = copied || 2 * g->w_out > CHUNK ? 1 : CHUNK / g->w_out;
@@ -89,7 +121,8 @@ static void group_rows(const Group *g, int64_t record, int from, int to, Scratch
                     l->out + record * l->out_bytes + ((int64_t)row * g->w_out + first) * pixel;
                 /* Short rows are in the cache. */
                 if (rows == 1 && (k == 0 || !is_beside(l, l - 1))) {
-                    fetch(l, in, distance, n, &c);
+                    if (row % rows_of_fetch(l) == 0)
+                        fetch(l, in, distance, n, &c);
                     if (row + 1 < to)
                         fetch_result(l, out + g->w_out * pixel, n);
                 }
@@ -139,37 +172,6 @@ static int is_sound(const uint32_t *bits, int64_t n, const uint32_t *limits, int
     return !any;
 }
 
-/* Looks at a part of a block of a record. */
-static void look(const Batch *b, const Check *check, int64_t record, int64_t from, int64_t to)
-{
-    uint32_t limits[2 * MAX_PERIOD];
-    for (int i = 0; i < 2 * check->period; i++)
-        limits[i] = check->nan_is_fine[i % check->period] ? 0 : 0x7fffff;
-    const uint32_t *bits = (const uint32_t *)(check->in + row_of(check->rows, record) * check->in_bytes);
-    if (!is_sound(bits + from, to - from, limits, 2 * check->period))
-        __atomic_store_n(b->nonfinite, 1, __ATOMIC_RELAXED);
-}
-
-/* Elements of a check before part k of n, in whole periods. */
-INLINE int64_t share_of_check(const Check *check, int64_t k, int64_t n)
-{
-    return k == n ? check->length : check->length * k / n / check->period * check->period;
-}
-
-/* In how many parts a block of a record is looked at and then sampled: where rows are copied, what was
- * looked at is still in the cache. */
-static int parts_of(const Batch *b, int64_t record)
-{
-    int64_t longest = 0, from;
-    int step;
-    for (int k = 0; k < b->n_groups; k++)
-        if (!straight(b->groups + k, record, 0, &from, &step))
-            return 1;
-    for (int k = 0; k < b->n_checks; k++)
-        longest = b->checks[k].length > longest ? b->checks[k].length : longest;
-    return (int)(1 + longest * (int64_t)sizeof(float) / b->blocks / LOOKED_AT);
-}
-
 void JOIN(multiaug_pointwise_one_, LEVEL)(const PointwiseProgram *r, int64_t record);
 
 void JOIN(multiaug_warp_, LEVEL)(const Batch *b)
@@ -182,17 +184,25 @@ void JOIN(multiaug_warp_, LEVEL)(const Batch *b)
             break;
         const int64_t record = item / b->blocks;
         const int block = (int)(item % b->blocks);
-        const int parts = parts_of(b, record);
-        const int64_t pieces = (int64_t)b->blocks * parts;
-        for (int64_t piece = (int64_t)block * parts; piece < (int64_t)(block + 1) * parts; piece++) {
-            for (int k = 0; k < b->n_checks; k++)
-                look(b, b->checks + k, record, share_of_check(b->checks + k, piece, pieces),
-                     share_of_check(b->checks + k, piece + 1, pieces));
-            for (int k = 0; k < b->n_groups; k++) {
-                const Group *g = b->groups + k;
-                group_rows(g, record, (int)(g->h_out * piece / pieces),
-                           (int)(g->h_out * (piece + 1) / pieces), &scratch, &kept);
-            }
+        for (int k = 0; k < b->n_checks; k++) {
+            const Check *check = b->checks + k;
+            uint32_t limits[2 * MAX_PERIOD];
+            for (int i = 0; i < 2 * check->period; i++)
+                limits[i] = check->nan_is_fine[i % check->period] ? 0 : 0x7fffff;
+            const int64_t from = check->length * block / b->blocks / check->period * check->period;
+            const int64_t to = block + 1 == b->blocks
+                                   ? check->length
+                                   : check->length * (block + 1) / b->blocks / check->period *
+                                         check->period;
+            const int64_t row = row_of(check->rows, record);
+            const uint32_t *bits = (const uint32_t *)(check->in + row * check->in_bytes);
+            if (!is_sound(bits + from, to - from, limits, 2 * check->period))
+                __atomic_store_n(b->nonfinite, 1, __ATOMIC_RELAXED);
+        }
+        for (int k = 0; k < b->n_groups; k++) {
+            const Group *g = b->groups + k;
+            group_rows(g, record, (int)((int64_t)g->h_out * block / b->blocks),
+                       (int)((int64_t)g->h_out * (block + 1) / b->blocks), &scratch, &kept);
         }
         /* Values may depend on all of a record: whoever samples the last of it goes on. */
         if (b->n_pointwise && __atomic_sub_fetch(b->left + record, 1, __ATOMIC_ACQ_REL) == 0)
@@ -202,7 +212,7 @@ void JOIN(multiaug_warp_, LEVEL)(const Batch *b)
     if (scratch.failed)
         __atomic_store_n(b->no_memory, 1, __ATOMIC_RELAXED);
     release(&scratch);
-#ifdef __SSE2__
+#ifdef __AVX512F__
     /* What was written past the caches is there for all threads. */
     _mm_sfence();
 #endif
