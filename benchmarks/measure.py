@@ -139,7 +139,8 @@ def finalists(
 
     Args:
         entrants: all that run.
-        within: times the calibration of the fastest peer that a form is compared with: fresh with fresh.
+        within: times the calibration of the fastest peer that a form is compared with, fresh with
+            fresh.
         always: names of peers that stay whatever they need.
     """
     rivals = [e for e in entrants if not (e.peer.ours or e.peer.floor)]
