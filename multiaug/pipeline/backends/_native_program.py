@@ -178,7 +178,7 @@ class NativeProgram:
             frames_of = sizes.before, sizes.after
             found.kernel = self.kernel.of_sizes(jobs, frames_of, shrinking.low, times)
             scales = found.kernel.scales
-        found.sizes = sizes.packed(BLOCK), np.broadcast_to(scales, (BLOCK, *scales.shape))
+        found.sizes = sizes.packed(BLOCK), np.repeat(scales[np.newaxis], BLOCK, axis=0)
 
         def result(name: str, shape: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
             image = name.removesuffix("_valid")
