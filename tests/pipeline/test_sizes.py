@@ -176,6 +176,50 @@ def test_bad_lists_of_records():
         )
 
 
+def test_records_of_different_kinds_are_refused():
+    """Results of one kind lie in one block of memory, whose size is that of the first record's."""
+    spec = spec_of(image={"role": "intensity"})
+    keys = jax.random.split(jax.random.key(0))
+    pipeline = ma.Pipeline([ma.Crop(8)], spec)
+    image = record(20, 30)["image"]
+    for other in (image[..., :2], image.astype(np.float32)):
+        with pytest.raises(ma.RecordError, match=r"image: found records of uint8 \(H, W, 3\) and"):
+            pipeline.batch(keys, [{"image": image}, {"image": other}])
+    with pytest.raises(ma.RecordError, match="at least one record, got an empty list"):
+        pipeline.batch(keys[:0], [])
+
+
+def test_masks_of_another_share_of_the_frame_are_refused():
+    spec = spec_of(image=IMAGE, mask=MASK)
+    pipeline = ma.Pipeline([ma.Crop(16)], spec)
+    records = []
+    for size in ((20, 20), (40, 40)):
+        one = record(40, 40)
+        records.append({"image": one["image"], "mask": np.zeros(size, np.uint8)})
+    with pytest.raises(ma.RecordError, match="mask: comes out as"):
+        pipeline.batch(jax.random.split(jax.random.key(0)), records)
+
+
+def test_a_camera_is_asked_for_as_of_any_batch():
+    spec = spec_of(image=IMAGE, depth={"role": "depth", "dtype": "float32"})
+    pipeline = ma.Pipeline([ma.Perspective(0.05), ma.Crop(16)], spec)
+    records = [
+        {"image": record(h, 30)["image"], "depth": np.ones((h, 30), np.float32)} for h in (20, 22)
+    ]
+    with pytest.raises(ma.RecordError, match="needs `intrinsics` under Perspective"):
+        pipeline.batch(jax.random.split(jax.random.key(0)), records)
+
+
+def test_an_image_that_native_code_cannot_count_is_not_planned_as_the_others():
+    """A program that serves all sizes would let it pass by the look at how large it is."""
+    pipeline = ma.Pipeline([ma.Flip("x")], spec_of(image={**IMAGE, "channels": 1}))
+    assert pipeline.explain((20, 30)).stages[0].each_size == ""
+    huge = {"image": np.broadcast_to(np.zeros((), np.uint8), (1, 1 << 24, 1))}
+    (entry,) = pipeline.explain((1, 1 << 24), like=huge).entries
+    assert entry.resampled == "xla"
+    assert "more pixels than native code counts" in entry.reason
+
+
 def test_a_mix_gets_all_records_once_they_are_of_one_size():
     spec = spec_of(image=IMAGE)
     steps = [ma.Crop(16), ma.Flip("x"), ma.MixUp(0.4)]

@@ -14,7 +14,7 @@ import numpy as np
 
 from ...errors import warn
 from ...roles import TABLE_ROLES
-from ...sampling import Compiled, Job, LowPass, can_check, divide
+from ...sampling import Compiled, Job, LowPass, can_check, divide, is_counted
 from ...spec import EntrySpec, check_values, is_sound
 from ...transforms import Transform
 from ...typing import Array, NDArray
@@ -391,7 +391,8 @@ def _flags(sizes: Sizes, shrinking: Shrinking) -> Hashable:
     """What the sizes of records decide of a program: records that differ in it need others."""
     pairs = list(sizes.images.values())
     alike = tuple(pairs.index(pair) for pair in pairs)
-    return alike, shrinking.low is None, shrinking.scale == 1
+    counted = all(is_counted(*pair) for pair in pairs)
+    return alike, shrinking.low is None, shrinking.scale == 1, counted
 
 
 def _jobs_of(sizes: Sizes, scale: float) -> dict[str, Job]:
