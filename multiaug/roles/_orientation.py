@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import jax.numpy as jnp
+from jax import lax
 
 from ..geometry import invert_jacobian
 from ..sampling import Band, NativeRules, SampleContext, is_float
@@ -10,6 +11,9 @@ from ..spec import ChannelGroup, RoleTraits, register_role
 from ..typing import Array
 from ._base import RecordGeometry, band_of
 from ._verbs import Verbs
+
+# Bits of the exponent and of the significand.
+_DIGITS = {"float16": (5, 10), "bfloat16": (8, 7)}
 
 
 class Orientation(Verbs):
@@ -57,8 +61,11 @@ class Orientation(Verbs):
             if not is_float(context.dtype):
                 turned = jnp.floor(turned + 0.5)  # first: 359.7 is 0, and not 360
             wrapped = jnp.mod(turned, full_turn / fold)
-            # A hair below 0 is rounded to the whole period.
-            return jnp.where(wrapped < full_turn / fold, wrapped, 0)[..., None]
+            # A hair below 0 is rounded to the whole period, and so is what lies so close to it
+            # that narrow floats have nothing in between.
+            digits = _DIGITS.get(context.dtype.name)
+            rounded = wrapped if digits is None else lax.reduce_precision(wrapped, *digits)
+            return jnp.where(rounded < full_turn / fold, wrapped, 0)[..., None]
 
         native = NativeRules(
             "angle", "angle", "angle", turns=float(fold * to_radians), radians=float(to_radians),

@@ -26,7 +26,9 @@ from ._box_crop import BoxSafeCrop as BoxSafeCrop
 from ._camera_motion import CameraMotion as CameraMotion
 from ._camera_moves import CameraRotate as CameraRotate
 from ._camera_moves import CanonicalCamera as CanonicalCamera
+from ._channel_shuffle import ChannelShuffle as ChannelShuffle
 from ._cloud_motion import CloudMotion as CloudMotion
+from ._coarse_dropout import CoarseDropout as CoarseDropout
 from ._containers import Maybe as Maybe
 from ._containers import OneOf as OneOf
 from ._containers import Shuffle as Shuffle
@@ -34,12 +36,17 @@ from ._containers import SomeOf as SomeOf
 from ._containers import as_transforms as as_transforms
 from ._control_points import PiecewiseAffine as PiecewiseAffine
 from ._control_points import ThinPlateSpline as ThinPlateSpline
+from ._copypaste import CopyPaste as CopyPaste
+from ._cutmix import CutMix as CutMix
+from ._cutmix import Mosaic as Mosaic
 from ._depth_values import CanonicalDepth as CanonicalDepth
 from ._depth_values import DepthNoise as DepthNoise
 from ._distortions import GridDistortion as GridDistortion
 from ._distortions import OpticalDistortion as OpticalDistortion
 from ._documents import from_config as from_config
 from ._documents import to_config as to_config
+from ._dropout import ChannelDropout as ChannelDropout
+from ._dropout import ModalityDropout as ModalityDropout
 from ._encode_depth import EncodeDepth as EncodeDepth
 from ._erase import Erase as Erase
 from ._for_entries import ForEntries as ForEntries
@@ -48,6 +55,7 @@ from ._frames import Crop as Crop
 from ._frames import Pad as Pad
 from ._frames import RandomResizedCrop as RandomResizedCrop
 from ._frames import Resize as Resize
+from ._grid_mask import GridMask as GridMask
 from ._label_crop import LabelCrop as LabelCrop
 from ._mixup import MixUp as MixUp
 from ._noise import GaussianNoise as GaussianNoise
@@ -67,7 +75,10 @@ from ._photometric import Contrast as Contrast
 from ._photometric import Gamma as Gamma
 from ._photometric import Normalize as Normalize
 from ._random import drawing_key as drawing_key
+from ._random import hashed as hashed
 from ._random import keyed as keyed
+from ._random import keyed_on_host as keyed_on_host
+from ._random import words_at as words_at
 from ._resize_to import LetterBox as LetterBox
 from ._resize_to import ResizeLongest as ResizeLongest
 from ._resize_to import ResizeShortest as ResizeShortest

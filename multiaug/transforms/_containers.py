@@ -32,6 +32,7 @@ from ._checked import (
     probability,
     whole,
 )
+from ._ranks import ranks
 from ._settings import Setting, setting
 
 Expanded = list[tuple[Transform, Params, Array | None]]
@@ -237,13 +238,13 @@ class SomeOf(Holder):
         """Draw ``on``, (n,) bool, and the ``children``."""
         u, *others = unit_uniform(jax.random.fold_in(key, 0), 1 + len(self.children))
         count = self.k[0] + uniform_index(u, self.k[1] - self.k[0] + 1)
-        rank = _ranks(jnp.stack(others))
+        rank = ranks(jnp.stack(others))
         return {"on": rank < count, "children": self._draw(key, frame)}
 
     def expand(self, params: Params) -> Expanded:
         """Every child, where it is among the chosen."""
         return [
-            (child, drawn, params["on"][i])
+            (child, drawn, params["on"][..., i])
             for i, (child, drawn) in enumerate(zip(self.children, params["children"], strict=True))
         ]
 
@@ -266,7 +267,7 @@ class Shuffle(Holder):
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``order``, (n,) int32: which child runs first, second ..; and the ``children``."""
         n = len(self.children)
-        rank = _ranks(jnp.stack(unit_uniform(jax.random.fold_in(key, 0), n)))
+        rank = ranks(jnp.stack(unit_uniform(jax.random.fold_in(key, 0), n)))
         place = jnp.arange(n, dtype=jnp.int32)[:, None]
         order = jnp.argmax(rank[None, :] == place, axis=1).astype(jnp.int32)
         return {"order": order, "children": self._draw(key, frame)}
@@ -275,15 +276,7 @@ class Shuffle(Holder):
         """Every child at every place, where the order has put it there."""
         drawn = params["children"]
         return [
-            (child, drawn[i], params["order"][place] == i)
+            (child, drawn[i], params["order"][..., place] == i)
             for place in range(len(self.children))
             for i, child in enumerate(self.children)
         ]
-
-
-def _ranks(u: Array) -> Array:
-    """A uniform permutation: how many of the numbers come before each; earlier ones win ties."""
-    n = u.shape[0]
-    earlier = jnp.tri(n, k=-1, dtype=bool)
-    before = (u[None, :] < u[:, None]) | ((u[None, :] == u[:, None]) & earlier)
-    return before.sum(1, dtype=jnp.int32)

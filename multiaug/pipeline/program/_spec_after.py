@@ -10,7 +10,15 @@ import numpy as np
 
 from ...errors import ParameterError
 from ...spec import CameraSpec, DataSpec, EntrySpec
-from ...transforms import Altering, Container, Deriving, Photometric, Range, Transform
+from ...transforms import (
+    Altering,
+    Container,
+    Deriving,
+    Occluding,
+    Photometric,
+    Range,
+    Transform,
+)
 from ...typing import SpatialShape
 from ._geometry import default_intrinsics
 from ._pointwise import keeps_dtype_of, value_range
@@ -38,12 +46,7 @@ def spec_after(
     Raises:
         ParameterError: what is derived does not fit.
     """
-    for transform in transforms:
-        if isinstance(transform, Deriving):
-            spec = transform.out_spec(spec)
-        for leaf in leaves([transform]):
-            if isinstance(leaf, Altering):
-                spec = _altered(leaf, spec, always=leaf is transform)
+    spec = with_derived(transforms, spec)
     entries = [_values_after(transforms, entry, dtypes) for entry in spec.entries.values()]
     camera = spec.camera
     if source is not None:
@@ -51,15 +54,34 @@ def spec_after(
         for entry in list(entries):
             mask = f"{entry.name}{BEFORE}"
             if entry.validity and entry.kind == "spatial" and mask not in names:
-                entries.append(
-                    EntrySpec.of_role(mask, "label", channels=1, dtype="bool", optional=True)
-                )
+                entries.append(mask_of(entry, mask))
         if gains_intrinsics(camera) and not any(e.role == "intrinsics" for e in entries):
             entries.append(
                 EntrySpec.of_role("intrinsics", "intrinsics", dtype="float32", optional=True)
             )
         camera = _camera_after(camera, source)
     return DataSpec(spec.name, entries, camera, spec.description)
+
+
+def with_derived(transforms: Sequence[Transform], spec: DataSpec) -> DataSpec:
+    """The spec with the entries that transforms make, put new ones in the place of, or alter.
+
+    Occlusions in one container may share a mask.
+
+    Raises:
+        ParameterError: what is derived does not fit.
+    """
+    masks: set[str] = set()
+    for transform in transforms:
+        if isinstance(transform, Deriving):
+            spec = transform.out_spec(spec)
+        for leaf in leaves([transform]):
+            if isinstance(leaf, Occluding) and leaf.mask is not None and leaf.mask not in masks:
+                spec = leaf.out_spec(spec)
+                masks.add(leaf.mask)
+            elif isinstance(leaf, Altering):
+                spec = _altered(leaf, spec, always=leaf is transform)
+    return spec
 
 
 def _altered(altering: Altering, spec: DataSpec, *, always: bool) -> DataSpec:
@@ -71,6 +93,13 @@ def _altered(altering: Altering, spec: DataSpec, *, always: bool) -> DataSpec:
             "container. Move it out, and leave out its `p`."
         )
     return after
+
+
+def mask_of(entry: EntrySpec, name: str) -> EntrySpec:
+    """An entry that says, under this name, where there are data of another one."""
+    return EntrySpec.of_role(
+        name, "label", channels=1, dtype="bool", optional=True, time=entry.time
+    )
 
 
 def _camera_after(camera: CameraSpec, frame: SpatialShape) -> CameraSpec:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from ...errors import ParameterError
-from ...geometry import Map
 from ...roles import SPATIAL_ROLES, TABLE_ROLES
 from ...sampling import Job, LowPass, ratio
 from ...spec import CameraSpec, ChannelGroup, DataSpec, EntrySpec, role_generation
@@ -128,11 +127,11 @@ def refuse_dense(transforms: Sequence[Transform], name: str, entry: EntrySpec) -
     )
 
 
-def antialiasing(transforms: Sequence[Transform], run: Run) -> LowPass | None:
-    """Taps for the smallest scale that the run can draw; None when no transform asks or shrinks."""
+def antialiasing(transforms: Sequence[Transform], scale: float) -> LowPass | None:
+    """Taps for the smallest scale that a run can draw; None when no transform asks or shrinks."""
     if not any(isinstance(t, Geometric) and t.lowpass for t in leaves(transforms)):
         return None
-    radius = _radius(least_scale(transforms, run))
+    radius = _radius(scale)
     return LowPass((radius, radius)) if radius else None
 
 
@@ -160,10 +159,18 @@ def given_scale(transforms: Sequence[Transform], shape: SpatialShape) -> float:
     return total
 
 
-def longest_step(job: Job, warp: Map, scale: float) -> tuple[float, float]:
-    """(x, y), over how many pixels of an entry an output pixel reaches under a least scale."""
-    (sx_in, sy_in) = ratio(job.size_in, warp.in_shape)
-    (sx, sy) = ratio(job.size_out, warp.out_shape)
+def longest_step(
+    job: Job, before: SpatialShape, after: SpatialShape, scale: float
+) -> tuple[float, float]:
+    """(x, y), over how many pixels of an entry an output pixel reaches under a least scale.
+
+    Args:
+        job: of the entry.
+        before: the frame before the run.
+        after: the frame behind it.
+        scale: the least.
+    """
+    (sx_in, sy_in), (sx, sy) = ratio(job.size_in, before), ratio(job.size_out, after)
     return sx_in / (sx * scale), sy_in / (sy * scale)
 
 
