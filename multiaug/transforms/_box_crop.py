@@ -18,7 +18,7 @@ from ._checked import flag, probability
 from ._entry_names import entry_name
 from ._frames import area_window_map
 from ._settings import Sized, setting
-from ._windows import frame_size
+from ._windows import frame_size, size_of
 
 
 @transform
@@ -83,8 +83,7 @@ class BoxSafeCrop(Geometric):
         entry = self._boxes(frame.spec)
         boxes = jnp.asarray(frame.record[entry.name], jnp.float32)
         # Boxes may count the pixels of an image of another resolution.
-        image = frame.record.get(entry.of or "")
-        size = frame.shape if image is None else (image.shape[0], image.shape[1])
+        size = size_of(frame, entry.of)
         sides = [jnp.asarray(frame.shape[i], jnp.float32) for i in (1, 0)]
         scales = [side / size[i] for side, i in zip(sides, (1, 0), strict=True)]
         u = jax.random.uniform(key, (6,), jnp.float32)

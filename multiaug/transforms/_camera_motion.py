@@ -83,7 +83,7 @@ class CameraMotion(Altering):
     def check(self, frame: Frame) -> None:
         """There must be one cloud with its camera, and a value for holes everywhere."""
         spec = frame.spec
-        self._cloud(spec)
+        timed = self._cloud(spec).time is not None
         check_intrinsics(self.owner, frame)
         if spec.camera.frame == "world":
             raise ParameterError(
@@ -91,6 +91,12 @@ class CameraMotion(Altering):
                 f"{spec.name!r} are in the world's. Move them into the camera's frame."
             )
         for entry in spec.entries.values():
+            if timed and entry.kind == "spatial" and entry.time is None:
+                raise ParameterError(
+                    f"`CameraMotion` renders one image from one cloud, and for {entry.name!r}, "
+                    "which has no time, the cloud has several frames. Give both the same "
+                    '"time" in the spec.'
+                )
             for group in entry.groups:
                 self._check_group(entry, group)
 
@@ -120,6 +126,12 @@ class CameraMotion(Altering):
     ) -> dict[str, Array]:
         """The rendered images, and the extrinsics and points of the new place."""
         cloud, motion = self._cloud(spec), params["motion"]
+        if cloud.name not in record:
+            raise ParameterError(
+                f"`CameraMotion` renders every frame from that of the cloud {cloud.name!r}, and "
+                f"there is none for {sorted(n for n in record if n in spec.entries)}. Give it as "
+                "many frames as the images have, or none."
+            )
         _, group, old = next(groups_of_role(spec, record, "position", (cloud.name,)))
         size = (old.shape[0], old.shape[1])
         moved = old.astype(jnp.float32) - motion.reshape(1, 1, 3)

@@ -122,6 +122,7 @@ class EncodeDepth(Altering):
             channels=count,
             dtype="float32",
             optional=entry.optional,
+            time=entry.time,
             validity=entry.validity,
             invalid=self.invalid,
             fill="invalid",

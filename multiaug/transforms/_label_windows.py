@@ -41,7 +41,7 @@ def label_entry(owner: str, spec: DataSpec, entry: str | None) -> EntrySpec:
         entry: its name; None where there is only one.
 
     Raises:
-        ParameterError: it is no label map, or there are several.
+        ParameterError: it is no label map, there are several, or it has several frames.
     """
     maps = {
         name: one
@@ -51,13 +51,19 @@ def label_entry(owner: str, spec: DataSpec, entry: str | None) -> EntrySpec:
         and not name.endswith(_INTERNAL)
     }
     if entry is None and len(maps) == 1:
-        return next(iter(maps.values()))
-    if entry not in maps:
+        entry = next(iter(maps))
+    if entry is None or entry not in maps:
         raise ParameterError(
             f"`{owner}.entry` must name one of the label maps {sorted(maps)} of the spec "
             f"{spec.name!r}, got {entry!r}."
         )
-    return maps[entry]
+    found = maps[entry]
+    if found.time is not None:
+        raise ParameterError(
+            f"`{owner}` places one window by one label map, and {found.name!r} has several frames "
+            '("time" in the spec). Give it as an entry without time.'
+        )
+    return found
 
 
 def labels_of(frame: Frame, entry: EntrySpec) -> Array:

@@ -9,6 +9,7 @@ from ..geometry import Map
 from ..typing import Key, SpatialShape
 from ._base import Frame, Geometric, Params, static, transform
 from ._frames import window_map
+from ._proportion import larger
 from ._settings import Sized, setting
 from ._windows import POSITIONS, frame_size, offset_of, placed, spare_of
 
@@ -55,7 +56,7 @@ class PadTo(_Padded):
 
     def out_shape(self, shape: SpatialShape) -> SpatialShape:
         """The larger of both, along each axis."""
-        return max(shape[0], self.size[0]), max(shape[1], self.size[1])
+        return larger(shape[0], self.size[0]), larger(shape[1], self.size[1])
 
 
 @transform
@@ -88,4 +89,4 @@ class PadToMultiple(_Padded):
     def out_shape(self, shape: SpatialShape) -> SpatialShape:
         """The next multiples."""
         (height, width), (n, m) = shape, self.multiple
-        return -(-height // n) * n, -(-width // m) * m
+        return (height + n - 1) // n * n, (width + m - 1) // m * m

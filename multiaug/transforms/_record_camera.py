@@ -9,6 +9,7 @@ from ..geometry import centre, centre_intrinsics
 from ..sampling import ratio
 from ..typing import Array
 from ._base import Frame
+from ._windows import size_of
 
 
 def check_intrinsics(owner: str, frame: Frame) -> None:
@@ -34,8 +35,7 @@ def record_intrinsics(frame: Frame) -> Array:
     """
     for name, entry in frame.spec.entries.items():
         if entry.role == "intrinsics" and name in frame.record:
-            image = frame.record.get(entry.of or "")
-            size = frame.shape if image is None else (image.shape[0], image.shape[1])
+            size = size_of(frame, entry.of)
             k = jnp.asarray(frame.record[name], jnp.float32)
             return centre_intrinsics(k, size, ratio(size, frame.shape))
     camera, (cx, cy) = frame.spec.camera, centre(frame.shape)

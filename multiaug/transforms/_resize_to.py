@@ -14,6 +14,7 @@ from ..typing import Key, SpatialShape
 from ._affine import uniform_index
 from ._base import Frame, Geometric, Params, static, transform
 from ._checked import flag, plain
+from ._proportion import larger, scaled_shape, shortened, smaller
 from ._settings import Setting, Sized, setting
 from ._windows import (
     POSITIONS,
@@ -38,18 +39,9 @@ def _lengths(value: Any, field_name: str) -> tuple[int, ...]:
     return tuple(side_length(length, field_name) for length in lengths)
 
 
-def _scaled(shape: SpatialShape, length: int, of: int, multiple: int) -> SpatialShape:
-    """The shape times length / of, each side the nearest multiple, half up; in integers."""
-    height, width = (
-        multiple * max(1, (2 * side * length + of * multiple) // (2 * of * multiple))
-        for side in shape
-    )
-    return height, width
-
-
 def _whole_image(shape: SpatialShape, out: SpatialShape) -> Map:
     """The image, edge to edge on a frame of another size."""
-    sides = jnp.array(out[::-1], jnp.int32)
+    sides = jnp.stack([jnp.asarray(side, jnp.int32) for side in out[::-1]])
     return resized_window_map(sides, jnp.zeros(2, jnp.int32), shape, out)
 
 
@@ -104,12 +96,12 @@ class ResizeShortest(Geometric):
 
     def _shapes(self, shape: SpatialShape) -> list[SpatialShape]:
         """The frames that the lengths lead to."""
-        shorter, longer = min(shape), max(shape)
-        limit, found = self.max_size, []
+        found = []
         for length in self.size:
-            limited = limit is not None and length * longer > limit * shorter
-            to, of = (limit or 0, longer) if limited else (length, shorter)
-            found.append(_scaled(shape, to, of, self.multiple))
+            to, of = length, smaller(*shape)
+            if self.max_size is not None:
+                to, of = shortened(length, self.max_size, shape)
+            found.append(scaled_shape(shape, to, of, self.multiple))
         return found
 
     def out_shape(self, shape: SpatialShape) -> SpatialShape:
@@ -171,7 +163,7 @@ class ResizeLongest(Geometric):
 
     def out_shape(self, shape: SpatialShape) -> SpatialShape:
         """The resized frame."""
-        return _scaled(shape, self.size, max(shape), self.multiple)
+        return scaled_shape(shape, self.size, larger(*shape), self.multiple)
 
     def min_scale(self, shape: SpatialShape) -> tuple[float, float]:
         """The factor itself, of each axis."""

@@ -271,6 +271,9 @@ class Altering(Transform):
     ) -> dict[str, Array]:
         """The entries that change. Traceable.
 
+        Entries with time come frame by frame, beside those without. Words that noise is made of are
+        drawn as ``seed``, (2,) uint32: those of later frames are others.
+
         Args:
             params: what the record drew.
             spec: of the record.

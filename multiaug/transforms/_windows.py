@@ -11,6 +11,7 @@ from ..errors import ParameterError
 from ..geometry import Map, affine_map, inverse, linear, product, shift
 from ..typing import Array, SpatialShape
 from ._affine import log_uniform, uniform, uniform_index
+from ._base import Frame
 from ._checked import size, whole
 from ._settings import Range
 
@@ -48,6 +49,15 @@ def frame_size(value: Any, field_name: str) -> SpatialShape:
 def sides_of(shape: SpatialShape) -> tuple[Array, Array]:
     """Width and height of a frame as float32 arrays, whether they are known or traced."""
     return jnp.asarray(shape[1], jnp.float32), jnp.asarray(shape[0], jnp.float32)
+
+
+def size_of(frame: Frame, image: str | None) -> SpatialShape:
+    """(height, width) of an image that was read; those of the frame where it was not."""
+    array = frame.record.get(image or "")
+    if array is None:
+        return frame.shape
+    height, width = frame.spec.entries[image or ""].image_shape(array.shape)[:2]
+    return height, width
 
 
 def spare_of(shape: SpatialShape, size: SpatialShape) -> Array:
@@ -105,7 +115,8 @@ def resized_window_map(
     # 47 (1 / 47) is not 1: an image that keeps its size is to be copied.
     sx, sy = jnp.where(w == width, 1, w / width), jnp.where(h == height, 1, h / height)
     x, y = offset.astype(jnp.float32)
-    dx, dy = (w - out_shape[1]) / 2 - x, (h - out_shape[0]) / 2 - y
+    out_width, out_height = sides_of(out_shape)
+    dx, dy = (w - out_width) / 2 - x, (h - out_height) / 2 - y
     zoom = linear(sx, 0, 0, sy)
     forward = product(shift(dx, dy), zoom)
     backward = product(inverse(zoom), shift(-dx, -dy))

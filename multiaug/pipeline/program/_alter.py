@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from ...errors import ParameterError
@@ -16,6 +18,7 @@ from ...transforms import (
     Step,
     Transform,
     check_children,
+    words_at,
 )
 from ...typing import Array
 from ._structure import leaves
@@ -26,15 +29,51 @@ def alter(
 ) -> dict[str, Array]:
     """What changes of one record.
 
+    Frames of entries with time are altered one by one, each beside the entries without; noise
+    differs from frame to frame, and what has no time is as the first frame makes it.
+
     Args:
         spec: of the records where the stage stands.
         steps: altering transforms with what they drew.
-        record: entries, images as (h, w, c).
+        record: entries, images as (h, w, c) or (T, h, w, c).
         back: undo the steps instead.
 
     Raises:
         ParameterError: a step that cannot be undone.
     """
+    timed = {name: len(array) for name, array in record.items() if _has_time(spec, name)}
+    still = {name: array for name, array in record.items() if name not in timed}
+    first = {**still, **{name: record[name][0] for name in timed}}
+    changed = _altered(spec, steps, first, back=back)
+    found = {name: array for name, array in changed.items() if name not in timed}
+    for count in sorted(set(timed.values())):
+        clip = {name: record[name] for name, frames in timed.items() if frames == count}
+
+        def one(time: Array, frames: dict[str, Array]) -> dict[str, Array]:
+            these = [step._replace(params=_at_time(step.params, time)) for step in steps]
+            made = _altered(spec, these, {**still, **frames}, back=back)
+            return {name: array for name, array in made.items() if name in timed}
+
+        found |= jax.vmap(one)(jnp.arange(count, dtype=jnp.uint32), clip)
+    return found
+
+
+def _has_time(spec: DataSpec, name: str) -> bool:
+    entry = spec.entries.get(name) or spec.entries.get(name.removesuffix("_valid"))
+    return entry is not None and entry.kind == "spatial" and entry.time is not None
+
+
+def _at_time(params: Any, time: Array) -> Any:
+    """What was drawn, with the words of noise of one frame."""
+    if not isinstance(params, Mapping) or "seed" not in params:
+        return params
+    return {**params, "seed": words_at(params["seed"], time)}
+
+
+def _altered(
+    spec: DataSpec, steps: Sequence[Step], record: Mapping[str, Array], *, back: bool
+) -> dict[str, Array]:
+    """What changes of one record without time."""
     specs = [spec]
     for step in steps:
         assert isinstance(step.transform, Altering)
