@@ -1,4 +1,4 @@
-"""Frames whose size follows that of the image: as numbers, as data, and for records of all sizes."""
+"""Frames whose size follows that of the image: as numbers, as data, for records of all sizes."""
 
 import jax
 import jax.numpy as jnp
@@ -17,14 +17,14 @@ SPEC = ma.DataSpec.from_dict(
         "entries": {
             "image": {"role": "intensity", "dtype": "uint8", "channels": 3},
             "mask": {"role": "label", "dtype": "uint8"},
-            "boxes": {"role": "boxes", "dtype": "float32", "capacity": 3},
+            "boxes": {"role": "boxes", "dtype": "float32", "capacity": 4},
             "camera": {"role": "intrinsics", "dtype": "float32"},
             "xyz": {"role": "position", "dtype": "float32"},
         },
     }
 )
 FLAT = ma.DataSpec("flat", [SPEC.entries[name] for name in ("image", "mask", "boxes")])
-SIZES = [(40, 52), (61, 37), (40, 52), (45, 45), (38, 70)]
+SIZES = [(40, 52), (61, 37), (40, 52), (45, 45), (38, 70)][: 5 if NIGHTLY else 2]
 KEYS = jax.random.split(jax.random.key(5), len(SIZES))
 
 # Neither the frame nor the map of these asks Python for the size.
@@ -49,7 +49,7 @@ PIPELINES = {
     "lens": (FLAT, [ma.OpticalDistortion(0.1), ma.PiecewiseAffine(0.02), ma.Crop(36)]),
     "some": (FLAT, [ma.Crop(36), ma.ForEntries("image", [ma.Crop(30), ma.Resize(36)])]),
 }
-AS_DATA = {"growing", "fitted", "drawn"}
+AS_DATA = {"growing", "fitted", "drawn", "some"}
 
 
 def records(spec):
@@ -57,7 +57,7 @@ def records(spec):
 
 
 @pytest.mark.cpu
-@pytest.mark.parametrize("name", PIPELINES if NIGHTLY else ["growing", "boxes", "cameras"])
+@pytest.mark.parametrize("name", PIPELINES if NIGHTLY else ["growing", "boxes"])
 def test_records_of_all_sizes_are_one_batch(name):
     spec, steps = PIPELINES[name]
     pipeline, given = ma.Pipeline(steps, spec), records(spec)
