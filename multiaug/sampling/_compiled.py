@@ -447,10 +447,10 @@ class Bound:
         """Refuse results of which some are missing.
 
         Raises:
-            MemoryError: a thread found no memory for the rows that it filters.
+            MemoryError: a thread found no memory for the rows that it filters, or for values.
         """
         if self._state.no_memory:
-            raise MemoryError("There is no memory for the low-pass of a picture of this size.")
+            raise MemoryError("There is no memory to filter images of this size, or to sort their values.")
 
 
 class Flight:

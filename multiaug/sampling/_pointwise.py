@@ -80,10 +80,9 @@ def can_run_pointwise(dtype: np.dtype[Any], kinds: Sequence[str], channels: int)
     found = library()
     if found is None or any(opcode_of(kind) < 0 for kind in kinds):
         return False
-    most_steps, most_by_channel, most_channels = (found.multiaug_most(i) for i in range(3))
-    by_channel = sum(elements_of(kind, 2) > elements_of(kind, 1) for kind in kinds)
-    few = len(kinds) <= most_steps and by_channel <= most_by_channel
-    return bool(few and channels <= most_channels and dtype.name in _TYPES)
+    most_steps, most_channels = (found.multiaug_most(i) for i in range(2))
+    few = len(kinds) <= most_steps and channels <= most_channels
+    return bool(few and dtype.name in _TYPES)
 
 
 def sampled_into(results: NDArray, dtype: np.dtype[Any]) -> NDArray:

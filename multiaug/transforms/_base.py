@@ -58,6 +58,7 @@ class Target(NamedTuple):
         valid: bool, broadcastable to the values; None when all are.
         channels: of the group, also where the values come as (h, w * c, 1); None where it is
             that of the values.
+        names: of its channels, where the spec names them.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Target(NamedTuple):
     range: Range
     valid: Array | None
     channels: int | None = None
+    names: tuple[str, ...] = ()
 
     @property
     def extent(self) -> float:
@@ -177,7 +179,7 @@ class Photometric(Transform):
     keeps_dtype = True
     """False when the result is float32 whatever came in."""
     footprint: Literal["point", "stencil", "statistic", "noise"] = "point"
-    """What a new value depends on: the old one alone, its neighbours, all values of the image, or
+    """What a new value depends on: its own pixel alone, its neighbours, all values of the image, or
     chance. All but ``point`` stand where they were declared: geometry behind them is a second
     resample, while the others are done behind the geometry that follows them."""
 

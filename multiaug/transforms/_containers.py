@@ -237,7 +237,7 @@ class SomeOf(_Holder):
         """Draw ``on``, (n,) bool, and the ``children``."""
         u, *others = unit_uniform(jax.random.fold_in(key, 0), 1 + len(self.children))
         count = self.k[0] + uniform_index(u, self.k[1] - self.k[0] + 1)
-        rank = _ranks(jnp.stack(others))
+        rank = ranks(jnp.stack(others))
         return {"on": rank < count, "children": self._draw(key, frame)}
 
     def expand(self, params: Params) -> Expanded:
@@ -266,7 +266,7 @@ class Shuffle(_Holder):
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``order``, (n,) int32: which child runs first, second ..; and the ``children``."""
         n = len(self.children)
-        rank = _ranks(jnp.stack(unit_uniform(jax.random.fold_in(key, 0), n)))
+        rank = ranks(jnp.stack(unit_uniform(jax.random.fold_in(key, 0), n)))
         place = jnp.arange(n, dtype=jnp.int32)[:, None]
         order = jnp.argmax(rank[None, :] == place, axis=1).astype(jnp.int32)
         return {"order": order, "children": self._draw(key, frame)}
@@ -281,7 +281,7 @@ class Shuffle(_Holder):
         ]
 
 
-def _ranks(u: Array) -> Array:
+def ranks(u: Array) -> Array:
     """A uniform permutation: how many of the numbers come before each; earlier ones win ties."""
     n = u.shape[0]
     earlier = jnp.tri(n, k=-1, dtype=bool)

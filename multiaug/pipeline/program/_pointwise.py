@@ -121,7 +121,7 @@ def targets(
     """Each step with what it may know of the values that it gets."""
     found = []
     for step in steps:
-        found.append((step, Target(name, group.start, limits, valid, channels)))
+        found.append((step, Target(name, group.start, limits, valid, channels, group.names)))
         limits = _limits_after(step, limits)
     return found
 
