@@ -450,7 +450,9 @@ class Bound:
             MemoryError: a thread found no memory for the rows that it filters, or for values.
         """
         if self._state.no_memory:
-            raise MemoryError("There is no memory to filter images of this size, or to sort their values.")
+            raise MemoryError(
+                "There is no memory to filter images of this size, or to sort their values."
+            )
 
 
 class Flight:

@@ -54,7 +54,9 @@ class BlendWithGrey(NamedTuple):
         """Values (h, w, c) -> new ones."""
         weights, amounts = (row(n, values.shape[-1]) for n in (self.weights, self.amounts))
         # One after the other, as native code does.
-        grey = sum(values[..., k : k + 1] * weights[..., k : k + 1] for k in range(values.shape[-1]))
+        grey = sum(
+            values[..., k : k + 1] * weights[..., k : k + 1] for k in range(values.shape[-1])
+        )
         changed = (1 - amounts) * values + amounts * grey
         return _where_known(self.valid, weights != 0, changed, values)
 
@@ -357,8 +359,4 @@ class NormalizeBy(NamedTuple):
         """All of it, once."""
         by = ("range", "mean", "quantiles").index(self.by)
         changes = (self.low, self.extent, self.clip, self.keep_constant)
-        return _packed(
-            "normalize_record", channels, (by, self.joined, *self.quantiles, *changes)
-        )
-
-
+        return _packed("normalize_record", channels, (by, self.joined, *self.quantiles, *changes))

@@ -230,8 +230,8 @@ class Grey(Clipping):
             no channels are named red, green and blue.
 
     References:
-        torchvision's RandomGrayscale(0.2) is ``Grey(p=0.2)``, and albumentations' ToGray; torchgeo's
-        RandomGrayscale is ``Grey("mean")``.
+        torchvision's RandomGrayscale(0.2) is ``Grey(p=0.2)``, and albumentations' ToGray;
+        torchgeo's RandomGrayscale is ``Grey("mean")``.
     """
 
     weights: Weights = setting(_weights, default="luma")

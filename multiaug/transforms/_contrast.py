@@ -1,4 +1,4 @@
-"""Gain, contrast and gamma: shared, or of each channel; with the record's own range or statistics."""
+"""Gain, contrast and gamma: shared, or of each channel; with a range or statistics kept."""
 
 from __future__ import annotations
 
@@ -192,7 +192,9 @@ class Gamma(ByChannel):
     range: str = setting(choice, default="declared", options=("declared", "channel", "group"))
     invert: bool = setting(flag, default=False)
     keep_statistics: bool = setting(flag, default=False)
-    distribution: str = setting(choice, default="log-uniform", options=("log-uniform", "uniform", "balanced"))
+    distribution: str = setting(
+        choice, default="log-uniform", options=("log-uniform", "uniform", "balanced")
+    )
     p: float = static(default=1.0, kw_only=True)
 
     @property
@@ -219,6 +221,4 @@ class Gamma(ByChannel):
         if self.footprint == "point" and self.shares_amounts and not self.invert:
             return PowerLaw(exponent, low, extent)
         of = "range" if self.range == "declared" else self.range
-        return PowerLaws(
-            exponent, low, extent, of, self.invert, self.keep_statistics, target.valid
-        )
+        return PowerLaws(exponent, low, extent, of, self.invert, self.keep_statistics, target.valid)

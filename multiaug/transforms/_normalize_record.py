@@ -72,7 +72,7 @@ class NormalizeRecord(_ToFloats):
     def __post_init__(self) -> None:
         if self.clip and self.method == "mean_std":
             raise ParameterError(
-                "`NormalizeRecord.clip` must be False with \"mean_std\", which has no ends, got "
+                '`NormalizeRecord.clip` must be False with "mean_std", which has no ends, got '
                 'True. Choose "min_max" or "percentile".'
             )
 
@@ -82,9 +82,7 @@ class NormalizeRecord(_ToFloats):
         lo, hi = self.percentiles
         joined = self.per == "group"
         return [
-            NormalizeBy(
-                by, joined, (lo / 100, hi / 100), 0.0, 1.0, self.clip, False, target.valid
-            )
+            NormalizeBy(by, joined, (lo / 100, hi / 100), 0.0, 1.0, self.clip, False, target.valid)
         ]
 
 
@@ -131,8 +129,8 @@ class RescaleIntensity(_ToFloats):
                 lo, hi = group.range
                 if b <= lo or a >= hi:
                     raise ParameterError(
-                        f"`RescaleIntensity.in_range` must be in the units of {name!r}, whose range "
-                        f"is ({lo:g}, {hi:g}), got {self.in_range}: all values would become one. "
+                        f"`RescaleIntensity.in_range` must be in the units of {name!r}, whose "
+                        f"range is ({lo:g}, {hi:g}), got {self.in_range}: all values would become one. "
                         "Give the values that are to become 0 and 1 as they are stored."
                     )
 

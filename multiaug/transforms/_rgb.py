@@ -74,8 +74,8 @@ def spread(target: Target, numbers: Sequence[float] | Array) -> Array:
     at = rgb_of(target)
     assert at is not None
     channels = len(target.names)
-    found: Array = jnp.zeros(channels, jnp.float32).at[np.array(at)].set(
-        jnp.asarray(numbers, jnp.float32)
+    found: Array = (
+        jnp.zeros(channels, jnp.float32).at[np.array(at)].set(jnp.asarray(numbers, jnp.float32))
     )
     return found.reshape(1, 1, -1)
 

@@ -207,10 +207,7 @@ class Calls:
     def steps(self, count: int, band: Band, dtype: np.dtype[Any]) -> PointwiseProgram | None:
         """What is done to the values of a band."""
         channels = band.channels.stop - band.channels.start
-        kinds = tuple(
-            self.pick(OPERATIONS)
-            for _ in range(self.random.integers(1, 6))
-        )
+        kinds = tuple(self.pick(OPERATIONS) for _ in range(self.random.integers(1, 6)))
         if not can_run_pointwise(dtype, kinds, channels):
             return None
         length = sum(1 + elements_of(kind, channels) for kind in kinds)
