@@ -15,7 +15,7 @@ from ..spec import EntrySpec
 from ..typing import Array, Key
 from ._affine import log_uniform, uniform, unit_uniform
 from ._base import Frame, Params, Target
-from ._checked import fractions, symmetric
+from ._checked import fractions, pair, symmetric
 from ._photometric import MOST, Clipping
 from ._settings import Range
 
@@ -24,10 +24,10 @@ PER = ("record", "group", "channel")
 
 def about_zero(value: Any, field_name: str, **limits: float) -> Range:
     """A range of amounts a that stand for factors 1 + a; warns of what looks like factors."""
-    amounts = symmetric(value, field_name, **limits)
+    amounts = symmetric(value, field_name)
     remedy = "A factor f is the amount f - 1: write 0.3 for 30 percent, or for factors to 1.3."
     fractions(amounts, field_name, most=MOST, remedy=remedy)
-    lo, hi = amounts
+    lo, hi = pair(amounts, field_name, **limits)
     if 0 < lo < 1 < hi:
         warn(
             f"`{field_name}` is {amounts}, which looks like factors about 1; expected amounts "

@@ -167,7 +167,7 @@ class Gamma(ByChannel):
         p_per_channel: the probability that a channel changes.
         range: what is scaled to [0, 1]: the "declared" value range; or from the least to the
             greatest valid value, of each "channel" or of the channel "group".
-        invert: take the power of the distance from white: ``hi - (hi - lo) (1 - u)^g``.
+        inverted: take the power of the distance from white: ``hi - (hi - lo) (1 - u)^g``.
         keep_statistics: then bring each channel back to the mean and the standard deviation that
             it had; with the range of the group, the group.
         distribution: "log-uniform"; "uniform"; or "balanced", exponents below and above 1 equally
@@ -190,7 +190,7 @@ class Gamma(ByChannel):
     per: str = setting(choice, default="record", options=PER)
     p_per_channel: float = setting(probability, default=1.0, low=0, high=1)
     range: str = setting(choice, default="declared", options=("declared", "channel", "group"))
-    invert: bool = setting(flag, default=False)
+    inverted: bool = setting(flag, default=False)
     keep_statistics: bool = setting(flag, default=False)
     distribution: str = setting(
         choice, default="log-uniform", options=("log-uniform", "uniform", "balanced")
@@ -218,7 +218,9 @@ class Gamma(ByChannel):
         """``lo + (hi - lo) u^g`` with ``u = (v - lo) / (hi - lo)``."""
         exponent = self.drawn(params, target, "exponent")
         low, extent = target.range[0], target.extent
-        if self.footprint == "point" and self.shares_amounts and not self.invert:
+        if self.footprint == "point" and self.shares_amounts and not self.inverted:
             return PowerLaw(exponent, low, extent)
         of = "range" if self.range == "declared" else self.range
-        return PowerLaws(exponent, low, extent, of, self.invert, self.keep_statistics, target.valid)
+        return PowerLaws(
+            exponent, low, extent, of, self.inverted, self.keep_statistics, target.valid
+        )

@@ -130,8 +130,8 @@ class RescaleIntensity(_ToFloats):
                 if b <= lo or a >= hi:
                     raise ParameterError(
                         f"`RescaleIntensity.in_range` must be in the units of {name!r}, whose "
-                        f"range is ({lo:g}, {hi:g}), got {self.in_range}: all values would become one. "
-                        "Give the values that are to become 0 and 1 as they are stored."
+                        f"range is ({lo:g}, {hi:g}), got {self.in_range}: all values would "
+                        "become one. Give the values that are to become 0 and 1 as they are stored."
                     )
 
     def operations(self, params: Params, target: Target) -> Sequence[Operation]:

@@ -112,8 +112,8 @@ class Equalize(NamedTuple):
 
     With ``n(k)`` valid values at level k, and s their number, less those of the highest level that
     is there, divided by 255 and rounded down, level k becomes ``(s / 2 + sum of n below k) / s``,
-    both rounded down: as Pillow's ImageOps.equalize. Levels are 255ths of the range; between them the
-    curve is straight, beyond them it goes on with the slope of 1.
+    both rounded down: as Pillow's ImageOps.equalize. Levels are 255ths of the range; between them
+    the curve is straight, beyond them it goes on with the slope of 1.
 
     Args:
         low: black.

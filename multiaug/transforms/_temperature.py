@@ -38,7 +38,7 @@ def _over_green(kelvin: Array) -> Array:
     y = jnp.where(kelvin < 2222, _polynomial(_Y_RED, x), _polynomial(_Y_WARM, x))
     y = jnp.where(kelvin < 4000, y, _polynomial(_Y_COLD, x))
     xyz = x / y, 1.0, (1 - x - y) / y
-    rgb = [sum(m * n for m, n in zip(matrix, xyz, strict=True)) for matrix in _TO_RGB]
+    rgb = [a * xyz[0] + b * xyz[1] + c * xyz[2] for a, b, c in _TO_RGB]
     return jnp.stack([channel / rgb[1] for channel in rgb])
 
 

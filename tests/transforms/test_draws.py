@@ -242,6 +242,15 @@ FROZEN = {
     "Shuffle": (ma.Shuffle([ma.Flip(), ma.Rotate(3)]), "order"),
     "Erase": (ma.Erase(), "edges"),
     "MixUp": (ma.MixUp(0.4, keep=["mask"]), "weight"),
+    "Gain": (ma.Gain(0.2), "amount"),
+    "HueSaturation": (ma.HueSaturation(0.1), "hue"),
+    "Saturation": (ma.Saturation(0.3), "amount"),
+    "ColorTemperature": (ma.ColorTemperature(), "kelvin"),
+    "ColorJitter": (ma.ColorJitter(0.4, 0.4, 0.4, 0.1), "order"),
+    "PhotometricDistortion": (ma.PhotometricDistortion(), "on"),
+    "Posterize": (ma.Posterize((1, 8)), "bits"),
+    "Solarize": (ma.Solarize((0, 1)), "threshold"),
+    "HistogramShift": (ma.HistogramShift(4), "knots"),
 }
 
 

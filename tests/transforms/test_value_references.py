@@ -18,9 +18,8 @@ pytestmark = [
 
 LUMA = np.array([0.299, 0.587, 0.114])
 RNG = np.random.default_rng(1)
-SMOOTH = np.stack(
-    [np.outer(np.linspace(0.1, 1, 61), np.linspace(0.2, 1, 70)) ** g for g in (1, 2, 0.4)], -1
-)
+RAMP = np.outer(np.linspace(0.1, 1, 61), np.linspace(0.2, 1, 70))
+SMOOTH = np.stack([RAMP, RAMP**2, RAMP**0.4], -1)
 UNIT = np.float32(np.clip(SMOOTH + RNG.normal(0, 0.05, SMOOTH.shape), 0, 1))
 BYTES = np.uint8(UNIT * 255)
 
@@ -113,7 +112,7 @@ def percent(q):
 KNOTS = np.float32([0, 0.1, 0.5, 0.6, 1])
 EACH = np.float32([0.3, -0.2, 0.1])
 
-# Name: transform, params, values, the reference, the largest error: in levels or units of the range.
+# Transform, params, values, the reference, the largest error in levels or units of the range.
 CASES = {
     "Gain": (ma.Gain(per="channel"), {"image": EACH}, UNIT, lambda v: v * (1.0 + EACH), 1e-6),
     "Contrast, Pillow": (
@@ -125,15 +124,15 @@ CASES = {
         lambda v: (v @ LUMA).mean() + 1.4 * (v - (v @ LUMA).mean()), 1e-6,
     ),
     "Contrast, nnU-Net": (
-        ma.Contrast(per="channel", mean="channel", keep_range=True), {"image": np.float32([0.4] * 3)},
-        UNIT, contrast_of_nnunet(1.4), 1e-6,
+        ma.Contrast(per="channel", mean="channel", keep_range=True),
+        {"image": np.float32([0.4] * 3)}, UNIT, contrast_of_nnunet(1.4), 1e-6,
     ),
     "Gamma": (
         ma.Gamma(), {"exponent": 1.7}, UNIT,
         lambda v: exposure.adjust_gamma(v.astype(np.float64), 1.7), 1e-6,
     ),
     "Gamma, nnU-Net": (
-        ma.Gamma(per="channel", range="channel", invert=True, keep_statistics=True),
+        ma.Gamma(per="channel", range="channel", inverted=True, keep_statistics=True),
         {"image": np.float32([0.6] * 3)}, UNIT, gamma_of_nnunet(np.float64(np.float32(0.6))), 2e-6,
     ),
     "HueSaturation, hue": (
