@@ -56,10 +56,13 @@ from .store import ZarrSource as ZarrSource
 from .store import open_source as open_source
 from .store import write_ome as write_ome
 from .store import write_zarr as write_zarr
+from .transforms import CLAHE as CLAHE
 from .transforms import D4 as D4
 from .transforms import Affine as Affine
 from .transforms import AutoContrast as AutoContrast
+from .transforms import BiasField as BiasField
 from .transforms import Brightness as Brightness
+from .transforms import BrightnessGradient as BrightnessGradient
 from .transforms import ChannelShift as ChannelShift
 from .transforms import ColorJitter as ColorJitter
 from .transforms import ColorTemperature as ColorTemperature
@@ -76,6 +79,7 @@ from .transforms import Grey as Grey
 from .transforms import HistogramShift as HistogramShift
 from .transforms import HueSaturation as HueSaturation
 from .transforms import Invert as Invert
+from .transforms import LocalGamma as LocalGamma
 from .transforms import Maybe as Maybe
 from .transforms import MixUp as MixUp
 from .transforms import Normalize as Normalize
@@ -87,6 +91,7 @@ from .transforms import Perspective as Perspective
 from .transforms import PhotometricDistortion as PhotometricDistortion
 from .transforms import Posterize as Posterize
 from .transforms import RandomResizedCrop as RandomResizedCrop
+from .transforms import RandomShadow as RandomShadow
 from .transforms import RescaleIntensity as RescaleIntensity
 from .transforms import Resize as Resize
 from .transforms import Rot90 as Rot90

@@ -34,7 +34,7 @@ static float tile_at(const Step *s, int which, int i)
 typedef struct {
     float (*tiles)[3 * PIECE];
     int used;
-    float *curves; /* (channels, LEVELS) of every step that has a curve for each channel */
+    float *curves; /* what steps need besides, one after the other */
 } Room;
 
 /* Add a step behind the others; neighbours on straight lines become one. */
@@ -69,9 +69,20 @@ static void add(Chain *c, Step s, Room *room)
 
 /* What the steps of a record that are on ask for. */
 typedef struct {
-    int tiles, curves;
-    int channels; /* they must be told apart */
+    int tiles;
+    int64_t curves; /* numbers */
+    int channels;   /* they must be told apart */
 } Needs;
+
+enum { MOST_TILES = 64 };
+
+/* How many tiles of a column, or of a row, an element asks for. */
+INLINE int tiles_along(float element)
+{
+    return element > 1 ? element < MOST_TILES ? (int)element : MOST_TILES : 1;
+}
+
+INLINE int64_t tiles_of(const float *own) { return (int64_t)tiles_along(own[2]) * tiles_along(own[3]); }
 
 /* The steps of a record that are on, and how many there are; with no room given they are counted. */
 static int read_steps(const PointwiseProgram *r, int64_t record, Step *steps, Needs *needs)
@@ -89,7 +100,10 @@ static int read_steps(const PointwiseProgram *r, int64_t record, Step *steps, Ne
                 steps[count] = (Step){kind, row->once ? own[0] : 0, row->once > 1 ? own[1] : 0,
                                       row->once > 2 ? own[2] : 0, words, own, 0};
             needs->tiles += row->tiles;
-            needs->curves += kind == OP_EQUALIZE;
+            needs->curves += kind == OP_EQUALIZE ? r->channels * LEVELS
+                             : kind == OP_LOCAL  ? 2 * r->channels
+                             : kind == OP_CLAHE  ? tiles_of(own) * r->channels * LEVELS
+                                                 : 0;
             needs->channels |= row->per_channel || row->apart;
             count++;
         }
@@ -245,6 +259,75 @@ static int equalized(Chain *c, const Step *s, Levels *levels, Room *room)
     return 0;
 }
 
+/* The range of every channel, where it is asked for. */
+static void locally(Chain *c, Step s, Room *room)
+{
+    const int channels = c->r->channels;
+    if (s.own[2] != 0) {
+        Measured m[MAX_CHANNELS];
+        measure(c, 0, 0, 0, m);
+        s.tiles = room->curves;
+        for (int k = 0; k < channels; k++)
+            s.tiles[k] = m[k].low, s.tiles[channels + k] = m[k].high - m[k].low;
+    }
+    room->curves += 2 * channels;
+    add(c, s, room);
+}
+
+/* The curve of a tile: as CLAHE of OpenCV. */
+static void limited(int32_t *counts, float limit, float *knots)
+{
+    int64_t total = 0, excess = 0, sum = 0;
+    for (int v = 0; v < LEVELS; v++)
+        total += counts[v];
+    const double wanted = floor((double)limit * (double)total / LEVELS);
+    const int64_t most = limit > 0 ? wanted > 1 ? wanted < (double)total ? (int64_t)wanted : total : 1 : total;
+    for (int v = 0; v < LEVELS; v++)
+        if (counts[v] > most)
+            excess += counts[v] - most, counts[v] = (int32_t)most;
+    const int64_t rest = excess % LEVELS, apart = rest ? LEVELS / rest > 1 ? LEVELS / rest : 1 : 0;
+    for (int64_t v = 0; v < LEVELS; v++) {
+        counts[v] += (int32_t)(excess / LEVELS) + (rest && v % apart == 0 && v / apart < rest);
+        sum += counts[v];
+        const float level = floorf((float)sum * (255.0f / (float)(total ? total : 1)) + 0.5f);
+        knots[v] = total ? (level < 255 ? level : 255) / 255 : (float)v / 255;
+    }
+}
+
+static int by_tiles(Chain *c, Step s, Room *room)
+{
+    const int rows = tiles_along(s.own[2]), columns = tiles_along(s.own[3]);
+    const int channels = c->channels, piece = per_piece(c);
+    const int64_t tiles = tiles_of(s.own);
+    _Alignas(64) float v[PIECE], given[PIECE];
+    int32_t *counts = calloc((size_t)(tiles * channels * LEVELS), sizeof *counts);
+    if (!counts)
+        return 1;
+    const int64_t width = c->r->width, height = c->r->pixels / width;
+    for (int64_t first = 0; first < c->values; first += piece) {
+        const int n = c->values - first < piece ? (int)(c->values - first) : piece;
+        begin(c, first, n, v, given);
+        run(c, first, n, v, given);
+        for (int i = 0; i < n; i++) {
+            if (c->r->marks != MARK_NOTHING && !is_valid(c->r, given[i]))
+                continue;
+            const int64_t pixel = (first + i) / channels;
+            const int64_t row = pixel / width * rows / height, column = pixel % width * columns / width;
+            const float bin = floorf((v[i] - s.a) / s.b * 255 + 0.5f);
+            const int level = bin > 0 ? bin < 255 ? (int)bin : 255 : 0;
+            counts[((row * columns + column) * channels + i % channels) * LEVELS + level]++;
+        }
+    }
+    for (int64_t k = 0; k < tiles * channels; k++)
+        limited(counts + k * LEVELS, s.own[4], room->curves + k * LEVELS);
+    free(counts);
+    s.tiles = room->curves;
+    room->curves += tiles * channels * LEVELS;
+    s.c = (float)rows;
+    add(c, s, room);
+    return 0;
+}
+
 /* Add what a step stands for, now that all before it are known. Not 0 where memory is missing. */
 static int settle(Chain *c, Step s, Levels *levels, Room *room)
 {
@@ -254,6 +337,8 @@ static int settle(Chain *c, Step s, Levels *levels, Room *room)
     case OP_POWER_LAW_BY_CHANNEL: to_powers_of(c, &s, levels, room); return 0;
     case OP_NORMALIZE_RECORD: return normalized(c, &s, levels, room);
     case OP_EQUALIZE: return equalized(c, &s, levels, room);
+    case OP_LOCAL: locally(c, s, room); return 0;
+    case OP_CLAHE: return by_tiles(c, s, room);
     case OP_SCALE_ABOUT_MEAN: {
         const int line = c->n == 0 || (c->n == 1 && c->steps[0].kind == OP_SCALE_SHIFT);
         float mean;
@@ -344,9 +429,6 @@ static void run_over_pixels(const Chain *c, char *out)
     }
 }
 
-/* What a table of levels cannot take in: chance, and other channels. */
-INLINE int needs_pixels(int kind) { return kind == OP_NOISE || mixes_channels(kind); }
-
 /* The steps are settled one after the other. Of bytes, a table takes in all that are before the
  * first one that it cannot. Not 0 where memory is missing. */
 static int run_steps(Chain *c, const Step *wanted, int n, Room *room, char *out)
@@ -387,7 +469,7 @@ int JOIN(multiaug_pointwise_one_, LEVEL)(const PointwiseProgram *r, int64_t reco
     _Alignas(64) float tiles[few && needs.tiles ? needs.tiles : 1][3 * PIECE];
     Step wanted[n ? n : 1], steps[n ? 2 * n : 1];
     const size_t floats = (few ? 0 : (size_t)needs.tiles * 3 * PIECE) +
-                          (size_t)needs.curves * r->channels * LEVELS;
+                          (size_t)needs.curves;
     float *more = floats ? malloc(floats * sizeof *more) : 0;
     if (floats && !more)
         return 1;

@@ -237,12 +237,120 @@ static void change_hsv(const Chain *c, const Step *s, int n, float *v, const flo
                 v[p * channels + named(c, e[k])] = rgb[k][p];
 }
 
+/* ---- fields ------------------------------------------------------------------------------ */
+
+/* Places of pixels from a number on: their centres, where the frame reaches from 0 to 1. */
+static void places(const Chain *c, int64_t first, int pixels, float *x, float *y)
+{
+    const int64_t width = c->r->width, height = c->r->pixels / width;
+    const int64_t row = first / width;
+    int column = (int)(first % width);
+    float line = ((float)row + 0.5f) / (float)height;
+    for (int p = 0, below = 1; p < pixels; p++) {
+        x[p] = ((float)column + 0.5f) / (float)width;
+        y[p] = line;
+        if (++column == width)
+            column = 0, line = ((float)(row + below++) + 0.5f) / (float)height;
+    }
+    memset(x + pixels, 0, (size_t)(-pixels & 15) * sizeof *x);
+    memset(y + pixels, 0, (size_t)(-pixels & 15) * sizeof *y);
+}
+
+/* Times e to a polynomial of the place. Elements: factors of 1, x, y, x2, xy, y2, x3, x2y, xy2, y3,
+ * where the frame reaches from -1 to 1. */
+static void times_bias(const Chain *c, const Step *s, int64_t first, int n, float *v)
+{
+    const float *e = s->own;
+    const int channels = c->channels, pixels = n / channels;
+    _Alignas(64) float at_x[PIECE], at_y[PIECE];
+    places(c, first / channels, pixels, at_x, at_y);
+    for (int p = 0; p < pixels; p += WIDE) {
+        const fv x = 2 * load_fv(at_x + p) - 1, y = 2 * load_fv(at_y + p) - 1;
+        const fv cubic = x * (x * (e[6] * x + e[7] * y) + e[8] * y * y) + e[9] * y * y * y;
+        const fv square = x * (e[3] * x + e[4] * y) + e[5] * y * y;
+        store_fv(at_x + p, exponential(e[0] + e[1] * x + e[2] * y + square + cubic));
+    }
+    for (int p = 0; p < pixels; p++)
+        for (int k = 0; k < channels; k++)
+            v[p * channels + k] *= at_x[p];
+}
+
+/* Blended, by a share that is largest about a centre, with what a gain, a shift and a power make of
+ * it. Elements: black, extent, whether they are the least value and what is to the greatest of each
+ * channel; then for every channel: the centre; one by the deviation along x and y; the logarithm of the
+ * bell at its highest; the share of the lowest place; gain, shift, exponent; and the largest share. */
+static void blend_locally(const Chain *c, const Step *s, int64_t first, int n, float *v)
+{
+    const int channels = c->channels, pixels = n / channels;
+    _Alignas(64) float at_x[PIECE], at_y[PIECE], share[PIECE], u[PIECE], exponents[PIECE];
+    places(c, first / channels, pixels, at_x, at_y);
+    for (int k = 0; k < channels; k++) {
+        float e[10];
+        for (int i = 0; i < 10; i++)
+            e[i] = s->own[3 + i * channels + k];
+        if (e[9] == 0)
+            continue;
+        const float low = s->tiles ? s->tiles[k] : s->a;
+        const float extent = s->tiles ? s->tiles[channels + k] : s->b;
+        if (extent == 0)
+            continue;
+        for (int p = 0; p < pixels; p++)
+            u[p] = (v[p * channels + k] - low) / extent;
+        memset(u + pixels, 0, (size_t)(-pixels & 15) * sizeof *u);
+        for (int p = 0; p < pixels; p += WIDE) {
+            const fv x = (load_fv(at_x + p) - e[0]) * e[2], y = (load_fv(at_y + p) - e[1]) * e[3];
+            const fv bell = exponential((x * x + y * y) * -0.5f - e[4]);
+            store_fv(share + p, (bell - e[5]) / (1 - e[5]) * e[9]);
+            store_fv(exponents + p, splat(e[8]));
+        }
+        if (e[8] != 1)
+            signed_powers_each(exponents, pixels, u);
+        for (int p = 0; p < pixels; p++) {
+            float *x = v + p * channels + k;
+            const float other = low + extent * (e[6] * u[p] + e[7]);
+            *x = *x + share[p] * (other - *x);
+        }
+    }
+}
+
+/* Between the curves of the tiles around a pixel. Elements: black, extent, tiles of a column and of a
+ * row, and a limit; `tiles` has the curves: (rows, columns, channels, LEVELS). */
+static void along_tiles(const Chain *c, const Step *s, int64_t first, int n, float *v)
+{
+    const int channels = c->channels, pixels = n / channels;
+    const int rows = (int)s->c, columns = s->own[3] > 1 ? s->own[3] < 64 ? (int)s->own[3] : 64 : 1;
+    float at_x[PIECE], at_y[PIECE];
+    places(c, first / channels, pixels, at_x, at_y);
+    for (int p = 0; p < pixels; p++) {
+        const float x = at_x[p] * (float)columns - 0.5f, y = at_y[p] * (float)rows - 0.5f;
+        const int left = (int)floorf(x), above = (int)floorf(y);
+        const float right_share = x - (float)left, below_share = y - (float)above;
+        const int right = left + 1 < columns ? left + 1 : columns - 1;
+        const int below = above + 1 < rows ? above + 1 : rows - 1;
+        const int from = left < 0 ? 0 : left, top = above < 0 ? 0 : above;
+        for (int k = 0; k < channels; k++) {
+            float *value = v + p * channels + k;
+            const float *curves = s->tiles + (int64_t)k * LEVELS;
+            float found[4];
+            const int at[4] = {top * columns + from, top * columns + right, below * columns + from,
+                               below * columns + right};
+            for (int i = 0; i < 4; i++)
+                found[i] = on_curve(*value, s->a, s->b, LEVELS - 1,
+                                    curves + (int64_t)at[i] * channels * LEVELS);
+            const float upper = found[0] + right_share * (found[1] - found[0]);
+            const float lower = found[2] + right_share * (found[3] - found[2]);
+            *value = *value == *value ? upper + below_share * (lower - upper) : *value;
+        }
+    }
+}
+
 /* ---- all of them ----------------------------------------------------------------------- */
 
-/* They need whole pixels: a table of levels does not have them. */
-INLINE int mixes_channels(int kind)
+/* They need whole pixels, or their places: a table of levels does not have them. */
+INLINE int needs_pixels(int kind)
 {
-    return kind == OP_BLEND_WITH_GREY || kind == OP_HUE_SATURATION_VALUE;
+    return kind == OP_NOISE || kind == OP_BLEND_WITH_GREY || kind == OP_HUE_SATURATION_VALUE ||
+           kind == OP_BIAS_FIELD || kind == OP_LOCAL || kind == OP_CLAHE;
 }
 
 /* The steps over n values of which the first is that of a record. Works on whole vectors. */
@@ -262,6 +370,9 @@ static void run(const Chain *c, int64_t first, int n, float *v, const float *giv
         case CURVES: on_curves(c, s, n, v); break;
         case OP_BLEND_WITH_GREY: blend_with_grey(c, s, n, v, given); break;
         case OP_HUE_SATURATION_VALUE: change_hsv(c, s, n, v, given); break;
+        case OP_BIAS_FIELD: times_bias(c, s, first, n, v); break;
+        case OP_LOCAL: blend_locally(c, s, first, n, v); break;
+        case OP_CLAHE: along_tiles(c, s, first, n, v); break;
         default: on_a_line(s, n, v);
         }
     }

@@ -126,7 +126,10 @@ typedef struct {
     X(SOLARIZE, solarize, 2, 0, 0, 0, 0)                                                         \
     X(CURVE, curve, 3 + LEVELS, 0, 0, 0, 0)                                                      \
     X(NORMALIZE_RECORD, normalize_record, 8, 0, 0, 1, 1)                                         \
-    X(EQUALIZE, equalize, 2, 0, 0, 0, 1)
+    X(EQUALIZE, equalize, 2, 0, 0, 0, 1)                                                         \
+    X(BIAS_FIELD, bias_field, 10, 0, 0, 0, 1)                                                    \
+    X(LOCAL, local, 3, 10, 0, 0, 1)                                                              \
+    X(CLAHE, clahe, 5, 0, 0, 0, 1)
 
 #define OPCODE(NAME, ...) OP_##NAME,
 enum { OPERATIONS(OPCODE) N_OPERATIONS };
@@ -155,6 +158,7 @@ typedef struct {
     int64_t n_records, pixels, length;
     int32_t n_steps, n_noises;
     int32_t channels, stride; /* numbers to a pixel, and from pixel to pixel */
+    int32_t width;            /* pixels of a row */
     int32_t in_type, out_type;
     int32_t marks; /* what says that there are no data: see MARK_* */
     float invalid, beside; /* the number that does; what stands for values that fall on it */

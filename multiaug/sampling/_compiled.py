@@ -363,7 +363,7 @@ class Bound:
             for i, how in enumerate(several):
                 change = BoundPointwise(
                     reread[len(self._changed)], how, dtypes[name], size,
-                    math.prod(job.size_out), lane.stride, results[name],
+                    math.prod(job.size_out), lane.stride, results[name], job.size_out[1],
                 )  # fmt: skip
                 self._changed.append((change, name, i, behind))
         self._left = np.zeros(size if self._changed else 0, np.int32)

@@ -56,7 +56,7 @@ class PointwiseStruct(ctypes.Structure):
         *((name, ctypes.c_int64) for name in ("in_bytes", "out_bytes")),
         *((name, ctypes.c_int64) for name in ("n_records", "pixels", "length")),
         *((name, ctypes.c_int32) for name in ("n_steps", "n_noises", "channels", "stride")),
-        *((name, ctypes.c_int32) for name in ("in_type", "out_type", "marks")),
+        *((name, ctypes.c_int32) for name in ("width", "in_type", "out_type", "marks")),
         *((name, ctypes.c_float) for name in ("invalid", "beside")),
     ]
 
@@ -108,6 +108,7 @@ class BoundPointwise:
         pixels: of a picture.
         stride: channels of a picture.
         record: bytes from record to record of the results.
+        width: pixels of a row.
 
     Attributes:
         kinds: (n_steps,) int32, what the structure points to by itself.
@@ -122,6 +123,7 @@ class BoundPointwise:
         pixels: int,
         stride: int,
         record: int,
+        width: int,
     ) -> None:
         marks = 0 if how.invalid is None else 1 if how.invalid == "nan" else 2
         self.kinds = np.array([opcode_of(kind) for kind in how.kinds], np.int32)
@@ -130,7 +132,7 @@ class BoundPointwise:
         struct.kinds, struct.n_steps = self.kinds.ctypes.data, len(self.kinds)
         struct.length, struct.n_noises = how.numbers.shape[1], how.words.shape[1]
         struct.n_records, struct.pixels = size, pixels
-        struct.channels, struct.stride = how.channels, stride
+        struct.channels, struct.stride, struct.width = how.channels, stride, width
         struct.in_bytes = struct.out_bytes = record
         struct.in_type, struct.out_type = _TYPES[dtype.name], _TYPES[how.dtype.name]
         struct.marks, struct.invalid = marks, how.invalid if marks == 2 else 0
@@ -156,7 +158,7 @@ def run_pointwise(pictures: NDArray, how: PointwiseProgram, out: NDArray) -> Non
     struct = PointwiseStruct()
     bound = BoundPointwise(
         struct, how, pictures.dtype, len(pictures), math.prod(pictures.shape[1:-1]),
-        pictures.shape[-1], out.strides[0],
+        pictures.shape[-1], out.strides[0], pictures.shape[-2],
     )  # fmt: skip
     bound.point(pictures.ctypes.data, out.ctypes.data, numbers.ctypes.data, words.ctypes.data)
     found = library()

@@ -22,6 +22,7 @@ from ._base import Transform as Transform
 from ._base import always as always
 from ._base import static as static
 from ._base import transform as transform
+from ._clahe import CLAHE as CLAHE
 from ._colour import ColorTemperature as ColorTemperature
 from ._colour import Grey as Grey
 from ._colour import HueSaturation as HueSaturation
@@ -37,6 +38,10 @@ from ._contrast import Gamma as Gamma
 from ._documents import from_config as from_config
 from ._documents import to_config as to_config
 from ._erase import Erase as Erase
+from ._fields import BiasField as BiasField
+from ._fields import BrightnessGradient as BrightnessGradient
+from ._fields import LocalGamma as LocalGamma
+from ._fields import RandomShadow as RandomShadow
 from ._frames import Crop as Crop
 from ._frames import Pad as Pad
 from ._frames import RandomResizedCrop as RandomResizedCrop

@@ -178,10 +178,11 @@ class Photometric(Transform):
     them as (h, w, c), and of `operations` it is known."""
     keeps_dtype = True
     """False when the result is float32 whatever came in."""
-    footprint: Literal["point", "stencil", "statistic", "noise"] = "point"
-    """What a new value depends on: its own pixel alone, its neighbours, all values of the image, or
-    chance. All but ``point`` stand where they were declared: geometry behind them is a second
-    resample, while the others are done behind the geometry that follows them."""
+    footprint: Literal["point", "place", "stencil", "statistic", "noise"] = "point"
+    """What a new value depends on: its own pixel alone, the place of that, its neighbours, all
+    values of the image, or chance. All but ``point`` stand where they were declared: geometry
+    behind them is a second resample, while the others are done behind the geometry that follows
+    them."""
 
     @property
     def uses_range(self) -> bool:

@@ -46,7 +46,7 @@ OPERATIONS = (
     *("scale_shift", "scale_shift_by_channel", "scale_about_mean", "scale_about_means"),
     *("scale_about_grey_mean", "power_law", "power_law_by_channel", "clip", "noise"),
     *("blend_with_grey", "hue_saturation_value", "quantize", "solarize", "curve"),
-    *("normalize_record", "equalize"),
+    *("normalize_record", "equalize", "bias_field", "local", "clahe"),
 )
 
 

@@ -15,6 +15,7 @@ from multiaug.transforms._channel_operations import (
     ScaleAboutGreyMean,
     ScaleAboutMeans,
 )
+from multiaug.transforms._field_operations import Bell, BiasField, BlendLocally, EqualizeTiles
 from multiaug.transforms._operations import Noise, ScaleShift
 from multiaug.transforms._table_operations import Curve, Equalize, MirrorAbove, Quantize
 from tests.sampling.test_compiled import NIGHTLY
@@ -37,6 +38,9 @@ def operations(top, valid):
     """Name -> steps, one after the other, on values from 0 to ``top``."""
     curve = np.float32([0, 0.1, 0.5, 0.6, 1])
     infinite = float("inf")
+    rng = np.random.default_rng(5)
+    bell = Bell(*jnp.float32(np.add(rng.random((4, 4)), [[0], [-0.5], [0.1], [0.2]])))
+    amounts = np.float32([1, 0, 1, 0.5])
     return {
         "grey": [BlendWithGrey(WEIGHTS, np.float32([1, 0, 1, 0.5]), valid)],
         "hue": [HueSaturationValue(AT, 0.2, (1, 0), (1, 0), 0, top, infinite, valid)],
@@ -56,6 +60,10 @@ def operations(top, valid):
         "solarized": [MirrorAbove(0.4 * top, top)],
         "bent": [Curve(0.1 * top, 0.8 * top, jnp.asarray(curve))],
         "equalized": [Equalize(0, top, valid)],
+        "bias": [BiasField(jnp.float32(rng.normal(0, 0.3, 10)))],
+        "bells": [BlendLocally(bell, EACH, -0.1, EACH**3, amounts, 0, top)],
+        "bells of channels": [BlendLocally(bell, 1.0, 0.2, 0.5, amounts, 0, 1, True, valid)],
+        "tiles": [EqualizeTiles(0, top, (3, 4), 2.5, valid)],
         "all": [
             ScaleShift(0.9, 0.02 * top),
             PowerLaws(EACH, 0, top),
@@ -64,6 +72,8 @@ def operations(top, valid):
             Noise(jnp.uint32([1, 2]), 3, 0.03 * top),
             NormalizeBy("mean", False, (0, 1), top / 2, top / 4, False, False, valid),
             BlendWithGrey(WEIGHTS, 0.3, valid),
+            EqualizeTiles(0, top, (2, 2), 3, valid),
+            BlendLocally(bell, EACH, -0.1, EACH**3, amounts, 0, top),
             Curve(0, top, jnp.asarray(curve)),
         ],
     }

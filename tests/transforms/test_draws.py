@@ -251,6 +251,11 @@ FROZEN = {
     "Posterize": (ma.Posterize((1, 8)), "bits"),
     "Solarize": (ma.Solarize((0, 1)), "threshold"),
     "HistogramShift": (ma.HistogramShift(4), "knots"),
+    "BiasField": (ma.BiasField(), "coefficients"),
+    "BrightnessGradient": (ma.BrightnessGradient(), "all"),
+    "LocalGamma": (ma.LocalGamma(), "all"),
+    "RandomShadow": (ma.RandomShadow(), "all"),
+    "CLAHE": (ma.CLAHE(), "clip_limit"),
 }
 
 
@@ -287,6 +292,15 @@ EXPECTED = {
     "Shuffle": [1.0, 0.0],
     "Erase": [0.60142118, 0.93402386],
     "MixUp": [0.61472571],
+    "Gain": [-0.10336132],
+    "HueSaturation": [0.083110712],
+    "Saturation": [-0.20002414],
+    "ColorTemperature": [5987.8677],
+    "ColorJitter": [1.0, 0.0],
+    "PhotometricDistortion": [1.0, 0.0],
+    "Posterize": [4.0],
+    "Solarize": [0.73516452],
+    "HistogramShift": [0.0, 0.3589147],
 }
 
 

@@ -109,6 +109,59 @@ def percent(q):
     return lambda values: np.percentile(values.astype(np.float64), q, axis=(0, 1))
 
 
+def place():
+    """x and y of pixel centres, in sides of the frame."""
+    height, width = UNIT.shape[:2]
+    y, x = (np.indices((height, width)) + 0.5) / [[[height]], [[width]]]
+    return x[..., None], y[..., None]
+
+
+def bias(coefficients):
+    x, y = (2 * n - 1 for n in place())
+    terms = [1, x, y, x**2, x * y, y**2, x**3, x**2 * y, x * y**2, y**3]
+    return lambda v: v * np.exp(sum(c * t for c, t in zip(coefficients, terms, strict=True)))
+
+
+def bell(numbers):
+    """Of a fine grid over the frame the least and the greatest value are 0 and 1."""
+    x0, y0, width, height = np.float64(numbers[:4])
+
+    def at(x, y):
+        return np.exp(-(((x - x0) / width) ** 2 + ((y - y0) / height) ** 2) / 2)
+
+    grid = at(*np.meshgrid(np.linspace(0, 1, 1001), np.linspace(0, 1, 1001)))
+    return (at(*place()) - grid.min()) / (grid.max() - grid.min())
+
+
+def clahe(values, tiles, limit):
+    """Zuiderveld's method, tile by tile and pixel by pixel, with OpenCV's way to spread counts."""
+    (rows, columns), (height, width, channels) = tiles, values.shape
+    curves = np.empty((rows, columns, channels, 256))
+    for i, j, c in np.ndindex(rows, columns, channels):
+        part = values[:, :, c][np.arange(height) * rows // height == i]
+        part = part[:, np.arange(width) * columns // width == j]
+        counts = np.bincount(part.ravel(), minlength=256)
+        most = max(int(limit * part.size / 256), 1)
+        excess = np.maximum(counts - most, 0).sum()
+        counts = np.minimum(counts, most) + excess // 256
+        rest = excess % 256
+        counts[:: max(256 // max(rest, 1), 1)][:rest] += 1
+        curves[i, j, c] = np.rint(np.cumsum(counts) * 255 / part.size)
+    found = np.empty(values.shape)
+    for i, j, c in np.ndindex(values.shape):
+        y, x = (i + 0.5) / height * rows - 0.5, (j + 0.5) / width * columns - 0.5
+        total = 0
+        for row in (np.floor(y), np.floor(y) + 1):
+            for column in (np.floor(x), np.floor(x) + 1):
+                share = (1 - abs(y - row)) * (1 - abs(x - column))
+                at = int(np.clip(row, 0, rows - 1)), int(np.clip(column, 0, columns - 1))
+                total += share * curves[(*at, c, values[i, j, c])]
+        found[i, j, c] = total
+    return found
+
+
+BIAS = np.float32([0.1, -0.3, 0.2, 0.4, -0.2, 0.3, 0.1, -0.4, 0.2, 0.3])
+BELL = np.float32([[0.3], [1.2], [0.4], [0.7], [0.5], [1]])
 KNOTS = np.float32([0, 0.1, 0.5, 0.6, 1])
 EACH = np.float32([0.3, -0.2, 0.1])
 
@@ -201,6 +254,21 @@ CASES = {
     "RescaleIntensity": (
         ma.RescaleIntensity((40, 180)), {}, BYTES,
         lambda v: exposure.rescale_intensity(v.astype(np.float64), (40, 180), (0, 1)), 1e-6,
+    ),
+    "CLAHE": (
+        ma.CLAHE(tile_grid_size=(3, 2)), {"clip_limit": np.float32(2.5)}, BYTES,
+        lambda v: clahe(v, (3, 2), 2.5), 0.5 + 1e-4,
+    ),
+    "BiasField": (ma.BiasField(), {"coefficients": BIAS}, UNIT, bias(np.float64(BIAS)), 2e-6),
+    "BrightnessGradient": (
+        ma.BrightnessGradient(), {"all": BELL}, UNIT, lambda v: v + 0.5 * bell(BELL), 1e-6,
+    ),
+    "LocalGamma": (
+        ma.LocalGamma(), {"all": BELL}, UNIT,
+        lambda v: v + bell(BELL) * (v.astype(np.float64) ** 0.5 - v), 1e-6,
+    ),
+    "RandomShadow": (
+        ma.RandomShadow(), {"all": BELL}, UNIT, lambda v: v * (1 - 0.5 * bell(BELL)), 1e-6,
     ),
 }  # fmt: skip
 

@@ -23,6 +23,9 @@ DRAWN = [
     ma.Posterize((2, 5)),
     ma.Solarize((0.2, 0.6)),
     ma.HistogramShift(4),
+    ma.BiasField(0.4),
+    ma.BrightnessGradient((0.1, 0.3), per="channel", p_per_channel=0.7),
+    ma.CLAHE((2, 3)),
 ]
 
 
@@ -39,7 +42,8 @@ def assert_balanced(values, lo, middle, hi):
 
 
 def test_draws_have_their_distributions(draws):
-    gain, contrast, gamma, shared, hsv, *_, kelvin, bits, threshold, shift = draws
+    gain, contrast, gamma, shared, hsv, _, _, *others, bias, gradient, tiles = draws
+    kelvin, bits, threshold, shift = others
     amounts = gain["image"]
     assert_share(amounts[:, 0] != 0, 0.3)
     assert_uniform(amounts[:, 1][amounts[:, 1] != 0], -0.3, 0.5)
@@ -61,6 +65,14 @@ def test_draws_have_their_distributions(draws):
     first, second = shift["knots"][:, 1], shift["knots"][:, 2]
     assert_uniform(first, 0, 2 / 3)
     assert_uniform((second - first) / (1 - first), 0, 1)
+    assert_uniform(bias["coefficients"][:, 7], -0.4, 0.4)
+    x, y, width, _, amount, on = np.moveaxis(gradient["image"], 1, 0)
+    assert_uniform(x[:, 1], -0.5, 1.5)
+    assert_independent(x[:, 0], y[:, 0])
+    assert_uniform(np.log(width[:, 2]), np.log(1 / 6), 0)
+    assert_uniform(amount[:, 0], 0.1, np.float32(0.3) + 1e-7)
+    assert_share(on[:, 0], 0.7)
+    assert_uniform(tiles["clip_limit"], 2, 3)
 
 
 def test_compositions_draw_their_order(draws):
@@ -91,6 +103,11 @@ UNNAMED = ma.DataSpec.from_dict(
     }
 )
 
+
+def sampled(transform):
+    return ma.Pipeline([transform], UNNAMED).sample(jax.random.key(0), (8, 8))
+
+
 REFUSED = [
     (lambda: ma.Gain(30), r"`Gain.amount` must be fractions, at most 4.*A factor f is"),
     (lambda: ma.Gain((0.5, 0.1)), r"`Gain.amount` must be a pair \(lo, hi\) with lo <= hi"),
@@ -111,6 +128,12 @@ REFUSED = [
     (lambda: ma.Posterize(9), r"`Posterize.bits` must be an integer from 1 to 8"),
     (lambda: ma.Posterize((4, 2)), r"`Posterize.bits` must be .*lo <= hi"),
     (lambda: ma.Solarize(128), r"`Solarize.threshold` must be fractions"),
+    (lambda: ma.CLAHE(0.01), r"`CLAHE.clip_limit` must be a finite number in \[1, 256\]"),
+    (lambda: ma.CLAHE(tile_grid_size=128), r"`CLAHE.tile_grid_size` must be at most 64"),
+    (lambda: ma.BiasField(30), r"`BiasField.coefficients` must be fractions"),
+    (lambda: ma.BrightnessGradient(40), r"`BrightnessGradient.amount` must be fractions"),
+    (lambda: ma.LocalGamma((0, 2)), r"`LocalGamma.exponent` must be a finite number in"),
+    (lambda: ma.RandomShadow(60), r"`RandomShadow.amount` must be a finite number in \[0, 1\]"),
     (lambda: ma.HistogramShift(2), r"`HistogramShift.control_points` must be a whole number >= 3"),
     (lambda: ma.NormalizeRecord("mean_std", clip=True), r"`NormalizeRecord.clip` must be False"),
     (lambda: ma.NormalizeRecord(percentiles=(9, 120)), r"`NormalizeRecord.percentiles` must be"),
@@ -121,23 +144,21 @@ REFUSED = [
     ),
     *(
         (
-            lambda colours=colours: ma.Pipeline([colours], UNNAMED).sample(
-                jax.random.key(0), (8, 8)
-            ),
-            rf"`{type(colours).__name__}` must find channels .*'image' with unnamed channels.*Declare",
+            lambda colours=colours: sampled(colours),
+            rf"`{type(colours).__name__}` must find channels .*'image' with unnamed .*Declare",
         )
         for colours in (ma.HueSaturation(), ma.Saturation(), ma.Grey(), ma.ColorTemperature())
     ),
     (
-        lambda: ma.Pipeline([ma.ColorJitter(hue=0.1)], UNNAMED).sample(jax.random.key(0), (8, 8)),
+        lambda: sampled(ma.ColorJitter(hue=0.1)),
         r"`HueSaturation` must find channels",
     ),
     (
-        lambda: ma.Pipeline([ma.Grey([0.5, 0.5])], UNNAMED).sample(jax.random.key(0), (8, 8)),
+        lambda: sampled(ma.Grey([0.5, 0.5])),
         r"`Grey.weights` must have 3 numbers for entry 'image', got 2",
     ),
     (
-        lambda: ma.Pipeline([ma.Gain(per="channel")], UNNAMED).sample(jax.random.key(0), (8, 8)),
+        lambda: sampled(ma.Gain(per="channel")),
         r"`Gain` must know how many channels 'open' has",
     ),
 ]
@@ -161,6 +182,8 @@ ALL = [
     ma.AutoContrast(0.01),
     ma.Equalize(),
     ma.Invert(),
+    ma.LocalGamma(range="channel"),
+    ma.RandomShadow(),
     ma.NormalizeRecord("percentile"),
     ma.RescaleIntensity((-1, 3)),
 ]
