@@ -41,7 +41,7 @@ class BiasField(Clipping):
 
     References:
         K. Van Leemput et al., Automated model-based bias field correction of MR images of the
-        brain, IEEE TMI 1999; TorchIO's RandomBiasField. MONAI's RandBiasField has Legendre polynomials.
+        brain, IEEE TMI 1999; TorchIO's RandomBiasField. MONAI's has Legendre polynomials.
     """
 
     coefficients: Ranged = setting(levels, default=0.5)

@@ -301,6 +301,11 @@ EXPECTED = {
     "Posterize": [4.0],
     "Solarize": [0.73516452],
     "HistogramShift": [0.0, 0.3589147],
+    "BiasField": [0.36927509, 0.21389782],
+    "BrightnessGradient": [0.47120857, 0.017364502],
+    "LocalGamma": [0.43997002, 0.096908331],
+    "RandomShadow": [0.99321735, 0.81516755],
+    "CLAHE": [2.7802992],
 }
 
 

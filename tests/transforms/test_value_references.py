@@ -146,7 +146,9 @@ def clahe(values, tiles, limit):
         counts = np.minimum(counts, most) + excess // 256
         rest = excess % 256
         counts[:: max(256 // max(rest, 1), 1)][:rest] += 1
-        curves[i, j, c] = np.rint(np.cumsum(counts) * 255 / part.size)
+        # In single precision, as there: some sums are ties.
+        scale = np.float32(255) / np.float32(part.size)
+        curves[i, j, c] = np.floor(np.float32(np.cumsum(counts)) * scale + np.float32(0.5))
     found = np.empty(values.shape)
     for i, j, c in np.ndindex(values.shape):
         y, x = (i + 0.5) / height * rows - 0.5, (j + 0.5) / width * columns - 0.5
