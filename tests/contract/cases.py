@@ -83,6 +83,16 @@ CASES = {
     "Transpose": ma.Transpose(),
 }
 
+# Value transforms that are made of the same operations as those of the day.
+BY_NIGHT = {
+    *("AutoContrast", "AutoContrast, quantiles", "BiasField", "BrightnessGradient", "CLAHE"),
+    *("ColorTemperature", "Contrast, grey", "Contrast, nnU-Net", "Equalize", "Gain"),
+    *("Gain, by channel", "Gamma, inverted", "Gamma, nnU-Net", "Grey", "Grey, mean"),
+    *("HistogramShift", "HueSaturation", "HueSaturation, hue", "HueSaturation, shift", "Invert"),
+    *("LocalGamma", "NormalizeRecord", "PhotometricDistortion", "Posterize", "RandomShadow"),
+    *("RescaleIntensity", "Saturation", "Solarize"),
+}
+
 SPEC = ma.DataSpec.from_dict(
     {
         "name": "a picture and its labels",

@@ -1,11 +1,14 @@
 """Operations with statistics, tables and colours: in C as in JAX, with any instruction set."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from multiaug._native import compiled_is_available, library
+from multiaug.pipeline.program._draws import QUICKLY_COMPILED
 from multiaug.sampling import run_pointwise, sampled_into
 from multiaug.transforms._channel_operations import (
     BlendWithGrey,
@@ -102,8 +105,11 @@ def test_operations_are_those_of_jax(dtype, invalid):
     valid = None if there is None else jnp.asarray(there)
     begun = jnp.asarray(np.where(True if there is None else there, values, 0), jnp.float32)
     named = operations(top, valid)
+    if not (NIGHTLY or dtype == "float32"):
+        # Of bytes, what differs is what becomes of a table.
+        named = {n: named[n] for n in ("means", "powers of channels", "cut", "equalized", "all")}
 
-    @jax.jit
+    @partial(jax.jit, compiler_options=QUICKLY_COMPILED)
     def in_jax(begun):
         found = {}
         for name, several in named.items():

@@ -1,5 +1,7 @@
 """Draws, refusals and invalid pixels of value transforms, and who runs them."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 from scipy import stats
 
 import multiaug as ma
+from multiaug.pipeline.program._draws import QUICKLY_COMPILED
 from tests.transforms.test_draws import LEVEL, assert_independent, assert_share, assert_uniform
 
 COUNT = 100_000
@@ -231,27 +234,31 @@ def test_pixels_without_data_neither_count_nor_change():
 
 
 def test_what_can_be_undone_is():
-    image = {"role": "intensity", "dtype": "float32", "channels": ["r", "g", "b"]}
-    spec = ma.DataSpec.from_dict({"name": "floats", "entries": {"image": image}})
+    target = ma.transforms.Target("image", 0, (0.0, 1.0), None, 3, ("r", "g", "b"))
+    values = jnp.asarray(np.random.default_rng(0).random((9, 8, 3), np.float32))
+    drawn = jnp.float32([0.3, -0.2, 0.1])
     chain = [
-        ma.Gain(0.3, per="channel"),
-        ma.Saturation(0.5),
-        ma.HueSaturation(0.2, 0, 0),
-        ma.ColorTemperature(),
-        ma.Invert(),
-        ma.Gamma(per="channel", inverted=True),
-        ma.Contrast(0.4, mean="grey"),
-        ma.RescaleIntensity((-1, 3), clip=False),
+        (ma.Gain(0.3, per="channel"), {"image": drawn}),
+        (ma.Saturation(0.5), {"amount": drawn[0]}),
+        (ma.HueSaturation(0.2, 0, 0), {"hue": drawn[0], "saturation": 0, "value": 0}),
+        (ma.Invert(), {}),
+        (ma.Gamma(per="channel", inverted=True), {"image": drawn + 1}),
+        (ma.Contrast(0.4, mean="grey"), {"amount": drawn[0]}),
+        (ma.RescaleIntensity((-1, 3), clip=False), {}),
     ]
-    pipeline = ma.Pipeline(chain, spec)
-    record = {"image": np.random.default_rng(0).random((9, 8, 3), np.float32)}
-    params = pipeline.sample(jax.random.key(2), (9, 8))
-    back = pipeline.invert(params, pipeline.apply(params, record))
-    np.testing.assert_allclose(back["image"], record["image"], atol=2e-5)
-    for lossy in (ma.Grey(), ma.HueSaturation(), ma.Equalize(), ma.Solarize()):
-        one = ma.Pipeline([lossy], spec)
+
+    @partial(jax.jit, compiler_options=QUICKLY_COMPILED)
+    def there_and_back(values):
+        out = [transform.apply(params, values, target) for transform, params in chain]
+        back = [t.invert(p, v, target) for (t, p), v in zip(chain, out, strict=True)]
+        return jnp.stack(out), jnp.stack(back)
+
+    changed, back = (np.asarray(found) for found in there_and_back(values))
+    assert (np.abs(changed - values[None]).max((1, 2, 3)) > 0.05).all()
+    np.testing.assert_allclose(back, np.broadcast_to(values, back.shape), atol=2e-5)
+    for lossy in (ma.Grey(), ma.Equalize(), ma.AutoContrast(), ma.Gain(1.0)):
         with pytest.raises(ma.ParameterError, match="cannot be inverted"):
-            one.invert(one.sample(jax.random.key(2), (9, 8)), record)
+            lossy.invert({"amount": drawn[0]}, values, target)
 
 
 def test_documents_of_earlier_releases_mean_the_same():
