@@ -147,8 +147,8 @@ class BlendLocally(NamedTuple):
         """Black, extent and a flag; the bell, and what happens there, of every channel."""
         once = [jnp.asarray(n, jnp.float32).reshape(1) for n in (self.low, self.extent)]
         x, y, width, height = self.bell
-        each = (x, y, 1 / width, 1 / height, *self.bell.ends())
-        each = (*each, self.gain, self.shift, self.exponent, self.amount)
+        change = (self.gain, self.shift, self.exponent, self.amount)
+        each = (x, y, 1 / width, 1 / height, *self.bell.ends(), *change)
         flag = jnp.full(1, self.of_record, jnp.float32)
         return "local", [*once, flag, *(row(n, channels).ravel() for n in each)]
 

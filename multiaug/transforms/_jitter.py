@@ -123,7 +123,7 @@ def _jitter(
         made.append(Contrast(_amounts(contrast), clip, entries, mean="grey"))
     if saturation != (1, 1):
         made.append(Saturation(_amounts(saturation), clip, entries))
-    if hue != (0, 0) or not made:
+    if any(hue) or not made:
         made.append(HueSaturation(hue, 0.0, clip=clip, entries=entries))
     return tuple(made)
 
