@@ -10,6 +10,7 @@ from scipy import stats
 
 import multiaug as ma
 from multiaug.pipeline.program._draws import QUICKLY_COMPILED
+from tests.sampling.test_compiled import NIGHTLY
 from tests.transforms.test_draws import LEVEL, assert_independent, assert_share, assert_uniform
 
 COUNT = 100_000
@@ -191,6 +192,11 @@ ALL = [
     ma.RescaleIntensity((-1, 3)),
 ]
 
+COLOURED = (
+    *(ma.HueSaturation, ma.Saturation, ma.Grey, ma.ColorTemperature, ma.ColorJitter),
+    ma.PhotometricDistortion,
+)
+
 
 @pytest.mark.cpu
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
@@ -199,6 +205,34 @@ def test_native_code_runs_all_of_them(dtype):
     spec = ma.DataSpec.from_dict({"name": "four", "entries": {"image": image}})
     (plan,) = ma.Pipeline(ALL, spec).explain((64, 64)).entries
     assert (plan.resampled, plan.values, plan.reason) == ("native", "native", "")
+
+
+@pytest.mark.cpu
+@pytest.mark.skipif(not NIGHTLY, reason="every dtype and number of channels: by night")
+@pytest.mark.parametrize("channels", [1, 3, 4, 6, 13, 200])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_both_backends_at_every_number_of_channels(without_c, dtype, channels):
+    """Each transform in native code and in XLA, one pipeline for all that do not depend on others."""
+    names = ["r", "g", "b", *(f"band{k}" for k in range(3, channels))] if channels > 2 else 1
+    image = {"role": "intensity", "dtype": dtype, "channels": names, "invalid": 7}
+    spec = ma.DataSpec.from_dict({"name": "many", "entries": {"image": image}})
+    chain = [t for t in ALL if channels > 2 or not isinstance(t, COLOURED)]
+    rng = np.random.default_rng(channels)
+    top = 1.0 if dtype == "float32" else float(np.iinfo(dtype).max)
+    values = (rng.random((2, 30, 41, channels)) ** 1.5 * top).astype(dtype)
+    values[rng.random(values.shape) < 0.05] = 7
+    keys = jax.random.split(jax.random.key(channels), 2)
+    pipelines = [ma.Pipeline([transform], spec) for transform in chain]
+    native = [pipeline.batch(keys, {"image": values}, check=False) for pipeline in pipelines]
+    without_c()
+    for pipeline, one in zip(pipelines, native, strict=True):
+        other = pipeline.then().batch(keys, {"image": values}, check=False)
+        a, b = (np.asarray(found["image"], np.float64) for found in (one, other))
+        unit = top if pipeline.transforms[0].keeps_dtype else 1
+        # A tie of a level or of a bin falls on either side.
+        level = 1.01 if pipeline.transforms[0].keeps_dtype and dtype != "float32" else 1e-4 * unit
+        assert (np.abs(a - b) > level).mean() < 2e-3, pipeline
+        np.testing.assert_array_equal(a == 7, b == 7, repr(pipeline))
 
 
 @pytest.mark.cpu
