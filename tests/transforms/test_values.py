@@ -212,7 +212,7 @@ def test_native_code_runs_all_of_them(dtype):
 @pytest.mark.parametrize("channels", [1, 3, 4, 6, 13, 200])
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
 def test_both_backends_at_every_number_of_channels(without_c, dtype, channels):
-    """Each transform in native code and in XLA, one pipeline for all that do not depend on others."""
+    """Each transform in native code and in XLA."""
     names = ["r", "g", "b", *(f"band{k}" for k in range(3, channels))] if channels > 2 else 1
     image = {"role": "intensity", "dtype": dtype, "channels": names, "invalid": 7}
     spec = ma.DataSpec.from_dict({"name": "many", "entries": {"image": image}})
