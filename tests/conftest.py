@@ -1,8 +1,10 @@
 """Settings of the whole suite, and a fresh interpreter for tests that need their own."""
 
+import itertools
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import jax
 import pytest
 
 from multiaug.pipeline.backends._blocks import LRUCache
-from multiaug.pipeline.backends._native_plan import plan_block, plan_records
+from multiaug.pipeline.backends._native_plan import plan_records
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -41,6 +43,28 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip("promised for CPUs alone")
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many cells of the conformance matrix have run, and what has no cells, and why."""
+    cells: Counter[str] = Counter()
+    missing: dict[str, int] = {}
+    for report in itertools.chain(*terminalreporter.stats.values()):
+        for name, value in getattr(report, "user_properties", ()):
+            if name != "conformance" or report.when != "call":
+                continue
+            kind, found = value
+            if kind == "missing":
+                missing = found
+            else:
+                cells[kind] += found
+    if cells:
+        by = ", ".join(f"{cells[kind]} by {kind}" for kind in ("native", "xla") if cells[kind])
+        terminalreporter.write_line(
+            f"conformance: {by} cells compared; {sum(missing.values())} not applicable"
+        )
+        for reason, count in missing.items():
+            terminalreporter.write_line(f"  {count}: {reason}")
+
+
 @pytest.fixture
 def without_c(monkeypatch) -> Callable[[], None]:
     """Have nothing sampled in native code from the call on, also by earlier pipelines."""
@@ -48,11 +72,11 @@ def without_c(monkeypatch) -> Callable[[], None]:
     def switch() -> None:
         programs = LRUCache()
         monkeypatch.setattr("multiaug.sampling._compiled.library", lambda: None)
-        monkeypatch.setattr("multiaug.pipeline.backends._native._WORKS", programs)
+        monkeypatch.setattr("multiaug.pipeline.backends._native_program._WORKS", programs)
+        monkeypatch.setattr("multiaug.pipeline.backends._native_program._TEMPLATES", {})
         monkeypatch.setattr("multiaug.pipeline.backends._fast_path.FastPaths.get", lambda *_: None)
         # What was compiled with a plan for native code.
         plan_records.clear_cache()
-        plan_block.clear_cache()
 
     return switch
 

@@ -14,7 +14,6 @@ from ..parallel import CORES, by_part
 from ..work import Case
 
 torch.set_num_threads(CORES)
-torch.set_grad_enabled(False)
 
 
 def tensors(case: Case) -> tuple[torch.Tensor, torch.Tensor]:
@@ -78,6 +77,8 @@ def host(outputs: Outputs) -> Mapping[str, NDArray[Any]]:
 
 def batched(case: Case, name: str, run: Callable[[slice], Outputs]) -> list[Form]:
     """`run(slice)` does a run of records: with PyTorch's threads, and with Python's."""
+    # Around the calls alone: it is a setting of a thread, and the process has other work.
+    run = torch.no_grad()(run)
 
     def own() -> Outputs:
         return run(slice(None))
@@ -91,6 +92,7 @@ def batched(case: Case, name: str, run: Callable[[slice], Outputs]) -> list[Form
 
 def one_by_one(case: Case, name: str, run: Callable[[int], Outputs]) -> list[Form]:
     """`run(i)` does one record: one after the other with PyTorch's threads, or with Python's."""
+    run = torch.no_grad()(run)
 
     def own() -> Outputs:
         done = [run(i) for i in range(case.row.batch)]

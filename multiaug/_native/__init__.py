@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from ..errors import warn
 
-_ABI = 15
+_ABI = 16
 _LIBRARY = Path(__file__).parent / "libmultiaug.so"
 
 
@@ -60,8 +60,12 @@ def library() -> ctypes.CDLL | None:
     found.multiaug_elements.argtypes = [ctypes.c_int, ctypes.c_int]
     found.multiaug_elements.restype = size
     for name, arguments in {
+        "blend": [pointer],
         "ffi_version": [pointer],
+        "fill": [pointer],
         "finish": [pointer, size],
+        "means": [pointer],
+        "noise": [pointer],
         "pointwise": [pointer],
         "scatter": [pointer, size, pointer, pointer, size],
         "start": [pointer, ctypes.c_int],

@@ -69,12 +69,6 @@ static int64_t folded_index(int64_t i, int64_t size, int border)
     case WRAP:
         i %= size;
         return i < 0 ? i + size : i;
-    case WRAP_CLASSIC:
-        if (i < 0)
-            i += period * (-i / period + 1);
-        else if (i > period)
-            i %= period;
-        return i < size ? i : size - 1;
     case REFLECT:
         i %= 2 * size;
         i = i < 0 ? i + 2 * size : i;
@@ -106,6 +100,8 @@ static void add_low_pass(const Reading *r, const double *half, int reach, int at
     /* Of a picture that is resized, pixels beyond a constant border are none: the others have all of
      * the weight. */
     const int left_out = r->border == CONSTANT && r->resized;
+    /* Positions are folded between the outermost pixels, and beyond these the image is mirrored. */
+    const int border = r->border == CONSTANT_HARD || r->border == WRAP_CLASSIC ? MIRROR : r->border;
     double total = 1;
     if (left_out) {
         total = 0;
@@ -122,7 +118,7 @@ static void add_low_pass(const Reading *r, const double *half, int reach, int at
                 i = r->size;
             }
         } else {
-            i = folded_index(i, r->size, r->border);
+            i = folded_index(i, r->size, border);
         }
         const double share = weight * half[k < 0 ? -k : k] / total;
         if (share == 0)

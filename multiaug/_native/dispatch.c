@@ -8,7 +8,7 @@
 #endif
 
 /* Changes whenever a structure of warp.h does, or a function. */
-int multiaug_abi(void) { return 15; }
+int multiaug_abi(void) { return 16; }
 
 /* Bytes of a structure of warp.h, which Python declares once more; -1 for no such name. */
 int64_t multiaug_sizeof(const char *name)
@@ -19,10 +19,16 @@ int64_t multiaug_sizeof(const char *name)
     SIZE(ChannelBand)
     SIZE(Rules)
     SIZE(RecordNumbers)
+    SIZE(Validity)
+    SIZE(Segment)
     SIZE(Group)
     SIZE(Check)
     SIZE(PointwiseProgram)
     SIZE(Batch)
+    SIZE(Blend)
+    SIZE(Fill)
+    SIZE(Noise)
+    SIZE(Means)
 #undef SIZE
     return -1;
 }
@@ -118,3 +124,7 @@ int multiaug_level(void)
 
 FORMULATIONS(warp, Batch)
 FORMULATIONS(pointwise, PointwiseProgram)
+FORMULATIONS(blend, Blend)
+FORMULATIONS(fill, Fill)
+FORMULATIONS(noise, Noise)
+FORMULATIONS(means, Means)

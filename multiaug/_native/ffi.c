@@ -102,7 +102,7 @@ static int work(Batch *batch, int64_t n_records, int32_t *left, int helpers)
 }
 
 /* Attributes: `abi` (int64) of the library that the image was made with; `helpers` (int64), how many
- * further threads may work; `image` and `pointers` (arrays of int64). All buffers have records on
+ * further threads may work; `image` and `pointers` (arrays of int64). All results have records on
  * their leading axis. */
 XLA_FFI_Error *multiaug_custom_call(XLA_FFI_CallFrame *frame)
 {

@@ -7,8 +7,9 @@
 #ifndef MULTIAUG_GENERAL_H
 #define MULTIAUG_GENERAL_H
 
-#include "elements.h"
 #include "angles.h"
+#include "segments.h"
+#include "spline.h"
 
 /* Which pixels of the result a chunk holds: `n` of rows from `row` on, each from column `first` on. */
 typedef struct {
@@ -24,6 +25,7 @@ typedef struct {
     const Chunk *c;
     const char *in;
     const float *map; /* backward matrix of the record */
+    int64_t record;
     Span span;
     Rays rays;
     int channels;          /* that are worked on: at most MAX_NAN_AWARE */
@@ -369,16 +371,19 @@ static int fold_index(int index, int size, int border, uint8_t *inside)
     return index < 0 ? 0 : index >= size ? size - 1 : index;
 }
 
-/* The places and weights of four taps along an axis. */
-static void four_along(const float *at, int n, int size, int border, int resized, int32_t (*place)[ROOM],
-                       Plane *weight, uint8_t (*inside)[ROOM], float *fraction)
+/* The places and weights of four taps along an axis: of pixels, or of the coefficients of a spline. */
+static void four_along(const float *at, int n, int size, int border, int resized, int on_spline,
+                       int32_t (*place)[ROOM], Plane *weight, uint8_t (*inside)[ROOM], float *fraction)
 {
     const int classic = border == CONSTANT_HARD || border == WRAP_CLASSIC;
+    const int rule = on_spline ? spline_border(border, resized) : classic ? MIRROR : border;
+    const int margin = on_spline ? spline_margin(rule) : 0;
     for (int i = 0; i < n; i++) {
         /* Whole vectors of which all taps are inside, or none. */
         while (i < n) {
             const fv c = load_fv(at + i);
-            if (border == CONSTANT && all_set(less(c, splat(-3)) | less(splat(size + 2.0f), c))) {
+            if (rule == CONSTANT &&
+                all_set(less(c, splat(-3.0f - margin)) | less(splat(size + 2.0f + margin), c))) {
                 store_fv(fraction + i, (fv){0});
                 for (int t = 0; t < 4; t++) {
                     store_iv(place[t] + i, (iv){0});
@@ -392,7 +397,7 @@ static void four_along(const float *at, int n, int size, int border, int resized
             const iv whole = __builtin_convertvector(c, iv);
             store_fv(fraction + i, c - __builtin_convertvector(whole, fv));
             for (int t = 0; t < 4; t++) {
-                store_iv(place[t] + i, whole - 1 + t);
+                store_iv(place[t] + i, whole - 1 + t + margin);
                 memset(inside[t] + i, 1, WIDE);
             }
             i += WIDE;
@@ -414,11 +419,18 @@ static void four_along(const float *at, int n, int size, int border, int resized
         const int within = resized && c >= 0 && c <= size - 1;
         fraction[i] = c - whole;
         for (int t = 0; t < 4; t++) {
-            place[t][i] = fold_index((int)whole - 1 + t, size, classic ? MIRROR : border, &inside[t][i]);
+            place[t][i] = fold_index((int)whole - 1 + t + margin, size + 2 * margin, rule, &inside[t][i]);
             inside[t][i] = beyond ? 0 : inside[t][i] | within;
         }
     }
-    for (int i = 0; i < n; i += WIDE) {
+    for (int i = 0; on_spline && i < n; i += WIDE) {
+        const fv f = load_fv(fraction + i), rest = 1 - f;
+        store_fv(weight[0] + i, rest * rest * rest / 6);
+        store_fv(weight[1] + i, 2.0f / 3 - f * f * (1 - f / 2));
+        store_fv(weight[2] + i, 2.0f / 3 - rest * rest * (1 - rest / 2));
+        store_fv(weight[3] + i, f * f * f / 6);
+    }
+    for (int i = 0; !on_spline && i < n; i += WIDE) {
         const fv f = load_fv(fraction + i);
         store_fv(weight[0] + i, keys_far(1 + f));
         store_fv(weight[1] + i, keys_near(f));
@@ -563,6 +575,35 @@ static float cubic_of_one(const Work *w, const Sixteen *s, int i, int k)
     return (first + total) * 2;
 }
 
+/* All of it where everything is known. */
+static void cubic_of_all(const Work *w, const Sixteen *s, Plane *mixed)
+{
+    int32_t others[CHUNK];
+    const int count = cubic_of_insides(w, s, mixed, others);
+    for (int i = 0; i < count; i++)
+        for (int k = 0; k < w->channels; k++)
+            mixed[k][others[i]] = cubic_of_one(w, s, others[i], k);
+}
+
+/* The same on the coefficients of a spline: a source of float32 with a margin. */
+static void spline_of_all(const Work *w, const Sixteen *s, Plane *mixed)
+{
+    const int margin = spline_margin(spline_border(w->l->border, w->g->resized));
+    float fill[MAX_NAN_AWARE];
+    Group g = *w->g;
+    ChannelBand l = *w->l;
+    Work on = *w;
+    g.w_in += 2 * margin, g.h_in += 2 * margin;
+    for (int k = 0; k < w->channels; k++)
+        fill[k] = element(l.fill + w->skipped * l.size, l.type, k);
+    l.fill = (const char *)fill, l.type = F32, l.size = sizeof(float);
+    l.channels = l.stride = w->channels;
+    /* Channels that are worked on together follow those before them as a whole. */
+    on.in = (const char *)(l.coefficients + (int64_t)w->skipped * g.w_in * g.h_in);
+    on.g = &g, on.l = &l, on.skipped = 0;
+    cubic_of_all(&on, s, mixed);
+}
+
 /* Cubic where all sixteen taps are known and none is beyond a jump; else what stands there. */
 static void blend_cubic(const Work *w, Sixteen *s, int aware, Plane *mixed, const Plane *reference)
 {
@@ -653,9 +694,9 @@ INLINE void centred_out(const Work *w, int i, fv *x, fv *y)
 INLINE void jacobian_at(const Work *w, int i, fv j[4])
 {
     const float *m = w->map;
-    if (w->g->affine) {
+    if (w->c->sloped || w->g->affine) {
         for (int k = 0; k < 4; k++)
-            j[k] = splat(m[k + k / 2]);
+            j[k] = w->c->sloped ? load_fv(w->c->slope[k] + i) : splat(m[k + k / 2]);
         return;
     }
     fv x, y;
@@ -928,6 +969,7 @@ static void keep_exact(const Work *w, const float *fx, const float *fy, Plane *m
 {
     const Chunk *c = w->c;
     const int lying = w->rules->decode != DECODE_NOTHING;
+    const int on_rays = w->rules->decode == DECODE_RAY || w->rules->decode == DECODE_WORLD_RAY;
     for (const Run *r = c->runs; r < c->runs + c->n_runs; r++)
         for (int i = r->from; r->place != BETWEEN && i < r->to; i++) {
             const int exact = lying ? c->x[i] == floorf(c->x[i]) && c->y[i] == floorf(c->y[i])
@@ -937,6 +979,9 @@ static void keep_exact(const Work *w, const float *fx, const float *fy, Plane *m
                 continue;
             const Taps *t = c->taps + i;
             if (r->place > EXACT && (t->out_x[0] | t->out_y[0]))
+                continue;
+            /* Beyond the image a border shows pixels that stand elsewhere. */
+            if (r->place > EXACT && on_rays && (c->x[i] != t->column[0] || c->y[i] != t->row[0]))
                 continue;
             const char *p = pixel_at(w, r->place <= EXACT
                                             ? c->index[i]
@@ -985,6 +1030,16 @@ static void move_values(const Work *w, Plane *mixed)
         case MOVE_FLOW_ENDS:
             b = load_fv(mixed[1] + i);
             centred(w, i, &x, &y);
+            if (g->n_segments) {
+                fv from[2] = {x, y}, to[2] = {x + a * (1 / g->scale_x), y + b * (1 / g->scale_y)}, here[2];
+                centred_out(w, i, &x, &y);
+                here[0] = x / g->out_scale_x, here[1] = y / g->out_scale_y;
+                push(g, w->record, from, here, to);
+                const mask somewhere = less(absolute(to[0]), splat(LOST));
+                store_fv(mixed[0] + i, choose(somewhere, to[0] - here[0], none) * g->out_scale_x);
+                store_fv(mixed[1] + i, choose(somewhere, to[1] - here[1], none) * g->out_scale_y);
+                break;
+            }
             x = x + a * (1 / g->scale_x), y = y + b * (1 / g->scale_y);
             u = m[0] * x + m[1] * y + m[2], v = m[3] * x + m[4] * y + m[5];
             {
@@ -1033,6 +1088,7 @@ INLINE void put_planes_of(const Work *w, const Plane *mixed, char *out, int type
     const int64_t pixel = (int64_t)l->stride * l->size;
     const int integer = !is_float_type(type), marked = integer && rules->invalid == MARK_NUMBER;
     const int off_the_mark = marked && !(l->joint && l->channels > 1);
+    const int angle = rules->move == MOVE_ANGLE && is_float_type(type);
     const char *nothing = rules->nothing + w->skipped * l->size;
     for (int i = 0; i < w->span.n; i++)
         for (int k = 0; k < C; k++) {
@@ -1043,6 +1099,9 @@ INLINE void put_planes_of(const Work *w, const Plane *mixed, char *out, int type
                 continue;
             }
             put_element(to, type, 0, v);
+            /* Just below the whole period narrow floats have nothing but the period itself. */
+            if (angle && element(to, type, 0) >= rules->period)
+                put_element(to, type, 0, 0);
             if (off_the_mark && whole_element(to, type, 0) == (int32_t)rules->number)
                 put_whole(to, type, rules->beside);
         }
@@ -1198,7 +1257,10 @@ static void copy_band(const Work *w, char *out)
 static void blend_band(const Work *w, char *out)
 {
     const Rules *rules = w->rules;
-    const int is_cubic = rules->interpolation == BY_CUBIC;
+    const int on_spline = rules->interpolation == BY_SPLINE;
+    const int is_cubic = on_spline || rules->interpolation == BY_CUBIC;
+    /* A source that was low-passed shows none of its own values. */
+    const int shown = !on_spline || !w->l->lowpass;
     const int aware = rules->invalid != MARK_NOTHING || !rules->filled || rules->encode ||
                       rules->max_jump < INFINITY;
     Plane mixed[MAX_NAN_AWARE] ALIGNED, reference[MAX_NAN_AWARE] ALIGNED;
@@ -1225,32 +1287,32 @@ static void blend_band(const Work *w, char *out)
         if (is_cubic) {
             Sixteen s;
             const int n = w->span.n;
-            four_along(w->c->x, n, w->g->w_in, w->l->border, w->g->resized, s.column, s.wx, s.in_x, fx);
-            four_along(w->c->y, n, w->g->h_in, w->l->border, w->g->resized, s.row, s.wy, s.in_y, fy);
-            if (!aware && is_one_piece(w)) {
-                int32_t others[CHUNK];
-                const int count = cubic_of_insides(w, &s, mixed, others);
-                for (int i = 0; i < count; i++)
-                    for (int k = 0; k < w->channels; k++)
-                        mixed[k][others[i]] = cubic_of_one(w, &s, others[i], k);
+            const int border = w->l->border, resized = w->g->resized;
+            four_along(w->c->x, n, w->g->w_in, border, resized, on_spline, s.column, s.wx, s.in_x, fx);
+            four_along(w->c->y, n, w->g->h_in, border, resized, on_spline, s.row, s.wy, s.in_y, fy);
+            if (on_spline) {
+                spline_of_all(w, &s, mixed);
+            } else if (!aware && is_one_piece(w)) {
+                cubic_of_all(w, &s, mixed);
             } else {
                 blend_cubic(w, &s, aware, mixed, reference);
             }
         }
         if (rules->decode)
             decode(w, mixed);
-        if (rules->decode || is_cubic || w->l->type == F32 || w->l->type == BF16)
+        if (shown && (rules->decode || is_cubic || w->l->type == F32 || w->l->type == BF16))
             keep_exact(w, fx, fy, mixed);
     }
     if (rules->move)
         move_values(w, mixed);
     put_planes(w, mixed, out);
-    if (w->l->type == I32 && !rules->encode && !rules->decode && !rules->move &&
+    if (w->l->type == I32 && shown && !rules->encode && !rules->decode && !rules->move &&
         rules->interpolation != BY_AREA)
         keep_exact_integers(w, fx, fy, out);
 }
 
-/* What lies outside is a fill that cannot be blended with encoded values: it replaces them. */
+/* What lies outside is a fill that cannot be blended with encoded values, nor be part of a spline: it
+ * replaces them. */
 static void fill_outside(const Work *w, char *out)
 {
     const int64_t pixel = (int64_t)w->l->stride * w->l->size;
@@ -1271,8 +1333,11 @@ static void general(const Group *g, const ChannelBand *l, int64_t record, const 
                     const Chunk *c, Span span, char *out)
 {
     const Rules *rules = l->rules;
-    const int replaced = rules->encode && rules->filled == 2;
+    const int on_spline = rules->interpolation == BY_SPLINE;
+    const int replaced = on_spline ? g->resized && l->border == CONSTANT
+                                   : rules->encode && rules->filled == 2;
     Work w = {.g = g, .l = l, .rules = rules, .c = c, .in = in, .map = g->maps + 9 * record,
+              .record = record,
               .own = rules->numbers ? rules->numbers + record : 0, .span = span};
     if (w.own && w.own->k[0] != 0)
         w.rays = rays_of(g, w.own->k);

@@ -215,8 +215,9 @@ static void blend_some(const Rays *rays, const Some *s, int inside_only, fv mixe
         known &= is_somewhere(x, y);
     const fv share = 1 / total, z = 1 / (inverse * share);
     rays_at(rays, x, y, &u, &v);
-    /* On a pixel centre, its own values: the first tap. */
-    const mask whole = equal(x, floor_of(x)) & equal(y, floor_of(y));
+    /* On a pixel centre, its own values: the first tap. Beyond the image, where a border continues it by
+     * pixels that stand elsewhere, points lie on the rays of their places. */
+    const mask whole = equal(x, load_fv(s->column[0])) & equal(y, load_fv(s->row[0]));
     const fv own[3] = {z * u + off_x * share, z * v + off_y * share, z};
     for (int q = 0; q < 3; q++)
         mixed[q] = choose(known, choose(whole, load_fv(s->value[0][q]), own[q]), splat(NAN));

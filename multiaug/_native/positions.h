@@ -36,6 +36,9 @@ typedef struct {
     Run runs[CHUNK];             /* neighbours of one place */
     int n_runs;
     float knots[2][MAX_KNOTS]; /* of the row, x and y */
+    float rising[2][MAX_KNOTS]; /* their derivatives from row to row */
+    int sloped;                 /* the Jacobian is known pixel by pixel, row by row: */
+    float slope[4][ROOM];
     int folded; /* the border that `taps` are of; -1 for none */
     Taps taps[CHUNK]; /* of pixels at a border */
 } ALIGNED Chunk;
@@ -60,14 +63,61 @@ static void knots_of_row(const Group *g, int64_t record, int row, Chunk *restric
     if (!is_displaced(g, record) || !g->control)
         return;
     const float *weights = g->along_y + (int64_t)row * g->knots_y;
+    const float *slopes = g->slope_y ? g->slope_y + (int64_t)row * g->knots_y : 0;
     memset(c->knots, 0, sizeof c->knots);
+    memset(c->rising, 0, sizeof c->rising);
     for (int axis = 0; axis < 2; axis++)
         for (int r = 0; r < g->knots_y; r++) {
             const float *values =
                 g->control + ((record * 2 + axis) * g->knots_y + r) * g->knots_x;
             for (int k = 0; k < g->knots_x && weights[r] != 0; k++)
                 c->knots[axis][k] += weights[r] * values[k];
+            for (int k = 0; slopes && k < g->knots_x && slopes[r] != 0; k++)
+                c->rising[axis][k] += slopes[r] * values[k];
         }
+}
+
+/* The Jacobian of `bent_positions`, at n pixels: that of the matrix where the displacement leads, times that
+ * of the displacement. */
+static void bent_slopes(const Group *g, const float *m, int row, int first, int n, int to,
+                        Chunk *restrict c)
+{
+    const float left = first - (g->w_out - 1) * 0.5f, below = row - (g->h_out - 1) * 0.5f;
+    float *restrict xx = c->slope[0] + to, *restrict xy = c->slope[1] + to;
+    float *restrict yx = c->slope[2] + to, *restrict yy = c->slope[3] + to;
+    float dx[CHUNK], dy[CHUNK];
+    for (int i = 0; i < n; i++)
+        dx[i] = left + (float)i, dy[i] = below, xx[i] = 1, xy[i] = 0, yx[i] = 0, yy[i] = 1;
+    for (int k = 0; k < g->knots_x; k++) {
+        const float *weights = g->along_x + (int64_t)k * g->w_out + first;
+        const float *slopes = g->slope_x + (int64_t)k * g->w_out + first;
+        const float a = c->knots[0][k], b = c->knots[1][k];
+        const float e = c->rising[0][k], f = c->rising[1][k];
+        for (int i = 0; i < n; i++) {
+            xx[i] += slopes[i] * a;
+            yx[i] += slopes[i] * b;
+            xy[i] += weights[i] * e;
+            yy[i] += weights[i] * f;
+        }
+        for (int i = 0; !g->affine && i < n; i++) {
+            dx[i] += weights[i] * a;
+            dy[i] += weights[i] * b;
+        }
+    }
+    for (int i = 0; i < n; i++) {
+        float j[4] = {m[0], m[1], m[3], m[4]};
+        if (!g->affine) {
+            const float p = m[6] * dx[i], q = m[7] * dy[i], w = p + q + m[8];
+            const float size = fabsf(p) + fabsf(q) + fabsf(m[8]), d = w > HORIZON * size ? w : 1;
+            const float u = (m[0] * dx[i] + m[1] * dy[i] + m[2]) / d;
+            const float v = (m[3] * dx[i] + m[4] * dy[i] + m[5]) / d;
+            j[0] = (m[0] - u * m[6]) / d, j[1] = (m[1] - u * m[7]) / d;
+            j[2] = (m[3] - v * m[6]) / d, j[3] = (m[4] - v * m[7]) / d;
+        }
+        const float a = xx[i], b = xy[i], e = yx[i], f = yy[i];
+        xx[i] = j[0] * a + j[1] * e, xy[i] = j[0] * b + j[1] * f;
+        yx[i] = j[2] * a + j[3] * e, yy[i] = j[2] * b + j[3] * f;
+    }
 }
 
 /* Displaced first, then by the matrix. */
@@ -107,14 +157,19 @@ static void bent_positions(const Group *g, const float *m, int row, int first, i
 static void positions(const Group *g, int64_t record, int row, int first, int n, int to,
                       Chunk *restrict c)
 {
+    c->sloped = is_displaced(g, record) && (g->slope_x || g->planes > 2);
     if (is_displaced(g, record) && g->control) {
         bent_positions(g, g->maps + 9 * record, row, first, n, c, c->x + to, c->y + to);
+        if (c->sloped)
+            bent_slopes(g, g->maps + 9 * record, row, first, n, to, c);
         return;
     }
     if (is_displaced(g, record)) {
-        const float *at = g->field + record * 2 * g->plane + (int64_t)row * g->w_out + first;
+        const float *at = g->field + record * g->planes * g->plane + (int64_t)row * g->w_out + first;
         memcpy(c->x + to, at, n * sizeof(float));
         memcpy(c->y + to, at + g->plane, n * sizeof(float));
+        for (int k = 0; c->sloped && k < 4; k++)
+            memcpy(c->slope[k] + to, at + (2 + k) * g->plane, n * sizeof(float));
         return;
     }
     float m[9];
@@ -201,7 +256,7 @@ static int64_t distance_below(const Group *g, int64_t record, int row, int first
     if (is_displaced(g, record) && g->field) {
         if (row + ROWS_AHEAD >= g->h_out)
             return 0;
-        const float *at = g->field + record * 2 * g->plane +
+        const float *at = g->field + record * g->planes * g->plane +
                           (int64_t)(row + ROWS_AHEAD) * g->w_out + first + n / 2;
         dx = at[0] - c->x[n / 2], dy = at[g->plane] - c->y[n / 2];
     } else {

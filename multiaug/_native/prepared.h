@@ -9,6 +9,7 @@
 
 #include "elements.h"
 #include "separable.h"
+#include "spline.h"
 
 /* Rows and columns of a source, from .. to. */
 typedef struct {
@@ -291,7 +292,7 @@ static void prepared_rows(const Group *g, const ChannelBand *l, int64_t record, 
     soft.type = F32, soft.size = sizeof(float), soft.stride = C, soft.out_bytes = 0;
     soft.lowpass = 0, soft.numbered = 0, soft.reread = 1;
     Group one = *g;
-    one.bands = &soft, one.n_bands = 1, one.sigma = 0;
+    one.bands = &soft, one.n_bands = 1, one.n_validities = 0, one.sigma = 0;
     for (int first = from; first < to; first += most) {
         const int n = to - first < most ? to - first : most;
         /* Rows are counted from the first of the picture. */
@@ -301,6 +302,57 @@ static void prepared_rows(const Group *g, const ChannelBand *l, int64_t record, 
                    l->out + record * l->out_bytes +
                        (int64_t)first * g->w_out * l->stride * l->size);
     }
+}
+
+/* The coefficients of a band whose source has to become a spline first. */
+static const float *coefficients_of(const Group *g, const ChannelBand *l, int64_t record, Scratch *s,
+                                    Prepared *kept)
+{
+    const int margin = spline_margin(spline_border(l->border, g->resized));
+    const int64_t pixels = (int64_t)(g->w_in + 2 * margin) * (g->h_in + 2 * margin);
+    int slot = COEFFICIENTS;
+    while (slot < SLOTS && (s->holding[slot].of != l || s->holding[slot].record != record))
+        slot++;
+    if (slot < SLOTS)
+        return (const float *)s->memory[slot];
+    slot = COEFFICIENTS + s->turn++ % (SLOTS - COEFFICIENTS);
+    s->holding[slot].of = 0;
+    /* Four taps of one channel are read at once. */
+    float *found = room(s, slot, (pixels * l->channels + WIDE) * sizeof(float));
+    const char *in = l->in + row_of(l->rows, record) * l->in_bytes, *fill = l->fill;
+    ChannelBand source = *l;
+    if (is_low_passed(g, l, record)) {
+        const Window whole = {0, g->h_in, 0, g->w_in};
+        float *fills = room(s, RESULT, l->channels * sizeof(float));
+        in = (const char *)prepare(g, l, record, whole, s, kept);
+        if (!in || !fills)
+            return 0;
+        widen_fill(l, fills);
+        fill = (const char *)fills;
+        source.type = F32, source.size = sizeof(float), source.stride = l->channels;
+    }
+    for (int from = 0, n; found && from < l->channels; from += n) {
+        n = l->channels - from < MAX_NAN_AWARE ? l->channels - from : MAX_NAN_AWARE;
+        if (!make_coefficients(g, &source, in + from * source.size, fill + from * source.size, n,
+                               found + from * pixels, s))
+            return 0;
+    }
+    if (found)
+        s->holding[slot] = (Holding){l, record};
+    return found;
+}
+
+/* Rows from .. to of a band that is read as a spline. */
+static void spline_rows(const Group *g, const ChannelBand *l, int64_t record, int from, int to, Scratch *s,
+                        Prepared *kept)
+{
+    ChannelBand ready = *l;
+    Group one = *g;
+    if (from >= to || s->failed || !(ready.coefficients = coefficients_of(g, l, record, s, kept)))
+        return;
+    ready.lowpass = is_low_passed(g, l, record);
+    one.bands = &ready, one.n_bands = 1, one.n_validities = 0, one.sigma = 0;
+    group_rows(&one, record, from, to, s, kept);
 }
 
 #endif

@@ -11,12 +11,22 @@ enum {
     WEIGHTS_Y, WEIGHTS_X, MASSES,              /* of axes */
     FILL_ROW, PANELS, COLUMNS, STRIP, EXPANDED, /* of sums over rows and columns */
     SOURCE, VALUES, KNOWN, MASS, FILLS, RESULT, /* of sources that are prepared */
-    SLOTS
+    SHOWN,                                      /* of validity */
+    COEFFICIENTS,                               /* of splines, one slot each */
+    SLOTS = COEFFICIENTS + 4
 };
+
+/* What a slot holds the results of. */
+typedef struct {
+    const void *of; /* null: nothing */
+    int64_t record;
+} Holding;
 
 typedef struct {
     char *memory[SLOTS];
     int64_t sizes[SLOTS];
+    Holding holding[SLOTS];
+    int turn;   /* of the splines, which one is replaced next */
     int failed; /* some memory was not to be had */
 } Scratch;
 

@@ -13,6 +13,13 @@
 #include "nearest.h"
 #include "general.h"
 #include "prepared.h"
+#include "validity.h"
+
+/* A band of a record that is not sampled pixel by pixel from its source, along with the others. */
+INLINE int is_read_apart(const Group *g, const ChannelBand *l, int64_t record)
+{
+    return needs_coefficients(l) || is_apart(g, l, record);
+}
 
 static int any_general(const Group *g)
 {
@@ -28,14 +35,17 @@ static void group_rows(const Group *g, int64_t record, int from, int to, Scratch
     int left = 0;
     for (int k = 0; k < g->n_bands; k++) {
         const ChannelBand *l = g->bands + k;
-        if (is_separable(g, l, record))
+        if (needs_coefficients(l))
+            spline_rows(g, l, record, from, to, s, kept);
+        else if (is_separable(g, l, record))
             separable_rows(g, l, record, from, to, s);
         else if (is_low_passed(g, l, record))
             prepared_rows(g, l, record, from, to, s, kept);
         else
             left++;
     }
-    if (!left)
+    const uint8_t *known = left || g->n_validities ? known_of(g, record, s) : 0;
+    if (s->failed || (!left && !g->n_validities))
         return;
     for (int row = from, rows = 1; row < to; row += rows) {
         int64_t source = 0;
@@ -43,7 +53,7 @@ static void group_rows(const Group *g, int64_t record, int from, int to, Scratch
         const int copied = straight(g, record, row, &source, &step);
         for (int k = 0; copied && k < g->n_bands; k++) {
             const ChannelBand *l = g->bands + k;
-            if (is_apart(g, l, record))
+            if (is_read_apart(g, l, record))
                 continue;
             const int64_t pixel = (int64_t)l->stride * l->size;
             const char *in = l->in + row_of(l->rows, record) * l->in_bytes + source * pixel;
@@ -58,7 +68,8 @@ static void group_rows(const Group *g, int64_t record, int from, int to, Scratch
         /* Several short rows at a time: in the result they follow one another. */
         rows = copied || 2 * g->w_out > CHUNK ? 1 : CHUNK / g->w_out;
         rows = rows < to - row ? rows : to - row;
-        for (int first = 0; (!copied || any_general(g)) && first < g->w_out; first += CHUNK) {
+        const int by_pixel = !copied || any_general(g) || g->n_validities;
+        for (int first = 0; by_pixel && first < g->w_out; first += CHUNK) {
             const int width = g->w_out - first < CHUNK ? g->w_out - first : CHUNK;
             const int n = rows * width;
             for (int k = 0; k < rows; k++) {
@@ -71,14 +82,14 @@ static void group_rows(const Group *g, int64_t record, int from, int to, Scratch
                 rows > 1 ? 0 : distance_below(g, record, row, first, n, &c);
             for (int k = 0; k < g->n_bands; k++) {
                 const ChannelBand *l = g->bands + k;
-                if (is_apart(g, l, record) || (copied && l->method != GENERAL))
+                if (is_read_apart(g, l, record) || (copied && l->method != GENERAL))
                     continue;
                 const char *in = l->in + row_of(l->rows, record) * l->in_bytes;
                 const int64_t pixel = (int64_t)l->stride * l->size;
                 char *out =
                     l->out + record * l->out_bytes + ((int64_t)row * g->w_out + first) * pixel;
                 /* Short rows are in the cache. */
-                if (rows == 1 && (k == 0 || !is_beside(l, l - 1))) {
+                if (rows == 1 && !l->coefficients && (k == 0 || !is_beside(l, l - 1))) {
                     fetch(l, in, distance, n, &c);
                     if (row + 1 < to)
                         fetch_result(l, out + g->w_out * pixel, n);
@@ -100,6 +111,9 @@ static void group_rows(const Group *g, int64_t record, int from, int to, Scratch
                         mend_f32(g, l, in, &c, (float *)out);
                 }
             }
+            for (int k = 0; k < g->n_validities; k++)
+                put_validity(g, g->validities + k, record, &c, (Span){row, first, width, n},
+                             known ? known + k * (int64_t)g->h_in * g->w_in : 0);
         }
     }
 }

@@ -18,7 +18,7 @@ enum { MAX_KNOTS = 64 };
 enum { LEVELS = 256 };
 
 /* What the words of a Rules mean; `_rules.py` has the same lists. */
-enum { BY_NEAREST, BY_LINEAR, BY_CUBIC, BY_MAJORITY, BY_AREA };
+enum { BY_NEAREST, BY_LINEAR, BY_CUBIC, BY_MAJORITY, BY_AREA, BY_SPLINE };
 enum { ENCODE_NOTHING, ENCODE_RECIPROCAL, ENCODE_RAY, ENCODE_WORLD_RAY, ENCODE_ANGLE };
 enum { DECODE_NOTHING, DECODE_UNIT, DECODE_RECIPROCAL, DECODE_RAY, DECODE_WORLD_RAY, DECODE_ANGLE };
 enum {
@@ -64,6 +64,7 @@ typedef struct {
     const float *rays;   /* (N, 3, 3) intrinsics: positions are blended on their rays; or null */
     const float *matrix; /* (N, 3, 3) that multiplies what was read; or null */
     const Rules *rules;  /* of a GENERAL band */
+    const float *coefficients; /* null; where a source has become a spline, its own, see spline.h */
     int64_t in_bytes, out_bytes; /* from record to record */
     int32_t method, type, border;
     int32_t size;     /* bytes of a number */
@@ -77,18 +78,42 @@ typedef struct {
     float reach_x, reach_y; /* of means over areas: half of the longest step, in pixels */
 } ChannelBand;
 
+/* An entry of which is said where it shows something; its bands follow one another in their group. */
+typedef struct {
+    char *out; /* (N, h_out, w_out), 1 or 0 */
+    int32_t first, n_bands;
+} Validity;
+
+/* Knots of 0 around the control values of a Segment. */
+enum { KNOTS_AROUND = 4 };
+
+/* A step of a map from source to result, between centred reference pixels: a matrix, or a displacement by
+ * a cubic B-spline. For flow, whose vectors end anywhere. */
+typedef struct {
+    const float *matrix;  /* (N, 3, 3) forward; or null */
+    const float *control; /* (N, knots_y, knots_x, 2), with KNOTS_AROUND on every side */
+    const float *frame;   /* (N, 4) of what the knots span, half of its sides and knots per pixel, x first */
+    int32_t knots_x, knots_y;
+    int32_t added; /* the displacement is added to a position; otherwise it is what leads back to it */
+} Segment;
+
 /* Lanes of the same two sizes, which share positions. */
 typedef struct {
     const ChannelBand *bands;
+    const Validity *validities;
+    const Segment *segments;  /* in the order in which they act; none where `matrix` says it all */
     const float *maps;        /* (N, 3, 3) backward, between centred pixels */
     const int32_t *displaced; /* (N,) records that are not read by their matrix alone; null: none */
-    const float *field;       /* (N, 2, plane) positions in pixels of those, row by row; or null */
+    const float *field;       /* (N, planes, plane) positions in pixels of those, row by row; or null */
     const float *control;     /* (N, 2, knots_y, knots_x) of what is added before the matrix */
     const float *along_x;     /* (knots_x, w_out) weights of the knots; they are 0 far away */
     const float *along_y;     /* (h_out, knots_y) */
+    const float *slope_x;     /* (knots_x, w_out) their derivatives; null where nobody asks for them */
+    const float *slope_y;     /* (h_out, knots_y) */
     int64_t plane;
+    int32_t planes; /* 2; or 6, with the Jacobian of the backward map between pixels, row by row */
     int32_t knots_x, knots_y;
-    int32_t n_bands, affine;
+    int32_t n_bands, n_validities, n_segments, affine;
     int32_t resized; /* what lies in the picture's area is not blended with a border's fill */
     int32_t h_in, w_in, h_out, w_out;
     float scale_x, scale_y; /* pixels of the source per reference pixel */
@@ -176,5 +201,53 @@ typedef struct {
     int32_t n_groups, n_checks, n_pointwise;
     int32_t blocks; /* of rows, in which a record is shared between threads */
 } Batch;
+
+/* Records of a batch, blended with partners of the same batch. */
+typedef struct {
+    const char *in; /* (N, values) */
+    char *out;      /* the same shape, other memory */
+    const int32_t *partners; /* (N,) */
+    const float *weights;    /* (N,) of the partner; 0 or less: the record is copied */
+    int64_t begin, end;      /* records that are made */
+    int64_t values;          /* of a record */
+    int32_t type, marks;
+    float mark, beside; /* what says that there are no data; what stands for values that fall on it */
+} Blend;
+
+/* Boxes of images whose pixels, or some neighbouring channels of them, become one value. */
+typedef struct {
+    char *out; /* first of the channels in the first pixel of the first record */
+    const int32_t (*boxes)[5]; /* record, first row, row behind the last, the same of columns */
+    const char *pixels;        /* what the channels become */
+    int64_t n_boxes;
+    int64_t record_bytes, row_bytes, pixel_bytes; /* from one to the next */
+    int64_t group_bytes; /* of the channels */
+    int64_t next_pixel;  /* from what those of a record become to the next; 0: all alike */
+} Fill;
+
+/* Boxes of images filled with random values: a function of a record's words and of where they stand
+ * among the channels of a group, which has `group` of them to a pixel. */
+typedef struct {
+    char *out; /* first written channel in the first pixel of the first record */
+    const int32_t (*boxes)[5]; /* as of Fill */
+    const uint32_t *words;     /* (N, 2), which counters are mixed with */
+    int64_t n_boxes, record_bytes, row_bytes, pixel_bytes;
+    int32_t width;                 /* pixels of a row */
+    int32_t group, first, channels; /* of a pixel: all; the first that is written; how many are */
+    int32_t type, marks;
+    float low, extent;  /* black, and from black to white */
+    float mark, beside; /* as of Blend */
+} Noise;
+
+/* The means of the channels of an image, in the order of `program/_fills.py`: by halves. */
+typedef struct {
+    const char *in; /* first of the channels in the first pixel */
+    float *means;   /* (channels,) */
+    float *scratch; /* (pixels, channels) */
+    int64_t pixels;
+    int32_t channels, stride; /* elements to a pixel, and from pixel to pixel */
+    int32_t type, marks;
+    float mark;
+} Means;
 
 #endif

@@ -36,6 +36,8 @@ def refuse_behind(spec: DataSpec, record: Mapping[str, Any], *, batch: bool) -> 
         for group in spec.entries[name].groups:
             if group.role in ("position", "depth") and group.interpolation == "ray":
                 array = values if batch else values[np.newaxis]
+                if spec.entries[name].time is not None:
+                    array = array[:, 0]  # frames have the camera of their record
                 for i, count in _lost(spec, record, array, group, batch):
                     raise RecordError(_message(name, group, i if batch else None, count))
 

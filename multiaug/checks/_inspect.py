@@ -19,6 +19,7 @@ from ._intrinsics import inspect_intrinsics
 from ._jumps import inspect_jumps
 from ._motions import inspect_extrinsics
 from ._normals import inspect_directions
+from ._projection import first_images
 from ._unmapped import unmapped_values
 from ._values import inspect_values
 from ._zeros import inspect_zeros
@@ -57,6 +58,7 @@ def findings(
         ranges_used: entries with whose range something is computed. Of the others only a range
             that was declared, and is far off, is said. None: nobody knows, so all is said.
     """
+    spec, records = spec.of_images(), first_images(spec, records)
     found = [one for inspector in INSPECTORS for one in inspector(spec, records)]
     if ranges_used is None:
         return [replace(one, wrong=False) if one.of_range else one for one in found]

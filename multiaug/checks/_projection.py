@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,8 +45,9 @@ def reprojection_error(spec: DataSpec, record: Mapping[str, Any]) -> dict[str, N
             what belongs to their camera are looked at, so other entries may be missing.
 
     Returns:
-        The name of each entry with a role ``position`` -> float64 (H, W) or (N, H, W), pixels of
-        that entry; NaN where there is no point, inf where it is behind the camera.
+        The name of each entry with a role ``position`` -> float64 (H, W) or (N, H, W), with the
+        axis of the entry's frames where it has ``time``, pixels of that entry; NaN where there is
+        no point, inf where it is behind the camera.
 
     Raises:
         ParameterError: not a DataSpec and a mapping.
@@ -61,14 +63,36 @@ def reprojection_error(spec: DataSpec, record: Mapping[str, Any]) -> dict[str, N
     positions = [name for name in arrays if position_group(spec, name) is not None]
     if not positions:
         raise RecordError(f"The record has no entry of the role position of {spec.name!r}.")
-    batch = arrays[positions[0]].ndim == 4
+    batch = arrays[positions[0]].ndim == (4 if spec.entries[positions[0]].time is None else 5)
     check_structure(spec, arrays, batch=batch, dtypes=False, partial=True)
     records = arrays if batch else {name: array[np.newaxis] for name, array in arrays.items()}
     result: dict[str, NDArray] = {}
     for name in positions:
-        errors = [_error(spec, cloud) for cloud in clouds(spec, records, name)]
-        result[name] = np.stack(errors) if batch else errors[0]
+        count = 1 if spec.entries[name].time is None else records[name].shape[1]
+        at_times = []
+        for time in range(count):
+            images = first_images(spec, records, {name: time})
+            errors = [_error(spec, cloud) for cloud in clouds(spec.of_images(), images, name)]
+            at_times.append(np.stack(errors))
+        found = at_times[0] if spec.entries[name].time is None else np.stack(at_times, axis=1)
+        result[name] = found if batch else found[0]
     return result
+
+
+def first_images(
+    spec: DataSpec, records: Mapping[str, Any], times: Mapping[str, int] = MappingProxyType({})
+) -> dict[str, Any]:
+    """Records (n, ...) with one frame in the place of all of those of an entry.
+
+    Args:
+        spec: what the entries are.
+        records: arrays by entry name.
+        times: which frame, of entries where it is not the first.
+    """
+    return {
+        name: array if spec.entries[name].time is None else array[:, times.get(name, 0)]
+        for name, array in records.items()
+    }
 
 
 def _error(spec: DataSpec, cloud: Cloud) -> NDArray:

@@ -116,6 +116,18 @@ def intrinsics_from_fov(degrees: float, shape: SpatialShape) -> NDArray:
     return np.array([[f, 0, cx], [0, f, cy], [0, 0, 1]], np.float32)
 
 
+def intrinsics_of_view(degrees: float, shape: SpatialShape) -> Array:
+    """`intrinsics_from_fov`, of a shape that may be traced."""
+    cx, cy = centre(shape)
+    f = shape[1] * np.float32(0.5 / np.tan(np.deg2rad(degrees) / 2))
+    return jnp.stack(
+        [
+            jnp.stack([jnp.asarray(v, jnp.float32) for v in row])
+            for row in ((f, 0, cx), (0, f, cy), (0, 0, 1))
+        ]
+    )
+
+
 class EstimatedIntrinsics(NamedTuple):
     """What `estimate_intrinsics` returns."""
 

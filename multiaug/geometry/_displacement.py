@@ -2,42 +2,55 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+from typing import Any
+
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
-from ..typing import Array, SpatialShape
+from ..typing import Array, ArrayLike, NDArray, SpatialShape
 
 # The spline of n intervals has n + 3 control points per axis: knots -1 .. n + 1.
-MARGIN = 3
+KNOT_MARGIN = 3
 
 
-def _basis(t: Array) -> tuple[Array, Array]:
+def _basis(t: ArrayLike, xp: ModuleType = jnp) -> tuple[Any, Any]:
     """Cubic B-spline and its derivative at distance t from the knot."""
-    a = jnp.abs(t)
+    a = xp.abs(t)
     near = 2 / 3 - a * a * (1 - a / 2)
     far = (2 - a) ** 3 / 6
-    value = jnp.where(a < 1, near, jnp.where(a < 2, far, 0))
+    value = xp.where(a < 1, near, xp.where(a < 2, far, 0))
     near_slope = a * (1.5 * a - 2)
     far_slope = -0.5 * (2 - a) ** 2
-    slope = jnp.where(a < 1, near_slope, jnp.where(a < 2, far_slope, 0))
-    return value, slope * jnp.sign(t)
+    slope = xp.where(a < 1, near_slope, xp.where(a < 2, far_slope, 0))
+    return value, slope * xp.sign(t)
 
 
-def spline_weights(positions: Array, side: int, knots: int) -> Array:
-    """(n, knots): what each control value adds at n centred positions along a side of a frame."""
-    intervals = knots - MARGIN
-    return _basis(_distances((positions + side / 2) * (intervals / side), intervals))[0]
+def spline_weights(positions: NDArray, side: int, knots: int) -> tuple[NDArray, NDArray]:
+    """What each control value adds at n centred positions along a side of a frame, and its slope.
+
+    In NumPy, float32: every size of an image has its own, and JAX would compile for each.
+
+    Returns:
+        (n, knots) weights and their derivatives by the position.
+    """
+    intervals = knots - KNOT_MARGIN
+    per_pixel = np.float32(intervals / side)
+    t = (positions + np.float32(side / 2)) * per_pixel
+    weights, slopes = _basis(_distances(t, intervals, np), np)
+    return weights, slopes * per_pixel
 
 
-def _distances(t: Array, intervals: int) -> Array:
+def _distances(t: ArrayLike, intervals: int, xp: ModuleType = jnp) -> Any:
     """Distance of every position from every knot, along a new last axis."""
-    knots = jnp.arange(intervals + MARGIN, dtype=t.dtype) - 1
+    knots = xp.arange(intervals + KNOT_MARGIN, dtype=t.dtype) - 1
     return t[..., None] - knots.reshape((1,) * t.ndim + (-1,))
 
 
 def control_shape(grid: tuple[int, int]) -> tuple[int, int, int]:
     """Shape of the control array of ``grid`` = (rows, columns) intervals: (R+3, C+3, 2)."""
-    return grid[0] + MARGIN, grid[1] + MARGIN, 2
+    return grid[0] + KNOT_MARGIN, grid[1] + KNOT_MARGIN, 2
 
 
 def slope_bound(amount: float, grid: tuple[int, int], shape: SpatialShape) -> float:
@@ -63,7 +76,7 @@ def displacement(
     Returns:
         (dx, dy, (dxdx, dxdy, dydx, dydy)); outside the frame the field fades to zero.
     """
-    rows, columns = control.shape[0] - MARGIN, control.shape[1] - MARGIN
+    rows, columns = control.shape[0] - KNOT_MARGIN, control.shape[1] - KNOT_MARGIN
     tx = (x + shape[1] / 2) * (columns / shape[1])
     ty = (y + shape[0] / 2) * (rows / shape[0])
     bx, sx = _basis(_distances(tx, columns))

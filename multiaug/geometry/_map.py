@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 
 from ..typing import Array, SpatialShape
 from ._displacement import displacement, undisplace
+from ._length import shape_leaves, shapes_of_leaves
 from ._matrix import inverse, product, to_centred
 from ._segment import Jacobian, Segment, check_segment
 
@@ -62,7 +63,7 @@ class Projective:
         return Projective(forward, backward, self.affine)
 
 
-@jax.tree_util.register_dataclass
+@jax.tree_util.register_pytree_with_keys_class
 @dataclass(frozen=True)
 class Displacement:
     """A dense segment: the backward map is ``p' + d(p')`` in the segment's output frame.
@@ -74,9 +75,21 @@ class Displacement:
     """
 
     control: Array
-    shape: SpatialShape = field(metadata={"static": True})
-    undo: bool = field(default=False, metadata={"static": True})
+    shape: SpatialShape
+    undo: bool = False
     dense: ClassVar[bool] = True
+
+    def tree_flatten_with_keys(self) -> tuple[Any, Any]:
+        """Control values, and sizes where they are data."""
+        lengths, known = shape_leaves(self.shape)
+        return _keyed(control=self.control, shape=lengths), (known, self.undo)
+
+    @classmethod
+    def tree_unflatten(cls, static: Any, leaves: Any) -> Displacement:
+        """The inverse of `tree_flatten_with_keys`."""
+        (control, lengths), (known, undo) = leaves, static
+        (shape,) = shapes_of_leaves(lengths, known)
+        return cls(control, shape, undo)
 
     def pull(self, x: Array, y: Array) -> tuple[Array, Array, Jacobian]:
         """Output position to input position, with the Jacobian of that step."""
@@ -103,7 +116,7 @@ class Displacement:
         return qx, qy, invert_jacobian((1 + a, b, c, 1 + d))
 
 
-@jax.tree_util.register_dataclass
+@jax.tree_util.register_pytree_with_keys_class
 @dataclass(frozen=True)
 class Map:
     """A map from an input frame to an output frame: segments in the order they act.
@@ -122,15 +135,27 @@ class Map:
     """
 
     segments: tuple[Segment, ...]
-    in_shape: SpatialShape = field(metadata={"static": True})
-    out_shape: SpatialShape = field(metadata={"static": True})
-    resized: bool = field(default=False, metadata={"static": True})
+    in_shape: SpatialShape
+    out_shape: SpatialShape
+    resized: bool = False
 
     def __post_init__(self) -> None:
         # JAX puts other things there while it compares trees.
         for segment in self.segments if isinstance(self.segments, tuple) else ():
             if not isinstance(segment, Projective | Displacement):
                 check_segment(segment)
+
+    def tree_flatten_with_keys(self) -> tuple[Any, Any]:
+        """Segments, and sizes where they are data; all other sizes are static."""
+        lengths, known = shape_leaves(self.in_shape, self.out_shape)
+        return _keyed(segments=self.segments, shapes=lengths), (known, self.resized)
+
+    @classmethod
+    def tree_unflatten(cls, static: Any, leaves: Any) -> Map:
+        """The inverse of `tree_flatten_with_keys`."""
+        (segments, lengths), (known, resized) = leaves, static
+        before, after = shapes_of_leaves(lengths, known)
+        return cls(segments, before, after, resized)
 
     @property
     def dense(self) -> bool:
@@ -197,6 +222,10 @@ class Map:
             if isinstance(segment, Projective):
                 total = _fuse(total, segment)
         return total
+
+
+def _keyed(**children: Any) -> tuple[tuple[Any, Any], ...]:
+    return tuple((jax.tree_util.GetAttrKey(name), child) for name, child in children.items())
 
 
 def identity_segment() -> Projective:

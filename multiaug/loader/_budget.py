@@ -106,14 +106,21 @@ def _result_bytes(source: Source, chunked: ChunkedSource, pipeline: Pipeline | N
     name = spec.reference(inside)
     if pipeline is None or name is None:
         return 0
-    height, width = frame = (inside[name].shape[0], inside[name].shape[1])
+    height, width = frame = _size(spec.entries[name].image_shape(inside[name].shape))
     for transform in pipeline.transforms:
         frame = transform.out_shape(frame)
     share = frame[0] * frame[1] / (height * width)
     size = 0.0
     for n, s in inside.items():
-        picture = spec.entries[n].kind == "spatial"
+        entry = spec.entries[n]
+        picture = entry.kind == "spatial"
         size += s.nbytes * (share if picture else 1)
-        if picture and spec.entries[n].validity:
-            size += share * s.shape[0] * s.shape[1]
+        if picture and entry.validity:
+            frames = math.prod(s.shape[: entry.time is not None])
+            size += share * frames * math.prod(_size(entry.image_shape(s.shape)))
     return int(size)
+
+
+def _size(shape: tuple[int, ...]) -> tuple[int, int]:
+    """(height, width) of an image."""
+    return shape[0], shape[1]

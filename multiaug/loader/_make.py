@@ -23,7 +23,7 @@ from ._memory import Budget
 from ._order import Epoch
 from ._place import Recycler, local_sharding, to_jax
 from ._prefetch import Prefetcher
-from ._read import Losses, Plan, RawBatch, RowReader
+from ._read import Losses, Plan, RawBatch, RowReader, SizedReader
 from ._schedule import Schedule
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class BatchMaker:
         self._spec = spec
         self._budget, self._threads, self._prefetch = budget, threads, prefetch
         self._sharding, self._check = sharding, check
-        self._reader: ChunkReader | RowReader | None = None
+        self._reader: ChunkReader | RowReader | SizedReader | None = None
         self._recycler = Recycler(keep=prefetch + 3)
         self._compiled = False
         self._compiling = threading.Lock()
@@ -119,7 +119,7 @@ class BatchMaker:
         # Threads that met a new program together would each compile it.
         with nullcontext() if self._compiled else self._compiling:
             if self._inspect is not None and len(raw.plan.index):
-                self.to_say, self._inspect = self._inspect(raw.arrays), None
+                self.to_say, self._inspect = self._inspect(_first_arrays(raw)), None
             batch = self._finish(raw, keys) if len(raw.plan.index) else self._empty(epoch)
             self._compiled = True
         return raw.plan.step, batch
@@ -142,7 +142,8 @@ class BatchMaker:
         if self._pipeline is None:
             results = {**results, **_rows_there(self._spec, results)}
         else:
-            pipeline, arrays, check = self._pipeline, raw.arrays, self._check
+            pipeline, check = self._pipeline, self._check
+            arrays = raw.arrays if raw.records is None else raw.records
 
             def run(out: Mapping[str, Any] | None) -> dict[str, Any]:
                 return pipeline.batch(keys, arrays, out=out, check=check)
@@ -165,13 +166,16 @@ class BatchMaker:
         plan = Plan(0, first, first)
         return self._finish(RawBatch(plan, self._source.read(first)), self._keys(plan, epoch))
 
-    def _open_reader(self) -> ChunkReader | RowReader:
+    def _open_reader(self) -> ChunkReader | RowReader | SizedReader:
         if self._reader is None:
             # Where single records can be read there is no need for begun batches. The order is the
             # same, as it depends on the length of chunks alone.
             source, size, order = self._source, self._schedule.batch_size, self._schedule.order
             record = sum(s.nbytes for s in source.structure.values())
             room = self._budget.batches >= 2
+            if hasattr(source, "read_records") and _makes_one_size(self._pipeline):
+                self._reader = SizedReader(source, self._threads, min(1, self._prefetch))
+                return self._reader
             seeks = getattr(source, "row_access", False) and record >= _LARGE_RECORD
             rows = order.shuffle == "full"
             if rows or (seeks and room and order.shuffle is not None):
@@ -180,6 +184,25 @@ class BatchMaker:
             else:
                 self._reader = ChunkReader(source, size, self._threads, self._budget.batches)
         return self._reader
+
+
+def _makes_one_size(pipeline: Pipeline | None) -> bool:
+    """Whether images of all sizes leave a pipeline at one."""
+    if pipeline is None:
+        return False
+    sizes = set()
+    for frame in ((101, 173), (311, 227)):
+        for transform in pipeline.transforms:
+            frame = transform.out_shape(frame)
+        sizes.add(frame)
+    return len(sizes) == 1
+
+
+def _first_arrays(raw: RawBatch) -> dict[str, NDArray]:
+    """The arrays of a batch; of records of different sizes, a batch of the first."""
+    if raw.records is None:
+        return raw.arrays
+    return {name: array[np.newaxis] for name, array in raw.records[0].items()}
 
 
 def _rows_there(spec: DataSpec, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:

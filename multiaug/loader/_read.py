@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -35,6 +36,8 @@ class RawBatch:
 
     plan: Plan
     arrays: dict[str, NDArray]
+    records: list[dict[str, NDArray]] | None = None
+    """In the place of arrays, records whose images have sizes of their own."""
 
 
 @dataclass
@@ -169,3 +172,55 @@ class RowReader:
             found = (self._read_rows(index, at, at + 1, arrays, losses) for at in range(low, high))
             return [place for places in found for place in places]
         return []
+
+
+class SizedReader:
+    """Reads single records whose images have sizes of their own.
+
+    Args:
+        source: what to read; it has the method ``read_records``.
+        threads: that read.
+        ahead: batches that are read before they are asked for.
+    """
+
+    def __init__(self, source: Any, threads: int, ahead: int) -> None:
+        self._source, self._threads, self._ahead = source, threads, ahead
+
+    def read(self, plans: Iterator[Plan], losses: Losses) -> Iterator[RawBatch]:
+        """Yield batches while later ones are being read.
+
+        Args:
+            plans: the batches.
+            losses: keeps count of what cannot be decoded.
+        """
+        waiting: deque[tuple[Plan, list[Future[dict[str, NDArray] | None]]]] = deque()
+        with ThreadPoolExecutor(self._threads, thread_name_prefix="multiaug-read") as executor:
+            try:
+                while True:
+                    while len(waiting) <= self._ahead and (plan := next(plans, None)) is not None:
+                        rows = plan.index.tolist()
+                        waiting.append(
+                            (plan, [executor.submit(self._one, row, losses) for row in rows])
+                        )
+                    if not waiting:
+                        return
+                    plan, futures = waiting.popleft()
+                    found = [future.result() for future in futures]
+                    del futures
+                    lost = [place for place, record in enumerate(found) if record is None]
+                    if lost:
+                        plan = without(plan, {}, lost).plan
+                    yield RawBatch(plan, {}, [record for record in found if record is not None])
+                    del found
+            finally:
+                executor.shutdown(wait=True, cancel_futures=True)
+
+    def _one(self, row: int, losses: Losses) -> dict[str, NDArray] | None:
+        """A record; None where it cannot be decoded."""
+        try:
+            (record,) = self._source.read_records([row])
+        except CorruptChunkError as error:
+            losses.add(1, error)
+            return None
+        found: dict[str, NDArray] = record
+        return found

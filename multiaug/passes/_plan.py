@@ -140,6 +140,8 @@ def _plan_one(
         "entries": None,
     }
     d = target.size
+    if target.frames:
+        statistic = _of_frames(statistic, target)
     if isinstance(statistic, ZCA):
         _plan_zca(plan, statistic, target, where, n, memory, solver)
         return
@@ -166,6 +168,21 @@ def _plan_one(
     else:
         plan.projected += 40 * d * target.record_shape[-1] + 2**27
     plan.tasks.append(Task(target, replace(statistic, **where), statistic.name))
+
+
+def _of_frames(statistic: Statistic, target: Target) -> Statistic:
+    """What is gathered of all frames together: moments of channels.
+
+    Raises:
+        ParameterError: the statistic tells pixels apart, which are those of a frame.
+    """
+    if isinstance(statistic, Moments) and statistic.per != "pixel":
+        return replace(statistic, per="channel")
+    raise ParameterError(
+        f"`fit` gathers Moments(per='channel') of the frames of {target.entry!r}, got "
+        f"{statistic.owner}. Name the entries without time: entries=[..]; or open the frames as "
+        'records of their own, arrays of shape (N * T, H, W, C) by a spec without "time".'
+    )
 
 
 def _plan_zca(

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import ParameterError, RecordError
 from ..pipeline import Pipeline, record_keys
-from ..spec import ChannelGroup, is_sound
+from ..spec import ChannelGroup, EntrySpec, is_sound
 from ..statistics import ChunkId
 from ..store import Block, ChunkedSource
 from ..typing import NDArray
@@ -28,8 +28,9 @@ class Target:
         label: ``image``, or ``rgbxyz[0:3]`` where the entry holds several groups.
         entry: name of the entry.
         group: the channels, with what marks pixels without data in this dtype.
-        record_shape: (H, W, C).
+        record_shape: (H, W, C); of T frames, one below the other, (T H, W, C).
         dtype: NumPy name.
+        frames: the entry has time.
     """
 
     label: str
@@ -37,6 +38,7 @@ class Target:
     group: ChannelGroup
     record_shape: tuple[int, ...]
     dtype: str
+    frames: bool = False
 
     @property
     def size(self) -> int:
@@ -98,14 +100,14 @@ class Records:
         for name, entry in self.source.spec.entries.items():
             if name not in self.first or entry.kind != "spatial":
                 continue
-            array = self.first[name]
-            array = array[..., None] if array.ndim == 3 else array
+            array = _as_images(entry, self.first[name])
             for group in entry.groups:
                 part = array[..., group.channel_slice()]
                 last = group.start + part.shape[-1]
                 label = name if len(entry.groups) == 1 else f"{name}[{group.start}:{last}]"
                 dtype = part.dtype.name
-                found.append(Target(label, name, group.for_dtype(dtype), part.shape[1:], dtype))
+                adapted, frames = group.for_dtype(dtype), entry.time is not None
+                found.append(Target(label, name, adapted, part.shape[1:], dtype, frames))
         return found
 
     def read(self, positions: Iterable[int], targets: Sequence[Target]) -> Iterator[Piece]:
@@ -135,8 +137,7 @@ class Records:
             arrays = self._augment(arrays, index, number)
         parts = {}
         for target in targets:
-            array = arrays[target.entry]
-            array = array[..., None] if array.ndim == 3 else array
+            array = _as_images(self.source.spec.entries[target.entry], arrays[target.entry])
             part = np.ascontiguousarray(array[..., target.group.channel_slice()])
             if len(index):
                 _check_part(target, part, chunk)
@@ -172,6 +173,15 @@ class Records:
                 )
             keep &= ~bad.reshape(len(bad), -1).any(1)
         return keep
+
+
+def _as_images(entry: EntrySpec, array: NDArray) -> NDArray:
+    """(n, H, W, C) of the records (n, ...) of an entry; frames one below the other."""
+    image = entry.image_shape(array.shape[1:])
+    if len(image) < 2:
+        return array
+    rows = image[0] if entry.time is None else array.shape[1] * image[0]
+    return array.reshape(len(array), rows, image[1], *(image[2:] or (1,)))
 
 
 def _undeclared(array: NDArray, groups: Sequence[ChannelGroup]) -> NDArray:

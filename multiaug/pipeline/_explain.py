@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -13,19 +13,21 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..sampling import custom_call_refused
+from ..sampling import compiled_is_available, custom_call_refused
 from ..spec import DataSpec
-from ..transforms import Container, Photometric, Transform
+from ..transforms import Container, Occluding, Photometric, Transform
 from ..typing import SpatialShape
-from .backends._native import NativeProgram, program_of
-from .backends._staged import run_program
+from .backends._host import host_refuses
+from .backends._native_program import NativeProgram, program_of
+from .backends._staged import moves_of, run_program, stays_in
 from .backends._whole import of_one_rank
 from .program._draws import Draws, draw_values, on_cpu
 from .program._params import RecordParams
 from .program._program import Program
 from .program._reads import entries_read
+from .program._sizes import frames_along
 from .program._stages import Stage
-from .program._structure import Run, leaves
+from .program._structure import leaves
 from .program._traits import PipelineTraits
 
 # Two records: a mix has partners.
@@ -37,12 +39,7 @@ _KINDS = {
     "derive": "derived entries",
     "fitted": "fitted transforms",
 }
-_BY_XLA = {
-    "occlude": "occlusions are done by XLA",
-    "mix": "mixes are done by XLA",
-    "derive": "derivations are done by XLA",
-    "fitted": "whole batches are transformed by XLA and BLAS",
-}
+_FITTED = "whole batches are transformed by XLA and BLAS"
 
 State = dict[str, jax.ShapeDtypeStruct]
 
@@ -56,7 +53,8 @@ class EntryPlan:
         entry: its name.
         resampled: by whom the image is resampled: ``native`` or ``xla``; ``plan`` for tables and
             matrices, which are moved by the compiled plan of a batch; None where it is not.
-        values: by whom its values are changed: ``native`` or ``xla``; None where they are not.
+        values: by whom its values are changed or made: ``native``, ``numpy`` or ``xla``; None where
+            they are not.
         reason: why native code does not do all of it; "" where it does.
         bytes_read: of one record's entry before the stage.
         bytes_written: and behind it.
@@ -81,6 +79,7 @@ class StagePlan:
         frame: (H, W) of the reference image before it.
         out_frame: and behind it.
         entries: what is done to each entry.
+        each_size: why a run is compiled anew for every size of image; "" where it is not.
     """
 
     kind: str
@@ -88,6 +87,7 @@ class StagePlan:
     frame: SpatialShape
     out_frame: SpatialShape
     entries: tuple[EntryPlan, ...]
+    each_size: str = ""
 
 
 @dataclass(frozen=True)
@@ -139,6 +139,8 @@ class Explanation:
                 yield f"   {plan.entry}: {', '.join(does) or 'handed on'}; {amount}"
                 if plan.reason:
                     yield f"      because {plan.reason}"
+            if stage.each_size:
+                yield f"   compiled for each size of image, because {stage.each_size}"
         counts = ", ".join(f"{name} {count}" for name, count in self.resamples.items())
         yield f"resamples: {counts or 'none'}"
         if self.traced:
@@ -168,64 +170,70 @@ def explain(
     }
     dtypes = {name: array.dtype for name, array in state.items()}
     program = Program(traits, spec, frame, dtypes)
-    plans, by_part = [], False
+    plans = []
     for number, (stage, mine) in enumerate(zip(program.stages, program.traits, strict=True), 1):
+        each_size = ""
         if stage.kind == "warp":
-            entries, after, native = _warp(number, stage, mine, state, scalars)
-            by_part |= native.by_part and native.kernel is None
+            entries, after, each_size = _warp(program, number, state, scalars)
+            if not on_cpu():
+                each_size = "accelerators run a program of one size"
         else:
             after = _after(program, stage, mine, state, scalars)
-            names = [n for n in after if not _is_matrix(stage.spec, n)]
-            entries = _other(number, stage.kind, state, {n: after[n] for n in names})
+            who, reason = _who(stage, [*state, *scalars])
+            made = {n: s for n, s in after.items() if _is_changed(stage, n, state)}
+            entries = _other(number, state, made, who, reason)
         owners = tuple(_name(t) for t in stage.transforms)
         if owners or stage.kind != "warp" or len(program.stages) == 1:
-            plans.append(StagePlan(stage.kind, owners, stage.frame, stage.out_frame, entries))
+            frames = stage.frame, stage.out_frame
+            plans.append(StagePlan(stage.kind, owners, *frames, entries, each_size))
         state = after
     if traits.finishing:
         out = plans[-1].out_frame
         owners = tuple(t.owner for t in traits.finishing)
-        entries = _other(len(plans) + 1, "fitted", state, state)
+        entries = _other(len(plans) + 1, state, state, "xla", _FITTED)
         plans.append(StagePlan("fitted", owners, out, out, entries))
     refused = custom_call_refused() if on_cpu() else None
     return Explanation(jax.default_backend(), tuple(plans), refused or "")
 
 
 def _warp(
-    number: int,
-    stage: Stage,
-    traits: PipelineTraits,
-    state: State,
-    scalars: Mapping[str, Any],
-) -> tuple[tuple[EntryPlan, ...], State, NativeProgram]:
+    program: Program, number: int, state: State, scalars: Mapping[str, Any]
+) -> tuple[tuple[EntryPlan, ...], State, str]:
+    stage, traits = program.stages[number - 1], program.traits[number - 1]
     entries = stage.spec.entries
-    run = Run(
-        stage.spec, stage.frame, given_scale=traits.given_scale(stage.frame), first=stage.first
-    )
+    run, names, alone = moves_of(program, number - 1, state)
+    if len(program.stages) == 1:
+        names = frozenset(state)
     draws = _draws(stage, traits, {**scalars, **_blank(state)})
-    batch, flat = of_one_rank(run, {n: s for n, s in _blank(state).items() if n in entries})
+    moved = {n: s for n, s in _blank(state).items() if n in entries and n in names}
+    if not moved:
+        return (), state, ""
+    batch, flat = of_one_rank(run, moved)
     native = program_of(run, traits, draws, batch)
     after = {
         name: jax.ShapeDtypeStruct(
             (_COUNT, *(s.shape[:-1] if name in flat else s.shape)), np.dtype(s.dtype)
         )
         for name, s in native.results.items()
+        if not alone or name in moved
     }
     plans = []
     for name in state:
-        if name not in entries:
+        if name not in moved:
             continue
         resampled: str | None = "plan"
         values: str | None = None
         reasons: list[str] = []
         if entries[name].kind == "spatial":
             resampled, values, reasons = _image(name, traits, native)
+            resampled = None if alone else resampled
         written = sum(_size(s) for n, s in after.items() if n == name or n.startswith(f"{name}_"))
         plans.append(
             EntryPlan(
                 number, name, resampled, values, "; ".join(reasons), _size(state[name]), written
             )
         )
-    return tuple(plans), {**state, **after}, native
+    return tuple(plans), {**state, **after}, native.each_size or ""
 
 
 def _draws(stage: Stage, traits: PipelineTraits, record: Mapping[str, Any]) -> Draws:
@@ -234,7 +242,11 @@ def _draws(stage: Stage, traits: PipelineTraits, record: Mapping[str, Any]) -> D
     if not traits.reads:
         return Draws(words, stage.transforms, stage.spec, stage.frame, stage.first)
     drawing = partial(
-        draw_values, stage.transforms, spec=stage.spec, shape=stage.frame, first=stage.first
+        draw_values,
+        stage.transforms,
+        spec=stage.spec,
+        first=stage.first,
+        frames=frames_along(stage.transforms, stage.frame),
     )
     read = entries_read(stage.transforms, stage.spec, record)
     values = jax.tree.map(_zeros, jax.eval_shape(drawing, words, read))
@@ -264,15 +276,41 @@ def _image(
     return resampled, "xla", reasons
 
 
-def _other(number: int, kind: str, state: State, after: State) -> tuple[EntryPlan, ...]:
+def _who(stage: Stage, names: Sequence[str]) -> tuple[str, str]:
+    """Who runs a stage that is no run of warps, and why that is not native code."""
+    if not on_cpu():
+        return "xla", f"batches on {jax.default_backend()} are one program of XLA"
+    refused = host_refuses(stage, names)
+    if refused is not None:
+        return "xla", refused
+    # Rows of a table are copied by NumPy; C does the same no faster.
+    return ("native" if stage.kind != "derive" and compiled_is_available() else "numpy"), ""
+
+
+def _is_changed(stage: Stage, name: str, state: State) -> bool:
+    """A stage that is no run of warps changes an entry, or makes it."""
+    base = next((b for s in ("_valid", "_visible") if (b := name.removesuffix(s)) != name), name)
+    base = base if base in stage.spec.entries else name
+    if name not in state:
+        return True
+    if stage.kind == "derive" or base not in stage.spec.entries:
+        return False
+    if stage.kind == "mix":
+        return not stays_in(stage, base) and stage.spec.entries[base].kind == "spatial"
+    covering = [leaf for leaf in leaves(stage.transforms) if isinstance(leaf, Occluding)]
+    if not any(leaf.touches(base) for leaf in covering):
+        return False
+    return stage.spec.entries[base].kind == "spatial" or name == f"{base}_visible"
+
+
+def _other(
+    number: int, state: State, changed: State, who: str, reason: str
+) -> tuple[EntryPlan, ...]:
     """The entries that another stage than a run changes, or makes."""
     plans = []
-    for name, shape in after.items():
-        before = state.get(name)
-        if before is not None and kind == "derive":
-            continue
-        size = 0 if before is None else _size(before)
-        plans.append(EntryPlan(number, name, None, "xla", _BY_XLA[kind], size, _size(shape)))
+    for name, shape in changed.items():
+        size = _size(state[name]) if name in state else 0
+        plans.append(EntryPlan(number, name, None, who, reason, size, _size(shape)))
     return tuple(plans)
 
 

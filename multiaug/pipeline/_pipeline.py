@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,7 @@ from ..transforms import Transform, as_transforms, from_config, to_config
 from ..typing import Key, Record, SpatialShape
 from ._explain import Explanation, explain
 from ._programs import Programs, check_before, given_params
+from ._records import batch_of_records
 from .backends._dispatch import call_in_c, execute, is_traced
 from .backends._fast_path import FastPath, FastPaths, signature_of
 from .buffers._indexed import gathered, in_native_order
@@ -78,12 +79,13 @@ class Pipeline:
             self, "transforms", as_transforms(self.transforms, "Pipeline.transforms")
         )
         check_argument("Pipeline.spec", self.spec, SPEC_KIND)
-        check_spec(self._traits.all, self.spec)
+        check_spec(self.traits.all, self.spec)
         check_declared(self.transforms, self.spec)
         check_reads(self.transforms, self.spec)
 
     @cached_property
-    def _traits(self) -> PipelineTraits:
+    def traits(self) -> PipelineTraits:
+        """What the transforms are."""
         return PipelineTraits(self.transforms)
 
     @cached_property
@@ -91,8 +93,9 @@ class Pipeline:
         return FastPaths()
 
     @cached_property
-    def _programs(self) -> Programs:
-        return Programs(self._traits, self.spec)
+    def programs(self) -> Programs:
+        """How records are run that need several stages."""
+        return Programs(self.traits, self.spec)
 
     @cached_property
     def out_spec(self) -> DataSpec:
@@ -145,10 +148,10 @@ class Pipeline:
             check_structure(self.spec, record, batch=batched, frame=frame, partial=True)
             batch = record if batched else _one_more_axes(record)
             check_count(key_data(keys), batch)
-        if self._traits.one_run:
+        if self.traits.one_run:
             drawn = self._draws(keys, frame, batch).params
         else:
-            drawn = self._programs.sample(key_data(keys), frame, batch)
+            drawn = self.programs.sample(key_data(keys), frame, batch)
         # Arrays of JAX to whoever looks at them; to go on with, those of NumPy will do.
         params = jax.tree.map(jnp.asarray, drawn)
         return _first(params) if key.ndim == 0 else params
@@ -187,23 +190,24 @@ class Pipeline:
         shape = check_structure(self.spec, record, batch=False)
         if check:
             self._inspect(record, batched=False)
-        if not self._traits.one_run:
+        if not self.traits.one_run:
             words = key_data(key[None])
-            return self._programs.run(shape, words, None, record, batched=False, check=check)
-        draws = self._draws(
-            key[None], shape, _one_more_axes(record) if self._traits.reads else None
-        )
+            done = self.programs.run(shape, words, None, record, batched=False, check=check)
+            self._remember_stages(signature, shape, record, batched=False)
+            return done
+        draws = self._draws(key[None], shape, _one_more_axes(record) if self.traits.reads else None)
         run = self._run(shape)
-        done = self._execute(run, draws, record, batched=False, check=check)
-        if signature is not None:
-            self._remember(signature, run, draws, record, tuple(done), single=True)
-        return done
+        repeat = self._repeat(signature, run, draws, record, single=True)
+        if repeat is not None and words is not None:
+            check_before(self.traits, self.spec, record, batched=False, check=False)
+            return repeat(words, record, None, check=check)
+        return self._execute(run, draws, record, batched=False, check=check)
 
     @in_own_modes
     def batch(
         self,
         keys: Key,
-        batch: Mapping[str, Any],
+        batch: Mapping[str, Any] | Sequence[Mapping[str, Any]],
         *,
         out: Mapping[str, Any] | None = None,
         check: bool = True,
@@ -216,11 +220,12 @@ class Pipeline:
 
         Args:
             keys: typed keys (N,), one per record.
-            batch: entry name -> array with a leading N.
+            batch: entry name -> array with a leading N; or a list of N records, whose images may
+                be of different sizes where the transforms bring them to one. No size is compiled
+                for.
             out: what an earlier call returned for a batch like this one. On CPUs its memory is
                 used again, which saves much of the time of large results, and its arrays are
-                deleted; memory that NumPy still looks at is left alone. Elsewhere, and by
-                pipelines of several runs, it is not used.
+                deleted; memory that NumPy still looks at is left alone. Elsewhere it is not used.
             check: as in `__call__`.
 
         Returns:
@@ -231,9 +236,12 @@ class Pipeline:
             ParameterError: keys of the old uint32 form or another number of them.
         """
         refuse_forked_child("A Pipeline")
+        if isinstance(batch, list | tuple):
+            check_key(keys, (1,))
+            return batch_of_records(self, keys, batch, out=out, check=check)
         check_argument("Pipeline.batch.batch", batch, RECORD)
         check_argument("Pipeline.batch.out", out, _OUT)
-        batch = in_native_order(batch)
+        batch = in_native_order(cast(Mapping[str, Any], batch))
         words, signature = raw_key_data(keys), None
         if words is not None:
             signature = signature_of(words, batch)
@@ -245,14 +253,18 @@ class Pipeline:
         check_count(keys, batch)
         if check:
             self._inspect(batch, batched=True)
-        if not self._traits.one_run:
-            return self._programs.run(shape, key_data(keys), None, batch, batched=True, check=check)
+        if not self.traits.one_run:
+            words = key_data(keys)
+            done = self.programs.run(shape, words, None, batch, batched=True, check=check, out=out)
+            self._remember_stages(signature, shape, batch, batched=True)
+            return done
         draws = self._draws(keys, shape, batch)
         run = self._run(shape)
-        done = self._execute(run, draws, batch, batched=True, check=check, out=out)
-        if signature is not None:
-            self._remember(signature, run, draws, batch, tuple(done))
-        return done
+        repeat = self._repeat(signature, run, draws, batch)
+        if repeat is not None and words is not None:
+            check_before(self.traits, self.spec, batch, batched=True, check=False)
+            return repeat(words, batch, out, check=check)
+        return self._execute(run, draws, batch, batched=True, check=check, out=out)
 
     @checked(params=_PARAMS, record=RECORD, out=_OUT, check=FLAG)
     @in_own_modes
@@ -285,9 +297,11 @@ class Pipeline:
         check_structure(self.spec, record, batch=params.batched, frame=frame)
         if check:
             self._inspect(record, batched=params.batched)
-        if not self._traits.one_run:
+        if not self.traits.one_run:
             batched, drawn = params.batched, given_params(params, record)
-            return self._programs.run(frame, drawn.key, drawn, record, batched=batched, check=check)
+            return self.programs.run(
+                frame, drawn.key, drawn, record, batched=batched, check=check, out=out
+            )
         draws = self._given(params, record)
         return self._execute(
             self._run(frame), draws, record, batched=params.batched, check=check, out=out
@@ -330,12 +344,10 @@ class Pipeline:
         refuse_forked_child("A Pipeline")
         record = in_native_order(record)
         record = unfinish(
-            self._traits.finishing, self.spec, record, batched=params.batched, skip=roles or {}
+            self.traits.finishing, self.spec, record, batched=params.batched, skip=roles or {}
         )
-        if not self._traits.one_run:
-            return self._programs.invert(
-                params, record, roles or {}, validity=validity, check=check
-            )
+        if not self.traits.one_run:
+            return self.programs.invert(params, record, roles or {}, validity=validity, check=check)
         spec = override(self.spec, roles or {})
         if validity:
             spec = with_validity(spec)
@@ -393,7 +405,7 @@ class Pipeline:
         record = blank_record(self.spec, frame) if like is None else like
         frame = check_structure(self.spec, record, batch=False)
         check_frames(self.transforms, self.spec, frame)
-        return explain(self._traits, self.spec, frame, record)
+        return explain(self.traits, self.spec, frame, record)
 
     def then(self, *transforms: Transform) -> Pipeline:
         """A new pipeline with transforms appended; the draws of the others do not change."""
@@ -438,32 +450,52 @@ class Pipeline:
         # What else has been found out holds addresses.
         return {"transforms": self.transforms, "spec": self.spec}
 
-    def _remember(
+    def _repeat(
         self,
-        signature: Hashable,
+        signature: Hashable | None,
         run: Run,
         draws: Draws,
         batch: Mapping[str, Any],
-        order: Sequence[str],
         *,
         single: bool = False,
-    ) -> None:
-        """Have batches like this one run without looking at their structure, where that is all.
+    ) -> FastPath | None:
+        """What runs batches like this one, or single records, where native code does all of it.
 
-        Or single records like this one.
+        It is remembered: the structure of those that come after is not looked at again.
         """
+        if signature is None:
+            return None
         values = [n for n in batch if run.spec.entries[n].kind == "value"]
         moved = {n: v for n, v in batch.items() if n not in values}
         # Params are made for batches that are run in parts, and where draws read the record.
-        new = self._traits.reads or not draws.are_made
-        if moved and not self._traits.finishing and new:
-            if single:
-                moved = {n: one_more_axis(a) for n, a in moved.items()}
-            call = call_in_c(run, self._traits, draws, moved, single=single)
-            if call is not None:
-                inspected = kind_of(batch) in self.inspected
-                repeat = FastPath(call, self._traits, run, order, values, inspected, single)
-                self._repeated.put(signature, repeat)
+        new = self.traits.reads or not draws.are_made
+        if not moved or self.traits.finishing or not new:
+            return None
+        if single:  # only shapes are read: JAX would compile a new axis for each
+            moved = {
+                n: np.broadcast_to(np.zeros((), a.dtype), (1, *a.shape)) for n, a in moved.items()
+            }
+        call = call_in_c(run, self.traits, draws, moved, single=single)
+        if call is None:
+            return None
+        inspected = kind_of(batch) in self.inspected
+        repeat = FastPath(call, self.traits, run, values, inspected, single)
+        self._repeated.put(signature, repeat)
+        return repeat
+
+    def _remember_stages(
+        self,
+        signature: Hashable | None,
+        frame: SpatialShape,
+        record: Mapping[str, Any],
+        *,
+        batched: bool,
+    ) -> None:
+        """`_remember`, of several stages."""
+        if signature is not None and not self.traits.traced:
+            inspected = kind_of(record) in self.inspected
+            found = self.programs.repeat(frame, record, batched=batched, inspected=inspected)
+            self._repeated.put(signature, found)
 
     def _inspect(self, record: Mapping[str, Any], *, batched: bool) -> None:
         """Look at the first records of a kind, unless they are traced."""
@@ -473,14 +505,14 @@ class Pipeline:
         inspect_first(self, self.spec, batch, origin="the batch" if batched else "the record")
 
     def _run(self, frame: SpatialShape) -> Run:
-        return Run(self.spec, frame, given_scale=self._traits.given_scale(frame))
+        return Run(self.spec, frame, given_scale=self.traits.given_scale(frame))
 
     def _draws(
         self, keys: Key, frame: SpatialShape, batch: Mapping[str, Any] | None = None
     ) -> Draws:
         check_frames(self.transforms, self.spec, frame)
-        moving, words = self._traits.moving, key_data(keys)
-        if not self._traits.reads:
+        moving, words = self.traits.moving, key_data(keys)
+        if not self.traits.reads:
             return Draws(words, moving, self.spec, frame)
         read = entries_read(moving, self.spec, batch)
         return Draws.given(draw(moving, words, self.spec, frame, record=read), self.spec)
@@ -499,7 +531,7 @@ class Pipeline:
         out: Mapping[str, Any] | None = None,
     ) -> Record:
         """Apply ``draws``, of a leading N or 1, to a batch or to one record."""
-        traits = self._traits
+        traits = self.traits
         check_before(traits, run.spec, record, batched=batched, check=check)
         # Scalars pass by: no 64-bit id may be cut down to JAX's default of 32 bits.
         values = {n: v for n, v in record.items() if run.spec.entries[n].kind == "value"}

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
+import numpy as np
 
 from .._machine import native
 from ..checks import refuse_behind
-from ..spec import DataSpec, check_structure
+from ..spec import DataSpec, check_structure, role_generation
+from ..transforms import Deriving
 from ..typing import Array, Record, SpatialShape
 from .backends._dispatch import is_traced
-from .backends._staged import (
-    check_derived,
-    draws_along,
-    draws_of,
-    invert_program,
-    params_of,
-    run_program,
-)
+from .backends._staged import draws_along, draws_of, params_of, run_program
+from .backends._undone import invert_program
+from .buffers._indexed import gathered
 from .checks._arguments import check_count
 from .checks._inspect import kind_of
 from .checks._values import check_record_values, on_host
@@ -44,7 +42,7 @@ class Programs:
     """
 
     def __init__(self, traits: PipelineTraits, spec: DataSpec) -> None:
-        self._traits, self._spec = traits, spec
+        self._traits, self.spec = traits, spec
         self._known: dict[Hashable, Program] = {}
 
     def of(self, frame: SpatialShape, record: Mapping[str, Any]) -> Program:
@@ -54,7 +52,7 @@ class Programs:
             if len(self._known) >= _MOST:
                 self._known.clear()
             dtypes = {name: array.dtype for name, array in record.items()}
-            self._known[key] = Program(self._traits, self._spec, frame, dtypes)
+            self._known[key] = Program(self._traits, self.spec, frame, dtypes)
         return self._known[key]
 
     def sample(
@@ -79,24 +77,93 @@ class Programs:
         *,
         batched: bool,
         check: bool,
+        out: Mapping[str, Any] | None = None,
     ) -> Record:
         """Run a program of several stages on a batch or on one record."""
-        check_before(self._traits, self._spec, record, batched=batched, check=check)
-        program = self.of(frame, record)
-        batch = record if batched else {n: one_more_axis(a) for n, a in record.items()}
-        if check and not is_traced(*record.values()):
-            images = {n: a for n, a in batch.items() if self._spec.entries[n].kind != "value"}
-            if batched:
-                check_record_values(self._spec, images, batch=True)
-            check_derived(program, batch)
-        done = run_program(program, draws_of(program, words, params), batch)
+        check_before(self._traits, self.spec, record, batched=batched, check=False)
+        return self.run_known(
+            self.of(frame, record), words, params, record, batched=batched, check=check, out=out
+        )
+
+    def run_known(
+        self,
+        program: Program,
+        words: Array,
+        params: RecordParams | None,
+        record: Mapping[str, Any],
+        *,
+        batched: bool,
+        check: bool,
+        out: Mapping[str, Any] | None = None,
+    ) -> Record:
+        """`run`, of records whose structure is known to be right."""
+        if check:
+            self._check_values(program, record, batched=batched)
+        draws, finishing = draws_of(program, words, params), self._traits.finishing
+        if not finishing:
+            done = run_program(program, draws, record, out, single=not batched)
+        else:  # what came out of an earlier call is of another dtype and shape
+            batch = record if batched else {n: one_more_axis(a) for n, a in record.items()}
+            done = self._finished(program, run_program(program, draws, batch))
+            done = done if batched else {n: a[0] for n, a in done.items()}
+        return {n: done[n] for n in in_order(program.out_spec, tuple(done))}
+
+    def run_of_sizes(
+        self,
+        frames: Sequence[SpatialShape],
+        words: Array,
+        groups: Sequence[tuple[Sequence[int], Mapping[str, Any]]],
+        *,
+        check: bool,
+    ) -> Record | None:
+        """Records of different sizes, which a mix needs together: up to it by size, then as one.
+
+        Args:
+            frames: (H, W) of the reference image of every record.
+            words: (N, w), of the keys.
+            groups: numbers of records of one size, and these as a batch.
+            check: as in `Pipeline.batch`.
+
+        Returns:
+            None where they are of different sizes at the mix, too.
+        """
+        parts, sizes = [], set()
+        for some, batch in groups:
+            program = self.of(frames[some[0]], batch)
+            check_before(self._traits, self.spec, batch, batched=True, check=False)
+            if check:
+                self._check_values(program, batch, batched=True)
+            at = next(i for i, stage in enumerate(program.stages) if stage.kind == "mix")
+            sizes.add(program.stages[at].frame)
+            draws = draws_of(program, words[np.array(some)], None)
+            parts.append(run_program(program, draws, batch, end=at))
+        if len(sizes) > 1:
+            return None
+        back = np.argsort([i for some, _ in groups for i in some], kind="stable")
+        state = {n: np.concatenate([np.asarray(p[n]) for p in parts])[back] for n in parts[0]}
+        done = run_program(program, draws_of(program, words, None), state, begin=at)
+        done = self._finished(program, done)
+        return {n: done[n] for n in in_order(program.out_spec, tuple(done))}
+
+    def _check_values(self, program: Program, record: Mapping[str, Any], *, batched: bool) -> None:
+        if not is_traced(*record.values()):
+            images = {n: a for n, a in record.items() if self.spec.entries[n].kind != "value"}
+            check_record_values(self.spec, images, batch=batched)
+            refuse_behind(self.spec, on_host(record), batch=batched)
+            check_derived(program, record)
+
+    def _finished(self, program: Program, done: Record) -> Record:
         if self._traits.finishing:
             scalars = {n for n, e in program.out_spec.entries.items() if e.kind == "value"}
             images = {n: a for n, a in done.items() if n not in scalars}
             done |= finish(self._traits.finishing, program.out_spec, images)
-        if not batched:
-            done = {n: a[0] for n, a in done.items()}
-        return {n: done[n] for n in in_order(program.out_spec, tuple(done))}
+        return done
+
+    def repeat(
+        self, frame: SpatialShape, record: Mapping[str, Any], *, batched: bool, inspected: bool
+    ) -> StagedPath:
+        """How records like this one are run again, without a look at their structure."""
+        return StagedPath(self, self.of(frame, record), batched, inspected)
 
     def invert(
         self,
@@ -126,7 +193,54 @@ class Programs:
         done = invert_program(program, draws, batch, roles, override, validity=validity)
         if not batched:
             done = {n: a[0] for n, a in done.items()}
-        return {n: done[n] for n in in_order(self._spec, tuple(done))}
+        return {n: done[n] for n in in_order(self.spec, tuple(done))}
+
+
+@dataclass(frozen=True)
+class StagedPath:
+    """How a pipeline of several stages runs records of a structure that it has checked.
+
+    Args:
+        programs: the pipeline's.
+        program: the stages.
+        batched: the records have a leading N.
+        inspected: records of this kind have been found plausible.
+        roles: see `role_generation`.
+    """
+
+    programs: Programs
+    program: Program
+    batched: bool
+    inspected: bool
+    roles: int = field(default_factory=role_generation)
+
+    def __call__(
+        self,
+        words: Array,
+        batch: Mapping[str, Any],
+        out: Mapping[str, Any] | None,
+        *,
+        check: bool,
+    ) -> Record:
+        """`Pipeline.batch`, or `Pipeline.__call__` with ``words`` (w,)."""
+        if not self.batched:
+            words = np.asarray(words)[np.newaxis]  # type: ignore[assignment]
+        return self.programs.run_known(
+            self.program, words, None, batch, batched=self.batched, check=check, out=out
+        )
+
+
+def check_derived(program: Program, batch: Mapping[str, Any]) -> None:
+    """Refuse values that the derivations can make nothing of.
+
+    Raises:
+        RecordError: naming the entry and what was found.
+    """
+    for stage in program.stages:
+        for transform in stage.transforms:
+            if isinstance(transform, Deriving):
+                given = {n: a for n, a in gathered(batch).items() if n in stage.spec.entries}
+                transform.check_values(stage.spec, given)
 
 
 def check_before(

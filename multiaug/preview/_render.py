@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from ._colours import INVALID, colour_ramp, hue_circle, label_colours, to_uint8
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from ..spec import DataSpec, EntrySpec
+    from ..spec import DataSpec
 
 Limits: TypeAlias = tuple[NDArray | float, NDArray | float]
 """What the darkest and the brightest colour stand for; per channel for positions."""
@@ -121,18 +121,19 @@ def render_record(
         bands: as in `render`, of all intensities with more than three channels.
 
     Returns:
-        Panel name -> uint8 (H, W, 3). A panel is named after its entry; where an entry has
-        several groups, ``<entry> <role>``.
+        Panel name -> uint8 (H, W, 3). A panel is named after its entry, ``<entry>[<time>]`` for
+        the first and the last frame of an entry with ``time``; where an entry has several groups,
+        it is followed by the role: ``<entry> <role>``.
     """
     limits = limits or {}
     return {
-        name: render(
-            _channels(record[entry.name], group),
-            group,
-            limits.get(name),
-            _bands_of(record[entry.name], group, bands),
+        panel.name: render(
+            panel.values(record),
+            panel.group,
+            limits.get(panel.name),
+            _bands_of(panel.values(record), panel.group, bands),
         )
-        for name, entry, group in _panels(spec, record)
+        for panel in _panels(spec, record)
     }
 
 
@@ -149,29 +150,55 @@ def record_limits(
     Returns:
         Panel name -> limits, for `render_record`.
     """
+    panels = list(_panels(spec, records[0]))
     return {
-        name: limits_of(
-            [_channels(record[entry.name], group) for record in records],
-            group,
-            _bands_of(records[0][entry.name], group, bands),
+        panel.name: limits_of(
+            [
+                other.values(record)
+                for record in records
+                for other in panels  # the frames of an entry are compared, too
+                if (other.entry, other.group) == (panel.entry, panel.group)
+            ],
+            panel.group,
+            _bands_of(panel.values(records[0]), panel.group, bands),
         )
-        for name, entry, group in _panels(spec, records[0])
+        for panel in panels
     }
 
 
-def _panels(
-    spec: DataSpec, record: Mapping[str, ArrayLike]
-) -> Iterator[tuple[str, EntrySpec, ChannelGroup]]:
+class _Panel(NamedTuple):
+    """One image of one channel group.
+
+    Args:
+        name: of the panel.
+        entry: what is shown.
+        group: of its channels.
+        time: which frame; None of entries without.
+    """
+
+    name: str
+    entry: str
+    group: ChannelGroup
+    time: int | None
+
+    def values(self, record: Mapping[str, ArrayLike]) -> NDArray:
+        """(H, W) or (H, W, C), the channels of the group alone."""
+        array = np.asarray(record[self.entry])
+        array = array if self.time is None else array[self.time]
+        return array[..., self.group.channel_slice()] if array.ndim == 3 else array
+
+
+def _panels(spec: DataSpec, record: Mapping[str, ArrayLike]) -> Iterator[_Panel]:
     for entry in spec.entries.values():
-        if entry.kind == "spatial" and entry.name in record:
-            several = len(entry.groups) > 1
+        if entry.kind != "spatial" or entry.name not in record:
+            continue
+        last = len(np.asarray(record[entry.name])) - 1
+        times = [None] if entry.time is None else sorted({0, last})
+        for time in times:
+            name = entry.name if time is None else f"{entry.name}[{time}]"
             for group in entry.groups:
-                yield f"{entry.name} {group.role}" if several else entry.name, entry, group
-
-
-def _channels(values: ArrayLike, group: ChannelGroup) -> NDArray:
-    array = np.asarray(values)
-    return array[..., group.channel_slice()] if array.ndim == 3 else array
+                shown = f"{name} {group.role}" if len(entry.groups) > 1 else name
+                yield _Panel(shown, entry.name, group, time)
 
 
 def _as_picture(values: ArrayLike) -> NDArray:
@@ -197,8 +224,8 @@ def _known(picture: NDArray, group: ChannelGroup) -> NDArray:
 
 
 def _bands_of(values: ArrayLike, group: ChannelGroup, bands: Bands | None) -> Bands | None:
-    """The bands, where there are more than can be shown at once."""
-    array = _channels(values, group)
+    """The bands of the channels of a group, where there are more than can be shown at once."""
+    array = np.asarray(values)
     many = group.role == "intensity" and array.ndim == 3 and array.shape[-1] > 3
     return bands if many else None
 

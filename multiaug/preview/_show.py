@@ -33,6 +33,8 @@ def show(
 ) -> NDArray:
     """Draw records of a source as they are and as a pipeline makes them, boxes and points on top.
 
+    Of entries with ``time`` the first and the last frame are shown.
+
     Args:
         source: where records come from.
         pipeline: what is done to them; None shows them as they are.
@@ -112,7 +114,8 @@ def _panels(
     for record in records:
         panels = render_record(spec, record, limits, bands)
         for name, picture in panels.items():
-            entry = next(n for n in spec.entries if name == n or name.startswith(f"{n} "))
+            starts = {n: (f"{n} ", f"{n}[") for n in spec.entries}
+            entry = next(n for n in starts if name == n or name.startswith(starts[n]))
             panels[name] = _marked(picture, spec, record, entry)
         found.append(panels)
     return found

@@ -29,6 +29,7 @@ from ._registry import TABLE_ROLES as TABLE_ROLES
 from ._registry import register_role as register_role
 from ._scalar import Scalar as Scalar
 from ._verbs import Verbs as Verbs
+from ._verbs import blended as blended
 
 for _role in (
     Intensity,

@@ -85,7 +85,11 @@ class SpatialRole(Protocol):
 
 
 class TableRole(Protocol):
-    """A role of entries that are moved, not sampled."""
+    """A role of entries that are moved, not sampled.
+
+    A role of tables may have ``rowwise = True``: every row is moved by itself, whatever others
+    there are. Then one compiled program serves tables of any number of rows.
+    """
 
     @property
     def traits(self) -> RoleTraits:

@@ -31,6 +31,8 @@ class Boxes:
         )
     )
 
+    rowwise = True
+
     def move(self, values: Array, group: ChannelGroup, context: PointContext) -> dict[str, Array]:
         """The moved boxes (K, 4) and ``_visible`` (K,) float32: the share of area in view.
 
@@ -48,7 +50,7 @@ class Boxes:
         return {"": moved.astype(values.dtype), "_visible": visible}
 
     def centres(self, values: Array, group: ChannelGroup) -> tuple[Array, Array]:
-        """X and y of the centres of the rows (K, 4), in pixels of their image."""
+        """X and y of the centres of the rows (..., 4), in pixels of their image."""
         x0, y0, x1, y1 = _edges(values.astype(jnp.float32), group.convention)
         return (x0 + x1) / 2, (y0 + y1) / 2
 
@@ -69,7 +71,7 @@ _Edges = tuple[Array, Array, Array, Array]
 
 
 def _edges(boxes: Array, convention: str) -> _Edges:
-    a, b, c, d = (boxes[:, i] for i in range(4))
+    a, b, c, d = (boxes[..., i] for i in range(4))
     if convention == "coco":
         return a - 0.5, b - 0.5, a - 0.5 + c, b - 0.5 + d
     if convention == "pascal":

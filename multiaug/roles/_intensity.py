@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import jax.numpy as jnp
+from typing import Any
 
-from ..sampling import Band, cast
+import numpy as np
+
+from ..sampling import Band
 from ..spec import BORDERS, ChannelGroup, RoleTraits, register_role
-from ..typing import Array
+from ..typing import NDArray
 from ._base import RecordGeometry, band_of
 from ._verbs import Mixable, Verbs
 
@@ -34,8 +36,6 @@ class Intensity(Mixable, Verbs):
         """They can be covered."""
         return None
 
-    def occlude(
-        self, values: Array, covered: Array, group: ChannelGroup, fill: float | Array
-    ) -> Array:
-        """The fill where they are covered: a value like others, and no pixel without data."""
-        return jnp.where(covered, cast(jnp.asarray(fill, jnp.float32), values.dtype), values)
+    def covered_value(self, group: ChannelGroup, dtype: np.dtype[Any]) -> NDArray | None:
+        """The fill: a value like others, and no pixel without data."""
+        return None

@@ -28,6 +28,8 @@ class Keypoints:
         )
     )
 
+    rowwise = True
+
     def move(self, values: Array, group: ChannelGroup, context: PointContext) -> dict[str, Array]:
         """The moved points (K, 2) and ``_visible`` (K,) bool: inside the picture's area.
 
@@ -43,8 +45,8 @@ class Keypoints:
         return {"": moved.astype(values.dtype), "_visible": inside.all(-1)}
 
     def centres(self, values: Array, group: ChannelGroup) -> tuple[Array, Array]:
-        """X and y of the rows (K, 2), in pixels of their image."""
-        return values[:, 0], values[:, 1]
+        """X and y of the rows (..., 2), in pixels of their image."""
+        return values[..., 0], values[..., 1]
 
 
 def mirrored_order(count: int, pairs: tuple[tuple[int, int], ...]) -> NDArray:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax.numpy as jnp
+import numpy as np
 
 from ..sampling import Band, NativeRules, SampleContext
 from ..spec import BORDERS, ChannelGroup, RoleTraits, register_role
-from ..typing import Array
+from ..typing import Array, NDArray
 from ._base import RecordGeometry, band_of
 from ._verbs import Verbs
 
@@ -32,9 +35,10 @@ class Label(Verbs):
 
         def swap(ids: Array, context: SampleContext) -> Array:
             swapped = ids
-            for left, right in group.mirror_pairs:
-                swapped = jnp.where(ids == left, jnp.asarray(right).astype(ids.dtype), swapped)
-                swapped = jnp.where(ids == right, jnp.asarray(left).astype(ids.dtype), swapped)
+            for pair in group.mirror_pairs:
+                left, right = (jnp.asarray(label).astype(ids.dtype) for label in pair)
+                swapped = jnp.where(ids == left, right, swapped)
+                swapped = jnp.where(ids == right, left, swapped)
             return jnp.where(context.view.mirrored, swapped, ids)
 
         if not group.mirror_pairs:
@@ -52,12 +56,10 @@ class Label(Verbs):
             '"ignore" in the spec'
         )
 
-    def occlude(
-        self, values: Array, covered: Array, group: ChannelGroup, fill: float | Array
-    ) -> Array:
-        """The ignore value where they are covered."""
+    def covered_value(self, group: ChannelGroup, dtype: np.dtype[Any]) -> NDArray | None:
+        """The ignore value."""
         assert group.ignore is not None
-        return jnp.where(covered, jnp.asarray(group.ignore).astype(values.dtype), values)
+        return np.asarray(group.ignore).astype(dtype)
 
     def refuses_mixing(self, group: ChannelGroup) -> str | None:
         """A mean of class ids is another class."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import jax.numpy as jnp
+from jax import lax
 
 from ..geometry import invert_jacobian
 from ..sampling import Band, NativeRules, SampleContext, is_float
@@ -57,8 +58,13 @@ class Orientation(Verbs):
             if not is_float(context.dtype):
                 turned = jnp.floor(turned + 0.5)  # first: 359.7 is 0, and not 360
             wrapped = jnp.mod(turned, full_turn / fold)
-            # A hair below 0 is rounded to the whole period.
-            return jnp.where(wrapped < full_turn / fold, wrapped, 0)[..., None]
+            # A hair below 0 is rounded to the whole period, and so is what lies so close to it
+            # that narrow floats have nothing in between.
+            rounded = wrapped
+            if is_float(context.dtype):
+                kind = jnp.finfo(context.dtype)  # type: ignore[no-untyped-call]
+                rounded = lax.reduce_precision(wrapped, kind.nexp, kind.nmant)
+            return jnp.where(rounded < full_turn / fold, wrapped, 0)[..., None]
 
         native = NativeRules(
             "angle", "angle", "angle", turns=float(fold * to_radians), radians=float(to_radians),

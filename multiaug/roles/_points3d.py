@@ -24,6 +24,8 @@ class Points3d:
         )
     )
 
+    rowwise = True
+
     def move(self, values: Array, group: ChannelGroup, context: PointContext) -> dict[str, Array]:
         """``M v`` (refit), ``H v`` (fixed) or as it is (none, world frame)."""
         matrix = context.view.linear_motion()

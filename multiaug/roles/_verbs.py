@@ -6,11 +6,14 @@ common meaning. A role without these verbs, written elsewhere, is refused by nam
 
 from __future__ import annotations
 
-import jax.numpy as jnp
+from typing import Any
 
-from ..sampling import constant
+import jax.numpy as jnp
+import numpy as np
+
+from ..sampling import cast, constant
 from ..spec import ChannelGroup
-from ..typing import Array
+from ..typing import Array, NDArray
 
 
 class Verbs:
@@ -25,19 +28,30 @@ class Verbs:
             'Declare "invalid" in the spec'
         )
 
+    def covered_value(self, group: ChannelGroup, dtype: np.dtype[Any]) -> NDArray | None:
+        """What a covered value becomes, (), of the dtype; by default it becomes invalid.
+
+        None where that is the transform's fill. What is one value for all pixels is written by
+        native code.
+        """
+        assert group.invalid is not None
+        return constant(np.nan if group.invalid == "nan" else group.invalid, dtype)
+
     def occlude(
         self, values: Array, covered: Array, group: ChannelGroup, fill: float | Array
     ) -> Array:
-        """Values (h, w, c) with what is covered replaced: by default it becomes invalid.
+        """Values (h, w, c) with what is covered replaced by `covered_value`, or by the fill.
 
         Args:
             values: of one record, in their dtype.
-            covered: (h, w, 1) bool.
+            covered: bool, broadcastable to the values.
             group: the channel group.
-            fill: of intensity, in units of the values.
+            fill: of intensity, in units of the values; broadcastable to them.
         """
-        mark = jnp.nan if group.invalid == "nan" else constant(group.invalid, values.dtype)  # type: ignore[arg-type]
-        return jnp.where(covered, jnp.asarray(mark, values.dtype), values)
+        value: Any = self.covered_value(group, np.dtype(values.dtype))
+        if value is None:
+            value = cast(jnp.asarray(fill, jnp.float32), np.dtype(values.dtype))
+        return jnp.where(covered, value, values)
 
     def refuses_mixing(self, group: ChannelGroup) -> str | None:
         """Why values of two records cannot be mixed, with the remedy; None where they can."""
@@ -67,11 +81,22 @@ class Verbs:
         mixed = values[0]
         for i in range(1, len(sources)):
             # One rounding for each: equal values stay what they are, and so do those of weight 1.
-            mixed = mixed + weights[i] * (values[i] - values[0])
+            mixed = blended(mixed, values[0], values[i], weights[i])
         if absent is None:
             return mixed
         mark = jnp.nan if group.invalid == "nan" else constant(group.invalid, sources.dtype)  # type: ignore[arg-type]
         return jnp.where(absent.any(0), jnp.asarray(mark).astype(jnp.float32), mixed)
+
+
+def blended(sum_: Array, one: Array, other: Array, weight: Array) -> Array:
+    """``sum + weight (other - one)``, each operation rounded by itself. Traceable.
+
+    A compiler that made one operation of the product and the sum would give other bits than native
+    code, and than other compilers. Between them stand limits that a weight in [0, 1] never passes.
+    """
+    far = other - one
+    step = jnp.clip(weight * far, jnp.minimum(far, 0), jnp.maximum(far, 0))
+    return sum_ + step
 
 
 class Mixable:
@@ -89,8 +114,6 @@ class CoveredByZero:
         """They can be covered."""
         return None
 
-    def occlude(
-        self, values: Array, covered: Array, group: ChannelGroup, fill: float | Array
-    ) -> Array:
-        """0 where they are covered."""
-        return jnp.where(covered, jnp.zeros((), values.dtype), values)
+    def covered_value(self, group: ChannelGroup, dtype: np.dtype[Any]) -> NDArray | None:
+        """0."""
+        return np.zeros((), dtype)

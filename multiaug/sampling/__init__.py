@@ -19,6 +19,7 @@ from ._dtype import beside as beside
 from ._dtype import cast as cast
 from ._dtype import constant as constant
 from ._dtype import is_float as is_float
+from ._dtype import library_of as library_of
 from ._ffi import call_in_program as call_in_program
 from ._plan import Band as Band
 from ._plan import Job as Job

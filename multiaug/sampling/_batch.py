@@ -22,7 +22,7 @@ def resample(
 
     Args:
         task: what to do.
-        arrays: name -> (N, H, W, C), one per job.
+        arrays: name -> (N, H, W, C), one per job; or (N, T, H, W, C), T frames that share a map.
         views: a pytree with a leading N; has ``warp``, the `Map` of each record, and is handed
             on to the bands.
         own: a pytree with a leading N, handed to ``before`` and ``after``.
@@ -47,7 +47,10 @@ def resample(
 def resample_record(
     arrays: Mapping[str, Array], task: Task, view: Any, *, vectorised: bool = False
 ) -> dict[str, Array]:
-    """The reference: arrays (H, W, C) of one record; those of the same sizes share their grid."""
+    """The reference: arrays (H, W, C), or (T, H, W, C), of one record.
+
+    Those of the same sizes share their grid.
+    """
     grids: dict[tuple[SpatialShape, SpatialShape], Grid] = {}
     result: dict[str, Array] = {}
     for job in task.jobs:
@@ -58,5 +61,12 @@ def resample_record(
             grids[sizes] = sampling_grid(view.warp, *sizes, jacobian=wanted, vectorised=vectorised)
         array, grid = arrays[job.name], grids[sizes]
         context = context_of(job, grid, array.dtype, view)
-        result.update(resample_array(array, job, grid, task.low, context))
+
+        def sample(image: Array, of: tuple[Any, ...] = (job, grid, task.low, context)) -> Any:
+            return resample_array(image, *of)
+
+        if array.ndim == 3:
+            result.update(sample(array))
+        else:  # frames are read where one image is
+            result.update(jax.vmap(sample)(array) if vectorised else lax.map(sample, array))
     return result

@@ -270,6 +270,10 @@ def _keep_exact(
     exact = (fx == 0) & (fy == 0)
     if sigma is not None:
         exact = exact & (sigma[0] == 0) & (sigma[1] == 0)
+    if band.native is not None and band.native.decode in {"ray", "world-ray"}:
+        # Beyond the image a border shows pixels that stand elsewhere: points that are decoded for
+        # a place lie on the ray of that place.
+        exact = exact & (ix >= 0) & (ix < width) & (iy >= 0) & (iy < height)
     exact = exact[..., None]
     tap = tap_at(ix, iy, fx, (height, width), band.border)
     raw = gather(image.reshape(-1, channels), tap.index)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import ctypes
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -23,9 +24,20 @@ from ..typing import Array, NDArray, SpatialShape
 from ._axis import CLASSIC
 from ._bands import Part, count_of, is_plain, resolve_slices, rim_value
 from ._blend import deviations
-from ._displaced import controls_of, displaced, filled, is_spline, weights_of
+from ._displaced import (
+    SegmentArrays,
+    SegmentStruct,
+    controls_of,
+    displaced,
+    filled,
+    is_pushed_natively,
+    knots_of,
+    segment_arrays,
+    segment_structs,
+    weights_of,
+)
 from ._dtype import constant
-from ._plan import Band, Job, LowPass, Task, pixel_matrix, ratio
+from ._plan import Band, Job, LowPass, Task, ratio, scales_between
 from ._pointwise import BoundPointwise, PointwiseProgram, PointwiseStruct
 from ._rules import TYPES, NativeRules, RulesStruct, refusal, rules_struct
 
@@ -40,7 +52,7 @@ _MAX_NAN_AWARE, _MAX_PERIOD = 8, 2048
 class _ChannelBand(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_void_p) for name in ("source", "out", "fill", "rows", "rays", "matrix")),
-        ("rules", ctypes.c_void_p),
+        *((name, ctypes.c_void_p) for name in ("rules", "coefficients")),
         *((name, ctypes.c_int64) for name in ("in_bytes", "out_bytes")),
         *((name, ctypes.c_int32) for name in ("method", "type", "border", "size", "channels")),
         *((name, ctypes.c_int32) for name in ("stride", "joint", "numbered", "reread", "lowpass")),
@@ -48,14 +60,21 @@ class _ChannelBand(ctypes.Structure):
     ]
 
 
+@layout("Validity")
+class _Validity(ctypes.Structure):
+    _fields_ = [("out", ctypes.c_void_p), ("first", ctypes.c_int32), ("n_bands", ctypes.c_int32)]
+
+
 @layout("Group")
 class _Group(ctypes.Structure):
     _fields_ = [
-        *((name, ctypes.c_void_p) for name in ("lanes", "maps", "displaced", "field", "control")),
-        *((name, ctypes.c_void_p) for name in ("along_x", "along_y")),
+        *((name, ctypes.c_void_p) for name in ("lanes", "validities", "segments", "maps")),
+        *((name, ctypes.c_void_p) for name in ("displaced", "field", "control")),
+        *((name, ctypes.c_void_p) for name in ("along_x", "along_y", "slope_x", "slope_y")),
         ("plane", ctypes.c_int64),
-        *((name, ctypes.c_int32) for name in ("knots_x", "knots_y")),
-        *((name, ctypes.c_int32) for name in ("n_lanes", "affine", "resized")),
+        *((name, ctypes.c_int32) for name in ("planes", "knots_x", "knots_y")),
+        *((name, ctypes.c_int32) for name in ("n_lanes", "n_validities", "n_segments")),
+        *((name, ctypes.c_int32) for name in ("affine", "resized")),
         *((name, ctypes.c_int32) for name in ("h_in", "w_in", "h_out", "w_out")),
         *((name, ctypes.c_float) for name in ("scale_x", "scale_y", "out_scale_x", "out_scale_y")),
         ("radius", ctypes.c_int32),
@@ -121,11 +140,13 @@ class Placed(NamedTuple):
     Args:
         maps: (N, 3, 3) backward, between centred pixels.
         displaced: (N,) int32, whether a record is not read by its matrix alone; None where none is.
-        field: (N, 2, h or h + 1, w) positions in pixels, of records that are displaced.
+        field: (N, 2, h or h + 1, w) positions in pixels, of records that are displaced; (N, 6, ..)
+            with the Jacobian of the backward map.
         control: (N, 2, R, C) of a spline in their place, that is added before the matrix.
         numbers: per band what differs from record to record: intrinsics, matrices, and those of its
             rules; each or None.
         sigma: (N, 2) deviations of the low-pass along x and y; None where nothing is filtered.
+        segments: see `segment_arrays`, where values need more of the map than positions.
     """
 
     maps: Array
@@ -134,18 +155,49 @@ class Placed(NamedTuple):
     control: Array | None
     numbers: list[BandNumbers]
     sigma: Array | None = None
+    segments: Sequence[SegmentArrays] = ()
 
 
 Geometry = list[Placed]
+
+
+InAndOut = tuple[SpatialShape, SpatialShape]
 
 
 @dataclass(frozen=True)
 class _Shared:
     """Jobs of the same sizes, and the parts of all of them."""
 
-    sizes: tuple[SpatialShape, SpatialShape]
+    sizes: InAndOut
     jobs: tuple[Job, ...]
     parts: tuple[Part, ...]
+
+    @classmethod
+    def of(cls, jobs: Sequence[Job]) -> _Shared:
+        """Of jobs whose sizes are the same."""
+        parts = tuple((job, band) for job in jobs for band in job.bands)
+        return cls((jobs[0].size_in, jobs[0].size_out), tuple(jobs), parts)
+
+    @property
+    def needs_jacobian(self) -> bool:
+        """Some values follow the Jacobian of the map."""
+        return any(band.needs_jacobian for _, band in self.parts)
+
+    @property
+    def moves_ends(self) -> bool:
+        """Some values are vectors whose ends are moved."""
+        return any(
+            band.native is not None and band.native.move == "flow-ends" for _, band in self.parts
+        )
+
+    def validities(self, times: Mapping[str, int]) -> list[tuple[str, int, int]]:
+        """Entries of which is said where they show something: name, first band, how many bands."""
+        found, first = [], 0
+        for job in self.jobs:
+            if job.validity:
+                found.append((job.name, first, len(job.bands)))
+            first += len(job.bands) * times.get(job.name, 1)
+        return found
 
 
 class Compiled:
@@ -155,9 +207,17 @@ class Compiled:
         groups: the jobs by their sizes.
         dtypes: of the arrays.
         warp: the map of the records, of which only static parts are read.
-        affine: the matrix has no perspective.
-        scales: per group, (x, y) pixels of the source per reference pixel, and of the result.
+        frames: (height, width) of the frame before the map and behind it.
         low: antialiasing of the run.
+        times: name -> how many images a record has of an entry, (T, H, W, C), which are read alike;
+            of entries that are missing it has one.
+
+    Attributes:
+        dense: positions are a field in memory, computed in JAX.
+        scales: (groups, 3, 3) float32, what every number of a matrix between reference pixels is
+            multiplied by to be one between those of the images.
+        pixels: of one record's largest entry.
+        values: elements of all results of one record.
     """
 
     def __init__(
@@ -166,42 +226,90 @@ class Compiled:
         dtypes: Mapping[str, np.dtype[Any]],
         *,
         warp: Map,
-        affine: bool,
-        scales: Sequence[tuple[tuple[float, float], tuple[float, float]]],
+        frames: InAndOut,
         low: LowPass | None = None,
+        times: Mapping[str, int] | None = None,
     ) -> None:
+        self._times = times or {}
         self._bent = warp.dense
-        self._spline = warp.dense and is_spline(warp)
-        # Positions may be a field in memory, computed in JAX.
-        self.dense = self._bent and not self._spline
-        self._groups, self._dtypes, self._low = tuple(groups), dtypes, low
+        self._knots = knots_of(warp)
+        self.dense = self._bent and self._knots is None
+        self._dtypes, self._low = dtypes, low
+        self._affine = all(s.affine for s in warp.segments if isinstance(s, Projective))
+        self._resized = warp.resized
         self._kept: list[NDArray] = []
         self._rules: list[RulesStruct | None] = []  # per band, that of a general one
-        parts = [part for group in groups for part in group.parts]
-        self._lanes = self._lane_array(parts, dtypes)
-        self._structs = (_Group * len(groups))()
-        for struct, group, scale in zip(self._structs, groups, scales, strict=True):
+        self._groups = tuple(groups)
+        self._segments = [
+            segment_structs(warp) if warp.dense and group.moves_ends else () for group in groups
+        ]
+        self._lanes = self._lane_array([part for group in groups for part in group.parts], dtypes)
+        self._set_sizes(frames)
+
+    def of_sizes(
+        self,
+        images: Mapping[str, Job],
+        frames: InAndOut,
+        low: LowPass | None,
+        times: Mapping[str, int],
+    ) -> Compiled:
+        """The same task for images of other sizes, of which the same ones share theirs.
+
+        Args:
+            images: name -> a job, of which the sizes and the longest step are taken.
+            frames: (height, width) of the frame before the map and behind it.
+            low: antialiasing of the run; None where this one has none.
+            times: see `Compiled`.
+        """
+        found = copy(self)
+        found._low, found._times = low, times
+        found._groups = tuple(
+            _Shared.of([_job_of_size(job, images[job.name]) for job in group.jobs])
+            for group in self._groups
+        )
+        found._kept = list(self._kept)
+        found._lanes = type(self._lanes).from_buffer_copy(self._lanes)
+        found._set_sizes(frames)
+        return found
+
+    def _set_sizes(self, frames: InAndOut) -> None:
+        before, after = frames
+        self._structs = (_Group * len(self._groups))()
+        self.scales: NDArray = np.empty((len(self._groups), 3, 3), np.float32)
+        lanes = iter(self._lanes)
+        for i, (struct, group) in enumerate(zip(self._structs, self._groups, strict=True)):
             (struct.h_in, struct.w_in), (struct.h_out, struct.w_out) = group.sizes
-            struct.n_lanes, struct.affine = len(group.parts), affine
-            struct.resized = warp.resized
-            (struct.scale_x, struct.scale_y), (struct.out_scale_x, struct.out_scale_y) = scale
-            struct.radius = 0 if low is None else max(low.radius)
-            if self._spline:
-                along_x, along_y = weights = weights_of(warp, group.sizes[1])
+            struct.n_lanes, struct.affine = len(group.parts), self._affine
+            struct.resized = self._resized
+            scale_in, scale_out = ratio(group.sizes[0], before), ratio(group.sizes[1], after)
+            struct.scale_x, struct.scale_y = scale_in
+            struct.out_scale_x, struct.out_scale_y = scale_out
+            self.scales[i] = scales_between(scale_in, scale_out)
+            struct.radius = 0 if self._low is None else max(self._low.radius)
+            struct.planes = 6 if group.needs_jacobian else 2
+            for job, _ in group.parts:
+                lane = next(lanes)
+                lane.reach_x, lane.reach_y = (step / 2 for step in job.longest_step)
+            if self._knots is not None:
+                weights = weights_of(self._knots, after, group.sizes[1])
+                along_x, along_y, slope_x, slope_y = weights
                 struct.along_x, struct.along_y = along_x.ctypes.data, along_y.ctypes.data
                 struct.knots_x, struct.knots_y = len(along_x), along_y.shape[1]
+                if group.needs_jacobian:
+                    struct.slope_x, struct.slope_y = slope_x.ctypes.data, slope_y.ctypes.data
                 self._kept += weights
-        # Of one record: pixels of its largest picture, and numbers of all results. A low-pass reads
-        # all of a source, of which little may be left.
-        self.pixels = max(math.prod(size) for g in groups for size in self._worked_on(g))
-        self.values = sum(
-            max(math.prod(size) for size in self._worked_on(g)) * int(job.bands[-1].channels.stop)
-            for g in groups
+        # A low-pass reads all of a source, of which little may be left.
+        worked_on = [
+            (job, max(map(math.prod, self._worked_on(g))) * self._times.get(job.name, 1))
+            for g in self._groups
             for job in g.jobs
-        )
+        ]
+        self.pixels = max(pixels for _, pixels in worked_on)
+        self.values = sum(pixels * int(job.bands[-1].channels.stop) for job, pixels in worked_on)
 
     def _worked_on(self, group: _Shared) -> Sequence[SpatialShape]:
-        return group.sizes if self._filters(group) else group.sizes[1:]
+        splines = any(band.method == "spline3" for _, band in group.parts)
+        return group.sizes if splines or self._filters(group) else group.sizes[1:]
 
     def _filters(self, group: _Shared) -> bool:
         return any(self._is_filtered(band) for _, band in group.parts)
@@ -223,7 +331,6 @@ class Compiled:
             lane.method = _method(band, dtype)
             lane.lowpass = self._is_filtered(band)
             lane.joint = band.joint and (band.invalid is not None or band.encode is not None)
-            lane.reach_x, lane.reach_y = (step / 2 for step in job.longest_step)
             if lane.method == _GENERAL:
                 rules, held = rules_struct(band, dtype, count_of(band))
                 lane.joint = band.joint
@@ -243,29 +350,45 @@ class Compiled:
         if not self.dense:
             return []
         # An even number of rows: they are computed in two blocks.
-        sizes = [group.sizes[1] for group in self._groups]
-        return [jax.ShapeDtypeStruct((length, 2, h + h % 2, w), np.float32) for h, w in sizes]
+        found = [
+            (struct.planes, *group.sizes[1])
+            for struct, group in zip(self._structs, self._groups, strict=True)
+        ]
+        return [jax.ShapeDtypeStruct((length, p, h + h % 2, w), np.float32) for p, h, w in found]
 
-    def geometry(self, views: Any, fields: Sequence[Array]) -> Geometry:
+    def geometry(
+        self, views: Any, sizes: Any, fields: Sequence[Array], scales: Array | None = None
+    ) -> Geometry:
         """What `Bound.point` has to be told of some records. Traceable.
 
         Args:
             views: as for `resample`.
+            sizes: of the records: ``sizes.images[name]`` are those of an image as it comes in and
+                as it leaves, static or data.
             fields: memory to write positions to, of the shapes that the method `fields` names.
+            scales: (N, groups, 3, 3) float32, `scales` of every record; None where all have those
+                of this task.
         """
         bent = displaced(views) if self._bent else None
         found = []
+        matrices = jax.vmap(lambda view: view.warp.matrix().backward)(views)
         for i, group in enumerate(self._groups):
-            maps = jax.vmap(lambda view, g=group: pixel_matrix(view.warp, *g.sizes))(views)
-            field = None
+            name = group.jobs[0].name
+            maps = matrices * (self.scales[i : i + 1] if scales is None else scales[:, i])
+            field = control = sigma = None
             if bent is not None and self.dense:
                 field = filled(views, group.sizes, bent, fields[i])
-            control = controls_of(views.warp, group.sizes[1]) if self._spline else None
-            sigma = None
+            if self._knots is not None:
+                control = jax.vmap(
+                    lambda view, sizes, n=name: controls_of(view.warp, sizes.images[n][1])
+                )(views, sizes)
             if self._filters(group):
-                sigma = jax.vmap(lambda view, g=group: _deviations(view.warp, g.sizes))(views)
+                sigma = jax.vmap(
+                    lambda view, sizes, n=name: _deviations(view.warp, sizes.images[n])
+                )(views, sizes)
             numbers = _numbers(views, group, self._dtypes)
-            found.append(Placed(maps, bent, field, control, numbers, sigma))
+            segments = segment_arrays(views) if self._segments[i] else []
+            found.append(Placed(maps, bent, field, control, numbers, sigma, segments))
         return found
 
     def bound(
@@ -288,8 +411,8 @@ class Compiled:
                 static parts, and the shapes of arrays, are read.
         """
         return Bound(
-            self._groups, self._structs, self._lanes, self._rules, self._dtypes, size, results,
-            checks or {}, blocks, pointwise_programs or {},
+            self._groups, self._structs, self._lanes, self._rules, self._segments, self._dtypes,
+            self._times, size, results, checks or {}, blocks, pointwise_programs or {},
         )  # fmt: skip
 
     @property
@@ -315,7 +438,9 @@ class Bound:
         structs: Any,
         lanes: Any,
         rules: Sequence[RulesStruct | None],
+        segments: Sequence[Sequence[SegmentStruct]],
         dtypes: Mapping[str, np.dtype[Any]],
+        times: Mapping[str, int],
         size: int,
         results: Mapping[str, int],
         checks: Mapping[str, NDArray],
@@ -324,29 +449,53 @@ class Bound:
     ) -> None:
         self.size, self.blocks = size, blocks
         own = type(structs).from_buffer_copy(structs)
-        bound = type(lanes).from_buffer_copy(lanes)
-        at, each = ctypes.addressof(bound), iter(bound)
-        self._groups, self._lanes = list(own), []
+        self._groups = list(own)
         # Rules point to the numbers of a batch: every batch under way has its own.
         self._rules = [None if r is None else RulesStruct.from_buffer_copy(r) for r in rules]
-        for lane, one in zip(bound, self._rules, strict=True):
-            if one is not None:
-                lane.rules = ctypes.addressof(one)
+        # Each of several images of an entry has bands of its own, which differ in their places.
+        images = [times.get(job.name, 1) for group in groups for job, _ in group.parts]
+        bound = (_ChannelBand * sum(images))()
+        self._lanes: list[list[tuple[Any, str, int, int]]] = [[] for _ in images]
         pictures: dict[str, tuple[Job, Any, int]] = {}
-        for struct, group in zip(own, groups, strict=True):
-            struct.lanes = at
-            at += len(group.parts) * ctypes.sizeof(_ChannelBand)
-            for job, band in group.parts:
-                lane = next(each)
-                pixel = lane.stride * lane.size
-                lane.in_bytes = math.prod(job.size_in) * pixel
-                lane.out_bytes = results[job.name]
-                lane.reread = job.name in pointwise_programs
-                skipped = int(band.channels.start) * lane.size
-                # See `sampled_into`.
-                behind = results[job.name] - math.prod(job.size_out) * pixel
-                self._lanes.append((lane, job.name, skipped, behind + skipped))
-                pictures[job.name] = job, lane, behind
+        used = first = 0
+        shown: list[Any] = []
+        self._shown: list[tuple[Any, str]] = []
+        self._segments: list[Any] = []
+        for struct, group, its in zip(own, groups, segments, strict=True):
+            said = group.validities(times)
+            valid = (_Validity * len(said))(*(_Validity(None, *where) for _, *where in said))
+            self._shown += zip(valid, (name for name, *_ in said), strict=True)
+            if said:
+                struct.validities, struct.n_validities = ctypes.addressof(valid), len(said)
+            moving = (SegmentStruct * len(its))(*its)
+            if its:
+                struct.segments, struct.n_segments = ctypes.addressof(moving), len(its)
+            shown.append(valid)
+            self._segments.append(moving)
+            struct.lanes = ctypes.addressof(bound) + used * ctypes.sizeof(_ChannelBand)
+            struct.n_lanes = -used
+            for job in group.jobs:
+                count = times.get(job.name, 1)
+                for time in range(count):
+                    for part, band in enumerate(job.bands, first):
+                        bound[used] = lanes[part]
+                        lane, used = bound[used], used + 1
+                        rule = self._rules[part]
+                        if rule is not None:
+                            lane.rules = ctypes.addressof(rule)
+                        pixel = lane.stride * lane.size
+                        read, written = (math.prod(s) * pixel for s in (job.size_in, job.size_out))
+                        lane.in_bytes = count * read
+                        lane.out_bytes = results[job.name]
+                        lane.reread = job.name in pointwise_programs
+                        skipped = int(band.channels.start) * lane.size
+                        # See `sampled_into`.
+                        behind = results[job.name] - count * written
+                        places = time * read + skipped, behind + time * written + skipped
+                        self._lanes[part].append((lane, job.name, *places))
+                        pictures[job.name] = job, lane, behind
+                first += len(job.bands)
+            struct.n_lanes += used
         looked_at = (_Check * len(checks))()
         self._checks = list(zip(looked_at, checks, strict=True))
         fines = []
@@ -356,18 +505,22 @@ class Bound:
             check.nan_is_fine, check.period = fine.ctypes.data, len(fine)
             check.in_bytes = pictures[name][1].in_bytes
             check.length = check.in_bytes // np.dtype(np.float32).itemsize
-        reread = (PointwiseStruct * sum(map(len, pointwise_programs.values())))()
-        self._changed: list[tuple[BoundPointwise, str, int, int]] = []
+        count = sum(times.get(n, 1) * len(several) for n, several in pointwise_programs.items())
+        reread = (PointwiseStruct * count)()
+        self._changed: list[tuple[BoundPointwise, str, int]] = []
         for name, several in pointwise_programs.items():
             job, lane, behind = pictures[name]
-            for i, how in enumerate(several):
-                change = BoundPointwise(
-                    reread[len(self._changed)], how, dtypes[name], size,
-                    math.prod(job.size_out), lane.stride, results[name], job.size_out[1],
-                )  # fmt: skip
-                self._changed.append((change, name, i, behind))
+            pixels = math.prod(job.size_out)
+            # Values that get wider make room for those behind them: one image after the other.
+            for time in range(times.get(name, 1)):
+                for i, how in enumerate(several):
+                    change = BoundPointwise(
+                        reread[len(self._changed)], how, dtypes[name], size,
+                        pixels, lane.stride, results[name], job.size_out[1], behind, time,
+                    )  # fmt: skip
+                    self._changed.append((change, name, i))
         self._left = np.zeros(size if self._changed else 0, np.int32)
-        self._kept = own, bound, looked_at, reread, fines
+        self._kept = own, bound, looked_at, reread, *shown, *self._segments, fines
         self._state = state = _State()
         place = ctypes.addressof(state)
         state.batch = _Batch(
@@ -385,6 +538,7 @@ class Bound:
         results: Mapping[str, int],
         geometry: Geometry,
         pointwise_programs: Mapping[str, Sequence[PointwiseProgram]],
+        first: int = 0,
     ) -> None:
         """Name the memory of a batch; it must stay until the batch has run.
 
@@ -393,36 +547,45 @@ class Bound:
             rows: name -> address of (N,) int64, which records of its array are read.
             results: name -> address of (N, h, w, C), contiguous; written to.
             geometry: of these records, or of more; computed, or on the way.
-            pointwise_programs: as for `Compiled.bound`, of these records.
+            pointwise_programs: as for `Compiled.bound`, of these records; see `BoundPointwise`.
+            first: of the records of ``geometry`` and ``pointwise_programs``, the one to begin with.
         """
         lanes, rules = iter(self._lanes), iter(self._rules)
-        for struct, placed in zip(self._groups, geometry, strict=True):
-            struct.maps = _place_of(placed.maps)
+        self._pointed = pointwise_programs
+        for valid, name in self._shown:
+            valid.out = results[f"{name}_valid"]
+        for struct, moving, placed in zip(self._groups, self._segments, geometry, strict=True):
+            struct.maps = _place_of(placed.maps, first)
             if placed.displaced is not None:
-                struct.displaced = _place_of(placed.displaced)
+                struct.displaced = _place_of(placed.displaced, first)
             if placed.control is not None:
-                struct.control = _place_of(placed.control)
+                struct.control = _place_of(placed.control, first)
             if placed.field is not None:
-                struct.field = _place_of(placed.field)
+                struct.field = _place_of(placed.field, first)
                 struct.plane = placed.field.shape[2] * placed.field.shape[3]
             if placed.sigma is not None:
-                struct.sigma = _place_of(placed.sigma)
+                struct.sigma = _place_of(placed.sigma, first)
+            for segment, array in zip(moving, placed.segments, strict=True):
+                for name, part in array._asdict().items():
+                    if part is not None:
+                        setattr(segment, name, _place_of(part, first))
             for rays, matrix, numbers in placed.numbers:
-                lane, name, skipped, behind = next(lanes)
                 one = next(rules)
-                lane.source, lane.rows = sources[name] + skipped, rows.get(name)
-                lane.out = results[name] + behind
-                if rays is not None:
-                    lane.rays = _place_of(rays)
-                if matrix is not None:
-                    lane.matrix = _place_of(matrix)
+                for lane, name, read, written in next(lanes):
+                    lane.source, lane.rows = sources[name] + read, rows.get(name)
+                    lane.out = results[name] + written
+                    if rays is not None:
+                        lane.rays = _place_of(rays, first)
+                    if matrix is not None:
+                        lane.matrix = _place_of(matrix, first)
                 if one is not None and numbers is not None:
-                    one.numbers = _place_of(numbers)
+                    one.numbers = _place_of(numbers, first)
         for check, name in self._checks:
             check.source, check.rows = sources[name], rows.get(name)
-        for change, name, i, behind in self._changed:
-            how, out = pointwise_programs[name][i], results[name]
-            change.point(out + behind, out, _place_of(how.numbers), _place_of(how.words))
+        for change, name, i in self._changed:
+            how = pointwise_programs[name][i]
+            places = _place_of(how.numbers, first), _place_of(how.words, first)
+            change.point(results[name], *places, how.words.shape)
         self._left.fill(self.blocks)
         self._state.next = self._state.has_nonfinite = self._state.no_memory = 0
 
@@ -484,9 +647,13 @@ class Flight:
             self._library.multiaug_start(bound.job, helpers)
 
 
-def _place_of(array: Any) -> int:
-    """Of numbers that JAX has computed. An array that NumPy looks at cannot be donated."""
-    return array.block_until_ready().unsafe_buffer_pointer()  # type: ignore[no-any-return]
+def _place_of(array: Any, first: int = 0) -> int:
+    """Of elements that JAX, or NumPy, has computed. What NumPy looks at cannot be donated."""
+    if isinstance(array, np.ndarray):
+        place: int = array.ctypes.data
+    else:
+        place = array.block_until_ready().unsafe_buffer_pointer()
+    return place + first * (array.nbytes // len(array)) if first else place
 
 
 def _numbers(views: Any, group: _Shared, dtypes: Mapping[str, Any]) -> list[BandNumbers]:
@@ -505,7 +672,13 @@ def _numbers(views: Any, group: _Shared, dtypes: Mapping[str, Any]) -> list[Band
     return found
 
 
-def _deviations(warp: Map, sizes: tuple[SpatialShape, SpatialShape]) -> Array:
+def _job_of_size(job: Job, like: Job) -> Job:
+    return replace(
+        job, size_in=like.size_in, size_out=like.size_out, longest_step=like.longest_step
+    )
+
+
+def _deviations(warp: Map, sizes: InAndOut) -> Array:
     """(2,) of the low-pass along x and y."""
     scales = ratio(sizes[0], warp.in_shape), ratio(sizes[1], warp.out_shape)
     return jnp.stack(deviations(warp, *scales))
@@ -528,52 +701,55 @@ class Division(NamedTuple):
     refused: dict[str, str]
 
 
-def divide(task: Task, shapes: Mapping[str, jax.ShapeDtypeStruct], views: Any) -> Division:
+def divide(
+    task: Task,
+    shapes: Mapping[str, jax.ShapeDtypeStruct],
+    views: Any,
+    times: Mapping[str, int] | None = None,
+) -> Division:
     """Decide who resamples every entry: the one place where that is decided.
 
     Args:
         task: what to do.
         shapes: of the arrays, with or without a leading N.
         views: only static parts are read.
+        times: see `Compiled`; `Compiled.geometry` does not depend on them.
     """
     dtypes = {name: np.dtype(shape.dtype) for name, shape in shapes.items()}
     warp = views.warp
+    unknown = not is_pushed_natively(warp)
     refused: dict[str, str] = {}
-    by_sizes: dict[tuple[SpatialShape, SpatialShape], list[Job]] = {}
+    by_sizes: dict[InAndOut, list[Job]] = {}
     for job in task.jobs:
         job = resolve_slices(job, shapes[job.name].shape[-1])
-        reason = _refusal(task, job, dtypes[job.name], dense=warp.dense)
+        reason = _refusal(task, job, dtypes[job.name], unknown=unknown)
         if reason is not None:
             refused[job.name] = reason
         else:
             by_sizes.setdefault((job.size_in, job.size_out), []).append(job)
-    groups = [
-        _Shared(sizes, tuple(members), tuple((j, band) for j in members for band in j.bands))
-        for sizes, members in by_sizes.items()
-    ]
-    if not groups:
+    if not by_sizes:
         return Division(None, refused)
-    scales = [(ratio(g.sizes[0], warp.in_shape), ratio(g.sizes[1], warp.out_shape)) for g in groups]
-    affine = all(s.affine for s in warp.segments if isinstance(s, Projective))
-    native = Compiled(groups, dtypes, warp=warp, affine=affine, scales=scales, low=task.low)
+    groups = [_Shared.of(members) for members in by_sizes.values()]
+    frames = warp.in_shape, warp.out_shape
+    native = Compiled(groups, dtypes, warp=warp, frames=frames, low=task.low, times=times)
     return Division(native, refused)
 
 
-def _refusal(task: Task, job: Job, dtype: np.dtype[Any], *, dense: bool) -> str | None:
+def _refusal(task: Task, job: Job, dtype: np.dtype[Any], *, unknown: bool) -> str | None:
     """Why native code cannot resample an entry; None where it can."""
     if library() is None:
         return "there is no native library (it was not compiled, or MULTIAUG_COMPILED=0)"
+    if job.validity and job.has_frames:
+        return "its frames come with entries of valid pixels, which XLA computes"
     if job.name in task.undone:
         return "its values are undone first, which XLA does"
-    if job.validity:
-        return "it comes with an entry of valid pixels, which XLA computes"
     if max(*job.size_in, *job.size_out) >= 1 << 24 or math.prod(job.size_in) >= 1 << 31:
         return "it has more pixels than native code counts"
     for band in job.bands:
         blended = band.method not in {"nearest", "majority"}
         if task.low is not None and band.lowpass and blended and not _is_blended_as_it_is(band):
             return f"its low-pass is of encoded values or before {band.method}, which XLA does"
-        reason = refusal(band, dtype, count_of(band), dense=dense)
+        reason = refusal(band, dtype, count_of(band), unknown=unknown)
         if reason is not None:
             return reason
     return None
@@ -583,7 +759,7 @@ def _is_blended_as_it_is(band: Band) -> bool:
     """Native code can low-pass what is read: it is neither picked, nor encoded, nor moved."""
     native = band.native or NativeRules()
     encoded = native.encode or native.decode or native.move
-    return band.method in {"linear", "cubic"} and not encoded
+    return band.method in {"linear", "cubic", "spline3"} and not encoded
 
 
 def _method(band: Band, dtype: np.dtype[Any]) -> int:

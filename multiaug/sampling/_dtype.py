@@ -12,8 +12,17 @@ import numpy as np
 from ..typing import Array, NDArray
 
 
+def library_of(array: Any) -> Any:
+    """NumPy for its own arrays, and `jax.numpy` for those of JAX: for code that takes both."""
+    return np if isinstance(array, np.ndarray | np.generic) else jnp
+
+
 def cast(values: Array, dtype: np.dtype[Any]) -> Array:
-    """To ``dtype``; to integers by rounding half up and clipping to their range."""
+    """To ``dtype``; to integers by rounding half up and clipping to their range.
+
+    Arrays of NumPy stay such, and get the same bits.
+    """
+    lib = library_of(values)
     if values.dtype == dtype:
         return values
     if dtype == np.bool_:
@@ -24,9 +33,10 @@ def cast(values: Array, dtype: np.dtype[Any]) -> Array:
     # float32 cannot hold the ends of int32: the largest float below converts without overflow.
     top = np.nextafter(np.float32(info.max), np.float32(0)) if info.bits == 32 else info.max
     # Not floor(values + 0.5): that sum rounds too, just below a half and beyond 2^23.
-    whole = jnp.floor(values)
+    whole = lib.floor(values)
     rounded = whole + (values - whole >= 0.5).astype(values.dtype)
-    return jnp.clip(rounded, info.min, top).astype(dtype)
+    clipped: Array = lib.clip(rounded, info.min, top).astype(dtype)
+    return clipped
 
 
 def constant(value: float, dtype: np.dtype[Any]) -> NDArray:

@@ -102,6 +102,7 @@ class Job:
         size_out: (height, width) of the result.
         bands: the channel groups, in order.
         validity: also return ``<name>_valid``.
+        has_frames: a record has several images, which are read alike.
         longest_step: (x, y), over how many source pixels an output pixel can reach.
     """
 
@@ -110,6 +111,7 @@ class Job:
     size_out: SpatialShape
     bands: tuple[Band, ...]
     validity: bool = False
+    has_frames: bool = False
     longest_step: tuple[float, float] = (1.0, 1.0)
 
 
@@ -285,7 +287,7 @@ def _pull(
         px, py, slopes = warp.pull(x / scale_out[0], y / scale_out[1])
         return px * scale_in[0], py * scale_in[1], slopes
     # One matrix takes the scales in, where they cancel: flips are copies at every resolution.
-    scales = _scales(scale_in, scale_out)
+    scales = scales_between(scale_in, scale_out)
     matrix = warp.matrix()
     backward = matrix.backward * scales.astype(np.float32)
     px, py, (a, b, c, d) = replace(matrix, backward=backward).pull(x, y)
@@ -293,13 +295,10 @@ def _pull(
     return px, py, (a / sa, b / sb, c / sc, d / sd)
 
 
-def pixel_matrix(warp: Map, size_in: SpatialShape, size_out: SpatialShape) -> Array:
-    """(3, 3) backward map between centred pixels of arrays, of a chart that is not dense."""
-    scale_in, scale_out = ratio(size_in, warp.in_shape), ratio(size_out, warp.out_shape)
-    return warp.matrix().backward * _scales(scale_in, scale_out).astype(np.float32)
+def scales_between(scale_in: tuple[float, float], scale_out: tuple[float, float]) -> NDArray:
+    """(3, 3), what every number of a matrix between reference pixels is multiplied by.
 
-
-def _scales(scale_in: tuple[float, float], scale_out: tuple[float, float]) -> NDArray:
-    """(3, 3), what every number of a matrix between reference pixels is multiplied by."""
+    The product is the matrix between the pixels of arrays of these scales.
+    """
     scales: NDArray = np.divide.outer([*scale_in, 1], [*scale_out, 1])
     return scales

@@ -98,7 +98,7 @@ def sampled_into(results: NDArray, dtype: np.dtype[Any]) -> NDArray:
 
 
 class BoundPointwise:
-    """A recolouring for C of batches of one size.
+    """A program for C of batches of one size.
 
     Args:
         struct: what C is told.
@@ -109,6 +109,8 @@ class BoundPointwise:
         stride: channels of a picture.
         record: bytes from record to record of the results.
         width: pixels of a row.
+        behind: bytes of a record before the first of its pictures; see `sampled_into`.
+        time: which of the pictures of a record, where it has several.
 
     Attributes:
         kinds: (n_steps,) int32, what the structure points to by itself.
@@ -124,13 +126,16 @@ class BoundPointwise:
         stride: int,
         record: int,
         width: int,
+        behind: int = 0,
+        time: int = 0,
     ) -> None:
         marks = 0 if how.invalid is None else 1 if how.invalid == "nan" else 2
         self.kinds = np.array([opcode_of(kind) for kind in how.kinds], np.int32)
-        self._first = how.start * dtype.itemsize, how.start * how.dtype.itemsize
-        self._struct = struct
+        first = time * pixels * stride + how.start
+        self._first = behind + first * dtype.itemsize, first * how.dtype.itemsize
+        self._struct, self._time = struct, time
         struct.kinds, struct.n_steps = self.kinds.ctypes.data, len(self.kinds)
-        struct.length, struct.n_noises = how.numbers.shape[1], how.words.shape[1]
+        struct.length, struct.n_noises = how.numbers.shape[1], how.words.shape[-2]
         struct.n_records, struct.pixels = size, pixels
         struct.channels, struct.stride, struct.width = how.channels, stride, width
         struct.in_bytes = struct.out_bytes = record
@@ -138,11 +143,20 @@ class BoundPointwise:
         struct.marks, struct.invalid = marks, how.invalid if marks == 2 else 0
         struct.beside = struct.invalid if how.beside is None else how.beside
 
-    def point(self, pictures: int, out: int, numbers: int, words: int) -> None:
-        """Name the memory of a batch: addresses of pictures, results, and what `how` holds."""
+    def point(self, results: int, numbers: int, words: int, shape: tuple[int, ...]) -> None:
+        """Name the memory of a batch.
+
+        Args:
+            results: address of the results.
+            numbers: address of those of ``how``.
+            words: address of those of ``how``.
+            shape: of the words: (N, noises, 2), or (T, N, noises, 2) where they differ from
+                picture to picture of a record.
+        """
         struct, (read, written) = self._struct, self._first
-        struct.source, struct.out = pictures + read, out + written
-        struct.numbers, struct.words = numbers, words
+        struct.source, struct.out = results + read, results + written
+        skipped = self._time * math.prod(shape[1:]) * 4 if len(shape) == 4 else 0
+        struct.numbers, struct.words = numbers, words + skipped
 
 
 def run_pointwise(pictures: NDArray, how: PointwiseProgram, out: NDArray) -> None:
@@ -159,8 +173,9 @@ def run_pointwise(pictures: NDArray, how: PointwiseProgram, out: NDArray) -> Non
     bound = BoundPointwise(
         struct, how, pictures.dtype, len(pictures), math.prod(pictures.shape[1:-1]),
         pictures.shape[-1], out.strides[0], pictures.shape[-2],
+        pictures.ctypes.data - out.ctypes.data,
     )  # fmt: skip
-    bound.point(pictures.ctypes.data, out.ctypes.data, numbers.ctypes.data, words.ctypes.data)
+    bound.point(out.ctypes.data, numbers.ctypes.data, words.ctypes.data, words.shape)
     found = library()
     assert found is not None
     found.multiaug_pointwise(ctypes.byref(struct))

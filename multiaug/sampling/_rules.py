@@ -24,7 +24,7 @@ from ._dtype import beside, constant, is_float
 if TYPE_CHECKING:
     from ._plan import Band
 
-INTERPOLATIONS = ("nearest", "linear", "cubic", "majority", "area")
+INTERPOLATIONS = ("nearest", "linear", "cubic", "majority", "area", "spline3")
 ENCODINGS = ("", "reciprocal", "ray", "world-ray", "angle")
 DECODINGS = ("", "unit", "reciprocal", "ray", "world-ray", "angle")
 MOVES = (
@@ -112,14 +112,14 @@ class RulesStruct(ctypes.Structure):
     ]
 
 
-def refusal(band: Band, dtype: np.dtype[Any], channels: int, *, dense: bool) -> str | None:
+def refusal(band: Band, dtype: np.dtype[Any], channels: int, *, unknown: bool) -> str | None:
     """Why native code cannot resample a band; None where it can.
 
     Args:
         band: whose slice of channels has both ends.
         dtype: of the array.
         channels: of the band.
-        dense: a displacement field takes part in the map.
+        unknown: a dense segment that is no spline of ours takes part in the map.
     """
     functions = band.encode is not None or band.decode is not None or band.move is not None
     if functions and band.native is None:
@@ -129,14 +129,21 @@ def refusal(band: Band, dtype: np.dtype[Any], channels: int, *, dense: bool) -> 
     if dtype.name not in TYPES:
         return f"native code has no elements of type {dtype.name}"
     move = "" if band.native is None else band.native.move
-    if dense and move in {"flow-ends", "angle", "area"}:
-        return "its values follow the Jacobian of a displacement field, which XLA computes"
+    if unknown and move == "flow-ends":
+        return "its vectors end where a dense segment of your own leads, which XLA computes"
     joint = band.joint and band.invalid is not None
     if joint and channels > 8:
         return f"{channels} channels are invalid together, and native code judges at most 8"
+    if band.method == "spline3" and (functions or may_be_invalid(band)):
+        return "spline3 interpolation of encoded or invalid values is done by XLA"
     if band.method == "area" and band.border in {"constant-hard", "wrap-classic"}:
         return f"means over areas with the border {band.border!r} are done by XLA"
     return None
+
+
+def may_be_invalid(band: Band) -> bool:
+    """Some values of a band, or what lies beyond a border, may be none."""
+    return band.invalid is not None or band.fill is None or band.max_jump is not None
 
 
 def rules_struct(band: Band, dtype: np.dtype[Any], channels: int) -> tuple[RulesStruct, list[Any]]:

@@ -78,6 +78,8 @@ def write_entry(entry: EntrySpec) -> dict[str, Any]:
     for key in ("optional", "of", "validity"):
         if getattr(entry, key) not in (None, False):
             out[key] = getattr(entry, key)
+    if entry.time is not None:
+        out["time"] = True if entry.time == "any" else entry.time
     return out
 
 

@@ -205,6 +205,7 @@ class EntryDraft:
             groups.append(draft.build(start))
             start += draft.count or 0
         entry = self.entry
+        time = entry.get("time")
         return EntrySpec(
             self.name,
             tuple(groups),
@@ -212,4 +213,5 @@ class EntryDraft:
             optional=entry.get("optional", False),
             of=entry.get("of"),
             validity=entry.get("validity", False),
+            time=int(time) if isinstance(time, float) else time,
         )

@@ -78,9 +78,15 @@ def channel_names_are_distinct(entry: EntryDraft) -> Findings:
 
 
 def flags_suit_the_kind(entry: EntryDraft) -> Findings:
-    """``validity`` is for pictures, ``of`` for everything else."""
+    """``validity`` and ``time`` are for pictures, ``of`` for everything else."""
     if entry.entry.get("validity") and entry.kinds != {"spatial"}:
         yield Finding((*entry.path, "validity"), "true", "false: only pictures have a validity")
+    if entry.entry.get("time") and entry.kinds != {"spatial"}:
+        text = (
+            "no such key: only images have frames; tables and matrices are one for each record, "
+            "and a scalar may have any axes"
+        )
+        yield Finding((*entry.path, "time"), show(entry.entry["time"]), text)
     if entry.entry.get("of") is not None and entry.kinds & {"spatial"}:
         text = "no such key: only tables, matrices and scalars belong to another entry"
         yield Finding((*entry.path, "of"), show(entry.entry["of"]), text)

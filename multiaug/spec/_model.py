@@ -112,6 +112,8 @@ class EntrySpec:
         validity: also return ``<name>_valid``, a bool picture: where values are blended, at least
             half of the linear weight fell on valid pixels inside the source picture; where they
             are copied, the pixel that was.
+        time: images have a leading axis of frames, which share the geometry of their record: how
+            many there are, or ``"any"``, which True stands for; None, as False, for no such axis.
     """
 
     name: str
@@ -120,8 +122,12 @@ class EntrySpec:
     optional: bool = False
     of: str | None = None
     validity: bool = False
+    time: int | Literal["any"] | None = None
 
     def __post_init__(self) -> None:
+        # True would be equal to 1, and a spec for any number of frames to one for a single frame.
+        if isinstance(self.time, bool):
+            object.__setattr__(self, "time", "any" if self.time else None)
         groups = self.groups
         if not isinstance(groups, list | tuple) or not all(
             isinstance(group, ChannelGroup) for group in groups
@@ -154,13 +160,15 @@ class EntrySpec:
                 or any.
             dtype: NumPy name of the dtype; by default any that the role allows.
             settings: further keys of an entry of a document: ``optional``, ``of``,
-                ``validity``, ``range``, ``invalid``, ``ignore``, ``values``, ``fill`` ...
+                ``validity``, ``time``, ``range``, ``invalid``, ``ignore``, ``values`` ...
 
         Raises:
             SpecError: with every mistake at once.
         """
         if channels is not None and not isinstance(channels, int | str):
             channels = list(channels)
+        if settings.get("time") == "any":  # as the field has it; documents say true
+            settings["time"] = True
         document = {"role": role, "channels": channels, "dtype": dtype, **settings}
         given = {key: v for key, v in document.items() if v is not None or key == "invalid"}
         return cls.from_dict(name, given)
@@ -195,6 +203,14 @@ class EntrySpec:
     def kind(self) -> str:
         """``spatial``, ``points``, ``matrix`` or ``value``."""
         return self.groups[0].traits.kind
+
+    def image_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of one image, (H, W, C) or (H, W), from that of the array of a record.
+
+        >>> EntrySpec.of_role("video", "intensity", channels=3, time=True).image_shape((8, 4, 6, 3))
+        (4, 6, 3)
+        """
+        return shape if self.time is None else shape[1:]
 
     @property
     def role(self) -> str:

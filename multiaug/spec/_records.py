@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -35,9 +36,9 @@ def check_structure(
     """Refuse a record whose arrays are not the ones that the spec declares.
 
     Only ``.shape`` and ``.dtype`` are looked at, so tracers and `jax.ShapeDtypeStruct` will do.
-    Pictures are (H, W, C), or (H, W) where the spec says one channel; tables of points are
-    (K, columns), and K may be 0. Pictures of different sizes must cover the same field of view:
-    their proportions agree to within one pixel.
+    Pictures are (H, W, C), or (H, W) where the spec says one channel, with a leading T where it
+    says ``time``; tables of points are (K, columns), and K may be 0. Pictures of different sizes
+    must cover the same field of view: their proportions agree to within one pixel.
 
     Args:
         spec: what the record should hold.
@@ -89,7 +90,7 @@ def _checked(
         found = list(_array(entry, array, batch, dtypes))
         mistakes += found
         if not found:
-            shapes[name] = array.shape[batch:]
+            shapes[name] = entry.image_shape(array.shape[batch:])
             if batch:
                 lengths[name] = array.shape[0]
     if frame is None:
@@ -139,7 +140,9 @@ def _shape(entry: EntrySpec, shape: tuple[int, ...], batch: bool) -> Iterator[st
         yield f"{entry.name}: found shape (), expected {text}"
     elif entry.kind != "value" and not _matches(entry, shape[batch:]):
         yield f"{entry.name}: found shape {shape}, expected {text}{_remedy(entry, shape, batch)}"
-    elif entry.kind == "spatial" and 0 in shape[batch : batch + 2]:
+    elif entry.time is not None and shape[batch] == 0:
+        yield f"{entry.name}: found shape {shape}, expected at least one frame"
+    elif entry.kind == "spatial" and 0 in entry.image_shape(shape[batch:])[:2]:
         yield f"{entry.name}: found shape {shape}, expected at least one pixel"
 
 
@@ -151,6 +154,10 @@ def _matches(entry: EntrySpec, shape: tuple[int, ...]) -> bool:
     if entry.kind == "points":
         rows = entry.groups[0].capacity
         return len(shape) == 2 and count in (None, shape[1]) and rows in (None, shape[0])
+    if entry.time is not None:
+        if not shape or entry.time not in ("any", shape[0]):
+            return False
+        shape = shape[1:]
     if len(shape) == 2:
         return count == 1
     return len(shape) == 3 and (shape[2] > 0 if count is None else shape[2] == count)
@@ -158,17 +165,37 @@ def _matches(entry: EntrySpec, shape: tuple[int, ...]) -> bool:
 
 def _remedy(entry: EntrySpec, shape: tuple[int, ...], batch: bool) -> str:
     """The mistake that was probably made."""
+    own = shape[batch:]
+    if entry.time is not None:
+        remedy = _remedy_of_frames(entry, own)
+        if remedy:
+            return remedy
     if not batch and _matches(entry, shape[1:]):
-        return "; it looks like a batch, but one record is expected here"
+        text = "; it looks like a batch, but one record is expected here"
+        if entry.kind == "spatial" and entry.time is None:
+            text += '. If its first axis counts frames, declare "time": true in the spec'
+        return text
     if batch and _matches(entry, shape):
         return "; it looks like one record: add a leading axis of length 1"
     channels = entry.channels
     if entry.kind == "spatial":
-        own = shape[batch:]
+        if batch and entry.time is None and len(own) > 3 and _matches(entry, own[1:]):
+            return '; if its second axis counts frames, declare "time": true in the spec'
+        own = entry.image_shape(own)
         if len(own) == 3 and own[0] == channels:
             return "; channels go last"
         if len(own) == 2 and channels is None:
             return '; add a last axis, or declare "channels": 1'
+    return ""
+
+
+def _remedy_of_frames(entry: EntrySpec, shape: tuple[int, ...]) -> str:
+    """What to do with a record's array that has not the frames which the spec declares."""
+    still = replace(entry, time=None)
+    if _matches(still, shape):
+        return '; it has no axis of frames: add one in front, or leave "time" out of the spec'
+    if isinstance(entry.time, int) and _matches(still, shape[1:]):
+        return f'; it has {shape[0]} frames: declare "time": true for any number of them'
     return ""
 
 
@@ -187,10 +214,11 @@ def _channels_first(
         if entry.channels is not None or shape[:2] in sure:
             continue
         height, width, channels = shape
+        axis = int(batch) + (entry.time is not None)
         if height <= _FEW_ROWS and min(width, channels) >= max(_MANY, 4 * height):
             yield (
                 f"{name}: found {height} x {width} pixels with {channels} channels, expected "
-                f"{_shape_text(entry, batch)}; channels go last, as np.moveaxis(array, {int(batch)}"
+                f"{_shape_text(entry, batch)}; channels go last, as np.moveaxis(array, {axis}"
                 f', -1) puts them. If they do, declare "channels": {channels} in the spec'
             )
 
@@ -202,6 +230,8 @@ _FEW_ROWS, _MANY = 16, 32
 def _shape_text(entry: EntrySpec, batch: bool) -> str:
     traits = entry.groups[0].traits
     lead = "N, " if batch else ""
+    if entry.time is not None:
+        lead += "T, " if entry.time == "any" else f"{entry.time}, "
     if entry.kind == "matrix":
         return f"({lead}{', '.join(map(str, traits.shape or ()))})"
     if entry.kind == "value":

@@ -155,7 +155,7 @@ def _findings(error: Any) -> Iterator[Finding]:
 
 def _unknown_keys(error: Any, path: Path) -> Iterator[Finding]:
     known = list(error.schema["properties"])
-    entry_keys = ("dtype", "optional", "of", "validity")
+    entry_keys = ("dtype", "optional", "of", "validity", "time")
     for key in error.instance:
         if key in known:
             continue

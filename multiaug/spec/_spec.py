@@ -124,6 +124,13 @@ class DataSpec:
         )
         return _rebuild(Document(self.name, self.description, entries, self.camera))
 
+    def of_images(self) -> DataSpec:
+        """The spec of records that hold one frame in the place of each entry with ``time``."""
+        if all(entry.time is None for entry in self.entries.values()):
+            return self
+        entries = tuple(replace(entry, time=None) for entry in self.entries.values())
+        return _rebuild(Document(self.name, self.description, entries, self.camera))
+
     def reference(self, present: Collection[str] | None = None) -> str | None:
         """Name of the entry whose frame the geometry refers to.
 

@@ -107,7 +107,8 @@ def _no_infinity(array: NDArray) -> bool:
 def _picture(entry: EntrySpec, array: NDArray, batch: bool) -> Iterator[str]:
     if is_sound(entry, array):
         return
-    flat = array.ndim == 2 + batch  # (H, W): the only channel has no axis of its own
+    # (H, W): the only channel has no axis of its own.
+    flat = len(entry.image_shape(array.shape[batch:])) == 2
     for group in entry.groups:
         part = array[..., np.newaxis] if flat else array[..., group.channel_slice()]
         yield from _group(entry, group, part, batch)
@@ -148,7 +149,8 @@ def _report(
     where = tuple(int(i) for i in np.unravel_index(int(np.argmax(bad)), bad.shape))
     value = float(array[where])
     places = [f"record {where[0]}"] if batch else []
-    axes = {"spatial": "yx", "points": ("row", "column"), "matrix": ("row", "column")}[entry.kind]
+    axes = ["y", "x"] if entry.kind == "spatial" else ["row", "column"]
+    axes = axes if entry.time is None else ["frame", *axes]
     places += [f"{axis} {i}" for axis, i in zip(axes, where[batch:], strict=True)]
     if channel is not None:
         places.append(f"channel {channel}")

@@ -17,6 +17,7 @@ from ..typing import NDArray
 from ._folder import look_into
 from ._pcd import Cloud, read_pcd
 from ._record_source import RecordSource
+from ._structure import refuse_frames
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -70,6 +71,7 @@ class CloudSource(RecordSource):
         intrinsics: Literal["estimate"] | ArrayLike = "estimate",
     ) -> None:
         self._files, where = _files(path)
+        refuse_frames(spec, where, "a .pcd file")
         self.residuals: dict[str, float] = {}
         self._told = False
         self._intrinsics = None if isinstance(intrinsics, str) else np.asarray(intrinsics)
@@ -191,6 +193,8 @@ def _has(cloud: Cloud, entry: EntrySpec) -> bool:
     """Whether an entry is to be read; what is required is, and its lack is an error then."""
     if entry.kind == "matrix":
         return entry.role == "intrinsics"
+    if entry.time is not None:
+        return False
     found = all(
         _channel(cloud, name) is not None for group in entry.groups for name in _names(group, entry)
     )

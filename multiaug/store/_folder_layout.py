@@ -12,6 +12,7 @@ from ._folder import Folder, look_into, some
 from ._folder_names import entries_of, is_left_out, is_split, role_of
 from ._folder_records import aligned_stems, by_stem, by_word, matching, records_of
 from ._picture import shown
+from ._structure import refuse_frames
 
 if TYPE_CHECKING:
     from ..spec import DataSpec, EntrySpec
@@ -64,7 +65,8 @@ def layout_of(
         StoreError: the layout is not known, or files lack their counterparts.
         ParameterError: ``classes`` or ``folders`` names no entry of the right kind.
     """
-    entries = {n: e for n, e in spec.entries.items() if e.kind == "spatial"}
+    refuse_frames(spec, shown(root), "a folder of pictures")
+    entries = {n: e for n, e in spec.entries.items() if e.kind == "spatial" and e.time is None}
     if not entries:
         raise ParameterError(
             f"PictureSource: the spec {spec.name!r} has no pictures. Declare the pictures that are "

@@ -36,8 +36,8 @@ class NpySource(ArraySource):
         path: a folder with ``<entry>.npy`` for every entry, a single file for a spec whose only
             required entry it is, or a mapping from entry name to file.
         spec: what the entries are.
-        channels: ``first`` for pictures stored as (N, C, H, W); they are handed out as
-            (N, H, W, C) without being copied.
+        channels: ``first`` for pictures stored as (N, C, H, W), or (N, T, C, H, W) where they have
+            ``time``; they are handed out as (N, H, W, C) without being copied.
         block: records per block.
 
     Raises:
@@ -126,9 +126,9 @@ def _open(file: Path, name: str, spec: DataSpec) -> NDArray:
 
 def _channels_last(name: str, array: NDArray, spec: DataSpec) -> NDArray:
     entry = spec.entries.get(name)
-    if entry is None or entry.kind != "spatial" or array.ndim != 4:
+    if entry is None or entry.kind != "spatial" or len(entry.image_shape(array.shape[1:])) != 3:
         return array
-    moved: NDArray = np.moveaxis(array, 1, -1)
+    moved: NDArray = np.moveaxis(array, -3, -1)
     return moved
 
 

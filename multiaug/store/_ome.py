@@ -20,7 +20,7 @@ from ._objects import FileObjects, Objects, StoreObjects
 from ._ome_metadata import has_multiscales, level_of
 from ._reader import OnMissing
 from ._record_source import RecordSource
-from ._structure import common_length
+from ._structure import common_length, refuse_frames
 from ._unpack import open_reader
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ class OmeSource(RecordSource):
                 f"{where}: the group carries no spec of its own. Pass one: "
                 "open_source(path, multiaug.load_spec('name'))."
             )
+        refuse_frames(spec, where, "OME-NGFF, as it is read here,")
         arrays, axes = _find(group, spec, level, where)
         count = common_length(arrays, where)
         if marker and marker.records != count:
@@ -169,6 +170,8 @@ def _find(
     axes: dict[str, list[str] | None] = {}
     main = spec.reference()
     for name, entry in spec.entries.items():
+        if entry.time is not None:
+            continue
         place = "" if name == main else f"labels/{name}" if is_label(entry) else name
         node: Any = group if not place else group.get(place)
         if isinstance(node, zarr.Group) and has_multiscales(node):

@@ -87,6 +87,12 @@ def write_ome(
     source = chunked(source, "write_ome.source")
     refuse_inside(source, dest)
     target, structure, spec = Path(dest), dict(source.structure), source.spec
+    framed = next((n for n in structure if n in spec.entries and spec.entries[n].time), None)
+    if framed is not None:
+        raise ParameterError(
+            f'`write_ome` writes single images, got the entry {framed!r} with frames ("time"). '
+            "Write the source with multiaug.convert, or one without the entry."
+        )
     for name, entry in structure.items():
         check_name(name, entry, str(target))
     counts = {n: _levels(n, s, levels) for n, s in structure.items() if _is_picture(spec, n)}

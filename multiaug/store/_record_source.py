@@ -101,6 +101,28 @@ class RecordSource(ABC):
         self._read_to(rows.tolist(), arrays)
         return arrays
 
+    def read_records(self, indices: ArrayLike) -> list[dict[str, NDArray]]:
+        """Read records by position, each with images of its own size.
+
+        Args:
+            indices: integers (n,) in [0, N).
+
+        Raises:
+            ParameterError: an index is negative or past the end.
+            StoreError: a file cannot be read.
+            RecordError: a record has other entries, channels or dtypes than the first one.
+        """
+        records = []
+        for row in check_indices(indices, len(self)).tolist():
+            found = self._record(row)
+            record = {
+                name: self._like_first(name, found.get(name), row, of_one_size=False)
+                for name in self.structure
+            }
+            self._maps.apply({name: array[np.newaxis] for name, array in record.items()})
+            records.append(record)
+        return records
+
     def check(self, *, deep: bool = False) -> None:
         """Read every record when ``deep``; that all files are there was seen on opening.
 
@@ -124,14 +146,22 @@ class RecordSource(ABC):
                 array[place] = self._like_first(name, record.get(name), row)
             self._maps.apply(out, slice(place, place + 1))
 
-    def _like_first(self, name: str, found: NDArray | None, row: int) -> NDArray:
+    def _like_first(
+        self, name: str, found: NDArray | None, row: int, *, of_one_size: bool = True
+    ) -> NDArray:
         expected = self.structure[name]
-        if found is None or (found.shape, found.dtype) != (expected.shape, expected.dtype):
+        free = 2 if not of_one_size and self._spec.entries[name].kind == "spatial" else 0
+        if (
+            found is None
+            or found.ndim != len(expected.shape)
+            or (found.shape[free:], found.dtype) != (expected.shape[free:], expected.dtype)
+        ):
             text = "nothing" if found is None else f"{found.dtype} {found.shape}"
             raise RecordError(
                 f"{self._where}: {self._names[row]}: {name!r} is {text}, expected "
                 f"{expected.dtype} {expected.shape} as in {self._names[0]}. Give a size to bring "
-                "pictures to, or sort out what differs."
+                "images to, as in open_source(..., size=(480, 640)); or read them by a Loader "
+                "whose pipeline brings them to one, such as RandomResizedCrop does."
             )
         return found
 

@@ -256,7 +256,7 @@ class ShardedWriter:
                 shards=(self.block, *sides),
                 dtype=entry.dtype.newbyteorder("="),
                 compressors=ZstdCodec(level=3, checksum=True),
-                dimension_names=_axes(name, entry),
+                dimension_names=_axes(name, entry, self.spec),
                 config={"write_empty_chunks": True},
             )
 
@@ -336,10 +336,13 @@ def _size(path: Path) -> int | None:
     return path.stat().st_size if path.is_file() else None
 
 
-def _axes(name: str, entry: Structure) -> tuple[str, ...]:
+def _axes(name: str, entry: Structure, spec: DataSpec) -> tuple[str, ...]:
     """Names by which xarray tells axes apart; those of different sizes differ."""
-    named = [f"{name}_{axis}" for axis in _AXES]
-    return ("record", *(named[: entry.ndim] if entry.ndim <= 3 else map(str, range(entry.ndim))))
+    timed = {n for n, e in spec.entries.items() if e.time is not None}
+    axes = ("time", *_AXES) if {name, name.removesuffix("_valid")} & timed else _AXES
+    named = [f"{name}_{axis}" for axis in axes]
+    known = entry.ndim <= len(axes)
+    return ("record", *(named[: entry.ndim] if known else map(str, range(entry.ndim))))
 
 
 def _pairs(one: Any, two: Any, path: str = "provenance") -> Iterable[tuple[str, Any, Any]]:

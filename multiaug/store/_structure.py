@@ -64,7 +64,7 @@ def check_arrays(spec: DataSpec, arrays: Mapping[str, zarr.Array[Any]], where: s
 
     Raises:
         RecordError: the values are no numbers, or rows and columns are not the second and third
-            axis.
+            axis, or those behind the frames.
     """
     for name, array in arrays.items():
         dtype = np.dtype(array.dtype)
@@ -79,13 +79,15 @@ def check_arrays(spec: DataSpec, arrays: Mapping[str, zarr.Array[Any]], where: s
         short = [str(axis).lower().rpartition("_")[2] for axis in axes]
         rows = [i for i, axis in enumerate(short) if axis in _ROWS]
         columns = [i for i, axis in enumerate(short) if axis in _COLUMNS]
-        swapped = len(rows) == len(columns) == 1 and (rows[0], columns[0]) != (1, 2)
+        frames = spec.entries[name].time is not None
+        expected = (1 + frames, 2 + frames)
+        swapped = len(rows) == len(columns) == 1 and (rows[0], columns[0]) != expected
         if swapped or short[0] in _CHANNELS:
             raise RecordError(
                 f"{where}: the axes of {name!r} are ({', '.join(map(str, axes))}), expected "
-                "records, rows, columns and, where there are any, channels, in this order. Bring "
-                "them there first: xarray's transpose, or multiaug.convert of the array after "
-                "numpy.moveaxis."
+                f"records, {'frames, ' * frames}rows, columns and, where there are any, channels, "
+                "in this order. Bring them there first: xarray's transpose, or multiaug.convert of "
+                "the array after numpy.moveaxis."
             )
 
 
@@ -101,6 +103,26 @@ def _axes(array: zarr.Array[Any]) -> list[Any] | None:
     found = found or array.attrs.get("_ARRAY_DIMENSIONS")
     named = isinstance(found, list | tuple) and len(found) == array.ndim and None not in found
     return list(found) if named else None
+
+
+def refuse_frames(spec: DataSpec, where: str, what: str) -> None:
+    """Refuse required entries with ``time`` where only single images are stored.
+
+    Args:
+        spec: what the entries are.
+        where: the store.
+        what: holds one image of every entry of a record.
+
+    Raises:
+        StoreError: there is such an entry.
+    """
+    for name, entry in spec.entries.items():
+        if entry.time is not None and not entry.optional:
+            raise StoreError(
+                f'{where}: the entry {name!r} has frames ("time" in the spec), and {what} holds '
+                "one image of it for each record. Pass arrays with the frames on the second axis, "
+                '.npy files or a plain zarr store of them; or leave "time" out of the spec.'
+            )
 
 
 def check_entries(spec: DataSpec, arrays: Mapping[str, Any], where: str) -> None:
@@ -119,10 +141,12 @@ def _channels_first(spec: DataSpec, arrays: Mapping[str, Any]) -> str:
     """A hint where pictures look like (N, C, H, W)."""
     for name, entry in spec.entries.items():
         shape = tuple(getattr(arrays.get(name), "shape", ()))
-        count = entry.channels
-        if entry.kind == "spatial" and len(shape) == 4 and shape[1] == count != shape[3]:
+        image, count = entry.image_shape(shape[1:]), entry.channels
+        if entry.kind == "spatial" and len(image) == 3 and image[0] == count != image[2]:
+            frames = "T, " if entry.time is not None else ""
             return (
-                f"\n  {name} looks like (N, C, H, W), channels first: bring them to the end with "
-                "numpy.moveaxis(array, 1, -1), or open .npy files with channels='first'"
+                f"\n  {name} looks like (N, {frames}C, H, W), channels first: bring them to the "
+                f"end with numpy.moveaxis(array, {len(shape) - 3}, -1), or open .npy files with "
+                "channels='first'"
             )
     return ""

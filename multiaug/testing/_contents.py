@@ -17,7 +17,7 @@ Content = Literal["noise", "smooth"]
 """``noise`` differs from pixel to pixel; ``smooth`` survives interpolation."""
 
 # Where a spec leaves them open.
-_CHANNELS, _POINTS = 3, 4
+_CHANNELS, _POINTS, _FRAMES = 3, 4, 2
 _IDS = 4
 _HOLES = 0.1
 
@@ -52,7 +52,7 @@ def make_record(
     Args:
         spec: what the record holds.
         shape: (height, width) of the reference picture.
-        seed: fixes the values.
+        seed: fixes the values. Entries with any number of frames get two.
         batch: length of a leading axis; None for one record.
         content: noise or smooth pictures.
         holes: some pixels are invalid, where the spec has a value for that.
@@ -72,7 +72,9 @@ def make_record(
         if name in without:
             continue
         size = sizes[name] if entry.kind == "spatial" else sizes.get(entry.of or "", shape)
-        scene = _Scene(spec, shape, size, seed, name, () if batch is None else (batch,), content)
+        lead = () if batch is None else (batch,)
+        times = () if entry.time is None else (_FRAMES if entry.time == "any" else entry.time,)
+        scene = _Scene(spec, shape, size, seed, name, lead, times, content)
         record[name] = (
             _picture(scene, entry, holes) if entry.kind == "spatial" else (_table(scene, entry))
         )
@@ -88,8 +90,14 @@ class _Scene:
     size: SpatialShape
     seed: int
     name: str
-    lead: tuple[int, ...]
+    records: tuple[int, ...]
+    times: tuple[int, ...]
     content: Content
+
+    @property
+    def lead(self) -> tuple[int, ...]:
+        """Of the images: records, and the frames of each."""
+        return self.records + self.times
 
     def random(self, *salt: int) -> np.random.Generator:
         """Numbers that depend on nothing but the seed and the salt."""
@@ -130,12 +138,15 @@ class _Scene:
 
     def pose(self) -> NDArray:
         """Extrinsics: a turn about y, and a shift."""
-        turn = self.random(2).uniform(-1, 1, self.lead)
-        pose = np.broadcast_to(np.eye(4), (*self.lead, 4, 4)).copy()
+        turn = self.random(2).uniform(-1, 1, self.records)
+        pose = np.broadcast_to(np.eye(4), (*self.records, 4, 4)).copy()
         pose[..., 0, 0] = pose[..., 2, 2] = np.cos(turn)
         pose[..., 0, 2], pose[..., 2, 0] = np.sin(turn), -np.sin(turn)
-        pose[..., :3, 3] = self.random(3).uniform(-1, 1, (*self.lead, 3))
-        return pose
+        pose[..., :3, 3] = self.random(3).uniform(-1, 1, (*self.records, 3))
+        # One camera for all frames.
+        return np.broadcast_to(
+            pose.reshape(*self.records, *[1] * len(self.times), 4, 4), (*self.lead, 4, 4)
+        )
 
     def depth(self) -> NDArray:
         """(*lead, h, w): Z of what the pixels see, between 2 and 3."""

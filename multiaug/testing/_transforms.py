@@ -22,13 +22,14 @@ from ..transforms import (
     Geometric,
     Mixing,
     Occluding,
+    Params,
     Photometric,
     Target,
     Transform,
     drawing_key,
     to_config,
 )
-from ..typing import Batch, Key, SpatialShape
+from ..typing import Batch, Key, NDArray, SpatialShape
 from ._agreement import close, same
 from ._compilations import compilations
 from ._contents import make_record
@@ -213,21 +214,25 @@ def _under_jit_and_vmap(pipeline: Pipeline, keys: Key, batch: Batch, out: Batch)
 
 
 def _maps(transform: Geometric, params: RecordParams, shape: SpatialShape) -> None:
-    for i in range(len(params.key)):
-        drawn = jax.tree.map(lambda leaf, i=i: jnp.asarray(leaf[i]), params.values[0])
+    frames: set[tuple[SpatialShape, SpatialShape]] = set()
+
+    def there_and_back(drawn: Any) -> Any:
         warp = transform.map(drawn, shape)
-        frames = (warp.in_shape, warp.out_shape)
-        assert frames == (shape, transform.out_shape(shape)), (
-            f"the map is from {frames[0]} to {frames[1]}; "
-            f"out_shape says {transform.out_shape(shape)}"
-        )
+        frames.add((warp.in_shape, warp.out_shape))
         height, width = warp.out_shape
         x = jnp.array([-0.4, 0.0, 0.1, 0.4], jnp.float32) * width
         y = jnp.array([0.1, 0.0, -0.4, 0.4], jnp.float32) * height
         there_x, there_y, _ = warp.pull(x, y)
         back_x, back_y, _ = warp.push(there_x, there_y)
-        far = float(jnp.hypot(back_x - x, back_y - y).max())
-        assert far < _ROUND_TRIP, f"backward and forward map disagree by {far:.3g} pixels"
+        return jnp.hypot(back_x - x, back_y - y)
+
+    over = jax.vmap(there_and_back, axis_size=len(params.key))
+    far = float(np.max(jax.jit(over)(params.values[0])))
+    ((before, after),) = frames
+    assert (before, after) == (shape, transform.out_shape(shape)), (
+        f"the map is from {before} to {after}; out_shape says {transform.out_shape(shape)}"
+    )
+    assert far < _ROUND_TRIP, f"backward and forward map disagree by {far:.3g} pixels"
 
 
 def _intensity_only(spec: DataSpec, batch: Batch, out: Batch) -> None:
@@ -276,22 +281,41 @@ def _covered_only(
         given, found = np.asarray(array), np.asarray(out[name])
         if spec.entries[name].kind != "spatial":
             continue
-        height, width = given.shape[1:3]
+        height, width = spec.entries[name].image_shape(given.shape[1:])[:2]
         x = (jnp.arange(width, dtype=jnp.float32) + 0.5) * (frame[1] / width) - 0.5
         y = (jnp.arange(height, dtype=jnp.float32) + 0.5) * (frame[0] / height) - 0.5
         for i in range(len(given)):
             drawn = jax.tree.map(lambda leaf, i=i: jnp.asarray(leaf[i]), params.values[0])
             covered = np.asarray(transform.covers(drawn, x[None, :], y[:, None], frame))
             assert covered.shape == (height, width), f"covers gives {covered.shape}"
-            left = ~covered if transform.touches(name) else np.ones_like(covered)
+            left = _left_alone(transform, drawn, spec, name, covered, given[i])
             # Not to the bit: flow of another resolution is scaled to the frame's and back.
+            images = (slice(None),) * (spec.entries[name].time is not None)
             close(
-                {name: found[i][left]},
-                {name: given[i][left]},
+                {name: found[i][(*images, left)]},
+                {name: given[i][(*images, left)]},
                 "where nothing covers it",
                 tolerance=1e-6,
                 ties=0,
             )
+
+
+def _left_alone(
+    transform: Occluding,
+    drawn: Params,
+    spec: DataSpec,
+    name: str,
+    covered: NDArray,
+    image: NDArray,
+) -> NDArray:
+    """Bool, of the shape of an image of one record: values that nothing covers."""
+    if not transform.covers_entry(spec.entries[name]):
+        return np.ones(image.shape, bool)
+    covered = covered if image.ndim == 2 else covered[..., None]
+    dropped = transform.dropped(drawn, name, 0, None)
+    if dropped is not None:
+        covered = covered & np.asarray(dropped if image.ndim == 3 else dropped[0])
+    return ~np.broadcast_to(covered, image.shape)
 
 
 def _derived_only(pipeline: Pipeline, batch: Batch, out: Batch) -> None:
@@ -315,6 +339,7 @@ def _footprint(transform: Photometric, params: RecordParams, spec: DataSpec, bat
         if name not in batch or group.role != "intensity" or not transform.touches(name):
             continue
         part = np.asarray(batch[name])[0].astype(np.float32)
+        part = part if entry.time is None else part[0]
         part = part[..., None] if part.ndim == 2 else part[..., group.channel_slice()]
         part = np.nan_to_num(part)
         target = Target(name, group.start, (0.0, 1.0), None, part.shape[-1], group.names)

@@ -22,7 +22,9 @@ from ._base import Transform as Transform
 from ._base import always as always
 from ._base import static as static
 from ._base import transform as transform
+from ._channel_shuffle import ChannelShuffle as ChannelShuffle
 from ._clahe import CLAHE as CLAHE
+from ._coarse_dropout import CoarseDropout as CoarseDropout
 from ._colour import ColorTemperature as ColorTemperature
 from ._colour import Grey as Grey
 from ._colour import HueSaturation as HueSaturation
@@ -35,8 +37,13 @@ from ._containers import as_transforms as as_transforms
 from ._contrast import Contrast as Contrast
 from ._contrast import Gain as Gain
 from ._contrast import Gamma as Gamma
+from ._copypaste import CopyPaste as CopyPaste
+from ._cutmix import CutMix as CutMix
+from ._cutmix import Mosaic as Mosaic
 from ._documents import from_config as from_config
 from ._documents import to_config as to_config
+from ._dropout import ChannelDropout as ChannelDropout
+from ._dropout import ModalityDropout as ModalityDropout
 from ._erase import Erase as Erase
 from ._fields import BiasField as BiasField
 from ._fields import BrightnessGradient as BrightnessGradient
@@ -46,6 +53,7 @@ from ._frames import Crop as Crop
 from ._frames import Pad as Pad
 from ._frames import RandomResizedCrop as RandomResizedCrop
 from ._frames import Resize as Resize
+from ._grid_mask import GridMask as GridMask
 from ._jitter import ColorJitter as ColorJitter
 from ._jitter import PhotometricDistortion as PhotometricDistortion
 from ._levels import AutoContrast as AutoContrast
@@ -70,7 +78,10 @@ from ._photometric import Brightness as Brightness
 from ._photometric import ChannelShift as ChannelShift
 from ._photometric import Normalize as Normalize
 from ._random import drawing_key as drawing_key
+from ._random import hashed as hashed
 from ._random import keyed as keyed
+from ._random import keyed_on_host as keyed_on_host
+from ._random import words_at as words_at
 from ._settings import EntryNames as EntryNames
 from ._settings import Range as Range
 from ._settings import Ranged as Ranged

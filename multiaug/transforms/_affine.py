@@ -57,9 +57,9 @@ def log_uniform(u: Array, limits: Range) -> Array:
     return jnp.clip(lo * jnp.exp(u * math.log(hi / lo)), lo, hi)
 
 
-def uniform_index(u: Array, count: int) -> Array:
+def uniform_index(u: Array, count: int | Array) -> Array:
     """0 .. count - 1, int32, from U[0, 1); even to within count / 2^23."""
-    return jnp.minimum((u * count).astype(jnp.int32), count - 1)
+    return jnp.minimum((u * jnp.asarray(count, jnp.float32)).astype(jnp.int32), count - 1)
 
 
 def angles(value: Any, field_name: str, **limits: float) -> Range:
@@ -164,10 +164,10 @@ class Translate(Geometric):
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``px``, (2,) float32, x and y."""
         u, v = unit_uniform(key, 2)
-        height, width = frame.shape
+        height, width = (jnp.asarray(side, jnp.float32) for side in frame.shape)
         ranges, unit = self.fraction, (width, height)
         if self.px is not None:
-            ranges, unit = self.px, (1, 1)
+            ranges, unit = self.px, (jnp.float32(1), jnp.float32(1))
         assert ranges is not None  # one of them is given, or the default is
         x, y = ranges
         px = jnp.stack([uniform(u, x) * unit[0], uniform(v, y) * unit[1]])

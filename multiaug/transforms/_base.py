@@ -20,7 +20,7 @@ from ..geometry import Map
 from ..spec import DataSpec
 from ..statistics import Statistics
 from ..typing import Array, Key, SpatialShape
-from ._operations import Operation
+from ._operations import Operation, at_time
 from ._settings import Range, SettingInfo, convert_default, converted, described, setting
 
 Params = Mapping[str, Any]
@@ -59,6 +59,9 @@ class Target(NamedTuple):
         channels: of the group, also where the values come as (h, w * c, 1); None where it is
             that of the values.
         names: of its channels, where the spec names them.
+        time: () uint32, which frame of an entry with time the values are of, counted from 0; None
+            for entries without. What is drawn for a record is the same for all of its frames: who
+            makes noise of it takes the frame into account.
     """
 
     name: str
@@ -67,6 +70,7 @@ class Target(NamedTuple):
     valid: Array | None
     channels: int | None = None
     names: tuple[str, ...] = ()
+    time: Array | None = None
 
     @property
     def extent(self) -> float:
@@ -223,7 +227,14 @@ class Photometric(Transform):
     def apply(self, params: Params, values: Array, target: Target) -> Array:
         """Change the values (h, w, c) float32 of one channel group of one record."""
         for operation in self.operations(params, target):
-            values = operation.apply(values, target.mean)
+            values = at_time(operation, target.time).apply(values, target.mean)
+        return values
+
+    def rearranged(self, params: Params, values: Array, target: Target) -> Array:
+        """Values of any dtype where the transform has moved them; most move none.
+
+        What moves values takes pixels without data along with it.
+        """
         return values
 
     def invert(self, params: Params, values: Array, target: Target) -> Array:
@@ -231,7 +242,7 @@ class Photometric(Transform):
         if not self.described:
             self.refuse_invert(target)
         for operation in reversed(self.operations(params, target)):
-            inverse = operation.inverse()
+            inverse = at_time(operation, target.time).inverse()
             if inverse is None:
                 self.refuse_invert(target)
             values = inverse.apply(values, target.mean)

@@ -32,6 +32,7 @@ from ._checked import (
     probability,
     whole,
 )
+from ._ranks import ranks
 from ._settings import Setting, setting
 
 Expanded = list[tuple[Transform, Params, Array | None]]
@@ -243,7 +244,7 @@ class SomeOf(_Holder):
     def expand(self, params: Params) -> Expanded:
         """Every child, where it is among the chosen."""
         return [
-            (child, drawn, params["on"][i])
+            (child, drawn, params["on"][..., i])
             for i, (child, drawn) in enumerate(zip(self.children, params["children"], strict=True))
         ]
 
@@ -275,15 +276,7 @@ class Shuffle(_Holder):
         """Every child at every place, where the order has put it there."""
         drawn = params["children"]
         return [
-            (child, drawn[i], params["order"][place] == i)
+            (child, drawn[i], params["order"][..., place] == i)
             for place in range(len(self.children))
             for i, child in enumerate(self.children)
         ]
-
-
-def ranks(u: Array) -> Array:
-    """A uniform permutation: how many of the numbers come before each; earlier ones win ties."""
-    n = u.shape[0]
-    earlier = jnp.tri(n, k=-1, dtype=bool)
-    before = (u[None, :] < u[:, None]) | ((u[None, :] == u[:, None]) & earlier)
-    return before.sum(1, dtype=jnp.int32)

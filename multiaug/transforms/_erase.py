@@ -4,33 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import jax.numpy as jnp
 
-from ..typing import Array, Key, SpatialShape
+from ..typing import Array, Key, NDArray, SpatialShape
 from ._affine import uniform, uniform_index, unit_uniform
 from ._base import Frame, Params, static, transform
-from ._checked import fractions, names, number, pair, whole
+from ._checked import names, pair
+from ._covering import Fill, counts, fill_of, mask_name, seed_of
+from ._rectangles import boxes_of_rectangles, in_rectangles
 from ._settings import EntryNames, Ranged, Setting, setting
 from ._stage_bases import Occluding
 
 # Rectangles: each is looked at for every pixel.
 _MOST = 64
-_LEVELS = "1 is white and 0 is black: write the level 128 of 255 as 128 / 255."
-
-
-def _counts(value: Any, field_name: str, *, low: int, high: int) -> tuple[int, int]:
-    both = value if isinstance(value, tuple | list) else (value, value)
-    counts = tuple(whole(n, field_name, low=low) for n in both)
-    lo, hi = pair(counts, field_name, low=low, high=high)
-    return int(lo), int(hi)
-
-
-def _fill(value: Any, field_name: str) -> float:
-    fill = number(value, field_name)
-    fractions(fill, field_name, most=4, remedy=_LEVELS)
-    return fill
 
 
 @transform
@@ -47,8 +34,13 @@ class Erase(Occluding):
         scale: (lo, hi) of the area of a rectangle as a fraction of the frame's.
         ratio: (lo, hi) of width / height, drawn log-uniformly.
         count: how many rectangles, at most 64; a pair (lo, hi) draws the number. They may overlap.
-        fill: what covered intensity becomes, in units of its range: 0 is black and 1 is white.
+        fill: what covered intensity becomes: a number in units of its range, 0 is black and 1 is
+            white; ``"mean"``, of every channel over the record's valid pixels; ``"noise"``,
+            independent for every pixel and channel, even between black and white (torchvision and
+            timm draw it from N(0, 1), for images that are normalised already).
         entries: entries to cover; None for all.
+        mask: the name of a new entry with what was covered: a label map, bool, of the size of the
+            frame, which later stages move along.
         p: the probability that a pipeline runs it.
 
     Raises:
@@ -69,22 +61,23 @@ class Erase(Occluding):
     scale: Ranged = setting(pair, default=(0.02, 1 / 3), low=1e-6, high=1, unit="areas")
     ratio: Ranged = setting(pair, default=(0.3, 1 / 0.3), low=1e-2, high=1e2)
     count: Setting[tuple[int, int], int | Sequence[int]] = setting(
-        _counts, default=1, low=0, high=_MOST
+        counts, default=1, low=0, high=_MOST
     )
-    fill: float = setting(_fill, default=0.0, unit="range")
+    fill: Fill = setting(fill_of, default=0.0, unit="range")
     entries: EntryNames = setting(names, default=None)
+    mask: Setting[str | None, str | None] = setting(mask_name, default=None)
     p: float = static(default=1.0, kw_only=True)
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``edges``, (count, 4) float32: x0, y0, x1, y1 on the pixel-area scale.
 
         They are in pixels of the reference frame, where pixel 0 reaches from -0.5 to 0.5; those
-        beyond the number that was drawn are empty.
+        beyond the number that was drawn are empty. And ``seed``, where the fill is noise.
         """
         lo, hi = self.count
         if hi == 0:
-            return {"edges": jnp.zeros((0, 4), jnp.float32)}
-        height, width = frame.shape
+            return {"edges": jnp.zeros((0, 4), jnp.float32), **seed_of(self.fill, key)}
+        height, width = (jnp.asarray(side, jnp.float32) for side in frame.shape)
         u, *others = unit_uniform(key, 1 + 4 * hi)
         area, ratio, left, top = jnp.stack(others).reshape(4, hi)
         area = height * width * uniform(area, self.scale)
@@ -97,11 +90,13 @@ class Erase(Occluding):
         x, y = left * (width - w) - 0.5, top * (height - h) - 0.5
         there = jnp.arange(hi) < lo + uniform_index(u, hi - lo + 1)
         w, h = jnp.where(there, w, 0), jnp.where(there, h, 0)
-        return {"edges": jnp.stack([x, y, x + w, y + h], axis=-1)}
+        edges = jnp.stack([x, y, x + w, y + h], axis=-1)
+        return {"edges": edges, **seed_of(self.fill, key)}
 
     def covers(self, params: Params, x: Array, y: Array, shape: SpatialShape) -> Array:
         """Whether positions lie in a rectangle."""
-        covered = jnp.zeros(jnp.broadcast_shapes(x.shape, y.shape), bool)
-        for x0, y0, x1, y1 in params["edges"]:
-            covered |= (x >= x0) & (x < x1) & (y >= y0) & (y < y1)
-        return covered
+        return in_rectangles(params["edges"], x, y)
+
+    def boxes(self, params: Params, x: NDArray, y: NDArray, shape: SpatialShape) -> NDArray:
+        """The same of the pixels of an image."""
+        return boxes_of_rectangles(params["edges"], x, y)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from ..errors import ParameterError
 from ..geometry import Map, affine_map, centre, inverse, linear, product, shift
-from ..typing import Key, SpatialShape
+from ..typing import Array, Key, SpatialShape
 from ._affine import log_uniform, uniform, uniform_index, unit_uniform
 from ._base import Frame, Geometric, Params, static, transform
 from ._checked import flag, pair, size, whole
@@ -106,11 +106,11 @@ class Crop(Geometric):
         (height, width), (h, w) = frame.shape, self.out_shape(frame.shape)
         if self.box is not None:
             return {"offset": jnp.array(self.box[:2], jnp.int32)}
-        spare = (width - w, height - h)
+        spare = [jnp.asarray(s, jnp.int32) for s in (width - w, height - h)]
         if self.position == "centre":
-            return {"offset": jnp.array([s // 2 for s in spare], jnp.int32)}
+            return {"offset": jnp.stack(spare) // 2}
         drawn = [
-            min(s, 0) + uniform_index(u, abs(s) + 1)
+            jnp.minimum(s, 0) + uniform_index(u, jnp.abs(s) + 1)
             for u, s in zip(unit_uniform(key, 2), spare, strict=True)
         ]
         return {"offset": jnp.stack(drawn)}
@@ -121,7 +121,8 @@ class Crop(Geometric):
         offset = params["offset"]
         if not self.pad:
             # As drawn; params that were edited cannot leave the picture either.
-            offset = jnp.clip(offset, 0, jnp.array([shape[1] - out[1], shape[0] - out[0]]))
+            most = [jnp.asarray(shape[i] - out[i], jnp.int32) for i in (1, 0)]
+            offset = jnp.clip(offset, 0, jnp.stack(most))
         x, y = offset.astype(jnp.float32)
         return _window_map((x, y), shape, out)
 
@@ -200,8 +201,8 @@ class Resize(Geometric):
 
     def map(self, params: Params, shape: SpatialShape) -> Map:
         """The scaling."""
-        sx, sy = self.min_scale(shape)
-        forward, backward = linear(sx, 0, 0, sy), linear(1 / sx, 0, 0, 1 / sy)
+        (height, width), (h, w) = shape, self.size
+        forward, backward = linear(w / width, 0, 0, h / height), linear(width / w, 0, 0, height / h)
         return affine_map(forward, backward, shape, self.size, resized=True)
 
 
@@ -246,14 +247,14 @@ class RandomResizedCrop(Geometric):
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``window``, (4,) float32: left, top, width, height in pixels of area."""
-        height, width = frame.shape
+        height, width = (jnp.asarray(side, jnp.float32) for side in frame.shape)
         numbers = jax.random.uniform(key, (2 * _TRIES + 2,), jnp.float32)
         area = height * width * uniform(numbers[:_TRIES], self.scale)
         ratio = log_uniform(numbers[_TRIES : 2 * _TRIES], self.ratio)
         w, h = jnp.sqrt(area * ratio), jnp.sqrt(area / ratio)
         fits = (w <= width) & (h <= height)
         first = jnp.argmax(fits)
-        fallback_w, fallback_h = self._largest(frame.shape)
+        fallback_w, fallback_h = self._largest(height, width)
         found = fits.any()
         w = jnp.where(found, w[first], fallback_w)
         h = jnp.where(found, h[first], fallback_h)
@@ -261,11 +262,9 @@ class RandomResizedCrop(Geometric):
         y = jnp.where(found, numbers[-1], 0.5) * (height - h)
         return {"window": jnp.stack([x, y, w, h])}
 
-    def _largest(self, shape: SpatialShape) -> tuple[float, float]:
-        height, width = shape
-        lo, hi = self.ratio
-        ratio = min(max(width / height, lo), hi)
-        return min(width, height * ratio), min(height, width / ratio)
+    def _largest(self, height: Array, width: Array) -> tuple[Array, Array]:
+        ratio = jnp.clip(width / height, *self.ratio)
+        return jnp.minimum(width, height * ratio), jnp.minimum(height, width / ratio)
 
     def map(self, params: Params, shape: SpatialShape) -> Map:
         """The window, scaled to the size."""

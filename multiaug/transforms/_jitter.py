@@ -14,9 +14,10 @@ from ._affine import unit_uniform
 from ._base import Container, Frame, Params, Transform, static, transform
 from ._checked import flag, fractions, names, pair, plain, probability
 from ._colour import HueSaturation, Saturation, turns
-from ._containers import Expanded, ranks
+from ._containers import Expanded
 from ._contrast import Contrast, Gain
 from ._photometric import MOST, Brightness, levels
+from ._ranks import ranks
 from ._settings import EntryNames, Range, Ranged, setting
 
 

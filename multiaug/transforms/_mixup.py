@@ -9,6 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from ..sampling import library_of
 from ..typing import Array, Key, NDArray
 from ._affine import unit_uniform
 from ._base import Frame, Params, static, transform
@@ -20,7 +21,8 @@ from ._stage_bases import Mixing
 _KNOTS = 2049
 
 
-def _kept(value: Any, field_name: str) -> tuple[str, ...]:
+def kept_names(value: Any, field_name: str) -> tuple[str, ...]:
+    """Names of entries; None is none."""
     return names(value, field_name) or ()
 
 
@@ -52,25 +54,39 @@ class MixUp(Mixing):
     """
 
     alpha: float = setting(number, default=0.2, low=0.05, high=100)
-    keep: Setting[tuple[str, ...], str | Sequence[str] | None] = setting(_kept, default=())
+    keep: Setting[tuple[str, ...], str | Sequence[str] | None] = setting(kept_names, default=())
     p: float = static(default=1.0, kw_only=True)
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``partner``, from U[0, 1): which of the others; and ``weight``, of the record."""
         partner, u = unit_uniform(key, 2)
-        points, values = _inverse_of_beta(self.alpha)
-        return {"partner": partner, "weight": jnp.interp(u, points, values)}
+        return {"partner": partner, "weight": beta(u, self.alpha)}
 
     def partners(self, params: Params, size: int) -> Array:
         """How many records further, counted around the end of the batch."""
-        others = max(1, size - 1)
-        further = jnp.minimum((params["partner"] * others).astype(jnp.int32), others - 1)
-        return (jnp.arange(size, dtype=jnp.int32) + 1 + further) % size
+        return partners_of(params["partner"], size)
 
     def weights(self, params: Params) -> Array:
         """The drawn one, and what is left of 1."""
         weight = params["weight"]
-        return jnp.stack([weight, 1 - weight], axis=-1)
+        both: Array = library_of(weight).stack([weight, 1 - weight], axis=-1)
+        return both
+
+
+def partners_of(u: Array, size: int) -> Array:
+    """(N,) int32: of every record of a batch one of the others, from U[0, 1); of NumPy's, too."""
+    lib = library_of(u)
+    others = max(1, size - 1)
+    further = lib.minimum((u * others).astype(np.int32), others - 1)
+    places = lib.arange(size, dtype=np.int32)
+    found: Array = (places + 1 + further) % size
+    return found
+
+
+def beta(u: Array, alpha: float) -> Array:
+    """Numbers from Beta(alpha, alpha), from U[0, 1)."""
+    points, values = _inverse_of_beta(alpha)
+    return jnp.interp(u, points, values)
 
 
 @lru_cache(maxsize=16)

@@ -11,16 +11,17 @@ import numpy as np
 
 from ..errors import ParameterError, RecordError
 from ..spec import DataSpec, EntrySpec
-from ..typing import Array
+from ..typing import Array, NDArray
 from ._base import Frame, transform
 from ._checked import flag, whole
 from ._settings import setting
-from ._stage_bases import Deriving
+from ._stage_bases import Deriving, NewArray
 
 SUFFIX = "_onehot"
 
 
-def _name(value: Any, field_name: str) -> str:
+def entry_name(value: Any, field_name: str) -> str:
+    """The name of one entry."""
     if not isinstance(value, str):
         raise ParameterError(f"`{field_name}` must be the name of an entry, got {value!r}.")
     return value
@@ -30,9 +31,10 @@ def _name(value: Any, field_name: str) -> str:
 class OneHot(Deriving):
     """Make an entry ``<name>_onehot`` of class ids: 1 at the place of the class, else 0; float32.
 
-    Of a label map (H, W) it makes a map (H, W, classes) of role ``probability``, of scalar ids
-    (...) a scalar (..., classes). The ignore value of a label map becomes all zeros. Ids outside
-    of the classes are refused where values are checked, and all zeros where they are not.
+    Of a label map (H, W) it makes a map (H, W, classes) of role ``probability``, with its frames
+    where it has ``time``; of scalar ids (...) a scalar (..., classes). The ignore value of a label
+    map becomes all zeros. Ids outside of the classes are refused where values are checked, and all
+    zeros where they are not.
 
     Args:
         entry: the label map, or the scalar.
@@ -47,7 +49,7 @@ class OneHot(Deriving):
         'mask'
     """
 
-    entry: str = setting(_name)
+    entry: str = setting(entry_name)
     classes: int = setting(whole, low=1)
     replace: bool = setting(flag, default=False)
 
@@ -87,13 +89,33 @@ class OneHot(Deriving):
             return {}
         ids = jnp.asarray(batch[self.entry])
         source = self._source(spec)
-        if source.kind == "spatial" and ids.ndim == 4:
+        if source.kind == "spatial" and len(source.image_shape(ids.shape[1:])) == 3:
             ids = ids[..., 0]
         shares = jax.nn.one_hot(ids.astype(jnp.int32), self.classes, dtype=jnp.float32)
         ignore = source.groups[0].ignore
         if ignore is not None and ignore < self.classes:
             shares = jnp.where((ids == ignore)[..., None], 0, shares)
         return {self.result: shares}
+
+    def derive_into(self, spec: DataSpec, batch: Mapping[str, NDArray], new: NewArray) -> None:
+        """The same in NumPy: a row of a table for every id."""
+        if self.entry not in batch:
+            return
+        source, ids = self._source(spec), batch[self.entry]
+        if source.kind == "spatial" and ids.ndim == 4:
+            ids = ids[..., 0]
+        if ids.dtype == bool:
+            ids = ids.view(np.uint8)
+        ignore = source.groups[0].ignore
+        if ids.dtype != np.uint8:
+            ids = ids.astype(np.int64)
+            # A row behind the classes is for what is none of them.
+            ids = np.where((ids < 0) | (ids >= self.classes), self.classes, ids)
+        rows = np.eye(max(256, self.classes + 1), self.classes, dtype=np.float32)
+        if ignore is not None and 0 <= ignore < self.classes:
+            rows[ignore] = 0
+        out = new(self.result, (*ids.shape, self.classes), np.float32)
+        np.take(rows, ids, axis=0, out=out, mode="clip")  # other modes make a copy first
 
     def check_values(self, spec: DataSpec, batch: Mapping[str, Any]) -> None:
         """Ids must be classes, or the ignore value."""
@@ -164,5 +186,6 @@ class OneHot(Deriving):
             channels=self.classes,
             dtype="float32",
             optional=entry.optional,
+            time=entry.time,
             mirror_pairs=[list(p) for p in group.mirror_pairs],
         )

@@ -19,7 +19,7 @@ import numpy as np
 
 from ..sampling import materialize_on_gpu
 from ..typing import Array
-from ._random import keyed, normal
+from ._random import keyed, normal_of, words_at
 
 Mean = Callable[[Array], Array]
 """Values (h, w, c) -> the mean of those that are valid, of all channels."""
@@ -176,11 +176,14 @@ class Noise(NamedTuple):
         seed: (2,) uint32.
         stream: tells fields of one record apart.
         scale: (), in units of the values.
+        time: () uint32, which frame of several the values are of; None for an image. Each has
+            noise of its own, and the first that of an image.
     """
 
     seed: Array
     stream: int
     scale: Any
+    time: Array | None = None
 
     @property
     def footprint(self) -> Footprint:
@@ -189,7 +192,7 @@ class Noise(NamedTuple):
 
     def apply(self, values: Array, mean: Mean) -> Array:
         """Values (h, w, c) -> new ones."""
-        noise: Array = normal(self.seed, self.stream, values.shape) * self.scale
+        noise: Array = normal_of(self.words(), values.shape) * self.scale
         return values + noise
 
     def inverse(self) -> Operation:
@@ -202,13 +205,21 @@ class Noise(NamedTuple):
 
     def words(self) -> Array:
         """(2,) uint32, of which the numbers are made."""
-        return jnp.stack(keyed(self.seed, self.stream))
+        words = jnp.stack(keyed(self.seed, self.stream))
+        return words if self.time is None else words_at(words, self.time)
 
 
 def _once(name: str, *elements: Any) -> Packed | None:
     """Elements of a whole record; None where one has more."""
     arrays = [jnp.asarray(n) for n in elements]
     return (name, [n.reshape(1) for n in arrays]) if all(n.size == 1 for n in arrays) else None
+
+
+def at_time(operation: Operation, time: Array | None) -> Operation:
+    """The operation as it is for one frame of several: noise differs, all else does not."""
+    if time is None or not isinstance(operation, Noise):
+        return operation
+    return operation._replace(time=time)
 
 
 def is_uniform(operation: Operation) -> bool:

@@ -8,6 +8,7 @@ drew, passes the tests of distribution and correlation in ``tests/transforms/tes
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,7 @@ import numpy as np
 from jax import lax
 from jax.extend.random import define_prng_impl
 
-from ..typing import Array, Key
+from ..typing import Array, Key, NDArray
 
 _GOLDEN = np.uint32(0x9E3779B9)
 
@@ -32,8 +33,17 @@ def bits(seed: Array, stream: int, shape: tuple[int, ...]) -> Array:
         C. Wellons, Prospecting for Hash Functions, 2018: the constants of `_mix`, whose bias is
         among the lowest known of two multiplications.
     """
-    first, second = keyed(seed, stream)
+    return _field(*keyed(seed, stream), shape)
+
+
+def _field(first: Array, second: Array, shape: tuple[int, ...]) -> Array:
     counter = lax.iota(jnp.uint32, math.prod(shape)).reshape(shape)
+    words: Array = hashed(counter, first, second)
+    return words
+
+
+def hashed(counter: Any, first: Any, second: Any) -> Any:
+    """The random words of counters, uint32, under the two words of `keyed`; of NumPy's, too."""
     # Two rounds, keyed in between: neighbouring counters, and seeds, share nothing. No word comes
     # twice in a field; random ones would in a picture of 65,536 values, once in two.
     return _mix(_mix(counter * _GOLDEN + first) ^ second)
@@ -45,7 +55,28 @@ def keyed(seed: Array, stream: int | Array) -> tuple[Array, Array]:
     return first, _mix(seed[1] + first)
 
 
-def _mix(word: Array) -> Array:
+def keyed_on_host(seed: NDArray, stream: int) -> tuple[NDArray, NDArray]:
+    """`keyed` in NumPy: the same two words, (1,) each, since its scalars warn of an overflow."""
+    first = _mix(seed[:1] ^ _mix(np.array([stream], np.uint32) + _GOLDEN))
+    return first, _mix(seed[1:] + first)
+
+
+def words_at(words: Any, time: Any) -> Any:
+    """(..., 2), the words of one frame from those of an image, which are those of the first frame.
+
+    NumPy does here what JAX does, so that their number is no part of what is compiled.
+
+    Args:
+        words: (..., 2) uint32, as `keyed` gives them; of NumPy or of JAX.
+        time: uint32, which frames; broadcast against ``words[..., 0]``.
+    """
+    lib: Any = np if isinstance(words, np.ndarray) else jnp
+    first = _mix(words[..., 0] ^ _mix(time + _GOLDEN))
+    second = _mix(words[..., 1] + first)
+    return lib.where((time == 0)[..., None], words, lib.stack([first, second], axis=-1))
+
+
+def _mix(word: Any) -> Any:
     word = (word ^ (word >> 16)) * np.uint32(0x7FEB352D)
     word = (word ^ (word >> 15)) * np.uint32(0x846CA68B)
     return word ^ (word >> 16)
@@ -105,8 +136,17 @@ _COUNTER_HASH = define_prng_impl(
 
 def normal(seed: Array, stream: int, shape: tuple[int, ...]) -> Array:
     """Values from N(0, 1), float32, within +-5.4; see `bits`."""
+    return _as_normal(bits(seed, stream, shape))
+
+
+def normal_of(words: Array, shape: tuple[int, ...]) -> Array:
+    """`normal`, of the (2,) words that `keyed` gives."""
+    return _as_normal(_field(words[0], words[1], shape))
+
+
+def _as_normal(words: Array) -> Array:
     # 24 bits, all that float32 can tell apart, at the middles of their steps.
-    steps = (bits(seed, stream, shape) >> 8).astype(jnp.int32).astype(jnp.float32)
+    steps = (words >> 8).astype(jnp.int32).astype(jnp.float32)
     # The middle of the last step needs a bit more than float32 has, and is rounded up to 1, where
     # the inverse error function is infinite: that step ends where the first one begins, mirrored.
     uniform = jnp.minimum((steps + 0.5) * np.float32(2**-23) - 1, np.float32(1 - 2**-24))

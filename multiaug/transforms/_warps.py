@@ -20,10 +20,11 @@ from ..geometry import (
     homography,
     pixel_matrix_map,
     projective_map,
+    shortest,
     slope_bound,
 )
-from ..typing import ArrayLike, Key, SpatialShape
-from ._affine import checked_matrix, least_magnification
+from ..typing import ArrayLike, Key, NDArray, SpatialShape
+from ._affine import MIN_SCALE, checked_matrix, least_magnification
 from ._base import Frame, Geometric, Params, static, transform
 from ._checked import (
     number,
@@ -123,20 +124,32 @@ class Perspective(Geometric):
         return projective_map(homography(corners, corners + params["corners"] * (2 * half)), shape)
 
 
-@lru_cache(maxsize=64)
 def _least_of_tilts(scale: float, shape: SpatialShape) -> float:
     """The least magnification at the centre when every corner moves as far as it can."""
-    size = np.array(shape[::-1])
-    corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * size - 0.5
+    side = np.array(shape[::-1], np.float64)
+    jacobians = _tilts(scale) * side[:, None] / side
+    # The smaller singular value, of what both add up to in squares and are in product.
+    squares = (jacobians**2).sum((1, 2))
+    area = np.linalg.det(jacobians)
+    smaller = (squares - np.sqrt(np.maximum(squares**2 - 4 * area**2, 0))) / 2
+    least = float(np.sqrt(np.maximum(smaller, 0)).min())
+    return min(1.0, max(least, MIN_SCALE**2))
+
+
+@lru_cache(maxsize=64)
+def _tilts(scale: float) -> NDArray:
+    """(256, 2, 2): Jacobians where the centre comes from, with sides of the frame as units."""
+    corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float64)
     moves = np.array(list(itertools.product((-scale, scale), repeat=8))).reshape(-1, 4, 2)
-    least = 1.0
-    for target in corners + moves * size:
+    to, found = np.array([0.5, 0.5, 1]), []
+    for target in corners + moves:
         rows = []
         for (x, y), (u, v) in zip(corners, target, strict=True):
             rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
         matrix = np.append(np.linalg.solve(rows, target.ravel()), 1).reshape(3, 3)
-        least = min(least, least_magnification(matrix, shape))
-    return least
+        at = np.linalg.solve(matrix, to)
+        found.append((matrix[:2, :2] - np.outer(to[:2], matrix[2, :2])) * at[2])
+    return np.array(found)
 
 
 _MAX_SLOPE = 0.8
@@ -200,7 +213,8 @@ class Elastic(Geometric):
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``control``, (rows + 3, columns + 3, 2) float32 pixels, (dx, dy)."""
-        limit = self.amount * min(frame.shape)
+        # In float32, whether the sizes are numbers or data: the same bits.
+        limit = jnp.float32(self.amount) * jnp.asarray(shortest(frame.shape), jnp.float32)
         unit = jax.random.uniform(key, control_shape(self.grid), jnp.float32, -1, 1)
         return {"control": unit * limit}
 

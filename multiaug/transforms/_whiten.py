@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Literal
 
 import jax
@@ -63,7 +63,8 @@ class Whiten(Finishing):
     ``y = (r x - r mean) W`` for each record, flattened; with the eigenvalues l and eigenvectors
     u of the covariance of r x, ZCA has ``W = sum_i u_i f(l_i) u_i^T + a (1 - sum_i u_i u_i^T)``,
     where f is the gain of ``eps_mode`` and a the gain of the ``tail``. Stands last in a pipeline.
-    Pixels without data count as the mean, and stay without data.
+    Pixels without data count as the mean, and stay without data. Frames of an entry with ``time``
+    are whitened one by one, with statistics of images.
 
     Args:
         statistics: from `multiaug.fit` with `multiaug.ZCA` (or `multiaug.Stationary`).
@@ -197,8 +198,8 @@ class Whiten(Finishing):
         for label, found in self._groups().items():
             if found.entry in batch:
                 array = done.get(found.entry, batch[found.entry])
-                group = group_at(spec, found, "Whiten")
-                done[found.entry] = self._change(label, found, group, array)
+                change = partial(self._change, label, found, group_at(spec, found, "Whiten"))
+                done[found.entry] = _by_image(spec, found, array, change)
         return done
 
     def unfinish(self, spec: DataSpec, batch: Mapping[str, Any]) -> dict[str, Any]:
@@ -209,7 +210,8 @@ class Whiten(Finishing):
                 array = done.get(found.entry, batch[found.entry])
                 group = group_at(spec, found, "Whiten")
                 operator = _inverse(found, self._rule(), self.center, self.statistic)
-                done[found.entry] = self._restore(operator, found, group, array)
+                restore = partial(self._restore, operator, found, group)
+                done[found.entry] = _by_image(spec, found, array, restore)
         return done
 
     def _change(self, label: str, found: GroupStatistics, group: ChannelGroup, array: Any) -> Array:
@@ -260,6 +262,16 @@ class Whiten(Finishing):
             components=self.components,
             rescale=self.rescale,
         )
+
+
+def _by_image(
+    spec: DataSpec, found: GroupStatistics, array: Any, change: Callable[[Any], Array]
+) -> Array:
+    """What is done to images, done to every frame of an entry with time."""
+    if spec.entries[found.entry].time is None:
+        return change(array)
+    done = change(array.reshape(-1, *array.shape[2:]))
+    return done.reshape(*array.shape[:2], *done.shape[1:])
 
 
 def _operator(

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from multiaug.geometry import Map, Projective
 from multiaug.sampling import Band, Compiled, Flight, Job, LowPass
 from multiaug.sampling._compiled import BandNumbers, Placed, _Shared
 from tests.native.random_calls import Held
@@ -49,12 +49,12 @@ def sample(
     """
     count, size = len(source), source.shape[1:3]
     job = Job("x", size, out, tuple(bands))
+    affine = bool((maps[:, 2] == (0, 0, 1)).all())
     kernel = Compiled(
-        [_Shared((size, out), (job,), tuple((job, band) for band in bands))],
+        [_Shared.of([job])],
         {"x": source.dtype},
-        warp=SimpleNamespace(dense=False, resized=resized),
-        affine=bool((maps[:, 2] == (0, 0, 1)).all()),
-        scales=[((1.0, 1.0), (1.0, 1.0))],
+        warp=Map((Projective(maps, maps, affine),), size, out, resized),
+        frames=(size, out),
         low=LowPass((radius, radius)) if radius else None,
     )
     result = empty((count, *out, source.shape[3]), source.dtype)

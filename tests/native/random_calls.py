@@ -6,17 +6,18 @@ which would take a second per case: geometry and numbers are random arrays in it
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from multiaug import _native
+from multiaug.geometry import Map, Projective
 from multiaug.sampling import (
     Band,
     Compiled,
@@ -37,6 +38,7 @@ from multiaug.sampling._compiled import (
     _method,
     _Shared,
 )
+from multiaug.sampling._displaced import SegmentArrays, SegmentStruct
 from multiaug.sampling._pointwise import sampled_into
 from multiaug.sampling._rules import NUMBERS as NUMBERS_OF_RULES
 from multiaug.sampling._rules import refusal
@@ -140,7 +142,7 @@ class Calls:
         mark = self.pick([None, None, "nan", 0.0, -1.0])
         fill = self.pick([None, (0.0,), tuple(float(i % 2) for i in range(count))])
         native = self.rules(dtype, count)
-        method = self.pick(["nearest", "linear", "linear", "cubic", "majority"])
+        method = self.pick(["nearest", "linear", "linear", "cubic", "spline3", "majority"])
         if native.encode:
             method = "linear"
         if native.move == "area":
@@ -163,9 +165,10 @@ class Calls:
             encode=act if native.encode else None,
             decode=act if native.decode else None,
             move=act if native.move else None,
+            needs_jacobian=native.move in {"angle", "area"},
             native=native,
         )
-        return found if refusal(found, dtype, count, dense=False) is None else None
+        return found if refusal(found, dtype, count, unknown=False) is None else None
 
     def rules(self, dtype: np.dtype[Any], count: int) -> NativeRules:
         """What the values of a band may mean."""
@@ -202,7 +205,7 @@ class Calls:
             if found is not None:
                 bands.append(found)
                 start += count
-        return Job(name, *sizes, tuple(bands))
+        return Job(name, *sizes, tuple(bands), validity=bool(self.pick([True, False])))
 
     def steps(self, count: int, band: Band, dtype: np.dtype[Any]) -> PointwiseProgram | None:
         """What is done to the values of a band."""
@@ -229,16 +232,16 @@ class Calls:
         if bent:
             on = Held(self.random.integers(0, 2, count, np.int32))
         if bent == 1:
-            rows = h + h % 2
-            positions = self.random.normal(0, self.pick([5, 1e3, 1e30]), (count, 2, rows, w))
+            size = (count, struct.planes, h + h % 2, w)
+            positions = self.random.normal(0, self.pick([5, 1e3, 1e30]), size)
             field = Held(positions.astype(np.float32))
         if bent == 2:
             rows, columns = (int(n) for n in self.random.integers(4, 9, 2))
-            self.along = [
-                self.random.random((columns, w)).astype(np.float32),
-                self.random.random((h, rows)).astype(np.float32),
-            ]
-            struct.along_x, struct.along_y = (a.ctypes.data for a in self.along)
+            sizes = [(columns, w), (h, rows)] * 2
+            self.along = [self.random.random(size).astype(np.float32) for size in sizes]
+            struct.along_x, struct.along_y = (a.ctypes.data for a in self.along[:2])
+            if group.needs_jacobian:
+                struct.slope_x, struct.slope_y = (a.ctypes.data for a in self.along[2:])
             struct.knots_x, struct.knots_y = columns, rows
             knots = self.random.normal(0, 10, (count, 2, rows, columns))
             control = Held(knots.astype(np.float32))
@@ -260,7 +263,32 @@ class Calls:
         sigma = np.abs(self.random.normal(0, self.pick([0.3, 2, 50]), (count, 2)))
         sigma[self.random.random(sigma.shape) < 0.2] = self.pick([0, 1e-30, 1e30, np.nan, np.inf])
         filtered = Held(sigma.astype(np.float32)) if self.random.random() < 0.5 else None
-        return Placed(Held(self.maps(count, affine=affine)), on, field, control, numbers, filtered)
+        maps = Held(self.maps(count, affine=affine))
+        segments = self.segments(count, group.sizes[0]) if group.moves_ends and bent else []
+        self.moving = (SegmentStruct * len(segments))(*(struct for struct, _ in segments))
+        struct.segments, struct.n_segments = ctypes.addressof(self.moving), len(segments)
+        arrays = [array for _, array in segments]
+        return Placed(maps, on, field, control, numbers, filtered, arrays)
+
+    def segments(
+        self, count: int, size: tuple[int, int]
+    ) -> list[tuple[SegmentStruct, SegmentArrays]]:
+        """One to three steps of a map."""
+        found = []
+        for _ in range(self.random.integers(1, 4)):
+            struct = SegmentStruct(added=self.pick([0, 1]))
+            if self.random.random() < 0.5:
+                found.append((struct, SegmentArrays(Held(self.maps(count, affine=False)))))
+                continue
+            struct.knots_y, struct.knots_x = (int(n) for n in self.random.integers(12, 16, 2))
+            frame = [size[1] / 2, size[0] / 2, 3 / size[1], 2 / size[0]]
+            frames = Held(np.tile(np.array(frame, np.float32), (count, 1)))
+            shape = (count, struct.knots_y, struct.knots_x, 2)
+            knots = self.random.normal(0, self.pick([0.1, 5, 1e30]), shape)
+            knots[self.random.random(knots.shape) < 0.02] = self.pick([0, np.nan, np.inf])
+            control = Held(knots.astype(np.float32))
+            found.append((struct, SegmentArrays(None, control, frames)))
+        return found
 
     def warp(self) -> None:
         """A batch of pictures of one shape, by some threads."""
@@ -271,14 +299,14 @@ class Calls:
             for i in range(self.random.integers(1, 4))
         }
         jobs = tuple(self.job(name, sizes, dtype) for name, dtype in dtypes.items())
-        group = _Shared(sizes, jobs, tuple((job, band) for job in jobs for band in job.bands))
+        group = _Shared.of(jobs)
+        eye = np.eye(3, dtype=np.float32)
         affine, radius = bool(self.pick([True, True, False])), int(self.pick([0, 1, 5, 40]))
         kernel = Compiled(
             [group],
             dtypes,
-            warp=SimpleNamespace(dense=False, resized=bool(self.pick([True, False]))),
-            affine=affine,
-            scales=[((1.0, 1.0), (1.0, 1.0))],
+            warp=Map((Projective(eye, eye, affine),), *sizes, bool(self.pick([True, False]))),
+            frames=sizes,
             low=LowPass((radius, radius)) if radius else None,
         )
         pointwise_programs, results, sources, rows, checks = {}, {}, {}, {}, {}
@@ -303,11 +331,14 @@ class Calls:
             if number > count or self.random.random() < 0.2:
                 rows[job.name] = self.random.integers(0, number, count)
             results[job.name] = np.zeros((count, *sizes[1], channels), into)
+            if job.validity:
+                results[f"{job.name}_valid"] = np.full((count, *sizes[1]), 2, np.uint8)
             if dtype == np.float32 and self.random.random() < 0.5:
                 checks[job.name] = self.random.random(channels) < 0.5
         bytes_of = {name: array[0].nbytes for name, array in results.items()}
         bound = kernel.bound(count, bytes_of, checks, int(self.pick([1, 2, 5])), pointwise_programs)
         placed = self.placed(count, group, bound._groups[0], dtypes, affine=affine)
+        bound._segments = [self.moving]
         flight = Flight(1)
         try:
             bound.point(
@@ -320,6 +351,8 @@ class Calls:
             flight.add(bound, helpers)
         finally:
             flight.finish()
+        for job in jobs:
+            assert not job.validity or results[f"{job.name}_valid"].max() < 2, "not said everywhere"
         self.counts["warp, alone" if not helpers else "warp, with helpers"] += 1
 
     def run_pointwise(self) -> None:

@@ -18,7 +18,7 @@ from tests.statistics.pictures import pictures
 
 ROOT = Path(__file__).resolve().parents[2]
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
-KILLS = 20 if NIGHTLY else 2
+KILLS = 20 if NIGHTLY else 1
 
 
 class CutError(Exception):

@@ -45,12 +45,16 @@ def drawn():
     return pipeline, pipeline.sample(keys, SIZE), batch_of(5)
 
 
-def test_the_vectorised_form_agrees_with_the_loop(drawn):
+@pytest.fixture(scope="module")
+def wide(drawn):
+    """What the vectorised form makes of given params; masks need no axis of channels."""
+    pipeline, params, batch = drawn
+    return run_whole(pipeline.transforms, params, batch, run=Run(SPEC, SIZE), form="vmap")
+
+
+def test_the_vectorised_form_agrees_with_the_loop(drawn, wide):
     pipeline, params, batch = drawn
     loop = pipeline.apply(params, batch)
-    wide = run_whole(
-        pipeline.transforms, params, channelled(batch), run=Run(SPEC, SIZE), form="vmap"
-    )
     assert set(loop) == set(wide)
     for name in loop:
         expected = np.asarray(loop[name])
@@ -61,15 +65,13 @@ def test_the_vectorised_form_agrees_with_the_loop(drawn):
             np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4, err_msg=name)
 
 
-def test_what_is_drawn_inside_is_what_sample_draws(drawn):
-    """One program draws, plans and samples; masks need no axis of channels."""
+def test_what_is_drawn_inside_is_what_sample_draws(drawn, wide):
+    """One program draws, plans and samples."""
     pipeline, params, batch = drawn
-    run = Run(SPEC, SIZE)
-    inside = run_whole(pipeline.transforms, params.key, batch, run=run, form="vmap")
-    given = run_whole(pipeline.transforms, params, batch, run=run, form="vmap")
+    inside = run_whole(pipeline.transforms, params.key, batch, run=Run(SPEC, SIZE), form="vmap")
     assert inside["mask"].shape == batch["mask"].shape
-    for name in given:
-        np.testing.assert_allclose(inside[name], given[name], rtol=1e-5, atol=1e-5, err_msg=name)
+    for name in wide:
+        np.testing.assert_allclose(inside[name], wide[name], rtol=1e-5, atol=1e-5, err_msg=name)
 
 
 def test_arrays_of_jax_are_checked_where_they_are(drawn):

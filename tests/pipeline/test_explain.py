@@ -66,12 +66,31 @@ def test_a_transform_of_ones_own_is_named_and_takes_no_other_entry_with_it():
 
 
 def test_an_entry_that_native_code_refuses_is_alone():
-    entries = {**SPEC.to_dict()["entries"]}
-    entries["image"] = {**entries["image"], "interpolation": "spline3"}
-    spec = ma.DataSpec.from_dict({"name": "spline", "entries": entries})
+    pairs = {"role": "probability", "dtype": "float32", "channels": 3, "mirror_pairs": [[0, 1]]}
+    entries = {**SPEC.to_dict()["entries"], "shares": pairs}
+    spec = ma.DataSpec.from_dict({"name": "shares", "entries": entries})
     found = ma.Pipeline([ma.Rotate(30)], spec).explain((32, 48))
-    assert [e.entry for e in found.entries if e.resampled == "xla"] == ["image"]
-    assert "spline3 interpolation is done by XLA" in str(found)
+    assert [e.entry for e in found.entries if e.resampled == "xla"] == ["shares"]
+    assert "its role computes in Python, and has no native rules" in str(found)
+
+
+def test_splines_validity_and_displaced_vectors_are_native():
+    entries = {
+        "image": {"role": "intensity", "dtype": "uint8", "channels": 3, "interpolation": "spline3"},
+        "holes": {
+            "role": "intensity",
+            "dtype": "float32",
+            "channels": 1,
+            "invalid": "nan",
+            "validity": True,
+        },
+        "flow": {"role": "flow", "dtype": "float32"},
+        "angle": {"role": "orientation", "dtype": "float32"},
+        "crowd": {"role": "density", "dtype": "float32", "channels": 1},
+    }
+    spec = ma.DataSpec.from_dict({"name": "displaced", "entries": entries})
+    found = ma.Pipeline([ma.Elastic(0.02), ma.Perspective(0.1)], spec).explain((32, 48))
+    assert {e.reason for e in found.entries} == {""}
 
 
 def test_stages_and_resamples():

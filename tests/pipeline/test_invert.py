@@ -103,11 +103,17 @@ RUNS = (
 )
 
 
+# What follows a camera is only resampled under a displacement: by day not there.
+OF_CAMERAS = {"xyz", "normals", "depth", "places", "intrinsics", "pose"}
+
+
 @pytest.fixture(scope="module", params=RUNS)
 def undone(request):
     """The name of the geometry, the batch, and what came back."""
-    pipeline = ma.Pipeline(RUNS[request.param], SPEC)
-    batch = smooth()
+    left_out = OF_CAMERAS if request.param == "dense" and not NIGHTLY else set()
+    spec = ma.DataSpec("some", [e for n, e in SPEC.entries.items() if n not in left_out])
+    pipeline = ma.Pipeline(RUNS[request.param], spec)
+    batch = {n: a for n, a in smooth().items() if n not in left_out}
     params = pipeline.sample(KEYS, (H, W))
     moved = pipeline.apply(params, batch)
     back = {name: np.asarray(array) for name, array in pipeline.invert(params, moved).items()}
@@ -130,6 +136,8 @@ def test_pictures_come_back(undone):
     assert view.mean() > 0.3
     bars = {"image": 5e-3, "xyz": 5e-3, "normals": 1e-2, "depth": 5e-3, "flow": 3e-2, "angle": 0.5}
     for entry, bar in bars.items():
+        if entry not in batch:
+            continue
         assert back[entry].shape == batch[entry].shape
         if name == "dense" and entry in {"xyz", "normals", "depth"}:
             bar = 2e-2  # blended linearly, off the rays
@@ -151,9 +159,9 @@ def test_exact_maps_come_back_exactly(undone):
 def test_tables_and_cameras_come_back(undone):
     _, batch, back, *_ = undone
     np.testing.assert_allclose(back["points"], batch["points"], atol=5e-3)
-    np.testing.assert_allclose(back["places"], batch["places"], atol=1e-4)
-    np.testing.assert_allclose(back["intrinsics"], batch["intrinsics"], atol=2e-2)
-    np.testing.assert_allclose(back["pose"], batch["pose"], atol=1e-4)
+    for entry, bar in (("places", 1e-4), ("intrinsics", 2e-2), ("pose", 1e-4)):
+        if entry in batch:
+            np.testing.assert_allclose(back[entry], batch[entry], atol=bar)
     np.testing.assert_array_equal(back["id"], batch["id"])
     assert back["points_visible"].all()
 

@@ -53,7 +53,7 @@ def assert_close(found, expected, tolerance=1e-5):
 # --- jit, vmap, what compiles ------------------------------------------------------------------
 
 
-def test_one_compilation_for_every_shape():
+def test_one_compilation():
     # A spec of its own, so that no other test has compiled it.
     spec = ma.DataSpec.from_dict({**SPEC.to_dict(), "name": "nobody else's"})
     pipeline = ma.Pipeline([ma.Rotate(10), ma.Brightness(0.1)], spec)
@@ -72,7 +72,8 @@ def test_one_compilation_for_every_shape():
     assert not ours(again)
     with compilations() as other:
         pipeline.batch(KEYS, large)
-    assert len(compiled(other)) == programs
+    # Sizes are data of a plan for native code.
+    assert len(compiled(other)) == (0 if compiled_is_available() else programs)
 
 
 @pytest.mark.parametrize("make", [ma.Affine, lambda matrix: ma.Perspective(matrix=matrix)])
@@ -345,13 +346,12 @@ def test_gradients_are_finite_at_holes_and_zeros():
         values[(2,) if table else (9, 9)] = 0
         record[name] = values
 
-    @jax.jit
-    def slopes(matrix, record):
-        def loss(matrix, record):
-            done = ma.Pipeline([ma.Affine(matrix)], spec)(KEYS[0], record, check=False)
-            return sum(jnp.where(jnp.isnan(done[n]), 0, done[n]).sum() for n in HOLED)
+    def loss(matrix, record):
+        done = ma.Pipeline([ma.Affine(matrix)], spec)(KEYS[0], record, check=False)
+        return sum(jnp.where(jnp.isnan(done[n]), 0, done[n]).sum() for n in HOLED)
 
-        return jax.grad(loss, (0, 1))(matrix, record)
+    quickly = {"xla_backend_optimization_level": 1}
+    slopes = jax.jit(jax.grad(loss, (0, 1)), compiler_options=quickly)
 
     turned = np.array([[0.94, 0.34, -1.3], [-0.34, 0.94, 2.2], [0, 0, 1]], np.float32)
     of_matrix, of_record = slopes(turned, record)

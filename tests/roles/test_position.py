@@ -257,7 +257,9 @@ class TestUnderElastic:
         with pytest.raises(ParameterError, match=r"Elastic.*under_elastic"):
             pipeline(ma.Elastic(0.02), entries=entries)
 
-    @pytest.mark.parametrize("policy", ["refit", "fixed"] if NIGHTLY else ["fixed"])
+    # By day the images are in tests/reference/test_conformance.py.
+    @pytest.mark.skipif(not NIGHTLY, reason="compiling it takes seconds")
+    @pytest.mark.parametrize("policy", ["refit", "fixed"])
     def test_values_move_by_the_matrix_part_only(self, policy):
         draw = np.random.default_rng(7)
         count = 32

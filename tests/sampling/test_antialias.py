@@ -44,7 +44,8 @@ BORDERS = {(16, 20): sampling.BORDERS, (50, 13): ("constant", "reflect")}
 @pytest.mark.parametrize("size", BORDERS, ids=str)
 def test_resize_is_scikit_images(size):
     bands = [("linear", border) for border in (sampling.BORDERS if NIGHTLY else BORDERS[size])]
-    bands.append(("spline3", "mirror"))
+    if NIGHTLY or size == (16, 20):  # which XLA compiles
+        bands.append(("spline3", "mirror"))
     source = noise(1, len(bands))
     _, _, result = run([ma.Resize(size)], ma.DataSpec("x", [banded("x", bands)]), {"x": source})
     found = {}
@@ -122,7 +123,7 @@ def test_drawn_scales_agree(kind):
 
 
 def test_what_does_not_shrink_is_copied():
-    rules = (("linear", "constant"), ("spline3", "mirror"))
+    rules = (("linear", "constant"), ("spline3" if NIGHTLY else "cubic", "mirror"))
     dtypes = ("int32", "float32")
     spec = ma.DataSpec("x", [banded(dtype, rules, dtype, fill=1) for dtype in dtypes])
     transforms = [

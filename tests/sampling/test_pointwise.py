@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import multiaug as ma
 from multiaug._native import compiled_is_available, library
 from multiaug.pipeline.backends import _native as _compiled
-from multiaug.pipeline.backends import _native_plan
+from multiaug.pipeline.backends import _native_plan, _native_program
 from multiaug.pipeline.backends._blocks import LRUCache
 from multiaug.pipeline.program import _plan
 from multiaug.sampling import PointwiseProgram, run_pointwise, sampled_into
@@ -30,8 +30,8 @@ from multiaug.transforms import (
     transform,
 )
 from multiaug.transforms._random import normal
+from tests.sampling.entries import mask, picture, spec_of
 from tests.sampling.test_compiled import GUARDED, NIGHTLY, Shaded
-from tests.sampling.test_formulations import mask, picture, spec_of
 
 pytestmark = [
     pytest.mark.cpu,
@@ -102,7 +102,7 @@ def of_record(several, channels, start, invalid, dtype):
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=400 if NIGHTLY else 30, deadline=None)
 @given(st.data())
 def test_operations_are_those_of_jax(data):
     before = data.draw(st.sampled_from(["uint8", "uint16", "float32"]))
@@ -254,7 +254,7 @@ def both_ways(monkeypatch, transforms, entries, shape=(60, 50), size=7):
     with monkeypatch.context() as patch:
         # Sampled in C all the same: only who changes the values differs.
         patch.setattr(_plan, "pointwise_programs", lambda *_: None)
-        patch.setattr(_compiled, "_WORKS", LRUCache())
+        patch.setattr(_native_program, "_WORKS", LRUCache())
         _native_plan.plan_records.clear_cache()
         expected = pipeline.then().batch(keys, batch)
     _native_plan.plan_records.clear_cache()

@@ -10,7 +10,7 @@ import multiaug as ma
 from multiaug._native import compiled_is_available
 from multiaug.pipeline.backends import _native as _compiled
 from multiaug.testing import make_record
-from tests.sampling.test_formulations import RANDOM, mask, picture, spec_of
+from tests.sampling.entries import RANDOM, mask, picture, spec_of
 
 pytestmark = [
     pytest.mark.cpu,

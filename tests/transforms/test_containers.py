@@ -1,5 +1,7 @@
 """Containers: what is not chosen changes nothing, and what is chosen runs as if it stood alone."""
 
+import os
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +12,7 @@ from multiaug import ParameterError
 from multiaug.pipeline import RecordParams
 from multiaug.testing import make_record
 
+NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 SIDE = 12
 SQUARE = (SIDE, SIDE)
 KEY = jax.random.key(8)
@@ -54,14 +57,17 @@ ROLES = ma.DataSpec.from_dict(
 def test_what_is_not_chosen_changes_nothing():
     """Pictures keep every bit; what is computed from coordinates may be rounded."""
     children = [ma.Perspective(0.1), ma.Elastic(0.02), ma.GaussianNoise(0.2)]
-    pipeline = ma.Pipeline([ma.Maybe(children)], ROLES)
-    values = drawn(children, (12, 16), ROLES)
+    # Compiling what flow becomes under a displacement is left to the night.
+    names = [name for name in ROLES.entries if NIGHTLY or name != "flow"]
+    spec = ma.DataSpec("what moves", [ROLES.entries[name] for name in names])
+    pipeline = ma.Pipeline([ma.Maybe(children)], spec)
+    values = drawn(children, (12, 16), spec)
     params = params_of(*[({"on": on, "children": values},) for on in (False, True)], shape=(12, 16))
-    batch = make_record(ROLES, (12, 16), 0, batch=2, holes=True, half=("mask",))
+    batch = make_record(spec, (12, 16), 0, batch=2, holes=True, half=("mask",))
     out = numpy(pipeline.apply(params, batch))
     for name in ("image", "mask", "xyz"):
         assert out[name][0].tobytes() == batch[name][0].tobytes(), name
-    for name in ("flow", "points", "intrinsics"):
+    for name in {"flow", "points", "intrinsics"} & set(names):
         np.testing.assert_allclose(out[name][0], batch[name][0], rtol=1e-6, atol=1e-5)
     for name, array in batch.items():
         assert not np.allclose(out[name][1], array[1], atol=1e-3, equal_nan=True), name

@@ -256,6 +256,14 @@ FROZEN = {
     "LocalGamma": (ma.LocalGamma(), "all"),
     "RandomShadow": (ma.RandomShadow(), "all"),
     "CLAHE": (ma.CLAHE(), "clip_limit"),
+    "ChannelDropout": (ma.ChannelDropout(), "image"),
+    "ChannelShuffle": (ma.ChannelShuffle(), "image"),
+    "CoarseDropout": (ma.CoarseDropout(), "edges"),
+    "GridMask": (ma.GridMask(), "phase"),
+    "ModalityDropout": (ma.ModalityDropout(["image", "mask"]), "dropped"),
+    "CutMix": (ma.CutMix(), "edges"),
+    "Mosaic": (ma.Mosaic(), "share"),
+    "CopyPaste": (ma.CopyPaste("mask"), "seed"),
 }
 
 
@@ -306,6 +314,14 @@ EXPECTED = {
     "LocalGamma": [0.43997002, 0.096908331],
     "RandomShadow": [0.99321735, 0.81516755],
     "CLAHE": [2.7802992],
+    "ChannelDropout": [0.0, 1.0],
+    "ChannelShuffle": [2.0, 1.0],
+    "CoarseDropout": [1.5, 0.5],
+    "GridMask": [8388608.0, 0.0],
+    "ModalityDropout": [0.0, 0.0],
+    "CutMix": [-0.5, 0.5],
+    "Mosaic": [0.25, 0.25],
+    "CopyPaste": [3038550097.0, 1706030248.0],
 }
 
 

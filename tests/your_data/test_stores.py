@@ -149,6 +149,18 @@ def test_axes(tmp_path, version):
     assert len(ma.open_source(path, rgb)) == 4
 
 
+@pytest.mark.row("clips, (N, T, H, W, C)")
+def test_clips_are_entries_with_frames(tmp_path):
+    clips = np.arange(4 * 2 * 3 * 4 * 1, dtype=np.uint8).reshape(4, 2, 3, 4, 1)
+    path = store_of(tmp_path / "clips.zarr", image=clips)
+    with pytest.raises(RecordError, match=r'second axis counts frames, declare "time": true'):
+        read(path, spec_of(image=GREY))
+    for time_ in (True, 2):
+        np.testing.assert_array_equal(read(path, spec_of(image={**GREY, "time": time_})), clips)
+    with pytest.raises(RecordError, match=r"expected \(N, 3, H, W, 1\).*; it has 2 frames"):
+        read(path, spec_of(image={**GREY, "time": 3}))
+
+
 @pytest.mark.row("arrays of dates, text, objects, complex numbers")
 def test_arrays_that_are_no_numbers(tmp_path):
     for values, kind in (

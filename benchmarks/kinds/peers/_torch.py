@@ -24,6 +24,7 @@ def tensor(array: NDArray[Any], dtype: Any = np.float32) -> torch.Tensor:
 
 def forms(case: Case, name: str, names: Sequence[str], run: Run) -> list[Form]:
     """`run(slice)` does a run of records and returns a tensor for each of `names`."""
+    run = torch.no_grad()(run)
 
     def whole() -> Outputs:
         return dict(zip(names, run(slice(None)), strict=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
+from itertools import islice
 from typing import Any, Generic, Protocol, TypeVar
 
 import jax
@@ -13,7 +14,6 @@ import numpy as np
 
 from ..._machine import core_count
 from ...typing import Array, NDArray
-from ..program._params import RecordParams
 from ..program._structure import Run
 from ..program._traits import PipelineTraits
 
@@ -76,7 +76,7 @@ def program_key(
     return run, traits.program, drawn, tuple((n, a.shape[1:], a.dtype) for n, a in batch.items())
 
 
-def kind_of(params: RecordParams) -> Hashable:
+def kind_of(params: Any) -> Hashable:
     """Equal for params of the same structure, shapes and dtypes, however many records they are."""
     drawn, structure = jax.tree.flatten(params)
     return structure, tuple((np.shape(leaf)[1:], leaf.dtype) for leaf in drawn)
@@ -118,8 +118,8 @@ class LRUCache(Generic[T]):
             self._latest = key, found
             while len(self._held) > self.kept:
                 self._held.popitem(last=False)
-            for older in list(self._held.values())[: -self.with_memory]:
-                older.release()
+            if len(self._held) > self.with_memory:  # all before that one have been released
+                next(islice(reversed(self._held.values()), self.with_memory, None)).release()
         return found
 
     def values(self) -> list[T]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import numpy as np
@@ -15,6 +15,7 @@ from ...typing import Array, Record
 from ..buffers._indexed import IndexedBatch
 from ..checks._values import on_host
 from ..program._draws import Draws, draw
+from ..program._overrides import in_order
 from ..program._reads import entries_read
 from ..program._structure import Run
 from ..program._ties import follow
@@ -33,7 +34,6 @@ class FastPath:
         call: what runs them.
         traits: the pipeline's.
         run: the static side.
-        order: of the results.
         values: entries that pass by.
         inspected: records of this kind have been found plausible.
         single: it is one record, without a leading axis.
@@ -42,7 +42,6 @@ class FastPath:
     call: CompiledCall
     traits: PipelineTraits
     run: Run
-    order: Sequence[str]
     values: Sequence[str]
     inspected: bool
     single: bool = False
@@ -69,7 +68,12 @@ class FastPath:
         draws = self._draws(words, batch)
         done = self.call(self.traits, draws, batch, out, check=check)
         done |= follow(self.run.spec, done, values, batched=not self.single)
-        return {name: done[name] for name in self.order}
+        return {name: done[name] for name in in_order(self.run.spec, tuple(done))}
+
+    @property
+    def roles(self) -> int:
+        """See `role_generation`."""
+        return self.run.roles
 
     def _draws(self, words: Array, batch: Mapping[str, Any]) -> Draws:
         """What the records draw, or will draw; ``words`` (N, w)."""
@@ -83,22 +87,44 @@ class FastPath:
         return Draws.given(draw(moving, words, run.spec, run.frame, run.first, read), run.spec)
 
 
+class Repeat(Protocol):
+    """How batches, or single records, of one structure are run."""
+
+    @property
+    def inspected(self) -> bool:
+        """Records of this kind have been found plausible."""
+
+    @property
+    def roles(self) -> int:
+        """See `role_generation`, when it was found out."""
+
+    def __call__(
+        self,
+        words: Array,
+        batch: Mapping[str, Any],
+        out: Mapping[str, Any] | None,
+        *,
+        check: bool,
+    ) -> Record:
+        """Run a batch, or a single record."""
+
+
 class FastPaths:
-    """The structures of batches that a pipeline has met, if they run in C.
+    """The structures of batches that a pipeline has met.
 
     To look at a structure takes as long as to augment small pictures.
     """
 
     def __init__(self) -> None:
-        self._known: dict[Hashable, FastPath] = {}
+        self._known: dict[Hashable, Repeat] = {}
 
-    def get(self, signature: Hashable) -> FastPath | None:
+    def get(self, signature: Hashable) -> Repeat | None:
         """How such batches are run, where one has been met."""
         known = self._known.get(signature)
         # A role that has been replaced says something else now.
-        return known if known is None or known.run.roles == role_generation() else None
+        return known if known is None or known.roles == role_generation() else None
 
-    def put(self, signature: Hashable, repeat: FastPath) -> None:
+    def put(self, signature: Hashable, repeat: Repeat) -> None:
         """Remember a structure; its signature is not None."""
         if len(self._known) >= _MOST:
             self._known.clear()

@@ -11,53 +11,31 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from ..._machine import core_count
-from ...sampling import Bound, Compiled, Flight, can_check, divide
-from ...spec import check_values, is_sound
+from ...sampling import Bound, Flight
+from ...spec import check_values
 from ...transforms import Transform
-from ...typing import Array, NDArray
+from ...typing import NDArray
 from ..buffers._indexed import IndexedBatch
 from ..buffers._outputs import Layout, Results, Target, address_of, sharing_devices
-from ..buffers._scratch import Scratch
-from ..checks._values import nan_is_fine
 from ..program._draws import Draws
-from ..program._params import RecordParams
-from ..program._plan import prepare
 from ..program._structure import Run
 from ..program._traits import PipelineTraits
-from ._blocks import BLOCK, LRUCache, cut, fitting, part_length, program_key, whole_block
-from ._native_plan import (
-    Pictures,
-    Planned,
-    draws_and_plans,
-    finish_records,
-    plan_block,
-    plan_records,
-    pointwise_of,
-    shapes_of,
-    tables_of,
-)
+from ._blocks import BLOCK, cut, whole_block
+from ._native_plan import Pictures, Planned, at_all_times, finish_records, plan_records
+from ._native_program import NativeProgram, program_of
 from ._threads import in_threads
 
 # Below so many values of all lanes together, waking another thread takes longer than the work.
 _ONE_THREAD = 100_000
 # A large record is cut into blocks of rows, so that the last one keeps all threads busy.
 _BLOCK_PIXELS = 64 * 1024
-# Calls that a work remembers: batches of other sizes, such as a last one.
-_MOST_CALLS = 16
-
-
-@cache
-def _on() -> Array:
-    """True, where a compiled function need not fetch it."""
-    return jnp.asarray(True)
 
 
 def compiled_call(
@@ -143,7 +121,8 @@ class CompiledCall:
         pictures = _Read(batch, work.native_pictures)
         rest = {n: np.asarray(batch[n]) for n in work.rest}
         drawn = draws.params if work.by_part or draws.are_made else draws.words
-        given = [whole_block((drawn, rest), span.start, span.stop) for span in self._spans]
+        tables = work.filled(rest)
+        given = [whole_block((drawn, tables), span.start, span.stop) for span in self._spans]
         look = partial(work.look, batch, rest, single=self._single) if check else None
         if work.by_part:
             sound = look is None or look()
@@ -219,7 +198,7 @@ class CompiledCall:
         memory, kernel = work.scratch(), work.kernel
         planned = plan_records(
             call.transforms, params, rest, np.int32(first),
-            run=work.run, pictures=work.pictures, length=length,
+            run=work.run, pictures=work.images, length=length,
             fields=memory.fields([] if kernel is None else kernel.fields(length)),
         )  # fmt: skip
         if kernel is not None and kernel.dense:
@@ -241,7 +220,7 @@ class CompiledCall:
             done = finish_records(
                 call.transforms, params, rest, np.array([first, size], np.int32),
                 memory.pictures, sources, memory.done(length, work.finished),
-                run=work.run, pictures=work.pictures, refused=frozenset(work.refused),
+                run=work.run, pictures=work.images, refused=frozenset(work.refused),
             )  # fmt: skip
             call.target.put(jax.block_until_ready(done), span.start, size)
             memory.kept = done
@@ -264,16 +243,18 @@ class CompiledCall:
             bound = self._idle[size, pieces, check].pop()
         except LookupError:
             bound = self._new_bound(size, pieces, planned, check=check)
-        bound.point(*pictures.at(span.start), places, planned.geometry, planned.pointwise_programs)
+        programs = at_all_times(planned.pointwise_programs, self._work.times)
+        bound.point(*pictures.at(span.start), places, planned.geometry, programs)
         return bound
 
     def _put_tables(self, target: Target, planned: Planned, span: slice) -> None:
         """Results of some records that are no pictures."""
         for name, table in planned.tables.items():
-            if self._single:
-                target.view(name)[...] = np.asarray(table)[0]
-            else:
-                target.view(name)[span] = np.asarray(table)[: span.stop - span.start]
+            found = np.asarray(table)[: span.stop - span.start]
+            place = target.view(name) if self._single else target.view(name)[span]
+            # Tables are planned with more rows than there are.
+            found = found[:, : place.shape[-found.ndim + 1]] if found.ndim > 1 else found
+            place[...] = found[0] if self._single else found
 
     def _new_bound(self, size: int, pieces: int, planned: Planned, *, check: bool) -> Bound:
         work = self._work
@@ -304,117 +285,6 @@ def blocks_of_rows(program: NativeProgram, size: int, helpers: int) -> int:
         return 1
     enough = -(-4 * (helpers + 1) // size)
     return max(1, min(enough, -(-program.kernel.pixels // _BLOCK_PIXELS)))
-
-
-class NativeProgram:
-    """A pipeline for records of one shape: what native code does, and what it leaves to XLA.
-
-    Args:
-        run: the static side.
-        kernel: what is sampled by native code; None where that is nothing.
-        refused: name -> why XLA resamples an image.
-        pictures: what the records hold.
-        rest: their entries that are no pictures.
-        sampled: what the kernel makes of one record.
-        results: what comes of one record.
-        touched: results of the kernel that XLA changes.
-        draw_and_plan: see `draws_and_plans`.
-
-    Attributes:
-        finished: results that come from XLA.
-        by_part: records are run in parts, of which some work is done in JAX.
-        checks: see `Compiled.bound`; `look` looks at other values that may not be allowed.
-        has_run: what it calls has been compiled.
-    """
-
-    def __init__(
-        self,
-        run: Run,
-        kernel: Compiled | None,
-        refused: Mapping[str, str],
-        pictures: Pictures,
-        rest: Sequence[str],
-        sampled: Mapping[str, jax.ShapeDtypeStruct],
-        results: Mapping[str, jax.ShapeDtypeStruct],
-        touched: frozenset[str],
-        draw_and_plan: Callable[..., Planned],
-    ) -> None:
-        self.run, self.kernel, self.pictures, self.rest = run, kernel, pictures, tuple(rest)
-        self.refused, self.sampled, self.results, self.touched = refused, sampled, results, touched
-        self.native_pictures = tuple(p for p in pictures if p[0] not in refused)
-        from_xla = {*touched, *refused, *(f"{name}_valid" for name in refused)}
-        self.finished = {n: s for n, s in results.items() if n in from_xla}
-        self.by_part = bool(self.finished) or (kernel is not None and kernel.dense)
-        self.has_run = False
-        entries = run.spec.entries
-        self.checks = {
-            name: nan_is_fine(entries[name], shape[-1])
-            for name, shape, dtype in self.native_pictures
-            if dtype == np.float32 and can_check(shape[-1])
-        }
-        self._looked_at = [
-            name
-            for name, _, dtype in pictures
-            if name not in self.checks and not np.issubdtype(dtype, np.integer)
-        ]
-        self._draw_and_plan = draw_and_plan
-        self._idle: list[Scratch] = []
-        self._calls: dict[tuple[int, frozenset[str], bool], CompiledCall] = {}
-
-    def call(self, size: int, flat: frozenset[str], *, single: bool = False) -> CompiledCall:
-        """For batches of a size; see `CompiledCall`."""
-        found = self._calls.get((size, flat, single))
-        if found is None:
-            if len(self._calls) >= _MOST_CALLS:
-                self._calls.clear()
-            found = CompiledCall(self, size, flat, single=single)
-            self._calls[size, flat, single] = found
-        return found
-
-    def look(self, batch: Mapping[str, Any], rest: Mapping[str, NDArray], *, single: bool) -> bool:
-        """Whether pictures that C does not look at are sound.
-
-        Raises:
-            RecordError: an entry that is no picture is not.
-        """
-        if rest and single:
-            check_values(self.run.spec, {n: a[0] for n, a in rest.items()}, batch=False)
-        elif rest:
-            check_values(self.run.spec, rest, batch=True)
-        entries = self.run.spec.entries
-        return all(is_sound(entries[name], np.asarray(batch[name])) for name in self._looked_at)
-
-    def planned(
-        self, traits: PipelineTraits, given: Sequence[Any], *, drawn: bool
-    ) -> list[Planned]:
-        """Plans of blocks, from (params, rest), or from (words, rest) of which they are drawn."""
-        if not drawn:
-            return [self._draw_and_plan(traits.settings, *own, _on()) for own in given]
-        static = {"run": self.run, "pictures": self.pictures}
-        return [plan_block(traits.moving, *own, **static) for own in given]
-
-    def part_length(self) -> int:
-        """Records of a part."""
-        if self.finished:
-            sizes = (math.prod(shape) * dtype.itemsize for _, shape, dtype in self.pictures)
-            return part_length(sum(sizes))
-        assert self.kernel is not None
-        return fitting(sum(field.size * 4 for field in self.kernel.fields(1)))
-
-    def scratch(self) -> Scratch:
-        """Memory for a part."""
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return Scratch()
-
-    def give_back(self, memory: Scratch) -> None:
-        """It can be used for another part."""
-        self._idle.append(memory)
-
-    def release(self) -> None:
-        """Give back the memory that no thread is using."""
-        self._idle.clear()
 
 
 class _Read:
@@ -473,94 +343,3 @@ class _Call:
     target: Target
     check: bool
     sound: bool = True
-
-
-_WORKS: LRUCache[NativeProgram] = LRUCache()
-
-
-def program_of(
-    run: Run, traits: PipelineTraits, draws: Draws, batch: Mapping[str, Any]
-) -> NativeProgram:
-    """What is done to records like these.
-
-    Arguments are those of `compiled_call`; of arrays only shapes and dtypes are read.
-    """
-    key = program_key(run, traits, draws.kind, batch)
-    return _WORKS.get(key, lambda: _new_work(run, traits.moving, draws.shapes, batch))
-
-
-def _new_work(
-    run: Run, transforms: tuple[Transform, ...], params: RecordParams, batch: Mapping[str, Any]
-) -> NativeProgram:
-    entries = run.spec.entries
-    pictures = tuple(
-        (name, array.shape[1:], array.dtype)
-        for name, array in batch.items()
-        if entries[name].kind == "spatial"
-    )
-    rest = {
-        n: jax.ShapeDtypeStruct(np.shape(a), a.dtype)
-        for n, a in batch.items()
-        if entries[n].kind != "spatial"
-    }
-    found: list[Any] = []
-    shapes = shapes_of(pictures, len(params.key))
-
-    def trace(transforms: Any, params: RecordParams, rest: dict[str, Array]) -> Any:
-        task, own = prepare(run, transforms, params, rest, shapes)
-        found.append((task, divide(task, shapes, own[0])))
-        return tables_of(task, own), pointwise_of(task, own)
-
-    tables, pointwise_programs = jax.eval_shape(trace, transforms, params, rest)
-    task, (kernel, refused) = found[0]
-    pointwise_programs = {n: p for n, p in pointwise_programs.items() if n not in refused}
-    left = frozenset(task.touched - pointwise_programs.keys() - refused.keys())
-    results = {n: jax.ShapeDtypeStruct(s.shape[1:], s.dtype) for n, s in tables.items()}
-    dtypes = jax.eval_shape(
-        lambda transforms, params, rest, images: _undone(run, transforms, params, rest, images),
-        transforms, params, rest, {n: shapes[n] for n in shapes},
-    )  # fmt: skip
-    sampled = {
-        job.name: jax.ShapeDtypeStruct(
-            (*job.size_out, batch[job.name].shape[-1]), dtypes[job.name].dtype
-        )
-        for job in task.jobs
-    }
-    valid = {
-        f"{job.name}_valid": jax.ShapeDtypeStruct(job.size_out, np.bool_)
-        for job in task.jobs
-        if job.validity
-    }
-    changed = {
-        n: jax.ShapeDtypeStruct(sampled[n].shape, of[0].dtype)
-        for n, of in pointwise_programs.items()
-    }
-    finished = left | (task.touched & refused.keys())
-    if finished:
-
-        def after(transforms: Any, params: RecordParams, rest: Any, given: Any) -> Any:
-            task, own = prepare(run, transforms, params, rest, shapes)
-            return task.after(jax.tree.map(lambda leaf: leaf[0], own), given)
-
-        touched = {n: s for n, s in sampled.items() if n in finished}
-        changed |= jax.eval_shape(after, transforms, params, rest, touched)
-    planner = draws_and_plans(transforms, run, pictures)
-    return NativeProgram(
-        run, kernel, refused, pictures, tuple(rest),
-        {n: s for n, s in sampled.items() if n not in refused},
-        results | sampled | valid | changed, left, planner,
-    )  # fmt: skip
-
-
-def _undone(
-    run: Run,
-    transforms: Any,
-    params: RecordParams,
-    rest: dict[str, Array],
-    images: dict[str, Array],
-) -> dict[str, Array]:
-    """The images of a record that are to be resampled: their dtypes are wanted."""
-    task, own = prepare(run, transforms, params, rest, images)
-    if task.before is None:
-        return images
-    return jax.vmap(task.before)(own, images)

@@ -17,11 +17,12 @@ from ...typing import Array
 from ..program._draws import draw_values
 from ..program._params import RecordParams
 from ..program._plan import prepare
-from ..program._structure import out_shape
+from ..program._sizes import frames_along
 from ._blocks import BLOCK
-from ._native import NativeProgram, blocks_of_rows, is_small
+from ._native import blocks_of_rows, is_small
 from ._native_plan import (
     Planned,
+    at_all_times,
     draw_and_plan,
     finish_one,
     plan_batch,
@@ -29,6 +30,7 @@ from ._native_plan import (
     run_apart,
     shapes_of,
 )
+from ._native_program import NativeProgram
 
 # Positions of so many bytes are computed for a whole batch at once.
 _MOST_FIELD_BYTES = 1 << 28
@@ -58,7 +60,7 @@ def native_results(
     if len(params.key) > 1 and sum(field.nbytes for field in fields) > _MOST_FIELD_BYTES:
         return _one_by_one(program, transforms, params, arrays)
     planned = plan_batch(
-        transforms, params, rest, run=program.run, pictures=program.pictures, fields=fields
+        transforms, params, rest, run=program.run, pictures=program.images, fields=fields
     )
     sampled = _sampled(program, planned, arrays)
     finished = _finished(program, transforms, params, rest, sampled, arrays)
@@ -91,13 +93,15 @@ def _sampled(
     helpers = max(1, core_count() // jax.local_device_count()) - 1
     helpers = 0 if is_small(program, size) else helpers
     kinds = {n: program.sampled[n] if n in program.touched else program.results[n] for n in images}
+    valid = (f"{name}_valid" for name in images)
+    kinds |= {n: program.results[n] for n in valid if n in program.results}
     shapes = {n: jax.ShapeDtypeStruct((size, *s.shape), s.dtype) for n, s in kinds.items()}
     blocks = blocks_of_rows(program, size, helpers)
     return call_in_program(
         program.kernel,
         images,
         planned.geometry,
-        planned.pointwise_programs,
+        at_all_times(planned.pointwise_programs, program.times),
         shapes,
         helpers,
         blocks,
@@ -115,7 +119,7 @@ def _finished(
     """What XLA does to a batch, record by record: images that it resamples, values it changes."""
     if not program.finished:
         return {}
-    shapes = shapes_of(program.pictures, len(params.key))
+    shapes = shapes_of(program.images, len(params.key))
     task, own = prepare(program.run, transforms, params, rest, shapes)
     given = {n: sampled[n] for n in program.touched}
     sources = {n: arrays[n] for n in program.refused}
@@ -135,11 +139,20 @@ def _planned(
 ) -> Planned:
     """Plans of all records, where no positions are computed."""
     one = plan_of if isinstance(drawn, RecordParams) else draw_and_plan
+    words = drawn.key if isinstance(drawn, RecordParams) else drawn
+    # As outside of traces, sizes are data: folded into other constants, they round otherwise.
+    zero = _hidden_zero(words)
+    sizes: list[Any] = [
+        None if a is None else a + jnp.broadcast_to(zero.astype(a.dtype), a.shape)
+        for a in program.sizes
+    ]
 
     def block(own: tuple[Any, dict[str, Array]], on: Array) -> Planned:
-        return one(transforms, *own, on, run=program.run, pictures=program.pictures)
+        return one(
+            transforms, *own, on, *sizes, run=program.run, pictures=program.images,
+            kernel=program.kernel, refused=program.refused,
+        )  # fmt: skip
 
-    words = drawn.key if isinstance(drawn, RecordParams) else drawn
     return _in_blocks(block, (drawn, rest), words)  # type: ignore[no-any-return]
 
 
@@ -148,15 +161,16 @@ def _params(
 ) -> RecordParams:
     """What all records draw."""
     run = program.run
+    frames = frames_along(transforms, run.frame)
 
     def block(words: Array, on: Array) -> Any:
         def drawn(words: Array) -> Any:
-            return draw_values(transforms, words, spec=run.spec, shape=run.frame, first=run.first)
+            return draw_values(transforms, words, spec=run.spec, frames=frames, first=run.first)
 
         return run_apart(drawn, words, on)
 
     values = _in_blocks(block, words, words)
-    return RecordParams(values, words, run.frame, out_shape(transforms, run.frame))
+    return RecordParams(values, words, run.frame, frames[-1])
 
 
 def _in_blocks(function: Callable[[Any, Array], Any], records: Any, words: Array) -> Any:

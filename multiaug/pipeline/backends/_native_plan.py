@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
@@ -12,14 +12,23 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ...sampling import Geometry, PointwiseProgram, Task, divide, prepared_record, resample_record
-from ...transforms import Transform
+from ...sampling import (
+    Compiled,
+    Geometry,
+    PointwiseProgram,
+    Task,
+    divide,
+    prepared_record,
+    resample_record,
+)
+from ...transforms import Transform, words_at
 from ...typing import Array
 from ..program._draws import QUICKLY_COMPILED, draw_values
 from ..program._params import RecordParams
 from ..program._plan import prepare
+from ..program._sizes import frames_along
 from ..program._structure import Run, out_shape
-from ._blocks import BLOCK, some_of
+from ._blocks import some_of
 from ._shard_map import varied, varying_axes
 
 
@@ -44,6 +53,36 @@ B = TypeVar("B")
 Pictures = tuple[tuple[str, tuple[int, ...], np.dtype[Any]], ...]
 
 
+def images_of(pictures: Pictures) -> Pictures:
+    """One image (H, W, C) of each: all that plans depend on, as frames of an entry share them."""
+    return tuple((name, shape[-3:], dtype) for name, shape, dtype in pictures)
+
+
+def times_of(pictures: Pictures) -> dict[str, int]:
+    """How many frames a record has of the entries (T, H, W, C)."""
+    return {name: shape[0] for name, shape, _ in pictures if len(shape) == 4}
+
+
+def at_all_times(
+    programs: Mapping[str, tuple[PointwiseProgram, ...]], times: Mapping[str, int]
+) -> dict[str, tuple[PointwiseProgram, ...]]:
+    """Programs whose noise differs from frame to frame: their words become (T, N, noises, 2)."""
+    found = dict(programs)
+    for name, count in times.items():
+        if any(program.words.shape[1] for program in found.get(name, ())):
+            time = np.arange(count, dtype=np.uint32).reshape(-1, 1, 1)
+            found[name] = tuple(
+                replace(program, words=words_at(_here(program.words)[None], time))
+                for program in found[name]
+            )
+    return found
+
+
+def _here(array: Array) -> Any:
+    """Computed with NumPy, unless it is traced."""
+    return array if isinstance(array, jax.core.Tracer) else np.asarray(array)
+
+
 @partial(jax.jit, static_argnames=("run", "pictures", "length"), donate_argnames=("fields",))
 def plan_records(
     transforms: tuple[Transform, ...],
@@ -61,38 +100,66 @@ def plan_records(
     return _plan(transforms, params, rest, run, shapes_of(pictures, length), fields)
 
 
-@partial(jax.jit, static_argnames=("run", "pictures"))
-def plan_block(
-    transforms: tuple[Transform, ...],
-    params: RecordParams,
-    rest: dict[str, Array],
-    *,
-    run: Run,
-    pictures: Pictures,
-) -> Planned:
-    """`plan_records` of a whole block, where no positions are computed."""
-    return _plan(transforms, params, rest, run, shapes_of(pictures, BLOCK))
+class Planner:
+    """The compiled functions that plan whole blocks of records, where no positions are computed.
 
+    They plan for records of any sizes when these come as data, and else for those of ``pictures``.
 
-def draws_and_plans(
-    transforms: tuple[Transform, ...], run: Run, pictures: Pictures
-) -> Callable[..., Planned]:
-    """`plan_block` of what keys draw, in one call: two take longer than small pictures.
-
-    Returns:
-        leaves of the transforms, words of the keys, other entries, True -> geometry and tables.
-        A function of arrays alone: to look static arguments up takes as long as it runs.
+    Args:
+        transforms: of the run; their settings are arguments.
+        run: the static side.
+        pictures: what a record holds.
+        kernel: what resamples them.
+        refused: names of images that it does not resample.
     """
-    structure = jax.tree.structure(transforms)
 
-    @partial(jax.jit, compiler_options=QUICKLY_COMPILED)
-    def draw_and_plan_block(
-        settings: list[Array], words: Array, rest: dict[str, Array], on: Array
-    ) -> Planned:
-        transforms = jax.tree.unflatten(structure, settings)
-        return draw_and_plan(transforms, words, rest, on, run=run, pictures=pictures)
+    def __init__(
+        self,
+        transforms: tuple[Transform, ...],
+        run: Run,
+        pictures: Pictures,
+        kernel: Compiled | None,
+        refused: Collection[str],
+    ) -> None:
+        structure = jax.tree.structure(transforms)
+        static: dict[str, Any] = {
+            "run": run, "pictures": pictures, "kernel": kernel, "refused": frozenset(refused),
+        }  # fmt: skip
 
-    return draw_and_plan_block
+        # Functions of arrays alone: to look static arguments up takes as long as they run.
+        @partial(jax.jit, compiler_options=QUICKLY_COMPILED)
+        def draw_and_plan_block(
+            settings: list[Array],
+            words: Array,
+            rest: dict[str, Array],
+            on: Array,
+            rows: Array | None,
+            scales: Array | None,
+        ) -> Planned:
+            transforms = jax.tree.unflatten(structure, settings)
+            return draw_and_plan(transforms, words, rest, on, rows, scales, **static)
+
+        @jax.jit
+        def plan_block(
+            settings: list[Array],
+            values: Any,
+            words: Array,
+            rest: dict[str, Array],
+            rows: Array | None,
+            scales: Array | None,
+        ) -> Planned:
+            transforms = jax.tree.unflatten(structure, settings)
+            params = _params(run, transforms, values, words)
+            return _plan_with(transforms, params, rest, rows, scales, **static)
+
+        self.draw_and_plan = draw_and_plan_block
+        """`draw_and_plan` in one call: two take longer than small images."""
+        self.plan = plan_block
+        """The same of params that have been drawn."""
+
+
+def _params(run: Run, transforms: tuple[Transform, ...], values: Any, words: Array) -> RecordParams:
+    return RecordParams(values, words, run.frame, out_shape(transforms, run.frame))
 
 
 def draw_and_plan(
@@ -100,22 +167,44 @@ def draw_and_plan(
     words: Array,
     rest: dict[str, Array],
     on: Array,
+    rows: Array | None = None,
+    scales: Array | None = None,
     *,
     run: Run,
     pictures: Pictures,
+    kernel: Compiled | None,
+    refused: Collection[str],
 ) -> Planned:
     """What C needs of a block of records, drawn from the words of their keys. Traceable.
 
     Draws that the compiler weaves into the arithmetic of the plan might be rounded otherwise than
-    those of `Pipeline.sample`: a branch that may not be taken stays apart. ``on`` is True.
+    those of `Pipeline.sample`: a branch that may not be taken stays apart.
+
+    Args:
+        transforms: of the run.
+        words: (N, w) uint32.
+        rest: the other entries, leading N.
+        on: True.
+        rows: (N, n, 2) from `Sizes.packed`; None where the sizes are those of ``pictures``.
+        scales: (N, groups, 3, 3), `Compiled.scales` of every record, along with ``rows``.
+        run: the static side.
+        pictures: of the records.
+        kernel: what resamples them.
+        refused: names of images that it does not resample.
     """
-    values = draw_values(transforms, words, spec=run.spec, shape=run.frame, first=run.first)
-    params = RecordParams(values, words, run.frame, out_shape(transforms, run.frame))
+    frames = frames_along(transforms, run.frame)
+    values = draw_values(
+        transforms, words, {}, None if rows is None else rows[:, : len(frames)],
+        spec=run.spec, frames=frames, first=run.first,
+    )  # fmt: skip
 
     def plan(params: RecordParams) -> Planned:
-        return _plan(transforms, params, rest, run, shapes_of(pictures, len(words)))
+        return _plan_with(
+            transforms, params, rest, rows, scales,
+            run=run, pictures=pictures, kernel=kernel, refused=refused,
+        )  # fmt: skip
 
-    return run_apart(plan, params, on)
+    return run_apart(plan, _params(run, transforms, values, words), on)
 
 
 def run_apart(function: Callable[[A], B], argument: A, on: Array) -> B:
@@ -137,14 +226,21 @@ def plan_of(
     params: RecordParams,
     rest: dict[str, Array],
     on: Array,
+    rows: Array | None = None,
+    scales: Array | None = None,
     *,
     run: Run,
     pictures: Pictures,
+    kernel: Compiled | None,
+    refused: Collection[str],
 ) -> Planned:
     """`draw_and_plan` of a block of params that are there already. Traceable."""
 
     def plan(params: RecordParams) -> Planned:
-        return _plan(transforms, params, rest, run, shapes_of(pictures, len(params.key)))
+        return _plan_with(
+            transforms, params, rest, rows, scales,
+            run=run, pictures=pictures, kernel=kernel, refused=refused,
+        )  # fmt: skip
 
     return run_apart(plan, params, on)
 
@@ -172,7 +268,36 @@ def _plan(
 ) -> Planned:
     task, own = prepare(run, transforms, params, rest, shapes)
     native, refused = divide(task, shapes, own[0])
-    geometry = [] if native is None else native.geometry(own[0], fields)
+    return _told(task, own, native, refused, fields, None)
+
+
+def _plan_with(
+    transforms: tuple[Transform, ...],
+    params: RecordParams,
+    rest: dict[str, Array],
+    rows: Array | None = None,
+    scales: Array | None = None,
+    *,
+    run: Run,
+    pictures: Pictures,
+    kernel: Compiled | None,
+    refused: Collection[str],
+) -> Planned:
+    shapes = shapes_of(pictures, len(params.key))
+    task, own = prepare(run, transforms, params, rest, shapes, rows=rows)
+    return _told(task, own, kernel, refused, (), scales)
+
+
+def _told(
+    task: Task,
+    own: Any,
+    kernel: Compiled | None,
+    refused: Collection[str],
+    fields: Sequence[Array],
+    scales: Array | None,
+) -> Planned:
+    views, _, _, sizes = own
+    geometry = [] if kernel is None else kernel.geometry(views, sizes, fields, scales)
     pointwise = {n: p for n, p in pointwise_of(task, own).items() if n not in refused}
     return Planned(geometry, tables_of(task, own), pointwise)
 

@@ -5,30 +5,36 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from ...errors import ParameterError, RecordError, warn
+from ...errors import warn
 from ...spec import DataSpec, EntrySpec
-from ...transforms import Deriving, Mixing, Transform
+from ...transforms import Deriving, Geometric, Mixing, Transform
 from ...typing import Array, SpatialShape
 from ..buffers._indexed import gathered
-from ..program._draws import Draws, draw
+from ..buffers._working import WorkingBatch
+from ..program._draws import Draws, draw, on_cpu
 from ..program._fitted import untouched
 from ..program._geometry import steps_of
 from ..program._mix import mix, stays
-from ..program._occlude import covered_pixels, occlude
+from ..program._occlude import occlude
+from ..program._overrides import DERIVED, one_more_axis
 from ..program._params import RecordParams
+from ..program._pointwise import is_touched
 from ..program._program import Program
 from ..program._reads import entries_read
 from ..program._spec_after import BEFORE
 from ..program._stages import Stage
-from ..program._structure import Run, gains_intrinsics
+from ..program._structure import Run, gains_intrinsics, leaves
 from ..program._ties import follow
 from ..program._traits import PipelineTraits
-from ._dispatch import execute
+from ._dispatch import execute, is_traced
+from ._host import derive_on_host, host_refuses, occlude_on_host
+from ._host_mix import mix_on_host
 
 Batch = dict[str, Any]
 
@@ -59,18 +65,38 @@ def params_of(program: Program, draws: Sequence[Draws], frame: SpatialShape) -> 
     return RecordParams(ordered, draws[0].words, frame, program.stages[-1].out_frame)
 
 
-def run_program(program: Program, draws: Sequence[Draws], batch: Mapping[str, Any]) -> Batch:
+def run_program(
+    program: Program,
+    draws: Sequence[Draws],
+    batch: Mapping[str, Any],
+    out: Mapping[str, Any] | None = None,
+    *,
+    single: bool = False,
+    begin: int = 0,
+    end: int | None = None,
+) -> Batch:
     """Apply what a batch drew to it, stage by stage.
 
     Args:
         program: the stages.
         draws: of each of them.
         batch: the entries, leading N; scalars among them.
+        out: results of an earlier call, whose memory may be used on CPUs.
+        single: it is one record without a leading axis, and so are the results.
+        begin: the first stage to run; the batch is as the one before it left it.
+        end: behind the last stage to run; None for all.
     """
-    state: Batch = dict(batch)
-    for place, drawn in enumerate(draws):
-        state = _advance(program, place, _with_reads(program, place, drawn, state), state)
-    return state
+    host = is_on_host(program, draws, batch)
+    if single:
+        more = np.asarray if host else lambda array: array
+        batch = {n: one_more_axis(more(a)) for n, a in batch.items()}
+    work = WorkingBatch(batch, out if host and not single else None)
+    for place, drawn in list(enumerate(draws))[begin:end]:
+        _advance(program, place, _with_reads(program, place, drawn, work.arrays), work, host=host)
+    if not host:
+        return {n: a[0] for n, a in work.arrays.items()} if single else work.arrays
+    scalars = {n for n, e in program.out_spec.entries.items() if e.kind == "value"}
+    return work.results(scalars, single=single)
 
 
 def draws_along(program: Program, words: Array, batch: Mapping[str, Any] | None) -> list[Draws]:
@@ -84,12 +110,20 @@ def draws_along(program: Program, words: Array, batch: Mapping[str, Any] | None)
     """
     draws = draws_of(program, words, None)
     reading = [place for place, traits in enumerate(program.traits) if traits.reads]
-    state = None if batch is None else dict(batch)
+    host = is_on_host(program, draws, batch or {})
+    work = None if batch is None else WorkingBatch(batch, None)
     for place in range(max(reading, default=-1) + 1):
+        state = None if work is None else work.arrays
         draws[place] = _with_reads(program, place, draws[place], state)
-        if state is not None and place < reading[-1]:
-            state = _advance(program, place, draws[place], state)
+        if work is not None and place < reading[-1]:
+            _advance(program, place, draws[place], work, host=host)
     return draws
+
+
+def is_on_host(program: Program, draws: Sequence[Draws], batch: Mapping[str, Any]) -> bool:
+    """Eager, on CPUs."""
+    traced = any(t.traced for t in program.traits) or is_traced(*(d.leaves for d in draws), batch)
+    return on_cpu() and not traced
 
 
 def _with_reads(program: Program, place: int, draws: Draws, state: Batch | None) -> Draws:
@@ -102,64 +136,143 @@ def _with_reads(program: Program, place: int, draws: Draws, state: Batch | None)
     return Draws.given(drawn, stage.spec)
 
 
-def _advance(program: Program, place: int, draws: Draws, state: Batch) -> Batch:
-    """The records behind a stage."""
-    stage, traits = program.stages[place], program.traits[place]
+def _advance(program: Program, place: int, draws: Draws, work: WorkingBatch, *, host: bool) -> None:
+    """Take a batch through a stage."""
+    stage = program.stages[place]
     if stage.kind == "warp":
-        scale = traits.given_scale(stage.frame)
-        run = Run(stage.spec, stage.frame, given_scale=scale, first=stage.first)
-        return _warp(run, traits, draws, state)
-    if stage.kind == "occlude":
-        return {**state, **_occlude_batch(stage, draws, state)}
+        moves = moves_of(program, place, work.arrays)
+        out = work.memory_of(_last_made(program, place, moves, work.arrays)) if host else None
+        warp_batch(moves, program.traits[place], draws, work, host=host, out=out)
+        return
     if stage.kind == "mix":
-        return {**state, **_mix_batch(stage, draws, state)}
-    return _derive_batch(stage, state)
+        _say_alone(stage, len(draws.words))
+    if host and host_refuses(stage, tuple(work.arrays)) is None:
+        if stage.kind == "occlude":
+            occlude_on_host(stage, draws.params.values, work)
+        elif stage.kind == "mix":
+            mix_on_host(stage, draws.params.values, work)
+        else:
+            derive_on_host(stage, work)
+        return
+    work.keep(_by_xla(stage, draws, work.arrays))
 
 
-def check_derived(program: Program, batch: Mapping[str, Any]) -> None:
-    """Refuse values that the derivations can make nothing of.
-
-    Raises:
-        RecordError: naming the entry and what was found.
-    """
-    for stage in program.stages:
-        for transform in stage.transforms:
-            if isinstance(transform, Deriving):
-                given = {n: a for n, a in gathered(batch).items() if n in stage.spec.entries}
-                transform.check_values(stage.spec, given)
+def _last_made(
+    program: Program, place: int, moves: Moves, present: Collection[str]
+) -> frozenset[str]:
+    """The results of a run that no later stage makes anew: they go into memory of results."""
+    later: set[str] = set()
+    for following in range(place + 1, len(program.stages)):
+        stage = program.stages[following]
+        if stage.kind == "warp":
+            later |= moves_of(program, following, present).names
+        elif stage.kind == "mix":
+            later |= {n for n in stage.spec.entries if not stays_in(stage, n)}
+    made, again = (
+        {f"{n}{s}" for n in names for s in ("", *DERIVED)} for names in (moves.names, later)
+    )
+    return frozenset(made - again)
 
 
 # ---- runs of warps and values ------------------------------------------------------------------
 
 
-def _warp(run: Run, traits: PipelineTraits, draws: Draws, state: Batch) -> Batch:
+class Moves(NamedTuple):
+    """A run of warps and values.
+
+    Args:
+        run: its static side.
+        names: the entries that it makes anew.
+        alone: nothing else comes of it.
+    """
+
+    run: Run
+    names: frozenset[str]
+    alone: bool = False
+
+
+def moves_of(program: Program, place: int, present: Collection[str]) -> Moves:
+    """What a run of a program does; without geometry it leaves alone what it does not change.
+
+    Args:
+        program: the stages.
+        place: of the run among them.
+        present: the entries that are there.
+    """
+    stage, traits = program.stages[place], program.traits[place]
+    scale = traits.given_scale(stage.frame)
+    run = Run(stage.spec, stage.frame, given_scale=scale, first=stage.first)
+    entries = stage.spec.entries
+    names = frozenset(n for n in present if n in entries and entries[n].kind != "value")
+    if any(isinstance(leaf, Geometric) for leaf in traits.leaves):
+        return Moves(run, names)
+    images = frozenset(n for n in names if entries[n].kind == "spatial")
+    touched = frozenset(n for n in images if is_touched(run, n, traits.moving))
+    if place:
+        return Moves(replace(run, spec=_without_validity(stage.spec)), touched, alone=True)
+    # What is derived of entries is derived once: by the first run, be it empty.
+    tables = names - images
+    # Places in an image may be in pixels of its own.
+    sized = frozenset(entries[n].of or "" for n in tables) & images
+    derived = frozenset(n for n in images if entries[n].validity)
+    reference = stage.spec.reference(images)
+    if gains_intrinsics(stage.spec.camera) and not tables and reference is not None:
+        derived |= {reference}
+    return Moves(run, touched | tables | sized | derived)
+
+
+@lru_cache(maxsize=64)
+def _without_validity(spec: DataSpec) -> DataSpec:
+    """A spec for runs that move nothing: no data are lost, and none found."""
+    entries = [replace(entry, validity=False) for entry in spec.entries.values()]
+    return DataSpec(spec.name, entries, spec.camera, spec.description)
+
+
+def warp_batch(
+    moves: Moves,
+    traits: PipelineTraits,
+    draws: Draws,
+    work: WorkingBatch,
+    *,
+    host: bool,
+    out: Mapping[str, Any] | None = None,
+) -> None:
     """A run of warps and values, forwards or backwards, and what follows of earlier ones."""
-    entries = run.spec.entries
-    values = {n: v for n, v in state.items() if n in entries and entries[n].kind == "value"}
-    moved = {n: v for n, v in state.items() if n in entries and n not in values}
+    run, entries = moves.run, moves.run.spec.entries
+    moved = {n: v for n, v in work.arrays.items() if n in moves.names}
     for name, entry in entries.items():
-        if entry.kind == "spatial" and f"{name}_valid" in state and f"{name}{BEFORE}" in entries:
-            moved[f"{name}{BEFORE}"] = state[f"{name}_valid"]
+        before, valid = f"{name}{BEFORE}", f"{name}_valid"
+        known = entry.kind == "spatial" and before in entries and valid in work.arrays
+        if known and not moves.alone:
+            moved[before] = work.arrays[valid]
     if not moved or (not traits.moving and untouched(run.spec, moved)):
-        return state
-    done: Batch = dict(execute(run, traits, draws, moved, out=None, check=False))
-    values = follow(run.spec, done, values, batched=True)
-    return {**state, **_with_earlier(run.spec, state, done), **values}
+        return
+    done: Batch = dict(execute(run, traits, draws, moved, out=out, check=False))
+    values = {n: v for n, v in work.arrays.items() if n in entries and entries[n].kind == "value"}
+    if moves.alone:
+        done = {n: done[n] for n in moves.names}
+    else:
+        work.keep(follow(run.spec, done, values, batched=True))
+        _join_earlier(run.spec, work.arrays, done, np if host else jnp)
+    if host:
+        work.update(done)
+    else:
+        work.keep(done)
 
 
-def _with_earlier(spec: DataSpec, state: Batch, done: Batch) -> Batch:
-    """What a run derived, together with what earlier ones did."""
+def _join_earlier(spec: DataSpec, state: Batch, done: Batch, lib: Any) -> None:
+    """Put what a run derived together with what earlier ones did."""
     for name, entry in spec.entries.items():
         if entry.kind == "spatial" and f"{name}{BEFORE}" in done:
-            before = jnp.asarray(done.pop(f"{name}{BEFORE}"))
+            before = lib.asarray(done.pop(f"{name}{BEFORE}"))
             valid = f"{name}_valid"
-            done[valid] = before & done[valid] if valid in done else before
+            done[valid] = before & lib.asarray(done[valid]) if valid in done else before
         elif entry.kind == "points":
             for suffix in ("_visible", "_valid", "_mirrored"):
-                if f"{name}{suffix}" in state and f"{name}{suffix}" in done:
-                    pair = (jnp.asarray(state[f"{name}{suffix}"]), done[f"{name}{suffix}"])
-                    done[f"{name}{suffix}"] = _both(suffix, *pair)
-    return done
+                derived = f"{name}{suffix}"
+                if derived in state and derived in done:
+                    before, after = lib.asarray(state[derived]), lib.asarray(done[derived])
+                    done[derived] = _both(suffix, before, after)
 
 
 def _both(suffix: str, before: Array, after: Array) -> Array:
@@ -171,16 +284,35 @@ def _both(suffix: str, before: Array, after: Array) -> Array:
     return before & after if before.dtype == bool else before * after
 
 
-# ---- occlusions --------------------------------------------------------------------------------
+# ---- occlusions, mixes and derivations in XLA --------------------------------------------------
 
 
-def _occlude_batch(stage: Stage, draws: Draws, state: Batch) -> Batch:
+def _by_xla(stage: Stage, draws: Draws, state: Batch) -> Batch:
+    """The entries that a stage changes or makes."""
+    static = {"spec": stage.spec, "frame": stage.frame}
+    if stage.kind == "derive":
+        return _derive_batch(stage, state)
     entries = stage.spec.entries
-    suffixes = ("", "_visible", "_valid")
-    wanted = {f"{n}{s}" for n, e in entries.items() for s in suffixes if e.kind != "value"}
-    held, flat = _one_rank(stage.spec, {n: a for n, a in state.items() if n in wanted})
-    done = _occlude(stage.transforms, draws.params.values, held, spec=stage.spec, frame=stage.frame)
-    return _as_before(done, flat)
+    if stage.kind == "occlude":
+        suffixes = ("", "_visible", "_valid")
+        names = {f"{n}{s}" for n, e in entries.items() for s in suffixes if e.kind != "value"}
+        function = _occlude
+    else:
+        names = {n for n in state if n in entries and not stays_in(stage, n)}
+        names |= {f"{n}_valid" for n in names}
+        names |= {n for n in state if n in entries and entries[n].kind == "spatial"}
+        function = _mix
+    used = gathered({n: a for n, a in state.items() if n in names})
+    if not used:
+        return {}
+    flat = {n for n, a in used.items() if n in entries and _lacks_channels(entries[n], a)}
+    used = {n: a[..., None] if n in flat else a for n, a in used.items()}
+    done = function(stage.transforms, draws.params.values, used, **static)
+    return {n: a[..., 0] if n in flat else a for n, a in done.items()}
+
+
+def _lacks_channels(entry: EntrySpec, array: Any) -> bool:
+    return entry.kind == "spatial" and len(entry.image_shape(array.shape[1:])) == 2
 
 
 @partial(jax.jit, static_argnames=("spec", "frame"))
@@ -193,30 +325,9 @@ def _occlude(
     frame: SpatialShape,
 ) -> dict[str, Array]:
     def one(values: Any, record: dict[str, Array]) -> dict[str, Array]:
-        steps = [step for step, _ in steps_of(transforms, values, frame)]
-        return occlude(spec, frame, steps, record)
+        return occlude(spec, frame, steps_of(transforms, values), record)
 
     return jax.vmap(one)(values, batch)
-
-
-# ---- mixes -------------------------------------------------------------------------------------
-
-
-def _mix_batch(stage: Stage, draws: Draws, state: Batch) -> Batch:
-    if len(draws.words) == 1:
-        owner = stage.transforms[0].owner
-        warn(
-            f"`{owner}` blends records of a batch, and was given one record: it is its own partner "
-            "and stays as it is. Call Pipeline.batch, or use a Loader."
-        )
-    entries = stage.spec.entries
-    names = {n for n in state if n in entries and not _stays(stage, n)}
-    names |= {f"{n}_valid" for n in names if f"{n}_valid" in state}
-    if not names:
-        return {}
-    held, flat = _one_rank(stage.spec, {n: state[n] for n in names})
-    done = _mix(stage.transforms, draws.params.values, held, spec=stage.spec, frame=stage.frame)
-    return _as_before(done, flat)
 
 
 @partial(jax.jit, static_argnames=("spec", "frame"))
@@ -231,25 +342,13 @@ def _mix(
     return mix(spec, frame, transforms, values, batch)
 
 
-def _stays(stage: Stage, name: str) -> bool:
-    """No transform of the stage mixes an entry."""
-    return all(stays(m, stage.spec, name) for m in _mixings(stage))
-
-
-def _mixings(stage: Stage) -> list[Mixing]:
-    return [leaf for leaf in PipelineTraits(stage.transforms).leaves if isinstance(leaf, Mixing)]
-
-
-# ---- derivations -------------------------------------------------------------------------------
-
-
 def _derive_batch(stage: Stage, state: Batch) -> Batch:
     done = dict(state)
     for transform in stage.transforms:
         assert isinstance(transform, Deriving)
         used = gathered({n: a for n, a in done.items() if n in transform.sources})
         done |= _derive(transform, used, spec=stage.spec)
-    return done
+    return {n: a for n, a in done.items() if state.get(n) is not a}
 
 
 @partial(jax.jit, static_argnames=("spec",))
@@ -257,139 +356,23 @@ def _derive(transform: Deriving, batch: dict[str, Array], *, spec: DataSpec) -> 
     return transform.derive(spec, batch)
 
 
-# ---- the way back ------------------------------------------------------------------------------
+# ---- mixes -------------------------------------------------------------------------------------
 
 
-def invert_program(
-    program: Program,
-    draws: Sequence[Draws],
-    batch: Mapping[str, Any],
-    roles: Mapping[str, str],
-    override: Any,
-    *,
-    validity: bool,
-) -> Batch:
-    """Bring a batch back through the stages.
-
-    Args:
-        program: the stages.
-        draws: of each of them.
-        batch: some entries behind the last stage, leading N.
-        roles: entry name -> role of predictions.
-        override: (spec, roles) -> the spec with these roles.
-        validity: say where there are data, of every image.
-
-    Raises:
-        ParameterError: a stage that cannot be undone on an entry.
-        RecordError: the camera of an entry is not known.
-    """
-    state: Batch = dict(batch)
-    for place in reversed(range(len(program.stages))):
-        stage, traits, drawn = program.stages[place], program.traits[place], draws[place]
-        entries = stage.spec.entries
-        spec = override(stage.spec, {n: r for n, r in roles.items() if n in entries})
-        if stage.kind == "warp":
-            if place:
-                _need_camera(spec, traits, state)
-            spec = _remembering(spec, frozenset(state), validity=validity)
-            predicted = tuple(sorted(n for n in roles if n in entries))
-            run = Run(spec, stage.frame, True, predicted, first=stage.first)
-            state = _warp(run, traits, drawn, state)
-        elif stage.kind == "occlude":
-            state |= _uncover(stage, drawn, spec, state, validity=validity)
-        elif stage.kind == "mix":
-            for name in state:
-                if name in entries and name not in roles and not _stays(stage, name):
-                    _refuse(_mixings(stage)[0], name, "its values are those of two records")
-        else:
-            for transform in stage.transforms:
-                assert isinstance(transform, Deriving)
-                new = transform.out_spec(stage.spec).entries.keys() - entries.keys()
-                for name in (new | transform.replaces) & state.keys():
-                    if name in new or name not in roles:
-                        _refuse(transform, name, "it was made of another entry")
-    return state
+def mixings(stage: Stage) -> list[Mixing]:
+    """The mixes of a stage."""
+    return [leaf for leaf in leaves(stage.transforms) if isinstance(leaf, Mixing)]
 
 
-def _refuse(transform: Transform, name: str, reason: str) -> None:
-    raise ParameterError(
-        f"`{transform.owner}` cannot be inverted on entry {name!r}: {reason}. Leave the entry out "
-        "of the call; a prediction in its place is named in `roles`."
-    )
+def stays_in(stage: Stage, name: str) -> bool:
+    """No transform of the stage mixes an entry."""
+    return all(stays(mixing, stage.spec, name) for mixing in mixings(stage))
 
 
-def _need_camera(spec: DataSpec, traits: PipelineTraits, state: Batch) -> None:
-    """Behind the first run, a default camera is one that earlier runs have moved."""
-    if not gains_intrinsics(spec.camera) or not traits.moving or "intrinsics" in state:
-        return
-    declared = [n for n, e in spec.entries.items() if e.role == "intrinsics" and n in state]
-    for name in () if declared else state:
-        entry = spec.entries.get(name)
-        if entry is not None and any(group.traits.needs_camera for group in entry.groups):
-            raise RecordError(
-                f"The entry {name!r} follows a camera that several stages have moved. Give the "
-                "`intrinsics` that the pipeline returned with it."
-            )
-
-
-@lru_cache(maxsize=64)
-def _remembering(spec: DataSpec, names: frozenset[str], *, validity: bool) -> DataSpec:
-    """A spec with what later stages found of validity, and with the wish for it."""
-    entries = []
-    for entry in spec.entries.values():
-        image = entry.kind == "spatial" and not entry.name.endswith(BEFORE)
-        entries.append(replace(entry, validity=True) if validity and image else entry)
-        mask = f"{entry.name}{BEFORE}"
-        if image and f"{entry.name}_valid" in names and mask not in spec.entries:
-            entries.append(
-                EntrySpec.of_role(mask, "label", channels=1, dtype="bool", optional=True)
-            )
-    return DataSpec(spec.name, entries, spec.camera, spec.description)
-
-
-def _uncover(stage: Stage, draws: Draws, spec: DataSpec, state: Batch, *, validity: bool) -> Batch:
-    """What was covered stays so, as what was cropped away does; where that is can be said."""
-    found: Batch = {}
-    for name, entry in spec.entries.items():
-        if name not in state or entry.kind != "spatial" or not (validity or entry.validity):
-            continue
-        size = (state[name].shape[1], state[name].shape[2])
-        covered = _covered_of(
-            stage.transforms, draws.params.values, name=name, size=size, frame=stage.frame
+def _say_alone(stage: Stage, size: int) -> None:
+    if size == 1:
+        owner = mixings(stage)[0].owner
+        warn(
+            f"`{owner}` blends records of a batch, and was given one record: it is its own partner "
+            "and stays as it is. Call Pipeline.batch, or use a Loader."
         )
-        before = state.get(f"{name}_valid")
-        found[f"{name}_valid"] = ~covered if before is None else before & ~covered
-    return found
-
-
-@partial(jax.jit, static_argnames=("name", "size", "frame"))
-def _covered_of(
-    transforms: tuple[Transform, ...],
-    values: Any,
-    *,
-    name: str,
-    size: SpatialShape,
-    frame: SpatialShape,
-) -> Array:
-    def one(values: Any) -> Array:
-        steps = [step for step, _ in steps_of(transforms, values, frame)]
-        return covered_pixels(steps, name, size, frame)
-
-    return jax.vmap(one)(values)
-
-
-# ---- shapes ------------------------------------------------------------------------------------
-
-
-def _one_rank(spec: DataSpec, batch: Mapping[str, Any]) -> tuple[Batch, set[str]]:
-    """A batch of arrays with an axis of channels for all images, and those that had none."""
-    held = gathered(batch)
-    flat = {
-        n for n, a in held.items() if n in spec.entries and spec.entries[n].kind == "spatial"
-        and a.ndim == 3
-    }  # fmt: skip
-    return {n: a[..., None] if n in flat else a for n, a in held.items()}, flat
-
-
-def _as_before(batch: Mapping[str, Array], flat: Collection[str]) -> Batch:
-    return {n: a[..., 0] if n in flat else a for n, a in batch.items()}

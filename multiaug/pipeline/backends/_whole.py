@@ -22,7 +22,11 @@ from ..program._structure import Run
 def of_one_rank(run: Run, batch: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
     """The batch with an axis of channels for all pictures, and those that had none."""
     entries = run.spec.entries
-    flat = {n for n, a in batch.items() if np.ndim(a) == 3 and entries[n].kind == "spatial"}
+    flat = {
+        n
+        for n, a in batch.items()
+        if entries[n].kind == "spatial" and len(entries[n].image_shape(np.shape(a)[1:])) == 2
+    }
     return {n: a[..., None] if n in flat else a for n, a in batch.items()}, flat
 
 

@@ -23,8 +23,13 @@ AXIS = "records"
 Results = dict[str, Any]
 
 
+LATER = object()
+"""In the place of a result of ``out``: its memory is for a later stage; here is other memory."""
+
 # Results of so few bytes are cheaper to clear in JAX than to hand over to it.
 _SMALL = 1 << 20
+# What clears them is compiled for batches that come this often: not for every size of image.
+_OFTEN = 8
 
 
 class Layout:
@@ -59,17 +64,16 @@ class Layout:
         if single:
             self.shapes = {n: (shape[1:], dtype) for n, (shape, dtype) in self.shapes.items()}
         self._small = size * sum(self.record_bytes.values()) <= _SMALL and len(devices) == 1
-        self._met = False
+        self._met = 0
 
     def arrays(self, out: Mapping[str, Any] | None) -> dict[str, Array]:
         """Arrays of JAX that nobody else has seen, to be written to; none: take other memory."""
         if out is not None:
             return _reclaimed(out, self)
-        if self._small and self._met:
+        self._met += 1
+        if self._small and self._met > _OFTEN:
             # Waited for: it would be cleared once more after somebody wrote to it.
             return {n: a.block_until_ready() for n, a in self._blank().items()}
-        # The first batch shall not wait for a compilation.
-        self._met = True
         return {}
 
     @cached_property
@@ -89,12 +93,10 @@ class Target:
     def __init__(self, layout: Layout, out: Mapping[str, Any] | None) -> None:
         self._layout = layout
         self._arrays = layout.arrays(out)
-        self._memory: dict[str, NDArray] = {}
-        if self._arrays:
-            self._places = {n: a.unsafe_buffer_pointer() for n, a in self._arrays.items()}
-        else:
-            self._memory = {n: empty(*shape) for n, shape in layout.shapes.items()}
-            self._places = {n: address_of(a) for n, a in self._memory.items()}
+        self._memory = {n: empty(*k) for n, k in layout.shapes.items() if n not in self._arrays}
+        self._views = dict(self._memory)
+        self._places = {n: a.unsafe_buffer_pointer() for n, a in self._arrays.items()}
+        self._places |= {n: address_of(a) for n, a in self._memory.items()}
 
     def at(self, start: int) -> dict[str, int]:
         """Name -> address of the results of a record and of those behind it."""
@@ -105,9 +107,9 @@ class Target:
 
     def view(self, name: str) -> NDArray:
         """The whole of a result, to be written to."""
-        found = self._memory.get(name)
+        found = self._views.get(name)
         if found is None:
-            found = self._memory[name] = view_of(self._arrays[name])
+            found = self._views[name] = view_of(self._arrays[name])
         return found
 
     def put(self, done: Mapping[str, Array], start: int, count: int) -> None:
@@ -118,14 +120,18 @@ class Target:
 
     def arrays(self) -> Results:
         """The results; nothing may be put from now on."""
-        if self._arrays:
+        if not self._memory:
             return self._arrays
-        devices = self._layout.devices
-        if len(devices) == 1:
-            return jax.device_put(self._memory)  # type: ignore[no-any-return]
-        mesh = Mesh(np.array(devices), (AXIS,))
-        sharding = NamedSharding(mesh, PartitionSpec(AXIS))
-        return {n: jax.device_put(m, sharding) for n, m in self._memory.items()}
+        return {**self._arrays, **on_devices(self._memory, self._layout.devices)}
+
+
+def on_devices(memory: Mapping[str, NDArray], devices: Sequence[jax.Device]) -> Results:
+    """Arrays of JAX on memory from `empty`, which each of some devices holds an equal share of."""
+    if len(devices) == 1:
+        return jax.device_put(dict(memory))  # type: ignore[no-any-return]
+    mesh = Mesh(np.array(devices), (AXIS,))
+    sharding = NamedSharding(mesh, PartitionSpec(AXIS))
+    return {n: jax.device_put(m, sharding) for n, m in memory.items()}
 
 
 def sharing_devices(size: int) -> list[jax.Device]:
@@ -153,19 +159,42 @@ def _reclaimed(out: Mapping[str, Any], layout: Layout) -> dict[str, Array]:
     Donating waits for computations that still use the old arrays, and invalidates them. Memory
     that is not XLA's own is copied, once: what comes back is.
     """
-    for name, (shape, dtype) in layout.shapes.items():
-        found: Any = out.get(name)
-        same = isinstance(found, jax.Array) and not found.is_deleted()
-        if not same or found.shape != shape or found.dtype != dtype:
-            raise RecordError(
-                f"`out` must be what an earlier call returned for a batch like this one: {name!r} "
-                f"must be a jax.Array {dtype} {shape}, got {_describe(found)}. "
-                "Leave `out` away for the first batch and for a shorter last one."
-            )
+    names = [name for name in layout.shapes if out.get(name) is not LATER]
+    for name in names:
+        _check_out(name, out.get(name), layout.shapes[name])
     if len(layout.devices) > 1:
         return {}  # each device holds a part of its own
-    taken = _take_over([out[name] for name in layout.shapes])
-    return {n: a.block_until_ready() for n, a in zip(layout.shapes, taken, strict=True)}
+    taken = _take_over([out[name] for name in names])
+    return {n: a.block_until_ready() for n, a in zip(names, taken, strict=True)}
+
+
+def reclaimed(name: str, found: Any, kind: tuple[tuple[int, ...], np.dtype[Any]]) -> Array | None:
+    """A new array on the memory of an old one; None where each device holds a part of its own.
+
+    Args:
+        name: of the entry.
+        found: the old array.
+        kind: the shape and dtype that it must have.
+
+    Raises:
+        RecordError: it is something else.
+    """
+    _check_out(name, found, kind)
+    if len(found.devices()) > 1:
+        return None
+    taken: Array = _take_over([found])[0].block_until_ready()
+    return taken
+
+
+def _check_out(name: str, found: Any, kind: tuple[tuple[int, ...], np.dtype[Any]]) -> None:
+    shape, dtype = kind
+    same = isinstance(found, jax.Array) and not found.is_deleted()
+    if not same or found.shape != shape or found.dtype != dtype:
+        raise RecordError(
+            f"`out` must be what an earlier call returned for a batch like this one: {name!r} "
+            f"must be a jax.Array {dtype} {shape}, got {_describe(found)}. "
+            "Leave `out` away for the first batch and for a shorter last one."
+        )
 
 
 def address_of(array: NDArray) -> int:
@@ -192,6 +221,7 @@ def view_of(array: Array) -> NDArray:
     if not array.size:
         return np.empty(shape, dtype)
     place = _Place()
+    place.owner = array  # its memory lives as long as somebody looks at it
     place.__array_interface__ = {
         "data": (array.unsafe_buffer_pointer(), False),
         "shape": shape,
@@ -206,4 +236,5 @@ def view_of(array: Array) -> NDArray:
 class _Place:
     """Something at an address, for NumPy."""
 
+    owner: Array
     __array_interface__: dict[str, Any]

@@ -60,4 +60,4 @@ class Scratch:
 
 def long_rows(shape: Sequence[int]) -> tuple[int, ...]:
     """Rows of all channels: loops over three of them are too short to be vectorised."""
-    return (shape[0], shape[1] * shape[2]) if len(shape) == 3 else tuple(shape)
+    return tuple(shape) if len(shape) < 3 else (*shape[:-2], shape[-2] * shape[-1])

@@ -28,6 +28,8 @@ def _blank(entry: EntrySpec, shape: SpatialShape) -> jax.ShapeDtypeStruct:
         missing = "number of channels"
     if entry.kind == "points" and entry.groups[0].capacity is None:
         missing = "number of rows"
+    if entry.time == "any":
+        missing = "number of frames"
     if missing:
         raise ParameterError(
             f"`warmup` must know the {missing} of the entry {entry.name!r}, got a spec that leaves "
@@ -38,4 +40,6 @@ def _blank(entry: EntrySpec, shape: SpatialShape) -> jax.ShapeDtypeStruct:
         size = (entry.groups[0].capacity, entry.channels)
     else:
         size = (*shape, entry.channels) if entry.kind == "spatial" else _MATRICES[entry.role]
+    if isinstance(entry.time, int):
+        size = (entry.time, *size)
     return jax.ShapeDtypeStruct(size, jnp.dtype(entry.dtype))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from functools import cached_property, partial
 from types import MappingProxyType
 from typing import Any
@@ -10,13 +10,15 @@ from typing import Any
 import jax
 import numpy as np
 
+from ...geometry import Length
 from ...spec import DataSpec
 from ...transforms import Frame, Transform, drawing_key
 from ...typing import Array, Key, SpatialShape
 from ..backends._blocks import BLOCK, kind_of
 from ._params import RecordParams
 from ._reads import matching, names_read
-from ._structure import out_shape
+from ._sizes import frames_along
+from ._sizes_as_data import reason_of_sizes
 
 # A block is a few hundred numbers: LLVM's last level takes as long again to compile and saves
 # microseconds. JAX takes such settings outside of traces only.
@@ -98,17 +100,22 @@ class Draws:
         """The params, or in their place what they will be."""
         if self.are_made:
             return self.params
+        frames = frames_along(self._transforms, self._shape)
         drawing = partial(
-            draw_values, self._transforms, spec=self._spec, shape=self._shape, first=self._first
+            draw_values, self._transforms, spec=self._spec, frames=frames, first=self._first
         )
         values = jax.eval_shape(drawing, self.words)
-        after = out_shape(self._transforms, self._shape)
-        return RecordParams(values, self.words, self._shape, after)
+        return RecordParams(values, self.words, self._shape, frames[-1])
 
     @property
     def kind(self) -> Hashable:
         """Equal for draws that the same compiled functions take; see `program_key`."""
         return kind_of(self.params) if self.are_made else self.words.shape[1:]
+
+    @property
+    def kind_of_any_size(self) -> Hashable:
+        """`kind`, but for the frame that the params were drawn for."""
+        return kind_of(self.params.values) if self.are_made else self.words.shape[1:]
 
     @property
     def leaves(self) -> list[Any]:
@@ -135,21 +142,25 @@ def draw(
         record: the entries that are read, leading N; see `program._reads`.
     """
     size, record = len(words), record or {}
-    sample = partial(_draw_block, transforms, spec=spec, shape=shape, first=first)
+    frames = frames_along(transforms, shape)
     # Settings may be traced too: in a user's grad or vmap of a function of a given matrix.
     leaves = jax.tree.leaves((transforms, words, record))
     if not on_cpu() or any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
-        values = _draw_anywhere(transforms, words, record, spec=spec, shape=shape, first=first)
-    elif size == BLOCK:
-        values = sample(words, record)
+        values = _draw_anywhere(transforms, words, record, spec=spec, frames=frames, first=first)
     else:
         # As many at a time whatever the batch: the same compiled arithmetic for a batch of one
         # and of a thousand gives a record the same bits in both.
         held, read = np.asarray(words), {n: np.asarray(a) for n, a in record.items()}
         index = np.minimum(np.arange(-(-size // BLOCK) * BLOCK), size - 1).reshape(-1, BLOCK)
-        blocks = [sample(held[i], {n: a[i] for n, a in read.items()}) for i in index]
-        values = _joined(blocks, size)
-    return RecordParams(values, words, shape, out_shape(transforms, shape))
+        blocks = [(held[i], {n: a[i] for n, a in read.items()}) for i in index]
+        if reason_of_sizes(transforms, spec) is None:
+            rows = np.broadcast_to(np.array(frames, np.int32), (BLOCK, len(frames), 2))
+            found = [_draw_block(transforms, *b, rows, spec=spec, first=first) for b in blocks]
+        else:
+            static = {"spec": spec, "frames": frames, "first": first}
+            found = [_draw_block_of_a_size(transforms, *b, **static) for b in blocks]
+        values = found[0] if size == BLOCK else _joined(found, size)
+    return RecordParams(values, words, shape, frames[-1])
 
 
 def _joined(blocks: list[Any], size: int) -> Any:
@@ -165,27 +176,43 @@ def draw_values(
     transforms: tuple[Transform, ...],
     words: Array,
     record: Mapping[str, Array] = MappingProxyType({}),
+    rows: Array | None = None,
     *,
     spec: DataSpec,
-    shape: SpatialShape,
+    frames: tuple[SpatialShape, ...] = (),
     first: int = 0,
 ) -> tuple[Any, ...]:
-    """What the transforms draw from keys of these words (N, w), and from entries. Traceable."""
+    """What the transforms draw from keys of these words (N, w), and from entries. Traceable.
 
-    def one(words: Array, record: dict[str, Array]) -> tuple[Any, ...]:
-        key, drawn, frame = drawing_key(words), [], shape
-        for position, transform in enumerate(transforms, first):
+    Args:
+        transforms: what draws.
+        words: (N, w) uint32.
+        record: the entries that are read, leading N.
+        rows: (N, T + 1, 2) int32, frames as data; in the place of ``frames``.
+        spec: of the records.
+        frames: before every transform, and behind the last one.
+        first: the position of the first transform in the pipeline.
+    """
+
+    def one(words: Array, record: dict[str, Array], rows: Array | None) -> tuple[Any, ...]:
+        known: Sequence[Any] = frames
+        if rows is not None:
+            known = [(Length(row[0]), Length(row[1])) for row in rows]
+        key, drawn = drawing_key(words), []
+        for position, (transform, frame) in enumerate(zip(transforms, known[:-1], strict=True)):
             mine = matching(spec, names_read(transform))
             context = Frame(frame, spec, {n: record[n] for n in mine if n in record})
-            drawn.append(transform.sample(jax.random.fold_in(key, position), context))
-            frame = transform.out_shape(frame)
+            drawn.append(transform.sample(jax.random.fold_in(key, first + position), context))
         return tuple(drawn)
 
-    drawn: tuple[Any, ...] = jax.vmap(one)(words, dict(record))
+    drawn: tuple[Any, ...] = jax.vmap(one)(words, dict(record), rows)
     return drawn
 
 
-_draw_anywhere = jax.jit(draw_values, static_argnames=("spec", "shape", "first"))
+_draw_anywhere = jax.jit(draw_values, static_argnames=("spec", "frames", "first"))
+_draw_block_of_a_size = jax.jit(
+    draw_values, static_argnames=("spec", "frames", "first"), compiler_options=QUICKLY_COMPILED
+)
 _draw_block = jax.jit(
-    draw_values, static_argnames=("spec", "shape", "first"), compiler_options=QUICKLY_COMPILED
+    draw_values, static_argnames=("spec", "first"), compiler_options=QUICKLY_COMPILED
 )

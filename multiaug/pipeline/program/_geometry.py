@@ -14,7 +14,7 @@ from ...geometry import (
     centre_intrinsics,
     deformation,
     identity,
-    intrinsics_from_fov,
+    intrinsics_of_view,
     mirrors,
     product,
     rq,
@@ -24,18 +24,17 @@ from ...sampling import ratio
 from ...spec import CameraSpec, DataSpec
 from ...transforms import Container, Geometric, Step, Transform
 from ...typing import Array, SpatialShape
-from ._structure import entry_out_size, out_shape
+from ._sizes import Sizes
 
 
-def steps_of(
-    transforms: Sequence[Transform], drawn: Sequence[Any], shape: SpatialShape
-) -> list[tuple[Step, SpatialShape]]:
-    """The leaf transforms as they run, each with the frame where it stands."""
-    steps = []
-    for transform, params in zip(transforms, drawn, strict=True):
-        steps += [(step, shape) for step in _expand(transform, params, None)]
-        shape = transform.out_shape(shape)
-    return steps
+def steps_of(transforms: Sequence[Transform], drawn: Sequence[Any]) -> list[Step]:
+    """The leaf transforms as they run."""
+    return [step for steps in _steps(transforms, drawn) for step in steps]
+
+
+def _steps(transforms: Sequence[Transform], drawn: Sequence[Any]) -> list[list[Step]]:
+    pairs = zip(transforms, drawn, strict=True)
+    return [_expand(transform, params, None) for transform, params in pairs]
 
 
 def _expand(transform: Transform, params: Any, on: Array | None) -> list[Step]:
@@ -48,19 +47,27 @@ def _expand(transform: Transform, params: Any, on: Array | None) -> list[Step]:
     return [Step(transform, params, on)]
 
 
-def compose(transforms: Sequence[Transform], drawn: Sequence[Any], shape: SpatialShape) -> Map:
+def compose(
+    transforms: Sequence[Transform], drawn: Sequence[Any], frames: Sequence[SpatialShape]
+) -> Map:
     """The map of a run.
 
     A child of a container that is not chosen is the identity; on centred coordinates that is
     the identity matrix whatever the two frames are.
+
+    Args:
+        transforms: of the run.
+        drawn: what they drew.
+        frames: before each of them, and behind the last.
     """
-    warp = identity(shape)
-    for step, frame in steps_of(transforms, drawn, shape):
-        if isinstance(step.transform, Geometric):
-            one = step.transform.map(step.params, frame)
-            _check_kind(step.transform, one)
-            warp = warp.then(one if step.on is None else one.gated(step.on))
-    return replace(warp, out_shape=out_shape(transforms, shape))
+    warp = identity(frames[0])
+    for steps, frame in zip(_steps(transforms, drawn), frames[:-1], strict=True):
+        for step in steps:
+            if isinstance(step.transform, Geometric):
+                one = step.transform.map(step.params, frame)
+                _check_kind(step.transform, one)
+                warp = warp.then(one if step.on is None else one.gated(step.on))
+    return replace(warp, out_shape=frames[-1])
 
 
 def _check_kind(transform: Geometric, warp: Map) -> None:
@@ -93,40 +100,33 @@ class Camera(NamedTuple):
 
 
 def camera_of(
-    spec: DataSpec,
-    record: Mapping[str, Array],
-    sizes: Mapping[str, SpatialShape],
-    before: SpatialShape,
-    after: SpatialShape,
-    source: SpatialShape,
+    spec: DataSpec, record: Mapping[str, Array], sizes: Sizes, source: SpatialShape
 ) -> Camera | None:
     """The camera of one record, its own or the spec's; None when unknown.
 
     Args:
         spec: the record's spec.
         record: its matrices.
-        sizes: (height, width) of its pictures before the map.
-        before: the reference frame before the map.
-        after: the reference frame after it.
-        source: the reference frame that the spec's camera is for; ``after`` when inverting.
+        sizes: of its images, and of the frames before and after the map.
+        source: the reference frame that the spec's camera is for; that after the map when
+            inverting.
     """
-    k, size = default_intrinsics(spec.camera, source), before
+    k, (size, out) = default_intrinsics(spec.camera, source), sizes.of(None)
     for name, entry in spec.entries.items():
         if entry.role == "intrinsics" and name in record:
-            k, size = record[name].astype(jnp.float32), sizes.get(entry.of or "", before)
+            k, (size, out) = record[name].astype(jnp.float32), sizes.of(entry.of)
     if k is None:
         return None
-    out = entry_out_size(size, before, after)
     return Camera(
-        centre_intrinsics(k, size, ratio(size, before)),
-        centre_intrinsics(k, out, ratio(out, after)),
+        centre_intrinsics(k, size, ratio(size, sizes.before)),
+        centre_intrinsics(k, out, ratio(out, sizes.after)),
     )
 
 
 def default_intrinsics(camera: CameraSpec, frame: SpatialShape) -> Array | None:
     """The spec's own camera, in pixels of the reference frame; None when it has none."""
     if camera.fov_degrees is not None:
-        return jnp.asarray(intrinsics_from_fov(camera.fov_degrees, frame))
+        return intrinsics_of_view(camera.fov_degrees, frame)
     if camera.intrinsics is None:
         return None
     fx, fy, cx, cy = camera.intrinsics

@@ -17,6 +17,7 @@ DERIVED = ("_visible", "_valid", "_mirrored")
 
 
 @lru_cache(maxsize=256)
+@lru_cache(maxsize=256)
 def in_order(spec: DataSpec, names: tuple[str, ...]) -> tuple[str, ...]:
     """Entries in the spec's order, each followed by what was derived from it."""
     order = [f"{name}{suffix}" for name in spec.entries for suffix in ("", *DERIVED)]
@@ -38,7 +39,7 @@ def with_validity(spec: DataSpec) -> DataSpec:
 @lru_cache(maxsize=64)
 def _with_role(spec: DataSpec, name: str, role: str) -> DataSpec:
     entries = [
-        EntrySpec.of_role(name, role) if entry.name == name else entry
+        EntrySpec.of_role(name, role, time=entry.time) if entry.name == name else entry
         for entry in spec.entries.values()
     ]
     return DataSpec(spec.name, entries, spec.camera, spec.description)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -36,11 +38,21 @@ def photometry(run: Run, steps: list[Step], record: Mapping[str, Array]) -> dict
     for name, entry in run.spec.entries.items():
         if name in record and is_touched(run, name, [s.transform for s in steps]):
             touched = [s for s in steps if changes(s, name)]
-            result[name] = _change(run, entry, touched, result[name])
+            result[name] = _change_images(run, entry, touched, result[name])
     return result
 
 
-def _change(run: Run, entry: EntrySpec, steps: list[Step], array: Array) -> Array:
+def _change_images(run: Run, entry: EntrySpec, steps: list[Step], array: Array) -> Array:
+    """The image of an entry, or all of its frames (T, h, w, c) by the same steps."""
+    if array.ndim == 3:
+        return _change(run, entry, steps, array, None)
+    change = partial(_change, run, entry, steps)
+    return jax.vmap(change)(array, jnp.arange(len(array), dtype=jnp.uint32))
+
+
+def _change(
+    run: Run, entry: EntrySpec, steps: list[Step], array: Array, time: Array | None
+) -> Array:
     keeps = keeps_dtype(steps)
     before = np.dtype(array.dtype)
     if run.inverse:
@@ -50,7 +62,7 @@ def _change(run: Run, entry: EntrySpec, steps: list[Step], array: Array) -> Arra
     for group in groups_of(entry, array.dtype):
         part = array[..., group.channel_slice()]
         if group.role == "intensity":
-            part = _change_group(run, entry.name, group, steps, part, (before, dtype))
+            part = _change_group(run, entry.name, group, steps, part, (before, dtype), time)
         parts.append(cast(part, dtype))
     return parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=-1)
 
@@ -82,13 +94,14 @@ def _change_group(
     steps: list[Step],
     part: Array,
     dtypes: tuple[np.dtype[Any], np.dtype[Any]],
+    time: Array | None,
 ) -> Array:
     """Run the steps on values whose range is that of the first dtype; returns the second."""
     before, after = dtypes
     limits = value_range(group, before)
     valid = _valid(part, group)
     shape = part.shape
-    chain = targets(name, group, shape[-1], steps, limits, valid)
+    chain = targets(name, group, shape[-1], steps, limits, valid, time)
     if all(_treats_channels_alike(run, step, target) for step, target in chain):
         # Loops over three channels are too short to be vectorised.
         part = part.reshape(shape[0], -1, 1)
@@ -97,8 +110,11 @@ def _change_group(
     if valid is not None:
         # A NaN that is dropped in the end still turns the gradients of the others into NaN.
         values = jnp.where(valid, values, limits[0])
-    values = _run_steps(run, targets(name, group, shape[-1], steps, limits, valid), values)
+    values = _run_steps(run, targets(name, group, shape[-1], steps, limits, valid, time), values)
     changed = cast(values, after)
+    for step, target in reversed(chain) if run.inverse else chain:
+        part = _rearranged(run, step, target, part)
+        valid = None if valid is None else _rearranged(run, step, target, valid)
     if group.invalid is not None and group.invalid != "nan":
         # A value that falls on the number of those without data is still one.
         mark = constant(group.invalid, before).astype(after)
@@ -117,22 +133,37 @@ def targets(
     steps: Sequence[Step],
     limits: Range,
     valid: Array | None,
+    time: Array | None = None,
 ) -> list[tuple[Step, Target]]:
     """Each step with what it may know of the values that it gets."""
     found = []
     for step in steps:
-        found.append((step, Target(name, group.start, limits, valid, channels, group.names)))
+        target = Target(name, group.start, limits, valid, channels, group.names, time)
+        found.append((step, target))
         limits = _limits_after(step, limits)
     return found
 
 
 def _run_steps(run: Run, chain: Sequence[tuple[Step, Target]], values: Array) -> Array:
+    valid = chain[0][1].valid if chain else None
     for step, target in reversed(chain) if run.inverse else chain:
         assert isinstance(step.transform, Photometric)
+        target = target._replace(valid=valid)
         act = step.transform.invert if run.inverse else step.transform.apply
         changed = act(step.params, values, target)
         values = changed if step.on is None else jnp.where(step.on, changed, values)
+        valid = None if valid is None else _rearranged(run, step, target, valid)
     return values
+
+
+def _rearranged(run: Run, step: Step, target: Target, array: Array) -> Array:
+    """What belongs to the values, such as where they are valid, where a step has moved them."""
+    assert isinstance(step.transform, Photometric)
+    if type(step.transform).rearranged is Photometric.rearranged:
+        return array
+    move = step.transform.invert if run.inverse else step.transform.rearranged
+    moved = move(step.params, array, target)
+    return moved if step.on is None else jnp.where(step.on, moved, array)
 
 
 def _limits_after(step: Step, limits: Range) -> Range:

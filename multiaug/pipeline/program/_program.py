@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from ...spec import ALL_DTYPES, DataSpec
-from ...transforms import Deriving, Frame, Mixing, Occluding, Transform
+from ...transforms import Frame, Mixing, Occluding, Transform
 from ...typing import SpatialShape
 from ._mix import refuse_unmixable
 from ._occlude import refuse_uncoverable
-from ._spec_after import spec_after
+from ._spec_after import spec_after, with_derived
 from ._stages import stages_of
 from ._structure import leaves
 from ._traits import PipelineTraits
@@ -53,10 +53,9 @@ class Program:
         present = set(dtypes)
         for stage in self.stages:
             _check_roles(stage.transforms, stage.spec, _present(stage.spec, present, dtypes))
-            for transform in stage.transforms:
-                if isinstance(transform, Deriving):
-                    made = transform.out_spec(stage.spec).entries.keys()
-                    present |= made - stage.spec.entries.keys()
+            if stage.kind in ("derive", "occlude"):
+                made = with_derived(stage.transforms, stage.spec).entries.keys()
+                present |= made - stage.spec.entries.keys()
 
 
 def _present(
@@ -98,6 +97,5 @@ def check_declared(transforms: Sequence[Transform], spec: DataSpec) -> DataSpec:
             if not entry.optional and entry.dtype in ALL_DTYPES and entry.dtype != "bfloat16"
         }
         _check_roles([transform], spec, declared)
-        if isinstance(transform, Deriving):
-            spec = transform.out_spec(spec)
+        spec = with_derived([transform], spec)
     return spec

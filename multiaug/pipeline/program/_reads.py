@@ -8,8 +8,9 @@ from typing import Any
 
 from ...errors import ParameterError, RecordError
 from ...spec import DataSpec
-from ...transforms import Container, Deriving, Geometric, OneOf, Shuffle, Transform
+from ...transforms import Container, Geometric, OneOf, Shuffle, Transform
 from ..buffers._indexed import gathered
+from ._spec_after import with_derived
 from ._stages import OTHERS, is_split, kinds_of
 
 
@@ -58,8 +59,7 @@ def check_reads(transforms: Sequence[Transform], spec: DataSpec) -> None:
         _check(transform, spec, moved)
         moved = moved or _mover(transform)
         closed = (closed or "standing" in kinds) and not split
-        if isinstance(transform, Deriving):
-            spec = transform.out_spec(spec)
+        spec = with_derived([transform], spec)
 
 
 def _check(transform: Transform, spec: DataSpec, moved: Transform | None) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...errors import ParameterError
 from ...spec import CameraSpec, DataSpec, EntrySpec
-from ...transforms import Container, Deriving, Photometric, Range, Transform
+from ...transforms import Container, Deriving, Occluding, Photometric, Range, Transform
 from ...typing import SpatialShape
 from ._geometry import default_intrinsics
 from ._pointwise import keeps_dtype_of, value_range
@@ -38,9 +38,7 @@ def spec_after(
     Raises:
         ParameterError: what is derived does not fit.
     """
-    for transform in transforms:
-        if isinstance(transform, Deriving):
-            spec = transform.out_spec(spec)
+    spec = with_derived(transforms, spec)
     entries = [_values_after(transforms, entry, dtypes) for entry in spec.entries.values()]
     camera = spec.camera
     if source is not None:
@@ -48,15 +46,39 @@ def spec_after(
         for entry in list(entries):
             mask = f"{entry.name}{BEFORE}"
             if entry.validity and entry.kind == "spatial" and mask not in names:
-                entries.append(
-                    EntrySpec.of_role(mask, "label", channels=1, dtype="bool", optional=True)
-                )
+                entries.append(mask_of(entry, mask))
         if gains_intrinsics(camera) and not any(e.role == "intrinsics" for e in entries):
             entries.append(
                 EntrySpec.of_role("intrinsics", "intrinsics", dtype="float32", optional=True)
             )
         camera = _camera_after(camera, source)
     return DataSpec(spec.name, entries, camera, spec.description)
+
+
+def with_derived(transforms: Sequence[Transform], spec: DataSpec) -> DataSpec:
+    """The spec with the entries that transforms make, or put new ones in the place of.
+
+    Occlusions in one container may share a mask.
+
+    Raises:
+        ParameterError: what is derived does not fit.
+    """
+    masks: set[str] = set()
+    for transform in transforms:
+        if isinstance(transform, Deriving):
+            spec = transform.out_spec(spec)
+        for leaf in leaves([transform]):
+            if isinstance(leaf, Occluding) and leaf.mask is not None and leaf.mask not in masks:
+                spec = leaf.out_spec(spec)
+                masks.add(leaf.mask)
+    return spec
+
+
+def mask_of(entry: EntrySpec, name: str) -> EntrySpec:
+    """An entry that says, under this name, where there are data of another one."""
+    return EntrySpec.of_role(
+        name, "label", channels=1, dtype="bool", optional=True, time=entry.time
+    )
 
 
 def _camera_after(camera: CameraSpec, frame: SpatialShape) -> CameraSpec:

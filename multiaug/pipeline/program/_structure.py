@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from ...errors import ParameterError
-from ...geometry import Map
 from ...roles import SPATIAL_ROLES, TABLE_ROLES
 from ...sampling import Job, LowPass, ratio
 from ...spec import CameraSpec, ChannelGroup, DataSpec, EntrySpec, role_generation
@@ -155,10 +154,18 @@ def given_scale(transforms: Sequence[Transform], shape: SpatialShape) -> float:
     return total
 
 
-def longest_step(job: Job, warp: Map, scale: float) -> tuple[float, float]:
-    """(x, y), over how many pixels of an entry an output pixel reaches under a least scale."""
-    (sx_in, sy_in) = ratio(job.size_in, warp.in_shape)
-    (sx, sy) = ratio(job.size_out, warp.out_shape)
+def longest_step(
+    job: Job, before: SpatialShape, after: SpatialShape, scale: float
+) -> tuple[float, float]:
+    """(x, y), over how many pixels of an entry an output pixel reaches under a least scale.
+
+    Args:
+        job: of the entry.
+        before: the frame before the run.
+        after: the frame behind it.
+        scale: the least.
+    """
+    (sx_in, sy_in), (sx, sy) = ratio(job.size_in, before), ratio(job.size_out, after)
     return sx_in / (sx * scale), sy_in / (sy * scale)
 
 

@@ -1,0 +1,515 @@
+"""What native code does to records of a kind, found out once: for one size, or for all of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from copy import copy
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ...errors import warn
+from ...roles import TABLE_ROLES
+from ...sampling import Compiled, Job, LowPass, can_check, divide
+from ...spec import EntrySpec, check_values, is_sound
+from ...transforms import Transform
+from ...typing import Array, NDArray
+from ..buffers._scratch import Scratch
+from ..checks._values import nan_is_fine
+from ..program._draws import Draws
+from ..program._params import RecordParams
+from ..program._plan import prepare
+from ..program._sizes import Sizes, sizes_of
+from ..program._sizes_as_data import NEEDS_A_NUMBER, reason_of_sizes
+from ..program._structure import Run, antialiasing, least_scale, longest_step
+from ..program._traits import PipelineTraits
+from ._blocks import BLOCK, LRUCache, fitting, part_length, program_key
+from ._native_plan import (
+    Pictures,
+    Planned,
+    Planner,
+    images_of,
+    pointwise_of,
+    shapes_of,
+    tables_of,
+    times_of,
+)
+
+if TYPE_CHECKING:
+    from ._native import CompiledCall
+
+# Calls that a program remembers: batches of other sizes, such as a last one.
+_MOST_CALLS = 16
+# Tables are planned with so many rows, or four times as many, and so on: few compiled programs
+# serve all numbers of boxes.
+_LEAST_ROWS = 16
+
+
+@cache
+def always() -> Array:
+    """True, where a compiled function need not fetch it."""
+    return jnp.asarray(True)
+
+
+class Rows(NamedTuple):
+    """Rows of a table: those that records have, and those that are planned for."""
+
+    there: int
+    planned: int
+
+
+class NativeProgram:
+    """A pipeline for records of one shape: what native code does, and what it leaves to XLA.
+
+    Args:
+        run: the static side.
+        kernel: what is sampled by native code; None where that is nothing.
+        refused: name -> why XLA resamples an image.
+        pictures: what the records hold.
+        rest: their entries that are no pictures, and the rows of those that are tables.
+        sampled: what the kernel makes of one record.
+        results: what comes of one record.
+        touched: results of the kernel that XLA changes.
+        planner: plans blocks of records.
+
+    Attributes:
+        images: one image of each picture, which plans are made for.
+        times: how many frames pictures have, where that is said.
+        finished: results that come from XLA.
+        by_part: records are run in parts, of which some work is done in JAX.
+        checks: see `Compiled.bound`; `look` looks at other values that may not be allowed.
+        has_run: what it calls has been compiled.
+        each_size: why it serves records of this size alone; None where sizes are data of the plan.
+        sizes: (BLOCK, n, 2) and (BLOCK, groups, 3, 3), what `planner` is given where they are data.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        kernel: Compiled | None,
+        refused: Mapping[str, str],
+        pictures: Pictures,
+        rest: Mapping[str, Rows | None],
+        sampled: Mapping[str, jax.ShapeDtypeStruct],
+        results: Mapping[str, jax.ShapeDtypeStruct],
+        touched: frozenset[str],
+        planner: Planner,
+    ) -> None:
+        self.run, self.kernel, self.pictures = run, kernel, pictures
+        self.images, self.times = images_of(pictures), times_of(pictures)
+        self.rest, self.rows = tuple(rest), {n: rows for n, rows in rest.items() if rows}
+        self.refused, self.sampled, self.results, self.touched = refused, sampled, results, touched
+        self.native_pictures = tuple(p for p in pictures if p[0] not in refused)
+        from_xla = {*touched, *refused, *(f"{name}_valid" for name in refused)}
+        self.finished = {n: s for n, s in results.items() if n in from_xla}
+        self.by_part = bool(self.finished) or (kernel is not None and kernel.dense)
+        self.has_run = False
+        self.each_size: str | None = None
+        self.sizes: tuple[NDArray, NDArray] | tuple[None, None] = (None, None)
+        entries = run.spec.entries
+        self.checks = {
+            name: nan_is_fine(entries[name], shape[-1])
+            for name, shape, dtype in self.native_pictures
+            if dtype == np.float32 and can_check(shape[-1])
+        }
+        self._looked_at = [
+            name
+            for name, _, dtype in pictures
+            if name not in self.checks and not np.issubdtype(dtype, np.integer)
+        ]
+        self.planner = planner
+        self._begin()
+
+    def _begin(self) -> None:
+        """Forget what belongs to records of one size."""
+        self._idle: list[Scratch] = []
+        self._calls: dict[tuple[int, frozenset[str], bool], CompiledCall] = {}
+
+    def of_sizes(
+        self,
+        run: Run,
+        transforms: tuple[Transform, ...],
+        sizes: Sizes,
+        rows: Mapping[str, Rows],
+        times: Mapping[str, int],
+    ) -> NativeProgram:
+        """The same program for records of other sizes: nothing is compiled.
+
+        Args:
+            run: the static side of those records.
+            transforms: the pipeline's.
+            sizes: theirs.
+            rows: of their tables; as many are planned for as here.
+            times: how many frames their images have, where that is said.
+        """
+        found = copy(self)
+        found._begin()
+        found.run, found.rows = run, dict(rows)
+
+        def frames(name: str) -> tuple[int, ...]:
+            return (times[name],) if name in times else ()
+
+        found.pictures = found.native_pictures = tuple(
+            (name, (*frames(name), *sizes.images[name][0], shape[-1]), dtype)
+            for name, shape, dtype in self.pictures
+        )
+        found.images, found.times = images_of(found.pictures), dict(times)
+        scales = np.zeros((0, 3, 3), np.float32)
+        if self.kernel is not None:
+            jobs, low = _jobs_of(run, transforms, sizes)
+            found.kernel = self.kernel.of_sizes(jobs, (sizes.before, sizes.after), low, times)
+            scales = found.kernel.scales
+        found.sizes = sizes.packed(BLOCK), np.broadcast_to(scales, (BLOCK, *scales.shape))
+
+        def result(name: str, shape: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
+            image = name.removesuffix("_valid")
+            if name not in sizes.images and image in sizes.images:
+                whole = (*frames(image), *sizes.images[image][1])
+                return jax.ShapeDtypeStruct(whole, shape.dtype)
+            if name in sizes.images:
+                whole = (*frames(name), *sizes.images[name][1], shape.shape[-1])
+                return jax.ShapeDtypeStruct(whole, shape.dtype)
+            table = rows.get(_owner(name, self.rest))
+            if table is not None and shape.shape[:1] == (table.planned,):
+                return jax.ShapeDtypeStruct((table.there, *shape.shape[1:]), shape.dtype)
+            return shape
+
+        found.sampled = {n: result(n, s) for n, s in self.sampled.items()}
+        found.results = {n: result(n, s) for n, s in self.results.items()}
+        return found
+
+    def filled(self, rest: Mapping[str, NDArray]) -> dict[str, NDArray]:
+        """Tables with as many rows as are planned for; those behind the last one are absent."""
+        found = dict(rest)
+        for name, rows in self.rows.items():
+            if rows.there != rows.planned:
+                table = rest[name]
+                full = np.full((len(table), rows.planned, *table.shape[2:]), np.nan, table.dtype)
+                full[:, : rows.there] = table
+                found[name] = full
+        return found
+
+    def call(self, size: int, flat: frozenset[str], *, single: bool = False) -> CompiledCall:
+        """For batches of a size; see `CompiledCall`."""
+        from ._native import CompiledCall
+
+        found = self._calls.get((size, flat, single))
+        if found is None:
+            if len(self._calls) >= _MOST_CALLS:
+                self._calls.clear()
+            found = CompiledCall(self, size, flat, single=single)
+            self._calls[size, flat, single] = found
+        return found
+
+    def look(self, batch: Mapping[str, Any], rest: Mapping[str, NDArray], *, single: bool) -> bool:
+        """Whether pictures that C does not look at are sound.
+
+        Raises:
+            RecordError: an entry that is no picture is not.
+        """
+        if rest and single:
+            check_values(self.run.spec, {n: a[0] for n, a in rest.items()}, batch=False)
+        elif rest:
+            check_values(self.run.spec, rest, batch=True)
+        entries = self.run.spec.entries
+        return all(is_sound(entries[name], np.asarray(batch[name])) for name in self._looked_at)
+
+    def planned(
+        self, traits: PipelineTraits, given: Sequence[Any], *, drawn: bool
+    ) -> list[Planned]:
+        """Plans of blocks, from (params, rest), or from (words, rest) of which they are drawn."""
+        settings, planner = traits.settings, self.planner
+        if not drawn:
+            return [planner.draw_and_plan(settings, *own, always(), *self.sizes) for own in given]
+        return [
+            planner.plan(settings, params.values, params.key, rest, *self.sizes)
+            for params, rest in given
+        ]
+
+    def trace(self, traits: PipelineTraits, draws: Draws, rest: Mapping[str, Any]) -> None:
+        """Trace the plan with sizes as data: it fails where Python has to know them."""
+        images = {name: (shape[0], shape[1]) for name, shape, _ in self.images}
+        rows = sizes_of(self.run, traits.moving, images).packed(BLOCK)
+        scales = np.zeros((BLOCK, 0 if self.kernel is None else len(self.kernel.scales), 3, 3))
+
+        def block(leaf: Any) -> jax.ShapeDtypeStruct:
+            return jax.ShapeDtypeStruct((BLOCK, *leaf.shape[1:]), leaf.dtype)
+
+        tables = {n: block(rest[n]) for n in self.rest}
+        extra = tables, rows, scales.astype(np.float32)
+        if draws.are_made:
+            values, words = jax.tree.map(block, (draws.params.values, draws.params.key))
+            self.planner.plan.eval_shape(traits.settings, values, words, *extra)
+        else:
+            words, (tables, *others) = block(draws.words), extra
+            self.planner.draw_and_plan.eval_shape(traits.settings, words, tables, always(), *others)
+
+    def part_length(self) -> int:
+        """Records of a part."""
+        if self.finished:
+            sizes = (math.prod(shape) * dtype.itemsize for _, shape, dtype in self.pictures)
+            return part_length(sum(sizes))
+        assert self.kernel is not None
+        return fitting(sum(field.size * 4 for field in self.kernel.fields(1)))
+
+    def scratch(self) -> Scratch:
+        """Memory for a part."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return Scratch()
+
+    def give_back(self, memory: Scratch) -> None:
+        """It can be used for another part."""
+        self._idle.append(memory)
+
+    def release(self) -> None:
+        """Give back the memory that no thread is using."""
+        self._idle.clear()
+
+
+_WORKS: LRUCache[NativeProgram] = LRUCache()
+# Programs that serve all sizes, or why there is none.
+_TEMPLATES: dict[Hashable, NativeProgram | str] = {}
+_MOST_TEMPLATES = 256
+
+
+def program_of(
+    run: Run, traits: PipelineTraits, draws: Draws, batch: Mapping[str, Any]
+) -> NativeProgram:
+    """What is done to records like these.
+
+    Arguments are those of `compiled_call`; of arrays only shapes and dtypes are read.
+    """
+    key = program_key(run, traits, draws.kind, batch)
+    return _WORKS.get(key, lambda: _program(run, traits, draws, batch))
+
+
+def _program(
+    run: Run, traits: PipelineTraits, draws: Draws, batch: Mapping[str, Any]
+) -> NativeProgram:
+    entries, transforms = run.spec.entries, traits.moving
+    spatial = {n: a for n, a in batch.items() if entries[n].kind == "spatial"}
+    images = {n: (a.shape[-3], a.shape[-2]) for n, a in spatial.items()}
+    times = {n: a.shape[1] for n, a in spatial.items() if len(a.shape) == 5}
+    sizes = sizes_of(run, transforms, images)
+    rows = {
+        n: Rows(a.shape[1], _planned_rows(entries[n], a.shape[1]))
+        for n, a in batch.items()
+        if entries[n].kind == "points"
+    }
+    key = (
+        (run.spec, run.inverse, run.resample_only, run.first, run.roles),
+        traits.program,
+        draws.kind_of_any_size,
+        _kind(batch, images, rows),
+        _flags(run, transforms, sizes),
+    )
+    known = _TEMPLATES.get(key)
+    if known is None:
+        known = _template(run, traits, draws, batch, rows)
+        if len(_TEMPLATES) >= _MOST_TEMPLATES:
+            _TEMPLATES.clear()
+        _TEMPLATES[key] = known
+    if isinstance(known, NativeProgram):
+        return known.of_sizes(run, transforms, sizes, rows, times)
+    _say_sizes(key, known, sizes)
+    exact = {name: Rows(there, there) for name, (there, _) in rows.items()}
+    found = _new_program(run, transforms, draws.shapes, batch, exact)
+    found.each_size = known
+    return found
+
+
+# Programs that are compiled for each size -> the sizes that they have met.
+_MET: dict[Hashable, set[Hashable]] = {}
+_MANY_SIZES = 8
+
+
+def _say_sizes(key: Hashable, reason: str, sizes: Sizes) -> None:
+    """Warn, once, when images of many sizes keep the compiler busy."""
+    if len(_MET) >= _MOST_TEMPLATES:
+        _MET.clear()
+    met = _MET.setdefault(key, set())
+    met.add((sizes.frames, tuple(sizes.images.items())))
+    if len(met) == _MANY_SIZES:
+        warn(
+            f"{_MANY_SIZES} sizes of images have been compiled for, each for about a second, "
+            f"because {reason}. Bring images to few sizes before this pipeline, or change what is "
+            "named here; Pipeline.explain says what is compiled for each size."
+        )
+
+
+def _planned_rows(entry: EntrySpec, there: int) -> int:
+    """How many rows a table is planned with; as many as there are where rows depend on others."""
+    group, planned = entry.groups[0], _LEAST_ROWS
+    alone = getattr(TABLE_ROLES[group.role], "rowwise", False) and not group.mirror_pairs
+    if not alone or group.capacity is not None:
+        return there
+    while planned < there:
+        planned *= 4
+    return planned
+
+
+def _kind(
+    batch: Mapping[str, Any], images: Mapping[str, Any], rows: Mapping[str, Rows]
+) -> Hashable:
+    """What records are, but for their sizes."""
+    found = []
+    for name, array in batch.items():
+        # Planned is for one image: frames of an entry share it.
+        shape = (len(array.shape), array.shape[-1]) if name in images else array.shape[1:]
+        if name in rows:
+            shape = (rows[name].planned, *array.shape[2:])
+        found.append((name, shape, array.dtype))
+    return tuple(found)
+
+
+def _flags(run: Run, transforms: tuple[Transform, ...], sizes: Sizes) -> Hashable:
+    """What the sizes of records decide of a program: records that differ in it need others."""
+    pairs = list(sizes.images.values())
+    alike = tuple(pairs.index(pair) for pair in pairs)
+    low = None if run.inverse else antialiasing(transforms, run)
+    return alike, low is None, least_scale(transforms, run) == 1
+
+
+def _jobs_of(
+    run: Run, transforms: tuple[Transform, ...], sizes: Sizes
+) -> tuple[dict[str, Job], LowPass | None]:
+    """The images to resample, of which only sizes and steps are said, and the low-pass."""
+    scale, jobs = least_scale(transforms, run), {}
+    for name, (before, after) in sizes.images.items():
+        job = Job(name, before, after, ())
+        step = longest_step(job, sizes.before, sizes.after, scale)
+        jobs[name] = replace(job, longest_step=step)
+    return jobs, None if run.inverse else antialiasing(transforms, run)
+
+
+def _owner(result: str, entries: Sequence[str]) -> str:
+    """The entry that a result comes of."""
+    found = [n for n in entries if result == n or result.startswith(f"{n}_")]
+    return max(found, key=len, default="")
+
+
+def _template(
+    run: Run,
+    traits: PipelineTraits,
+    draws: Draws,
+    batch: Mapping[str, Any],
+    rows: Mapping[str, Rows],
+) -> NativeProgram | str:
+    """A program that serves all sizes; why there is none."""
+    transforms = traits.moving
+    reason = reason_of_sizes(transforms, run.spec)
+    if reason is not None:
+        return reason
+    full = {
+        n: jax.ShapeDtypeStruct((a.shape[0], rows[n].planned, *a.shape[2:]), a.dtype)
+        if n in rows
+        else a
+        for n, a in batch.items()
+    }
+    found = _new_program(
+        run,
+        transforms,
+        draws.shapes,
+        full,
+        {n: Rows(r.planned, r.planned) for n, r in rows.items()},
+    )
+    if found.refused:
+        name, why = next(iter(found.refused.items()))
+        return f"XLA resamples {name!r}, as {why}"
+    if found.by_part:
+        return "XLA computes values, or positions of a displacement field"
+    try:
+        found.trace(traits, draws, full)
+    except NEEDS_A_NUMBER as error:
+        first = str(error).split("\n", 1)[0]
+        return f"a role, or a segment of a map, computes with sizes in Python ({first})"
+    return found
+
+
+def _new_program(
+    run: Run,
+    transforms: tuple[Transform, ...],
+    params: RecordParams,
+    batch: Mapping[str, Any],
+    rows: Mapping[str, Rows],
+) -> NativeProgram:
+    entries = run.spec.entries
+    pictures = tuple(
+        (name, array.shape[1:], array.dtype)
+        for name, array in batch.items()
+        if entries[name].kind == "spatial"
+    )
+    rest = {
+        n: jax.ShapeDtypeStruct(np.shape(a), a.dtype)
+        for n, a in batch.items()
+        if entries[n].kind != "spatial"
+    }
+    found: list[Any] = []
+    shapes = shapes_of(pictures, len(params.key))
+
+    def trace(transforms: Any, params: RecordParams, rest: dict[str, Array]) -> Any:
+        task, own = prepare(run, transforms, params, rest, shapes)
+        found.append((task, divide(task, shapes, own[0], times_of(pictures))))
+        return tables_of(task, own), pointwise_of(task, own)
+
+    tables, pointwise_programs = jax.eval_shape(trace, transforms, params, rest)
+    task, (kernel, refused) = found[0]
+    pointwise_programs = {n: p for n, p in pointwise_programs.items() if n not in refused}
+    left = frozenset(task.touched - pointwise_programs.keys() - refused.keys())
+    results = {n: jax.ShapeDtypeStruct(s.shape[1:], s.dtype) for n, s in tables.items()}
+    dtypes = jax.eval_shape(
+        lambda transforms, params, rest, images: _undone(run, transforms, params, rest, images),
+        transforms, params, rest, {n: shapes[n] for n in shapes},
+    )  # fmt: skip
+    frames = {name: shape[:-3] for name, shape, _ in pictures}
+    sampled = {
+        job.name: jax.ShapeDtypeStruct(
+            (*frames[job.name], *job.size_out, batch[job.name].shape[-1]), dtypes[job.name].dtype
+        )
+        for job in task.jobs
+    }
+    valid = {
+        f"{job.name}_valid": jax.ShapeDtypeStruct((*frames[job.name], *job.size_out), np.bool_)
+        for job in task.jobs
+        if job.validity
+    }
+    changed = {
+        n: jax.ShapeDtypeStruct(sampled[n].shape, of[0].dtype)
+        for n, of in pointwise_programs.items()
+    }
+    finished = left | (task.touched & refused.keys())
+    if finished:
+
+        def after(transforms: Any, params: RecordParams, rest: Any, given: Any) -> Any:
+            task, own = prepare(run, transforms, params, rest, shapes)
+            return task.after(jax.tree.map(lambda leaf: leaf[0], own), given)
+
+        touched = {n: s for n, s in sampled.items() if n in finished}
+        changed |= jax.eval_shape(after, transforms, params, rest, touched)
+    planner = Planner(transforms, run, images_of(pictures), kernel, refused)
+    return NativeProgram(
+        run, kernel, refused, pictures, {n: rows.get(n) for n in rest},
+        {n: s for n, s in sampled.items() if n not in refused},
+        results | sampled | valid | changed, left, planner,
+    )  # fmt: skip
+
+
+def _undone(
+    run: Run,
+    transforms: Any,
+    params: RecordParams,
+    rest: dict[str, Array],
+    images: dict[str, Array],
+) -> dict[str, Array]:
+    """The images of a record that are to be resampled: their dtypes are wanted."""
+    task, own = prepare(run, transforms, params, rest, images)
+    if task.before is None:
+        return images
+    return jax.vmap(task.before)(own, images)
