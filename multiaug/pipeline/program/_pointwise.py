@@ -121,7 +121,8 @@ def targets(
     """Each step with what it may know of the values that it gets."""
     found = []
     for step in steps:
-        found.append((step, Target(name, group.start, limits, valid, channels, group.names)))
+        target = Target(name, group.start, limits, valid, channels, names=group.names)
+        found.append((step, target))
         limits = _limits_after(step, limits)
     return found
 
