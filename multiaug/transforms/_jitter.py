@@ -102,7 +102,7 @@ class ColorJitter(_Composition):
         """Every child at every place, where the order has put it there."""
         drawn = params["children"]
         return [
-            (child, drawn[i], params["order"][place] == i)
+            (child, drawn[i], params["order"][..., place] == i)
             for place in range(len(self.children))
             for i, child in enumerate(self.children)
         ]
@@ -190,7 +190,7 @@ class PhotometricDistortion(_Composition):
 
     def expand(self, params: Params) -> Expanded:
         """All five, of which contrast is on once at most."""
-        bright, contrast, saturation, hue = params["on"]
+        bright, contrast, saturation, hue = (params["on"][..., k] for k in range(4))
         first = params["first"]
         conditions: tuple[Array, ...] = (
             bright, contrast & first, saturation, hue, contrast & ~first

@@ -27,7 +27,7 @@ BYTES = np.uint8(UNIT * 255)
 def run(transform, params, values, out=None):
     """A transform with given params, in native code; tests/sampling holds that to JAX."""
     top = 255.0 if values.dtype == np.uint8 else 1.0
-    target = Target("image", 0, (0.0, top), None, 3, ("r", "g", "b"))
+    target = Target("image", 0, (0.0, top), None, 3, names=("r", "g", "b"))
     params = {name: np.asarray(v) for name, v in params.items()}
     how = of_record(
         [(op, True) for op in transform.operations(params, target)],

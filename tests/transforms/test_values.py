@@ -268,7 +268,7 @@ def test_pixels_without_data_neither_count_nor_change():
 
 
 def test_what_can_be_undone_is():
-    target = ma.transforms.Target("image", 0, (0.0, 1.0), None, 3, ("r", "g", "b"))
+    target = ma.transforms.Target("image", 0, (0.0, 1.0), None, 3, names=("r", "g", "b"))
     values = jnp.asarray(np.random.default_rng(0).random((9, 8, 3), np.float32))
     drawn = jnp.float32([0.3, -0.2, 0.1])
     chain = [

@@ -138,7 +138,7 @@ def targets(
     """Each step with what it may know of the values that it gets."""
     found = []
     for step in steps:
-        target = Target(name, group.start, limits, valid, channels, group.names, time)
+        target = Target(name, group.start, limits, valid, channels, time=time, names=group.names)
         found.append((step, target))
         limits = _limits_after(step, limits)
     return found
