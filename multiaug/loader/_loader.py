@@ -48,6 +48,9 @@ class Loader:
     Reading, decoding and augmenting run in threads, ``prefetch`` batches ahead. They end with
     the loop, however it ends.
 
+    Records of a folder of images may be of different sizes where the pipeline brings them to one
+    (`RandomResizedCrop`, `Resize`, `Crop`); ``memory`` is then counted by the first of them.
+
     Args:
         source: where records come from.
         pipeline: what is done to them; None hands them out as they are.

@@ -149,7 +149,7 @@ class Pipeline:
             batch = record if batched else _one_more_axes(record)
             check_count(key_data(keys), batch)
         if self.traits.one_run:
-            drawn = self._draws(keys, frame, batch).params
+            drawn = self._draws(key_data(keys), frame, batch).params
         else:
             drawn = self.programs.sample(key_data(keys), frame, batch)
         # Arrays of JAX to whoever looks at them; to go on with, those of NumPy will do.
@@ -191,11 +191,11 @@ class Pipeline:
         if check:
             self._inspect(record, batched=False)
         if not self.traits.one_run:
-            words = key_data(key[None])
-            done = self.programs.run(shape, words, None, record, batched=False, check=check)
+            done = self.programs.run(shape, _one_key(key), None, record, batched=False, check=check)
             self._remember_stages(signature, shape, record, batched=False)
             return done
-        draws = self._draws(key[None], shape, _one_more_axes(record) if self.traits.reads else None)
+        read = _one_more_axes(record) if self.traits.reads else None
+        draws = self._draws(_one_key(key), shape, read)
         run = self._run(shape)
         repeat = self._repeat(signature, run, draws, record, single=True)
         if repeat is not None and words is not None:
@@ -258,7 +258,7 @@ class Pipeline:
             done = self.programs.run(shape, words, None, batch, batched=True, check=check, out=out)
             self._remember_stages(signature, shape, batch, batched=True)
             return done
-        draws = self._draws(keys, shape, batch)
+        draws = self._draws(key_data(keys), shape, batch)
         run = self._run(shape)
         repeat = self._repeat(signature, run, draws, batch)
         if repeat is not None and words is not None:
@@ -508,10 +508,10 @@ class Pipeline:
         return Run(self.spec, frame, given_scale=self.traits.given_scale(frame))
 
     def _draws(
-        self, keys: Key, frame: SpatialShape, batch: Mapping[str, Any] | None = None
+        self, words: Any, frame: SpatialShape, batch: Mapping[str, Any] | None = None
     ) -> Draws:
         check_frames(self.transforms, self.spec, frame)
-        moving, words = self.traits.moving, key_data(keys)
+        moving = self.traits.moving
         if not self.traits.reads:
             return Draws(words, moving, self.spec, frame)
         read = entries_read(moving, self.spec, batch)
@@ -555,6 +555,12 @@ class Pipeline:
             done = {n: a[0] for n, a in done.items()}
         done |= follow(run.spec, done, values, batched=batched)
         return {n: done[n] for n in in_order(run.spec, tuple(done))}
+
+
+def _one_key(key: Key) -> Any:
+    """(1, w), the words of a key; with NumPy where nothing is traced, as JAX takes as long as C."""
+    words = raw_key_data(key)
+    return key_data(key[None]) if words is None else np.asarray(words)[np.newaxis]
 
 
 def _one_more_axes(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,9 @@ from ..typing import Array
 from ._base import RecordGeometry, band_of
 from ._verbs import Verbs
 
+# Bits of the exponent and of the significand.
+_DIGITS = {"float16": (5, 10), "bfloat16": (8, 7)}
+
 
 class Orientation(Verbs):
     """Blended on the circle, then turned by the map's Jacobian."""
@@ -60,10 +63,8 @@ class Orientation(Verbs):
             wrapped = jnp.mod(turned, full_turn / fold)
             # A hair below 0 is rounded to the whole period, and so is what lies so close to it
             # that narrow floats have nothing in between.
-            rounded = wrapped
-            if is_float(context.dtype):
-                kind = jnp.finfo(context.dtype)  # type: ignore[no-untyped-call]
-                rounded = lax.reduce_precision(wrapped, kind.nexp, kind.nmant)
+            digits = _DIGITS.get(context.dtype.name)
+            rounded = wrapped if digits is None else lax.reduce_precision(wrapped, *digits)
             return jnp.where(rounded < full_turn / fold, wrapped, 0)[..., None]
 
         native = NativeRules(

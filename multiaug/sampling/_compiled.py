@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import math
 from collections.abc import Callable, Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -261,7 +260,8 @@ class Compiled:
             low: antialiasing of the run; None where this one has none.
             times: see `Compiled`.
         """
-        found = copy(self)
+        found = object.__new__(Compiled)
+        found.__dict__.update(self.__dict__)
         found._low, found._times = low, times
         found._groups = tuple(
             _Shared.of([_job_of_size(job, images[job.name]) for job in group.jobs])

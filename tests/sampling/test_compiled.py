@@ -176,7 +176,7 @@ GUARDED = """
 import ctypes, mmap, sys
 import jax, numpy as np
 import multiaug as ma
-from multiaug.pipeline.backends import _native as _compiled
+from multiaug.pipeline.backends import _native as _compiled, _native_program as _programs
 from multiaug.pipeline.buffers import _outputs as _target
 from multiaug._native import library
 

@@ -86,6 +86,9 @@ class _Held(Protocol):
     def release(self) -> None:
         """Give back the memory that no thread is using."""
 
+    def forget(self) -> None:
+        """Let go of what points back: whoever is left of it is freed at once, not collected."""
+
 
 T = TypeVar("T", bound=_Held)
 
@@ -117,7 +120,7 @@ class LRUCache(Generic[T]):
             self._held[key] = found
             self._latest = key, found
             while len(self._held) > self.kept:
-                self._held.popitem(last=False)
+                self._held.popitem(last=False)[1].forget()
             if len(self._held) > self.with_memory:  # all before that one have been released
                 next(islice(reversed(self._held.values()), self.with_memory, None)).release()
         return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from copy import copy
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -61,6 +60,19 @@ class Rows(NamedTuple):
 
     there: int
     planned: int
+
+
+class Shrinking(NamedTuple):
+    """How far records of a frame are shrunk at most: see `least_scale` and `antialiasing`."""
+
+    scale: float
+    low: LowPass | None
+
+    @classmethod
+    def of(cls, run: Run, transforms: tuple[Transform, ...]) -> Shrinking:
+        """That of a run."""
+        scale = least_scale(transforms, run)
+        return cls(scale, None if run.inverse else antialiasing(transforms, scale))
 
 
 class NativeProgram:
@@ -133,8 +145,8 @@ class NativeProgram:
     def of_sizes(
         self,
         run: Run,
-        transforms: tuple[Transform, ...],
         sizes: Sizes,
+        shrinking: Shrinking,
         rows: Mapping[str, Rows],
         times: Mapping[str, int],
     ) -> NativeProgram:
@@ -142,12 +154,13 @@ class NativeProgram:
 
         Args:
             run: the static side of those records.
-            transforms: the pipeline's.
             sizes: theirs.
+            shrinking: how far they are shrunk.
             rows: of their tables; as many are planned for as here.
             times: how many frames their images have, where that is said.
         """
-        found = copy(self)
+        found = object.__new__(NativeProgram)
+        found.__dict__.update(self.__dict__)
         found._begin()
         found.run, found.rows = run, dict(rows)
 
@@ -161,8 +174,9 @@ class NativeProgram:
         found.images, found.times = images_of(found.pictures), dict(times)
         scales = np.zeros((0, 3, 3), np.float32)
         if self.kernel is not None:
-            jobs, low = _jobs_of(run, transforms, sizes)
-            found.kernel = self.kernel.of_sizes(jobs, (sizes.before, sizes.after), low, times)
+            jobs = _jobs_of(sizes, shrinking.scale)
+            frames_of = sizes.before, sizes.after
+            found.kernel = self.kernel.of_sizes(jobs, frames_of, shrinking.low, times)
             scales = found.kernel.scales
         found.sizes = sizes.packed(BLOCK), np.broadcast_to(scales, (BLOCK, *scales.shape))
 
@@ -272,6 +286,10 @@ class NativeProgram:
         """Give back the memory that no thread is using."""
         self._idle.clear()
 
+    def forget(self) -> None:
+        """Let go of the calls, which point back."""
+        self._calls.clear()
+
 
 _WORKS: LRUCache[NativeProgram] = LRUCache()
 # Programs that serve all sizes, or why there is none.
@@ -297,7 +315,7 @@ def _program(
     spatial = {n: a for n, a in batch.items() if entries[n].kind == "spatial"}
     images = {n: (a.shape[-3], a.shape[-2]) for n, a in spatial.items()}
     times = {n: a.shape[1] for n, a in spatial.items() if len(a.shape) == 5}
-    sizes = sizes_of(run, transforms, images)
+    sizes, shrinking = sizes_of(run, transforms, images), Shrinking.of(run, transforms)
     rows = {
         n: Rows(a.shape[1], _planned_rows(entries[n], a.shape[1]))
         for n, a in batch.items()
@@ -308,7 +326,7 @@ def _program(
         traits.program,
         draws.kind_of_any_size,
         _kind(batch, images, rows),
-        _flags(run, transforms, sizes),
+        _flags(sizes, shrinking),
     )
     known = _TEMPLATES.get(key)
     if known is None:
@@ -317,7 +335,7 @@ def _program(
             _TEMPLATES.clear()
         _TEMPLATES[key] = known
     if isinstance(known, NativeProgram):
-        return known.of_sizes(run, transforms, sizes, rows, times)
+        return known.of_sizes(run, sizes, shrinking, rows, times)
     _say_sizes(key, known, sizes)
     exact = {name: Rows(there, there) for name, (there, _) in rows.items()}
     found = _new_program(run, transforms, draws.shapes, batch, exact)
@@ -369,24 +387,21 @@ def _kind(
     return tuple(found)
 
 
-def _flags(run: Run, transforms: tuple[Transform, ...], sizes: Sizes) -> Hashable:
+def _flags(sizes: Sizes, shrinking: Shrinking) -> Hashable:
     """What the sizes of records decide of a program: records that differ in it need others."""
     pairs = list(sizes.images.values())
     alike = tuple(pairs.index(pair) for pair in pairs)
-    low = None if run.inverse else antialiasing(transforms, run)
-    return alike, low is None, least_scale(transforms, run) == 1
+    return alike, shrinking.low is None, shrinking.scale == 1
 
 
-def _jobs_of(
-    run: Run, transforms: tuple[Transform, ...], sizes: Sizes
-) -> tuple[dict[str, Job], LowPass | None]:
-    """The images to resample, of which only sizes and steps are said, and the low-pass."""
-    scale, jobs = least_scale(transforms, run), {}
+def _jobs_of(sizes: Sizes, scale: float) -> dict[str, Job]:
+    """The images to resample, of which only sizes and steps are said."""
+    jobs = {}
     for name, (before, after) in sizes.images.items():
         job = Job(name, before, after, ())
         step = longest_step(job, sizes.before, sizes.after, scale)
         jobs[name] = replace(job, longest_step=step)
-    return jobs, None if run.inverse else antialiasing(transforms, run)
+    return jobs
 
 
 def _owner(result: str, entries: Sequence[str]) -> str:

@@ -29,7 +29,7 @@ LATER = object()
 # Results of so few bytes are cheaper to clear in JAX than to hand over to it.
 _SMALL = 1 << 20
 # What clears them is compiled for batches that come this often: not for every size of image.
-_OFTEN = 8
+_OFTEN = 3
 
 
 class Layout:

@@ -20,7 +20,7 @@ _ADVICE = "\nIf the records are meant to be so, pass check=False."
 
 def kind_of(record: Mapping[str, Any]) -> Hashable:
     """Equal for records that need to be inspected only once: of the same entries and dtypes."""
-    return tuple((name, str(array.dtype)) for name, array in record.items())
+    return tuple((name, array.dtype) for name, array in record.items())
 
 
 def inspect_batch(

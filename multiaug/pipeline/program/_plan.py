@@ -150,7 +150,7 @@ def _task(
             bands = tuple(replace(b, method="linear") if b.method == "area" else b for b in bands)
         job = Job(name, size_in, size_out, bands, entry.validity, entry.time is not None)
         jobs.append(replace(job, longest_step=longest_step(job, sizes.before, sizes.after, scale)))
-    low = None if run.inverse else antialiasing(transforms, run)
+    low = None if run.inverse else antialiasing(transforms, scale)
     return Task(
         tuple(jobs),
         low,

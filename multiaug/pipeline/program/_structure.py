@@ -122,11 +122,11 @@ def refuse_dense(transforms: Sequence[Transform], name: str, entry: EntrySpec) -
     )
 
 
-def antialiasing(transforms: Sequence[Transform], run: Run) -> LowPass | None:
-    """Taps for the smallest scale that the run can draw; None when no transform asks or shrinks."""
+def antialiasing(transforms: Sequence[Transform], scale: float) -> LowPass | None:
+    """Taps for the smallest scale that a run can draw; None when no transform asks or shrinks."""
     if not any(isinstance(t, Geometric) and t.lowpass for t in leaves(transforms)):
         return None
-    radius = _radius(least_scale(transforms, run))
+    radius = _radius(scale)
     return LowPass((radius, radius)) if radius else None
 
 
