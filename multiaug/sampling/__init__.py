@@ -7,11 +7,11 @@ from ..errors import old_names as _old_names
 from ._batch import Form as Form
 from ._batch import resample as resample
 from ._batch import resample_record as resample_record
-from ._compiled import Bound as Bound
+from ._bound import Bound as Bound
+from ._bound import Flight as Flight
+from ._bound import Geometry as Geometry
 from ._compiled import Compiled as Compiled
 from ._compiled import Division as Division
-from ._compiled import Flight as Flight
-from ._compiled import Geometry as Geometry
 from ._compiled import can_check as can_check
 from ._compiled import divide as divide
 from ._custom_call import custom_call_refused as custom_call_refused

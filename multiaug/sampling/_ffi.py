@@ -18,7 +18,8 @@ import numpy as np
 
 from .._native import library
 from ..typing import Array, NDArray
-from ._compiled import Bound, Compiled, Geometry
+from ._bound import Bound, Geometry
+from ._compiled import Compiled
 from ._custom_call import TARGET
 from ._pointwise import PointwiseProgram
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from multiaug.geometry import Map, Projective
 from multiaug.sampling import Band, Compiled, Flight, Job, LowPass
-from multiaug.sampling._compiled import BandNumbers, Placed, _Shared
+from multiaug.sampling._bound import BandNumbers, Placed, SharedJobs
 from tests.native.random_calls import Held
 from tests.reference import sampling
 
@@ -51,7 +51,7 @@ def sample(
     job = Job("x", size, out, tuple(bands))
     affine = bool((maps[:, 2] == (0, 0, 1)).all())
     kernel = Compiled(
-        [_Shared.of([job])],
+        [SharedJobs.of([job])],
         {"x": source.dtype},
         warp=Map((Projective(maps, maps, affine),), size, out, resized),
         frames=(size, out),

@@ -30,14 +30,8 @@ from multiaug.sampling import (
     elements_of,
     run_pointwise,
 )
-from multiaug.sampling._compiled import (
-    _BORDERS,
-    _GENERAL,
-    BandNumbers,
-    Placed,
-    _method,
-    _Shared,
-)
+from multiaug.sampling._bound import BandNumbers, Placed, SharedJobs
+from multiaug.sampling._compiled import _BORDERS, _GENERAL, _method
 from multiaug.sampling._displaced import SegmentArrays, SegmentStruct
 from multiaug.sampling._pointwise import sampled_into
 from multiaug.sampling._rules import NUMBERS as NUMBERS_OF_RULES
@@ -224,7 +218,7 @@ class Calls:
         )
 
     def placed(
-        self, count: int, group: _Shared, struct: Any, dtypes: dict[str, Any], *, affine: bool
+        self, count: int, group: SharedJobs, struct: Any, dtypes: dict[str, Any], *, affine: bool
     ) -> Placed:
         """Where a group is read: by matrices, by a field, or by a spline."""
         (h, w), bent = group.sizes[1], self.random.integers(3)
@@ -299,7 +293,7 @@ class Calls:
             for i in range(self.random.integers(1, 4))
         }
         jobs = tuple(self.job(name, sizes, dtype) for name, dtype in dtypes.items())
-        group = _Shared.of(jobs)
+        group = SharedJobs.of(jobs)
         eye = np.eye(3, dtype=np.float32)
         affine, radius = bool(self.pick([True, True, False])), int(self.pick([0, 1, 5, 40]))
         kernel = Compiled(

@@ -79,18 +79,18 @@ _FORK = """
 import ctypes, os, signal, warnings
 warnings.simplefilter("ignore")
 from pathlib import Path
-from multiaug.sampling._compiled import _Batch, _State
+from multiaug.sampling._bound import BatchState, BatchStruct
 from multiaug._native import library
 
 held = library()
 
 def nothing(helpers):
-    state = _State()
+    state = BatchState()
     place = ctypes.addressof(state)
-    state.batch = _Batch(next=place + _State.next.offset, blocks=1)
+    state.batch = BatchStruct(next=place + BatchState.next.offset, blocks=1)
     state.job.batch = place
-    held.multiaug_start(place + _State.job.offset, helpers)
-    held.multiaug_finish((ctypes.c_void_p * 2)(None, place + _State.job.offset), 2)
+    held.multiaug_start(place + BatchState.job.offset, helpers)
+    held.multiaug_finish((ctypes.c_void_p * 2)(None, place + BatchState.job.offset), 2)
 
 for helpers in (0, 1, 3):
     nothing(helpers)
