@@ -139,18 +139,23 @@ def finalists(
 
     Args:
         entrants: all that run.
-        within: times the fastest peer's calibration.
+        within: times the calibration of the fastest peer that a form is compared with, fresh with
+            fresh.
         always: names of peers that stay whatever they need.
     """
     rivals = [e for e in entrants if not (e.peer.ours or e.peer.floor)]
-    limit = within * min((e.estimate for e in rivals), default=0.0)
+    limits = {
+        recycled: within
+        * min((e.estimate for e in rivals if recycled or not e.form.recycled), default=0.0)
+        for recycled in (False, True)
+    }
     chosen = [e for e in entrants if e.peer.ours or e.peer.floor]
     for name in dict.fromkeys(e.peer.name for e in rivals):
         own = sorted((e for e in rivals if e.peer.name == name), key=lambda e: e.estimate)
         for recycled in (False, True):
             group = [e for e in own if e.form.recycled == recycled]
             near = [e for e in group if e.estimate <= _CLOSE * group[0].estimate][:_MOST_FORMS]
-            kept = [e for e in near if e.estimate <= limit]
+            kept = [e for e in near if e.estimate <= limits[recycled]]
             chosen += kept or (group[:1] if name in always else [])
     return chosen
 

@@ -1157,8 +1157,7 @@ static void put_planes(const Work *w, Plane *mixed, char *out)
     if (w->l->type == F32 && w->channels == 3) {
         for (int i = 0; i < w->span.n; i += WIDE) {
             fv v[4] = {load_fv(mixed[0] + i), load_fv(mixed[1] + i), load_fv(mixed[2] + i)};
-            transpose4x4(v);
-            put_threes((float *)out + i * (int64_t)w->l->stride, w->l->stride, v, w->span.n - i);
+            put_planes_of_three((float *)out + i * (int64_t)w->l->stride, w->l->stride, v, w->span.n - i);
         }
         return;
     }
@@ -1298,7 +1297,8 @@ static void blend_band(const Work *w, char *out)
                 blend_cubic(w, &s, aware, mixed, reference);
             }
         }
-        if (rules->decode)
+        /* What is made of length 1 once it is moved need not be before. */
+        if (rules->decode && !(rules->decode == DECODE_UNIT && rules->move == MOVE_UNIT_MATRIX))
             decode(w, mixed);
         if (shown && (rules->decode || is_cubic || w->l->type == F32 || w->l->type == BF16))
             keep_exact(w, fx, fy, mixed);
@@ -1351,6 +1351,51 @@ static void general(const Group *g, const ChannelBand *l, int64_t record, const 
     }
     if (replaced)
         fill_outside(&w, out);
+}
+
+/* What stands where no tap is inside, if that is known before anything is blended; or null. */
+INLINE const char *found_beyond(const ChannelBand *l)
+{
+    const Rules *rules = l->rules;
+    if (!is_filled(l->border) || rules->interpolation != BY_LINEAR || rules->never_unknown)
+        return 0;
+    if (rules->filled == 2 && rules->encode)
+        return l->fill;
+    return rules->filled ? 0 : rules->nothing;
+}
+
+/* `general` of a stretch of a row, at whose ends no tap is inside. */
+static void general_row(const Group *g, const ChannelBand *l, int64_t record, const char *in, Chunk *c,
+                        Span span, char *out)
+{
+    const int64_t pixel = (int64_t)l->stride * l->size;
+    const char *beyond = found_beyond(l);
+    const Run *first = c->runs, *end = c->runs + c->n_runs;
+    while (beyond && first < end && first->place == BEYOND)
+        first++;
+    while (beyond && first < end && end[-1].place == BEYOND)
+        end--;
+    const int from = first < end ? first->from : span.n, to = first < end ? end[-1].to : span.n;
+    if (!beyond || (from == 0 && to == span.n)) {
+        fold_chunk(g, l->border, c);
+        general(g, l, record, in, c, span, out);
+        return;
+    }
+    repeat_pixel(out, beyond, from, pixel, l->channels * l->size);
+    repeat_pixel(out + to * pixel, beyond, span.n - to, pixel, l->channels * l->size);
+    if (from == to)
+        return;
+    Chunk some;
+    const int n = to - from;
+    const size_t bytes = (size_t)(n + ROOM - CHUNK) * sizeof(float);
+    memcpy(some.x, c->x + from, bytes), memcpy(some.y, c->y + from, bytes);
+    memcpy(some.fx, c->fx + from, bytes), memcpy(some.fy, c->fy + from, bytes);
+    memcpy(some.index, c->index + from, bytes);
+    some.folded = -1, some.n_runs = 0;
+    for (const Run *r = first; r < end; r++)
+        some.runs[some.n_runs++] = (Run){r->from - from, r->to - from, r->place};
+    fold_chunk(g, l->border, &some);
+    general(g, l, record, in, &some, (Span){span.row, span.first + from, n, n}, out + from * pixel);
 }
 
 #endif

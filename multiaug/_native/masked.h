@@ -49,6 +49,18 @@ INLINE void put_some8_u16(uint16_t *p, f8 v, int n)
 INLINE fv some16_f32(const float *p, int n) { return (fv)_mm512_maskz_loadu_ps(first(n), p); }
 INLINE f8 some8_f32(const float *p, int n) { return (f8)_mm256_maskz_loadu_ps(first(n), p); }
 INLINE void put16_f32(float *p, fv v, int n) { _mm512_mask_storeu_ps(p, first(n), (__m512)v); }
+/* Without a mask: to write less than all of a vector's numbers takes a processor several steps. */
+INLINE void put_whole_u8(uint8_t *p, fv v)
+{
+    const __m512i whole = _mm512_cvttps_epi32((__m512)(v + BELOW_HALF));
+    _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(whole));
+}
+INLINE void put_whole_u16(uint16_t *p, fv v)
+{
+    const __m512i whole = _mm512_cvttps_epi32((__m512)(v + BELOW_HALF));
+    _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16(whole));
+}
+INLINE void put_whole_f32(float *p, fv v) { _mm512_storeu_ps(p, (__m512)v); }
 INLINE void stream_u8(uint8_t *p, fv v) { put16_u8(p, v, 16); }
 INLINE void stream_u16(uint16_t *p, fv v) { put16_u16(p, v, 16); }
 INLINE void stream_f32(float *p, fv v) { _mm512_stream_ps(p, (__m512)v); }
@@ -85,7 +97,13 @@ INLINE void deinterleave_f32(const two_f32 *p, fv v[2])
 }
 #ifdef __AVX512F__
 #define PUT_SOME(NAME, T)                                                                        \
-    INLINE void put_some_##NAME(T *p, fv v, int n) { put16_##NAME(p, v, n < 16 ? n : 16); }
+    INLINE void put_some_##NAME(T *p, fv v, int n)                                               \
+    {                                                                                            \
+        if (n >= 16)                                                                             \
+            put_whole_##NAME(p, v);                                                              \
+        else                                                                                     \
+            put16_##NAME(p, v, n);                                                               \
+    }
 #else
 #define PUT_SOME(NAME, T)                                                                        \
     INLINE void put_some_##NAME(T *p, fv v, int n)                                               \

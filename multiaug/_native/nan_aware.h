@@ -14,6 +14,44 @@ INLINE void transpose4x4(fv v[4])
     v[2] = low_pairs(b, d), v[3] = high_pairs(b, d);
 }
 
+/* Three planes of WIDE pixels as pixels that follow one another. */
+#ifdef __AVX512F__
+INLINE void interleave_threes(float *out, fv x, fv y, fv z)
+{
+    /* Of each of three vectors the numbers from x and y, and then those from z. */
+    static const int32_t from_xy[3][WIDE] = {
+        {0, 16, 0, 1, 17, 0, 2, 18, 0, 3, 19, 0, 4, 20, 0, 5},
+        {21, 0, 6, 22, 0, 7, 23, 0, 8, 24, 0, 9, 25, 0, 10, 26},
+        {0, 11, 27, 0, 12, 28, 0, 13, 29, 0, 14, 30, 0, 15, 31, 0}};
+    static const int32_t from_z[3][WIDE] = {
+        {0, 1, 16, 3, 4, 17, 6, 7, 18, 9, 10, 19, 12, 13, 20, 15},
+        {0, 21, 2, 3, 22, 5, 6, 23, 8, 9, 24, 11, 12, 25, 14, 15},
+        {26, 1, 2, 27, 4, 5, 28, 7, 8, 29, 10, 11, 30, 13, 14, 31}};
+    for (int k = 0; k < 3; k++) {
+        const __m512 two = _mm512_permutex2var_ps((__m512)x, (__m512i)load_iv(from_xy[k]), (__m512)y);
+        store_fv(out + k * WIDE,
+                 (fv)_mm512_permutex2var_ps(two, (__m512i)load_iv(from_z[k]), (__m512)z));
+    }
+}
+#else
+INLINE void interleave_threes(float *out, fv a, fv b, fv c)
+{
+    const __m256 x = (__m256)a, y = (__m256)b, z = (__m256)c;
+    _mm256_storeu_ps(out + 0, _mm256_blend_ps(_mm256_blend_ps(
+        _mm256_permutevar8x32_ps(x, _mm256_setr_epi32(0, 0, 0, 1, 0, 0, 2, 0)),
+        _mm256_permutevar8x32_ps(y, _mm256_setr_epi32(0, 0, 0, 0, 1, 0, 0, 2)), 146),
+        _mm256_permutevar8x32_ps(z, _mm256_setr_epi32(0, 0, 0, 0, 0, 1, 0, 0)), 36));
+    _mm256_storeu_ps(out + 8, _mm256_blend_ps(_mm256_blend_ps(
+        _mm256_permutevar8x32_ps(x, _mm256_setr_epi32(0, 3, 0, 0, 4, 0, 0, 5)),
+        _mm256_permutevar8x32_ps(y, _mm256_setr_epi32(0, 0, 3, 0, 0, 4, 0, 0)), 36),
+        _mm256_permutevar8x32_ps(z, _mm256_setr_epi32(2, 0, 0, 3, 0, 0, 4, 0)), 73));
+    _mm256_storeu_ps(out + 16, _mm256_blend_ps(_mm256_blend_ps(
+        _mm256_permutevar8x32_ps(x, _mm256_setr_epi32(0, 0, 6, 0, 0, 7, 0, 0)),
+        _mm256_permutevar8x32_ps(y, _mm256_setr_epi32(5, 0, 0, 6, 0, 0, 7, 0)), 73),
+        _mm256_permutevar8x32_ps(z, _mm256_setr_epi32(0, 5, 0, 0, 6, 0, 0, 7)), 146));
+}
+#endif
+
 /* The first three numbers of each fourth pixel, of the first n. */
 INLINE void put_threes(float *out, int64_t S, const fv v[4], int n)
 {
@@ -24,6 +62,17 @@ INLINE void put_threes(float *out, int64_t S, const fv v[4], int n)
         for (int q = 0; 4 * q < n; q++)
             for (int k = 0; k < 4 && 4 * q + k < n; k++)
                 memcpy(out + (4 * q + k) * S, (const float *)(v + k) + 4 * q, 3 * sizeof(float));
+}
+
+/* The first n of WIDE pixels, whose three channels are planes; S numbers from pixel to pixel. */
+INLINE void put_planes_of_three(float *out, int64_t S, fv v[4], int n)
+{
+    if (S == 3 && n >= WIDE) {
+        interleave_threes(out, v[0], v[1], v[2]);
+        return;
+    }
+    transpose4x4(v);
+    put_threes(out, S, v, n);
 }
 
 /* Three channels of WIDE pixels that lie so far from each other, as planes; a fourth number is read. */
@@ -403,8 +452,7 @@ static void put_known(const ChannelBand *l, int64_t record, int n, Plane *mixed,
 #ifdef __AVX2__
     for (; C == 3 && i < n; i += WIDE) {
         fv v[4] = {load_fv(mixed[0] + i), load_fv(mixed[1] + i), load_fv(mixed[2] + i)};
-        transpose4x4(v);
-        put_threes(out + i * S, S, v, n - i);
+        put_planes_of_three(out + i * S, S, v, n - i);
     }
 #endif
     for (; i < n; i++)

@@ -4,16 +4,70 @@
 
 #include "positions.h"
 
+/* The nearest of WIDE pixels at a constant border; below 0 where the fill is. */
+INLINE iv places_at_rim(const Group *g, const Chunk *c, int i)
+{
+    const fv half = splat(0.5f), none = {0}, one = splat(1);
+    const fv x = vmin(vmax(load_fv(c->x + i), -one), splat(g->w_in));
+    const fv y = vmin(vmax(load_fv(c->y + i), -one), splat(g->h_in));
+    const fv left = floor_of(x), top = floor_of(y);
+    const fv column = choose(at_most(half, x - left), left + 1, left);
+    const fv row = choose(at_most(half, y - top), top + 1, top);
+    const mask inside = at_most(none, column) & less(column, splat(g->w_in)) & at_most(none, row) &
+                        less(row, splat(g->h_in));
+    const iv place = __builtin_convertvector(row, iv) * g->w_in + __builtin_convertvector(column, iv);
+    return choose_iv(inside, place, (iv){0} - 1);
+}
+
+/* The nearest of WIDE pixels that are all inside. */
+INLINE iv places_inside(const Group *g, const Chunk *c, int i)
+{
+    const fv half = splat(0.5f);
+    const iv index = load_iv(c->index + i);
+    const iv column = choose_iv(at_most(half, load_fv(c->fx + i)), index + 1, index);
+    return choose_iv(at_most(half, load_fv(c->fy + i)), column + g->w_in, column);
+}
+
+/* All pixels of a chunk, at a constant border. */
+INLINE void copies_of_chunk(const Group *g, const ChannelBand *l, const char *in, const Chunk *c, int n,
+                            char *out, int64_t pixel, int bytes)
+{
+    int32_t at[ROOM];
+    const char *fill = l->fill;
+    for (int i = 0; i < n; i += WIDE)
+        if (c->kinds[i / WIDE] != OUTSIDE)
+            store_iv(at + i, c->kinds[i / WIDE] == INSIDE ? places_inside(g, c, i) : places_at_rim(g, c, i));
+    for (int from = 0, to = 0; from < n; from = to) {
+        const int kind = c->kinds[from / WIDE];
+        while (to < n && c->kinds[to / WIDE] == kind)
+            to += WIDE;
+        to = to < n ? to : n;
+        if (kind == OUTSIDE) {
+            repeat_pixel(out + from * pixel, fill, to - from, pixel, bytes);
+        } else if (kind == MIXED) {
+            for (int i = from; i < to; i++)
+                memcpy(out + i * pixel, at[i] < 0 ? fill : in + at[i] * pixel, bytes);
+        } else {
+            int i = from;
+            for (; i + 4 <= to; i += 4)
+                for (int q = i; q < i + 4; q++)
+                    memcpy(out + q * pixel, in + at[q] * pixel, bytes);
+            for (; i < to; i++)
+                memcpy(out + i * pixel, in + at[i] * pixel, bytes);
+        }
+    }
+}
+
 INLINE void copies(const Group *g, const ChannelBand *l, const char *in, const Chunk *c, int n, char *out,
                    int64_t pixel, int bytes)
 {
     int32_t at[CHUNK];
-    const fv half = splat(0.5f);
-    for (int i = 0; i < n; i += WIDE) {
-        const iv index = load_iv(c->index + i);
-        const iv column = choose_iv(at_most(half, load_fv(c->fx + i)), index + 1, index);
-        store_iv(at + i, choose_iv(at_most(half, load_fv(c->fy + i)), column + g->w_in, column));
+    if (is_plain_rim(g, l)) {
+        copies_of_chunk(g, l, in, c, n, out, pixel, bytes);
+        return;
     }
+    for (int i = 0; i < n; i += WIDE)
+        store_iv(at + i, places_inside(g, c, i));
     for (const Run *r = c->runs; r < c->runs + c->n_runs; r++) {
         if (r->place <= EXACT) {
             int i = r->from;
@@ -23,8 +77,7 @@ INLINE void copies(const Group *g, const ChannelBand *l, const char *in, const C
             for (; i < r->to; i++)
                 memcpy(out + i * pixel, in + at[i] * pixel, bytes);
         } else if (r->place == BEYOND && is_filled(l->border)) {
-            for (int i = r->from; i < r->to; i++)
-                memcpy(out + i * pixel, l->fill, bytes);
+            repeat_pixel(out + r->from * pixel, l->fill, r->to - r->from, pixel, bytes);
         } else {
             for (int i = r->from; i < r->to; i++) {
                 const Taps *t = c->taps + i;
@@ -77,6 +130,13 @@ INLINE void backwards(const char *in, char *out, int n, int64_t pixel, int bytes
     int64_t i = 0;
 #ifdef __AVX2__
     if (pixel == 1) {
+        const __m256i swapped = _mm256_broadcastsi128_si256(
+            _mm_setr_epi8(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0));
+        for (; i + 32 <= n; i += 32) {
+            const __m256i v = _mm256_loadu_si256((const __m256i *)(in - i - 31));
+            const __m256i halves = _mm256_shuffle_epi8(v, swapped);
+            _mm256_storeu_si256((__m256i *)(out + i), _mm256_permute4x64_epi64(halves, 0x4e));
+        }
         const __m128i turned = _mm_setr_epi8(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
         for (; i + 16 <= n; i += 16) {
             const __m128i v = _mm_loadu_si128((const __m128i *)(in - i - 15));

@@ -33,6 +33,8 @@ typedef struct {
     float x[ROOM], y[ROOM]; /* positions in pixels of the source */
     float fx[ROOM], fy[ROOM];
     int32_t index[ROOM]; /* of the upper left tap; that of the first pixel at a border */
+    int32_t near[ROOM];  /* of the upper left one of four pixels of the source next to it */
+    uint8_t kinds[CHUNK / WIDE]; /* of its vectors of pixels */
     Run runs[CHUNK];             /* neighbours of one place */
     int n_runs;
     float knots[2][MAX_KNOTS]; /* of the row, x and y */
@@ -45,6 +47,9 @@ typedef struct {
 
 /* Inside, with four taps; on a pixel centre; near or over the edge; where no tap is inside. */
 enum { BETWEEN, EXACT, BORDER, BEYOND };
+
+/* Vectors of which all pixels are between pixels or on one; some; of no pixel a tap is inside. */
+enum { INSIDE, MIXED, OUTSIDE };
 
 /* Where a record stands that is read for another. */
 INLINE int64_t row_of(const int64_t *rows, int64_t record) { return rows ? rows[record] : record; }
@@ -120,37 +125,50 @@ static void bent_slopes(const Group *g, const float *m, int row, int first, int 
     }
 }
 
-/* Displaced first, then by the matrix. */
+/* From homogeneous positions, whose third number is a + b + m[8], to positions. */
+INLINE void divide_by_depth(const float *m, fv a, fv b, fv *u, fv *v)
+{
+    const fv size = absolute(a) + absolute(b) + fabsf(m[8]), w = a + b + m[8];
+    const mask seen = less(HORIZON * size, w);
+    const fv divisor = choose(seen, w, splat(1));
+    *u = choose(seen, *u / divisor, splat(FAR));
+    *v = choose(seen, *v / divisor, splat(FAR));
+}
+
+/* Displaced first, then by the matrix. The knots of a vector of pixels are few: weights that are all 0
+ * add nothing, whatever stands at their knots. */
 static void bent_positions(const Group *g, const float *m, int row, int first, int n,
                            const Chunk *c, float *restrict px, float *restrict py)
 {
     const float cx_in = (g->w_in - 1) * 0.5f, cy_in = (g->h_in - 1) * 0.5f;
     const float left = first - (g->w_out - 1) * 0.5f, y = row - (g->h_out - 1) * 0.5f;
-    memset(px, 0, n * sizeof(float));
-    memset(py, 0, n * sizeof(float));
-    for (int k = 0; k < g->knots_x; k++) {
-        const float *weights = g->along_x + (int64_t)k * g->w_out + first;
-        const float a = c->knots[0][k], b = c->knots[1][k];
-        for (int i = 0; i < n; i++) {
-            px[i] += weights[i] * a;
-            py[i] += weights[i] * b;
+    const fv nothing = {0};
+    int begin = 0;
+    for (int i = 0; i < n; i += WIDE) {
+        fv dx = nothing, dy = nothing;
+        int met = 0;
+        for (int k = begin; k < g->knots_x; k++) {
+            const float *weights = g->along_x + (int64_t)k * g->w_out + first + i;
+            fv weight = nothing;
+            if (i + WIDE <= n)
+                weight = load_fv(weights);
+            else
+                memcpy(&weight, weights, (n - i) * sizeof(float));
+            if (!bits_of(not_equal(weight, nothing))) {
+                begin += !met;
+                continue;
+            }
+            met = 1;
+            dx += weight * c->knots[0][k];
+            dy += weight * c->knots[1][k];
         }
+        const fv x = left + __builtin_convertvector(steps() + i, fv) + dx, v = y + dy;
+        fv u = m[0] * x + m[1] * v + m[2], w = m[3] * x + m[4] * v + m[5];
+        if (!g->affine)
+            divide_by_depth(m, m[6] * x, m[7] * v, &u, &w);
+        store_fv(px + i, u + cx_in);
+        store_fv(py + i, w + cy_in);
     }
-    for (int i = 0; i < n; i++) {
-        const float x = left + (float)i + px[i], v = y + py[i];
-        px[i] = m[0] * x + m[1] * v + m[2];
-        py[i] = m[3] * x + m[4] * v + m[5];
-        if (g->affine)
-            continue;
-        const float e = m[6] * x, f = m[7] * v;
-        const float size = fabsf(e) + fabsf(f) + fabsf(m[8]);
-        const float w = e + f + m[8];
-        const int seen = w > HORIZON * size;
-        px[i] = seen ? px[i] / w : FAR;
-        py[i] = seen ? py[i] / w : FAR;
-    }
-    for (int i = 0; i < n; i++)
-        px[i] += cx_in, py[i] += cy_in;
 }
 
 /* Of n pixels of a row, to `to` and behind it in x and y of a chunk. */
@@ -179,15 +197,8 @@ static void positions(const Group *g, int64_t record, int row, int first, int n,
     for (int i = 0; i < n; i += WIDE) {
         const fv x = left + __builtin_convertvector(steps() + i, fv);
         fv u = m[0] * x + m[1] * y + m[2], v = m[3] * x + m[4] * y + m[5];
-        if (!g->affine) {
-            const float b = m[7] * y;
-            const fv a = m[6] * x, size = absolute(a) + fabsf(b) + fabsf(m[8]);
-            const fv w = a + b + m[8];
-            const mask seen = less(HORIZON * size, w);
-            const fv divisor = choose(seen, w, splat(1));
-            u = choose(seen, u / divisor, splat(FAR));
-            v = choose(seen, v / divisor, splat(FAR));
-        }
+        if (!g->affine)
+            divide_by_depth(m, m[6] * x, splat(m[7] * y), &u, &v);
         store_fv(c->x + to + i, u + cx_in);
         store_fv(c->y + to + i, v + cy_in);
     }
@@ -215,6 +226,102 @@ static void find_runs(const uint64_t *outside, const uint64_t *second, int n, Ch
     }
 }
 
+/* Pixels from .. to of a row. */
+typedef struct {
+    int from, to;
+} Stretch;
+
+/* Of n numbers that only rise, or only fall, by about `slope` each: the first on the other side of
+ * `bound` than those before it, where a number that is equal to it belongs above. */
+static int crossing(const float *v, int n, float slope, float bound)
+{
+    const int rising = slope >= 0;
+    if ((v[0] >= bound) == rising)
+        return 0;
+    if ((v[n - 1] >= bound) != rising)
+        return n;
+    int i = (int)min(max((bound - v[0]) / slope, 1), n - 1);
+    while (i > 0 && (v[i - 1] >= bound) == rising)
+        i--;
+    while ((v[i] >= bound) != rising)
+        i++;
+    return i;
+}
+
+/* Those that are at least `low` and below `high`. */
+static Stretch stretch_of(const float *v, int n, float slope, float low, float high)
+{
+    const int at_low = crossing(v, n, slope, low), at_high = crossing(v, n, slope, high);
+    return slope >= 0 ? (Stretch){at_low, at_high} : (Stretch){at_high, at_low};
+}
+
+static Stretch both(Stretch a, Stretch b, int otherwise)
+{
+    const Stretch s = {a.from > b.from ? a.from : b.from, a.to < b.to ? a.to : b.to};
+    return s.from < s.to ? s : (Stretch){otherwise, otherwise};
+}
+
+/* The upper left one of four pixels that are all inside, next to a pixel. */
+INLINE iv nearby(const Group *g, iv ix, iv iy)
+{
+    const iv right = (iv){0} + (g->w_in > 1 ? g->w_in - 2 : 0);
+    const iv bottom = (iv){0} + (g->h_in > 1 ? g->h_in - 2 : 0);
+    return choose_iv(less_iv(iy, bottom), iy, bottom) * g->w_in + choose_iv(less_iv(ix, right), ix, right);
+}
+
+/* `locate` of pixels of one row whose positions are those of a matrix without perspective: in floating
+ * point, too, they only rise or only fall along it, so that those inside are neighbours, and need not be
+ * looked for one by one. Returns 0 where some lie on pixel centres, or on the last four of the source: those
+ * are for `locate`. */
+static int locate_row(const Group *g, const float *m, int n, Chunk *restrict c)
+{
+    const float above_minus_one = -0x1.fffffep-1f;
+    const fv none = {0}, ends_x = splat(g->w_in - 1), ends_y = splat(g->h_in - 1);
+    const iv last = (iv){0} + ((g->h_in - 2) * g->w_in + g->w_in - 2);
+    if (!isfinite(c->x[0]) || !isfinite(c->x[n - 1]) || !isfinite(c->y[0]) || !isfinite(c->y[n - 1]))
+        return 0;
+    const Stretch near = both(stretch_of(c->x, n, m[0], above_minus_one, g->w_in),
+                              stretch_of(c->y, n, m[3], above_minus_one, g->h_in), n);
+    const Stretch in = both(stretch_of(c->x, n, m[0], 0, g->w_in - 1),
+                            stretch_of(c->y, n, m[3], 0, g->h_in - 1), near.to);
+    int others = 0;
+    for (int i = 0; i < n; i += WIDE) {
+        if (i + WIDE <= near.from || i >= near.to) {
+            c->kinds[i / WIDE] = OUTSIDE;
+            store_iv(c->index + i, (iv){0});
+            continue;
+        }
+        fv x = load_fv(c->x + i), y = load_fv(c->y + i);
+        mask inside = mask_of(1);
+        const int whole = in.from <= i && i + WIDE <= in.to;
+        c->kinds[i / WIDE] = whole ? INSIDE : MIXED;
+        if (!whole) {
+            const iv place = steps() + i;
+            inside = less_iv(place, (iv){0} + in.to) & ~less_iv(place, (iv){0} + in.from);
+            x = vmin(vmax(x, none), ends_x), y = vmin(vmax(y, none), ends_y);
+        }
+        const iv ix = __builtin_convertvector(x, iv), iy = __builtin_convertvector(y, iv);
+        const fv fx = x - __builtin_convertvector(ix, fv), fy = y - __builtin_convertvector(iy, fv);
+        const iv index = iy * g->w_in + ix;
+        others |= bits_of(inside & ((equal(fx, none) & equal(fy, none)) | ~less_iv(index, last))) != 0;
+        store_fv(c->fx + i, fx);
+        store_fv(c->fy + i, fy);
+        store_iv(c->index + i, whole ? index : choose_iv(inside, index, (iv){0}));
+        store_iv(c->near + i, whole ? index : nearby(g, ix, iy));
+    }
+    if (others)
+        return 0;
+    store_iv(c->index + n, (iv){0});
+    store_iv(c->near + n, (iv){0});
+    const int ends[] = {0, near.from, in.from, in.to, near.to, n};
+    const int places[] = {BEYOND, BORDER, BETWEEN, BORDER, BEYOND};
+    c->folded = -1, c->n_runs = 0;
+    for (int k = 0; k < 5; k++)
+        if (ends[k] < ends[k + 1])
+            c->runs[c->n_runs++] = (Run){ends[k], ends[k + 1], places[k]};
+    return 1;
+}
+
 static void locate(const Group *g, int n, Chunk *restrict c)
 {
     const float right = g->w_in - 1, bottom = g->h_in - 1;
@@ -240,10 +347,13 @@ static void locate(const Group *g, int n, Chunk *restrict c)
         store_fv(c->fx + i, fx);
         store_fv(c->fy + i, fy);
         store_iv(c->index + i, choose_iv(inside, index, (iv){0}));
+        store_iv(c->near + i, nearby(g, ix, iy));
+        c->kinds[i / WIDE] = all_set(inside) ? INSIDE : all_set(beyond) ? OUTSIDE : MIXED;
         outside[i / 64] |= (uint64_t)bits_of(~inside) << i % 64;
         second[i / 64] |= (uint64_t)bits_of((inside & exact) | (~inside & beyond)) << i % 64;
     }
     store_iv(c->index + i, (iv){0});
+    store_iv(c->near + i, (iv){0});
     c->folded = -1;
     find_runs(outside, second, n, c);
 }
@@ -290,6 +400,13 @@ static void fetch(const ChannelBand *l, const char *in, int64_t distance, int n,
         __builtin_prefetch((const char *)((uintptr_t)in + (c->index[i] + distance) * pixel), 0, 2);
 }
 
+/* Every which row fetches: of small pixels rows next to each other read the same lines. */
+INLINE int rows_of_fetch(const ChannelBand *l)
+{
+    const int64_t pixel = (int64_t)l->stride * l->size;
+    return pixel == 1 ? ROWS_AHEAD : pixel <= 4 ? 2 : 1;
+}
+
 /* Where the next row is written: a line that is written in pieces is read before. Not of longer pixels,
  * whose lines may be written as a whole, past the caches; nor into the first-level cache, which what this
  * row reads needs. Of words of two bytes it costs more than it gains. */
@@ -302,6 +419,19 @@ static void fetch_result(const ChannelBand *l, const char *out, int n)
 
 /* What lies outside is the fill. */
 INLINE int is_filled(int border) { return border == CONSTANT || border == CONSTANT_HARD; }
+
+/* The same pixel again and again: of `bytes` bytes, and as many from pixel to pixel as `pixel` says. */
+static void repeat_pixel(char *out, const char *value, int64_t count, int64_t pixel, int bytes)
+{
+    int k = 1;
+    while (k < bytes && value[k] == value[0])
+        k++;
+    if (k == bytes && bytes == pixel)
+        memset(out, value[0], (size_t)(count * pixel));
+    else
+        for (int64_t i = 0; i < count; i++)
+            memcpy(out + i * pixel, value, bytes);
+}
 
 /* The position inside the picture, or on its rim, that stands for c. */
 static float fold(float c, int size, int border, int resized)
@@ -369,6 +499,43 @@ static void fold_chunk(const Group *g, int border, Chunk *c)
             fold_axis(c->y[i], g->h_in, border, g->resized, t->row, t->out_y, &t->fy);
         }
     }
+}
+
+/* Pixels at a constant border need no list of taps: the other methods find theirs from positions, by
+ * vectors. */
+INLINE int is_plain_rim(const Group *g, const ChannelBand *l)
+{
+    return l->border == CONSTANT && !g->resized && g->w_in > 1 && g->h_in > 1;
+}
+
+/* How far, in pixels, the upper left tap of WIDE pixels at a constant border is from `near`, and the
+ * fractions of their positions. Further than one pixel beyond, all is the same. */
+typedef struct {
+    iv right, down;
+    fv fx, fy;
+} Rim;
+
+INLINE Rim rim_at(const Group *g, const Chunk *c, int i)
+{
+    const fv one = splat(1), none = {0};
+    const fv x = vmin(vmax(load_fv(c->x + i), -one), splat(g->w_in));
+    const fv y = vmin(vmax(load_fv(c->y + i), -one), splat(g->h_in));
+    const fv column = floor_of(x), row = floor_of(y);
+    const fv left = vmin(vmax(column, none), splat(g->w_in - 2.0f));
+    const fv top = vmin(vmax(row, none), splat(g->h_in - 2.0f));
+    return (Rim){__builtin_convertvector(column - left, iv), __builtin_convertvector(row - top, iv),
+                 x - column, y - row};
+}
+
+/* The vectors of a chunk from the first to the last one that is not all outside. */
+INLINE Stretch vectors_near(const Chunk *c, int n)
+{
+    Stretch s = {0, (n + WIDE - 1) / WIDE};
+    while (s.from < s.to && c->kinds[s.from] == OUTSIDE)
+        s.from++;
+    while (s.from < s.to && c->kinds[s.to - 1] == OUTSIDE)
+        s.to--;
+    return s;
 }
 
 INLINE const char *tap_of(const Group *g, const ChannelBand *l, const char *in, const Taps *t, int k,

@@ -90,8 +90,16 @@ INLINE mask ordered(fv a, fv b) { return (a == a) & (b == b); }
 INLINE mask less_iv(iv a, iv b) { return a < b; }
 /* Of b below 2^31; by signed comparisons, which all machines have. */
 INLINE mask at_most_uv(uv a, uv b) { return ((iv)a > -1) & ~((iv)a > (iv)b); }
+#ifdef __AVX2__
+INLINE fv choose(mask m, fv a, fv b)
+{
+    return (fv)_mm256_blendv_ps((__m256)b, (__m256)a, (__m256)m);
+}
+INLINE iv choose_iv(mask m, iv a, iv b) { return (iv)choose(m, (fv)a, (fv)b); }
+#else
 INLINE iv choose_iv(mask m, iv a, iv b) { return (a & m) | (b & ~m); }
 INLINE fv choose(mask m, fv a, fv b) { return (fv)choose_iv(m, (iv)a, (iv)b); }
+#endif
 INLINE fv add_where(mask m, fv sum, fv v) { return choose(m, sum + v, sum); }
 INLINE uint32_t bits_of(mask m)
 {
@@ -115,8 +123,17 @@ INLINE fv floor_of(fv v)
     return v;
 #endif
 }
+/* As the instructions have it, which compilers do not find by themselves. */
+#ifdef __AVX2__
+INLINE fv vmax(fv a, fv b) { return (fv)_mm256_max_ps((__m256)a, (__m256)b); }
+INLINE fv vmin(fv a, fv b) { return (fv)_mm256_min_ps((__m256)a, (__m256)b); }
+#elif defined __SSE__
+INLINE fv vmax(fv a, fv b) { return (fv)_mm_max_ps((__m128)a, (__m128)b); }
+INLINE fv vmin(fv a, fv b) { return (fv)_mm_min_ps((__m128)a, (__m128)b); }
+#else
 INLINE fv vmax(fv a, fv b) { return choose(a > b, a, b); }
 INLINE fv vmin(fv a, fv b) { return choose(a < b, a, b); }
+#endif
 #endif
 
 INLINE int all_set(mask m) { return bits_of(m) == (1u << WIDE) - 1; }

@@ -11,6 +11,7 @@
  */
 #include "blend.h"
 #include "nearest.h"
+#include "nearest_apart.h"
 #include "general.h"
 #include "prepared.h"
 #include "validity.h"
@@ -18,7 +19,7 @@
 /* A band of a record that is not sampled pixel by pixel from its source, along with the others. */
 INLINE int is_read_apart(const Group *g, const ChannelBand *l, int64_t record)
 {
-    return needs_coefficients(l) || is_apart(g, l, record);
+    return needs_coefficients(l) || is_apart(g, l, record) || is_picked_apart(g, l, record);
 }
 
 static int any_general(const Group *g)
@@ -27,6 +28,44 @@ static int any_general(const Group *g)
     for (int k = 0; k < g->n_bands; k++)
         any |= g->bands[k].method == GENERAL;
     return any;
+}
+
+/* Rows from .. to each show a row of the source, one after the other. */
+static int all_straight(const Group *g, int64_t record, int from, int to)
+{
+    const float *m = g->maps + 9 * record;
+    int64_t first, last;
+    int step;
+    return keeps_axes(g, record) && fabsf(m[4]) == 1 && straight(g, record, from, &first, &step) &&
+           straight(g, record, to - 1, &last, &step) &&
+           last - first == (int64_t)(m[4] * (float)(to - 1 - from)) * g->w_in;
+}
+
+static void copy_band_row(const ChannelBand *l, int64_t record, const char *in, int step, int n, char *out)
+{
+    if (l->method == NAN_AWARE)
+        copy_known(l, record, (const float *)in, step, n, (float *)out);
+    else if (l->method != GENERAL)
+        copy_row(l, in, step, n, out);
+}
+
+static void copy_rows(const Group *g, int64_t record, int from, int to)
+{
+    int64_t source = 0;
+    int step = 0;
+    straight(g, record, from, &source, &step);
+    for (int k = 0; k < g->n_bands; k++) {
+        const ChannelBand *l = g->bands + k;
+        if (is_read_apart(g, l, record))
+            continue;
+        const int64_t pixel = (int64_t)l->stride * l->size, row_in = g->w_in * pixel;
+        const char *in = l->in + row_of(l->rows, record) * l->in_bytes + source * pixel;
+        char *out = l->out + record * l->out_bytes + (int64_t)from * g->w_out * pixel;
+        for (int row = from; row < to; row++, out += g->w_out * pixel) {
+            copy_band_row(l, record, in, step, g->w_out, out);
+            in += g->maps[9 * record + 4] > 0 ? row_in : -row_in;
+        }
+    }
 }
 
 static void group_rows(const Group *g, int64_t record, int from, int to, Scratch *s, Prepared *kept)
@@ -39,6 +78,8 @@ static void group_rows(const Group *g, int64_t record, int from, int to, Scratch
             spline_rows(g, l, record, from, to, s, kept);
         else if (is_separable(g, l, record))
             separable_rows(g, l, record, from, to, s);
+        else if (is_picked_apart(g, l, record))
+            nearest_rows_apart(g, l, record, from, to, s);
         else if (is_low_passed(g, l, record))
             prepared_rows(g, l, record, from, to, s, kept);
         else
@@ -47,6 +88,10 @@ static void group_rows(const Group *g, int64_t record, int from, int to, Scratch
     const uint8_t *known = left || g->n_validities ? known_of(g, record, s) : 0;
     if (s->failed || (!left && !g->n_validities))
         return;
+    if (!g->n_validities && all_straight(g, record, from, to)) {
+        copy_rows(g, record, from, to);
+        from = any_general(g) ? from : to;
+    }
     for (int row = from, rows = 1; row < to; row += rows) {
         int64_t source = 0;
         int step = 0;
@@ -58,12 +103,7 @@ static void group_rows(const Group *g, int64_t record, int from, int to, Scratch
             const int64_t pixel = (int64_t)l->stride * l->size;
             const char *in = l->in + row_of(l->rows, record) * l->in_bytes + source * pixel;
             char *out = l->out + record * l->out_bytes + (int64_t)row * g->w_out * pixel;
-            if (l->method == GENERAL)
-                continue;
-            if (l->method == NAN_AWARE)
-                copy_known(l, record, (const float *)in, step, g->w_out, (float *)out);
-            else
-                copy_row(l, in, step, g->w_out, out);
+            copy_band_row(l, record, in, step, g->w_out, out);
         }
         /* Several short rows at a time: in the result they follow one another. */
         rows = copied || 2 * g->w_out > CHUNK ? 1 : CHUNK / g->w_out;
@@ -77,7 +117,9 @@ static void group_rows(const Group *g, int64_t record, int from, int to, Scratch
                     knots_of_row(g, record, row + k, &c);
                 positions(g, record, row + k, first, width, k * width, &c);
             }
-            locate(g, n, &c);
+            const int even = rows == 1 && g->affine && !is_displaced(g, record);
+            if (!even || !locate_row(g, g->maps + 9 * record, n, &c))
+                locate(g, n, &c);
             const int64_t distance =
                 rows > 1 ? 0 : distance_below(g, record, row, first, n, &c);
             for (int k = 0; k < g->n_bands; k++) {
@@ -90,17 +132,26 @@ static void group_rows(const Group *g, int64_t record, int from, int to, Scratch
                     l->out + record * l->out_bytes + ((int64_t)row * g->w_out + first) * pixel;
                 /* Short rows are in the cache. */
                 if (rows == 1 && !l->coefficients && (k == 0 || !is_beside(l, l - 1))) {
-                    fetch(l, in, distance, n, &c);
+                    if (row % rows_of_fetch(l) == 0)
+                        fetch(l, in, distance, n, &c);
                     if (row + 1 < to)
                         fetch_result(l, out + g->w_out * pixel, n);
                 }
-                fold_chunk(g, l->border, &c);
+                if (l->method == GENERAL && rows == 1) {
+                    general_row(g, l, record, in, &c, (Span){row, first, width, n}, out);
+                    continue;
+                }
+                const int by_chunks = is_blended_by_chunks(g, l);
+                if (!by_chunks && !(l->method == NEAREST && is_plain_rim(g, l)))
+                    fold_chunk(g, l->border, &c);
                 if (l->method == GENERAL)
                     general(g, l, record, in, &c, (Span){row, first, width, n}, out);
                 else if (l->method == NEAREST)
                     nearest(g, l, in, &c, n, out);
                 else if (l->method == NAN_AWARE)
                     aware(g, l, record, (const float *)in, &c, n, (float *)out);
+                else if (by_chunks)
+                    blend_chunk(g, l, in, &c, n, out);
                 else if (l->type == U8)
                     linear_u8(g, l, in, &c, out);
                 else if (l->type == U16)

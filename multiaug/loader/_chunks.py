@@ -115,8 +115,11 @@ class _Room:
             n: aligned(source.chunk * s.nbytes).view(s.dtype).reshape(source.chunk, *s.shape)
             for n, s in source.structure.items()
         }
-        # int64 (entries, 2), for C: where the records of an entry are, and the size of one.
-        self.entries = np.array([[_address(a), a.strides[0]] for a in self.rows.values()], np.int64)
+        # int64 (entries, 2), for C: where the records of an entry are, and the size of one. Not
+        # their strides, which NumPy keeps above zero where a record has no bytes.
+        sizes = [s.nbytes for s in source.structure.values()]
+        places = [_address(rows) for rows in self.rows.values()]
+        self.entries = np.array([places, sizes], np.int64).T.copy()
 
 
 class _Targets:

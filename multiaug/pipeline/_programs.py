@@ -134,9 +134,10 @@ class Programs:
             if check:
                 self._check_values(program, batch, batched=True)
             at = next(i for i, stage in enumerate(program.stages) if stage.kind == "mix")
-            sizes.add(program.stages[at].frame)
             draws = draws_of(program, words[np.array(some)], None)
             parts.append(run_program(program, draws, batch, end=at))
+            shapes = tuple((n, np.shape(a)[1:]) for n, a in parts[-1].items())
+            sizes.add((program.stages[at].frame, shapes))
         if len(sizes) > 1:
             return None
         back = np.argsort([i for some, _ in groups for i in some], kind="stable")

@@ -9,14 +9,17 @@ import jax
 import numpy as np
 
 from .._arguments import RECORD, check_argument
+from ..checks import refuse_behind
 from ..errors import RecordError
-from ..spec import check_structure
+from ..spec import EntrySpec, check_structure
 from ..transforms import Mixing
 from ..typing import Key, Record, SpatialShape
+from ._programs import check_before
 from .backends._dispatch import is_traced
 from .backends._mixed import run_mixed
 from .buffers._indexed import in_native_order
 from .checks._inspect import inspect_first, kind_of
+from .checks._values import on_host
 from .program._draws import key_data, on_cpu
 from .program._fitted import finish
 from .program._overrides import in_order
@@ -40,6 +43,10 @@ def batch_of_records(
     Raises:
         RecordError: a record is not what the spec declares, or the results are not of one shape.
     """
+    if not records:
+        raise RecordError(
+            "`Pipeline.batch.batch` must hold at least one record, got an empty list."
+        )
     if len(records) != len(keys):
         raise RecordError(
             f"`Pipeline.batch.batch` must hold a record for each of the {len(keys)} keys, got "
@@ -52,6 +59,9 @@ def batch_of_records(
         given.append(in_native_order(record))
         frames.append(check_structure(pipeline.spec, given[-1], batch=False))
     _check_alike(pipeline, given, frames)
+    check_before(pipeline.traits, pipeline.spec, given[0], batched=False, check=False)
+    for record in given if check else ():
+        refuse_behind(pipeline.spec, on_host(record), batch=False)
     if check and kind_of(given[0]) not in pipeline.inspected:
         first = {n: np.asarray(a)[None] for n, a in given[0].items()}
         inspect_first(pipeline, pipeline.spec, first, origin="the first record")
@@ -88,16 +98,32 @@ def _check_alike(
             "to one, such as RandomResizedCrop, Resize or Crop(size, pad=True); or call the "
             "pipeline with one record at a time."
         )
-    for name, entry in pipeline.spec.entries.items():
-        rows = {
-            len(record[name]) for record in records if name in record and entry.kind == "points"
-        }
+    for name in records[0]:
+        entry = pipeline.spec.entries[name]
+        kinds = list(dict.fromkeys(_kind_but_sides(entry, record[name]) for record in records))
+        if len(kinds) > 1:
+            raise RecordError(
+                f"{name}: found records of {kinds[0]} and {kinds[1]}, and a batch has one kind. "
+                "Convert them to one dtype and to the same channels first."
+            )
+        rows = {len(record[name]) for record in records if entry.kind == "points"}
         if len(rows) > 1:
             raise RecordError(
                 f"{name}: found records of {min(rows)} and {max(rows)} rows, and a batch has one "
                 'number. Declare "capacity", the most rows that a record has, in the spec, and '
                 "fill tables up to it with NaN (multiaug.padded does that)."
             )
+
+
+def _kind_but_sides(entry: EntrySpec, array: Any) -> str:
+    """The dtype and the shape of an entry, but for height and width, and the rows of a table."""
+    shape = list(map(str, np.shape(array)))
+    if entry.kind == "spatial":
+        at = 0 if entry.time is None else 1
+        shape[at : at + 2] = ["H", "W"]
+    elif entry.kind == "points":
+        shape[0] = "K"
+    return f"{array.dtype} ({', '.join(shape)})"
 
 
 def _kind(record: Mapping[str, Any]) -> Hashable:
@@ -164,5 +190,15 @@ def _by_size(
             )
         return mixed
     parts = [pipeline.batch(keys[np.array(some)], batch, check=check) for some, batch in batches]
+    for name, array in parts[0].items():
+        other = next(
+            (part[name] for part in parts if part[name].shape[1:] != array.shape[1:]), None
+        )
+        if other is not None:
+            raise RecordError(
+                f"{name}: comes out as {array.shape[1:]} and as {other.shape[1:]}, and a batch has "
+                "one shape: the image is of another share of its record's frame from record to "
+                "record. Bring it to the size of the reference image first."
+            )
     back = np.argsort([i for some in groups.values() for i in some], kind="stable")
     return {name: jax.numpy.concatenate([part[name] for part in parts])[back] for name in parts[0]}

@@ -14,6 +14,7 @@ from ._compiled import Compiled as Compiled
 from ._compiled import Division as Division
 from ._compiled import can_check as can_check
 from ._compiled import divide as divide
+from ._compiled import is_counted as is_counted
 from ._custom_call import custom_call_refused as custom_call_refused
 from ._dtype import beside as beside
 from ._dtype import cast as cast

@@ -355,6 +355,11 @@ def divide(
     return Division(native, refused)
 
 
+def is_counted(size_in: SpatialShape, size_out: SpatialShape) -> bool:
+    """Whether native code counts the pixels of an image, in 32 bits, and its sides in float32."""
+    return max(*size_in, *size_out) < 1 << 24 and math.prod(size_in) < 1 << 31
+
+
 def _refusal(task: Task, job: Job, dtype: np.dtype[Any], *, unknown: bool) -> str | None:
     """Why native code cannot resample an entry; None where it can."""
     if library() is None:
@@ -363,7 +368,7 @@ def _refusal(task: Task, job: Job, dtype: np.dtype[Any], *, unknown: bool) -> st
         return "its frames come with entries of valid pixels, which XLA computes"
     if job.name in task.undone:
         return "its values are undone first, which XLA does"
-    if max(*job.size_in, *job.size_out) >= 1 << 24 or math.prod(job.size_in) >= 1 << 31:
+    if not is_counted(job.size_in, job.size_out):
         return "it has more pixels than native code counts"
     for band in job.bands:
         blended = band.method not in {"nearest", "majority"}

@@ -7,11 +7,11 @@ import zlib
 import jax
 import jax.numpy as jnp
 
-from ..errors import ParameterError
 from ..typing import Array, Key
 from ._affine import unit_uniform
 from ._base import Frame, Params, Photometric, Target, static, transform
 from ._checked import names
+from ._photometric import refuse_open_channels
 from ._ranks import ranks
 from ._settings import EntryNames, setting
 
@@ -42,13 +42,7 @@ class ChannelShuffle(Photometric):
     def check(self, frame: Frame) -> None:
         """Every channel count must be known before drawing."""
         super().check(frame)
-        for name, entry in frame.spec.entries.items():
-            intensity = any(group.role == "intensity" for group in entry.groups)
-            if intensity and self.touches(name) and entry.channels is None:
-                raise ParameterError(
-                    f"`ChannelShuffle` must know how many channels {name!r} has, "
-                    "got a spec that leaves it open. Declare `channels` in the spec."
-                )
+        refuse_open_channels(self, frame)
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw entry name -> (C,) int32: of every channel, the one that it shows, in its group."""

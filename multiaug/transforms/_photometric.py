@@ -102,6 +102,22 @@ class Brightness(Clipping):
 
 
 @transform
+def refuse_open_channels(transform: Photometric, frame: Frame) -> None:
+    """Refuse specs that leave open how many channels an entry has that a transform draws for.
+
+    Raises:
+        ParameterError: naming the entry.
+    """
+    for name, entry in frame.spec.entries.items():
+        intensity = any(group.role == "intensity" for group in entry.groups)
+        if intensity and transform.touches(name) and entry.channels is None:
+            raise ParameterError(
+                f"`{transform.owner}` must know how many channels {name!r} has, "
+                "got a spec that leaves it open. Declare `channels` in the spec."
+            )
+
+
+@transform
 class ChannelShift(Clipping):
     """Add a number of its own to every channel: ``v_c + a_c (hi - lo)``.
 
@@ -125,13 +141,7 @@ class ChannelShift(Clipping):
     def check(self, frame: Frame) -> None:
         """Every channel count must be known before drawing."""
         super().check(frame)
-        for name, entry in frame.spec.entries.items():
-            intensity = any(group.role == "intensity" for group in entry.groups)
-            if intensity and self.touches(name) and entry.channels is None:
-                raise ParameterError(
-                    f"`ChannelShift` must know how many channels {name!r} has, "
-                    "got a spec that leaves it open. Declare `channels` in the spec."
-                )
+        refuse_open_channels(self, frame)
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw entry name -> (C,) float32; channels of other roles draw and are not used."""

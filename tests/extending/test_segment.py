@@ -124,7 +124,7 @@ def test_native_code_reads_its_positions(moved):
     done = {entry.entry: (entry.resampled, entry.reason) for entry in found.entries}
     assert done["image"] == ("native", "")
     assert done["flow"][0] == "xla"
-    assert "Jacobian of a displacement field" in done["flow"][1]
+    assert "where a dense segment of your own leads" in done["flow"][1]
 
 
 def test_keypoints_go_the_other_way(moved):

@@ -16,7 +16,7 @@ from multiaug._native import library
 from multiaug.loader import _chunks
 from multiaug.loader._workers import Workers
 from multiaug.spec import DataSpec
-from multiaug.store import ArraySource
+from multiaug.store import ArraySource, _pool
 
 SPEC = DataSpec.from_dict(
     {
@@ -193,6 +193,31 @@ def test_nothing_else_is_written(size, start, data):
     expected = np.full_like(memory, 255)
     expected[start + size : start + (count + 1) * size] = rows[order].reshape(-1)
     np.testing.assert_array_equal(memory, expected)
+
+
+@pytest.mark.parametrize("empty", [(0,), (0, 3), (2, 0)], ids=str)
+def test_nothing_is_written_behind_records_of_no_bytes(tmp_path, monkeypatch, empty):
+    """NumPy gives an array without elements the strides of one with them."""
+    guarded = []
+
+    def aligned(size):
+        memory = np.full(size + 512, 1 + len(guarded) % 250, np.uint8)
+        guarded.append((memory[size:], memory[size]))
+        return memory[:size]
+
+    for module in (_pool, _chunks):
+        monkeypatch.setattr(module, "aligned", aligned)
+    entries = {"image": {"role": "intensity", "channels": 1}, "table": {"role": "scalar"}}
+    spec, count = DataSpec.from_dict({"name": "empty", "entries": entries}), 24
+    image = np.arange(count, dtype=np.uint8).reshape(count, 1, 1, 1)
+    arrays = {"image": image, "table": np.zeros((count, *empty), np.int64)}
+    source = ma.open_source(ma.write_zarr(tmp_path / "empty.zarr", [arrays], spec, chunk=6))
+    batches = list(make_loader(source, batch_size=4, window=2))
+    assert sorted(n for batch in batches for n in np.ravel(batch["image"]).tolist()) == list(range(count))
+    assert batches[0]["table"].shape == (4, *empty)
+    assert len({number for _, number in guarded}) > 4
+    for behind, number in guarded:
+        assert (behind == number).all()
 
 
 def test_workers_end_without_jobs_that_were_not_begun():

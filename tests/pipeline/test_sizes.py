@@ -1,5 +1,7 @@
 """Sizes are data: one compiled program serves images of all sizes and tables of any length."""
 
+import os
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,6 +23,7 @@ def spec_of(**entries):
     return ma.DataSpec.from_dict(document)
 
 
+NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 IMAGE = {"role": "intensity", "dtype": "uint8", "channels": 3}
 MASK = {"role": "label", "dtype": "uint8", "channels": 1}
 DETECTION = spec_of(image=IMAGE, mask=MASK, boxes={"role": "boxes"}, points={"role": "keypoints"})
@@ -52,7 +55,7 @@ def assert_equal(found, expected):
         np.testing.assert_array_equal(np.asarray(found[name]), np.asarray(array), name)
 
 
-@pytest.mark.parametrize("name", PIPELINES)
+@pytest.mark.parametrize("name", PIPELINES if NIGHTLY else ["affine", "elastic"])
 def test_a_new_size_compiles_nothing(name):
     pipeline, key = ma.Pipeline(PIPELINES[name], DETECTION), jax.random.key(0)
     pipeline(key, record(40, 31, 2))
@@ -74,7 +77,7 @@ def test_a_new_size_compiles_nothing(name):
     assert not [m for m in messages if m.startswith("Compiling ")]
 
 
-@pytest.mark.parametrize("name", PIPELINES)
+@pytest.mark.parametrize("name", PIPELINES if NIGHTLY else ["perspective"])
 def test_sizes_as_data_give_what_sizes_in_the_program_give(name):
     """Inside of a user's jit, sizes are part of the program."""
     pipeline, key = ma.Pipeline(PIPELINES[name], DETECTION), jax.random.key(3)
@@ -102,7 +105,7 @@ def test_draws_do_not_change_when_sizes_are_data():
         np.testing.assert_allclose(np.asarray(one), np.asarray(other), rtol=3e-7)
 
 
-@pytest.mark.parametrize("name", ["window", "elastic"])
+@pytest.mark.parametrize("name", ["window", "elastic"] if NIGHTLY else ["window"])
 def test_records_of_all_sizes_are_one_batch(name):
     entries = {"boxes": {"role": "boxes", "capacity": 3}, "camera": {"role": "intrinsics"}}
     spec = spec_of(image=IMAGE, mask=MASK, **entries)
@@ -171,6 +174,50 @@ def test_bad_lists_of_records():
         ma.Pipeline([ma.MixUp(), ma.Crop(16)], spec_of(image=IMAGE)).batch(
             keys, [{"image": one["image"]}, {"image": other["image"]}]
         )
+
+
+def test_records_of_different_kinds_are_refused():
+    """Results of one kind lie in one block of memory, whose size is that of the first record's."""
+    spec = spec_of(image={"role": "intensity"})
+    keys = jax.random.split(jax.random.key(0))
+    pipeline = ma.Pipeline([ma.Crop(8)], spec)
+    image = record(20, 30)["image"]
+    for other in (image[..., :2], image.astype(np.float32)):
+        with pytest.raises(ma.RecordError, match=r"image: found records of uint8 \(H, W, 3\) and"):
+            pipeline.batch(keys, [{"image": image}, {"image": other}])
+    with pytest.raises(ma.RecordError, match="at least one record, got an empty list"):
+        pipeline.batch(keys[:0], [])
+
+
+def test_masks_of_another_share_of_the_frame_are_refused():
+    spec = spec_of(image=IMAGE, mask=MASK)
+    pipeline = ma.Pipeline([ma.Crop(16)], spec)
+    records = []
+    for size in ((20, 20), (40, 40)):
+        one = record(40, 40)
+        records.append({"image": one["image"], "mask": np.zeros(size, np.uint8)})
+    with pytest.raises(ma.RecordError, match="mask: comes out as"):
+        pipeline.batch(jax.random.split(jax.random.key(0)), records)
+
+
+def test_a_camera_is_asked_for_as_of_any_batch():
+    spec = spec_of(image=IMAGE, depth={"role": "depth", "dtype": "float32"})
+    pipeline = ma.Pipeline([ma.Perspective(0.05), ma.Crop(16)], spec)
+    records = [
+        {"image": record(h, 30)["image"], "depth": np.ones((h, 30), np.float32)} for h in (20, 22)
+    ]
+    with pytest.raises(ma.RecordError, match="needs `intrinsics` under Perspective"):
+        pipeline.batch(jax.random.split(jax.random.key(0)), records)
+
+
+def test_an_image_that_native_code_cannot_count_is_not_planned_as_the_others():
+    """A program that serves all sizes would let it pass by the look at how large it is."""
+    pipeline = ma.Pipeline([ma.Flip("x")], spec_of(image={**IMAGE, "channels": 1}))
+    assert pipeline.explain((20, 30)).stages[0].each_size == ""
+    huge = {"image": np.broadcast_to(np.zeros((), np.uint8), (1, 1 << 24, 1))}
+    (entry,) = pipeline.explain((1, 1 << 24), like=huge).entries
+    assert entry.resampled == "xla"
+    assert "more pixels than native code counts" in entry.reason
 
 
 def test_a_mix_gets_all_records_once_they_are_of_one_size():

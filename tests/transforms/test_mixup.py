@@ -12,6 +12,8 @@ from scipy import stats
 import multiaug as ma
 from multiaug.errors import ParameterError, RecordError
 
+NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
+
 SIZE = (6, 8)
 COUNT = 5
 KEYS = jax.random.split(jax.random.key(11), COUNT)
@@ -210,6 +212,7 @@ np.savez(r"%s", **{n: np.asarray(a) for n, a in done.items()})
 """
 
 
+@pytest.mark.skipif(not NIGHTLY, reason="starting a process takes seconds")
 def test_devices_do_not_matter(tmp_path):
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=2"
     file = tmp_path / "done.npz"

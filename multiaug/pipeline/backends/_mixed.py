@@ -57,6 +57,8 @@ def run_mixed(
     # What is drawn for every frame of an entry (T, H, W, C) lies frame by frame.
     if any(p.each_size is not None or p.kernel is None or p.times for p in programs):
         return None
+    if any(program.results != programs[0].results for program in programs):
+        return None  # the memory of results is that of the first; who called says what differs
     layout = Layout(programs[0].results, len(records), shapes[0][1], sharing_devices(len(records)))
     target = Target(layout, out)
     bounds: dict[int, Bound] = {}

@@ -14,7 +14,7 @@ import numpy as np
 
 from ...errors import warn
 from ...roles import TABLE_ROLES
-from ...sampling import Compiled, Job, LowPass, can_check, divide
+from ...sampling import Compiled, Job, LowPass, can_check, divide, is_counted
 from ...spec import EntrySpec, check_values, is_sound
 from ...transforms import Transform
 from ...typing import Array, NDArray
@@ -178,7 +178,7 @@ class NativeProgram:
             frames_of = sizes.before, sizes.after
             found.kernel = self.kernel.of_sizes(jobs, frames_of, shrinking.low, times)
             scales = found.kernel.scales
-        found.sizes = sizes.packed(BLOCK), np.broadcast_to(scales, (BLOCK, *scales.shape))
+        found.sizes = sizes.packed(BLOCK), np.repeat(scales[np.newaxis], BLOCK, axis=0)
 
         def result(name: str, shape: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
             image = name.removesuffix("_valid")
@@ -391,7 +391,8 @@ def _flags(sizes: Sizes, shrinking: Shrinking) -> Hashable:
     """What the sizes of records decide of a program: records that differ in it need others."""
     pairs = list(sizes.images.values())
     alike = tuple(pairs.index(pair) for pair in pairs)
-    return alike, shrinking.low is None, shrinking.scale == 1
+    counted = all(is_counted(*pair) for pair in pairs)
+    return alike, shrinking.low is None, shrinking.scale == 1, counted
 
 
 def _jobs_of(sizes: Sizes, scale: float) -> dict[str, Job]:

@@ -73,7 +73,7 @@ class Sizes:
         """(count, n, 2) int32: the sizes, `count` times; see `unpacked`."""
         pairs = [size for pair in self.images.values() for size in pair]
         rows = np.array([*self.frames, *pairs], np.int32)
-        return np.broadcast_to(rows, (count, *rows.shape))
+        return np.repeat(rows[np.newaxis], count, axis=0)
 
     def unpacked(self, rows: Array) -> Sizes:
         """These sizes with the numbers of `packed` of one record, (n, 2) int32, in their place."""
