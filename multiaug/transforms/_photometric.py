@@ -101,7 +101,6 @@ class Brightness(Clipping):
         return ScaleShift(shift=params["amount"] * target.extent)
 
 
-@transform
 def refuse_open_channels(transform: Photometric, frame: Frame) -> None:
     """Refuse specs that leave open how many channels an entry has that a transform draws for.
 
