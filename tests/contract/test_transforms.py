@@ -9,11 +9,12 @@ import pytest
 from multiaug.testing import check_transform
 from multiaug.transforms import Frame
 from multiaug.transforms._base import REGISTRY
-from tests.contract.cases import CASES, SPEC
+from tests.contract.cases import BY_NIGHT, CASES, SPEC
 from tests.transforms.test_draws import FROZEN
 
 # A check compiles four programs, whatever the seed: the nights are for more of them.
-SEEDS = range(8) if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else (1,)
+NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
+SEEDS = range(8) if NIGHTLY else (1,)
 
 
 def test_every_registered_transform_has_a_case():
@@ -34,7 +35,7 @@ def test_the_first_draws_of_every_transform_are_frozen():
     assert drawing - {"Affine"} == set(FROZEN)  # Affine hands its matrix on
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [n for n in CASES if NIGHTLY or n not in BY_NIGHT])
 def test_promises(name):
     for seed in SEEDS:
         check_transform(CASES[name], SPEC, seed)
