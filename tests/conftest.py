@@ -72,8 +72,8 @@ def without_c(monkeypatch) -> Callable[[], None]:
     def switch() -> None:
         programs = LRUCache()
         monkeypatch.setattr("multiaug.sampling._compiled.library", lambda: None)
-        monkeypatch.setattr("multiaug.pipeline.backends._native_program._WORKS", programs)
-        monkeypatch.setattr("multiaug.pipeline.backends._native_program._TEMPLATES", {})
+        monkeypatch.setattr("multiaug.pipeline.backends._native_programs._WORKS", programs)
+        monkeypatch.setattr("multiaug.pipeline.backends._native_programs._TEMPLATES", {})
         monkeypatch.setattr("multiaug.pipeline.backends._fast_path.FastPaths.get", lambda *_: None)
         # What was compiled with a plan for native code.
         plan_records.clear_cache()

@@ -8,7 +8,7 @@
 #endif
 
 /* Changes whenever a structure of warp.h does, or a function. */
-int multiaug_abi(void) { return 14; }
+int multiaug_abi(void) { return 16; }
 
 /* Bytes of a structure of warp.h, which Python declares once more; -1 for no such name. */
 int64_t multiaug_sizeof(const char *name)
@@ -48,10 +48,10 @@ int64_t multiaug_elements(int opcode, int channels)
     return operations[opcode].once + (int64_t)operations[opcode].per_channel * channels;
 }
 
-/* The most steps, steps by channel and channels that are taken; one after the other. */
+/* The most steps and channels that are taken; one after the other. */
 int multiaug_most(int which)
 {
-    const int most[] = {MAX_STEPS, MAX_BY_CHANNEL, MAX_CHANNELS};
+    const int most[] = {MAX_STEPS, MAX_CHANNELS};
     return most[which];
 }
 

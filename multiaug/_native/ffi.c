@@ -132,7 +132,7 @@ XLA_FFI_Error *multiaug_custom_call(XLA_FFI_CallFrame *frame)
         if (!work((Batch *)memory, n_records, (int32_t *)(memory + size),
                   (int)*(const int64_t *)helpers->value))
             error = failure(frame, XLA_FFI_Error_Code_RESOURCE_EXHAUSTED,
-                            "multiaug: no memory for the rows that are filtered.");
+                            "multiaug: no memory for the rows that are filtered, or for the values that are sorted.");
     } else
         error = failure(frame, XLA_FFI_Error_Code_INVALID_ARGUMENT,
                         "multiaug: the description of a batch does not fit its buffers.");

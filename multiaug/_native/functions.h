@@ -114,6 +114,18 @@ INLINE void signed_powers(float exponent, int n, float *u)
     }
 }
 
+/* The same with an exponent for each of them. */
+INLINE void signed_powers_each(const float *exponents, int n, float *u)
+{
+    for (int i = 0; i < n; i += WIDE) {
+        const fv v = load_fv(u + i), size = absolute(v);
+        const fv powered = exponential(logarithm(size) * load_fv(exponents + i));
+        const fv found = (fv)((iv)powered | ((iv)v & (int32_t)0x80000000));
+        const mask usual = less(size, splat(INFINITY)) & less(splat(0x1p-126f), size);
+        store_fv(u + i, choose(usual, found, choose(less(size, splat(1)), (fv){0}, v)));
+    }
+}
+
 /* ---- noise ----------------------------------------------------------------------------- */
 
 INLINE uv mix(uv word)

@@ -1,300 +1,13 @@
-/* New values for the channels of a picture: a few steps per record, see `_pointwise.py`.
+/* New values for the channels of an image: a few steps per record, see `_pointwise.py`.
  *
  * The numbers of the steps come from JAX; `transforms/_operations.py` says there what the steps
- * mean. A picture is worked on piece by piece, each step over all of a piece. Of bytes, steps that
- * depend on the value alone are run on the 256 levels, and pixels look them up.
+ * mean. An image is worked on piece by piece, each step over all of a piece. Of bytes, steps that
+ * depend on the value alone are run on the 256 levels, and pixels look them up. A step with
+ * statistics becomes simpler ones, once all that comes before it is known.
  */
-#include "warp.h"
-#include "functions.h"
+#include "measure.h"
 
-enum { MOST_PERIOD_OF_LEVELS = 16, FEWEST_BY_LEVELS = 4096 };
-
-/* A step of one record. Of those on straight lines, (v - a) * b + c, each channel may have numbers
- * of its own: they are then laid out as the values of a piece are. */
-typedef struct {
-    int kind;
-    float a, b, c;
-    const uint32_t *words;
-    const float *own; /* as they were handed over, per channel */
-    float *tiles;     /* three times PIECE, once they are laid out */
-} Step;
-
-/* What is done to the channels of one record. */
-typedef struct {
-    const PointwiseProgram *r;
-    const char *in;
-    int64_t values; /* numbers of the record */
-    int channels;   /* to a pixel; one where channels are alike and neighbours */
-    int stride;     /* numbers from pixel to pixel */
-    const float *table; /* per level and channel, what the bytes are looked up in; or null */
-    int period;         /* its channels */
-    int n;
-    Step *steps; /* room for all that are on */
-} Chain;
-
-/* ---- steps over a piece ---------------------------------------------------------------- */
-
-static void on_a_line(const Step *s, int n, float *v)
-{
-    if (s->tiles) {
-        const float *a = s->tiles, *b = a + PIECE, *c = b + PIECE;
-        for (int i = 0; i < n; i += WIDE)
-            store_fv(v + i, (load_fv(v + i) - load_fv(a + i)) * load_fv(b + i) + load_fv(c + i));
-        return;
-    }
-    for (int i = 0; i < n; i += WIDE)
-        store_fv(v + i, (load_fv(v + i) - s->a) * s->b + s->c);
-}
-
-static void to_a_power(const Step *s, int n, float *v)
-{
-    /* Divided, as JAX does: black and white are whole numbers then. */
-    for (int i = 0; i < n; i += WIDE)
-        store_fv(v + i, (load_fv(v + i) - s->b) / s->c);
-    signed_powers(s->a, n, v);
-    for (int i = 0; i < n; i += WIDE)
-        store_fv(v + i, s->b + s->c * load_fv(v + i));
-}
-
-INLINE fv clipped(fv v, float lo, float hi)
-{
-    v = choose(less(splat(lo), v), v, splat(lo));
-    return choose(less(v, splat(hi)), v, splat(hi));
-}
-
-static void into_a_range(const Step *s, int n, float *v)
-{
-    for (int i = 0; i < n; i += WIDE) {
-        const fv x = load_fv(v + i);
-        store_fv(v + i, choose(equal(x, x), clipped(x, s->a, s->b), x));
-    }
-}
-
-/* The steps over n values of which the first is that of a record. Works on whole vectors. */
-static void run(const Step *steps, int n_steps, int64_t first, int n, float *v)
-{
-    for (int k = 0; k < n_steps; k++)
-        switch (steps[k].kind) {
-        case OP_POWER_LAW: to_a_power(steps + k, n, v); break;
-        case OP_CLIP: into_a_range(steps + k, n, v); break;
-        case OP_NOISE: add_normals((uint32_t)first, steps[k].words, steps[k].a, n, v); break;
-        default: on_a_line(steps + k, n, v);
-        }
-}
-
-/* ---- values from and to memory --------------------------------------------------------- */
-
-INLINE int size_of(int type) { return type == U8 ? 1 : type == U16 ? 2 : 4; }
-
-/* Whole pixels of a piece. */
-INLINE int per_piece(const Chain *c) { return PIECE / c->channels * c->channels; }
-
-/* Numbers of some channels of n / channels pixels, to where pixels are so far apart. */
-INLINE void deal(const uint32_t *from, int apart, int n, int channels, uint32_t *to, int apart_then)
-{
-    for (int i = 0; i < n; i += channels, from += apart, to += apart_then)
-        for (int k = 0; k < channels; k++)
-            to[k] = from[k];
-}
-
-static void move(const char *from, int apart, int n, int channels, int size, char *to, int then)
-{
-    if (apart == channels && then == channels) {
-        memcpy(to, from, (size_t)n * size);
-    } else if (size == 4) {
-        const uint32_t *in = (const uint32_t *)from;
-        uint32_t *out = (uint32_t *)to;
-        /* Known numbers of channels: the loop over them is none. */
-        switch (channels) {
-        case 1: deal(in, apart, n, 1, out, then); break;
-        case 3: deal(in, apart, n, 3, out, then); break;
-        default: deal(in, apart, n, channels, out, then);
-        }
-    } else {
-        for (int i = 0; i < n; i += channels)
-            memcpy(to + (int64_t)(i / channels) * then * size,
-                   from + (int64_t)(i / channels) * apart * size, (size_t)channels * size);
-    }
-}
-
-INLINE int64_t place_of(const Chain *c, int64_t first)
-{
-    return c->stride == c->channels ? first : first / c->channels * c->stride;
-}
-
-/* n numbers of a record, side by side, in the dtype; zeros up to a whole vector. */
-static void collect(const Chain *c, int64_t first, int n, char *raw)
-{
-    const int size = size_of(c->r->in_type);
-    memset(raw + n * size, 0, (size_t)(-n & 15) * size);
-    move(c->in + place_of(c, first) * size, c->stride, n, c->channels, size, raw, c->channels);
-}
-
-static void widen(const Chain *c, const char *raw, int n, float *v)
-{
-    const int whole = (n + 15) & ~15;
-    if (c->r->in_type == U8)
-        for (int i = 0; i < whole; i += 8)
-            put8_f32(v + i, wide_u8((const uint8_t *)raw + i));
-    else
-        for (int i = 0; i < whole; i += 8)
-            put8_f32(v + i, wide_u16((const uint16_t *)raw + i));
-}
-
-/* Values of whole pixels; `table` is of one channel, or of each. */
-static void look_up(const Chain *c, const uint8_t *in, int n, float *v)
-{
-    const float *table = c->table;
-    memset(v + n, 0, (size_t)(-n & 15) * sizeof(float));
-    if (c->period == 1)
-        for (int i = 0; i < n; i++)
-            v[i] = table[in[i]];
-    else
-        for (int i = 0; i < n; i += c->period)
-            for (int k = 0; k < c->period; k++)
-                v[i + k] = table[in[i + k] + k * LEVELS];
-}
-
-INLINE mask valid(const PointwiseProgram *r, fv v)
-{
-    const fv mark = r->marks == MARK_NAN ? v : splat(r->invalid);
-    return r->marks == MARK_NAN ? equal(v, v) : not_equal(v, mark);
-}
-
-/* Values that `run` may begin with, and what they were before the table. */
-static void begin(const Chain *c, int64_t first, int n, float *v, float *given)
-{
-    _Alignas(64) char raw[PIECE * sizeof(float)];
-    if (c->r->in_type == F32) {
-        collect(c, first, n, (char *)v);
-    } else {
-        collect(c, first, n, raw);
-        if (c->table)
-            look_up(c, (const uint8_t *)raw, n, v);
-        else
-            widen(c, raw, n, v);
-    }
-    if (c->r->marks == MARK_NOTHING)
-        return;
-    if (c->table)
-        widen(c, raw, n, given);
-    else
-        memcpy(given, v, (size_t)((n + 15) & ~15) * sizeof(float));
-}
-
-static void hand_over(const Chain *c, char *record, int64_t first, int n, float *v)
-{
-    const int type = c->r->out_type, size = size_of(type);
-    _Alignas(64) char raw[PIECE * sizeof(float)];
-    const char *from = (const char *)v;
-    if (type != F32) {
-        const float top = type == U8 ? 255 : 65535;
-        for (int i = 0; i < n; i += WIDE)
-            store_fv(v + i, clipped(load_fv(v + i), 0, top));
-        for (int i = 0; i < n; i += 8)
-            if (type == U8)
-                put8_u8((uint8_t *)raw + i, wide_f32(v + i));
-            else
-                put8_u16((uint16_t *)raw + i, wide_f32(v + i));
-        from = raw;
-    }
-    move(from, c->channels, n, c->channels, size, record + place_of(c, first) * size, c->stride);
-}
-
-/* ---- means ----------------------------------------------------------------------------- */
-
-/* The mean of all valid values after the steps so far. In sixteen sums, whatever the vectors. */
-static float mean_of(const Chain *c)
-{
-    _Alignas(64) float v[PIECE], given[PIECE], bands[16];
-    const int piece = per_piece(c);
-    double total = 0;
-    int64_t count = 0;
-    for (int64_t first = 0; first < c->values; first += piece) {
-        const int n = c->values - first < piece ? (int)(c->values - first) : piece;
-        begin(c, first, n, v, given);
-        run(c->steps, c->n, first, n, v);
-        if (c->r->marks == MARK_NOTHING) {
-            count += n;
-        } else {
-            for (int i = 0; i < n; i += WIDE) {
-                const mask there = valid(c->r, load_fv(given + i));
-                store_fv(v + i, choose(there, load_fv(v + i), (fv){0}));
-                store_fv(given + i, choose(there, splat(1), (fv){0}));
-            }
-            for (int i = 0; i < n; i++)
-                count += given[i] != 0;
-        }
-        for (int i = n; i < ((n + 15) & ~15); i++)
-            v[i] = 0;
-        fv sums[16 / WIDE] = {{0}};
-        for (int i = 0; i < n; i += 16)
-            for (int k = 0; k < 16 / WIDE; k++)
-                sums[k] += load_fv(v + i + k * WIDE);
-        memcpy(bands, sums, sizeof bands);
-        for (int k = 0; k < 16; k++)
-            total += bands[k];
-    }
-    return (float)(total / (double)(count ? count : 1));
-}
-
-/* How often every level is there, per channel of the table. */
-static void count_levels(const Chain *c, int32_t *counts)
-{
-    const uint8_t *in = (const uint8_t *)c->in;
-    const int period = c->period;
-    memset(counts, 0, (size_t)period * LEVELS * sizeof *counts);
-    int64_t i = 0;
-    /* Neighbours are alike: counted in one place, each would wait for the one before. */
-    int32_t others[3][LEVELS] = {{0}};
-    for (; period == 1 && i + 4 <= c->values; i += 4) {
-        counts[in[i]]++;
-        for (int k = 0; k < 3; k++)
-            others[k][in[i + k + 1]]++;
-    }
-    for (; period == 3 && i + 3 <= c->values; i += 3) {
-        counts[in[i]]++;
-        counts[in[i + 1] + LEVELS]++;
-        counts[in[i + 2] + 2 * LEVELS]++;
-    }
-    for (int k = 0; i < c->values; i++) {
-        counts[in[i] + k * LEVELS]++;
-        k = k + 1 == period ? 0 : k + 1;
-    }
-    for (int k = 0; period == 1 && k < 3; k++)
-        for (int v = 0; v < LEVELS; v++)
-            counts[v] += others[k][v];
-}
-
-/* `mean_of` bytes that were only put on one line: its value at their mean. */
-static float mean_on_a_line(const Chain *c)
-{
-    const uint8_t *in = (const uint8_t *)c->in;
-    uint64_t total = 0;
-    for (int64_t first = 0; first < c->values; first += 1 << 16) {
-        const int n = c->values - first < 1 << 16 ? (int)(c->values - first) : 1 << 16;
-        uint32_t sum = 0;
-        for (int i = 0; i < n; i++)
-            sum += in[first + i];
-        total += sum;
-    }
-    const double mean = (double)total / (double)c->values;
-    const Step *s = c->steps;
-    return (float)(c->n ? (mean - s->a) * s->b + s->c : mean);
-}
-
-/* `mean_of`, from the values of the levels. */
-static float mean_of_levels(const Chain *c, const int32_t *counts, const float *table)
-{
-    double total = 0, count = 0;
-    for (int k = 0; k < c->period * LEVELS; k++) {
-        if (c->r->marks == MARK_NUMBER && (float)(k % LEVELS) == c->r->invalid)
-            continue;
-        total += (double)table[k] * counts[k];
-        count += counts[k];
-    }
-    return (float)(total / (count ? count : 1));
-}
+enum { FEWEST_BY_LEVELS = 4096, TILES_ON_STACK = 8 };
 
 /* ---- from what was handed over to steps ------------------------------------------------ */
 
@@ -317,11 +30,19 @@ static float tile_at(const Step *s, int which, int i)
     return s->tiles ? s->tiles[which * PIECE + i] : which == 0 ? s->a : which == 1 ? s->b : s->c;
 }
 
+/* What the steps of a record take besides themselves. */
+typedef struct {
+    float (*tiles)[3 * PIECE];
+    int used;
+    float *curves; /* what steps need besides, one after the other */
+} Room;
+
 /* Add a step behind the others; neighbours on straight lines become one. */
-static void add(Chain *c, Step s, float (*tiles)[3 * PIECE], int *used)
+static void add(Chain *c, Step s, Room *room)
 {
-    if (s.kind == OP_SCALE_SHIFT_BY_CHANNEL) {
-        s.tiles = tiles[(*used)++];
+    if (s.kind == OP_SCALE_SHIFT_BY_CHANNEL || s.kind == OP_POWER_LAW_BY_CHANNEL ||
+        s.kind == CLIP_BY_CHANNEL) {
+        s.tiles = room->tiles[room->used++];
         for (int which = 0; which < 3; which++)
             for (int i = 0, k = 0; i < PIECE; i++) {
                 s.tiles[which * PIECE + i] = s.own[which * c->r->channels + k];
@@ -346,28 +67,294 @@ static void add(Chain *c, Step s, float (*tiles)[3 * PIECE], int *used)
     last->kind = OP_SCALE_SHIFT_BY_CHANNEL, last->tiles = held;
 }
 
+/* What the steps of a record that are on ask for. */
+typedef struct {
+    int tiles;
+    int64_t curves; /* numbers */
+    int channels;   /* they must be told apart */
+} Needs;
+
+enum { MOST_TILES = 64 };
+
+/* How many tiles of a column, or of a row, an element asks for. */
+INLINE int tiles_along(float element)
+{
+    return element > 1 ? element < MOST_TILES ? (int)element : MOST_TILES : 1;
+}
+
+INLINE int64_t tiles_of(const float *own) { return (int64_t)tiles_along(own[2]) * tiles_along(own[3]); }
+
 /* The steps of a record that are on, and how many there are; with no room given they are counted. */
-static int read_steps(const PointwiseProgram *r, int64_t record, Step *steps, int *by_channel)
+static int read_steps(const PointwiseProgram *r, int64_t record, Step *steps, Needs *needs)
 {
     const float *numbers = r->numbers + record * r->length;
     const uint32_t *words = r->words + record * r->n_noises * 2;
     int count = 0;
-    *by_channel = 0;
+    *needs = (Needs){0};
     for (int k = 0; k < r->n_steps; k++) {
         const int kind = r->kinds[k];
         const Operation *row = operations + kind;
         const float *own = numbers + 1;
         if (numbers[0] != 0 && !(kind == OP_NOISE && own[0] == 0)) {
             if (steps)
-                steps[count] = (Step){kind, own[0], row->once > 1 ? own[1] : 0,
+                steps[count] = (Step){kind, row->once ? own[0] : 0, row->once > 1 ? own[1] : 0,
                                       row->once > 2 ? own[2] : 0, words, own, 0};
-            *by_channel += kind == OP_SCALE_SHIFT_BY_CHANNEL;
+            needs->tiles += row->tiles;
+            needs->curves += kind == OP_EQUALIZE ? r->channels * LEVELS
+                             : kind == OP_LOCAL  ? 2 * r->channels
+                             : kind == OP_CLAHE  ? tiles_of(own) * r->channels * LEVELS
+                                                 : 0;
+            needs->channels |= row->per_channel || row->apart;
             count++;
         }
         words += 2 * row->words;
         numbers += 1 + row->once + row->per_channel * r->channels;
     }
     return count;
+}
+
+/* ---- steps with statistics ------------------------------------------------------------- */
+
+/* About means: elements say whether all channels have one, and whether their range is kept. */
+static void about_means(Chain *c, const Step *s, Levels *levels, Room *room)
+{
+    const int channels = c->r->channels, keeps_range = s->own[1] != 0;
+    const float *factors = s->own + 2;
+    float line[3 * MAX_CHANNELS], ends[3 * MAX_CHANNELS] = {0};
+    Measured m[MAX_CHANNELS];
+    measure(c, levels, 0, s->own[0] != 0, m);
+    for (int k = 0; k < channels; k++) {
+        const int same = factors[k] == 1;
+        line[k] = line[2 * channels + k] = same ? 0 : (float)m[k].mean;
+        line[channels + k] = factors[k];
+        ends[k] = same ? -INFINITY : m[k].low, ends[channels + k] = same ? INFINITY : m[k].high;
+    }
+    add(c, (Step){.kind = OP_SCALE_SHIFT_BY_CHANNEL, .own = line}, room);
+    if (keeps_range)
+        add(c, (Step){.kind = CLIP_BY_CHANNEL, .own = ends}, room);
+}
+
+/* About the mean of a weighted sum of channels. */
+static void about_grey_mean(Chain *c, const Step *s, Levels *levels, Room *room)
+{
+    const int channels = c->r->channels;
+    const float *weights = s->own + 1, *on = weights + channels;
+    float line[3 * MAX_CHANNELS];
+    Measured m[MAX_CHANNELS];
+    double grey = 0;
+    measure(c, levels, 0, 0, m);
+    for (int k = 0; k < channels; k++)
+        grey += weights[k] * m[k].mean;
+    for (int k = 0; k < channels; k++) {
+        line[k] = line[2 * channels + k] = on[k] != 0 ? (float)grey : 0;
+        line[channels + k] = on[k] != 0 ? s->own[0] : 1;
+    }
+    add(c, (Step){.kind = OP_SCALE_SHIFT_BY_CHANNEL, .own = line}, room);
+}
+
+/* Powers. Elements: 0 for the range that follows, 1 for that of each channel, 2 for that of all of
+ * them; whether from white on; whether means and deviations are kept; black, extent; exponents. */
+static void to_powers_of(Chain *c, const Step *s, Levels *levels, Room *room)
+{
+    const int channels = c->r->channels, of = s->own[0] == 1 ? 1 : s->own[0] == 2 ? 2 : 0;
+    const int inverted = s->own[1] != 0, keeps = s->own[2] != 0;
+    const float *exponents = s->own + 5;
+    float power[3 * MAX_CHANNELS], line[3 * MAX_CHANNELS];
+    Measured before[MAX_CHANNELS], after[MAX_CHANNELS];
+    if (of || keeps)
+        measure(c, levels, keeps, of == 2, before);
+    for (int k = 0; k < channels; k++) {
+        const float low = of ? before[k].low : s->own[3];
+        const float extent = of ? before[k].high - before[k].low : s->own[4];
+        const int same = exponents[k] == 1 || extent == 0;
+        power[k] = same ? 1 : exponents[k];
+        power[channels + k] = inverted ? low + extent : low;
+        power[2 * channels + k] = same ? 1 : inverted ? -extent : extent;
+    }
+    add(c, (Step){.kind = OP_POWER_LAW_BY_CHANNEL, .own = power}, room);
+    if (!keeps)
+        return;
+    measure(c, levels, 1, of == 2, after);
+    for (int k = 0; k < channels; k++) {
+        const int same = power[k] == 1;
+        const double least = after[k].deviation > 1e-7 ? after[k].deviation : 1e-7;
+        line[k] = same ? 0 : (float)after[k].mean;
+        line[channels + k] = same ? 1 : (float)(before[k].deviation / least);
+        line[2 * channels + k] = same ? 0 : (float)before[k].mean;
+    }
+    add(c, (Step){.kind = OP_SCALE_SHIFT_BY_CHANNEL, .own = line}, room);
+}
+
+/* To a range, or to a mean of 0 and a deviation of 1. Elements: 0 by least and greatest, 1 by mean
+ * and deviation, 2 by quantiles; whether all channels are one; the quantiles; what the first becomes
+ * and how far the second is from it; whether values are clipped to that; whether constant channels
+ * stay. */
+static int normalized(Chain *c, const Step *s, Levels *levels, Room *room)
+{
+    const int channels = c->r->channels, by = s->own[0] == 1 ? 1 : s->own[0] == 2 ? 2 : 0, joined = s->own[1] != 0;
+    const float low = s->own[4], extent = s->own[5];
+    float line[3 * MAX_CHANNELS];
+    Measured m[MAX_CHANNELS];
+    if (by == 2 && measure_quantiles(c, s->own + 2, joined, m))
+        return 1;
+    if (by != 2)
+        measure(c, levels, by == 1, joined, m);
+    for (int k = 0; k < channels; k++) {
+        const float from = by == 1 ? (float)m[k].mean : m[k].low;
+        const float spread = by == 1 ? (float)m[k].deviation : m[k].high - m[k].low;
+        const int stays = spread <= 0 && s->own[7] != 0;
+        line[k] = stays ? 0 : from;
+        line[channels + k] = stays ? 1 : spread > 0 ? extent / spread : 1;
+        line[2 * channels + k] = stays ? 0 : low;
+    }
+    add(c, (Step){.kind = OP_SCALE_SHIFT_BY_CHANNEL, .own = line}, room);
+    if (s->own[6] != 0)
+        add(c, (Step){.kind = OP_CLIP, .a = low, .b = low + extent}, room);
+    return 0;
+}
+
+/* The curve of a channel that makes all levels equally frequent; as ImageOps.equalize of Pillow. */
+static void equalizing(const int32_t *counts, float *knots)
+{
+    int64_t total = 0, last = 0, sum;
+    int levels = 0;
+    for (int v = 0; v < LEVELS; v++)
+        if (counts[v])
+            total += counts[v], last = counts[v], levels++;
+    const int64_t step = (total - last) / 255;
+    sum = step / 2;
+    for (int v = 0; v < LEVELS; v++) {
+        const int64_t level = levels < 2 || !step ? v : sum / step < 255 ? sum / step : 255;
+        knots[v] = (float)level / 255;
+        sum += counts[v];
+    }
+}
+
+static int equalized(Chain *c, const Step *s, Levels *levels, Room *room)
+{
+    const int channels = c->r->channels;
+    float *knots = room->curves;
+    int32_t *bins = malloc((size_t)channels * LEVELS * sizeof *bins);
+    if (!bins)
+        return 1;
+    room->curves += channels * LEVELS;
+    if (levels) {
+        fill_levels(c, levels);
+        memset(bins, 0, (size_t)channels * LEVELS * sizeof *bins);
+        for (int k = 0; k < channels; k++)
+            for (int v = 0; v < LEVELS; v++)
+                if (is_counted(c, levels, k, v)) {
+                    const float value = levels->table[k * LEVELS + v];
+                    const float bin = floorf((value - s->own[0]) / s->own[1] * 255 + 0.5f);
+                    bins[k * LEVELS + (bin > 0 ? bin < 255 ? (int)bin : 255 : 0)] +=
+                        levels->counts[k * LEVELS + v];
+                }
+    } else {
+        count_bins(c, s->own[0], s->own[1], bins);
+    }
+    for (int k = 0; k < channels; k++)
+        equalizing(bins + k * LEVELS, knots + k * LEVELS);
+    free(bins);
+    add(c, (Step){.kind = CURVES, .a = s->own[0], .b = s->own[1], .own = knots}, room);
+    return 0;
+}
+
+/* The range of every channel, where it is asked for. */
+static void locally(Chain *c, Step s, Room *room)
+{
+    const int channels = c->r->channels;
+    if (s.own[2] != 0) {
+        Measured m[MAX_CHANNELS];
+        measure(c, 0, 0, 0, m);
+        s.tiles = room->curves;
+        for (int k = 0; k < channels; k++)
+            s.tiles[k] = m[k].low, s.tiles[channels + k] = m[k].high - m[k].low;
+    }
+    room->curves += 2 * channels;
+    add(c, s, room);
+}
+
+/* The curve of a tile: as CLAHE of OpenCV. */
+static void limited(int32_t *counts, float limit, float *knots)
+{
+    int64_t total = 0, excess = 0, sum = 0;
+    for (int v = 0; v < LEVELS; v++)
+        total += counts[v];
+    const double wanted = floor((double)limit * (double)total / LEVELS);
+    const int64_t most = limit > 0 ? wanted > 1 ? wanted < (double)total ? (int64_t)wanted : total : 1 : total;
+    for (int v = 0; v < LEVELS; v++)
+        if (counts[v] > most)
+            excess += counts[v] - most, counts[v] = (int32_t)most;
+    const int64_t rest = excess % LEVELS, apart = rest ? LEVELS / rest > 1 ? LEVELS / rest : 1 : 0;
+    for (int64_t v = 0; v < LEVELS; v++) {
+        counts[v] += (int32_t)(excess / LEVELS) + (rest && v % apart == 0 && v / apart < rest);
+        sum += counts[v];
+        const float level = floorf((float)sum * (255.0f / (float)(total ? total : 1)) + 0.5f);
+        knots[v] = total ? (level < 255 ? level : 255) / 255 : (float)v / 255;
+    }
+}
+
+static int by_tiles(Chain *c, Step s, Room *room)
+{
+    const int rows = tiles_along(s.own[2]), columns = tiles_along(s.own[3]);
+    const int channels = c->channels, piece = per_piece(c);
+    const int64_t tiles = tiles_of(s.own);
+    _Alignas(64) float v[PIECE], given[PIECE];
+    int32_t *counts = calloc((size_t)(tiles * channels * LEVELS), sizeof *counts);
+    if (!counts)
+        return 1;
+    const int64_t width = c->r->width, height = c->r->pixels / width;
+    for (int64_t first = 0; first < c->values; first += piece) {
+        const int n = c->values - first < piece ? (int)(c->values - first) : piece;
+        begin(c, first, n, v, given);
+        run(c, first, n, v, given);
+        for (int i = 0; i < n; i++) {
+            if (c->r->marks != MARK_NOTHING && !is_valid(c->r, given[i]))
+                continue;
+            const int64_t pixel = (first + i) / channels;
+            const int64_t row = pixel / width * rows / height, column = pixel % width * columns / width;
+            const float bin = floorf((v[i] - s.a) / s.b * 255 + 0.5f);
+            const int level = bin > 0 ? bin < 255 ? (int)bin : 255 : 0;
+            counts[((row * columns + column) * channels + i % channels) * LEVELS + level]++;
+        }
+    }
+    for (int64_t k = 0; k < tiles * channels; k++)
+        limited(counts + k * LEVELS, s.own[4], room->curves + k * LEVELS);
+    free(counts);
+    s.tiles = room->curves;
+    room->curves += tiles * channels * LEVELS;
+    s.c = (float)rows;
+    add(c, s, room);
+    return 0;
+}
+
+/* Add what a step stands for, now that all before it are known. Not 0 where memory is missing. */
+static int settle(Chain *c, Step s, Levels *levels, Room *room)
+{
+    switch (s.kind) {
+    case OP_SCALE_ABOUT_MEANS: about_means(c, &s, levels, room); return 0;
+    case OP_SCALE_ABOUT_GREY_MEAN: about_grey_mean(c, &s, levels, room); return 0;
+    case OP_POWER_LAW_BY_CHANNEL: to_powers_of(c, &s, levels, room); return 0;
+    case OP_NORMALIZE_RECORD: return normalized(c, &s, levels, room);
+    case OP_EQUALIZE: return equalized(c, &s, levels, room);
+    case OP_LOCAL: locally(c, s, room); return 0;
+    case OP_CLAHE: return by_tiles(c, s, room);
+    case OP_SCALE_ABOUT_MEAN: {
+        const int line = c->n == 0 || (c->n == 1 && c->steps[0].kind == OP_SCALE_SHIFT);
+        float mean;
+        if (levels && line && c->r->marks == MARK_NOTHING) {
+            mean = mean_on_a_line(c);
+        } else if (levels) {
+            fill_levels(c, levels);
+            mean = mean_of_levels(c, levels->counts, levels->table);
+        } else {
+            mean = mean_of(c);
+        }
+        s = (Step){OP_SCALE_SHIFT, mean, s.a, mean, 0, 0, 0};
+    }
+    }
+    add(c, s, room);
+    return 0;
 }
 
 /* ---- all of it ------------------------------------------------------------------------- */
@@ -382,7 +369,7 @@ static void table_of(const Chain *c, float *table)
         memset(v, 0, sizeof v);
         for (int i = 0; i < n; i++)
             v[i] = (float)(first + i / period);
-        run(c->steps, c->n, 0, n, v);
+        run(c, 0, n, v, 0);
         for (int i = 0; i < n; i++)
             table[i % period * LEVELS + first + i / period] = v[i];
     }
@@ -432,7 +419,7 @@ static void run_over_pixels(const Chain *c, char *out)
     for (int64_t first = 0; first < c->values; first += piece) {
         const int n = c->values - first < piece ? (int)(c->values - first) : piece;
         begin(c, first, n, v, given);
-        run(c->steps, c->n, first, n, v);
+        run(c, first, n, v, given);
         if (c->r->marks != MARK_NOTHING)
             for (int i = 0; i < n; i += WIDE) {
                 const fv was = load_fv(given + i);
@@ -442,64 +429,64 @@ static void run_over_pixels(const Chain *c, char *out)
     }
 }
 
-/* The steps are settled one after the other: a spread needs the mean of what comes before it. Of
- * bytes, a table takes in all that are before the first noise. */
-void JOIN(multiaug_pointwise_one_, LEVEL)(const PointwiseProgram *r, int64_t record)
+/* The steps are settled one after the other. Of bytes, a table takes in all that are before the
+ * first one that it cannot. Not 0 where memory is missing. */
+static int run_steps(Chain *c, const Step *wanted, int n, Room *room, char *out)
 {
+    const PointwiseProgram *r = c->r;
     float table[MOST_PERIOD_OF_LEVELS * LEVELS];
     int32_t counts[MOST_PERIOD_OF_LEVELS * LEVELS];
-    int by_channel, used = 0, k = 0;
-    const int n = read_steps(r, record, 0, &by_channel);
+    int k = 0;
+    if (r->in_type == U8 && c->stride == c->channels && c->period <= MOST_PERIOD_OF_LEVELS &&
+        c->values >= FEWEST_BY_LEVELS && n && !needs_pixels(wanted[0].kind)) {
+        Levels levels = {counts, table, 0};
+        for (; k < n && !needs_pixels(wanted[k].kind); k++)
+            if (settle(c, wanted[k], &levels, room))
+                return 1;
+        table_of(c, table);
+        c->table = table, c->n = 0;
+        if (k == n && r->out_type == U8) {
+            look_up_bytes(c, (uint8_t *)out);
+            return 0;
+        }
+    }
+    for (; k < n; k++)
+        if (settle(c, wanted[k], 0, room))
+            return 1;
+    run_over_pixels(c, out);
+    return 0;
+}
+
+/* Not 0 where memory is missing. */
+int JOIN(multiaug_pointwise_one_, LEVEL)(const PointwiseProgram *r, int64_t record)
+{
+    Needs needs;
+    const int n = read_steps(r, record, 0, &needs);
+    if (!n && r->in_type == r->out_type)
+        return 0;
     /* As much as this record needs: of what a container did not choose there is nothing here. */
-    _Alignas(64) float tiles[by_channel ? by_channel : 1][3 * PIECE];
-    Step wanted[n ? n : 1], steps[n ? n : 1];
-    read_steps(r, record, wanted, &by_channel);
-    char *out = r->out + record * r->out_bytes;
-    const int apart = r->stride != r->channels || by_channel;
+    const int few = needs.tiles <= TILES_ON_STACK;
+    _Alignas(64) float tiles[few && needs.tiles ? needs.tiles : 1][3 * PIECE];
+    Step wanted[n ? n : 1], steps[n ? 2 * n : 1];
+    const size_t floats = (few ? 0 : (size_t)needs.tiles * 3 * PIECE) +
+                          (size_t)needs.curves;
+    float *more = floats ? malloc(floats * sizeof *more) : 0;
+    if (floats && !more)
+        return 1;
+    Room room = {few ? tiles : (float (*)[3 * PIECE])more, 0,
+                 few ? more : more + (size_t)needs.tiles * 3 * PIECE};
+    read_steps(r, record, wanted, &needs);
+    const int apart = r->stride != r->channels || needs.channels;
     Chain c = {.r = r,
                .steps = steps,
                .in = r->in + record * r->in_bytes,
                .values = r->pixels * r->channels,
                .channels = apart ? r->channels : 1,
                .stride = apart ? r->stride : 1};
-    if (!n && r->in_type == r->out_type)
-        return;
     c.period = c.channels;
-    if (r->in_type == U8 && c.stride == c.channels && c.period <= MOST_PERIOD_OF_LEVELS &&
-        c.values >= FEWEST_BY_LEVELS && n && wanted[0].kind != OP_NOISE) {
-        int counted = 0;
-        for (; k < n && wanted[k].kind != OP_NOISE; k++) {
-            if (wanted[k].kind == OP_SCALE_ABOUT_MEAN) {
-                const int line = c.n == 0 || (c.n == 1 && c.steps[0].kind == OP_SCALE_SHIFT);
-                float mean;
-                if (line && r->marks == MARK_NOTHING) {
-                    mean = mean_on_a_line(&c);
-                } else {
-                    if (!counted)
-                        count_levels(&c, counts);
-                    counted = 1;
-                    table_of(&c, table);
-                    mean = mean_of_levels(&c, counts, table);
-                }
-                wanted[k] = (Step){OP_SCALE_SHIFT, mean, wanted[k].a, mean, 0, 0, 0};
-            }
-            add(&c, wanted[k], tiles, &used);
-        }
-        table_of(&c, table);
-        c.table = table, c.n = 0;
-        if (k == n && r->out_type == U8) {
-            look_up_bytes(&c, (uint8_t *)out);
-            return;
-        }
-    }
-    for (; k < n; k++) {
-        if (wanted[k].kind == OP_SCALE_ABOUT_MEAN) {
-            const float mean = mean_of(&c);
-            wanted[k] = (Step){OP_SCALE_SHIFT, mean, wanted[k].a, mean, 0, 0, 0};
-        }
-        add(&c, wanted[k], tiles, &used);
-    }
-    run_over_pixels(&c, out);
+    const int failed = run_steps(&c, wanted, n, &room, r->out + record * r->out_bytes);
+    free(more);
+    return failed;
 }
 
 void JOIN(multiaug_pointwise_, LEVEL)(const PointwiseProgram *r)

@@ -186,7 +186,7 @@ static int is_sound(const uint32_t *bits, int64_t n, const uint32_t *limits, int
     return !any;
 }
 
-void JOIN(multiaug_pointwise_one_, LEVEL)(const PointwiseProgram *r, int64_t record);
+int JOIN(multiaug_pointwise_one_, LEVEL)(const PointwiseProgram *r, int64_t record);
 
 void JOIN(multiaug_warp_, LEVEL)(const Batch *b)
 {
@@ -221,7 +221,7 @@ void JOIN(multiaug_warp_, LEVEL)(const Batch *b)
         /* Values may depend on all of a record: whoever samples the last of it goes on. */
         if (b->n_pointwise && __atomic_sub_fetch(b->left + record, 1, __ATOMIC_ACQ_REL) == 0)
             for (int k = 0; k < b->n_pointwise; k++)
-                JOIN(multiaug_pointwise_one_, LEVEL)(b->pointwise + k, record);
+                scratch.failed |= JOIN(multiaug_pointwise_one_, LEVEL)(b->pointwise + k, record);
     }
     if (scratch.failed)
         __atomic_store_n(b->no_memory, 1, __ATOMIC_RELAXED);

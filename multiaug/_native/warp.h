@@ -132,32 +132,45 @@ typedef struct {
 } Check;
 
 /* What a step does to values: the rows of transforms/_operations.py that run here, each with the
- * elements that a record hands over for it, once and per channel, and its pairs of words. Python
+ * elements that a record hands over for it, once and per channel, its pairs of words, the tiles that it
+ * needs room for, and whether channels must be told apart for it though they share all elements. Python
  * asks for opcodes and lengths by name, so that nothing is numbered twice. */
 #define OPERATIONS(X)                                                                            \
-    X(SCALE_SHIFT, scale_shift, 3, 0, 0)                                                         \
-    X(SCALE_SHIFT_BY_CHANNEL, scale_shift_by_channel, 0, 3, 0)                                   \
-    X(SCALE_ABOUT_MEAN, scale_about_mean, 1, 0, 0)                                               \
-    X(POWER_LAW, power_law, 3, 0, 0)                                                             \
-    X(CLIP, clip, 2, 0, 0)                                                                       \
-    X(NOISE, noise, 1, 0, 1)
+    X(SCALE_SHIFT, scale_shift, 3, 0, 0, 0, 0)                                                   \
+    X(SCALE_SHIFT_BY_CHANNEL, scale_shift_by_channel, 0, 3, 0, 1, 1)                             \
+    X(SCALE_ABOUT_MEAN, scale_about_mean, 1, 0, 0, 0, 0)                                         \
+    X(SCALE_ABOUT_MEANS, scale_about_means, 2, 1, 0, 2, 1)                                       \
+    X(SCALE_ABOUT_GREY_MEAN, scale_about_grey_mean, 1, 2, 0, 1, 1)                               \
+    X(POWER_LAW, power_law, 3, 0, 0, 0, 0)                                                       \
+    X(POWER_LAW_BY_CHANNEL, power_law_by_channel, 5, 1, 0, 2, 1)                                 \
+    X(CLIP, clip, 2, 0, 0, 0, 0)                                                                 \
+    X(NOISE, noise, 1, 0, 1, 0, 0)                                                               \
+    X(BLEND_WITH_GREY, blend_with_grey, 0, 2, 0, 0, 1)                                           \
+    X(HUE_SATURATION_VALUE, hue_saturation_value, 11, 0, 0, 0, 1)                                \
+    X(QUANTIZE, quantize, 2, 0, 0, 0, 0)                                                         \
+    X(SOLARIZE, solarize, 2, 0, 0, 0, 0)                                                         \
+    X(CURVE, curve, 3 + LEVELS, 0, 0, 0, 0)                                                      \
+    X(NORMALIZE_RECORD, normalize_record, 8, 0, 0, 1, 1)                                         \
+    X(EQUALIZE, equalize, 2, 0, 0, 0, 1)                                                         \
+    X(BIAS_FIELD, bias_field, 10, 0, 0, 0, 1)                                                    \
+    X(LOCAL, local, 3, 10, 0, 0, 1)                                                              \
+    X(CLAHE, clahe, 5, 0, 0, 0, 1)
 
-#define OPCODE(NAME, name, once, per_channel, words) OP_##NAME,
+#define OPCODE(NAME, ...) OP_##NAME,
 enum { OPERATIONS(OPCODE) N_OPERATIONS };
 #undef OPCODE
 
 typedef struct {
     const char *name;
-    int once, per_channel, words;
+    int once, per_channel, words, tiles, apart;
 } Operation;
 
-#define ROW(NAME, name, once, per_channel, words) {#name, once, per_channel, words},
+#define ROW(NAME, name, ...) {#name, __VA_ARGS__},
 static const Operation operations[N_OPERATIONS] = {OPERATIONS(ROW)};
 #undef ROW
 
-/* Steps that are handed over, of which only those that are on need room: MAX_BY_CHANNEL of them
- * take less than half of the smallest stack that systems give to a thread. */
-enum { MAX_STEPS = 1024, MAX_BY_CHANNEL = 16, MAX_CHANNELS = 256 };
+/* Steps that are handed over, of which only those that are on need room. */
+enum { MAX_STEPS = 1024, MAX_CHANNELS = 256 };
 
 /* Neighbouring channels of a picture that get new values. */
 typedef struct {
@@ -170,6 +183,7 @@ typedef struct {
     int64_t n_records, pixels, length;
     int32_t n_steps, n_noises;
     int32_t channels, stride; /* numbers to a pixel, and from pixel to pixel */
+    int32_t width;            /* pixels of a row */
     int32_t in_type, out_type;
     int32_t marks; /* what says that there are no data: see MARK_* */
     float invalid, beside; /* the number that does; what stands for values that fall on it */

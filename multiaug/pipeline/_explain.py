@@ -18,7 +18,8 @@ from ..spec import DataSpec
 from ..transforms import Container, Occluding, Photometric, Transform
 from ..typing import SpatialShape
 from .backends._host import host_refuses
-from .backends._native_program import NativeProgram, program_of
+from .backends._native_program import NativeProgram
+from .backends._native_programs import program_of
 from .backends._staged import alter_batch, moves_of, run_program, stays_in
 from .backends._whole import of_one_rank
 from .program._draws import Draws, draw_values, on_cpu

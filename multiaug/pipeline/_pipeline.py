@@ -16,27 +16,26 @@ from .._forks import refuse_forked_child
 from ..errors import ParameterError
 from ..spec import SPEC_KIND, DataSpec, check_structure
 from ..transforms import Transform, as_transforms, from_config, to_config
-from ..typing import Key, Record, SpatialShape
+from ..typing import Array, Key, Record, SpatialShape
 from ._explain import Explanation, explain
+from ._one_run import OneRun
 from ._programs import Programs, check_before, given_params
 from ._records import batch_of_records
-from .backends._dispatch import call_in_c, execute, is_traced
-from .backends._fast_path import FastPath, FastPaths, signature_of
-from .buffers._indexed import gathered, in_native_order
+from .backends._dispatch import is_traced
+from .backends._fast_path import FastPaths, Repeat, signature_of
+from .buffers._indexed import in_native_order
 from .checks._arguments import check_count, check_key, checked_frame
 from .checks._inspect import inspect_first, kind_of, ranges_used
 from .checks._modes import in_own_modes
-from .checks._values import check_record_values
 from .program._alter import check_order
 from .program._blank import blank_record
-from .program._draws import Draws, draw, key_data, raw_key_data
-from .program._fitted import finish, unfinish, untouched
-from .program._overrides import DERIVED, in_order, one_more_axis, override, with_validity
+from .program._draws import key_data, raw_key_data
+from .program._fitted import unfinish
+from .program._overrides import one_more_axis
 from .program._params import RecordParams
 from .program._program import check_declared
-from .program._reads import check_reads, entries_read
-from .program._structure import Run, check_frames, check_spec, gains_intrinsics
-from .program._ties import follow
+from .program._reads import check_reads
+from .program._structure import check_frames, check_spec
 from .program._traits import PipelineTraits
 
 SCHEMA = "multiaug.pipeline/1"
@@ -100,6 +99,10 @@ class Pipeline:
         return Programs(self.traits, self.spec)
 
     @cached_property
+    def _runner(self) -> OneRun | Programs:
+        return OneRun(self.traits, self.spec) if self.traits.one_run else self.programs
+
+    @cached_property
     def out_spec(self) -> DataSpec:
         """The spec of the records that come out, with the entries that `OneHot` and such make.
 
@@ -150,10 +153,7 @@ class Pipeline:
             check_structure(self.spec, record, batch=batched, frame=frame, partial=True)
             batch = record if batched else _one_more_axes(record)
             check_count(key_data(keys), batch)
-        if self.traits.one_run:
-            drawn = self._draws(key_data(keys), frame, batch).params
-        else:
-            drawn = self.programs.sample(key_data(keys), frame, batch)
+        drawn = self._runner.sample(key_data(keys), frame, batch)
         # Arrays of JAX to whoever looks at them; to go on with, those of NumPy will do.
         params = jax.tree.map(jnp.asarray, drawn)
         return _first(params) if key.ndim == 0 else params
@@ -192,18 +192,10 @@ class Pipeline:
         shape = check_structure(self.spec, record, batch=False)
         if check:
             self._inspect(record, batched=False)
-        if not self.traits.one_run:
-            done = self.programs.run(shape, _one_key(key), None, record, batched=False, check=check)
-            self._remember_stages(signature, shape, record, batched=False)
-            return done
-        read = _one_more_axes(record) if self.traits.reads else None
-        draws = self._draws(_one_key(key), shape, read)
-        run = self._run(shape)
-        repeat = self._repeat(signature, run, draws, record, single=True)
+        repeat = self._remembered(signature, shape, words, record, batched=False)
         if repeat is not None and words is not None:
-            check_before(self.traits, self.spec, record, batched=False, check=False)
             return repeat(words, record, None, check=check)
-        return self._execute(run, draws, record, batched=False, check=check)
+        return self._runner.run(shape, _one_key(key), None, record, batched=False, check=check)
 
     @in_own_modes
     def batch(
@@ -255,18 +247,12 @@ class Pipeline:
         check_count(keys, batch)
         if check:
             self._inspect(batch, batched=True)
-        if not self.traits.one_run:
-            words = key_data(keys)
-            done = self.programs.run(shape, words, None, batch, batched=True, check=check, out=out)
-            self._remember_stages(signature, shape, batch, batched=True)
-            return done
-        draws = self._draws(key_data(keys), shape, batch)
-        run = self._run(shape)
-        repeat = self._repeat(signature, run, draws, batch)
+        repeat = self._remembered(signature, shape, words, batch, batched=True)
         if repeat is not None and words is not None:
-            check_before(self.traits, self.spec, batch, batched=True, check=False)
             return repeat(words, batch, out, check=check)
-        return self._execute(run, draws, batch, batched=True, check=check, out=out)
+        return self._runner.run(
+            shape, key_data(keys), None, batch, batched=True, check=check, out=out
+        )
 
     @checked(params=_PARAMS, record=RECORD, out=_OUT, check=FLAG)
     @in_own_modes
@@ -299,14 +285,9 @@ class Pipeline:
         check_structure(self.spec, record, batch=params.batched, frame=frame)
         if check:
             self._inspect(record, batched=params.batched)
-        if not self.traits.one_run:
-            batched, drawn = params.batched, given_params(params, record)
-            return self.programs.run(
-                frame, drawn.key, drawn, record, batched=batched, check=check, out=out
-            )
-        draws = self._given(params, record)
-        return self._execute(
-            self._run(frame), draws, record, batched=params.batched, check=check, out=out
+        drawn = given_params(params, record)
+        return self._runner.run(
+            frame, drawn.key, drawn, record, batched=params.batched, check=check, out=out
         )
 
     @checked(params=_PARAMS, record=RECORD, roles=optional(RECORD), check=FLAG)
@@ -348,21 +329,7 @@ class Pipeline:
         record = unfinish(
             self.traits.finishing, self.spec, record, batched=params.batched, skip=roles or {}
         )
-        if not self.traits.one_run:
-            return self.programs.invert(params, record, roles or {}, validity=validity, check=check)
-        spec = override(self.spec, roles or {})
-        if validity:
-            spec = with_validity(spec)
-        derived = {f"{n}{s}" for n in spec.entries for s in DERIVED}
-        if gains_intrinsics(spec.camera) and "intrinsics" not in spec.entries:
-            derived.add("intrinsics")
-        given = {n: v for n, v in record.items() if n in spec.entries or n not in derived}
-        draws = self._given(params, given)
-        check_structure(
-            spec, given, batch=params.batched, frame=params.out_shape, dtypes=False, partial=True
-        )
-        run = Run(spec, params.in_shape, inverse=True, resample_only=tuple(sorted(roles or {})))
-        return self._execute(run, draws, given, batched=params.batched, check=check)
+        return self._runner.invert(params, record, roles or {}, validity=validity, check=check)
 
     @checked(like=optional(RECORD), size=whole(1))
     @in_own_modes
@@ -452,52 +419,26 @@ class Pipeline:
         # What else has been found out holds addresses.
         return {"transforms": self.transforms, "spec": self.spec}
 
-    def _repeat(
-        self,
-        signature: Hashable | None,
-        run: Run,
-        draws: Draws,
-        batch: Mapping[str, Any],
-        *,
-        single: bool = False,
-    ) -> FastPath | None:
-        """What runs batches like this one, or single records, where native code does all of it.
-
-        It is remembered: the structure of those that come after is not looked at again.
-        """
-        if signature is None:
-            return None
-        values = [n for n in batch if run.spec.entries[n].kind == "value"]
-        moved = {n: v for n, v in batch.items() if n not in values}
-        # Params are made for batches that are run in parts, and where draws read the record.
-        new = self.traits.reads or not draws.are_made
-        if not moved or self.traits.finishing or not new:
-            return None
-        if single:  # only shapes are read: JAX would compile a new axis for each
-            moved = {
-                n: np.broadcast_to(np.zeros((), a.dtype), (1, *a.shape)) for n, a in moved.items()
-            }
-        call = call_in_c(run, self.traits, draws, moved, single=single)
-        if call is None:
-            return None
-        inspected = kind_of(batch) in self.inspected
-        repeat = FastPath(call, self.traits, run, values, inspected, single)
-        self._repeated.put(signature, repeat)
-        return repeat
-
-    def _remember_stages(
+    def _remembered(
         self,
         signature: Hashable | None,
         frame: SpatialShape,
+        words: Array | None,
         record: Mapping[str, Any],
         *,
         batched: bool,
-    ) -> None:
-        """`_remember`, of several stages."""
-        if signature is not None and not self.traits.traced:
-            inspected = kind_of(record) in self.inspected
-            found = self.programs.repeat(frame, record, batched=batched, inspected=inspected)
-            self._repeated.put(signature, found)
+    ) -> Repeat | None:
+        """How records like this one are run, from now on without a look at their structure."""
+        if signature is None or words is None or self.traits.traced:
+            return None
+        if self._repeated.has_none(signature):
+            return None
+        inspected = kind_of(record) in self.inspected
+        own: Any = words if batched else np.asarray(words)[np.newaxis]
+        repeat = self._runner.repeat(frame, own, record, batched=batched, inspected=inspected)
+        check_before(self.traits, self.spec, record, batched=batched, check=False)
+        self._repeated.put(signature, repeat)
+        return repeat
 
     def _inspect(self, record: Mapping[str, Any], *, batched: bool) -> None:
         """Look at the first records of a kind, unless they are traced."""
@@ -505,58 +446,6 @@ class Pipeline:
             return
         batch = record if batched else {n: one_more_axis(a) for n, a in record.items()}
         inspect_first(self, self.spec, batch, origin="the batch" if batched else "the record")
-
-    def _run(self, frame: SpatialShape) -> Run:
-        return Run(self.spec, frame, given_scale=self.traits.given_scale(frame))
-
-    def _draws(
-        self, words: Any, frame: SpatialShape, batch: Mapping[str, Any] | None = None
-    ) -> Draws:
-        check_frames(self.transforms, self.spec, frame)
-        moving = self.traits.moving
-        if not self.traits.reads:
-            return Draws(words, moving, self.spec, frame)
-        read = entries_read(moving, self.spec, batch)
-        return Draws.given(draw(moving, words, self.spec, frame, record=read), self.spec)
-
-    def _given(self, params: RecordParams, record: Mapping[str, Any]) -> Draws:
-        return Draws.given(given_params(params, record), self.spec)
-
-    def _execute(
-        self,
-        run: Run,
-        draws: Draws,
-        record: Mapping[str, Any],
-        *,
-        batched: bool,
-        check: bool,
-        out: Mapping[str, Any] | None = None,
-    ) -> Record:
-        """Apply ``draws``, of a leading N or 1, to a batch or to one record."""
-        traits = self.traits
-        check_before(traits, run.spec, record, batched=batched, check=check)
-        # Scalars pass by: no 64-bit id may be cut down to JAX's default of 32 bits.
-        values = {n: v for n, v in record.items() if run.spec.entries[n].kind == "value"}
-        moved = {n: v for n, v in record.items() if n not in values}
-        if not moved:
-            return values
-        if traits.finishing:
-            out = None  # what came out of an earlier call is of another dtype and shape
-        if batched and traits.finishing and not traits.moving and untouched(run.spec, moved):
-            if check and not is_traced(draws.leaves, moved):
-                check_record_values(run.spec, moved, batch=True)
-            done = gathered(moved)
-        elif batched:
-            done = execute(run, traits, draws, moved, out=out, check=check)
-        else:
-            one = {n: one_more_axis(a) for n, a in moved.items()}
-            done = execute(run, traits, draws, one, out=None, check=False)
-        if traits.finishing and not run.inverse:
-            done = finish(traits.finishing, self.spec, done)
-        if not batched:
-            done = {n: a[0] for n, a in done.items()}
-        done |= follow(run.spec, done, values, batched=batched)
-        return {n: done[n] for n in in_order(run.spec, tuple(done))}
 
 
 def _one_key(key: Key) -> Any:

@@ -161,7 +161,13 @@ class Programs:
         return done
 
     def repeat(
-        self, frame: SpatialShape, record: Mapping[str, Any], *, batched: bool, inspected: bool
+        self,
+        frame: SpatialShape,
+        _words: Array,
+        record: Mapping[str, Any],
+        *,
+        batched: bool,
+        inspected: bool,
     ) -> StagedPath:
         """How records like this one are run again, without a look at their structure."""
         return StagedPath(self, self.of(frame, record), batched, inspected)

@@ -267,7 +267,7 @@ class Bound:
                 for i, how in enumerate(several):
                     change = BoundPointwise(
                         reread[len(self._changed)], how, dtypes[name], size,
-                        pixels, lane.stride, results[name], behind, time,
+                        pixels, lane.stride, results[name], job.size_out[1], behind, time,
                     )  # fmt: skip
                     self._changed.append((change, name, i))
         self._left = np.zeros(size if self._changed else 0, np.int32)
@@ -362,10 +362,12 @@ class Bound:
         """Refuse results of which some are missing.
 
         Raises:
-            MemoryError: a thread found no memory for the rows that it filters.
+            MemoryError: a thread found no memory for the rows that it filters, or for values.
         """
         if self._state.no_memory:
-            raise MemoryError("There is no memory for the low-pass of a picture of this size.")
+            raise MemoryError(
+                "There is no memory to filter images of this size, or to sort their values."
+            )
 
 
 class Flight:

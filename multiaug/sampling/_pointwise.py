@@ -56,7 +56,7 @@ class PointwiseStruct(ctypes.Structure):
         *((name, ctypes.c_int64) for name in ("in_bytes", "out_bytes")),
         *((name, ctypes.c_int64) for name in ("n_records", "pixels", "length")),
         *((name, ctypes.c_int32) for name in ("n_steps", "n_noises", "channels", "stride")),
-        *((name, ctypes.c_int32) for name in ("in_type", "out_type", "marks")),
+        *((name, ctypes.c_int32) for name in ("width", "in_type", "out_type", "marks")),
         *((name, ctypes.c_float) for name in ("invalid", "beside")),
     ]
 
@@ -80,10 +80,9 @@ def can_run_pointwise(dtype: np.dtype[Any], kinds: Sequence[str], channels: int)
     found = library()
     if found is None or any(opcode_of(kind) < 0 for kind in kinds):
         return False
-    most_steps, most_by_channel, most_channels = (found.multiaug_most(i) for i in range(3))
-    by_channel = sum(elements_of(kind, 2) > elements_of(kind, 1) for kind in kinds)
-    few = len(kinds) <= most_steps and by_channel <= most_by_channel
-    return bool(few and channels <= most_channels and dtype.name in _TYPES)
+    most_steps, most_channels = (found.multiaug_most(i) for i in range(2))
+    few = len(kinds) <= most_steps and channels <= most_channels
+    return bool(few and dtype.name in _TYPES)
 
 
 def sampled_into(results: NDArray, dtype: np.dtype[Any]) -> NDArray:
@@ -109,6 +108,7 @@ class BoundPointwise:
         pixels: of a picture.
         stride: channels of a picture.
         record: bytes from record to record of the results.
+        width: pixels of a row.
         behind: bytes of a record before the first of its pictures; see `sampled_into`.
         time: which of the pictures of a record, where it has several.
 
@@ -125,6 +125,7 @@ class BoundPointwise:
         pixels: int,
         stride: int,
         record: int,
+        width: int,
         behind: int = 0,
         time: int = 0,
     ) -> None:
@@ -136,7 +137,7 @@ class BoundPointwise:
         struct.kinds, struct.n_steps = self.kinds.ctypes.data, len(self.kinds)
         struct.length, struct.n_noises = how.numbers.shape[1], how.words.shape[-2]
         struct.n_records, struct.pixels = size, pixels
-        struct.channels, struct.stride = how.channels, stride
+        struct.channels, struct.stride, struct.width = how.channels, stride, width
         struct.in_bytes = struct.out_bytes = record
         struct.in_type, struct.out_type = _TYPES[dtype.name], _TYPES[how.dtype.name]
         struct.marks, struct.invalid = marks, how.invalid if marks == 2 else 0
@@ -171,7 +172,8 @@ def run_pointwise(pictures: NDArray, how: PointwiseProgram, out: NDArray) -> Non
     struct = PointwiseStruct()
     bound = BoundPointwise(
         struct, how, pictures.dtype, len(pictures), math.prod(pictures.shape[1:-1]),
-        pictures.shape[-1], out.strides[0], pictures.ctypes.data - out.ctypes.data,
+        pictures.shape[-1], out.strides[0], pictures.shape[-2],
+        pictures.ctypes.data - out.ctypes.data,
     )  # fmt: skip
     bound.point(out.ctypes.data, numbers.ctypes.data, words.ctypes.data, words.shape)
     found = library()

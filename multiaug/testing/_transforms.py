@@ -342,7 +342,7 @@ def _footprint(transform: Photometric, params: RecordParams, spec: DataSpec, bat
         part = part if entry.time is None else part[0]
         part = part[..., None] if part.ndim == 2 else part[..., group.channel_slice()]
         part = np.nan_to_num(part)
-        target = Target(name, group.start, (0.0, 1.0), None, part.shape[-1])
+        target = Target(name, group.start, (0.0, 1.0), None, part.shape[-1], names=group.names)
         other = part.copy()
         other[0, 0] += 1
         before, after = (

@@ -53,7 +53,7 @@ def check_value_flags(
     unit = np.random.default_rng(seed).random((*shape, channels), np.float32)
     unit.reshape(-1)[:2] = 0, 1
     values = jnp.asarray(unit * _LEVELS[1])
-    target = Target(name, group.start, _LEVELS, None, channels)
+    target = Target(name, group.start, _LEVELS, None, channels, names=group.names)
 
     over = partial(jax.vmap, in_axes=(0, None), axis_size=count)
 

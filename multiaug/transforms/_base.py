@@ -58,6 +58,7 @@ class Target(NamedTuple):
         valid: bool, broadcastable to the values; None when all are.
         channels: of the group, also where the values come as (h, w * c, 1); None where it is
             that of the values.
+        names: of its channels, where the spec names them.
         time: () uint32, which frame of an entry with time the values are of, counted from 0; None
             for entries without. What is drawn for a record is the same for all of its frames: who
             makes noise of it takes the frame into account.
@@ -68,6 +69,7 @@ class Target(NamedTuple):
     range: Range
     valid: Array | None
     channels: int | None = None
+    names: tuple[str, ...] = ()
     time: Array | None = None
 
     @property
@@ -180,10 +182,11 @@ class Photometric(Transform):
     them as (h, w, c), and of `operations` it is known."""
     keeps_dtype = True
     """False when the result is float32 whatever came in."""
-    footprint: Literal["point", "stencil", "statistic", "noise"] = "point"
-    """What a new value depends on: the old one alone, its neighbours, all values of the image, or
-    chance. All but ``point`` stand where they were declared: geometry behind them is a second
-    resample, while the others are done behind the geometry that follows them."""
+    footprint: Literal["point", "place", "stencil", "statistic", "noise"] = "point"
+    """What a new value depends on: its own pixel alone, the place of that, its neighbours, all
+    values of the image, or chance. All but ``point`` stand where they were declared: geometry
+    behind them is a second resample, while the others are done behind the geometry that follows
+    them."""
 
     @property
     def uses_range(self) -> bool:

@@ -24,8 +24,9 @@ from ._random import keyed, normal_of, words_at
 Mean = Callable[[Array], Array]
 """Values (h, w, c) -> the mean of those that are valid, of all channels."""
 
-Footprint = Literal["point", "stencil", "statistic", "noise"]
-"""What a new value depends on: the old one alone, its neighbours, all values, or chance."""
+Footprint = Literal["point", "pixel", "place", "stencil", "statistic", "noise"]
+"""What a new value depends on: the old one alone, all channels of its pixel, its place,
+its neighbours, all values, or chance."""
 
 Packed = tuple[str, list[Array]]
 """The name of an operation in native code, and its elements, (k,) each."""

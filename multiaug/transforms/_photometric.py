@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from ..errors import ParameterError, warn
 from ..spec import ALL_DTYPES, ChannelGroup, EntrySpec
 from ..typing import Array, Key
-from ._affine import log_uniform, uniform, unit_uniform
+from ._affine import uniform, unit_uniform
 from ._base import (
     Frame,
     Params,
@@ -29,13 +29,12 @@ from ._base import (
 from ._checked import (
     flag,
     fractions,
-    logarithmic,
     names,
     number,
     plain,
     symmetric,
 )
-from ._operations import Clip, Operation, PowerLaw, ScaleAboutMean, ScaleShift
+from ._operations import Clip, Operation, ScaleShift
 from ._settings import EntryNames, Range, Ranged, Setting, setting
 
 # Some times the range from black to white means nothing, so a larger number counts levels.
@@ -100,74 +99,6 @@ class Brightness(Clipping):
     def _change(self, params: Params, target: Target) -> Operation:
         """``v + a (hi - lo)``."""
         return ScaleShift(shift=params["amount"] * target.extent)
-
-
-@transform
-class Contrast(Clipping):
-    """Spread values about the mean of the picture: ``m + (1 + a) (v - m)``, a from U(lo, hi).
-
-    The mean is taken over all valid pixels and channels of a channel group.
-
-    Args:
-        amount: range of a, above -1; a number v means (-v, v).
-        clip: clip floats to the value range.
-        entries: entries to touch; None for all with intensity channels.
-        p: the probability that a pipeline runs it.
-
-    Raises:
-        ParameterError: the range is not finite, lo > hi, or reaches below -0.99.
-    """
-
-    amount: Ranged = setting(symmetric, default=0.2, low=-0.99)
-    clip: bool = setting(flag, default=False)
-    entries: EntryNames = setting(names, default=None)
-    p: float = static(default=1.0, kw_only=True)
-    footprint = "statistic"
-
-    @property
-    def uses_range(self) -> bool:
-        """True where it clips: the spread is about the mean of the values themselves."""
-        return self.clip
-
-    def sample(self, key: Key, frame: Frame) -> Params:
-        """Draw ``amount``, float32."""
-        (u,) = unit_uniform(key, 1)
-        return {"amount": uniform(u, self.amount)}
-
-    def _change(self, params: Params, target: Target) -> Operation:
-        """``m + (1 + a) (v - m)``."""
-        return ScaleAboutMean(1 + params["amount"])
-
-
-@transform
-class Gamma(Clipping):
-    """Raise values, scaled to [0, 1], to a power drawn log-uniformly.
-
-    Below black the curve continues as its mirror image, so that floats survive.
-
-    Args:
-        exponent: (lo, hi) > 0; a number v means (1/v, v).
-        clip: clip floats to the value range.
-        entries: entries to touch; None for all with intensity channels.
-        p: the probability that a pipeline runs it.
-
-    Raises:
-        ParameterError: not finite, not positive, or lo > hi.
-    """
-
-    exponent: Ranged = setting(logarithmic, default=1.25, low=0.01, high=100)
-    clip: bool = setting(flag, default=False)
-    entries: EntryNames = setting(names, default=None)
-    p: float = static(default=1.0, kw_only=True)
-
-    def sample(self, key: Key, frame: Frame) -> Params:
-        """Draw ``exponent``, float32."""
-        (u,) = unit_uniform(key, 1)
-        return {"exponent": log_uniform(u, self.exponent)}
-
-    def _change(self, params: Params, target: Target) -> Operation:
-        """``lo + (hi - lo) u^g`` with ``u = (v - lo) / (hi - lo)``."""
-        return PowerLaw(params["exponent"], target.range[0], target.extent)
 
 
 def refuse_open_channels(transform: Photometric, frame: Frame) -> None:

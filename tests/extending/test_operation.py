@@ -28,7 +28,7 @@ class Mirrored:
 
 
 @transform
-class Solarize(Photometric):
+class BrightMirror(Photometric):
     """Make bright things darker, the brightest the most.
 
     Args:
@@ -65,7 +65,7 @@ SPEC = ma.DataSpec.from_dict(
 
 def test_it_does_what_it_says():
     batch = make_record(SPEC, (5, 6), 1, batch=2)
-    out = ma.Pipeline([Solarize(0.5, ("image",)), ma.Flip("x", p=1)], SPEC).batch(
+    out = ma.Pipeline([BrightMirror(0.5, ("image",)), ma.Flip("x", p=1)], SPEC).batch(
         jax.random.split(jax.random.key(0), 2), batch
     )
     values = batch["image"][:, :, ::-1].astype(float) + 25.5
@@ -75,13 +75,15 @@ def test_it_does_what_it_says():
 
 
 def test_it_keeps_the_promises_of_a_transform():
-    check_transform(Solarize(0.4), SPEC, 3)
+    check_transform(BrightMirror(0.4), SPEC, 3)
 
 
 def test_what_it_loses_is_refused():
-    pipeline = ma.Pipeline([Solarize(0.5, ("other",))], SPEC)
+    pipeline = ma.Pipeline([BrightMirror(0.5, ("other",))], SPEC)
     params = pipeline.sample(jax.random.key(0), (4, 4))
-    with pytest.raises(ma.ParameterError, match="`Solarize` cannot be inverted on entry 'other'"):
+    with pytest.raises(
+        ma.ParameterError, match="`BrightMirror` cannot be inverted on entry 'other'"
+    ):
         pipeline.invert(params, {"other": np.zeros((4, 4, 3), np.float32)})
 
 

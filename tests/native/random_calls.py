@@ -27,6 +27,7 @@ from multiaug.sampling import (
     NativeRules,
     PointwiseProgram,
     can_run_pointwise,
+    elements_of,
     run_pointwise,
 )
 from multiaug.sampling._bound import BandNumbers, Placed, SharedJobs
@@ -37,7 +38,12 @@ from multiaug.sampling._rules import NUMBERS as NUMBERS_OF_RULES
 from multiaug.sampling._rules import refusal
 
 LEVELS = (0, 1, 2)  # instruction sets; those that the machine lacks are replaced
-NUMBERS = {"scale_shift": 3, "scale_about_mean": 1, "power_law": 3, "clip": 2, "noise": 1}
+OPERATIONS = (
+    *("scale_shift", "scale_shift_by_channel", "scale_about_mean", "scale_about_means"),
+    *("scale_about_grey_mean", "power_law", "power_law_by_channel", "clip", "noise"),
+    *("blend_with_grey", "hue_saturation_value", "quantize", "solarize", "curve"),
+    *("normalize_record", "equalize", "bias_field", "local", "clahe"),
+)
 
 
 def _zeros(view: Any) -> Any:
@@ -198,13 +204,10 @@ class Calls:
     def steps(self, count: int, band: Band, dtype: np.dtype[Any]) -> PointwiseProgram | None:
         """What is done to the values of a band."""
         channels = band.channels.stop - band.channels.start
-        kinds = tuple(
-            self.pick([*NUMBERS, "scale_shift_by_channel"])
-            for _ in range(self.random.integers(1, 6))
-        )
+        kinds = tuple(self.pick(OPERATIONS) for _ in range(self.random.integers(1, 6)))
         if not can_run_pointwise(dtype, kinds, channels):
             return None
-        length = sum(1 + NUMBERS.get(kind, 3 * channels) for kind in kinds)
+        length = sum(1 + elements_of(kind, channels) for kind in kinds)
         numbers = self.random.normal(0, 2, (count, length)).astype(np.float32)
         numbers[self.random.random(numbers.shape) < 0.05] = self.pick([0, np.nan, np.inf, 1e30])
         words = self.random.integers(0, 2**32, (count, kinds.count("noise"), 2), np.uint32)

@@ -10,7 +10,7 @@ import pytest
 
 import multiaug as ma
 from multiaug import ParameterError, RecordError
-from multiaug.pipeline.backends import _native, _native_program
+from multiaug.pipeline.backends import _native, _native_programs
 from multiaug.testing import compilations, make_record
 
 SHAPE = (32, 48)
@@ -252,10 +252,10 @@ for count in (6, 7):
 @pytest.mark.cpu
 @pytest.mark.usefixtures("in_jax")
 def test_memory_of_programs_that_are_not_used_is_given_back(monkeypatch):
-    monkeypatch.setattr(_native_program._WORKS, "with_memory", 1)
+    monkeypatch.setattr(_native_programs._WORKS, "with_memory", 1)
     before = PIPELINE.batch(keys_of(3), batch_of(3))
-    monkeypatch.setattr(_native_program._WORKS, "kept", 2)
+    monkeypatch.setattr(_native_programs._WORKS, "kept", 2)
     for size in (8, 12):
         PIPELINE.batch(keys_of(1), batch_of(1, (size, size)))
-    assert [bool(program._idle) for program in _native_program._WORKS.values()] == [False, True]
+    assert [bool(program._idle) for program in _native_programs._WORKS.values()] == [False, True]
     assert_same(PIPELINE.batch(keys_of(3), batch_of(3)), before)

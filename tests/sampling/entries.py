@@ -1,7 +1,7 @@
 """Entries and transforms that tests of the sampler share."""
 
 import multiaug as ma
-from multiaug.pipeline.backends import _native_program
+from multiaug.pipeline.backends import _native_programs
 
 
 def picture(dtype="float32", channels=1, **settings):
@@ -22,4 +22,4 @@ RANDOM = [ma.Rotate(180), ma.Scale((0.5, 2)), ma.Shear(15), ma.Translate(0.3), m
 def is_compiled(pipeline, keys, batch):
     """Whether a batch that has just run was sampled in C, every image of it."""
     pipeline.batch(keys, batch)
-    return not _native_program._WORKS.values()[-1].refused
+    return not _native_programs._WORKS.values()[-1].refused

@@ -15,7 +15,7 @@ import multiaug as ma
 from multiaug._native import compiled_is_available, library
 from multiaug.pipeline.backends import _blocks, _threads
 from multiaug.pipeline.backends import _native as _compiled
-from multiaug.pipeline.backends import _native_program as _programs
+from multiaug.pipeline.backends import _native_programs as _programs
 from multiaug.pipeline.buffers import _outputs as _target
 from multiaug.testing import make_record
 from multiaug.transforms import Photometric, static, transform
@@ -176,7 +176,7 @@ GUARDED = """
 import ctypes, mmap, sys
 import jax, numpy as np
 import multiaug as ma
-from multiaug.pipeline.backends import _native as _compiled, _native_program as _programs
+from multiaug.pipeline.backends import _native as _compiled, _native_programs as _programs
 from multiaug.pipeline.buffers import _outputs as _target
 from multiaug._native import library
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import multiaug as ma
 from multiaug._native import compiled_is_available, library
 from multiaug.pipeline.backends import _native as _compiled
-from multiaug.pipeline.backends import _native_plan, _native_program
+from multiaug.pipeline.backends import _native_plan, _native_programs
 from multiaug.pipeline.backends._blocks import LRUCache
 from multiaug.pipeline.program import _plan
 from multiaug.sampling import PointwiseProgram, run_pointwise, sampled_into
@@ -254,7 +254,7 @@ def both_ways(monkeypatch, transforms, entries, shape=(60, 50), size=7):
     with monkeypatch.context() as patch:
         # Sampled in C all the same: only who changes the values differs.
         patch.setattr(_plan, "pointwise_programs", lambda *_: None)
-        patch.setattr(_native_program, "_WORKS", LRUCache())
+        patch.setattr(_native_programs, "_WORKS", LRUCache())
         _native_plan.plan_records.clear_cache()
         expected = pipeline.then().batch(keys, batch)
     _native_plan.plan_records.clear_cache()

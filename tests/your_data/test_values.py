@@ -143,6 +143,31 @@ def test_settings_in_other_units(make, message):
         make()
 
 
+@pytest.mark.row("factors where amounts are meant")
+def test_factors_are_said():
+    with pytest.warns(ma.MultiaugWarning, match=r"looks like factors about 1.*\(-0.25, 0.25\)"):
+        ma.Gain((0.75, 1.25))
+    ma.Gain((-0.25, 0.25))
+
+
+@pytest.mark.row("colours without names")
+def test_unnamed_channels_have_no_colours():
+    unnamed, named = (
+        spec_of(image={"role": "intensity", "dtype": "uint8", "channels": channels})
+        for channels in (3, ["r", "g", "b"])
+    )
+    for colours in (ma.HueSaturation(), ma.ColorJitter(hue=0.1), ma.Grey()):
+        with pytest.raises(ma.ParameterError, match=r"unnamed channels.*\[\"r\", \"g\", \"b\"\]"):
+            ma.Pipeline([colours], unnamed).sample(jax.random.key(0), (8, 8))
+    ma.Pipeline([ma.Grey()], named).sample(jax.random.key(0), (8, 8))
+
+
+@pytest.mark.row("a hue in degrees")
+def test_hues_are_shares_of_the_circle():
+    with pytest.raises(ma.ParameterError, match=r"18 / 360.*18 / 180"):
+        ma.HueSaturation(18)
+
+
 @pytest.mark.row("a mean of 123.7 for `Normalize`")
 def test_means_in_levels():
     spec = spec_of(image={"role": "intensity", "dtype": "uint8", "channels": 3})

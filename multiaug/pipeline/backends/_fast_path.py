@@ -116,7 +116,7 @@ class FastPaths:
     """
 
     def __init__(self) -> None:
-        self._known: dict[Hashable, Repeat] = {}
+        self._known: dict[Hashable, Repeat | None] = {}
 
     def get(self, signature: Hashable) -> Repeat | None:
         """How such batches are run, where one has been met."""
@@ -124,7 +124,11 @@ class FastPaths:
         # A role that has been replaced says something else now.
         return known if known is None or known.roles == role_generation() else None
 
-    def put(self, signature: Hashable, repeat: Repeat) -> None:
+    def has_none(self, signature: Hashable) -> bool:
+        """Whether it is known that such batches have no way of their own."""
+        return signature in self._known and self._known[signature] is None
+
+    def put(self, signature: Hashable, repeat: Repeat | None) -> None:
         """Remember a structure; its signature is not None."""
         if len(self._known) >= _MOST:
             self._known.clear()

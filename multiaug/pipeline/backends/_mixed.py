@@ -18,7 +18,8 @@ from ..program._structure import Run
 from ..program._traits import PipelineTraits
 from ._blocks import BLOCK
 from ._native_plan import Planned
-from ._native_program import NativeProgram, always, program_of
+from ._native_program import NativeProgram, always
+from ._native_programs import program_of
 from ._threads import in_threads
 from ._whole import of_one_rank
 

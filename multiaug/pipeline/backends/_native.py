@@ -29,7 +29,8 @@ from ..program._structure import Run
 from ..program._traits import PipelineTraits
 from ._blocks import BLOCK, cut, whole_block
 from ._native_plan import Pictures, Planned, at_all_times, finish_records, plan_records
-from ._native_program import NativeProgram, program_of
+from ._native_program import NativeProgram
+from ._native_programs import program_of
 from ._threads import in_threads
 
 # Below so many values of all lanes together, waking another thread takes longer than the work.

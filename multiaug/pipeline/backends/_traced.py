@@ -30,7 +30,7 @@ from ..program._params import RecordParams
 from ..program._structure import Run
 from ..program._traits import PipelineTraits
 from ._native_form import native_results
-from ._native_program import program_of
+from ._native_programs import program_of
 from ._shard_map import varied, varying_axes
 from ._whole import of_one_rank, run_whole
 

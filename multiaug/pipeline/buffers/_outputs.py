@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import math
-from collections.abc import Callable, Mapping, Sequence, Set
-from functools import cached_property, partial
+from collections.abc import Mapping, Sequence, Set
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
@@ -16,11 +16,14 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from ..._arguments import shown
 from ...errors import RecordError
 from ...typing import Array, NDArray
+from ._freed import FREED, LARGE
 
 ALIGNMENT = 64  # what XLA asks of memory that it is to use in place
 AXIS = "records"
 
 Results = dict[str, Any]
+Kind = tuple[str, tuple[tuple[int, ...], np.dtype[Any]]]
+"""The name of a result, its shape and its dtype."""
 
 
 LATER = object()
@@ -63,23 +66,40 @@ class Layout:
         }
         if single:
             self.shapes = {n: (shape[1:], dtype) for n, (shape, dtype) in self.shapes.items()}
-        self._small = size * sum(self.record_bytes.values()) <= _SMALL and len(devices) == 1
-        self._met = 0
+        small = size * sum(self.record_bytes.values()) <= _SMALL and len(devices) == 1
+        self._cleared = _cleared(tuple(self.shapes.items())) if small else None
 
     def arrays(self, out: Mapping[str, Any] | None) -> dict[str, Array]:
         """Arrays of JAX that nobody else has seen, to be written to; none: take other memory."""
         if out is not None:
             return _reclaimed(out, self)
-        self._met += 1
-        if self._small and self._met > _OFTEN:
-            # Waited for: it would be cleared once more after somebody wrote to it.
-            return {n: a.block_until_ready() for n, a in self._blank().items()}
-        return {}
+        return {} if self._cleared is None else self._cleared()
 
-    @cached_property
-    def _blank(self) -> Callable[[], dict[str, Array]]:
-        shapes = self.shapes
-        return jax.jit(lambda: {n: jnp.zeros(*shape) for n, shape in shapes.items()})
+
+class _Cleared:
+    """Results of zeros, which JAX makes.
+
+    Args:
+        shapes: of the results.
+    """
+
+    def __init__(self, shapes: Sequence[Kind]) -> None:
+        self._met = 0
+        self._make = jax.jit(lambda: {n: jnp.zeros(*shape) for n, shape in shapes})
+
+    def __call__(self) -> dict[str, Array]:
+        """New ones; none where they have been asked for a few times only."""
+        self._met += 1
+        if self._met <= _OFTEN:
+            return {}
+        # Waited for: it would be cleared once more after somebody wrote to it.
+        return {n: a.block_until_ready() for n, a in self._make().items()}
+
+
+@lru_cache(64)
+def _cleared(shapes: tuple[Kind, ...]) -> _Cleared:
+    """One for all that makes such results: of images of many sizes, too."""
+    return _Cleared(shapes)
 
 
 class Target:
@@ -143,7 +163,8 @@ def sharing_devices(size: int) -> list[jax.Device]:
 def empty(shape: tuple[int, ...], dtype: Any) -> NDArray:
     """Memory that XLA can use as it is."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    raw: NDArray = np.empty(size + ALIGNMENT, np.uint8)
+    room = size + ALIGNMENT
+    raw: NDArray = FREED.take(room) if size >= LARGE else np.empty(room, np.uint8)
     offset = -raw.ctypes.data % ALIGNMENT
     return raw[offset : offset + size].view(dtype).reshape(shape)  # type: ignore[no-any-return]
 

@@ -138,7 +138,8 @@ def targets(
     """Each step with what it may know of the values that it gets."""
     found = []
     for step in steps:
-        found.append((step, Target(name, group.start, limits, valid, channels, time)))
+        target = Target(name, group.start, limits, valid, channels, time=time, names=group.names)
+        found.append((step, target))
         limits = _limits_after(step, limits)
     return found
 

@@ -1,0 +1,381 @@
+/* Steps over a piece of an image, and the chain that they make for one record.
+ *
+ * What each means is said in JAX, by `transforms/_operations.py` and its neighbours; the order of
+ * the arithmetic is the same there, so that results differ by rounding alone. */
+#ifndef MULTIAUG_STEPS_H
+#define MULTIAUG_STEPS_H
+
+#include "functions.h"
+#include "warp.h"
+
+/* Steps that no program names: what those with statistics become. */
+enum { CLIP_BY_CHANNEL = N_OPERATIONS, CURVES };
+
+/* A step of one record. Numbers that differ from channel to channel are laid out as the values of a
+ * piece are: see `tiles`. */
+typedef struct {
+    int kind;
+    float a, b, c;
+    const uint32_t *words;
+    const float *own; /* as they were handed over; of CURVES the knots of every channel */
+    float *tiles;     /* three times PIECE, once they are laid out */
+} Step;
+
+/* What is done to the channels of one record. */
+typedef struct {
+    const PointwiseProgram *r;
+    const char *in;
+    int64_t values; /* elements of the record */
+    int channels;   /* to a pixel; one where channels are alike and neighbours */
+    int stride;     /* elements from pixel to pixel */
+    const float *table; /* per level and channel, what the bytes are looked up in; or null */
+    int period;         /* its channels */
+    int n;
+    Step *steps; /* room for all that are on */
+} Chain;
+
+INLINE mask valid(const PointwiseProgram *r, fv v)
+{
+    const fv mark = r->marks == MARK_NAN ? v : splat(r->invalid);
+    return r->marks == MARK_NAN ? equal(v, v) : not_equal(v, mark);
+}
+
+INLINE int is_valid(const PointwiseProgram *r, float v)
+{
+    return r->marks == MARK_NAN ? v == v : r->marks == MARK_NOTHING || v != r->invalid;
+}
+
+/* ---- value by value -------------------------------------------------------------------- */
+
+static void on_a_line(const Step *s, int n, float *v)
+{
+    if (s->tiles) {
+        const float *a = s->tiles, *b = a + PIECE, *c = b + PIECE;
+        for (int i = 0; i < n; i += WIDE)
+            store_fv(v + i, (load_fv(v + i) - load_fv(a + i)) * load_fv(b + i) + load_fv(c + i));
+        return;
+    }
+    for (int i = 0; i < n; i += WIDE)
+        store_fv(v + i, (load_fv(v + i) - s->a) * s->b + s->c);
+}
+
+static void to_a_power(const Step *s, int n, float *v)
+{
+    /* Divided, as JAX does: black and white are integers then. */
+    for (int i = 0; i < n; i += WIDE)
+        store_fv(v + i, (load_fv(v + i) - s->b) / s->c);
+    signed_powers(s->a, n, v);
+    for (int i = 0; i < n; i += WIDE)
+        store_fv(v + i, s->b + s->c * load_fv(v + i));
+}
+
+/* The same with an exponent, a black and an extent for every channel; 1 changes nothing. */
+static void to_powers(const Step *s, int n, float *v)
+{
+    const float *a = s->tiles, *b = a + PIECE, *c = b + PIECE;
+    float w[PIECE];
+    for (int i = 0; i < n; i += WIDE)
+        store_fv(w + i, (load_fv(v + i) - load_fv(b + i)) / load_fv(c + i));
+    signed_powers_each(a, n, w);
+    for (int i = 0; i < n; i += WIDE) {
+        const fv powered = load_fv(b + i) + load_fv(c + i) * load_fv(w + i);
+        store_fv(v + i, choose(equal(load_fv(a + i), splat(1)), load_fv(v + i), powered));
+    }
+}
+
+INLINE fv clipped(fv v, float lo, float hi)
+{
+    v = choose(less(splat(lo), v), v, splat(lo));
+    return choose(less(v, splat(hi)), v, splat(hi));
+}
+
+static void into_a_range(const Step *s, int n, float *v)
+{
+    for (int i = 0; i < n; i += WIDE) {
+        const fv x = load_fv(v + i);
+        store_fv(v + i, choose(equal(x, x), clipped(x, s->a, s->b), x));
+    }
+}
+
+static void into_ranges(const Step *s, int n, float *v)
+{
+    const float *lo = s->tiles, *hi = lo + PIECE;
+    for (int i = 0; i < n; i += WIDE) {
+        const fv x = load_fv(v + i), low = load_fv(lo + i), high = load_fv(hi + i);
+        store_fv(v + i, choose(less(x, low), low, choose(less(high, x), high, x)));
+    }
+}
+
+/* Down to the next of levels that are a step apart. */
+static void quantized(const Step *s, int n, float *v)
+{
+    for (int i = 0; i < n; i += WIDE)
+        store_fv(v + i, floor_of((load_fv(v + i) - s->a) / s->b) * s->b + s->a);
+}
+
+/* Mirrored from a threshold on: b is the sum of black and white. */
+static void solarized(const Step *s, int n, float *v)
+{
+    for (int i = 0; i < n; i += WIDE) {
+        const fv x = load_fv(v + i);
+        store_fv(v + i, choose(at_most(splat(s->a), x), s->b - x, x));
+    }
+}
+
+/* A value by a curve through evenly spaced knots; beyond the last ones with the slope of 1. All in
+ * units of an extent above a low. */
+INLINE float on_curve(float v, float low, float extent, int last, const float *knots)
+{
+    const float u = (v - low) / extent * (float)last;
+    const float inside = u > 0 ? u < (float)last ? u : (float)last : 0;
+    const int i = (int)inside < last ? (int)inside : last - 1;
+    const float t = inside - (float)i;
+    const float y = knots[i] + t * (knots[i + 1] - knots[i]);
+    return low + extent * (y + (u - inside) / (float)last);
+}
+
+static void on_curves(const Chain *c, const Step *s, int n, float *v)
+{
+    const int each = s->kind == CURVES, channels = each ? c->channels : 1;
+    const int last = each || !(s->c < LEVELS) ? LEVELS - 1 : s->c > 2 ? (int)s->c - 1 : 1;
+    const float *knots = each ? s->own : s->own + 3;
+    for (int k = 0; k < channels; k++, knots += LEVELS)
+        for (int i = k; i < n; i += channels)
+            v[i] = v[i] == v[i] ? on_curve(v[i], s->a, s->b, last, knots) : v[i];
+}
+
+/* ---- pixel by pixel -------------------------------------------------------------------- */
+
+/* Whether a pixel lacks one of some channels: then none of it changes. */
+static void find_unknown(const Chain *c, const float *given, int k, int pixels, uint8_t *unknown)
+{
+    if (c->r->marks != MARK_NOTHING)
+        for (int p = 0; p < pixels; p++)
+            unknown[p] |= !is_valid(c->r, given[p * c->channels + k]);
+}
+
+/* Weights of all channels, and by how much each becomes their sum. */
+static void blend_with_grey(const Chain *c, const Step *s, int n, float *v, const float *given)
+{
+    const int channels = c->channels, pixels = n / channels;
+    const float *weights = s->own, *amounts = weights + channels;
+    float grey[PIECE];
+    uint8_t unknown[PIECE];
+    memset(grey, 0, (size_t)pixels * sizeof *grey);
+    memset(unknown, 0, (size_t)pixels);
+    for (int k = 0; k < channels; k++) {
+        if (weights[k] == 0)
+            continue;
+        for (int p = 0; p < pixels; p++)
+            grey[p] += weights[k] * v[p * channels + k];
+        find_unknown(c, given, k, pixels, unknown);
+    }
+    for (int k = 0; k < channels; k++) {
+        const float amount = amounts[k], rest = 1 - amount;
+        if (amount == 0)
+            continue;
+        for (int p = 0; p < pixels; p++) {
+            float *x = v + p * channels + k;
+            *x = unknown[p] ? *x : rest * *x + amount * grey[p];
+        }
+    }
+}
+
+/* A channel that an element names. */
+INLINE int named(const Chain *c, float element)
+{
+    return element > 0 && element < (float)c->channels ? (int)element : 0;
+}
+
+INLINE fv folded(fv h) { return h - 6 * floor_of(h / 6); }
+
+/* A channel of a colour: `n` is where on the circle it is brightest, in sixths. */
+INLINE fv channel_of(fv hue, fv value, fv chroma, float n)
+{
+    const fv k = folded(hue + n);
+    return value - chroma * vmax(vmin(vmin(k, 4 - k), splat(1)), (fv){0});
+}
+
+/* Elements: the channels that are red, green and blue; by how many turns the hue moves; factor and
+ * shift of saturation and of value; black, extent, and the largest value. */
+static void change_hsv(const Chain *c, const Step *s, int n, float *v, const float *given)
+{
+    const float *e = s->own, low = e[8], extent = e[9], top = e[10];
+    const int channels = c->channels, pixels = n / channels;
+    _Alignas(64) float rgb[3][PIECE];
+    uint8_t unknown[PIECE];
+    memset(unknown, 0, (size_t)pixels);
+    for (int k = 0; k < 3; k++) {
+        const int at = named(c, e[k]);
+        memset(rgb[k] + pixels, 0, (size_t)(-pixels & 15) * sizeof(float));
+        for (int p = 0; p < pixels; p++)
+            rgb[k][p] = v[p * channels + at];
+        find_unknown(c, given, at, pixels, unknown);
+    }
+    for (int p = 0; p < pixels; p += WIDE) {
+        const fv r = (load_fv(rgb[0] + p) - low) / extent, g = (load_fv(rgb[1] + p) - low) / extent;
+        const fv b = (load_fv(rgb[2] + p) - low) / extent;
+        const fv most = vmax(vmax(r, g), b), chroma = most - vmin(vmin(r, g), b);
+        const mask coloured = less((fv){0}, chroma);
+        const fv safe = choose(coloured, chroma, splat(1));
+        fv hue = choose(equal(most, g), (b - r) / safe + 2, (r - g) / safe + 4);
+        hue = folded(choose(equal(most, r), (g - b) / safe, hue) + 6 * e[3]);
+        fv value = most * e[6] + e[7];
+        if (top < INFINITY)
+            value = vmin(vmax(value, (fv){0}), splat(top));
+        const mask bright = coloured & less((fv){0}, most);
+        const fv saturation = chroma / choose(bright, most, splat(1));
+        const fv changed = vmin(vmax(saturation * e[4] + e[5], (fv){0}), vmax(saturation, splat(1)));
+        const fv left = choose(bright, changed * value, chroma);
+        store_fv(rgb[0] + p, channel_of(hue, value, left, 5) * extent + low);
+        store_fv(rgb[1] + p, channel_of(hue, value, left, 3) * extent + low);
+        store_fv(rgb[2] + p, channel_of(hue, value, left, 1) * extent + low);
+    }
+    for (int k = 0; k < 3; k++)
+        for (int p = 0; p < pixels; p++)
+            if (!unknown[p])
+                v[p * channels + named(c, e[k])] = rgb[k][p];
+}
+
+/* ---- fields ------------------------------------------------------------------------------ */
+
+/* Places of pixels from a number on: their centres, where the frame reaches from 0 to 1. */
+static void places(const Chain *c, int64_t first, int pixels, float *x, float *y)
+{
+    const int64_t width = c->r->width, height = c->r->pixels / width;
+    const int64_t row = first / width;
+    int column = (int)(first % width);
+    float line = ((float)row + 0.5f) / (float)height;
+    for (int p = 0, below = 1; p < pixels; p++) {
+        x[p] = ((float)column + 0.5f) / (float)width;
+        y[p] = line;
+        if (++column == width)
+            column = 0, line = ((float)(row + below++) + 0.5f) / (float)height;
+    }
+    memset(x + pixels, 0, (size_t)(-pixels & 15) * sizeof *x);
+    memset(y + pixels, 0, (size_t)(-pixels & 15) * sizeof *y);
+}
+
+/* Times e to a polynomial of the place. Elements: factors of 1, x, y, x2, xy, y2, x3, x2y, xy2, y3,
+ * where the frame reaches from -1 to 1. */
+static void times_bias(const Chain *c, const Step *s, int64_t first, int n, float *v)
+{
+    const float *e = s->own;
+    const int channels = c->channels, pixels = n / channels;
+    _Alignas(64) float at_x[PIECE], at_y[PIECE];
+    places(c, first / channels, pixels, at_x, at_y);
+    for (int p = 0; p < pixels; p += WIDE) {
+        const fv x = 2 * load_fv(at_x + p) - 1, y = 2 * load_fv(at_y + p) - 1;
+        const fv cubic = x * (x * (e[6] * x + e[7] * y) + e[8] * y * y) + e[9] * y * y * y;
+        const fv square = x * (e[3] * x + e[4] * y) + e[5] * y * y;
+        store_fv(at_x + p, exponential(e[0] + e[1] * x + e[2] * y + square + cubic));
+    }
+    for (int p = 0; p < pixels; p++)
+        for (int k = 0; k < channels; k++)
+            v[p * channels + k] *= at_x[p];
+}
+
+/* Blended, by a share that is largest about a centre, with what a gain, a shift and a power make of
+ * it. Elements: black, extent, whether they are the least value and what is to the greatest of each
+ * channel; then for every channel: the centre; one by the deviation along x and y; the logarithm of the
+ * bell at its highest; the share of the lowest place; gain, shift, exponent; and the largest share. */
+static void blend_locally(const Chain *c, const Step *s, int64_t first, int n, float *v)
+{
+    const int channels = c->channels, pixels = n / channels;
+    _Alignas(64) float at_x[PIECE], at_y[PIECE], share[PIECE], u[PIECE], exponents[PIECE];
+    places(c, first / channels, pixels, at_x, at_y);
+    for (int k = 0; k < channels; k++) {
+        float e[10];
+        for (int i = 0; i < 10; i++)
+            e[i] = s->own[3 + i * channels + k];
+        if (e[9] == 0)
+            continue;
+        const float low = s->tiles ? s->tiles[k] : s->a;
+        const float extent = s->tiles ? s->tiles[channels + k] : s->b;
+        if (extent == 0)
+            continue;
+        for (int p = 0; p < pixels; p++)
+            u[p] = (v[p * channels + k] - low) / extent;
+        memset(u + pixels, 0, (size_t)(-pixels & 15) * sizeof *u);
+        for (int p = 0; p < pixels; p += WIDE) {
+            const fv x = (load_fv(at_x + p) - e[0]) * e[2], y = (load_fv(at_y + p) - e[1]) * e[3];
+            const fv bell = exponential((x * x + y * y) * -0.5f - e[4]);
+            store_fv(share + p, (bell - e[5]) / (1 - e[5]) * e[9]);
+            store_fv(exponents + p, splat(e[8]));
+        }
+        if (e[8] != 1)
+            signed_powers_each(exponents, pixels, u);
+        for (int p = 0; p < pixels; p++) {
+            float *x = v + p * channels + k;
+            const float other = low + extent * (e[6] * u[p] + e[7]);
+            *x = *x + share[p] * (other - *x);
+        }
+    }
+}
+
+/* Between the curves of the tiles around a pixel. Elements: black, extent, tiles of a column and of a
+ * row, and a limit; `tiles` has the curves: (rows, columns, channels, LEVELS). */
+static void along_tiles(const Chain *c, const Step *s, int64_t first, int n, float *v)
+{
+    const int channels = c->channels, pixels = n / channels;
+    const int rows = (int)s->c, columns = s->own[3] > 1 ? s->own[3] < 64 ? (int)s->own[3] : 64 : 1;
+    float at_x[PIECE], at_y[PIECE];
+    places(c, first / channels, pixels, at_x, at_y);
+    for (int p = 0; p < pixels; p++) {
+        const float x = at_x[p] * (float)columns - 0.5f, y = at_y[p] * (float)rows - 0.5f;
+        const int left = (int)floorf(x), above = (int)floorf(y);
+        const float right_share = x - (float)left, below_share = y - (float)above;
+        const int right = left + 1 < columns ? left + 1 : columns - 1;
+        const int below = above + 1 < rows ? above + 1 : rows - 1;
+        const int from = left < 0 ? 0 : left, top = above < 0 ? 0 : above;
+        for (int k = 0; k < channels; k++) {
+            float *value = v + p * channels + k;
+            const float *curves = s->tiles + (int64_t)k * LEVELS;
+            float found[4];
+            const int at[4] = {top * columns + from, top * columns + right, below * columns + from,
+                               below * columns + right};
+            for (int i = 0; i < 4; i++)
+                found[i] = on_curve(*value, s->a, s->b, LEVELS - 1,
+                                    curves + (int64_t)at[i] * channels * LEVELS);
+            const float upper = found[0] + right_share * (found[1] - found[0]);
+            const float lower = found[2] + right_share * (found[3] - found[2]);
+            *value = *value == *value ? upper + below_share * (lower - upper) : *value;
+        }
+    }
+}
+
+/* ---- all of them ----------------------------------------------------------------------- */
+
+/* They need whole pixels, or their places: a table of levels does not have them. */
+INLINE int needs_pixels(int kind)
+{
+    return kind == OP_NOISE || kind == OP_BLEND_WITH_GREY || kind == OP_HUE_SATURATION_VALUE ||
+           kind == OP_BIAS_FIELD || kind == OP_LOCAL || kind == OP_CLAHE;
+}
+
+/* The steps over n values of which the first is that of a record. Works on whole vectors. */
+static void run(const Chain *c, int64_t first, int n, float *v, const float *given)
+{
+    for (int k = 0; k < c->n; k++) {
+        const Step *s = c->steps + k;
+        switch (s->kind) {
+        case OP_POWER_LAW: to_a_power(s, n, v); break;
+        case OP_POWER_LAW_BY_CHANNEL: to_powers(s, n, v); break;
+        case OP_CLIP: into_a_range(s, n, v); break;
+        case CLIP_BY_CHANNEL: into_ranges(s, n, v); break;
+        case OP_NOISE: add_normals((uint32_t)first, s->words, s->a, n, v); break;
+        case OP_QUANTIZE: quantized(s, n, v); break;
+        case OP_SOLARIZE: solarized(s, n, v); break;
+        case OP_CURVE:
+        case CURVES: on_curves(c, s, n, v); break;
+        case OP_BLEND_WITH_GREY: blend_with_grey(c, s, n, v, given); break;
+        case OP_HUE_SATURATION_VALUE: change_hsv(c, s, n, v, given); break;
+        case OP_BIAS_FIELD: times_bias(c, s, first, n, v); break;
+        case OP_LOCAL: blend_locally(c, s, first, n, v); break;
+        case OP_CLAHE: along_tiles(c, s, first, n, v); break;
+        default: on_a_line(s, n, v);
+        }
+    }
+}
+
+#endif
