@@ -23,7 +23,7 @@ from multiaug import keras, preview, testing, transforms
 from multiaug.distributed import DaskRunner
 from multiaug.spec import DataSpec, check_structure, check_values
 from multiaug.statistics import Covariance, Gram, LowRank
-from multiaug.transforms import always
+from multiaug.transforms import Transform, always
 
 SPEC = ma.load_spec("rgb-segmentation")
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 6, 6, 3), dtype=np.uint8)
@@ -138,6 +138,7 @@ def _transforms() -> Iterator[Case]:
         "Pad": {"pixels": 2},
         "Perspective": {"scale": 0.1, "matrix": None},
         "RandomResizedCrop": {"size": 4, "scale": (0.5, 1), "ratio": (0.75, 1.5)},
+        "RescaleIntensity": {"in_range": (0, 200), "clip": True, "entries": None},
         "Resize": {"size": 4, "antialias": True},
         "Rot90": {"turns": (0, 2)},
         "Rotate": {"degrees": 10},
@@ -153,11 +154,22 @@ def _transforms() -> Iterator[Case]:
         | {"eps_mode": "variance", "tail": "residual", "center": "pixel", "components": None}
         | {"rescale": 1.0, "entries": None},
     }
+    # All others as they are by default.
+    settings |= {
+        name: _defaults(cls)
+        for name, cls in vars(ma).items()
+        if inspect.isclass(cls) and issubclass(cls, Transform) and name not in settings
+    }
     for name, valid in settings.items():
         cls = getattr(ma, name)
         chance = {"p": 0.5} if "p" in inspect.signature(cls).parameters else {}
         # Made, put into a pipeline and drawn: a wrong setting must not come to light later.
         yield Case(f"ma.{name}", cls, chance | valid, finish=_drawn)
+
+
+def _defaults(cls: type[Transform]) -> dict[str, Any]:
+    found = {name: about.default for name, about in cls.settings().items()}
+    return {name: value for name, value in found.items() if name != "p"}
 
 
 def _drawn(made: Any) -> Any:
