@@ -23,7 +23,7 @@ from multiaug import keras, preview, testing, transforms
 from multiaug.distributed import DaskRunner
 from multiaug.spec import DataSpec, check_structure, check_values
 from multiaug.statistics import Covariance, Gram, LowRank
-from multiaug.transforms import always
+from multiaug.transforms import Transform, always
 
 SPEC = ma.load_spec("rgb-segmentation")
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 6, 6, 3), dtype=np.uint8)
@@ -176,6 +176,7 @@ def _transforms() -> Iterator[Case]:
         "RandomScaledCrop": {"size": 4, "scale": (0.5, 2), "distribution": "uniform", "step": 0.5}
         | {"base": (6, 8), "keep_ratio": True, "position": "random", "pad_position": "center"}
         | {"max_share": 0.7, "tries": 3, "entry": "mask", "antialias": True},
+        "RescaleIntensity": {"in_range": (0, 200), "clip": True, "entries": None},
         "Resize": {"size": 4, "antialias": True},
         "ResizeLongest": {"size": 4, "multiple": 2, "antialias": True},
         "ResizeShortest": {"size": (4, 5), "max_size": 6, "multiple": 2, "crop": 4}
@@ -196,11 +197,22 @@ def _transforms() -> Iterator[Case]:
         | {"eps_mode": "variance", "tail": "residual", "center": "pixel", "components": None}
         | {"rescale": 1.0, "entries": None},
     }
+    # All others as they are by default.
+    settings |= {
+        name: _defaults(cls)
+        for name, cls in vars(ma).items()
+        if inspect.isclass(cls) and issubclass(cls, Transform) and name not in settings
+    }
     for name, valid in settings.items():
         cls = getattr(ma, name)
         chance = {"p": 0.5} if "p" in inspect.signature(cls).parameters else {}
         # Made, put into a pipeline and drawn: a wrong setting must not come to light later.
         yield Case(f"ma.{name}", cls, chance | valid, finish=_drawn)
+
+
+def _defaults(cls: type[Transform]) -> dict[str, Any]:
+    found = {name: about.default for name, about in cls.settings().items()}
+    return {name: value for name, value in found.items() if name != "p"}
 
 
 def _drawn(made: Any) -> Any:
