@@ -10,7 +10,7 @@ from multiaug.spec import DataSpec, EntrySpec
 from multiaug.testing import make_record
 from tests.nightly import NIGHTLY, by_night
 
-SHAPE, COUNT, FRAMES = (12, 16), 3, 4
+SHAPE, COUNT, FRAMES = (12, 16), 3, 4 if NIGHTLY else 2
 KEYS = jax.random.split(jax.random.key(2), COUNT)
 ROLES = {
     "clip": {"role": "intensity", "dtype": "float32", "channels": 3, "invalid": "nan"},
@@ -89,7 +89,8 @@ NOISE = [
 ]
 
 
-@pytest.mark.parametrize("transform", NOISE if NIGHTLY else NOISE[:1], ids=repr)
+@by_night
+@pytest.mark.parametrize("transform", NOISE, ids=repr)
 def test_noise_differs_from_frame_to_frame(batch, transform):
     still = {**batch, **{n: np.repeat(batch[n][:, :1], FRAMES, 1) for n in ROLES}}
     (found,) = run(transform, TIMED, still)
