@@ -51,6 +51,7 @@ def moved(batch):
     return pipeline, params, as_numpy(pipeline.batch(KEYS, batch))
 
 
+@by_night
 def test_what_belongs_to_the_images_is_what_a_pipeline_makes_of_them_alone(moved, batch):
     _, params, out = moved
     mine = ("base", "seen", "k", "xyz")

@@ -138,6 +138,7 @@ def draws(transform, frame, k, count=4000):
     return jax.tree.map(np.asarray, draw(keys))
 
 
+@by_night
 def test_angles_are_drawn_evenly_where_the_horizon_is_far():
     k = jnp.float32([[200, 0, 15.5], [0, 200, 11.5], [0, 0, 1]])
     turn = ma.CameraRotate((-20, 40), (0, 30), 90)

@@ -151,6 +151,7 @@ def test_shares_are_counted(dtype):
         assert abs(share - want) < 1e-6
 
 
+@by_night
 def test_windows_are_as_mixed_as_mmsegs():
     """The algorithm of mmsegmentation's RandomCrop, on its own draws."""
     mask = np.where(np.arange(40) < 26, 1, 2).astype(np.uint8) * np.ones((30, 1), np.uint8)
@@ -215,6 +216,7 @@ def test_boxes_are_kept_whole():
     assert visible[:, [0, 1, 3]].mean(0).max() < 0.99  # any of them may be left out
 
 
+@by_night
 def test_windows_around_boxes_are_drawn_evenly():
     small = np.zeros((15, 20, 1), np.uint8)
     window = drawn(ma.BoxSafeCrop(8), keys=KEYS[:1000], boxes=BOXES, small=small)[0]["window"]

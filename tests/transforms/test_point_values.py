@@ -182,6 +182,7 @@ def test_sensor_noise_grows_with_the_square_of_the_distance(batch):
     assert (out["millimetres"] > 0).sum() == (given["millimetres"] > 0).sum()
 
 
+@by_night
 def test_canonical_depths_stay_on_their_rays(batch):
     _, out, back = run(ma.CanonicalDepth(500), batch, back=True)
     factor = 500 / batch["k"][:, [0, 1], [0, 1]].mean(1)
