@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 from . import distributed as distributed
 from . import preview as preview
+from . import recipes as recipes
 from . import roles as roles
 from . import statistics as statistics
 from ._version import __version__ as __version__
