@@ -1,5 +1,6 @@
 """Matrices, cameras, displacement fields and the composed map. Knows no role and no disk."""
 
+from ._axes import StretchedAxes as StretchedAxes
 from ._camera import EstimatedIntrinsics as EstimatedIntrinsics
 from ._camera import centre_intrinsics as centre_intrinsics
 from ._camera import deformation as deformation
@@ -18,6 +19,7 @@ from ._length import Length as Length
 from ._length import shape_leaves as shape_leaves
 from ._length import shapes_of_leaves as shapes_of_leaves
 from ._length import shortest as shortest
+from ._lens import Lens as Lens
 from ._map import FAR as FAR
 from ._map import LOST as LOST
 from ._map import Displacement as Displacement
@@ -41,6 +43,9 @@ from ._matrix import shift as shift
 from ._matrix import to_centred as to_centred
 from ._matrix import to_pixels as to_pixels
 from ._matrix import transform as transform
+from ._mesh import Mesh as Mesh
 from ._segment import Jacobian as Jacobian
 from ._segment import Segment as Segment
 from ._segment import with_jacobian as with_jacobian
+from ._thin_plate import ThinPlate as ThinPlate
+from ._thin_plate import thin_plate_slope as thin_plate_slope

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -10,6 +11,9 @@ import numpy as np
 from jax import lax
 
 from ..typing import Array, ArrayLike, NDArray, SpatialShape
+
+Gradient = tuple[Array, Array, Array, Array]  # dxdx, dxdy, dydx, dydy
+Field = Callable[[Array, Array], tuple[Array, Array, Gradient]]
 
 # The spline of n intervals has n + 3 control points per axis: knots -1 .. n + 1.
 KNOT_MARGIN = 3
@@ -124,14 +128,19 @@ def undisplace(
     Returns:
         (qx, qy, gradient of d at q), q to better than 1e-3 pixels while |grad d| < 0.8.
     """
+    return solved(lambda qx, qy: displacement(control, qx, qy, shape), x, y)
+
+
+def solved(field: Field, x: Array, y: Array) -> tuple[Array, Array, Gradient]:
+    """`undisplace` of any smooth field of displacements, whose gradient stays below 0.8."""
     qx, qy = x, y
     for _ in range(_CONTRACTIONS):
-        dx, dy, _ = displacement(control, qx, qy, shape)
+        dx, dy, _ = field(qx, qy)
         qx, qy = x - dx, y - dy
     for _ in range(_NEWTON_STEPS):
-        dx, dy, (a, b, c, d) = displacement(control, qx, qy, shape)
+        dx, dy, (a, b, c, d) = field(qx, qy)
         rx, ry = qx + dx - x, qy + dy - y
         determinant = (1 + a) * (1 + d) - b * c
         qx = qx - ((1 + d) * rx - b * ry) / determinant
         qy = qy - ((1 + a) * ry - c * rx) / determinant
-    return qx, qy, displacement(control, qx, qy, shape)[2]
+    return qx, qy, field(qx, qy)[2]

@@ -19,7 +19,7 @@ from ..transforms import Container, Occluding, Photometric, Transform
 from ..typing import SpatialShape
 from .backends._host import host_refuses
 from .backends._native_program import NativeProgram, program_of
-from .backends._staged import moves_of, run_program, stays_in
+from .backends._staged import alter_batch, moves_of, run_program, stays_in
 from .backends._whole import of_one_rank
 from .program._draws import Draws, draw_values, on_cpu
 from .program._params import RecordParams
@@ -36,6 +36,7 @@ _KINDS = {
     "warp": "run of warps and values",
     "occlude": "occlusion",
     "mix": "mix",
+    "alter": "altered entries",
     "derive": "derived entries",
     "fitted": "fitted transforms",
 }
@@ -74,7 +75,7 @@ class StagePlan:
     """One stage.
 
     Args:
-        kind: ``warp``, ``occlude``, ``mix``, ``derive`` or ``fitted``.
+        kind: ``warp``, ``occlude``, ``mix``, ``alter``, ``derive`` or ``fitted``.
         transforms: the names of its transforms.
         frame: (H, W) of the reference image before it.
         out_frame: and behind it.
@@ -180,7 +181,12 @@ def explain(
         else:
             after = _after(program, stage, mine, state, scalars)
             who, reason = _who(stage, [*state, *scalars])
-            made = {n: s for n, s in after.items() if _is_changed(stage, n, state)}
+            if stage.kind == "alter":
+                altered = _altered(stage, mine, state, scalars)
+                made = {n: s for n, s in after.items() if n in altered}
+                each_size = reason
+            else:
+                made = {n: s for n, s in after.items() if _is_changed(stage, n, state)}
             entries = _other(number, state, made, who, reason)
         owners = tuple(_name(t) for t in stage.transforms)
         if owners or stage.kind != "warp" or len(program.stages) == 1:
@@ -301,6 +307,14 @@ def _is_changed(stage: Stage, name: str, state: State) -> bool:
     if not any(leaf.touches(base) for leaf in covering):
         return False
     return stage.spec.entries[base].kind == "spatial" or name == f"{base}_visible"
+
+
+def _altered(
+    stage: Stage, traits: PipelineTraits, state: State, scalars: Mapping[str, Any]
+) -> frozenset[str]:
+    """The entries that alterations change."""
+    drawn = _draws(stage, traits, {**scalars, **_blank(state)}).shapes.values
+    return frozenset(jax.eval_shape(partial(alter_batch, stage), drawn, {**state, **scalars}))
 
 
 def _other(

@@ -27,6 +27,7 @@ from .checks._arguments import check_count, check_key, checked_frame
 from .checks._inspect import inspect_first, kind_of, ranges_used
 from .checks._modes import in_own_modes
 from .checks._values import check_record_values
+from .program._alter import check_order
 from .program._blank import blank_record
 from .program._draws import Draws, draw, key_data, raw_key_data
 from .program._fitted import finish, unfinish, untouched
@@ -79,6 +80,7 @@ class Pipeline:
             self, "transforms", as_transforms(self.transforms, "Pipeline.transforms")
         )
         check_argument("Pipeline.spec", self.spec, SPEC_KIND)
+        check_order(self.transforms, self.spec)
         check_spec(self.traits.all, self.spec)
         check_declared(self.transforms, self.spec)
         check_reads(self.transforms, self.spec)

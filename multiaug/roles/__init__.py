@@ -10,6 +10,7 @@ from ._base import SpatialRole as SpatialRole
 from ._base import TableRole as TableRole
 from ._base import band_of as band_of
 from ._boxes import Boxes as Boxes
+from ._boxes import box_edges as box_edges
 from ._density import Density as Density
 from ._depth import Depth as Depth
 from ._direction import Direction as Direction

@@ -38,7 +38,7 @@ class Boxes:
 
         A box that is wholly behind a horizon is nowhere: NaN, and none of it is in view.
         """
-        x0, y0, x1, y1 = _edges(values.astype(jnp.float32), group.convention)
+        x0, y0, x1, y1 = box_edges(values.astype(jnp.float32), group.convention)
         x, y = push_outlines(
             jnp.stack([x0, x1, x1, x0], axis=-1), jnp.stack([y0, y0, y1, y1], axis=-1), context
         )
@@ -51,7 +51,7 @@ class Boxes:
 
     def centres(self, values: Array, group: ChannelGroup) -> tuple[Array, Array]:
         """X and y of the centres of the rows (..., 4), in pixels of their image."""
-        x0, y0, x1, y1 = _edges(values.astype(jnp.float32), group.convention)
+        x0, y0, x1, y1 = box_edges(values.astype(jnp.float32), group.convention)
         return (x0 + x1) / 2, (y0 + y1) / 2
 
 
@@ -70,7 +70,8 @@ def _clipped(corners: Array, size: int) -> tuple[Array, Array, Array]:
 _Edges = tuple[Array, Array, Array, Array]
 
 
-def _edges(boxes: Array, convention: str) -> _Edges:
+def box_edges(boxes: Array, convention: str) -> _Edges:
+    """X0, y0, x1 and y1 of boxes (..., 4), on the scale where pixel 0 reaches from -0.5 to 0.5."""
     a, b, c, d = (boxes[..., i] for i in range(4))
     if convention == "coco":
         return a - 0.5, b - 0.5, a - 0.5 + c, b - 0.5 + d

@@ -61,7 +61,7 @@ def as_transforms(value: Any, name: str) -> tuple[Transform, ...]:
     return tuple(Maybe(always(item), item.chance) if item.chance < 1 else item for item in value)
 
 
-def _children(value: Any, field_name: str) -> tuple[Transform, ...]:
+def children_of(value: Any, field_name: str) -> tuple[Transform, ...]:
     children = as_transforms([value] if isinstance(value, Transform) else value, field_name)
     if not children:
         raise ParameterError(f"`{field_name}` must be at least one transform, got none.")
@@ -71,7 +71,7 @@ def _children(value: Any, field_name: str) -> tuple[Transform, ...]:
 Children = Setting[tuple[Transform, ...], Transform | Sequence[Transform]]
 
 
-class _Holder(Container):
+class Holder(Container):
     transforms: Children
 
     @property
@@ -105,7 +105,7 @@ class _Holder(Container):
 
 
 @transform
-class Maybe(_Holder):
+class Maybe(Holder):
     """Run transforms, all of them or none, with probability p.
 
     Args:
@@ -116,7 +116,7 @@ class Maybe(_Holder):
         ParameterError: p outside [0, 1]; a child changes the frame's shape.
     """
 
-    transforms: Children = setting(_children, static=False)
+    transforms: Children = setting(children_of, static=False)
     p: float = setting(probability, default=0.5, low=0, high=1)
 
     def sample(self, key: Key, frame: Frame) -> Params:
@@ -145,7 +145,7 @@ def _weights(value: Any, field_name: str, *, low: float) -> tuple[float, ...]:
 
 
 @transform
-class OneOf(_Holder):
+class OneOf(Holder):
     """Run exactly one of several transforms.
 
     Args:
@@ -158,7 +158,7 @@ class OneOf(_Holder):
             frames of different shapes.
     """
 
-    transforms: Children = setting(_children, static=False)
+    transforms: Children = setting(children_of, static=False)
     weights: Setting[tuple[float, ...] | None, Sequence[float] | None] = setting(
         _weights, default=None, low=0
     )
@@ -210,7 +210,7 @@ def _counts(value: Any, field_name: str, *, low: int) -> tuple[int, int]:
 
 
 @transform
-class SomeOf(_Holder):
+class SomeOf(Holder):
     """Run k of several transforms, in the order they are listed.
 
     Args:
@@ -222,7 +222,7 @@ class SomeOf(_Holder):
         ParameterError: k out of range; a child changes the frame's shape.
     """
 
-    transforms: Children = setting(_children, static=False)
+    transforms: Children = setting(children_of, static=False)
     k: Setting[tuple[int, int], int | Sequence[int]] = setting(_counts, default=1, low=0)
     p: float = static(default=1.0, kw_only=True)
 
@@ -250,7 +250,7 @@ class SomeOf(_Holder):
 
 
 @transform
-class Shuffle(_Holder):
+class Shuffle(Holder):
     """Run all of several transforms, in random order.
 
     Args:
@@ -261,7 +261,7 @@ class Shuffle(_Holder):
         ParameterError: a child changes the frame's shape.
     """
 
-    transforms: Children = setting(_children, static=False)
+    transforms: Children = setting(children_of, static=False)
     p: float = static(default=1.0, kw_only=True)
 
     def sample(self, key: Key, frame: Frame) -> Params:

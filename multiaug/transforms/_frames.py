@@ -18,7 +18,7 @@ from ._checked import flag, pair, size, whole
 from ._settings import Ranged, Setting, Sized, setting
 
 
-def _window_map(offset: tuple[Any, Any], shape: SpatialShape, out_shape: SpatialShape) -> Map:
+def window_map(offset: tuple[Any, Any], shape: SpatialShape, out_shape: SpatialShape) -> Map:
     """The frame whose corner pixel lies at ``offset`` = (x, y) of the input."""
     (cx, cy), (ox, oy) = centre(shape), centre(out_shape)
     dx, dy = cx - offset[0] - ox, cy - offset[1] - oy
@@ -124,7 +124,7 @@ class Crop(Geometric):
             most = [jnp.asarray(shape[i] - out[i], jnp.int32) for i in (1, 0)]
             offset = jnp.clip(offset, 0, jnp.stack(most))
         x, y = offset.astype(jnp.float32)
-        return _window_map((x, y), shape, out)
+        return window_map((x, y), shape, out)
 
 
 def _rims(value: Any, field_name: str, *, low: int) -> tuple[int, ...]:
@@ -166,7 +166,7 @@ class Pad(Geometric):
 
     def map(self, params: Params, shape: SpatialShape) -> Map:
         """The shift to the grown frame."""
-        return _window_map((-self.pixels[2], -self.pixels[0]), shape, self.out_shape(shape))
+        return window_map((-self.pixels[2], -self.pixels[0]), shape, self.out_shape(shape))
 
 
 @transform
@@ -268,12 +268,17 @@ class RandomResizedCrop(Geometric):
 
     def map(self, params: Params, shape: SpatialShape) -> Map:
         """The window, scaled to the size."""
-        x, y, w, h = params["window"]
-        sx, sy = self.size[1] / w, self.size[0] / h
-        # From the centre of the picture to the centre of the window.
-        cx, cy = x + w / 2 - shape[1] / 2, y + h / 2 - shape[0] / 2
-        zoom = linear(sx, 0, 0, sy)
-        forward = product(zoom, shift(-cx, -cy))
-        # Not 1 / sx: XLA makes w * (1 / 47) of it, and then 47 pixels to 47 are no copy.
-        backward = product(shift(cx, cy), inverse(zoom))
-        return affine_map(forward, backward, shape, self.size, resized=True)
+        return area_window_map(params["window"], self.size, shape)
+
+
+def area_window_map(window: Array, size: SpatialShape, shape: SpatialShape) -> Map:
+    """The map of a window, (4,) left, top, width, height in pixels of area, onto a size."""
+    x, y, w, h = window
+    sx, sy = size[1] / w, size[0] / h
+    # From the centre of the picture to the centre of the window.
+    cx, cy = x + w / 2 - shape[1] / 2, y + h / 2 - shape[0] / 2
+    zoom = linear(sx, 0, 0, sy)
+    forward = product(zoom, shift(-cx, -cy))
+    # Not 1 / sx: XLA makes w * (1 / 47) of it, and then 47 pixels to 47 are no copy.
+    backward = product(shift(cx, cy), inverse(zoom))
+    return affine_map(forward, backward, shape, size, resized=True)

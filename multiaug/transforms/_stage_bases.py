@@ -247,6 +247,46 @@ class Deriving(Transform):
         return
 
 
+class Altering(Transform):
+    """A transform that changes entries of one record without moving a pixel.
+
+    What is neither a map of the image nor a change of intensities: clouds that turn, depths that
+    get noise or another encoding, cameras that get another focal length.
+    """
+
+    leaves_camera = False
+    """Points in the camera's frame are no longer on the rays of their pixels: no map may follow."""
+
+    def out_spec(self, spec: DataSpec) -> DataSpec:
+        """What the entries are after the transform; by default what they were.
+
+        Raises:
+            ParameterError: the spec has not what the transform needs.
+        """
+        return spec
+
+    @abstractmethod
+    def alter(
+        self, params: Params, spec: DataSpec, record: Mapping[str, Array]
+    ) -> dict[str, Array]:
+        """The entries that change. Traceable.
+
+        Entries with time come frame by frame, beside those without. Words that noise is made of are
+        drawn as ``seed``, (2,) uint32: those of later frames are others.
+
+        Args:
+            params: what the record drew.
+            spec: of the record.
+            record: its entries, images as (h, w, c).
+        """
+
+    def restore(
+        self, params: Params, spec: DataSpec, record: Mapping[str, Array]
+    ) -> dict[str, Array] | None:
+        """Undo `alter` on whatever entries there are; None where that cannot be done."""
+        return None
+
+
 def check_names(owner: str, field: str, names: tuple[str, ...] | None, spec: DataSpec) -> None:
     """Refuse names of entries that a spec does not have."""
     for name in names or ():

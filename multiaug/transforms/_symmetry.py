@@ -39,7 +39,9 @@ class Rot90(Geometric):
 
     Args:
         turns: quarter turns to draw from, counter-clockwise as seen, each as likely as the
-            others; an int is a fixed turn. Odd and even ones together need a square frame.
+            others; an int is a fixed turn. Odd ones alone turn an oblong frame, that of every
+            record; odd and even ones together need a square frame, because the results of a
+            pipeline have one size.
         p: the probability that a pipeline runs it.
 
     Raises:
@@ -54,7 +56,12 @@ class Rot90(Geometric):
     def check(self, frame: Frame) -> None:
         """Odd and even turns together need a square."""
         if len({t % 2 for t in self.turns}) == 2:
-            _need_square("Rot90", frame.shape, "Crop or resize first, or use turns=(0, 2).")
+            _need_square(
+                "Rot90",
+                frame.shape,
+                "Crop or pad to a square first; or use turns=(0, 2), which keep the frame, or "
+                "(1, 3), which turn that of every record.",
+            )
 
     def out_shape(self, shape: SpatialShape) -> SpatialShape:
         """Height and width change places after an odd turn."""
@@ -89,7 +96,11 @@ class Transpose(Geometric):
     def check(self, frame: Frame) -> None:
         """A random transpose needs a square."""
         if 0 < self.p < 1:
-            _need_square("Transpose", frame.shape, "Crop or resize first, or use p=1.")
+            _need_square(
+                "Transpose",
+                frame.shape,
+                "Crop or pad to a square first, or use p=1, which turns the frame of every record.",
+            )
 
     def out_shape(self, shape: SpatialShape) -> SpatialShape:
         """Height and width change places when p is 1."""
@@ -125,7 +136,12 @@ class D4(Geometric):
 
     def check(self, frame: Frame) -> None:
         """The symmetries of a rectangle are fewer."""
-        _need_square("D4", frame.shape, "Crop or resize first, or use Flip and Rot90((0, 2)).")
+        _need_square(
+            "D4",
+            frame.shape,
+            "Crop or pad to a square first; or use Flip and Rot90((0, 2)), the symmetries of a "
+            "rectangle.",
+        )
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``turns``, int32 in 0..3, and ``transpose``, bool."""

@@ -152,10 +152,10 @@ def _tilts(scale: float) -> NDArray:
     return np.array(found)
 
 
-_MAX_SLOPE = 0.8
+MAX_SLOPE = 0.8
 
 
-def _intervals(value: Any, field_name: str) -> tuple[int, int]:
+def intervals(value: Any, field_name: str) -> tuple[int, int]:
     grid = value if isinstance(value, tuple | list) else (value, value)
     if len(grid) != 2:
         raise ParameterError(f"`{field_name}` must be (rows, columns), got {value!r}.")
@@ -185,7 +185,7 @@ class Elastic(Geometric):
     """
 
     amount: float = setting(number, default=0.03, low=0, unit="shorter sides")
-    grid: Setting[tuple[int, int], int | Sequence[int]] = setting(_intervals, default=(5, 5))
+    grid: Setting[tuple[int, int], int | Sequence[int]] = setting(intervals, default=(5, 5))
     p: float = static(default=1.0, kw_only=True)
     dense = True
 
@@ -195,9 +195,9 @@ class Elastic(Geometric):
 
     def _refuse_folds(self, shape: SpatialShape) -> None:
         slope = slope_bound(self.amount * min(shape), self.grid, shape)
-        if slope >= _MAX_SLOPE:
+        if slope >= MAX_SLOPE:
             raise ParameterError(
-                f"`Elastic` must keep its slope below {_MAX_SLOPE}, got {slope:.3g} from "
+                f"`Elastic` must keep its slope below {MAX_SLOPE}, got {slope:.3g} from "
                 f"amount={self.amount} on a {self.grid[0]} x {self.grid[1]} grid over "
                 f"{shape[0]} x {shape[1]} pixels. Lower the amount or use a coarser grid."
             )

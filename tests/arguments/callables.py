@@ -30,6 +30,20 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (4, 6, 6, 3), dtype=np.uint8)
 RECORDS = {"image": IMAGES, "mask": np.zeros((4, 6, 6), np.uint8)}
 RECORD = {name: array[0] for name, array in RECORDS.items()}
 SOURCE = ma.open_source({"image": IMAGES}, SPEC)
+# What transforms look at that do not look at images alone.
+RICH = DataSpec(
+    "rich",
+    [
+        *SPEC.entries.values(),
+        *(
+            ma.EntrySpec.of_role(name, role, dtype="float32")
+            for name, role in (
+                ("boxes", "boxes"), ("k", "intrinsics"), ("depth", "depth"), ("xyz", "position"),
+            )
+        ),
+    ],
+)  # fmt: skip
+SEEN = testing.make_record(RICH, (6, 6), 0)
 PIPELINE = ma.Pipeline([ma.Flip("x")], SPEC)
 KEY = jax.random.key(0)
 KEYS = jax.random.split(KEY, 4)
@@ -85,16 +99,29 @@ def first(result: Any) -> Any:
 def _transforms() -> Iterator[Case]:
     settings: dict[str, dict[str, Any]] = {
         "Affine": {"matrix": np.eye(3)},
+        "BoxSafeCrop": {"size": 4, "share": 0.5, "entry": "boxes", "antialias": True},
         "Brightness": {"amount": 0.1, "clip": False, "entries": None},
+        "CameraMotion": {"shift": 0.1, "forward": 0.1, "tolerance": 0.1, "entry": "xyz"},
+        "CameraRotate": {"pitch": 10, "yaw": (0, 10), "roll": 5},
+        "CanonicalCamera": {"size": 4, "focal": 10.0, "scale": (0.9, 1.1), "position": "random"}
+        | {"pad_position": "center", "antialias": True},
+        "CanonicalDepth": {"focal": 10.0},
         "ChannelShift": {"amount": 0.1, "clip": False, "entries": None},
+        "CloudMotion": {"rotate": 10, "tilt": 1, "scale": (0.9, 1.1), "shift": 0.1, "jitter": 0.1}
+        | {"clip": 0.2, "drop": (0.1, 0.2), "up": "z"},
         "Contrast": {"amount": 0.1, "clip": False, "entries": None},
         "Crop": {"size": 4, "position": "random", "box": None, "pad": False},
         "CopyPaste": {"instances": "mask", "probability": 0.5, "depth": None, "keep": ()},
         "CutMix": {"alpha": 1.0, "keep": ()},
         "D4": {},
+        "DepthNoise": {"base": 0.1, "growth": 0.1, "start": 0.1, "strength": (0, 1), "unit": 1.0}
+        | {"entries": None},
         "Elastic": {"amount": 0.03, "grid": (5, 5)},
         "Flip": {"axis": "x", "p": 0.5},
+        "ForEntries": {"entries": "image", "transforms": ma.Flip("x")},
         "Gamma": {"exponent": 1.1, "clip": False, "entries": None},
+        "EncodeDepth": {"entries": "depth", "encoding": "log", "near": 0.1, "far": 9.0}
+        | {"mean": 0.5, "std": 1.0, "clip": True, "invalid": 0.0},
         "ChannelDropout": {"count": 1, "fill": 0.0, "entries": None},
         "ChannelShuffle": {"entries": None},
         "CoarseDropout": {
@@ -129,24 +156,40 @@ def _transforms() -> Iterator[Case]:
             "fill": 0.0,
         },
         "GaussianNoise": {"std": 0.1, "clip": False, "entries": None},
+        "GridDistortion": {"limit": 0.1, "steps": 3},
+        "LabelCrop": {"size": 4, "labels": (1, 2), "share": 0.5, "weights": (1, 2)}
+        | {"position": "random", "max_share": 0.7, "tries": 3, "entry": "mask", "pad": True},
+        "LetterBox": {"size": 4, "position": "random", "scale_up": True},
         "Maybe": {"transforms": ma.Flip("x"), "p": 0.5},
         "MixUp": {"alpha": 0.4, "keep": ()},
         "Mosaic": {"center": (0.4, 0.6), "keep": ()},
         "Normalize": {"mean": 0.5, "std": 0.5, "entries": None},
         "OneHot": {"entry": "mask", "classes": 4, "replace": False},
         "OneOf": {"transforms": [ma.Flip("x"), ma.Flip("y")], "weights": None},
+        "OpticalDistortion": {"k1": 0.1, "k2": (0, 0.1)},
         "Pad": {"pixels": 2},
+        "PadTo": {"size": 9, "position": "random"},
+        "PadToMultiple": {"multiple": 4, "position": "center"},
         "Perspective": {"scale": 0.1, "matrix": None},
+        "PiecewiseAffine": {"amount": 0.03, "grid": 2},
         "RandomResizedCrop": {"size": 4, "scale": (0.5, 1), "ratio": (0.75, 1.5)},
+        "RandomScaledCrop": {"size": 4, "scale": (0.5, 2), "distribution": "uniform", "step": 0.5}
+        | {"base": (6, 8), "keep_ratio": True, "position": "random", "pad_position": "center"}
+        | {"max_share": 0.7, "tries": 3, "entry": "mask", "antialias": True},
         "Resize": {"size": 4, "antialias": True},
+        "ResizeLongest": {"size": 4, "multiple": 2, "antialias": True},
+        "ResizeShortest": {"size": (4, 5), "max_size": 6, "multiple": 2, "crop": 4}
+        | {"pad_position": "random", "antialias": True},
         "Rot90": {"turns": (0, 2)},
         "Rotate": {"degrees": 10},
+        "SafeRotate": {"degrees": 10, "expand": False, "antialias": False},
         "Scale": {"factor": 1.2, "per_axis": False, "antialias": False},
         "Shear": {"degrees": 5},
         "Shuffle": {"transforms": [ma.Flip("x"), ma.Flip("y")]},
         "SomeOf": {"transforms": [ma.Flip("x"), ma.Flip("y")], "k": 1},
         "Standardize": {"statistics": STATISTICS, "center": "channel", "scale": True}
         | {"epsilon": 1e-6, "rescale": 1.0, "entries": None},
+        "ThinPlateSpline": {"amount": 0.03, "grid": 3},
         "Translate": {"fraction": 0.1, "px": None, "whole": False},
         "Transpose": {"p": 0.5},
         "Whiten": {"statistics": STATISTICS, "method": "zca", "epsilon": "auto"}
@@ -163,11 +206,13 @@ def _transforms() -> Iterator[Case]:
 def _drawn(made: Any) -> Any:
     if made.chance < 1:
         made = always(made)  # frames must not change by chance
-    pipeline = ma.Pipeline([made], SPEC)
+    looks = made.reads or isinstance(made, transforms.Altering)
+    pipeline = ma.Pipeline([made], RICH if looks else SPEC)
     assert repr(pipeline)
     if not any(value is STATISTICS for value in vars(made).values()):
         pipeline.to_dict()
-    return jax.eval_shape(lambda key: pipeline.sample(key, (6, 6)), KEY)
+    record = SEEN if looks else None
+    return jax.eval_shape(lambda key: pipeline.sample(key, (6, 6), record=record), KEY)
 
 
 def _root() -> Iterator[Case]:

@@ -9,8 +9,8 @@ import pytest
 from multiaug.testing import check_transform
 from multiaug.transforms import Frame
 from multiaug.transforms._base import REGISTRY
-from tests.contract.cases import BY_NIGHT, CASES, SPEC
-from tests.transforms.test_draws import FROZEN
+from tests.contract.cases import BY_NIGHT, CASES, SPEC, SPECS
+from tests.transforms.test_draws import FROZEN, READING
 
 # A check compiles four programs, whatever the seed: the nights are for more of them.
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
@@ -30,12 +30,16 @@ def test_the_first_draws_of_every_transform_are_frozen():
     drawing = {
         type(case).__name__
         for case in CASES.values()
-        if jax.tree.leaves(jax.eval_shape(partial(case.sample, frame=frame), jax.random.key(0)))
+        if not case.reads
+        and jax.tree.leaves(jax.eval_shape(partial(case.sample, frame=frame), jax.random.key(0)))
     }
-    assert drawing - {"Affine"} == set(FROZEN)  # Affine hands its matrix on
+    reading = {type(case).__name__ for case in CASES.values() if case.reads}
+    assert reading <= set(READING)
+    # Affine hands its matrix on.
+    assert (drawing | reading) - {"Affine"} == set(FROZEN) | set(READING)
 
 
-@pytest.mark.parametrize("name", [n for n in CASES if NIGHTLY or n not in BY_NIGHT])
+@pytest.mark.parametrize("name", CASES if NIGHTLY else sorted(CASES.keys() - BY_NIGHT))
 def test_promises(name):
     for seed in SEEDS:
-        check_transform(CASES[name], SPEC, seed)
+        check_transform(CASES[name], SPECS.get(name, SPEC), seed)

@@ -127,6 +127,26 @@ def _random_resized_crop(t: Any, p: Any, shape: Shape) -> np.ndarray:
     return area_map(p["window"], t.size)
 
 
+def _scaled_window(t: Any, p: Any, shape: Shape) -> np.ndarray:
+    """Resized to whole pixels, edge to edge; then the window whose first pixel is the offset."""
+    width, height = p["sides"]
+    resized = area_map((0, 0, shape[1], shape[0]), (int(height), int(width)))
+    return shift(*-np.float64(p["offset"])) @ resized
+
+
+def _resize_to(t: Any, p: Any, shape: Shape) -> np.ndarray:
+    return _scaled_window(t, p, shape) if p else area_map((0, 0, *shape[::-1]), t.out_shape(shape))
+
+
+def _safe_rotate(t: Any, p: Any, shape: Shape) -> np.ndarray:
+    matrix, out = np.array(turn(p["degrees"])), t.out_shape(shape)
+    if not t.expand:  # until the corners are inside of the frame
+        half = np.array([[shape[1], shape[0]], [shape[1], -shape[0]]]) / 2
+        matrix = matrix * (half[0] / np.abs(half @ matrix.T).max(0)).min()
+    middle = shift((out[1] - shape[1]) / 2, (out[0] - shape[0]) / 2)
+    return middle @ about(matrix, shape)
+
+
 def _perspective(t: Any, p: Any, shape: Shape) -> np.ndarray:
     if "matrix" in p:
         return np.float64(p["matrix"])
@@ -139,12 +159,19 @@ FORWARD = {
     "Crop": _crop,
     "D4": _d4,
     "Flip": _flip,
+    "LetterBox": _scaled_window,
     "Pad": _pad,
+    "PadTo": _crop,
+    "PadToMultiple": _crop,
     "Perspective": _perspective,
     "RandomResizedCrop": _random_resized_crop,
+    "RandomScaledCrop": _scaled_window,
     "Resize": _resize,
+    "ResizeLongest": _resize_to,
+    "ResizeShortest": _resize_to,
     "Rot90": _rot90,
     "Rotate": _rotate,
+    "SafeRotate": _safe_rotate,
     "Scale": _scale,
     "Shear": _shear,
     "Translate": _translate,

@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 import multiaug as ma
+from multiaug.testing import make_record
 from multiaug.transforms import drawing_key
 
 SPEC = ma.load_spec("rgb-segmentation")
@@ -264,16 +265,57 @@ FROZEN = {
     "CutMix": (ma.CutMix(), "edges"),
     "Mosaic": (ma.Mosaic(), "share"),
     "CopyPaste": (ma.CopyPaste("mask"), "seed"),
+    # New ones stand behind: the place in the pipeline is part of what is drawn.
+    "RandomScaledCrop": (ma.RandomScaledCrop(64), "offset"),
+    "ResizeShortest": (ma.ResizeShortest((32, 48), crop=64), "offset"),
+    "LetterBox": (ma.LetterBox((64, 99), position="random"), "offset"),
+    "PadTo": (ma.PadTo(199, position="random"), "offset"),
+    "PadToMultiple": (ma.PadToMultiple(300, position="random"), "offset"),
+    "SafeRotate": (ma.SafeRotate(30), "degrees"),
+    "GridDistortion": (ma.GridDistortion(0.3), "columns"),
+    "OpticalDistortion": (ma.OpticalDistortion(0.2), "k"),
+    "ThinPlateSpline": (ma.ThinPlateSpline(0.05), "shifts"),
+    "PiecewiseAffine": (ma.PiecewiseAffine(0.05, 3), "shifts"),
+}
+
+
+# Their draws read the record, or they need other entries than those of this spec.
+READ = ma.DataSpec(
+    "read",
+    [
+        *SPEC.entries.values(),
+        ma.EntrySpec.of_role("boxes", "boxes", dtype="float32"),
+        ma.EntrySpec.of_role("camera", "intrinsics", dtype="float32"),
+        ma.EntrySpec.of_role("xyz", "position", dtype="float32"),
+    ],
+)
+CLOUD = ma.DataSpec("cloud", [READ.entries[name] for name in ("image", "xyz", "camera")])
+READING = {
+    "LabelCrop": (ma.LabelCrop(4), "offset"),
+    "BoxSafeCrop": (ma.BoxSafeCrop(4), "window"),
+    "CameraMotion": (ma.CameraMotion(), "motion"),
+    "CameraRotate": (ma.CameraRotate(), "degrees"),
+    "CanonicalCamera": (ma.CanonicalCamera(64, position="random"), "offset"),
+    "CanonicalDepth": (ma.CanonicalDepth(), "factor"),
+    "CloudMotion": (ma.CloudMotion(), "rotation"),
+    "DepthNoise": (ma.DepthNoise(strength=(0, 1)), "strength"),
+    "ForEntries": (ma.ForEntries("image", ma.Rotate(30)), "children"),
 }
 
 
 def first_draws():
     pipeline = ma.Pipeline([transform for transform, _ in FROZEN.values()], SPEC)
     values = pipeline.sample(jax.random.key(0), (16, 16)).values
-    return {
-        name: np.asarray(drawn[param], np.float64).ravel()[:2].tolist()
-        for drawn, (name, (_, param)) in zip(values, FROZEN.items(), strict=True)
+    found = {
+        name: drawn[param] for drawn, (name, (_, param)) in zip(values, FROZEN.items(), strict=True)
     }
+    record = make_record(READ, (16, 16), 0)
+    for name, (transform, param) in READING.items():
+        spec = CLOUD if name == "CameraMotion" else READ
+        given = {n: array for n, array in record.items() if n in spec.entries}
+        alone = ma.Pipeline([transform], spec).sample(jax.random.key(0), (16, 16), record=given)
+        found[name] = jax.tree.leaves(alone.values[0][param])[0]
+    return {n: np.asarray(a, np.float64).ravel()[:2].tolist() for n, a in found.items()}
 
 
 EXPECTED = {
@@ -322,6 +364,25 @@ EXPECTED = {
     "CutMix": [-0.5, 0.5],
     "Mosaic": [0.25, 0.25],
     "CopyPaste": [3038550097.0, 1706030248.0],
+    "RandomScaledCrop": [-60.0, -30.0],
+    "ResizeShortest": [-5.0, -15.0],
+    "LetterBox": [-30.0, 0.0],
+    "PadTo": [-59.0, -124.0],
+    "PadToMultiple": [-24.0, -25.0],
+    "SafeRotate": [1.6218209],
+    "GridDistortion": [0.19331989, 0.39227477],
+    "OpticalDistortion": [0.094065808, 0.0],
+    "ThinPlateSpline": [1.1511612, -9.0987825],
+    "PiecewiseAffine": [11.078253, 6.416935],
+    "LabelCrop": [5.0, 0.0],
+    "BoxSafeCrop": [0.65368223, 0.24383163],
+    "CameraMotion": [-0.019369829, -0.031662762],
+    "CameraRotate": [-3.8739657, -6.3325524],
+    "CanonicalCamera": [11.0, 33.0],
+    "CanonicalDepth": [56.81818],
+    "CloudMotion": [0.97949833, 0.0],
+    "DepthNoise": [0.30630171],
+    "ForEntries": [-19.281206],
 }
 
 

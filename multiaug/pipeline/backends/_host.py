@@ -33,6 +33,8 @@ def host_refuses(stage: Stage, names: Sequence[str]) -> str | None:
         stage: the stage.
         names: of the entries that are there.
     """
+    if stage.kind == "alter":
+        return "alterations are written in JAX"
     container = unknown_container(stage.transforms)
     if container is not None:
         return f"`{container}` is a container of its own kind, which may know single records only"

@@ -17,6 +17,7 @@ from ...transforms import Deriving, Geometric, Mixing, Transform
 from ...typing import Array, SpatialShape
 from ..buffers._indexed import gathered
 from ..buffers._working import WorkingBatch
+from ..program._alter import alter
 from ..program._draws import Draws, draw, on_cpu
 from ..program._fitted import untouched
 from ..program._geometry import steps_of
@@ -168,6 +169,8 @@ def _last_made(
             later |= moves_of(program, following, present).names
         elif stage.kind == "mix":
             later |= {n for n in stage.spec.entries if not stays_in(stage, n)}
+        elif stage.kind == "alter":
+            later |= set(stage.spec.entries)
     made, again = (
         {f"{n}{s}" for n in names for s in ("", *DERIVED)} for names in (moves.names, later)
     )
@@ -284,7 +287,7 @@ def _both(suffix: str, before: Array, after: Array) -> Array:
     return before & after if before.dtype == bool else before * after
 
 
-# ---- occlusions, mixes and derivations in XLA --------------------------------------------------
+# ---- occlusions, mixes, alterations and derivations in XLA -------------------------------------
 
 
 def _by_xla(stage: Stage, draws: Draws, state: Batch) -> Batch:
@@ -292,6 +295,8 @@ def _by_xla(stage: Stage, draws: Draws, state: Batch) -> Batch:
     static = {"spec": stage.spec, "frame": stage.frame}
     if stage.kind == "derive":
         return _derive_batch(stage, state)
+    if stage.kind == "alter":
+        return alter_batch(stage, draws.params.values, state)
     entries = stage.spec.entries
     if stage.kind == "occlude":
         suffixes = ("", "_visible", "_valid")
@@ -340,6 +345,39 @@ def _mix(
     frame: SpatialShape,
 ) -> dict[str, Array]:
     return mix(spec, frame, transforms, values, batch)
+
+
+def alter_batch(stage: Stage, values: Any, state: Batch, *, back: bool = False) -> Batch:
+    """The entries that alterations change, or bring back.
+
+    Args:
+        stage: the alterations.
+        values: what the batch drew, leading N.
+        state: the entries, leading N.
+        back: undo them instead.
+    """
+    entries = stage.spec.entries
+    wanted = {*entries, *(f"{n}_valid" for n, e in entries.items() if e.kind == "spatial")}
+    used = gathered({n: a for n, a in state.items() if n in wanted})
+    flat = {n for n, a in used.items() if n in entries and _lacks_channels(entries[n], a)}
+    used = {n: a[..., None] if n in flat else a for n, a in used.items()}
+    done = _alter(stage.transforms, values, used, spec=stage.spec, back=back)
+    return {n: a[..., 0] if n in flat else a for n, a in done.items()}
+
+
+@partial(jax.jit, static_argnames=("spec", "back"))
+def _alter(
+    transforms: tuple[Transform, ...],
+    values: Any,
+    batch: dict[str, Array],
+    *,
+    spec: DataSpec,
+    back: bool,
+) -> dict[str, Array]:
+    def one(values: Any, record: dict[str, Array]) -> dict[str, Array]:
+        return alter(spec, steps_of(transforms, values), record, back=back)
+
+    return jax.vmap(one)(values, batch)
 
 
 def _derive_batch(stage: Stage, state: Batch) -> Batch:

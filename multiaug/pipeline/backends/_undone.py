@@ -26,7 +26,7 @@ from ..program._structure import Run, gains_intrinsics
 from ..program._traits import PipelineTraits
 from ._fill import fill_boxes
 from ._host import covered_boxes, host_refuses, wholly
-from ._staged import Moves, is_on_host, mixings, stays_in, warp_batch
+from ._staged import Moves, alter_batch, is_on_host, mixings, stays_in, warp_batch
 
 Batch = dict[str, Any]
 
@@ -71,6 +71,8 @@ def invert_program(
             warp_batch(Moves(run, names), traits, drawn, work, host=host)
         elif stage.kind == "occlude":
             work.keep(_uncover(stage, drawn, spec, state, host=host, validity=validity))
+        elif stage.kind == "alter":
+            work.keep(alter_batch(stage._replace(spec=spec), drawn.params.values, state, back=True))
         elif stage.kind == "mix":
             for name in state:
                 if name in entries and name not in roles and not stays_in(stage, name):

@@ -16,7 +16,7 @@ from ...transforms import Frame, Transform, drawing_key
 from ...typing import Array, Key, SpatialShape
 from ..backends._blocks import BLOCK, kind_of
 from ._params import RecordParams
-from ._reads import matching, names_read
+from ._reads import names_read, with_images
 from ._sizes import frames_along
 from ._sizes_as_data import reason_of_sizes
 
@@ -200,7 +200,7 @@ def draw_values(
             known = [(Length(row[0]), Length(row[1])) for row in rows]
         key, drawn = drawing_key(words), []
         for position, (transform, frame) in enumerate(zip(transforms, known[:-1], strict=True)):
-            mine = matching(spec, names_read(transform))
+            mine = with_images(spec, names_read(transform))
             context = Frame(frame, spec, {n: record[n] for n in mine if n in record})
             drawn.append(transform.sample(jax.random.fold_in(key, first + position), context))
         return tuple(drawn)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -22,19 +22,27 @@ from ...geometry import (
 from ...roles import RecordGeometry
 from ...sampling import ratio
 from ...spec import CameraSpec, DataSpec
-from ...transforms import Container, Geometric, Step, Transform
+from ...transforms import Container, ForEntries, Geometric, Step, Transform
 from ...typing import Array, SpatialShape
 from ._sizes import Sizes
 
 
 def steps_of(transforms: Sequence[Transform], drawn: Sequence[Any]) -> list[Step]:
     """The leaf transforms as they run."""
-    return [step for steps in _steps(transforms, drawn) for step in steps]
-
-
-def _steps(transforms: Sequence[Transform], drawn: Sequence[Any]) -> list[list[Step]]:
     pairs = zip(transforms, drawn, strict=True)
-    return [_expand(transform, params, None) for transform, params in pairs]
+    return [step for transform, params in pairs for step in _expand(transform, params, None)]
+
+
+def _placed(
+    transform: Transform, params: Any, frame: SpatialShape
+) -> Iterator[tuple[Step, SpatialShape]]:
+    """The leaf transforms as they run, each with the frame where it stands."""
+    if not isinstance(transform, ForEntries):
+        yield from ((step, frame) for step in _expand(transform, params, None))
+        return
+    for child, drawn in zip(transform.children, params["children"], strict=True):
+        yield from _placed(child, drawn, frame)
+        frame = child.out_shape(frame)  # these may change it, as no other container's may
 
 
 def _expand(transform: Transform, params: Any, on: Array | None) -> list[Step]:
@@ -61,8 +69,8 @@ def compose(
         frames: before each of them, and behind the last.
     """
     warp = identity(frames[0])
-    for steps, frame in zip(_steps(transforms, drawn), frames[:-1], strict=True):
-        for step in steps:
+    for transform, params, before in zip(transforms, drawn, frames[:-1], strict=True):
+        for step, frame in _placed(transform, params, before):
             if isinstance(step.transform, Geometric):
                 one = step.transform.map(step.params, frame)
                 _check_kind(step.transform, one)

@@ -12,7 +12,7 @@ from ...transforms import Frame, Mixing, Occluding, Transform
 from ...typing import SpatialShape
 from ._mix import refuse_unmixable
 from ._occlude import refuse_uncoverable
-from ._spec_after import spec_after, with_derived
+from ._spec_after import with_derived
 from ._stages import stages_of
 from ._structure import leaves
 from ._traits import PipelineTraits
@@ -46,8 +46,7 @@ class Program:
         self.stages = stages_of(traits.moving, spec, frame, dtypes)
         self.traits = tuple(PipelineTraits(stage.transforms) for stage in self.stages)
         last = self.stages[-1]
-        source = frame if last.kind == "warp" else None
-        self.out_spec = spec_after(last.transforms, last.spec, dtypes, source=source)
+        self.out_spec = last.spec_after(dtypes, frame)
         for fitted in traits.finishing:
             fitted.check(Frame(last.out_frame, self.out_spec))
         present = set(dtypes)
@@ -85,7 +84,7 @@ def check_declared(transforms: Sequence[Transform], spec: DataSpec) -> DataSpec:
     """Refuse, when a pipeline is built, what its spec says no record can make right.
 
     Returns:
-        The spec behind the derivations.
+        The spec behind derivations and alterations.
 
     Raises:
         ParameterError: as `Program` does.

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...errors import ParameterError, RecordError
 from ...spec import DataSpec
-from ...transforms import Container, Geometric, OneOf, Shuffle, Transform
+from ...transforms import Container, ForEntries, Geometric, OneOf, Shuffle, Transform
 from ..buffers._indexed import gathered
 from ._spec_after import with_derived
 from ._stages import OTHERS, is_split, kinds_of
@@ -31,6 +31,18 @@ def matching(spec: DataSpec, names: frozenset[str]) -> tuple[str, ...]:
     )
 
 
+@lru_cache(maxsize=256)
+def with_images(spec: DataSpec, names: frozenset[str]) -> tuple[str, ...]:
+    """The same, and the images whose pixels tables and cameras among them count.
+
+    Their sizes may be others than that of the reference.
+    """
+    found = matching(spec, names)
+    read = [spec.entries[name] for name in found if spec.entries[name].kind in ("points", "matrix")]
+    images = {entry.of for entry in read} - {None, spec.reference(), *found}
+    return (*found, *(name for name in spec.entries if name in images))
+
+
 def check_reads(transforms: Sequence[Transform], spec: DataSpec) -> None:
     """Refuse, when the pipeline is built, transforms that cannot read what they declare.
 
@@ -44,6 +56,10 @@ def check_reads(transforms: Sequence[Transform], spec: DataSpec) -> None:
     moved: Transform | None = None
     kind, closed = "warp", False
     for transform in transforms:
+        if isinstance(transform, ForEntries):  # a stage of its own
+            _check(transform, transform.sub_spec(spec), None)
+            moved, kind, closed = None, "warp", False
+            continue
         kinds = kinds_of(transform)
         split = is_split(transform)
         if split and names_read(transform):
@@ -66,7 +82,7 @@ def _check(transform: Transform, spec: DataSpec, moved: Transform | None) -> Non
     if not names_read(transform):
         return
     for name in sorted(transform.reads):
-        if not matching(spec, frozenset({name})):
+        if not matching(spec, frozenset({name})) and not _has_default(spec, name):
             raise ParameterError(
                 f"`{transform.owner}` reads {name!r}, but the spec {spec.name!r} has no entry of "
                 f"that name or role. It has {list(spec.entries)}."
@@ -106,19 +122,28 @@ def entries_read(
     for transform in transforms:
         for name in sorted(names_read(transform)):
             entries = matching(spec, frozenset({name}))
+            there = record is not None and any(entry in record for entry in entries)
+            if not there and _has_default(spec, name) and (record is not None or not entries):
+                continue
             if record is None:
                 raise ParameterError(
                     f"`{_reader(transform, name).owner}` reads {_all_of(entries)} of the record to "
                     "draw, and a shape alone does not say what is in it. Call "
                     "sample(key, shape, record=record), where record holds it."
                 )
-            if not any(entry in record for entry in entries):
+            if not there:
                 raise RecordError(
                     f"`{_reader(transform, name).owner}` reads {_all_of(entries)} of the record to "
                     f"draw, and the record has only {sorted(record)}. Add the entry."
                 )
-            read |= {entry: record[entry] for entry in entries if entry in record}
+            used = with_images(spec, frozenset({name}))
+            read |= {entry: record[entry] for entry in used if entry in record}
     return gathered(read) if read else read
+
+
+def _has_default(spec: DataSpec, name: str) -> bool:
+    """Records need not hold what the spec says of all of them: a camera."""
+    return name == "intrinsics" and spec.camera.has_default
 
 
 def _reader(transform: Transform, name: str | None = None) -> Transform:

@@ -10,7 +10,15 @@ import numpy as np
 
 from ...errors import ParameterError
 from ...spec import CameraSpec, DataSpec, EntrySpec
-from ...transforms import Container, Deriving, Occluding, Photometric, Range, Transform
+from ...transforms import (
+    Altering,
+    Container,
+    Deriving,
+    Occluding,
+    Photometric,
+    Range,
+    Transform,
+)
 from ...typing import SpatialShape
 from ._geometry import default_intrinsics
 from ._pointwise import keeps_dtype_of, value_range
@@ -56,7 +64,7 @@ def spec_after(
 
 
 def with_derived(transforms: Sequence[Transform], spec: DataSpec) -> DataSpec:
-    """The spec with the entries that transforms make, or put new ones in the place of.
+    """The spec with the entries that transforms make, put new ones in the place of, or alter.
 
     Occlusions in one container may share a mask.
 
@@ -71,7 +79,20 @@ def with_derived(transforms: Sequence[Transform], spec: DataSpec) -> DataSpec:
             if isinstance(leaf, Occluding) and leaf.mask is not None and leaf.mask not in masks:
                 spec = leaf.out_spec(spec)
                 masks.add(leaf.mask)
+            elif isinstance(leaf, Altering):
+                spec = _altered(leaf, spec, always=leaf is transform)
     return spec
+
+
+def _altered(altering: Altering, spec: DataSpec, *, always: bool) -> DataSpec:
+    """The spec behind a transform that runs for every record, or keeps what entries are."""
+    after = altering.out_spec(spec)
+    if after != spec and not always:
+        raise ParameterError(
+            f"`{altering.owner}` changes what entries are in some records only, inside of a "
+            "container. Move it out, and leave out its `p`."
+        )
+    return after
 
 
 def mask_of(entry: EntrySpec, name: str) -> EntrySpec:

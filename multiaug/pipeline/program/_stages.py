@@ -19,9 +19,11 @@ import numpy as np
 from ...errors import ParameterError
 from ...spec import DataSpec
 from ...transforms import (
+    Altering,
     Container,
     Deriving,
     Finishing,
+    ForEntries,
     Frame,
     Geometric,
     Maybe,
@@ -37,8 +39,8 @@ from ...typing import Array, Key, SpatialShape
 from ._spec_after import spec_after
 from ._structure import leaves, out_shape
 
-Kind = Literal["warp", "occlude", "mix", "derive"]
-OTHERS: tuple[Kind, ...] = ("occlude", "mix", "derive")
+Kind = Literal["warp", "occlude", "mix", "alter", "derive"]
+OTHERS: tuple[Kind, ...] = ("occlude", "mix", "alter", "derive")
 """The kinds of stages that are no runs of warps and values."""
 
 
@@ -49,9 +51,10 @@ class Stage(NamedTuple):
         kind: ``warp`` is a run of warps and values.
         transforms: a part of the pipeline's.
         first: the position of the first of them in the pipeline, which its draws depend on.
-        spec: of the records that come in.
+        spec: of the entries that take part, as they come in.
         frame: (H, W) of the reference image before the stage.
         out_frame: and behind it.
+        whole: the spec of all entries.
     """
 
     kind: Kind
@@ -60,6 +63,19 @@ class Stage(NamedTuple):
     spec: DataSpec
     frame: SpatialShape
     out_frame: SpatialShape
+    whole: DataSpec
+
+    def spec_after(self, dtypes: Mapping[str, np.dtype[Any]], source: SpatialShape) -> DataSpec:
+        """The spec of all entries behind the stage; see `spec_after`."""
+        before = source if self.kind == "warp" else None
+        after = spec_after(self.transforms, self.spec, dtypes, source=before)
+        if self.spec is self.whole:
+            return after
+        entries = {**self.whole.entries, **after.entries}
+        camera = self.whole.camera
+        if self.spec.camera.has_default:
+            camera = after.camera
+        return DataSpec(self.whole.name, list(entries.values()), camera, self.whole.description)
 
 
 @jax.tree_util.register_dataclass
@@ -109,6 +125,8 @@ class Part(Container):
 def is_one_run(transforms: Sequence[Transform]) -> bool:
     """Whether a pipeline is a single run of warps and values, which needs no program."""
     closed = False
+    if any(isinstance(transform, ForEntries) for transform in transforms):
+        return False
     for kinds in _in_order(transforms):
         if kinds.intersection(OTHERS) or (closed and "geometry" in kinds):
             return False
@@ -151,8 +169,11 @@ def stages_of(
         for member in members:
             member.check(Frame(frame, spec))
         after = out_shape(members, frame)
-        stages.append(Stage(kind, members, first, spec, frame, after))
-        spec = spec_after(members, spec, dtypes, source=source if kind == "warp" else None)
+        inside = spec
+        if members and isinstance(members[0], ForEntries):
+            inside = members[0].sub_spec(spec)
+        stages.append(Stage(kind, members, first, inside, frame, after, spec))
+        spec = stages[-1].spec_after(dtypes, source)
         frame = after
     return tuple(stages)
 
@@ -171,8 +192,9 @@ def _runs(transforms: Sequence[Transform], spec: DataSpec, frame: SpatialShape) 
     for position, transform in enumerate(transforms):
         for member, steps in _members(transform, Frame(frame, spec)):
             other: Kind = next((k for k in OTHERS if k in steps), "warp")
+            alone = isinstance(member, ForEntries) or (run and isinstance(run[-1], ForEntries))
             begins = other != kind or kind == "derive" or (closed and "geometry" in steps)
-            if begins:
+            if begins or alone:
                 yield kind, tuple(run), first
                 kind, run, first, closed = other, [], position, False
             elif position == last:
@@ -199,6 +221,8 @@ def kinds_of(transform: Transform) -> set[str]:
 def is_split(transform: Transform) -> bool:
     """Whether the children of a container belong to several stages."""
     kinds = kinds_of(transform)
+    if isinstance(transform, ForEntries):
+        return False
     if kinds.intersection(OTHERS):
         return len(kinds) > 1
     return not is_one_run([transform])
@@ -253,13 +277,15 @@ def _step_kind(leaf: Transform) -> str:
             return "occlude"
         case Mixing():
             return "mix"
+        case Altering():
+            return "alter"
         case Deriving():
             return "derive"
         case Finishing():
             return "fitted"
     raise ParameterError(
-        f"`{leaf.owner}` must be Geometric, Photometric, Occluding, Mixing, Deriving or Finishing: "
-        "nobody knows how to run it."
+        f"`{leaf.owner}` must be Geometric, Photometric, Occluding, Mixing, Altering, Deriving or "
+        "Finishing: nobody knows how to run it."
     )
 
 

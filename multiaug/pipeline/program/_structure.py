@@ -13,7 +13,7 @@ from ...errors import ParameterError
 from ...roles import SPATIAL_ROLES, TABLE_ROLES
 from ...sampling import Job, LowPass, ratio
 from ...spec import CameraSpec, ChannelGroup, DataSpec, EntrySpec, role_generation
-from ...transforms import Container, Frame, Geometric, OneOf, Transform
+from ...transforms import Container, ForEntries, Frame, Geometric, OneOf, Transform
 from ...typing import SpatialShape
 
 
@@ -111,6 +111,11 @@ def _refuse_role_without_verbs(entry: EntrySpec) -> None:
 
 def refuse_dense(transforms: Sequence[Transform], name: str, entry: EntrySpec) -> None:
     """Coordinates follow a camera, and no camera explains a dense displacement."""
+    # Of a table without an image only the spec could say which one it belongs to.
+    image = name if entry.kind == "spatial" else entry.of
+    transforms = [
+        t for t in transforms if not isinstance(t, ForEntries) or image in {*t.entries, None}
+    ]
     held = [g for g in entry.groups if g.traits.needs_camera and g.under_elastic == "refuse"]
     if not held or not is_dense(transforms):
         return
@@ -185,6 +190,8 @@ def _least_scale(transforms: Sequence[Transform], shape: SpatialShape) -> tuple[
 def _least_of(transform: Transform, shape: SpatialShape) -> tuple[float, float]:
     if isinstance(transform, Geometric):
         return transform.min_scale(shape)
+    if isinstance(transform, ForEntries):
+        return _least_scale(transform.children, shape)
     if not isinstance(transform, Container):
         return 1.0, 1.0
     scales = [_least_of(child, shape) for child in transform.children]
