@@ -100,6 +100,8 @@ def markdown() -> str:
             if row.group == group:
                 made_of = ", ".join(f"`{name}`" for name in row.transforms)
                 differs = " ".join(row.differs) or "as published"
-                lines.append(f"| `{row.name}`: {row.title} ({row.source}) | {made_of} | {differs} |")
+                lines.append(
+                    f"| `{row.name}`: {row.title} ({row.source}) | {made_of} | {differs} |"
+                )
         lines.append("")
     return "\n".join(lines)

@@ -17,7 +17,9 @@ from ..transforms import (
 from ._needs import Numbers, Range, Size, need_image
 from ._recipe import recipe
 
-_RANGE = "Normalisation is by the range that the spec declares, where theirs divides by 255 or 10000."
+_RANGE = (
+    "Normalisation is by the range that the spec declares, where theirs divides by 255 or 10000."
+)
 
 
 def _normalised(mean: Numbers | None, std: Numbers) -> list[Transform]:
