@@ -105,7 +105,7 @@ def point_transformer(
     noise: float = 0.05,
     p_colour: float = 0.95,
 ) -> Pipeline:
-    """A mirror image, turns, scale, jitter and dropped points; contrast, shift and noise of colours.
+    """A mirror image, turns, scale, jitter, dropped points; contrast and noise of the colours.
 
     Args:
         spec: with positions, or points in a table, in metres; images of intensity are their

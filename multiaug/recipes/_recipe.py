@@ -12,6 +12,12 @@ from ..spec import SPEC_KIND
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+GROUPS = (
+    "segmentation", "detection", "classification", "self-supervised", "medical", "satellite",
+    "rgbd", "depth", "clouds", "robotics", "competition",
+)  # fmt: skip
+"""What recipes are for, in the order of the table."""
+
 _TABLE: list[Recipe] = []
 
 
@@ -82,7 +88,7 @@ def table() -> tuple[Recipe, ...]:
         >>> [row.name for row in ma.recipes.table() if row.group == "segmentation"][:2]
         ['mmseg', 'mask2former']
     """
-    return tuple(_TABLE)
+    return tuple(sorted(_TABLE, key=lambda row: GROUPS.index(row.group)))
 
 
 def markdown() -> str:
@@ -94,14 +100,20 @@ def markdown() -> str:
         True
     """
     lines: list[str] = []
-    for group in dict.fromkeys(row.group for row in _TABLE):
-        lines += [f"### {group}", "", "| recipe | transforms | as published? |", "|---|---|---|"]
-        for row in _TABLE:
-            if row.group == group:
-                made_of = ", ".join(f"`{name}`" for name in row.transforms)
-                differs = " ".join(row.differs) or "as published"
-                lines.append(
-                    f"| `{row.name}`: {row.title} ({row.source}) | {made_of} | {differs} |"
-                )
-        lines.append("")
+    for group in GROUPS:
+        rows = [row for row in _TABLE if row.group == group]
+        if rows:
+            lines += [
+                f"### {group}",
+                "",
+                "| recipe | transforms | as published? |",
+                "|---|---|---|",
+            ]
+            lines += [_line(row) for row in rows] + [""]
     return "\n".join(lines)
+
+
+def _line(row: Recipe) -> str:
+    made_of = ", ".join(f"`{name}`" for name in row.transforms)
+    differs = " ".join(row.differs) or "as published"
+    return f"| `{row.name}`: {row.title} ({row.source}) | {made_of} | {differs} |"
