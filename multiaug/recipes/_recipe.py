@@ -113,6 +113,9 @@ def markdown() -> str:
     return "\n".join(lines)
 
 
+_HEAD = ("| recipe | transforms | as published? |", "|---|---|---|")
+
+
 def _line(row: Recipe) -> str:
     made_of = ", ".join(f"`{name}`" for name in row.transforms)
     differs = " ".join(row.differs) or "as published"
