@@ -23,7 +23,7 @@ import numpy as np
 import multiaug as ma
 
 sys.path.insert(0, str(Path(__file__).parent / "stereo"))
-from scene import IGNORE, load_scene  # noqa: E402, of the example next to this one
+from scene import IGNORE, load_scene
 
 
 def stereo_source(count: int) -> ma.Source:
@@ -76,10 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{row.name:28} {row.title}")
         return 0
     spec = ma.load_spec(options.spec) if options.spec else None
-    if options.data:
-        source = ma.open_source(options.data, spec)
-    else:
-        source = stereo_source(options.records)
+    source = ma.open_source(options.data, spec) if options.data else stereo_source(options.records)
     made = getattr(ma.recipes, options.recipe)(source.spec, **settings_of(options.set))
     print(made)
     options.out.parent.mkdir(parents=True, exist_ok=True)

@@ -22,6 +22,10 @@ from ._base import Transform as Transform
 from ._base import always as always
 from ._base import static as static
 from ._base import transform as transform
+from ._blur import GaussianBlur as GaussianBlur
+from ._blur import MedianBlur as MedianBlur
+from ._blur import MotionBlur as MotionBlur
+from ._blur import Sharpen as Sharpen
 from ._box_crop import BoxSafeCrop as BoxSafeCrop
 from ._camera_motion import CameraMotion as CameraMotion
 from ._camera_moves import CameraRotate as CameraRotate
@@ -79,6 +83,10 @@ from ._levels import Posterize as Posterize
 from ._levels import Solarize as Solarize
 from ._mixup import MixUp as MixUp
 from ._noise import GaussianNoise as GaussianNoise
+from ._noise import RicianNoise as RicianNoise
+from ._noise import SaltAndPepper as SaltAndPepper
+from ._noise import ShotNoise as ShotNoise
+from ._noise import SpeckleNoise as SpeckleNoise
 from ._normalize_record import NormalizeRecord as NormalizeRecord
 from ._normalize_record import RescaleIntensity as RescaleIntensity
 from ._onehot import OneHot as OneHot
@@ -89,6 +97,7 @@ from ._operations import PowerLaw as PowerLaw
 from ._operations import ScaleAboutMean as ScaleAboutMean
 from ._operations import ScaleShift as ScaleShift
 from ._operations import is_uniform as is_uniform
+from ._operations import makes_noise as makes_noise
 from ._pad_to import PadTo as PadTo
 from ._pad_to import PadToMultiple as PadToMultiple
 from ._photometric import Brightness as Brightness
@@ -104,6 +113,10 @@ from ._resize_to import ResizeLongest as ResizeLongest
 from ._resize_to import ResizeShortest as ResizeShortest
 from ._safe_rotate import SafeRotate as SafeRotate
 from ._scaled_crop import RandomScaledCrop as RandomScaledCrop
+from ._sensor import JPEG as JPEG
+from ._sensor import BandMisregistration as BandMisregistration
+from ._sensor import DeadLines as DeadLines
+from ._sensor import LowResolution as LowResolution
 from ._settings import EntryNames as EntryNames
 from ._settings import Range as Range
 from ._settings import Ranged as Ranged

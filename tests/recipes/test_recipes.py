@@ -16,7 +16,6 @@ from tests.recipes.cases import (
     CLOUD,
     DISTANCE,
     IGNORE,
-    MEDICAL,
     NORMAL,
     RGB,
     RGBD,
