@@ -33,6 +33,7 @@ from .passes import map_batches as map_batches
 from .passes import materialize as materialize
 from .pipeline import Pipeline as Pipeline
 from .pipeline import RecordParams as RecordParams
+from .pipeline import Views as Views
 from .pipeline import record_keys as record_keys
 from .runtime import enable_compilation_cache as enable_compilation_cache
 from .runtime import tune_malloc as tune_malloc
@@ -59,8 +60,11 @@ from .store import write_zarr as write_zarr
 from .transforms import CLAHE as CLAHE
 from .transforms import D4 as D4
 from .transforms import Affine as Affine
+from .transforms import AugMix as AugMix
+from .transforms import AutoAugment as AutoAugment
 from .transforms import AutoContrast as AutoContrast
 from .transforms import BiasField as BiasField
+from .transforms import BoxesFromMasks as BoxesFromMasks
 from .transforms import Brightness as Brightness
 from .transforms import BrightnessGradient as BrightnessGradient
 from .transforms import ChannelDropout as ChannelDropout
@@ -73,6 +77,8 @@ from .transforms import Contrast as Contrast
 from .transforms import CopyPaste as CopyPaste
 from .transforms import Crop as Crop
 from .transforms import CutMix as CutMix
+from .transforms import DistanceMap as DistanceMap
+from .transforms import Edges as Edges
 from .transforms import Elastic as Elastic
 from .transforms import Equalize as Equalize
 from .transforms import Erase as Erase
@@ -98,21 +104,27 @@ from .transforms import Pad as Pad
 from .transforms import Perspective as Perspective
 from .transforms import PhotometricDistortion as PhotometricDistortion
 from .transforms import Posterize as Posterize
+from .transforms import RandAugment as RandAugment
 from .transforms import RandomResizedCrop as RandomResizedCrop
 from .transforms import RandomShadow as RandomShadow
+from .transforms import Regions as Regions
+from .transforms import RelabelInstances as RelabelInstances
 from .transforms import RescaleIntensity as RescaleIntensity
 from .transforms import Resize as Resize
 from .transforms import Rot90 as Rot90
 from .transforms import Rotate as Rotate
 from .transforms import Saturation as Saturation
 from .transforms import Scale as Scale
+from .transforms import Scales as Scales
 from .transforms import Shear as Shear
 from .transforms import Shuffle as Shuffle
 from .transforms import Solarize as Solarize
 from .transforms import SomeOf as SomeOf
 from .transforms import Standardize as Standardize
+from .transforms import ThreeAugment as ThreeAugment
 from .transforms import Translate as Translate
 from .transforms import Transpose as Transpose
+from .transforms import TrivialAugment as TrivialAugment
 from .transforms import Whiten as Whiten
 
 if _TYPE_CHECKING:
