@@ -34,6 +34,7 @@ from .passes import map_batches as map_batches
 from .passes import materialize as materialize
 from .pipeline import Pipeline as Pipeline
 from .pipeline import RecordParams as RecordParams
+from .pipeline import Views as Views
 from .pipeline import record_keys as record_keys
 from .runtime import enable_compilation_cache as enable_compilation_cache
 from .runtime import tune_malloc as tune_malloc
@@ -61,9 +62,12 @@ from .transforms import CLAHE as CLAHE
 from .transforms import D4 as D4
 from .transforms import JPEG as JPEG
 from .transforms import Affine as Affine
+from .transforms import AugMix as AugMix
+from .transforms import AutoAugment as AutoAugment
 from .transforms import AutoContrast as AutoContrast
 from .transforms import BandMisregistration as BandMisregistration
 from .transforms import BiasField as BiasField
+from .transforms import BoxesFromMasks as BoxesFromMasks
 from .transforms import BoxSafeCrop as BoxSafeCrop
 from .transforms import Brightness as Brightness
 from .transforms import BrightnessGradient as BrightnessGradient
@@ -84,6 +88,8 @@ from .transforms import Crop as Crop
 from .transforms import CutMix as CutMix
 from .transforms import DeadLines as DeadLines
 from .transforms import DepthNoise as DepthNoise
+from .transforms import DistanceMap as DistanceMap
+from .transforms import Edges as Edges
 from .transforms import Elastic as Elastic
 from .transforms import EncodeDepth as EncodeDepth
 from .transforms import Equalize as Equalize
@@ -122,9 +128,12 @@ from .transforms import Perspective as Perspective
 from .transforms import PhotometricDistortion as PhotometricDistortion
 from .transforms import PiecewiseAffine as PiecewiseAffine
 from .transforms import Posterize as Posterize
+from .transforms import RandAugment as RandAugment
 from .transforms import RandomResizedCrop as RandomResizedCrop
 from .transforms import RandomScaledCrop as RandomScaledCrop
 from .transforms import RandomShadow as RandomShadow
+from .transforms import Regions as Regions
+from .transforms import RelabelInstances as RelabelInstances
 from .transforms import RescaleIntensity as RescaleIntensity
 from .transforms import Resize as Resize
 from .transforms import ResizeLongest as ResizeLongest
@@ -136,6 +145,7 @@ from .transforms import SafeRotate as SafeRotate
 from .transforms import SaltAndPepper as SaltAndPepper
 from .transforms import Saturation as Saturation
 from .transforms import Scale as Scale
+from .transforms import Scales as Scales
 from .transforms import Sharpen as Sharpen
 from .transforms import Shear as Shear
 from .transforms import ShotNoise as ShotNoise
@@ -145,8 +155,10 @@ from .transforms import SomeOf as SomeOf
 from .transforms import SpeckleNoise as SpeckleNoise
 from .transforms import Standardize as Standardize
 from .transforms import ThinPlateSpline as ThinPlateSpline
+from .transforms import ThreeAugment as ThreeAugment
 from .transforms import Translate as Translate
 from .transforms import Transpose as Transpose
+from .transforms import TrivialAugment as TrivialAugment
 from .transforms import Whiten as Whiten
 
 if _TYPE_CHECKING:

@@ -10,6 +10,7 @@ from ._affine import Rotate as Rotate
 from ._affine import Scale as Scale
 from ._affine import Shear as Shear
 from ._affine import Translate as Translate
+from ._augmix import AugMix as AugMix
 from ._base import Container as Container
 from ._base import Finishing as Finishing
 from ._base import Frame as Frame
@@ -72,9 +73,15 @@ from ._frames import Pad as Pad
 from ._frames import RandomResizedCrop as RandomResizedCrop
 from ._frames import Resize as Resize
 from ._grid_mask import GridMask as GridMask
+from ._instances import BoxesFromMasks as BoxesFromMasks
+from ._instances import RelabelInstances as RelabelInstances
 from ._jitter import ColorJitter as ColorJitter
 from ._jitter import PhotometricDistortion as PhotometricDistortion
 from ._label_crop import LabelCrop as LabelCrop
+from ._label_maps import DistanceMap as DistanceMap
+from ._label_maps import Edges as Edges
+from ._label_maps import Regions as Regions
+from ._label_maps import Scales as Scales
 from ._levels import AutoContrast as AutoContrast
 from ._levels import Equalize as Equalize
 from ._levels import HistogramShift as HistogramShift
@@ -103,6 +110,9 @@ from ._pad_to import PadToMultiple as PadToMultiple
 from ._photometric import Brightness as Brightness
 from ._photometric import ChannelShift as ChannelShift
 from ._photometric import Normalize as Normalize
+from ._policies import AutoAugment as AutoAugment
+from ._policies import RandAugment as RandAugment
+from ._policies import TrivialAugment as TrivialAugment
 from ._random import drawing_key as drawing_key
 from ._random import hashed as hashed
 from ._random import keyed as keyed
@@ -132,6 +142,7 @@ from ._standardize import Standardize as Standardize
 from ._symmetry import D4 as D4
 from ._symmetry import Rot90 as Rot90
 from ._symmetry import Transpose as Transpose
+from ._three_augment import ThreeAugment as ThreeAugment
 from ._warps import Elastic as Elastic
 from ._warps import Perspective as Perspective
 from ._whiten import Whiten as Whiten

@@ -296,6 +296,11 @@ class Step(NamedTuple):
 class Container(Transform):
     """A transform made of others."""
 
+    in_order: ClassVar[bool] = False
+    """Its steps keep their order whatever is drawn."""
+    exclusive: ClassVar[bool] = False
+    """No record gets both geometry and values that have to stand behind it or before it."""
+
     @property
     @abstractmethod
     def children(self) -> tuple[Transform, ...]:
