@@ -1,19 +1,24 @@
-"""Clouds of points, organised in images or in tables: VoteNet, Point Transformer V3."""
+"""Clouds of points, organised in images or in tables: VoteNet, Point Transformer, Concerto."""
 
 from __future__ import annotations
 
-from ..pipeline import Pipeline
+from ..errors import ParameterError
+from ..pipeline import Pipeline, Views
 from ..spec import DataSpec
 from ..transforms import (
     AutoContrast,
     ChannelShift,
     CloudMotion,
+    ColorJitter,
     Flip,
     Gain,
+    GaussianBlur,
     GaussianNoise,
+    Grey,
+    ModalityDropout,
     Transform,
 )
-from ._needs import Range, need_points, with_role
+from ._needs import Range, need_colours, need_points, with_role
 from ._recipe import recipe
 
 _FLIP = "The flip mirrors images with the cloud, as a mirrored camera sees both."
@@ -144,3 +149,85 @@ def point_transformer(
         ],
         spec,
     )
+
+
+@recipe(
+    "clouds",
+    "Concerto: images and points",
+    "Pointcept/Pointcept d74c646 `configs/concerto/pretrain-concerto-v1m1-0-base.py`",
+    "Flip ColorJitter Grey GaussianBlur ModalityDropout CloudMotion",
+    differs=[
+        _FLIP,
+        "Colours of images and of points are one entry here: they change together.",
+        "Both tilts happen together.",
+        "Local and masked views are crops of points, which the model samples: views here are whole.",
+        _NONE_LEFT,
+    ],
+)
+def concerto(
+    spec: DataSpec,
+    *,
+    flip: float = 0.5,
+    jitter: tuple[float, float, float, float] = (0.4, 0.4, 0.2, 0.1),
+    p_jitter: float = 0.8,
+    grey: float = 0.2,
+    sigma: tuple[float, float] = (0.1, 2.0),
+    p_blur: float = 0.5,
+    drop: float = 0.2,
+    rotate: Range = 180,
+    tilt: Range = 180 / 64,
+    p_rotate: float = 0.5,
+    scale: tuple[float, float] = (0.9, 1.1),
+    noise: float = 0.005,
+    clip: float | None = 0.02,
+    views: int = 2,
+) -> Views:
+    """Views of images and their cloud: colours, blur, entries that are dropped, turns and scale.
+
+    Args:
+        spec: with positions, an image whose channels are named r, g and b, and perhaps normals,
+            each in an entry of its own.
+        flip: the probability of a mirror image.
+        jitter: of brightness, contrast, saturation and hue.
+        p_jitter: the probability of the jitter.
+        grey: the probability of grey images.
+        sigma: of the blur, in pixels.
+        p_blur: the probability of a blur.
+        drop: the probability that colours, or normals, are dropped; 0 for none.
+        rotate: of the turn about what points up, in degrees.
+        tilt: of the turns about both other axes.
+        p_rotate: the probability of the turn, and of the tilts.
+        scale: of the cloud.
+        noise: the standard deviation of the noise of each coordinate, in the unit of the points.
+        clip: the largest of it.
+        views: how many.
+    """
+    need_points("concerto", spec)
+    need_colours("concerto", spec)
+    dropped: list[Transform] = []
+    if drop:
+        colours = with_role(spec, "intensity")
+        packed = [entry.name for entry in colours if len(entry.groups) > 1]
+        if packed:
+            raise ParameterError(
+                f"`recipes.concerto` drops colours by whole entries, and {packed[0]!r} of the spec "
+                f"{spec.name!r} holds other channels, too. Give colours an entry of their own, as "
+                "rgbxyz-separate does, or say drop=0."
+            )
+        normals = [entry.name for entry in with_role(spec, "direction")]
+        groups = [[entry.name for entry in colours], *([normals] if normals else [])]
+        dropped = [ModalityDropout(groups, drop, keep_one=False)]
+    made = Pipeline(
+        [
+            Flip("x", p=flip),
+            ColorJitter(*jitter, clip=True, p=p_jitter),
+            Grey(p=grey),
+            GaussianBlur(sigma, p=p_blur),
+            *dropped,
+            CloudMotion(rotate, p=p_rotate),
+            CloudMotion(0, tilt, p=p_rotate),
+            CloudMotion(0, scale=scale, jitter=noise, clip=clip),
+        ],
+        spec,
+    )
+    return Views({"view": (made, views)})

@@ -1,28 +1,98 @@
-"""Winning solutions of competitions: pneumothorax and Carvana."""
+"""Winning solutions of competitions: clouds, pneumothorax and Carvana."""
 
 from __future__ import annotations
 
 from ..pipeline import Pipeline
 from ..spec import DataSpec
 from ..transforms import (
+    CLAHE,
     Brightness,
     Contrast,
     Elastic,
     Flip,
     Gamma,
+    GaussianNoise,
     Grey,
     GridDistortion,
     LabelCrop,
+    Maybe,
     OneOf,
     OpticalDistortion,
+    Rot90,
     Rotate,
     Saturation,
     Scale,
+    Sharpen,
+    ShotNoise,
     Transform,
     Translate,
 )
 from ._needs import Range, Size, need_colours, need_ignore, need_image, need_labels
 from ._recipe import recipe
+
+
+@recipe(
+    "competition",
+    "Kaggle: Understanding Clouds from Satellite Images, gold",
+    "aicomp.top/discover/solution/2868",
+    "Translate Scale Elastic GridDistortion OpticalDistortion Rot90 Flip Sharpen CLAHE "
+    "GaussianNoise ShotNoise Brightness Contrast Gamma",
+    differs=[
+        "All geometry is one resample; scales are drawn log-uniformly.",
+        "The noise of a sensor is that of counted photons, where albumentations' ISO noise changes "
+        "hue and luminance.",
+        "Oblong images are turned by half turns; turns=(0, 1, 2, 3) is for square ones.",
+        "Flips and sizes at test time are not part of it.",
+    ],
+)
+def kaggle_clouds(
+    spec: DataSpec,
+    *,
+    shift: float = 0.1,
+    scale: Range = (0.5, 1.5),
+    p_move: float = 0.6,
+    p_warp: float = 0.8,
+    turns: tuple[int, ...] = (0, 2),
+    flip: float = 0.5,
+    p_filter: float = 0.8,
+    brightness: Range = 0.2,
+    contrast: Range = 0.2,
+    p_brightness: float = 0.8,
+    gamma: Range = (0.8, 1.2),
+    p_gamma: float = 0.8,
+) -> Pipeline:
+    """Shift and scale, one warp, turns and flips, one filter or noise, brightness, gamma.
+
+    Args:
+        spec: with an image; a label map needs an ignore label.
+        shift: as a fraction of the side.
+        scale: of the zoom.
+        p_move: the probability of shift and scale.
+        p_warp: the probability of one of three warps.
+        turns: quarter turns to draw from.
+        flip: the probability of each mirror image.
+        p_filter: the probability of sharpening, CLAHE or one of two noises.
+        brightness: as a fraction of the range.
+        contrast: of the amount about the mean.
+        p_brightness: the probability of both.
+        gamma: of the exponent.
+        p_gamma: the probability of a power.
+    """
+    need_image("kaggle_clouds", spec)
+    need_ignore("kaggle_clouds", spec)
+    return Pipeline(
+        [
+            Maybe([Translate(shift), Scale(scale)], p_move),
+            OneOf([Elastic(0.03), GridDistortion(0.3), OpticalDistortion(0.1)], p=p_warp),
+            Rot90(turns),
+            Flip("x", p=flip),
+            Flip("y", p=flip),
+            OneOf([Sharpen(), CLAHE(), GaussianNoise(0.05), ShotNoise()], p=p_filter),
+            Maybe([Brightness(brightness), Contrast(contrast, clip=True)], p_brightness),
+            Gamma(gamma, p=p_gamma),
+        ],
+        spec,
+    )
 
 
 @recipe(

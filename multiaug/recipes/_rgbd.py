@@ -10,6 +10,7 @@ from ..transforms import (
     HueSaturation,
     Normalize,
     RandomScaledCrop,
+    Scales,
     Transform,
 )
 from ._needs import (
@@ -39,7 +40,7 @@ def _encoded(spec: DataSpec, mean: float | None, std: float | None) -> list[Tran
     "rgbd",
     "ESANet on NYUv2, SUN RGB-D, Cityscapes",
     "TUI-NICR/ESANet f72ea8a `src/preprocessing.py`",
-    "RandomScaledCrop HueSaturation Flip Normalize EncodeDepth",
+    "RandomScaledCrop HueSaturation Flip Normalize EncodeDepth Scales",
     differs=[
         "Depth is interpolated on its rays, or as the spec says, where theirs takes the nearest.",
         "The hue is shifted by as much on average as theirs is multiplied by 0.9 to 1.1.",
@@ -59,10 +60,9 @@ def esanet(
     std: Numbers = IMAGENET_STD,
     depth_mean: float | None = None,
     depth_std: float | None = None,
+    strides: tuple[int, ...] = (8, 16, 32),
 ) -> Pipeline:
-    """Random scale, a window, other colours, a flip, and numbers that networks take.
-
-    Labels at 1/8, 1/16 and 1/32 are every 8th, 16th and 32nd row and column of the result.
+    """Random scale, a window, other colours, a flip, numbers that networks take, small labels.
 
     Args:
         spec: with an image whose channels are named r, g and b, and a depth map; a label map needs
@@ -78,6 +78,7 @@ def esanet(
         depth_mean: of the depths of the data set, in their unit: NYUv2 has 2842 mm. None leaves
             depths as they are; else they become intensity, with 0 where they are not known.
         depth_std: likewise; NYUv2 has 1417 mm.
+        strides: of label maps of lower resolution, ``<name>_8`` and so on; () for none.
     """
     need_colours("esanet", spec)
     need_depth("esanet", spec)
@@ -89,7 +90,10 @@ def esanet(
     ]
     if mean is not None:
         steps.append(Normalize(mean, std))
-    return Pipeline([*steps, *_encoded(spec, depth_mean, depth_std)], spec)
+    steps += _encoded(spec, depth_mean, depth_std)
+    if strides:
+        steps += [Scales(mask.name, strides) for mask in with_role(spec, "label")]
+    return Pipeline(steps, spec)
 
 
 @recipe(

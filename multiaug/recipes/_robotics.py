@@ -1,4 +1,4 @@
-"""Robots with several cameras: openpi."""
+"""Robots with several cameras: openpi and LeRobot."""
 
 from __future__ import annotations
 
@@ -8,13 +8,29 @@ from ..errors import ParameterError
 from ..pipeline import Pipeline
 from ..spec import DataSpec
 from ..transforms import (
+    JPEG,
+    CoarseDropout,
     ColorJitter,
+    ColorTemperature,
+    Contrast,
     Crop,
     ForEntries,
+    Gain,
+    Gamma,
+    GaussianNoise,
+    HueSaturation,
     LetterBox,
+    LocalGamma,
+    Maybe,
+    MotionBlur,
+    RandomShadow,
     Resize,
     Rotate,
+    Saturation,
+    Sharpen,
+    SomeOf,
     Transform,
+    Translate,
 )
 from ._needs import Range, need_colours, with_role
 from ._recipe import recipe
@@ -67,3 +83,69 @@ def openpi(
         steps.append(ForEntries(turned, [Crop(side), Resize(size), Rotate(degrees)]))
     steps.append(ColorJitter(brightness, contrast, saturation, clip=True))
     return Pipeline(steps, spec)
+
+
+@recipe(
+    "robotics",
+    "LeRobot: three of many",
+    "huggingface/lerobot `lerobot/datasets/transforms.py`, and its thread 4210 (2026-07)",
+    "SomeOf Gain Contrast Saturation HueSaturation Sharpen Rotate Translate GaussianNoise "
+    "MotionBlur JPEG LocalGamma RandomShadow CoarseDropout Gamma ColorTemperature",
+    differs=[
+        "Sharpness only grows, by an unsharp mask, where theirs also blurs by half.",
+        "The newer ones, from noise to colour temperature, have settings of ours; many=False "
+        "leaves them out.",
+        "Cameras of a record are moved together; a clip of frames shares what is drawn.",
+    ],
+)
+def lerobot(
+    spec: DataSpec,
+    *,
+    count: int = 3,
+    many: bool = True,
+    brightness: Range = 0.2,
+    contrast: Range = 0.2,
+    saturation: Range = 0.5,
+    hue: Range = 0.05,
+    sharpen: Range = 0.5,
+    degrees: Range = 5,
+    translate: float = 0.05,
+) -> Pipeline:
+    """Some of brightness, contrast, saturation, hue, sharpness, a small move, and worse images.
+
+    Args:
+        spec: with an image for each camera, whose channels are named r, g and b; ``"time": true``
+            for clips.
+        count: how many of them run.
+        many: noise, motion blur, JPEG, local gamma, shadows, dropout, gamma and colour temperature
+            are among them.
+        brightness: of the amount that values are scaled by.
+        contrast: of the amount about the mean of grey.
+        saturation: of the amount about grey.
+        hue: as a share of the colour circle.
+        sharpen: of the amount of what a blur takes away.
+        degrees: of the turn.
+        translate: of the shift, as a fraction of the side.
+    """
+    need_colours("lerobot", spec)
+    images = [entry.name for entry in with_role(spec, "intensity")]
+    choices: list[Transform] = [
+        Gain(brightness, clip=True),
+        Contrast(contrast, clip=True, mean="grey"),
+        Saturation(saturation, clip=True),
+        HueSaturation(hue, 0.0, clip=True),
+        Sharpen(sharpen, clip=True),
+        Maybe([Rotate(degrees), Translate(translate)], 1.0),
+    ]
+    if many:
+        choices += [
+            GaussianNoise(0.05, clip=True),
+            MotionBlur(),
+            JPEG(clip=True),
+            LocalGamma(clip=True),
+            RandomShadow(clip=True),
+            CoarseDropout((1, 4), entries=images),
+            Gamma(1.25, clip=True),
+            ColorTemperature(clip=True),
+        ]
+    return Pipeline([SomeOf(choices, count)], spec)

@@ -5,16 +5,20 @@ from __future__ import annotations
 from ..pipeline import Pipeline
 from ..spec import DataSpec
 from ..transforms import (
+    ColorJitter,
     Crop,
     Elastic,
+    Erase,
     Flip,
     Maybe,
     Normalize,
     RandomResizedCrop,
     Rot90,
+    Rotate,
+    Sharpen,
     Transform,
 )
-from ._needs import Numbers, Range, Size, need_image
+from ._needs import Numbers, Range, Size, need_colours, need_image
 from ._recipe import recipe
 
 _RANGE = (
@@ -24,6 +28,62 @@ _RANGE = (
 
 def _normalised(mean: Numbers | None, std: Numbers) -> list[Transform]:
     return [] if mean is None else [Normalize(mean, std)]
+
+
+@recipe(
+    "satellite",
+    "torchgeo's LandCover.ai, SpaceNet, FTW, FireRisk",
+    "torchgeo 0.10.1 `datamodules/landcoverai.py:33`",
+    "Normalize Rotate Flip Sharpen ColorJitter Erase",
+    differs=[
+        "Sharpening is an unsharp mask that only sharpens, where kornia's blends with a smoothed "
+        "image; brightness is a factor, where kornia's may be added.",
+        _RANGE,
+    ],
+)
+def torchgeo_landcoverai(
+    spec: DataSpec,
+    *,
+    degrees: Range = 90,
+    p_rotate: float = 0.5,
+    flip: float = 0.5,
+    sharpen: Range = 0.5,
+    p_sharpen: float = 0.5,
+    jitter: float = 0.1,
+    p_jitter: float = 0.5,
+    erase: float = 0.1,
+    mean: Numbers | None = 0.0,
+    std: Numbers = 1.0,
+) -> Pipeline:
+    """Normalisation, a turn, flips, sharpening, jitter of colours, erasing. The frame stays.
+
+    Args:
+        spec: with an image whose channels are named r, g and b, among others; a label map needs an
+            ignore label where something is erased.
+        degrees: of the turn.
+        p_rotate: the probability of a turn.
+        flip: the probability of each mirror image.
+        sharpen: of the amount of what a blur takes away.
+        p_sharpen: the probability of sharpening.
+        jitter: of brightness, contrast, saturation and hue.
+        p_jitter: the probability of the jitter.
+        erase: the probability of an erased rectangle.
+        mean: of the channels, in units of the range; None leaves values as they are.
+        std: likewise.
+    """
+    need_colours("torchgeo_landcoverai", spec)
+    return Pipeline(
+        [
+            *_normalised(mean, std),
+            Rotate(degrees, p=p_rotate),
+            Flip("x", p=flip),
+            Flip("y", p=flip),
+            Sharpen(sharpen, p=p_sharpen),
+            ColorJitter(jitter, jitter, jitter, jitter, p=p_jitter),
+            *([Erase(p=erase)] if erase else []),
+        ],
+        spec,
+    )
 
 
 @recipe(
