@@ -160,7 +160,7 @@ def point_transformer(
         _FLIP,
         "Colours of images and of points are one entry here: they change together.",
         "Both tilts happen together.",
-        "Local and masked views are crops of points, which the model samples: views here are whole.",
+        "Local and masked views, which are crops of points, are the model's: views here are whole.",
         _NONE_LEFT,
     ],
 )

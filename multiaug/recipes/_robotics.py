@@ -89,7 +89,7 @@ def openpi(
     "robotics",
     "LeRobot: three of many",
     "huggingface/lerobot `lerobot/datasets/transforms.py`, and its thread 4210 (2026-07)",
-    "SomeOf Gain Contrast Saturation HueSaturation Sharpen Rotate Translate GaussianNoise "
+    "Gain Contrast Saturation HueSaturation Sharpen Rotate Translate GaussianNoise "
     "MotionBlur JPEG LocalGamma RandomShadow CoarseDropout Gamma ColorTemperature",
     differs=[
         "Sharpness only grows, by an unsharp mask, where theirs also blurs by half.",

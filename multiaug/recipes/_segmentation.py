@@ -162,12 +162,13 @@ def mask2former(
 @recipe(
     "segmentation",
     "PIDNet on Cityscapes",
-    "open-mmlab/mmsegmentation 1.2.2 `configs/pidnet/pidnet-s_2xb6-120k_1024x1024-cityscapes.py:69`",
+    "open-mmlab/mmsegmentation 1.2.2 "
+    "`configs/pidnet/pidnet-s_2xb6-120k_1024x1024-cityscapes.py:69`",
     "RandomScaledCrop Flip PhotometricDistortion Edges",
     differs=[
         "Resize and crop are one resample.",
-        "Edges are two pixels thick on each side, all along the boundary of classes; theirs dilates "
-        "what Canny finds by a width of 4, and leaves out a rim of the image.",
+        "Edges are two pixels thick on each side, all along the boundary of classes; theirs "
+        "dilates what Canny finds by a width of 4, and leaves out a rim of the image.",
         _FLOATS,
         _PADDING,
     ],

@@ -29,6 +29,7 @@ _K = {"role": "intrinsics", "dtype": "float32", "of": "depth"}
 RGB = ma.load_spec("rgb-segmentation")
 RGBD = spec_of(image=_IMAGE, depth=_DEPTH, mask=_MASK, intrinsics=_K)
 CLOUD = ma.load_spec("stereo-normals")
+APART = ma.load_spec("rgbxyz-separate")
 BANDS = ma.load_spec("multispectral-segmentation")
 CLASSES = spec_of(image=_IMAGE, digit={"role": "scalar", "dtype": "int32"})
 MEDICAL = spec_of(
@@ -98,6 +99,7 @@ class Case:
         stretched: depths are multiplied, and the camera with them.
         batch: records are mixed.
         by_day: run by day, too: a run compiles.
+        others: sides of views, by name, that are others.
     """
 
     spec: ma.DataSpec
@@ -108,10 +110,15 @@ class Case:
     stretched: bool = False
     batch: bool = False
     by_day: bool = False
+    others: dict[str, tuple[int, int]] = field(default_factory=dict)
 
-    def build(self, name: str) -> ma.Pipeline:
-        make: Callable[..., ma.Pipeline] = getattr(ma.recipes, name)
+    def build(self, name: str) -> ma.Pipeline | ma.Views:
+        make: Callable[..., ma.Pipeline | ma.Views] = getattr(ma.recipes, name)
         return make(self.spec, **self.options)
+
+    def pipelines(self, name: str) -> dict[str, ma.Pipeline]:
+        made = self.build(name)
+        return made.pipelines if isinstance(made, ma.Views) else {"": made}
 
 
 SMALL = (32, 40)
@@ -133,8 +140,7 @@ CASES: dict[str, Case] = {
     ),
     "torchvision_classification": Case(
         CLASSES,
-        {"size": 24, "policy": ma.Posterize((2, 6), p=0.5), "erase": 0.1, "mixup": 0.2,
-         "cutmix": 1.0, "classes": 5},
+        {"size": 24, "erase": 0.1, "mixup": 0.2, "cutmix": 1.0, "classes": 5},
         (24, 24),
         floats=True,
         batch=True,
@@ -161,4 +167,22 @@ CASES: dict[str, Case] = {
     "votenet": Case(CLOUD, sheared=True),
     "point_transformer": Case(CLOUD, sheared=True),
     "openpi": Case(ROBOT, {"size": 32}, (32, 32), by_day=True),
+    "pidnet": Case(RGB, {"size": SMALL, "base": (40, 90)}, SMALL),
+    "yolo": Case(RGB, {"size": 48}, (48, 48)),
+    "yolo_cls": Case(CLASSES, {"size": 24}, (24, 24), floats=True),
+    "dino": Case(
+        RGB, {"size": 32, "local_size": 24, "local_views": 2}, (32, 32), floats=True,
+        others={"local": (24, 24)},
+    ),
+    "torchgeo_moco": Case(BANDS, {"size": 32, "version": 3}, (32, 32)),
+    "torchgeo_landcoverai": Case(RGB, floats=True),
+    "nnunet": Case(MEDICAL, {"size": 32, "strides": (2, 4), "regions": [[1, 2], [2]]}, (32, 32)),
+    "nnunet_da5": Case(
+        MEDICAL, {"size": 32, "strides": (2, 4), "regions": [[1, 2], [2]]}, (32, 32)
+    ),
+    "kaggle_clouds": Case(RGB),
+    "metric3d": Case(RGBD, {"size": SMALL, "strip": 5}, SMALL, floats=True, stretched=True),
+    "unidepth": Case(RGBD, {"size": SMALL, "base": 32}, SMALL, floats=True),
+    "concerto": Case(APART, sheared=True),
+    "lerobot": Case(ROBOT),
 }  # fmt: skip

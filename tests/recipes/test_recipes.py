@@ -16,6 +16,7 @@ from tests.recipes.cases import (
     CLOUD,
     DISTANCE,
     IGNORE,
+    MEDICAL,
     NORMAL,
     RGB,
     RGBD,
@@ -49,16 +50,21 @@ def test_every_recipe_has_a_case():
 @pytest.mark.parametrize("name", CASES)
 def test_the_table_says_of_what_a_recipe_is_made(name):
     (row,) = [row for row in ma.recipes.table() if row.name == name]
-    assert set(names_of(CASES[name].build(name).transforms)) == set(row.transforms)
+    made = {n for one in CASES[name].pipelines(name).values() for n in names_of(one.transforms)}
+    assert made == set(row.transforms)
     assert row.source in getattr(ma.recipes, name).__doc__
+
+
+def saved(made):
+    """What a document of JSON makes of a recipe."""
+    return type(made).from_dict(json.loads(json.dumps(made.to_dict())))
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_saved_and_printed_it_is_the_same_pipeline(name):
-    pipeline = CASES[name].build(name)
-    document = json.loads(json.dumps(pipeline.to_dict()))
-    assert ma.Pipeline.from_dict(document).to_dict() == pipeline.to_dict()
-    assert eval(repr(pipeline), vars(ma)).to_dict() == pipeline.to_dict()
+    made = CASES[name].build(name)
+    assert saved(made).to_dict() == made.to_dict()
+    assert eval(repr(made), vars(ma)).to_dict() == made.to_dict()
 
 
 def test_the_docs_have_the_table():
@@ -77,29 +83,35 @@ def run(case: Case, pipeline: ma.Pipeline):
 @pytest.mark.parametrize("name", RUN)
 def test_on_small_records(name):
     case = CASES[name]
-    pipeline = case.build(name)
-    before, after = run(case, pipeline)
-    again = ma.Pipeline.from_dict(json.loads(json.dumps(pipeline.to_dict())))
-    for entry, array in run(case, again)[1].items():
-        np.testing.assert_array_equal(array, after[entry], err_msg=entry)
-    changed = 0
+    for view, pipeline in case.pipelines(name).items():
+        before, after = run(case, pipeline)
+        again = saved(pipeline)
+        for entry, array in run(case, again)[1].items():
+            np.testing.assert_array_equal(array, after[entry], err_msg=entry)
+        check_entries(case, case.others.get(view, case.sides), before, after)
+        for entry in case.spec.entries.values():
+            if entry.role == "depth":
+                check_depth(case, pipeline, entry.name, after, before[entry.name])
+        if not case.sheared and case.spec is CLOUD:
+            for error in ma.reprojection_error(pipeline.out_spec, after).values():
+                assert np.nanmax(error) < 0.01
+
+
+def check_entries(case, sides, before, after):
+    """Sizes, dtypes, labels that were there, values that are numbers, and something changed."""
+    changed = case.sheared
     for entry in case.spec.entries.values():
         old, new = before[entry.name], after[entry.name]
         if entry.kind == "spatial":
-            assert new.shape == (3, *case.sides, *old.shape[3:])
+            assert new.shape == (3, *sides, *old.shape[3:])
         if entry.role == "label":
             assert new.dtype == old.dtype
             assert set(np.unique(new)) <= {*np.unique(old), IGNORE, 0}
         if entry.role == "intensity":
             assert new.dtype == (np.float32 if case.floats else old.dtype)
             assert np.isfinite(new).all()
-            changed += new.shape != old.shape or not np.array_equal(new, old)
-        if entry.role == "depth":
-            check_depth(case, pipeline, entry.name, after, old)
-    assert changed or case.spec is CLOUD
-    if not case.sheared and case.spec is CLOUD:
-        for error in ma.reprojection_error(pipeline.out_spec, after).values():
-            assert np.nanmax(error) < 0.01
+            changed |= new.shape != old.shape or not np.array_equal(new, old)
+    assert changed
 
 
 def check_depth(case, pipeline, name, after, old):
@@ -161,6 +173,8 @@ REFUSED = {
         lambda: ma.recipes.timm(CLASSES, mixup=0.8, classes=5, target="x"), "target='x'"
     ),
     "crop": (lambda: ma.recipes.openpi(RGB, crop=1.5), r"in \(0, 1\], got 1.5"),
+    "packed": (lambda: ma.recipes.concerto(CLOUD), "rgbxyz-separate.*drop=0"),
+    "version": (lambda: ma.recipes.torchgeo_moco(RGB, version=4), "must be 1, 2 or 3, got 4"),
     "no spec": (lambda: ma.recipes.carvana("rgb"), "spec.* must be a DataSpec"),
     "levels": (lambda: ma.recipes.mmseg(RGB, brightness=32), "32 / 255|30 / 255"),
 }  # fmt: skip
@@ -171,6 +185,23 @@ def test_refused_with_the_remedy(case):
     build, message = REFUSED[case]
     with pytest.raises(ma.ParameterError, match=message):
         build()
+
+
+def test_policies_are_handed_over():
+    policy = ma.RandAugment(2, 9)
+    made = ma.recipes.torchvision_classification(CLASSES, policy=policy)
+    assert policy in made.transforms
+    assert policy in ma.recipes.timm(CLASSES, policy=policy).transforms
+    assert names_of(ma.recipes.timm(CLASSES, policy=policy).transforms)[2] == "RandAugment"
+
+
+def test_oblong_patches_are_turned_less():
+    turns = {
+        size: next(t for t in ma.recipes.nnunet(MEDICAL, size).transforms if "Rotate" in repr(t))
+        for size in (64, (32, 64))
+    }
+    assert "180" in repr(turns[64])
+    assert "15" in repr(turns[32, 64])
 
 
 def test_colours_may_stand_among_other_channels():
