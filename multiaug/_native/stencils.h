@@ -1,9 +1,9 @@
-/* Operations that look at neighbours: means of them, unsharp masks, medians.
+/* Operations that look at neighbours: means of them, unsharp masks, low resolution, medians.
  *
  * They need all of an image at once. It is held in float32, as the steps so far have it, and what
  * follows begins with that. Beyond the frame values are mirrored, without the pixel at the edge. What
  * is not valid has no weight; the caller puts it back. The meaning is that of
- * `transforms/_stencil_operations.py`. */
+ * `transforms/_stencil_operations.py` and `_resample_operations.py`. */
 #ifndef MULTIAUG_STENCILS_H
 #define MULTIAUG_STENCILS_H
 
@@ -250,6 +250,74 @@ static int to_segment_mean(Chain *c, const float *own)
     const int64_t width = c->r->width, height = c->r->pixels / width;
     failed = failed || weighted_mean(c->held, there, height, width, c->channels, &w, out);
     free(dense), free(place), free(weights), free(there);
+    if (failed) {
+        free(out);
+        return 1;
+    }
+    free(c->held);
+    c->held = out;
+    return 0;
+}
+
+/* ---- low resolution --------------------------------------------------------------------- */
+
+/* Which rows, or columns, stand on both sides of each, and the share of the second. */
+typedef struct {
+    int32_t first, second;
+    float share;
+} Between;
+
+static void places_of_fewer(float scale, int64_t size, Between *found)
+{
+    const float n = (float)size, asked = floorf(scale * n + 0.5f);
+    const float left = asked > 1 ? asked < n ? asked : n : 1;
+    for (int64_t i = 0; i < size; i++) {
+        float place = ((float)i + 0.5f) * left / n - 0.5f;
+        place = place > 0 ? place < left - 1 ? place : left - 1 : 0;
+        const float first = floorf(place), second = first + 1 < left ? first + 1 : first;
+        const float read = floorf((first + 0.5f) * n / left), next = floorf((second + 0.5f) * n / left);
+        found[i] = (Between){read < n ? (int32_t)read : (int32_t)size - 1,
+                             next < n ? (int32_t)next : (int32_t)size - 1, place - first};
+    }
+}
+
+INLINE float between_four(const float *above, const float *below, int64_t left, int64_t right, float down,
+                          float along)
+{
+    const float from = (1 - down) * above[left] + down * below[left];
+    const float to = (1 - down) * above[right] + down * below[right];
+    return (1 - along) * from + along * to;
+}
+
+/* The element of a channel is the share of rows, and of columns, that is left of it. */
+static int to_lower_resolution(Chain *c, const float *scales)
+{
+    const int channels = c->channels;
+    const int64_t width = c->r->width, height = c->r->pixels / width, n = width * channels;
+    float *there, *out = floats(c->values);
+    Between *rows = malloc((size_t)(height + width) * sizeof *rows), *columns = rows ? rows + height : 0;
+    const int failed = hold(c, &there) || !out || !rows;
+    for (int k = 0; k < channels && !failed; k++) {
+        places_of_fewer(scales[k], height, rows);
+        places_of_fewer(scales[k], width, columns);
+        for (int64_t y = 0; y < height; y++) {
+            const int64_t first = rows[y].first * n + k, second = rows[y].second * n + k;
+            const float *same = c->held + y * n + k;
+            float *to = out + y * n + k;
+            for (int64_t x = 0; x < width; x++) {
+                const int64_t left = columns[x].first * channels, right = columns[x].second * channels;
+                float v = between_four(c->held + first, c->held + second, left, right, rows[y].share,
+                                       columns[x].share);
+                if (there) {
+                    const float share = between_four(there + first, there + second, left, right,
+                                                     rows[y].share, columns[x].share);
+                    v = share > 0 ? v / share : same[x * channels];
+                }
+                to[x * channels] = scales[k] == 1 ? same[x * channels] : v;
+            }
+        }
+    }
+    free(there), free(rows);
     if (failed) {
         free(out);
         return 1;
