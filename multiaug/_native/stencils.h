@@ -55,7 +55,7 @@ static int hold(Chain *c, float **there)
 typedef struct {
     int reach;            /* of both, pixels on each side */
     const float *weights; /* (reach + 1,) of a bell, from the middle on; or (taps,) */
-    const int32_t *place; /* (taps, 2) rows and columns from the pixel; null: a bell */
+    const int32_t *place; /* (taps, 2) rows and columns from the corner of the reach; null: a bell */
     int taps;
 } Weights;
 
@@ -68,6 +68,19 @@ static void mirror_row(float *line, int64_t width, int channels, int reach)
         memcpy(row + (width - 1 + i) * channels, row + mirror(width - 1 + i, width) * channels,
                (size_t)channels * sizeof *row);
     }
+}
+
+/* An image with such margins on all sides; null where memory is missing. */
+static float *with_margins(const float *in, int64_t height, int64_t width, int channels, int reach)
+{
+    const int64_t n = width * channels, margin = (int64_t)reach * channels, whole = n + 2 * margin;
+    float *wide = floats(whole * (height + 2 * reach));
+    for (int64_t y = -reach; wide && y < height + reach; y++) {
+        float *row = wide + (y + reach) * whole;
+        memcpy(row + margin, in + mirror(y, height) * n, (size_t)n * sizeof *row);
+        mirror_row(row, width, channels, reach);
+    }
+    return wide;
 }
 
 static void along_rows(const float *line, int64_t n, int channels, const Weights *w, float *out)
@@ -102,35 +115,47 @@ static void along_columns(const float *in, int64_t y, int64_t height, int64_t n,
 }
 
 /* Means of neighbours of an image (height, width, channels). Not 0 where memory is missing. */
-static int mean_of_neighbours(const float *in, int64_t height, int64_t width, int channels,
-                              const Weights *w, float *out)
+static int mean_along_both(const float *in, int64_t height, int64_t width, int channels, const Weights *w,
+                           float *out)
 {
-    const int64_t n = width * channels, margin = (int64_t)w->reach * channels, whole = n + 2 * margin;
-    float *line = floats(w->place ? whole * (height + 2 * w->reach) : whole);
+    const int64_t n = width * channels, margin = (int64_t)w->reach * channels;
+    float *line = floats(n + 2 * margin);
     if (!line)
         return 1;
-    for (int64_t y = 0; !w->place && y < height; y++) {
+    for (int64_t y = 0; y < height; y++) {
         along_columns(in, y, height, n, w, line + margin);
         mirror_row(line, width, channels, w->reach);
         along_rows(line, n, channels, w, out + y * n);
     }
-    for (int64_t y = -w->reach; w->place && y < height + w->reach; y++) {
-        float *row = line + (y + w->reach) * whole;
-        memcpy(row + margin, in + mirror(y, height) * n, (size_t)n * sizeof *row);
-        mirror_row(row, width, channels, w->reach);
-    }
-    for (int64_t y = 0; w->place && y < height; y++)
-        for (int64_t x = 0; x < n; x += WIDE) {
-            fv sum = {0};
-            for (int k = 0; k < w->taps; k++) {
-                const int32_t *at = w->place + 2 * k;
-                sum += load_fv(line + (y + w->reach + at[0]) * whole + margin + x + (int64_t)at[1] * channels) *
-                       w->weights[k];
-            }
-            store_fv(out + y * n + x, sum);
-        }
     free(line);
     return 0;
+}
+
+static int mean_of_places(const float *in, int64_t height, int64_t width, int channels, const Weights *w,
+                          float *out)
+{
+    const int64_t n = width * channels, whole = n + 2 * (int64_t)w->reach * channels;
+    float *wide = with_margins(in, height, width, channels, w->reach);
+    if (!wide)
+        return 1;
+    for (int64_t y = 0; y < height; y++)
+        for (int64_t x = 0; x < n; x += WIDE) {
+            const float *from = wide + y * whole + x;
+            fv sum = {0};
+            for (int k = 0; k < w->taps; k++)
+                sum += load_fv(from + w->place[2 * k] * whole + (int64_t)w->place[2 * k + 1] * channels) *
+                       w->weights[k];
+            store_fv(out + y * n + x, sum);
+        }
+    free(wide);
+    return 0;
+}
+
+static int mean_of_neighbours(const float *in, int64_t height, int64_t width, int channels,
+                              const Weights *w, float *out)
+{
+    return w->place ? mean_of_places(in, height, width, channels, w, out)
+                    : mean_along_both(in, height, width, channels, w, out);
 }
 
 /* The same, of those that are valid alone: `there` is 1 or 0, or null, where all are. */
@@ -243,7 +268,7 @@ static int to_segment_mean(Chain *c, const float *own)
     }
     for (int i = 0; !failed && i < side * side; i++)
         if (dense[i] != 0) {
-            place[2 * taps] = i / side - reach, place[2 * taps + 1] = i % side - reach;
+            place[2 * taps] = i / side, place[2 * taps + 1] = i % side;
             weights[taps++] = dense[i];
         }
     const Weights w = {reach, weights, place, taps};
@@ -371,18 +396,6 @@ static float middle_of_valid(const float *first, const float *there, const int64
         some[at] = v;
     }
     return n ? (some[(n - 1) / 2] + some[n / 2]) / 2 : 0;
-}
-
-static float *with_margins(const float *in, int64_t height, int64_t width, int channels, int reach)
-{
-    const int64_t n = width * channels, margin = (int64_t)reach * channels, whole = n + 2 * margin;
-    float *wide = floats(whole * (height + 2 * reach));
-    for (int64_t y = -reach; wide && y < height + reach; y++) {
-        float *row = wide + (y + reach) * whole;
-        memcpy(row + margin, in + mirror(y, height) * n, (size_t)n * sizeof *row);
-        mirror_row(row, width, channels, reach);
-    }
-    return wide;
 }
 
 /* The median of a square about every pixel. The element is its side. */
