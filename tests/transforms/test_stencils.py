@@ -17,7 +17,12 @@ from multiaug.pipeline.program._draws import QUICKLY_COMPILED
 from multiaug.transforms import Target
 from multiaug.transforms._jpeg_operations import LUMINANCE, Compress, steps
 from multiaug.transforms._stencil_operations import GaussianMean
-from tests.transforms.test_draws import LEVEL, assert_share
+from tests.transforms.test_draws import (
+    LEVEL,
+    assert_independent,
+    assert_share,
+    assert_uniform,
+)
 from tests.transforms.test_value_references import run
 
 SHAPE = (45, 54, 3)
@@ -334,6 +339,53 @@ def test_gradients_pass():
     assert np.isfinite(found).all()
     # What is valid weighs once in JPEG, in what is blurred and in medians, on average.
     assert abs(found[~HOLES].mean() - 3) < 0.5
+
+
+def test_draws_have_their_distributions():
+    spec = ma.load_spec("rgb-segmentation")
+    chain = [
+        ma.GaussianBlur((0.5, 1.5), per="channel", p_per_channel=0.3),
+        ma.MotionBlur((2, 6), (-30, 90)),
+        ma.Sharpen((0.1, 0.9), (0.5, 1), per="channel", p_per_channel=0.6),
+        ma.LowResolution((0.5, 1), per="channel"),
+        ma.JPEG((30, 39)),
+        ma.BandMisregistration(0.7),
+        ma.DeadLines((0, 3), p_per_channel=0.5),
+        ma.ShotNoise((10, 1000)),
+        ma.SpeckleNoise(0.3),
+        ma.SaltAndPepper(0.1),
+    ]
+    keys = jax.random.split(jax.random.key(12), 40_000)
+    drawn = jax.tree.map(np.asarray, ma.Pipeline(chain, spec).sample(keys, (8, 8)).values)
+    blur, motion, sharpen, low, jpeg, shift, lost, shot, speckle, dots = drawn
+    sigma = blur["image"]
+    assert_share(sigma[:, 0] > 0, 0.3)
+    assert_uniform(sigma[:, 1][sigma[:, 1] > 0], 0.5, 1.5)
+    assert_independent(sigma[:, 0], sigma[:, 1])
+    assert_uniform(motion["length"], 2, 6)
+    assert_uniform(motion["degrees"], -30, 90)
+    assert_independent(motion["length"], motion["degrees"])
+    amount, sigma, on = np.moveaxis(sharpen["image"], 1, 0)
+    assert_uniform(amount[:, 0], np.float32(0.1), np.float32(0.9) + 1e-7)
+    assert_uniform(sigma[:, 2], 0.5, 1)
+    assert_share(on[:, 1], 0.6)
+    assert_independent(amount[:, 0], sigma[:, 0])
+    assert_independent(amount[:, 0], amount[:, 1])
+    assert_uniform(low["image"][:, 2], 0.5, 1)
+    assert stats.chisquare(np.bincount(jpeg["quality"] - 30, minlength=10)).pvalue > LEVEL
+    right, down, _ = np.moveaxis(shift["image"], 1, 0)
+    assert_uniform(right[:, 0], -0.7, np.float32(0.7))
+    assert_independent(right[:, 0], down[:, 0])
+    assert_independent(right[:, 0], right[:, 1])
+    places, on = lost["image"][:, :-1], lost["image"][:, -1]
+    counts = (places[..., 1] >= 0).sum(1)
+    assert stats.chisquare(np.bincount(counts, minlength=4)).pvalue > LEVEL
+    assert_uniform(places[:, 0, 0][places[:, 0, 0] >= 0], 0, 1)
+    assert_share(on[:, 2], 0.5)
+    assert_uniform(np.log10(shot["photons"]), 1, 3)
+    assert_uniform(speckle["std"], 0, np.float32(0.3))
+    assert_uniform(dots["amount"], 0, np.float32(0.1))
+    assert_independent(speckle["std"], dots["amount"])
 
 
 def pixels_of(transform, level, shape=(2, 120, 120, 2), dtype="float32"):
