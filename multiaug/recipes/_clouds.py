@@ -14,7 +14,6 @@ from ..transforms import (
     Gain,
     GaussianBlur,
     GaussianNoise,
-    Grey,
     ModalityDropout,
     Transform,
 )
@@ -154,12 +153,14 @@ def point_transformer(
 @recipe(
     "clouds",
     "Concerto: images and points",
-    "Pointcept/Pointcept d74c646 `configs/concerto/pretrain-concerto-v1m1-0-base.py`",
-    "Flip ColorJitter Grey GaussianBlur ModalityDropout CloudMotion",
+    "Pointcept/Pointcept 041f5f6 `configs/concerto/pretrain-concerto-v1m1-0-base.py`",
+    "Flip ColorJitter ChannelShift GaussianNoise GaussianBlur ModalityDropout CloudMotion",
     differs=[
         _FLIP,
         "Colours of images and of points are one entry here: they change together.",
         "Both tilts happen together.",
+        "Colours and normals are dropped as a whole, not also from a fifth of the points; the "
+        "elastic distortion of points is left out.",
         "Local and masked views, which are crops of points, are the model's: views here are whole.",
         _NONE_LEFT,
     ],
@@ -168,17 +169,19 @@ def concerto(
     spec: DataSpec,
     *,
     flip: float = 0.5,
-    jitter: tuple[float, float, float, float] = (0.4, 0.4, 0.2, 0.1),
+    jitter: tuple[float, float, float, float] = (0.4, 0.4, 0.2, 0.02),
     p_jitter: float = 0.8,
-    grey: float = 0.2,
+    shift: Range = 0.05,
+    noise: float = 0.05,
+    p_colour: float = 0.95,
     sigma: tuple[float, float] = (0.1, 2.0),
     p_blur: float = 0.5,
     drop: float = 0.2,
     rotate: Range = 180,
     tilt: Range = 180 / 64,
-    p_rotate: float = 0.5,
+    p_rotate: float = 0.8,
     scale: tuple[float, float] = (0.9, 1.1),
-    noise: float = 0.005,
+    point_noise: float = 0.005,
     clip: float | None = 0.02,
     views: int = 2,
 ) -> Views:
@@ -190,7 +193,9 @@ def concerto(
         flip: the probability of a mirror image.
         jitter: of brightness, contrast, saturation and hue.
         p_jitter: the probability of the jitter.
-        grey: the probability of grey images.
+        shift: what is added to each channel, as a fraction of the range.
+        noise: the standard deviation of noise of the colours, as a fraction of the range.
+        p_colour: the probability of the shift, and of the noise.
         sigma: of the blur, in pixels.
         p_blur: the probability of a blur.
         drop: the probability that colours, or normals, are dropped; 0 for none.
@@ -198,36 +203,41 @@ def concerto(
         tilt: of the turns about both other axes.
         p_rotate: the probability of the turn, and of the tilts.
         scale: of the cloud.
-        noise: the standard deviation of the noise of each coordinate, in the unit of the points.
+        point_noise: the standard deviation of noise of each coordinate, in the unit of the points.
         clip: the largest of it.
         views: how many.
     """
     need_points("concerto", spec)
     need_colours("concerto", spec)
-    dropped: list[Transform] = []
-    if drop:
-        colours = with_role(spec, "intensity")
-        packed = [entry.name for entry in colours if len(entry.groups) > 1]
-        if packed:
-            raise ParameterError(
-                f"`recipes.concerto` drops colours by whole entries, and {packed[0]!r} of the spec "
-                f"{spec.name!r} holds other channels, too. Give colours an entry of their own, as "
-                "rgbxyz-separate does, or say drop=0."
-            )
-        normals = [entry.name for entry in with_role(spec, "direction")]
-        groups = [[entry.name for entry in colours], *([normals] if normals else [])]
-        dropped = [ModalityDropout(groups, drop, keep_one=False)]
     made = Pipeline(
         [
             Flip("x", p=flip),
             ColorJitter(*jitter, clip=True, p=p_jitter),
-            Grey(p=grey),
+            ChannelShift(shift, p=p_colour),
+            GaussianNoise((noise, noise), clip=True, p=p_colour),
             GaussianBlur(sigma, p=p_blur),
-            *dropped,
+            *_dropped(spec, drop),
             CloudMotion(rotate, p=p_rotate),
             CloudMotion(0, tilt, p=p_rotate),
-            CloudMotion(0, scale=scale, jitter=noise, clip=clip),
+            CloudMotion(0, scale=scale, jitter=point_noise, clip=clip),
         ],
         spec,
     )
     return Views({"view": (made, views)})
+
+
+def _dropped(spec: DataSpec, drop: float) -> list[Transform]:
+    """Colours and normals as whole entries."""
+    if not drop:
+        return []
+    colours = with_role(spec, "intensity")
+    packed = [entry.name for entry in colours if len(entry.groups) > 1]
+    if packed:
+        raise ParameterError(
+            f"`recipes.concerto` drops colours by whole entries, and {packed[0]!r} of the spec "
+            f"{spec.name!r} holds other channels, too. Give colours an entry of their own, as "
+            "rgbxyz-separate does, or say drop=0."
+        )
+    normals = [entry.name for entry in with_role(spec, "direction")]
+    groups = [[entry.name for entry in colours], *([normals] if normals else [])]
+    return [ModalityDropout(groups, drop, keep_one=False)]

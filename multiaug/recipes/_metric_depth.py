@@ -113,18 +113,19 @@ def metric3d(
     "`unidepth/datasets/utils/transforms.py:1130`",
     "RandomScaledCrop Flip ColorJitter Gamma GaussianBlur Grey Normalize",
     differs=[
-        "The frame has one size: theirs draws a ratio of its sides, 0.66 to 2, for each batch.",
+        "The frame has one size, of their 250,000 pixels: theirs draws a ratio of its sides, 0.66 "
+        "to 2, for each batch.",
         "What lies outside of an image is black, and invalid in the depths.",
     ],
 )
 def unidepth(
     spec: DataSpec,
-    size: Size = (462, 616),
+    size: Size = (434, 574),
     *,
-    base: int = 462,
+    base: int = 434,
     scale: tuple[float, float] = (0.5, 2.0),
     flip: float = 0.5,
-    jitter: float = 0.4,
+    jitter: tuple[float, float, float, float] = (0.4, 0.4, 0.4, 0.1),
     p_jitter: float = 0.8,
     gamma: Range = (0.8, 1.2),
     p_gamma: float = 0.8,
@@ -145,7 +146,7 @@ def unidepth(
         base: length of the shorter side, before the random scale.
         scale: of the random resize.
         flip: the probability of a mirror image.
-        jitter: of brightness, contrast and saturation, and a quarter of it of hue.
+        jitter: of brightness, contrast, saturation and hue.
         p_jitter: the probability of the jitter.
         gamma: of the exponent.
         p_gamma: the probability of a power.
@@ -162,7 +163,7 @@ def unidepth(
     steps: list[Transform] = [
         RandomScaledCrop(size, scale, base=base),
         Flip("x", p=flip),
-        ColorJitter(jitter, jitter, jitter, jitter / 4, clip=True, p=p_jitter),
+        ColorJitter(*jitter, clip=True, p=p_jitter),
         Gamma(gamma, distribution="uniform", p=p_gamma),
         GaussianBlur(sigma, p=p_blur),
         Grey(p=grey),
