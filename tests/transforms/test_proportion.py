@@ -90,6 +90,10 @@ def test_a_frame_that_children_change_is_data_too():
         if s.transforms
     ]
     assert stage.each_size == ""
+    grown = [ma.SafeRotate(45, expand=True), ma.Resize(40)]
+    pipeline = ma.Pipeline([ma.ForEntries("image", grown)], FLAT)
+    assert "in Python" in pipeline.explain((40, 40)).stages[-1].each_size
+    pipeline.sample(KEYS, (40, 40))
 
 
 def numbers(count):

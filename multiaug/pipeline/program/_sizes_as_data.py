@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from ...geometry import Length
 from ...spec import DataSpec
-from ...transforms import Frame, Geometric, Transform
+from ...transforms import ForEntries, Frame, Geometric, Transform
 from ._structure import leaves
 
 # What Python and NumPy raise where they have to know a number that is data.
@@ -20,10 +20,11 @@ NEEDS_A_NUMBER = (TypeError, ValueError, jax.errors.JAXTypeError, AttributeError
 
 def reason_of_sizes(transforms: Sequence[Transform], spec: DataSpec) -> str | None:
     """Why draws and maps have to be compiled for each size of image; None where one serves all."""
-    for leaf in leaves(transforms):
-        if leaf.reads:
-            return f"`{leaf.owner}` reads the record when it draws"
-        settings, structure = jax.tree.flatten(leaf)
+    # Between the children of the last ones the frame may change.
+    for one in (*leaves(transforms), *(t for t in transforms if isinstance(t, ForEntries))):
+        if one.reads:
+            return f"`{one.owner}` reads the record when it draws"
+        settings, structure = jax.tree.flatten(one)
         kinds = tuple((jnp.shape(s), jnp.result_type(s)) for s in settings)
         reason = _reason(structure, kinds, spec)
         if reason is not None:
