@@ -105,7 +105,8 @@ def _check_patch(owner: str, spec: DataSpec, share: float) -> None:
     "medical",
     "nnU-Net v2, its default in two dimensions",
     "MIC-DKFZ/nnUNet 2.8.1 `nnunetv2/training/nnUNetTrainer/nnUNetTrainer.py:739-889`",
-    "LabelCrop Rotate Scale Crop Flip GaussianNoise GaussianBlur Gain Contrast LowResolution Gamma",
+    "LabelCrop Rotate Scale Crop Flip GaussianNoise GaussianBlur Gain Contrast LowResolution Gamma "
+    "Regions Scales",
     differs=[
         _PATCH,
         _ZOOM,
@@ -198,7 +199,8 @@ def nnunet(
     "MIC-DKFZ/nnUNet 2.8.1 "
     "`nnunetv2/training/nnUNetTrainer/variants/data_augmentation/nnUNetTrainerDA5.py`",
     "LabelCrop Rotate Scale Crop Rot90 Transpose Flip MedianBlur GaussianBlur GaussianNoise "
-    "ChannelShift Contrast LowResolution Gamma CoarseDropout BrightnessGradient LocalGamma Sharpen",
+    "ChannelShift Contrast LowResolution Gamma CoarseDropout BrightnessGradient LocalGamma Sharpen "
+    "Regions Scales",
     differs=[
         _PATCH,
         _ZOOM,

@@ -157,7 +157,9 @@ CASES: dict[str, Case] = {
         floats=True,
         by_day=True,
     ),
-    "cmx": Case(RGBD, {"size": SMALL}, SMALL, floats=True),
+    "cmx": Case(
+        RGBD, {"size": SMALL, "depth_mean": 2.8, "depth_std": 0.5}, SMALL, floats=True
+    ),
     "bts": Case(RGBD, _NYU, SMALL, floats=True, by_day=True),
     "zoedepth": Case(RGBD, _NYU, SMALL),
     "dinov3_depth": Case(RGBD, _NYU, SMALL, floats=True),
@@ -166,7 +168,7 @@ CASES: dict[str, Case] = {
     "yolo_depth": Case(RGBD, {"size": 48}, (48, 48)),
     "votenet": Case(CLOUD, sheared=True),
     "point_transformer": Case(CLOUD, sheared=True),
-    "openpi": Case(ROBOT, {"size": 32}, (32, 32), by_day=True),
+    "openpi": Case(ROBOT, {"size": 32}, (32, 32)),
     "pidnet": Case(RGB, {"size": SMALL, "base": (40, 90)}, SMALL),
     "yolo": Case(RGB, {"size": 48}, (48, 48)),
     "yolo_cls": Case(CLASSES, {"size": 24}, (24, 24), floats=True),
