@@ -109,7 +109,8 @@ def timm(
     elif jitter is not None:
         need_colours("timm", spec)
         amounts = jitter if isinstance(jitter, tuple) else (jitter,) * 3
-        steps.append(ColorJitter(*amounts, clip=True))
+        brightness, contrast, saturation, hue = (*amounts, 0.0, 0.0, 0.0)[:4]
+        steps.append(ColorJitter(brightness, contrast, saturation, hue, clip=True))
     else:
         need_image("timm", spec)
     return Pipeline(
