@@ -28,6 +28,7 @@ from ._needs import (
     need_colours,
     need_depth,
     need_intrinsics,
+    with_role,
 )
 from ._recipe import recipe
 
@@ -43,7 +44,8 @@ from ._recipe import recipe
         "Resize, window and flip are one resample; images smaller than the window are padded.",
         "Depths become canonical behind the resize, so that the camera that was refitted is "
         "brought to 1000 pixels: that is their Z / ratio with the camera held.",
-        "What is masked is a strip of up to 50 columns anywhere, where theirs is at an edge.",
+        "What is masked, of images, depths and points, is a strip of up to 50 columns anywhere, "
+        "where theirs is at an edge.",
         "Rain, snow and fog are left out.",
     ],
 )
@@ -86,10 +88,10 @@ def metric3d(
         std: likewise.
     """
     need_colours("metric3d", spec)
-    depths = need_depth("metric3d", spec)
+    need_depth("metric3d", spec)
     need_intrinsics("metric3d", spec)
-    images = [e.name for e in spec.entries.values() if e.role == "intensity"]
-    masked = [*images, *(e.name for e in depths)]
+    # Labels stay: they need no ignore value.
+    masked = [e.name for e in with_role(spec, "intensity", "depth", "position", "direction")]
     windows = [RandomScaledCrop(size, scale), RandomScaledCrop(size, (1.0, 1.0))]
     steps: list[Transform] = [
         OneOf(windows, (p_scale, 1 - p_scale)),
