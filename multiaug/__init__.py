@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 from . import distributed as distributed
 from . import preview as preview
+from . import recipes as recipes
 from . import roles as roles
 from . import statistics as statistics
 from ._version import __version__ as __version__
@@ -33,6 +34,7 @@ from .passes import map_batches as map_batches
 from .passes import materialize as materialize
 from .pipeline import Pipeline as Pipeline
 from .pipeline import RecordParams as RecordParams
+from .pipeline import Views as Views
 from .pipeline import record_keys as record_keys
 from .runtime import enable_compilation_cache as enable_compilation_cache
 from .runtime import tune_malloc as tune_malloc
@@ -58,9 +60,14 @@ from .store import write_ome as write_ome
 from .store import write_zarr as write_zarr
 from .transforms import CLAHE as CLAHE
 from .transforms import D4 as D4
+from .transforms import JPEG as JPEG
 from .transforms import Affine as Affine
+from .transforms import AugMix as AugMix
+from .transforms import AutoAugment as AutoAugment
 from .transforms import AutoContrast as AutoContrast
+from .transforms import BandMisregistration as BandMisregistration
 from .transforms import BiasField as BiasField
+from .transforms import BoxesFromMasks as BoxesFromMasks
 from .transforms import BoxSafeCrop as BoxSafeCrop
 from .transforms import Brightness as Brightness
 from .transforms import BrightnessGradient as BrightnessGradient
@@ -79,7 +86,10 @@ from .transforms import Contrast as Contrast
 from .transforms import CopyPaste as CopyPaste
 from .transforms import Crop as Crop
 from .transforms import CutMix as CutMix
+from .transforms import DeadLines as DeadLines
 from .transforms import DepthNoise as DepthNoise
+from .transforms import DistanceMap as DistanceMap
+from .transforms import Edges as Edges
 from .transforms import Elastic as Elastic
 from .transforms import EncodeDepth as EncodeDepth
 from .transforms import Equalize as Equalize
@@ -88,6 +98,7 @@ from .transforms import Flip as Flip
 from .transforms import ForEntries as ForEntries
 from .transforms import Gain as Gain
 from .transforms import Gamma as Gamma
+from .transforms import GaussianBlur as GaussianBlur
 from .transforms import GaussianNoise as GaussianNoise
 from .transforms import Grey as Grey
 from .transforms import GridDistortion as GridDistortion
@@ -98,10 +109,13 @@ from .transforms import Invert as Invert
 from .transforms import LabelCrop as LabelCrop
 from .transforms import LetterBox as LetterBox
 from .transforms import LocalGamma as LocalGamma
+from .transforms import LowResolution as LowResolution
 from .transforms import Maybe as Maybe
+from .transforms import MedianBlur as MedianBlur
 from .transforms import MixUp as MixUp
 from .transforms import ModalityDropout as ModalityDropout
 from .transforms import Mosaic as Mosaic
+from .transforms import MotionBlur as MotionBlur
 from .transforms import Normalize as Normalize
 from .transforms import NormalizeRecord as NormalizeRecord
 from .transforms import OneHot as OneHot
@@ -114,26 +128,37 @@ from .transforms import Perspective as Perspective
 from .transforms import PhotometricDistortion as PhotometricDistortion
 from .transforms import PiecewiseAffine as PiecewiseAffine
 from .transforms import Posterize as Posterize
+from .transforms import RandAugment as RandAugment
 from .transforms import RandomResizedCrop as RandomResizedCrop
 from .transforms import RandomScaledCrop as RandomScaledCrop
 from .transforms import RandomShadow as RandomShadow
+from .transforms import Regions as Regions
+from .transforms import RelabelInstances as RelabelInstances
 from .transforms import RescaleIntensity as RescaleIntensity
 from .transforms import Resize as Resize
 from .transforms import ResizeLongest as ResizeLongest
 from .transforms import ResizeShortest as ResizeShortest
+from .transforms import RicianNoise as RicianNoise
 from .transforms import Rot90 as Rot90
 from .transforms import Rotate as Rotate
 from .transforms import SafeRotate as SafeRotate
+from .transforms import SaltAndPepper as SaltAndPepper
 from .transforms import Saturation as Saturation
 from .transforms import Scale as Scale
+from .transforms import Scales as Scales
+from .transforms import Sharpen as Sharpen
 from .transforms import Shear as Shear
+from .transforms import ShotNoise as ShotNoise
 from .transforms import Shuffle as Shuffle
 from .transforms import Solarize as Solarize
 from .transforms import SomeOf as SomeOf
+from .transforms import SpeckleNoise as SpeckleNoise
 from .transforms import Standardize as Standardize
 from .transforms import ThinPlateSpline as ThinPlateSpline
+from .transforms import ThreeAugment as ThreeAugment
 from .transforms import Translate as Translate
 from .transforms import Transpose as Transpose
+from .transforms import TrivialAugment as TrivialAugment
 from .transforms import Whiten as Whiten
 
 if _TYPE_CHECKING:

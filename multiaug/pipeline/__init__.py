@@ -6,6 +6,7 @@ from ..errors import old_names as _old_names
 from ._explain import Explanation as Explanation
 from ._pipeline import PIPELINE_KIND as PIPELINE_KIND
 from ._pipeline import Pipeline as Pipeline
+from ._views import Views as Views
 from .buffers._indexed import IndexedBatch as IndexedBatch
 from .checks._inspect import inspect_batch as inspect_batch
 from .checks._inspect import inspect_first as inspect_first

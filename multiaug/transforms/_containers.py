@@ -118,6 +118,7 @@ class Maybe(Holder):
 
     transforms: Children = setting(children_of, static=False)
     p: float = setting(probability, default=0.5, low=0, high=1)
+    in_order = True
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``on``, bool, and the ``children``."""
@@ -163,6 +164,7 @@ class OneOf(Holder):
         _weights, default=None, low=0
     )
     p: float = static(default=1.0, kw_only=True)
+    exclusive = True
 
     def __post_init__(self) -> None:
         if self.weights is not None and len(self.weights) != len(self.transforms):
@@ -225,6 +227,7 @@ class SomeOf(Holder):
     transforms: Children = setting(children_of, static=False)
     k: Setting[tuple[int, int], int | Sequence[int]] = setting(_counts, default=1, low=0)
     p: float = static(default=1.0, kw_only=True)
+    in_order = True
 
     def __post_init__(self) -> None:
         lo, hi = self.k

@@ -84,8 +84,9 @@ class Contrast(ByChannel):
         entries: entries to touch; None for all with intensity channels.
         per: what draws an amount: "record", all of it; each channel "group"; each "channel".
         p_per_channel: the probability that a channel changes.
-        mean: of what m is: the channel "group"; each "channel"; or "grey", 0.299 r + 0.587 g +
-            0.114 b, of the channels that the spec names so, and others stay.
+        mean: of what m is: the channel "group"; each "channel"; "grey", 0.299 r + 0.587 g +
+            0.114 b, of the channels that the spec names so, and others stay; or "auto", grey where
+            a group has such channels, and that of the group elsewhere.
         keep_range: then clip to the least and greatest value that there were, of what has the mean.
         distribution: "uniform"; or "balanced", less and more contrast equally often, as nnU-Net.
         p: the probability that a pipeline runs it.
@@ -105,17 +106,17 @@ class Contrast(ByChannel):
     entries: EntryNames = setting(names, default=None)
     per: str = setting(choice, default="record", options=PER)
     p_per_channel: float = setting(probability, default=1.0, low=0, high=1)
-    mean: str = setting(choice, default="group", options=("group", "channel", "grey"))
+    mean: str = setting(choice, default="group", options=("group", "channel", "grey", "auto"))
     keep_range: bool = setting(flag, default=False)
     distribution: str = setting(choice, default="uniform", options=("uniform", "balanced"))
     p: float = static(default=1.0, kw_only=True)
     footprint = "statistic"
 
     def __post_init__(self) -> None:
-        if self.mean == "grey" and (self.keep_range or not self.shares_amounts):
+        if self.mean in ("grey", "auto") and (self.keep_range or not self.shares_amounts):
             raise ParameterError(
                 '`Contrast.mean` must be "group" or "channel" where amounts differ or a range is '
-                'kept, got "grey". Leave `per`, `p_per_channel` and `keep_range` out.'
+                f'kept, got "{self.mean}". Leave `per`, `p_per_channel` and `keep_range` out.'
             )
 
     @property
@@ -144,12 +145,13 @@ class Contrast(ByChannel):
     def _change(self, params: Params, target: Target) -> Operation:
         """``m + (1 + a) (v - m)``."""
         factor = 1 + self.drawn(params, target, "amount")
-        if self.mean == "grey":
+        if self.mean == "grey" or (self.mean == "auto" and rgb_of(target) is not None):
             weights = spread(target, LUMA)
             return ScaleAboutGreyMean(factor, weights, flags_of(target), target.valid)
-        if self.mean == "group" and self.shares_amounts and not self.keep_range:
+        of_group = self.mean != "channel"
+        if of_group and self.shares_amounts and not self.keep_range:
             return ScaleAboutMean(factor)
-        return ScaleAboutMeans(factor, self.mean == "group", self.keep_range, target.valid)
+        return ScaleAboutMeans(factor, of_group, self.keep_range, target.valid)
 
 
 @transform

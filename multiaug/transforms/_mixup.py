@@ -83,15 +83,15 @@ def partners_of(u: Array, size: int) -> Array:
     return found
 
 
-def beta(u: Array, alpha: float) -> Array:
-    """Numbers from Beta(alpha, alpha), from U[0, 1)."""
-    points, values = _inverse_of_beta(alpha)
+def beta(u: Array, alpha: float, other: float | None = None) -> Array:
+    """Numbers from Beta(alpha, other), from U[0, 1); of one number it is Beta(alpha, alpha)."""
+    points, values = _inverse_of_beta(alpha, alpha if other is None else other)
     return jnp.interp(u, points, values)
 
 
 @lru_cache(maxsize=16)
-def _inverse_of_beta(alpha: float) -> tuple[NDArray, NDArray]:
-    """Probabilities, and the values of Beta(alpha, alpha) that are below with these.
+def _inverse_of_beta(alpha: float, other: float) -> tuple[NDArray, NDArray]:
+    """Probabilities, and the values of Beta(alpha, other) that are below with these.
 
     A table: rejection, as `jax.random.beta` has it, is a loop on every record, and its draws may
     change with the version of JAX.
@@ -102,6 +102,7 @@ def _inverse_of_beta(alpha: float) -> tuple[NDArray, NDArray]:
     # image are the same numbers.
     angle = np.linspace(0, np.pi / 2, _KNOTS)
     values = np.sin(angle) ** 2
-    below = betainc(alpha, alpha, values)
-    below = (below + (1 - below[::-1])) / 2
+    below = betainc(alpha, other, values)
+    if alpha == other:
+        below = (below + (1 - below[::-1])) / 2
     return below.astype(np.float32), values.astype(np.float32)

@@ -276,6 +276,17 @@ FROZEN = {
     "OpticalDistortion": (ma.OpticalDistortion(0.2), "k"),
     "ThinPlateSpline": (ma.ThinPlateSpline(0.05), "shifts"),
     "PiecewiseAffine": (ma.PiecewiseAffine(0.05, 3), "shifts"),
+    "GaussianBlur": (ma.GaussianBlur(), "sigma"),
+    "MotionBlur": (ma.MotionBlur(), "degrees"),
+    "Sharpen": (ma.Sharpen(), "all"),
+    "LowResolution": (ma.LowResolution(), "scale"),
+    "JPEG": (ma.JPEG(), "quality"),
+    "BandMisregistration": (ma.BandMisregistration(), "image"),
+    "DeadLines": (ma.DeadLines(), "image"),
+    "ShotNoise": (ma.ShotNoise(), "photons"),
+    "SpeckleNoise": (ma.SpeckleNoise(), "std"),
+    "SaltAndPepper": (ma.SaltAndPepper(), "amount"),
+    "RicianNoise": (ma.RicianNoise(), "std"),
 }
 
 

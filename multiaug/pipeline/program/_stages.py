@@ -26,13 +26,10 @@ from ...transforms import (
     ForEntries,
     Frame,
     Geometric,
-    Maybe,
     Mixing,
     Occluding,
-    OneOf,
     Params,
     Photometric,
-    SomeOf,
     Transform,
 )
 from ...typing import Array, Key, SpatialShape
@@ -138,7 +135,7 @@ def _in_order(transforms: Sequence[Transform]) -> Iterator[set[str]]:
     """The kinds of steps, one set after the other; those of which none comes first are in one."""
     for transform in transforms:
         kinds = kinds_of(transform)
-        if isinstance(transform, Maybe | SomeOf):
+        if isinstance(transform, Container) and transform.in_order:
             yield from _in_order(transform.children)
         elif {"geometry", "standing"} <= kinds and not _alternatives(transform):
             yield from ({"standing"}, {"geometry"})  # in some record or other
@@ -291,6 +288,6 @@ def _step_kind(leaf: Transform) -> str:
 
 def _alternatives(transform: Transform) -> bool:
     """One of several leaves runs, so none comes before another."""
-    return isinstance(transform, OneOf) and not any(
-        isinstance(child, Container) for child in transform.children
-    )
+    if not isinstance(transform, Container) or not transform.exclusive:
+        return False
+    return not any(isinstance(child, Container) for child in transform.children)

@@ -13,7 +13,7 @@ from ...errors import ParameterError
 from ...roles import SPATIAL_ROLES, TABLE_ROLES
 from ...sampling import Job, LowPass, ratio
 from ...spec import CameraSpec, ChannelGroup, DataSpec, EntrySpec, role_generation
-from ...transforms import Container, ForEntries, Frame, Geometric, OneOf, Transform
+from ...transforms import Container, ForEntries, Frame, Geometric, Transform
 from ...typing import SpatialShape
 
 
@@ -195,7 +195,7 @@ def _least_of(transform: Transform, shape: SpatialShape) -> tuple[float, float]:
     if not isinstance(transform, Container):
         return 1.0, 1.0
     scales = [_least_of(child, shape) for child in transform.children]
-    if isinstance(transform, OneOf):
+    if transform.exclusive:
         return min(x for x, _ in scales), min(y for _, y in scales)
     # Any subset may run: only those that shrink count.
     return math.prod(min(x, 1) for x, _ in scales), math.prod(min(y, 1) for _, y in scales)
