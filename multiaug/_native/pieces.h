@@ -79,6 +79,16 @@ static void look_up(const Chain *c, const uint8_t *in, int n, float *v)
 static void begin(const Chain *c, int64_t first, int n, float *v, float *given)
 {
     _Alignas(64) char raw[PIECE * sizeof(float)];
+    if (c->held) {
+        memcpy(v, c->held + first, (size_t)n * sizeof *v);
+        memset(v + n, 0, (size_t)(-n & 15) * sizeof *v);
+        if (c->r->marks == MARK_NOTHING)
+            return;
+        collect(c, first, n, c->r->in_type == F32 ? (char *)given : raw);
+        if (c->r->in_type != F32)
+            widen(c, raw, n, given);
+        return;
+    }
     if (c->r->in_type == F32) {
         collect(c, first, n, (char *)v);
     } else {

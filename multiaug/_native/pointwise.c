@@ -3,9 +3,11 @@
  * The numbers of the steps come from JAX; `transforms/_operations.py` says there what the steps
  * mean. An image is worked on piece by piece, each step over all of a piece. Of bytes, steps that
  * depend on the value alone are run on the 256 levels, and pixels look them up. A step with
- * statistics becomes simpler ones, once all that comes before it is known.
+ * statistics becomes simpler ones, once all that comes before it is known; one that looks at
+ * neighbours is run at once, over all of the image.
  */
 #include "measure.h"
+#include "stencils.h"
 
 enum { FEWEST_BY_LEVELS = 4096, TILES_ON_STACK = 8 };
 
@@ -339,6 +341,11 @@ static int settle(Chain *c, Step s, Levels *levels, Room *room)
     case OP_EQUALIZE: return equalized(c, &s, levels, room);
     case OP_LOCAL: locally(c, s, room); return 0;
     case OP_CLAHE: return by_tiles(c, s, room);
+    case OP_GAUSSIAN_MEAN: return to_bells(c, s.own + 1, 0, s.own[0]);
+    case OP_UNSHARP_MASK: return to_bells(c, s.own, s.own + c->channels, 0);
+    case OP_SEGMENT_MEAN: return to_segment_mean(c, s.own);
+    case OP_MEDIAN: return to_medians(c, s.own[0]);
+    case OP_AWAY_FROM_SMOOTH: return away_from_smooth(c, s.own[0]);
     case OP_SCALE_ABOUT_MEAN: {
         const int line = c->n == 0 || (c->n == 1 && c->steps[0].kind == OP_SCALE_SHIFT);
         float mean;
@@ -485,6 +492,7 @@ int JOIN(multiaug_pointwise_one_, LEVEL)(const PointwiseProgram *r, int64_t reco
                .stride = apart ? r->stride : 1};
     c.period = c.channels;
     const int failed = run_steps(&c, wanted, n, &room, r->out + record * r->out_bytes);
+    free(c.held);
     free(more);
     return failed;
 }

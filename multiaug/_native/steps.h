@@ -28,6 +28,7 @@ typedef struct {
     int64_t values; /* elements of the record */
     int channels;   /* to a pixel; one where channels are alike and neighbours */
     int stride;     /* elements from pixel to pixel */
+    float *held;        /* what the values have become, but in pixels without data; or null */
     const float *table; /* per level and channel, what the bytes are looked up in; or null */
     int period;         /* its channels */
     int n;
@@ -344,13 +345,72 @@ static void along_tiles(const Chain *c, const Step *s, int64_t first, int n, flo
     }
 }
 
+/* ---- noise ------------------------------------------------------------------------------- */
+
+/* Elements: how much variance grows with what is above black, and black. */
+static void add_photon_noise(const Step *s, int64_t first, int n, float *v)
+{
+    _Alignas(64) float noise[PIECE] = {0};
+    add_normals((uint32_t)first, s->words, 1, n, noise);
+    for (int i = 0; i < n; i += WIDE) {
+        const fv x = load_fv(v + i), variance = vmax(x - s->b, splat(0)) * s->a;
+        store_fv(v + i, x + root(variance) * load_fv(noise + i));
+    }
+}
+
+static void add_speckles(const Step *s, int64_t first, int n, float *v)
+{
+    _Alignas(64) float noise[PIECE] = {0};
+    add_normals((uint32_t)first, s->words, 1, n, noise);
+    for (int i = 0; i < n; i += WIDE)
+        store_fv(v + i, load_fv(v + i) + load_fv(v + i) * s->a * load_fv(noise + i));
+}
+
+INLINE uint32_t mixed_word(uint32_t word)
+{
+    word = (word ^ (word >> 16)) * 0x7FEB352Du;
+    word = (word ^ (word >> 15)) * 0x846CA68Bu;
+    return word ^ (word >> 16);
+}
+
+/* Elements: the shares that become white and black; black and white; whether a pixel does as one. */
+static void set_impulses(const Chain *c, const Step *s, int64_t first, int n, float *v)
+{
+    const float white = s->own[0], some = s->own[0] + s->own[1];
+    const int apart = s->own[4] != 0 ? c->channels : 1;
+    for (int i = 0; i < n; i += apart) {
+        const uint32_t count = (uint32_t)((first + i) / apart) * 0x9E3779B9u;
+        const uint32_t word = mixed_word(mixed_word(count + s->words[0]) ^ s->words[1]);
+        const float u = (float)(int32_t)(word >> 8) * 0x1p-24f;
+        for (int k = 0; k < apart; k++)
+            v[i + k] = u < white ? s->own[3] : u < some ? s->own[2] : v[i + k];
+    }
+}
+
+/* Elements: the deviation of both parts, and no signal. */
+static void to_magnitudes(const Step *s, int64_t first, int n, float *v)
+{
+    _Alignas(64) float real[PIECE] = {0}, imaginary[PIECE] = {0};
+    if (s->a == 0)
+        return;
+    add_normals((uint32_t)first, s->words, s->a, n, real);
+    add_normals((uint32_t)first, s->words + 2, s->a, n, imaginary);
+    for (int i = 0; i < n; i += WIDE) {
+        const fv x = load_fv(v + i) - s->b + load_fv(real + i), y = load_fv(imaginary + i);
+        store_fv(v + i, root(x * x + y * y) + s->b);
+    }
+}
+
 /* ---- all of them ----------------------------------------------------------------------- */
 
 /* They need whole pixels, or their places: a table of levels does not have them. */
 INLINE int needs_pixels(int kind)
 {
     return kind == OP_NOISE || kind == OP_BLEND_WITH_GREY || kind == OP_HUE_SATURATION_VALUE ||
-           kind == OP_BIAS_FIELD || kind == OP_LOCAL || kind == OP_CLAHE;
+           kind == OP_BIAS_FIELD || kind == OP_LOCAL || kind == OP_CLAHE || kind == OP_PHOTON_NOISE ||
+           kind == OP_SPECKLE || kind == OP_IMPULSES || kind == OP_MAGNITUDE_NOISE ||
+           kind == OP_GAUSSIAN_MEAN || kind == OP_UNSHARP_MASK || kind == OP_SEGMENT_MEAN ||
+           kind == OP_MEDIAN || kind == OP_AWAY_FROM_SMOOTH;
 }
 
 /* The steps over n values of which the first is that of a record. Works on whole vectors. */
@@ -364,6 +424,10 @@ static void run(const Chain *c, int64_t first, int n, float *v, const float *giv
         case OP_CLIP: into_a_range(s, n, v); break;
         case CLIP_BY_CHANNEL: into_ranges(s, n, v); break;
         case OP_NOISE: add_normals((uint32_t)first, s->words, s->a, n, v); break;
+        case OP_PHOTON_NOISE: add_photon_noise(s, first, n, v); break;
+        case OP_SPECKLE: add_speckles(s, first, n, v); break;
+        case OP_IMPULSES: set_impulses(c, s, first, n, v); break;
+        case OP_MAGNITUDE_NOISE: to_magnitudes(s, first, n, v); break;
         case OP_QUANTIZE: quantized(s, n, v); break;
         case OP_SOLARIZE: solarized(s, n, v); break;
         case OP_CURVE:

@@ -154,7 +154,16 @@ typedef struct {
     X(EQUALIZE, equalize, 2, 0, 0, 0, 1)                                                         \
     X(BIAS_FIELD, bias_field, 10, 0, 0, 0, 1)                                                    \
     X(LOCAL, local, 3, 10, 0, 0, 1)                                                              \
-    X(CLAHE, clahe, 5, 0, 0, 0, 1)
+    X(CLAHE, clahe, 5, 0, 0, 0, 1)                                                               \
+    X(PHOTON_NOISE, photon_noise, 2, 0, 1, 0, 0)                                                 \
+    X(SPECKLE, speckle, 1, 0, 1, 0, 0)                                                           \
+    X(IMPULSES, impulses, 5, 0, 1, 0, 1)                                                         \
+    X(MAGNITUDE_NOISE, magnitude_noise, 2, 0, 2, 0, 0)                                           \
+    X(GAUSSIAN_MEAN, gaussian_mean, 1, 1, 0, 0, 1)                                               \
+    X(UNSHARP_MASK, unsharp_mask, 0, 2, 0, 0, 1)                                                 \
+    X(SEGMENT_MEAN, segment_mean, 4, 0, 0, 0, 1)                                                 \
+    X(MEDIAN, median, 1, 0, 0, 0, 1)                                                             \
+    X(AWAY_FROM_SMOOTH, away_from_smooth, 1, 0, 0, 0, 1)
 
 #define OPCODE(NAME, ...) OP_##NAME,
 enum { OPERATIONS(OPCODE) N_OPERATIONS };

@@ -23,6 +23,10 @@ from ._base import Transform as Transform
 from ._base import always as always
 from ._base import static as static
 from ._base import transform as transform
+from ._blur import GaussianBlur as GaussianBlur
+from ._blur import MedianBlur as MedianBlur
+from ._blur import MotionBlur as MotionBlur
+from ._blur import Sharpen as Sharpen
 from ._channel_shuffle import ChannelShuffle as ChannelShuffle
 from ._clahe import CLAHE as CLAHE
 from ._coarse_dropout import CoarseDropout as CoarseDropout
@@ -71,6 +75,10 @@ from ._levels import Posterize as Posterize
 from ._levels import Solarize as Solarize
 from ._mixup import MixUp as MixUp
 from ._noise import GaussianNoise as GaussianNoise
+from ._noise import RicianNoise as RicianNoise
+from ._noise import SaltAndPepper as SaltAndPepper
+from ._noise import ShotNoise as ShotNoise
+from ._noise import SpeckleNoise as SpeckleNoise
 from ._normalize_record import NormalizeRecord as NormalizeRecord
 from ._normalize_record import RescaleIntensity as RescaleIntensity
 from ._onehot import OneHot as OneHot
@@ -81,6 +89,7 @@ from ._operations import PowerLaw as PowerLaw
 from ._operations import ScaleAboutMean as ScaleAboutMean
 from ._operations import ScaleShift as ScaleShift
 from ._operations import is_uniform as is_uniform
+from ._operations import makes_noise as makes_noise
 from ._photometric import Brightness as Brightness
 from ._photometric import ChannelShift as ChannelShift
 from ._photometric import Normalize as Normalize
@@ -92,6 +101,10 @@ from ._random import hashed as hashed
 from ._random import keyed as keyed
 from ._random import keyed_on_host as keyed_on_host
 from ._random import words_at as words_at
+from ._sensor import JPEG as JPEG
+from ._sensor import BandMisregistration as BandMisregistration
+from ._sensor import DeadLines as DeadLines
+from ._sensor import LowResolution as LowResolution
 from ._settings import EntryNames as EntryNames
 from ._settings import Range as Range
 from ._settings import Ranged as Ranged
@@ -99,6 +112,7 @@ from ._settings import Setting as Setting
 from ._settings import SettingInfo as SettingInfo
 from ._settings import Sized as Sized
 from ._settings import setting as setting
+from ._sharpness import Sharpness as Sharpness
 from ._stage_bases import Deriving as Deriving
 from ._stage_bases import Mixing as Mixing
 from ._stage_bases import Occluding as Occluding

@@ -62,6 +62,7 @@ class Target(NamedTuple):
         time: () uint32, which frame of an entry with time the values are of, counted from 0; None
             for entries without. What is drawn for a record is the same for all of its frames: who
             makes noise of it takes the frame into account.
+        invalid: what stands for values without data: a number, "nan", or None, where all have data.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Target(NamedTuple):
     channels: int | None = None
     names: tuple[str, ...] = ()
     time: Array | None = None
+    invalid: float | str | None = None
 
     @property
     def extent(self) -> float:
@@ -231,9 +233,10 @@ class Photometric(Transform):
         return values
 
     def rearranged(self, params: Params, values: Array, target: Target) -> Array:
-        """Values of any dtype where the transform has moved them; most move none.
+        """Values of any dtype where the transform has moved them, or lost them; most do not.
 
-        What moves values takes pixels without data along with it.
+        What moves values takes pixels without data along with it: it gets the values as they came
+        in, and a mask of those that have data, bool, besides `apply`. XLA runs such transforms.
         """
         return values
 

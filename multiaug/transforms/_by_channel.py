@@ -121,3 +121,44 @@ class ByChannel(Clipping):
             end = None if target.channels is None else target.start + target.channels
             amounts = amounts[target.start : end]
         return amounts.reshape(1, 1, -1)
+
+    def draw_rows(
+        self, key: Key, frame: Frame, count: int, rows: Callable[[Array], Array]
+    ) -> Params:
+        """Draw several numbers: entry name -> (k + 1, C), or ``all`` -> (k + 1, 1), float32.
+
+        Args:
+            key: of the transform.
+            frame: it stands in.
+            count: how many numbers from U[0, 1) those of a channel are made of.
+            rows: (count, n) of these -> (k, n) numbers.
+
+        Returns:
+            They end with a row that is 1 for channels that change, and 0 for others.
+        """
+        shared = rows(jax.random.uniform(key, (count, 1), jnp.float32))
+        if self.shares_amounts:
+            return {"all": jnp.concatenate([shared, jnp.ones((1, 1), jnp.float32)])}
+        drawn = {}
+        for entry_name, entry in self._entries(frame):
+            k = jax.random.fold_in(key, zlib.crc32(entry_name.encode()))
+            u = jax.random.uniform(k, (count + 1, entry.channels or 1), jnp.float32)
+            starts = [group.start for group in entry.groups for _ in range(group.count or 1)]
+            if self.per == "record":
+                numbers = jnp.broadcast_to(shared, (shared.shape[0], u.shape[1]))
+            else:
+                numbers = rows(u[:count] if self.per == "channel" else u[:count, np.array(starts)])
+            on = (u[count:] < self.p_per_channel).astype(jnp.float32)
+            drawn[entry_name] = jnp.concatenate([numbers, on])
+        return drawn
+
+    def drawn_rows(self, params: Params, target: Target) -> Array:
+        """What `draw_rows` drew for the channels of a group: (k + 1, c), or (k + 1, 1)."""
+        if self.shares_amounts:
+            shared: Array = params["all"]
+            return shared
+        rows: Array = params[target.name]
+        if rows.shape[1] > 1:
+            end = None if target.channels is None else target.start + target.channels
+            rows = rows[:, target.start : end]
+        return rows

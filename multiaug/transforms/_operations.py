@@ -205,8 +205,13 @@ class Noise(NamedTuple):
 
     def words(self) -> Array:
         """(2,) uint32, of which the numbers are made."""
-        words = jnp.stack(keyed(self.seed, self.stream))
-        return words if self.time is None else words_at(words, self.time)
+        return words_of(self.seed, self.stream, self.time)
+
+
+def words_of(seed: Array, stream: int, time: Array | None) -> Array:
+    """(2,) uint32, of which a field of noise is made; see `Noise`."""
+    words = jnp.stack(keyed(seed, stream))
+    return words if time is None else words_at(words, time)
 
 
 def _once(name: str, *elements: Any) -> Packed | None:
@@ -217,9 +222,15 @@ def _once(name: str, *elements: Any) -> Packed | None:
 
 def at_time(operation: Operation, time: Array | None) -> Operation:
     """The operation as it is for one frame of several: noise differs, all else does not."""
-    if time is None or not isinstance(operation, Noise):
+    if time is None or not makes_noise(operation):
         return operation
-    return operation._replace(time=time)
+    timed: Operation = operation._replace(time=time)  # type: ignore[attr-defined]
+    return timed
+
+
+def makes_noise(operation: Any) -> bool:
+    """It has ``words``, of which noise is made, and takes a ``time``, as `Noise`."""
+    return hasattr(operation, "words") and hasattr(operation, "time")
 
 
 def is_uniform(operation: Operation) -> bool:

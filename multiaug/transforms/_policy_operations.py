@@ -20,6 +20,7 @@ from ._containers import Expanded
 from ._contrast import Contrast, Gain
 from ._levels import AutoContrast, Equalize, Invert, Posterize, Solarize
 from ._rgb import places
+from ._sharpness import Sharpness
 
 GEOMETRY = ("ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate")
 VALUES = (
@@ -181,6 +182,7 @@ def children_of(
             ("Contrast",),
             _amount("Contrast"),
         ),
+        Child(Sharpness(reach["Sharpness"], clip, entries), ("Sharpness",), _amount("Sharpness")),
         Child(Posterize((1, 8), entries), ("Posterize",), _bits),
         Child(
             Solarize((0, 1), entries),

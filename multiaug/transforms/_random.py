@@ -33,10 +33,11 @@ def bits(seed: Array, stream: int, shape: tuple[int, ...]) -> Array:
         C. Wellons, Prospecting for Hash Functions, 2018: the constants of `_mix`, whose bias is
         among the lowest known of two multiplications.
     """
-    return _field(*keyed(seed, stream), shape)
+    return field(*keyed(seed, stream), shape)
 
 
-def _field(first: Array, second: Array, shape: tuple[int, ...]) -> Array:
+def field(first: Array, second: Array, shape: tuple[int, ...]) -> Array:
+    """`bits`, of the two words that `keyed` gives."""
     counter = lax.iota(jnp.uint32, math.prod(shape)).reshape(shape)
     words: Array = hashed(counter, first, second)
     return words
@@ -141,7 +142,7 @@ def normal(seed: Array, stream: int, shape: tuple[int, ...]) -> Array:
 
 def normal_of(words: Array, shape: tuple[int, ...]) -> Array:
     """`normal`, of the (2,) words that `keyed` gives."""
-    return _as_normal(_field(words[0], words[1], shape))
+    return _as_normal(field(words[0], words[1], shape))
 
 
 def _as_normal(words: Array) -> Array:

@@ -11,7 +11,7 @@ from ._affine import uniform, unit_uniform
 from ._base import Frame, Params, Target, static, transform
 from ._by_channel import about_zero
 from ._checked import flag, names
-from ._operations import Footprint, Mean, Operation
+from ._operations import Footprint, Mean, Operation, Packed
 from ._photometric import Clipping
 from ._settings import EntryNames, Ranged, setting
 
@@ -56,9 +56,9 @@ class AwayFromSmooth(NamedTuple):
         """What was smoothed is lost."""
         return
 
-    def pack(self, channels: int) -> None:
-        """Native code has no such operation."""
-        return
+    def pack(self, channels: int) -> Packed:
+        """The amount."""
+        return "away_from_smooth", [jnp.reshape(self.amount, 1)]
 
 
 def _around(values: Array) -> Array:

@@ -27,6 +27,7 @@ from multiaug.transforms import (
     ScaleShift,
     Target,
     keyed,
+    makes_noise,
     transform,
 )
 from multiaug.transforms._random import normal
@@ -89,11 +90,11 @@ def of_record(several, channels, start, invalid, dtype):
         kind, own = operation.pack(channels)
         kinds.append(kind)
         numbers += [np.float32([on]), *own]
-        if kind == "noise":
-            words.append(np.stack(keyed(jnp.asarray(operation.seed), operation.stream)))
+        if makes_noise(operation):
+            words.append(np.reshape(operation.words(), (-1, 2)))
     return PointwiseProgram(
         np.concatenate([np.zeros(0, np.float32), *numbers])[None],
-        np.uint32(words).reshape(1, -1, 2),
+        np.concatenate([np.zeros((0, 2), np.uint32), *words])[None],
         tuple(kinds),
         start,
         channels,

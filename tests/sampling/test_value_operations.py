@@ -18,7 +18,9 @@ from multiaug.transforms._channel_operations import (
     ScaleAboutMeans,
 )
 from multiaug.transforms._field_operations import Bell, BiasField, BlendLocally, EqualizeTiles
+from multiaug.transforms._noise_operations import Impulses, MagnitudeNoise, PhotonNoise, Speckle
 from multiaug.transforms._operations import Noise, ScaleShift
+from multiaug.transforms._stencil_operations import GaussianMean, Median, SegmentMean, UnsharpMask
 from multiaug.transforms._table_operations import Curve, Equalize, MirrorAbove, Quantize
 from tests.sampling.test_compiled import NIGHTLY
 from tests.sampling.test_pointwise import level_of, of_record
@@ -43,6 +45,7 @@ def operations(top, valid):
     rng = np.random.default_rng(5)
     bell = Bell(*jnp.float32(np.add(rng.random((4, 4)), [[0], [-0.5], [0.1], [0.2]])))
     amounts = np.float32([1, 0, 1, 0.5])
+    seed = jnp.uint32([1, 2])
     return {
         "grey": [BlendWithGrey(WEIGHTS, np.float32([1, 0, 1, 0.5]), valid)],
         "hue": [HueSaturationValue(AT, 0.2, (1, 0), (1, 0), 0, top, infinite, valid)],
@@ -66,6 +69,26 @@ def operations(top, valid):
         "bells": [BlendLocally(bell, EACH, -0.1, EACH**3, amounts, 0, top)],
         "bells of channels": [BlendLocally(bell, 1.0, 0.2, 0.5, amounts, 0, 1, True, valid)],
         "tiles": [EqualizeTiles(0, top, (3, 4), 2.5, valid)],
+        "blurred": [GaussianMean(np.float32(1.4), 6, 0, valid)],
+        "blurred apart": [GaussianMean(np.float32([0.4, 0, 2, 1]), 3, 3, valid)],
+        "sharpened": [UnsharpMask(amounts, np.float32([0.5, 1, 0.7, 1]), 4, valid)],
+        "moved": [SegmentMean(np.float32(5.2), np.float32(-40), 13, 5, valid)],
+        "median": [Median(3, valid)],
+        "median of 7": [Median(7, valid)],
+        "photons": [PhotonNoise(seed, 3, 0.01 * top, 0.1 * top)],
+        "speckles": [Speckle(seed, 3, 0.2)],
+        "dots": [Impulses(seed, 3, 0.1, 0.2, 0.0, top)],
+        "dots of pixels": [Impulses(seed, 4, 0.1, 0.2, 0.0, top, whole=True)],
+        "magnitudes": [MagnitudeNoise(seed, (3, 4), 0.1 * top, 0.2 * top)],
+        "neighbours": [
+            PowerLaws(EACH, 0, top),
+            GaussianMean(np.float32(0.8), 3, 0, valid),
+            ScaleAboutMeans(np.float32(1.2), False, False, valid),
+            Median(3, valid),
+            Speckle(seed, 3, 0.1),
+            UnsharpMask(1.3, np.float32(1), 4, valid),
+            Curve(0, top, jnp.asarray(curve)),
+        ],
         "all": [
             ScaleShift(0.9, 0.02 * top),
             PowerLaws(EACH, 0, top),
@@ -106,7 +129,7 @@ def test_operations_are_those_of_jax(dtype, invalid):
     named = operations(top, valid)
     if not (NIGHTLY or dtype == "float32"):
         # Of bytes, what differs is what becomes of a table.
-        named = {n: named[n] for n in ("means", "powers of channels", "cut", "equalized", "all")}
+        named = {n: named[n] for n in ("means", "powers of channels", "cut", "equalized", "all", "neighbours")}
 
     # Compiled in half of the time, and run once.
     @partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})

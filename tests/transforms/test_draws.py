@@ -264,6 +264,17 @@ FROZEN = {
     "CutMix": (ma.CutMix(), "edges"),
     "Mosaic": (ma.Mosaic(), "share"),
     "CopyPaste": (ma.CopyPaste("mask"), "seed"),
+    "GaussianBlur": (ma.GaussianBlur(), "sigma"),
+    "MotionBlur": (ma.MotionBlur(), "degrees"),
+    "Sharpen": (ma.Sharpen(), "all"),
+    "LowResolution": (ma.LowResolution(), "scale"),
+    "JPEG": (ma.JPEG(), "quality"),
+    "BandMisregistration": (ma.BandMisregistration(), "image"),
+    "DeadLines": (ma.DeadLines(), "image"),
+    "ShotNoise": (ma.ShotNoise(), "photons"),
+    "SpeckleNoise": (ma.SpeckleNoise(), "std"),
+    "SaltAndPepper": (ma.SaltAndPepper(), "amount"),
+    "RicianNoise": (ma.RicianNoise(), "std"),
 }
 
 

@@ -300,8 +300,8 @@ def test_what_a_spec_has_nothing_for_is_said_and_not_drawn():
         (lambda: ma.AugMix(severity=11), r"\[1, 10\]"),
         (lambda: ma.AugMix(operations=["Rotate"]), "'Rotate'"),
         (lambda: ma.AugMix(chain_depth=4), r"\[0, 3\]"),
-        (lambda: ma.ThreeAugment(ma.Invert(p=0.5)), "must always run"),
-        (lambda: ma.ThreeAugment(3), r"ThreeAugment\.blur"),
+        (lambda: ma.ThreeAugment((2, 1)), r"ThreeAugment\.sigma"),
+        (lambda: ma.ThreeAugment(color_jitter=-1), r"ThreeAugment\.color_jitter"),
     ],
 )
 def test_refusals(make, words):

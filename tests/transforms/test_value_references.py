@@ -24,14 +24,14 @@ UNIT = np.float32(np.clip(SMOOTH + RNG.normal(0, 0.05, SMOOTH.shape), 0, 1))
 BYTES = np.uint8(UNIT * 255)
 
 
-def run(transform, params, values, out=None):
+def run(transform, params, values, out=None, invalid=None):
     """A transform with given params, in native code; tests/sampling holds that to JAX."""
     top = 255.0 if values.dtype == np.uint8 else 1.0
     target = Target("image", 0, (0.0, top), None, 3, names=("r", "g", "b"))
     params = {name: np.asarray(v) for name, v in params.items()}
     how = of_record(
         [(op, True) for op in transform.operations(params, target)],
-        3, 0, None, out or values.dtype,
+        3, 0, invalid, out or values.dtype,
     )  # fmt: skip
     found = np.zeros((1, *values.shape), out or values.dtype)
     into = sampled_into(found, values.dtype)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...sampling import PointwiseProgram, can_run_pointwise, constant, elements_of
 from ...spec import ChannelGroup
-from ...transforms import Noise, Photometric, Step
+from ...transforms import Photometric, Step, makes_noise
 from ...typing import Array
 from ._pointwise import beside_mark, changes, keeps_dtype, targets, value_range
 from ._structure import Run, groups_of
@@ -51,7 +51,11 @@ def pointwise_programs(
 
 
 def _described(step: Step) -> bool:
-    return isinstance(step.transform, Photometric) and step.transform.described
+    """It says what it does in operations, and moves no pixels without data."""
+    transform = step.transform
+    assert isinstance(transform, Photometric)
+    moves = type(transform).rearranged is not Photometric.rearranged
+    return transform.described and not moves
 
 
 def _pointwise_program(
@@ -80,8 +84,8 @@ def _pointwise_program(
                 return None
             kinds.append(kind)
             numbers += [on, *own]
-            if isinstance(operation, Noise):
-                words.append(operation.words())
+            if makes_noise(operation):
+                words.append(operation.words().reshape(-1, 2))
     if not can_run_pointwise(before, kinds, count):
         return None
     invalid, beside = group.invalid, None
@@ -89,7 +93,7 @@ def _pointwise_program(
         invalid, beside = float(constant(invalid, before)), float(beside_mark(group, dtypes))
     return PointwiseProgram(
         jnp.concatenate([jnp.zeros(0, jnp.float32), *(n.astype(jnp.float32) for n in numbers)]),
-        jnp.stack(words) if words else jnp.zeros((0, 2), jnp.uint32),
+        jnp.concatenate(words) if words else jnp.zeros((0, 2), jnp.uint32),
         tuple(kinds),
         group.start,
         count,

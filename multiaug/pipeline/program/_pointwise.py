@@ -138,7 +138,9 @@ def targets(
     """Each step with what it may know of the values that it gets."""
     found = []
     for step in steps:
-        target = Target(name, group.start, limits, valid, channels, time=time, names=group.names)
+        target = Target(
+            name, group.start, limits, valid, channels, group.names, time, group.invalid
+        )
         found.append((step, target))
         limits = _limits_after(step, limits)
     return found

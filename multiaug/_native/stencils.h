@@ -1,0 +1,372 @@
+/* Operations that look at neighbours: means of them, unsharp masks, medians.
+ *
+ * They need all of an image at once. It is held in float32, as the steps so far have it, and what
+ * follows begins with that. Beyond the frame values are mirrored, without the pixel at the edge. What
+ * is not valid has no weight; the caller puts it back. The meaning is that of
+ * `transforms/_stencil_operations.py`. */
+#ifndef MULTIAUG_STENCILS_H
+#define MULTIAUG_STENCILS_H
+
+#include "pieces.h"
+
+#include <stdlib.h>
+
+/* Numbers behind an array that whole vectors may read, and write. */
+enum { SLACK = 64, MOST_REACH = 1024, MOST_MEDIAN = 7 };
+
+INLINE float *floats(int64_t n) { return calloc((size_t)(n + SLACK), sizeof(float)); }
+
+INLINE int64_t mirror(int64_t i, int64_t size)
+{
+    const int64_t period = size > 1 ? 2 * (size - 1) : 1;
+    i = (i < 0 ? -i : i) % period;
+    return size > 1 ? (i < size ? i : period - i) : 0;
+}
+
+/* Hold the values as the steps so far have them. Where asked, tell which are valid, 1 or 0, and make
+ * all others 0. Not 0 where memory is missing. */
+static int hold(Chain *c, float **there)
+{
+    _Alignas(64) float v[PIECE], given[PIECE];
+    const int piece = per_piece(c), marked = c->r->marks != MARK_NOTHING;
+    float *held = c->held ? c->held : floats(c->values);
+    *there = marked ? floats(c->values) : 0;
+    c->held = held;
+    if (!held || (marked && !*there))
+        return 1;
+    for (int64_t first = 0; first < c->values; first += piece) {
+        const int n = c->values - first < piece ? (int)(c->values - first) : piece;
+        begin(c, first, n, v, given);
+        run(c, first, n, v, given);
+        for (int i = 0; marked && i < n; i++) {
+            const int valid = is_valid(c->r, given[i]);
+            (*there)[first + i] = (float)valid;
+            v[i] = valid ? v[i] : 0;
+        }
+        memcpy(held + first, v, (size_t)n * sizeof *v);
+    }
+    c->table = 0, c->n = 0;
+    return 0;
+}
+
+/* ---- means of neighbours ---------------------------------------------------------------- */
+
+/* What a mean is of: a bell along columns and rows, or weights of places about a pixel. */
+typedef struct {
+    int reach;            /* of both, pixels on each side */
+    const float *weights; /* (reach + 1,) of a bell, from the middle on; or (taps,) */
+    const int32_t *place; /* (taps, 2) rows and columns from the pixel; null: a bell */
+    int taps;
+} Weights;
+
+/* Margins of `reach` pixels on both sides of a row, which is in its place. */
+static void mirror_row(float *line, int64_t width, int channels, int reach)
+{
+    float *row = line + (int64_t)reach * channels;
+    for (int i = 1; i <= reach; i++) {
+        memcpy(row - (int64_t)i * channels, row + mirror(-i, width) * channels, (size_t)channels * sizeof *row);
+        memcpy(row + (width - 1 + i) * channels, row + mirror(width - 1 + i, width) * channels,
+               (size_t)channels * sizeof *row);
+    }
+}
+
+static void along_rows(const float *line, int64_t n, int channels, const Weights *w, float *out)
+{
+    const float *middle = line + (int64_t)w->reach * channels;
+    for (int64_t x = 0; x < n; x += 2 * WIDE) {
+        fv a = load_fv(middle + x) * w->weights[0], b = load_fv(middle + x + WIDE) * w->weights[0];
+        for (int k = 1; k <= w->reach; k++) {
+            const float *left = middle + x - (int64_t)k * channels, *right = middle + x + (int64_t)k * channels;
+            a += (load_fv(left) + load_fv(right)) * w->weights[k];
+            b += (load_fv(left + WIDE) + load_fv(right + WIDE)) * w->weights[k];
+        }
+        store_fv(out + x, a);
+        store_fv(out + x + WIDE, b);
+    }
+}
+
+static void along_columns(const float *in, int64_t y, int64_t height, int64_t n, const Weights *w, float *out)
+{
+    const float *above[MOST_REACH + 1], *below[MOST_REACH + 1], *middle = in + y * n;
+    for (int k = 1; k <= w->reach; k++)
+        above[k] = in + mirror(y - k, height) * n, below[k] = in + mirror(y + k, height) * n;
+    for (int64_t x = 0; x < n; x += 2 * WIDE) {
+        fv a = load_fv(middle + x) * w->weights[0], b = load_fv(middle + x + WIDE) * w->weights[0];
+        for (int k = 1; k <= w->reach; k++) {
+            a += (load_fv(above[k] + x) + load_fv(below[k] + x)) * w->weights[k];
+            b += (load_fv(above[k] + x + WIDE) + load_fv(below[k] + x + WIDE)) * w->weights[k];
+        }
+        store_fv(out + x, a);
+        store_fv(out + x + WIDE, b);
+    }
+}
+
+/* Means of neighbours of an image (height, width, channels). Not 0 where memory is missing. */
+static int mean_of_neighbours(const float *in, int64_t height, int64_t width, int channels,
+                              const Weights *w, float *out)
+{
+    const int64_t n = width * channels, margin = (int64_t)w->reach * channels, whole = n + 2 * margin;
+    float *line = floats(w->place ? whole * (height + 2 * w->reach) : whole);
+    if (!line)
+        return 1;
+    for (int64_t y = 0; !w->place && y < height; y++) {
+        along_columns(in, y, height, n, w, line + margin);
+        mirror_row(line, width, channels, w->reach);
+        along_rows(line, n, channels, w, out + y * n);
+    }
+    for (int64_t y = -w->reach; w->place && y < height + w->reach; y++) {
+        float *row = line + (y + w->reach) * whole;
+        memcpy(row + margin, in + mirror(y, height) * n, (size_t)n * sizeof *row);
+        mirror_row(row, width, channels, w->reach);
+    }
+    for (int64_t y = 0; w->place && y < height; y++)
+        for (int64_t x = 0; x < n; x += WIDE) {
+            fv sum = {0};
+            for (int k = 0; k < w->taps; k++) {
+                const int32_t *at = w->place + 2 * k;
+                sum += load_fv(line + (y + w->reach + at[0]) * whole + margin + x + (int64_t)at[1] * channels) *
+                       w->weights[k];
+            }
+            store_fv(out + y * n + x, sum);
+        }
+    free(line);
+    return 0;
+}
+
+/* The same, of those that are valid alone: `there` is 1 or 0, or null, where all are. */
+static int weighted_mean(const float *in, const float *there, int64_t height, int64_t width, int channels,
+                         const Weights *w, float *out)
+{
+    const int64_t n = height * width * channels;
+    if (mean_of_neighbours(in, height, width, channels, w, out))
+        return 1;
+    if (!there)
+        return 0;
+    float *share = floats(n);
+    if (!share || mean_of_neighbours(there, height, width, channels, w, share)) {
+        free(share);
+        return 1;
+    }
+    for (int64_t i = 0; i < n; i++)
+        out[i] = there[i] != 0 ? out[i] / share[i] : 0;
+    free(share);
+    return 0;
+}
+
+/* One channel of an image, to neighbours or from them. */
+static void pick(const float *image, int64_t pixels, int channels, int k, float *plane)
+{
+    for (int64_t i = 0; i < pixels; i++)
+        plane[i] = image[i * channels + k];
+}
+
+/* The weights of a bell, from the middle on; how far it reaches. */
+static int bell_of(float sigma, float kernel, float *weights)
+{
+    const float asked = kernel > 0 ? kernel : floorf(4 * sigma + 0.5f);
+    const int reach = asked > 0 ? asked < MOST_REACH ? (int)asked : MOST_REACH : 0;
+    const double narrow = sigma > 1e-6f ? sigma : 1e-6;
+    double total = 0;
+    for (int k = 0; k <= reach; k++)
+        total += (k ? 2 : 1) * exp(-0.5 * (k / narrow) * (k / narrow));
+    for (int k = 0; k <= reach; k++)
+        weights[k] = (float)(exp(-0.5 * (k / narrow) * (k / narrow)) / total);
+    return reach;
+}
+
+/* Towards bells with a deviation for every channel, of which 0 or less leaves it as it is; by how much
+ * is in `amounts`, or all of the way. */
+static int to_bells(Chain *c, const float *sigmas, const float *amounts, float kernel)
+{
+    const int channels = c->channels;
+    const int64_t width = c->r->width, height = c->r->pixels / width, pixels = c->r->pixels;
+    float weights[MOST_REACH + 1], *there, *out = floats(c->values), *planes = 0;
+    int alike = 1, failed = hold(c, &there) || !out;
+    for (int k = 1; k < channels; k++)
+        alike &= sigmas[k] == sigmas[0];
+    if (!failed && !alike)
+        failed = !(planes = floats(3 * (pixels + SLACK)));
+    float *in = planes, *valid = planes ? planes + pixels + SLACK : 0, *mean = planes ? valid + pixels + SLACK : 0;
+    if (!failed && alike && sigmas[0] > 0) {
+        const Weights w = {.reach = bell_of(sigmas[0], kernel, weights), .weights = weights};
+        failed = weighted_mean(c->held, there, height, width, channels, &w, out);
+    } else if (!failed && alike) {
+        memcpy(out, c->held, (size_t)c->values * sizeof *out);
+    }
+    for (int k = 0; k < channels && !failed && !alike; k++) {
+        const Weights w = {.reach = bell_of(sigmas[k], kernel, weights), .weights = weights};
+        pick(c->held, pixels, channels, k, in);
+        if (there)
+            pick(there, pixels, channels, k, valid);
+        if (sigmas[k] > 0)
+            failed = weighted_mean(in, there ? valid : 0, height, width, 1, &w, mean);
+        const float *found = sigmas[k] > 0 ? mean : in;
+        for (int64_t i = 0; i < pixels; i++)
+            out[i * channels + k] = found[i];
+    }
+    for (int64_t i = 0; amounts && !failed && i < c->values; i += channels)
+        for (int k = 0; k < channels; k++) {
+            const float v = c->held[i + k];
+            out[i + k] = amounts[k] == 0 ? v : v + amounts[k] * (v - out[i + k]);
+        }
+    free(planes), free(there);
+    if (failed) {
+        free(out);
+        return 1;
+    }
+    free(c->held);
+    c->held = out;
+    return 0;
+}
+
+/* Elements: how many samples, the length of the segment, cosine and sine of its direction. */
+static int to_segment_mean(Chain *c, const float *own)
+{
+    const int samples = own[0] > 1 ? own[0] < MOST_REACH ? (int)own[0] : MOST_REACH : 1;
+    const float most = MOST_REACH / 2, longest = own[1] > 0 ? own[1] < most ? own[1] : most : 0;
+    const float cosine = own[2] >= -1 && own[2] <= 1 ? own[2] : 1;
+    const float sine = own[3] >= -1 && own[3] <= 1 ? own[3] : 0;
+    const float x = longest * cosine, y = -longest * sine;
+    const int reach = (int)ceilf(longest / 2) + 1, side = 2 * reach + 1;
+    float *there, *out = floats(c->values), *dense = floats((int64_t)side * side);
+    int32_t *place = malloc((size_t)samples * 4 * 2 * sizeof *place);
+    float *weights = malloc((size_t)samples * 4 * sizeof *weights);
+    int failed = hold(c, &there) || !out || !dense || !place || !weights, taps = 0;
+    for (int k = 0; k < samples && !failed; k++) {
+        const float share = ((float)k + 0.5f) / (float)samples - 0.5f;
+        const float left = floorf(share * x), above = floorf(share * y);
+        const float right = share * x - left, below = share * y - above;
+        for (int i = 0; i < 4; i++) {
+            const int row = (int)above + (i >> 1) + reach, column = (int)left + (i & 1) + reach;
+            dense[row * side + column] += ((i & 1) ? right : 1 - right) * ((i >> 1) ? below : 1 - below) / (float)samples;
+        }
+    }
+    for (int i = 0; !failed && i < side * side; i++)
+        if (dense[i] != 0) {
+            place[2 * taps] = i / side - reach, place[2 * taps + 1] = i % side - reach;
+            weights[taps++] = dense[i];
+        }
+    const Weights w = {reach, weights, place, taps};
+    const int64_t width = c->r->width, height = c->r->pixels / width;
+    failed = failed || weighted_mean(c->held, there, height, width, c->channels, &w, out);
+    free(dense), free(place), free(weights), free(there);
+    if (failed) {
+        free(out);
+        return 1;
+    }
+    free(c->held);
+    c->held = out;
+    return 0;
+}
+
+/* Away from means of 3 x 3 pixels of which the middle one counts five times, or towards them; pixels
+ * at the border of the image stay. The element is by how much. */
+static int away_from_smooth(Chain *c, float amount)
+{
+    static const int32_t place[18] = {-1, -1, -1, 0, -1, 1, 0, -1, 0, 0, 0, 1, 1, -1, 1, 0, 1, 1};
+    const int64_t width = c->r->width, height = c->r->pixels / width, n = width * c->channels;
+    float weights[9], *there, *out = floats(c->values);
+    for (int k = 0; k < 9; k++)
+        weights[k] = (k == 4 ? 5.f : 1.f) / 13;
+    const Weights w = {.reach = 1, .weights = weights, .place = place, .taps = 9};
+    const int failed = hold(c, &there) || !out ||
+                       weighted_mean(c->held, there, height, width, c->channels, &w, out);
+    for (int64_t y = 1; y < height - 1 && !failed; y++)
+        for (int64_t i = y * n + c->channels; i < (y + 1) * n - c->channels; i++)
+            c->held[i] += amount * (c->held[i] - out[i]);
+    free(there), free(out);
+    return failed;
+}
+
+/* ---- medians ---------------------------------------------------------------------------- */
+
+INLINE void in_order(fv *a, fv *b)
+{
+    const fv low = vmin(*a, *b);
+    *b = vmax(*a, *b);
+    *a = low;
+}
+
+/* Of an odd number of neighbours. Of more than half of them neither the least nor the greatest can be
+ * it: both are dropped, and one of the others comes in. */
+INLINE fv middle_of(const float *first, const int64_t *apart, const int count)
+{
+    fv some[MOST_MEDIAN * MOST_MEDIAN / 2 + 2];
+    int n = count / 2 + 2;
+    for (int k = 0; k < n; k++)
+        some[k] = load_fv(first + apart[k]);
+    for (int next = n; next <= count; next++, n--) {
+        for (int k = 0; k < n / 2; k++)
+            in_order(some + k, some + n - 1 - k);
+        for (int k = 1; k <= (n - 1) / 2; k++) {
+            in_order(some, some + k);
+            in_order(some + n - 1 - k, some + n - 1);
+        }
+        some[0] = next < count ? load_fv(first + apart[next]) : some[1];
+    }
+    return some[0];
+}
+
+/* The median of those that are valid, of two in the middle their mean. */
+static float middle_of_valid(const float *first, const float *there, const int64_t *apart, int count)
+{
+    float some[MOST_MEDIAN * MOST_MEDIAN];
+    int n = 0;
+    for (int k = 0; k < count; k++) {
+        if (there[apart[k]] == 0)
+            continue;
+        const float v = first[apart[k]];
+        int at = n++;
+        for (; at > 0 && some[at - 1] > v; at--)
+            some[at] = some[at - 1];
+        some[at] = v;
+    }
+    return n ? (some[(n - 1) / 2] + some[n / 2]) / 2 : 0;
+}
+
+static float *with_margins(const float *in, int64_t height, int64_t width, int channels, int reach)
+{
+    const int64_t n = width * channels, margin = (int64_t)reach * channels, whole = n + 2 * margin;
+    float *wide = floats(whole * (height + 2 * reach));
+    for (int64_t y = -reach; wide && y < height + reach; y++) {
+        float *row = wide + (y + reach) * whole;
+        memcpy(row + margin, in + mirror(y, height) * n, (size_t)n * sizeof *row);
+        mirror_row(row, width, channels, reach);
+    }
+    return wide;
+}
+
+/* The median of a square about every pixel. The element is its side. */
+static int to_medians(Chain *c, float asked)
+{
+    const int side = asked < 4 ? 3 : asked < 6 ? 5 : MOST_MEDIAN, reach = side / 2, count = side * side;
+    const int channels = c->channels;
+    const int64_t width = c->r->width, height = c->r->pixels / width, n = width * channels;
+    const int64_t whole = n + 2 * (int64_t)reach * channels;
+    int64_t apart[MOST_MEDIAN * MOST_MEDIAN];
+    float *there;
+    if (hold(c, &there)) {
+        free(there);
+        return 1;
+    }
+    float *wide = with_margins(c->held, height, width, channels, reach);
+    float *valid = there ? with_margins(there, height, width, channels, reach) : 0;
+    const int failed = !wide || (there && !valid);
+    for (int k = 0; k < count; k++)
+        apart[k] = k / side * whole + (int64_t)(k % side) * channels;
+    for (int64_t y = 0; y < height && !failed; y++) {
+        const float *from = wide + y * whole;
+        float *out = c->held + y * n;
+        for (int64_t x = 0; there && x < n; x++)
+            if (there[y * n + x] != 0)
+                out[x] = middle_of_valid(from + x, valid + y * whole + x, apart, count);
+        for (int64_t x = 0; !there && x < n; x += WIDE)
+            store_fv(out + x, side == 3   ? middle_of(from + x, apart, 9)
+                              : side == 5 ? middle_of(from + x, apart, 25)
+                                          : middle_of(from + x, apart, 49));
+    }
+    free(wide), free(valid), free(there);
+    return failed;
+}
+
+#endif
