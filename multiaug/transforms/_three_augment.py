@@ -56,16 +56,14 @@ class ThreeAugment(Container):
             child.check(frame)
 
     def sample(self, key: Key, frame: Frame) -> Params:
-        """Draw the params of the ``children``; number i draws from fold_in(key, i + 1)."""
-        drawn = [
-            child.sample(jax.random.fold_in(key, i), frame)
-            for i, child in enumerate(self.children, start=1)
-        ]
-        return {"children": tuple(drawn)}
+        """Draw ``choice``, int32, of the three, with their ``children``; and the ``jitter``."""
+        three, jitter = self.children
+        return {
+            **three.sample(jax.random.fold_in(key, 1), frame),
+            "jitter": jitter.sample(jax.random.fold_in(key, 2), frame),
+        }
 
     def expand(self, params: Params) -> Expanded:
         """Both."""
-        return [
-            (child, drawn, None)
-            for child, drawn in zip(self.children, params["children"], strict=True)
-        ]
+        three, jitter = self.children
+        return [(three, params, None), (jitter, params["jitter"], None)]

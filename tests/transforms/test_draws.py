@@ -275,6 +275,12 @@ FROZEN = {
     "SpeckleNoise": (ma.SpeckleNoise(), "std"),
     "SaltAndPepper": (ma.SaltAndPepper(), "amount"),
     "RicianNoise": (ma.RicianNoise(), "std"),
+    "AugMix": (ma.AugMix(), "weights"),
+    "AutoAugment": (ma.AutoAugment(), "magnitude"),
+    "RandAugment": (ma.RandAugment(magnitude=(0, 30)), "magnitude"),
+    "Sharpness": (ma.Sharpness(0.9), "amount"),
+    "ThreeAugment": (ma.ThreeAugment(), "choice"),
+    "TrivialAugment": (ma.TrivialAugment(), "operation"),
 }
 
 
