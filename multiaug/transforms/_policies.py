@@ -24,6 +24,7 @@ from ._policy_operations import (
     OPERATIONS,
     STANDARD,
     WIDE,
+    Child,
     Drawn,
     Slot,
     Space,
@@ -31,6 +32,7 @@ from ._policy_operations import (
     left_out,
     magnitudes,
     operation_names,
+    reach,
     signs,
     tell_left_out,
 )
@@ -91,10 +93,14 @@ class _Place(NamedTuple):
     end: int
 
 
+def _members(rule: _Rule) -> tuple[Child, ...]:
+    most = reach(rule.space, rule.bins, rule.most)
+    return children_of(rule.operations, rule.space, most, rule.clip, rule.entries)
+
+
 @lru_cache(maxsize=64)
 def _places(rule: _Rule) -> tuple[_Place, ...]:
-    most = tuple(float(v) for v in magnitudes(rule.space, rule.bins)[:, rule.most])
-    members = children_of(rule.operations, rule.space, most, rule.clip, rule.entries)
+    members = _members(rule)
     count = len(members)
     if not rule.one_resample:
         return tuple(_Place(Slot(members), k, 0, count) for k in range(rule.slots))
@@ -147,12 +153,8 @@ class Policy(Container):
         sizes = jnp.asarray(magnitudes(rule.space, rule.bins))[operation, level]
         turned = negative & jnp.asarray(signs())[operation]
         magnitude = jnp.where(turned, -sizes, sizes)
-        most = tuple(float(v) for v in magnitudes(rule.space, rule.bins)[:, rule.most])
-        members = children_of(rule.operations, rule.space, most, rule.clip, rule.entries)
-        slots = [
-            Drawn(operation[k], magnitude[k], rule.space, frame) for k in range(rule.slots)
-        ]
-        children = tuple(tuple(member.params(slot) for member in members) for slot in slots)
+        slots = [Drawn(operation[k], magnitude[k], rule.space, frame) for k in range(rule.slots)]
+        children = tuple(tuple(m.params(slot) for m in _members(rule)) for slot in slots)
         return {"operation": operation, "magnitude": magnitude, "children": children}
 
     def expand(self, params: Params) -> Expanded:

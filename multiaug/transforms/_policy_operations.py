@@ -79,6 +79,11 @@ def magnitudes(space: Space, bins: int) -> NDArray:
     return table.astype(np.float32)
 
 
+def reach(space: Space, bins: int, level: int) -> tuple[float, ...]:
+    """Of every operation what a magnitude is, in few digits: ranges of settings end there."""
+    return tuple(round(float(size), 6) for size in magnitudes(space, bins)[:, level])
+
+
 def signs() -> NDArray:
     """(operations,) bool: the magnitude may be negative as well."""
     return np.array([name in _SIGNED for name in OPERATIONS])
@@ -91,13 +96,13 @@ class Drawn(NamedTuple):
         operation: () int32, its place in `OPERATIONS`.
         magnitude: () float32, with its sign.
         space: what magnitudes mean.
-        frame: the policy stands in.
+        frame: the policy stands in; None where nothing moves.
     """
 
     operation: Array
     magnitude: Array
     space: Space
-    frame: Frame
+    frame: Frame | None
 
     def of(self, name: str, neutral: float = 0.0) -> Array:
         """The magnitude where the operation is the drawn one, else what changes nothing."""
@@ -105,6 +110,7 @@ class Drawn(NamedTuple):
 
     def sides(self) -> tuple[Array, Array]:
         """Height and width, float32."""
+        assert self.frame is not None
         height, width = (jnp.asarray(side, jnp.float32) for side in self.frame.shape)
         return height, width
 
@@ -167,22 +173,22 @@ def children_of(
         clip: clip values to their range after each.
         entries: entries whose values change; None for all.
     """
-    reach = dict(zip(OPERATIONS, most, strict=True))
-    shears = tuple(float(np.rad2deg(np.arctan(reach[n]))) for n in ("ShearX", "ShearY"))
+    ends = dict(zip(OPERATIONS, most, strict=True))
+    shears = tuple(float(np.rad2deg(np.arctan(ends[n]))) for n in ("ShearX", "ShearY"))
     made = [
         Child(Shear(tuple((-s, s) for s in shears)), ("ShearX", "ShearY"), _shear),
         Child(Translate(px=1e4), GEOMETRY[:4], _translate),
         Child(
-            Rotate(reach["Rotate"]), ("Rotate",), lambda drawn: {"degrees": drawn.of("Rotate")}
+            Rotate(ends["Rotate"]), ("Rotate",), lambda drawn: {"degrees": drawn.of("Rotate")}
         ),
-        Child(Gain(reach["Brightness"], clip, entries), ("Brightness",), _amount("Brightness")),
-        Child(Saturation(reach["Color"], clip, entries), ("Color",), _amount("Color")),
+        Child(Gain(ends["Brightness"], clip, entries), ("Brightness",), _amount("Brightness")),
+        Child(Saturation(ends["Color"], clip, entries), ("Color",), _amount("Color")),
         Child(
-            Contrast(reach["Contrast"], clip, entries, mean="auto"),
+            Contrast(ends["Contrast"], clip, entries, mean="auto"),
             ("Contrast",),
             _amount("Contrast"),
         ),
-        Child(Sharpness(reach["Sharpness"], clip, entries), ("Sharpness",), _amount("Sharpness")),
+        Child(Sharpness(ends["Sharpness"], clip, entries), ("Sharpness",), _amount("Sharpness")),
         Child(Posterize((1, 8), entries), ("Posterize",), _bits),
         Child(
             Solarize((0, 1), entries),
