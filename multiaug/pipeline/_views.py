@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._arguments import FLAG, RECORD, TEXT, check_argument, checked, optional, shown, whole
+from .._arguments import RECORD, TEXT, check_argument, optional, shown, whole
 from ..errors import ParameterError
 from ..spec import DataSpec
 from ..transforms import from_config, to_config
@@ -135,7 +135,9 @@ class Views:
         keys = self.keys(key)
         return self._nested(lambda n, k, one: one.sample(keys[n][k], shape, record=record))
 
-    def __call__(self, key: Key, record: Mapping[str, Any], *, check: bool = True) -> Nested[Record]:
+    def __call__(
+        self, key: Key, record: Mapping[str, Any], *, check: bool = True
+    ) -> Nested[Record]:
         """The views of one record.
 
         Args:
@@ -209,7 +211,6 @@ class Views:
             lambda n, k, one: one.apply(params[n][k], record, check=check and k == 0)
         )
 
-    @checked(check=FLAG)
     def warmup(
         self, shape: SpatialShape, *, like: Mapping[str, Any] | None = None, size: int = 1
     ) -> None:

@@ -112,7 +112,11 @@ class AugMix(Photometric):
         u = jnp.stack(unit_uniform(jax.random.fold_in(key, 0), 10 * width + width))
         steps, others = u[: 9 * width].reshape(3, width, _DEEPEST), u[9 * width :]
         operation = codes[uniform_index(steps[0], len(codes))]
-        deep = jnp.full(width, depth, jnp.int32) if depth else 1 + uniform_index(others[:width], _DEEPEST)
+        deep = (
+            jnp.full(width, depth, jnp.int32)
+            if depth
+            else 1 + uniform_index(others[:width], _DEEPEST)
+        )
         place = jnp.arange(_DEEPEST, dtype=jnp.int32)
         operation = jnp.where(place[None, :] < deep[:, None], operation, CODES["Identity"])
         level = uniform_index(steps[1], self.severity)

@@ -126,9 +126,7 @@ class OfLabels(Deriving):
 
     def like(self, source: EntrySpec, name: str, role: str, **settings: Any) -> EntrySpec:
         """A new entry that is there, and has frames, where the label map does."""
-        return EntrySpec.of_role(
-            name, role, optional=source.optional, time=source.time, **settings
-        )
+        return EntrySpec.of_role(name, role, optional=source.optional, time=source.time, **settings)
 
 
 RegionIds = Setting[tuple[tuple[int, ...], ...], Sequence[int | Sequence[int]]]

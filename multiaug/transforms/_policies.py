@@ -117,9 +117,7 @@ def _places(rule: _Rule) -> tuple[_Place, ...]:
 class Policy(Container):
     """Slots, one behind the other, in each of which one operation runs."""
 
-    clip: bool
     entries: Any  # a tuple of names, or None
-    one_resample: bool
     in_order = True
 
     @property

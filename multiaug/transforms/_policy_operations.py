@@ -178,9 +178,7 @@ def children_of(
     made = [
         Child(Shear(tuple((-s, s) for s in shears)), ("ShearX", "ShearY"), _shear),
         Child(Translate(px=1e4), GEOMETRY[:4], _translate),
-        Child(
-            Rotate(ends["Rotate"]), ("Rotate",), lambda drawn: {"degrees": drawn.of("Rotate")}
-        ),
+        Child(Rotate(ends["Rotate"]), ("Rotate",), lambda drawn: {"degrees": drawn.of("Rotate")}),
         Child(Gain(ends["Brightness"], clip, entries), ("Brightness",), _amount("Brightness")),
         Child(Saturation(ends["Color"], clip, entries), ("Color",), _amount("Color")),
         Child(

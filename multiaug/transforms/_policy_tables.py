@@ -103,7 +103,9 @@ TABLES = {"imagenet": _IMAGENET, "cifar10": _CIFAR10, "svhn": _SVHN}
 @lru_cache(maxsize=3)
 def table_of(policy: str) -> tuple[NDArray, NDArray, NDArray]:
     """(25, 2) each: places among the operations, int32; probabilities; magnitudes, int32."""
-    pairs = [[step.split() for step in line.split(",")] for line in TABLES[policy].split("\n")[1:-1]]
+    pairs = [
+        [step.split() for step in line.split(",")] for line in TABLES[policy].split("\n")[1:-1]
+    ]
     codes = [[CODES[name] for name, _, _ in pair] for pair in pairs]
     chances = [[float(chance) for _, chance, _ in pair] for pair in pairs]
     levels = [[0 if level == "-" else int(level) for _, _, level in pair] for pair in pairs]

@@ -213,7 +213,9 @@ def test_nothing_is_written_behind_records_of_no_bytes(tmp_path, monkeypatch, em
     arrays = {"image": image, "table": np.zeros((count, *empty), np.int64)}
     source = ma.open_source(ma.write_zarr(tmp_path / "empty.zarr", [arrays], spec, chunk=6))
     batches = list(make_loader(source, batch_size=4, window=2))
-    assert sorted(n for batch in batches for n in np.ravel(batch["image"]).tolist()) == list(range(count))
+    assert sorted(n for batch in batches for n in np.ravel(batch["image"]).tolist()) == list(
+        range(count)
+    )
     assert batches[0]["table"].shape == (4, *empty)
     assert len({number for _, number in guarded}) > 4
     for behind, number in guarded:

@@ -89,7 +89,10 @@ def test_distances(out):
 
 
 def test_scales(out):
-    rows, columns = np.floor((np.arange(8) + 0.5) * 17 / 8), np.floor((np.arange(12) + 0.5) * 23 / 12)
+    rows, columns = (
+        np.floor((np.arange(8) + 0.5) * 17 / 8),
+        np.floor((np.arange(12) + 0.5) * 23 / 12),
+    )
     expected = BATCH["mask"][:, rows.astype(int)][:, :, columns.astype(int)]
     np.testing.assert_array_equal(out["mask_2"], expected)
     assert out["mask_5"].shape == (COUNT, 3, 5)
@@ -97,7 +100,9 @@ def test_scales(out):
 
 
 def test_instances(out):
-    for before, after, boxes in zip(BATCH["things"], out["things"], out["things_boxes"], strict=True):
+    for before, after, boxes in zip(
+        BATCH["things"], out["things"], out["things_boxes"], strict=True
+    ):
         ids = np.unique(before[before > 0])
         assert after.dtype == np.int32
         np.testing.assert_array_equal(after > 0, before > 0)

@@ -176,7 +176,9 @@ def smooth_images(count, seed=0):
 
 def one_each(params, slots=1):
     """The first records of each operation, and of each of its signs."""
-    operation, magnitude = (np.asarray(params.values[0][k])[:, 0] for k in ("operation", "magnitude"))
+    operation, magnitude = (
+        np.asarray(params.values[0][k])[:, 0] for k in ("operation", "magnitude")
+    )
     found = []
     for code in range(len(OPERATIONS)):
         for negative in (False, True):
@@ -260,7 +262,8 @@ def test_one_resample_moves_first():
     at = np.flatnonzero(moves[:, 0] & ~moves[:, 1])[:8]
     batch = {"image": smooth_images(len(at))}
     apart = np.abs(
-        np.asarray(once.batch(keys[at], batch)["image"], np.int32) - usual.batch(keys[at], batch)["image"]
+        np.asarray(once.batch(keys[at], batch)["image"], np.int32)
+        - usual.batch(keys[at], batch)["image"]
     )
     assert (apart > 0).mean() < 0.01
 
