@@ -55,7 +55,7 @@ class AugMix(Photometric):
         mixture_width: how many chains there are, 1 to 10.
         chain_depth: how many operations a chain has, 1 to 3; 0 draws it for each.
         alpha: of the distributions, in [0.05, 100].
-        operations: names of those to draw from: Brightness, Color, Contrast, Sharpness, Posterize,
+        ops: names of those to draw from: Brightness, Color, Contrast, Sharpness, Posterize,
             Solarize, AutoContrast, Equalize, Invert; None for all but Invert. The paper leaves out
             the first four, which ImageNet-C tests; torchvision has them.
         clip: clip values to their range behind each operation.
@@ -75,7 +75,7 @@ class AugMix(Photometric):
     mixture_width: int = setting(whole_between, default=3, low=1, high=10)
     chain_depth: int = setting(whole_between, default=0, low=0, high=_DEEPEST)
     alpha: float = setting(number, default=1.0, low=0.05, high=100)
-    operations: Names = setting(operation_names, default=None, options=VALUES)
+    ops: Names = setting(operation_names, default=None, options=VALUES)
     clip: bool = setting(flag, default=False)
     entries: EntryNames = setting(names, default=None)
     p: float = static(default=1.0, kw_only=True)
@@ -95,7 +95,7 @@ class AugMix(Photometric):
 
     @property
     def _names(self) -> tuple[str, ...]:
-        return self.operations or _OPERATIONS
+        return self.ops or _OPERATIONS
 
     @property
     def _members(self) -> tuple[Child, ...]:

@@ -173,7 +173,7 @@ class Policy(Container):
 class _Chosen(Policy):
     """A policy whose operations are all as likely, in every slot."""
 
-    operations: Any
+    ops: Any
 
     def _choose(self, key: Key, frame: Frame, low: int, high: int) -> Params:
         slots, legal = self._rule.slots, self._legal(frame)
@@ -207,7 +207,7 @@ class RandAugment(_Chosen):
         magnitude: m, a whole number below ``num_magnitude_bins``; a pair (lo, hi) draws it, for
             each operation.
         num_magnitude_bins: n.
-        operations: names of those to draw from; None for all but Invert.
+        ops: names of those to draw from; None for all but Invert.
         one_resample: move first, by all geometry that was drawn, then change values: one resample
             in place of ``num_ops``. It is another policy: no value is changed before a move.
         clip: clip values to their range behind each operation.
@@ -229,7 +229,7 @@ class RandAugment(_Chosen):
     num_ops: int = setting(whole_between, default=2, low=1, high=8)
     magnitude: Setting[tuple[int, int], int | Sequence[int]] = setting(_levels, default=9)
     num_magnitude_bins: int = setting(whole, default=31, low=2)
-    operations: Names = setting(operation_names, default=None, options=OPERATIONS)
+    ops: Names = setting(operation_names, default=None, options=OPERATIONS)
     one_resample: bool = setting(flag, default=False)
     clip: bool = setting(flag, default=False)
     entries: EntryNames = setting(names, default=None)
@@ -246,7 +246,7 @@ class RandAugment(_Chosen):
     def _rule(self) -> _Rule:
         return _Rule(
             self.num_ops,
-            self.operations or _USUAL,
+            self.ops or _USUAL,
             STANDARD,
             self.num_magnitude_bins,
             self.magnitude[1],
@@ -270,7 +270,7 @@ class TrivialAugment(_Chosen):
 
     Args:
         num_magnitude_bins: how many magnitudes there are.
-        operations: as in `RandAugment`.
+        ops: as in `RandAugment`.
         clip: clip values to their range.
         entries: entries whose values change; None for all with intensity. Geometry moves all.
         p: the probability that a pipeline runs it.
@@ -283,14 +283,14 @@ class TrivialAugment(_Chosen):
     """
 
     num_magnitude_bins: int = setting(whole, default=31, low=2)
-    operations: Names = setting(operation_names, default=None, options=OPERATIONS)
+    ops: Names = setting(operation_names, default=None, options=OPERATIONS)
     clip: bool = setting(flag, default=False)
     entries: EntryNames = setting(names, default=None)
     p: float = static(default=1.0, kw_only=True)
 
     @property
     def _rule(self) -> _Rule:
-        operations, bins = self.operations or _USUAL, self.num_magnitude_bins
+        operations, bins = self.ops or _USUAL, self.num_magnitude_bins
         return _Rule(1, operations, WIDE, bins, bins - 1, self.clip, self.entries, False)
 
     def sample(self, key: Key, frame: Frame) -> Params:

@@ -251,7 +251,7 @@ def left_out(
     return missing
 
 
-MEANT = "Name the others in `operations`, to say that it is meant."
+MEANT = "Name the others in `ops`, to say that it is meant."
 
 
 def tell_left_out(

@@ -34,7 +34,7 @@ SPEC = ma.DataSpec.from_dict(
     }
 )
 ALONE = ma.DataSpec("colours", [SPEC.entries["image"]])
-RAND = ma.RandAugment(2, 9, operations=OPERATIONS)
+RAND = ma.RandAugment(2, 9, ops=OPERATIONS)
 TRIVIAL = ma.TrivialAugment()
 AUTO = ma.AutoAugment()
 MIX = ma.AugMix(alpha=0.7)
@@ -189,7 +189,7 @@ def one_each(params, slots=1):
 
 @pytest.fixture(scope="module")
 def each():
-    pipeline = ma.Pipeline([ma.RandAugment(1, 9, operations=OPERATIONS)], SPEC)
+    pipeline = ma.Pipeline([ma.RandAugment(1, 9, ops=OPERATIONS)], SPEC)
     keys = jax.random.split(jax.random.key(1), 400)
     at, operation, magnitude = one_each(pipeline.sample(keys, SIDES))
     batch = make_record(SPEC, SIDES, 0, batch=len(at))
@@ -281,10 +281,10 @@ def test_what_a_spec_has_nothing_for_is_said_and_not_drawn():
     assert np.flatnonzero(counts == 0).tolist() == [CODES["Color"], CODES["Invert"]]
     with warnings.catch_warnings():
         warnings.simplefilter("error", MultiaugWarning)
-        meant = ma.RandAugment(operations=["Rotate", "Contrast"])
+        meant = ma.RandAugment(ops=["Rotate", "Contrast"])
         ma.Pipeline([meant], bands).sample(keys[:2], SIDES)
     labels = spec_of(mask={"role": "label", "dtype": "uint8"})
-    for policy in (ma.RandAugment(operations="Solarize"), ma.AugMix()):
+    for policy in (ma.RandAugment(ops="Solarize"), ma.AugMix()):
         with pytest.raises(ParameterError, match="an entry with role intensity"):
             ma.Pipeline([policy], labels).sample(keys[:2], SIDES)
     with pytest.raises(ParameterError, match=r"RandAugment\.entries.*'mask'"):
@@ -297,11 +297,11 @@ def test_what_a_spec_has_nothing_for_is_said_and_not_drawn():
         (lambda: ma.RandAugment(0), r"RandAugment\.num_ops"),
         (lambda: ma.RandAugment(2, 31), "below num_magnitude_bins, 31, got 31"),
         (lambda: ma.RandAugment(2, (9, 4)), "Swap them"),
-        (lambda: ma.RandAugment(operations=["Rotate", "Cutout"]), "'Cutout'"),
+        (lambda: ma.RandAugment(ops=["Rotate", "Cutout"]), "'Cutout'"),
         (lambda: ma.TrivialAugment(1), r"TrivialAugment\.num_magnitude_bins"),
         (lambda: ma.AutoAugment("coco"), "imagenet, cifar10, svhn"),
         (lambda: ma.AugMix(severity=11), r"\[1, 10\]"),
-        (lambda: ma.AugMix(operations=["Rotate"]), "'Rotate'"),
+        (lambda: ma.AugMix(ops=["Rotate"]), "'Rotate'"),
         (lambda: ma.AugMix(chain_depth=4), r"\[0, 3\]"),
         (lambda: ma.ThreeAugment((2, 1)), r"ThreeAugment\.sigma"),
         (lambda: ma.ThreeAugment(color_jitter=-1), r"ThreeAugment\.color_jitter"),
