@@ -105,7 +105,7 @@ def test_traced():
 
 
 def test_refusals():
-    other = ma.Pipeline([], ma.load_spec("rgb-classification"))
+    other = ma.Pipeline([], ma.load_spec("rgb-segmentation"))
     for views, words in (
         ({}, "a mapping from names"),
         ([LARGE], "a mapping from names"),
@@ -122,7 +122,7 @@ def test_refusals():
 
 def test_a_loader_hands_out_views():
     source = ma.ArraySource(BATCH, SPEC)
-    loader = ma.Loader(source, VIEWS, 2, seed=7, shuffle="full")
+    loader = ma.Loader(source, VIEWS, batch_size=2, seed=7, shuffle="full")
     (first, *_) = list(loader)
     index, copy = np.asarray(first["index"]), np.asarray(first["copy"])
     some = {name: array[index] for name, array in BATCH.items()}
@@ -135,4 +135,4 @@ def test_a_loader_hands_out_views():
     with pytest.raises(ParameterError, match="Views"):
         loader.keras("image")
     with pytest.raises(ParameterError, match="'index'"):
-        ma.Loader(source, ma.Views({"index": SMALL}), 2)
+        ma.Loader(source, ma.Views({"index": SMALL}), batch_size=2)
