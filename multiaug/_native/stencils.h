@@ -31,9 +31,11 @@ static int hold(Chain *c, float **there)
     const int piece = per_piece(c), marked = c->r->marks != MARK_NOTHING;
     float *held = c->held ? c->held : floats(c->values);
     *there = marked ? floats(c->values) : 0;
-    c->held = held;
-    if (!held || (marked && !*there))
+    if (!held || (marked && !*there)) {
+        if (held != c->held)
+            free(held);
         return 1;
+    }
     for (int64_t first = 0; first < c->values; first += piece) {
         const int n = c->values - first < piece ? (int)(c->values - first) : piece;
         begin(c, first, n, v, given);
@@ -45,7 +47,7 @@ static int hold(Chain *c, float **there)
         }
         memcpy(held + first, v, (size_t)n * sizeof *v);
     }
-    c->table = 0, c->n = 0;
+    c->held = held, c->table = 0, c->n = 0;
     return 0;
 }
 
