@@ -164,7 +164,8 @@ CASES = {
         ma.MedianBlur(), {}, lambda v: ndimage.median_filter(v, (3, 3, 1), mode="mirror"), 0, False,
     ),
     "MedianBlur, 5 pixels": (
-        ma.MedianBlur(5), {}, lambda v: ndimage.median_filter(v, (5, 5, 1), mode="mirror"), 0, False,
+        ma.MedianBlur(5), {}, lambda v: ndimage.median_filter(v, (5, 5, 1), mode="mirror"), 0,
+        False,
     ),
     "MedianBlur, holes": (ma.MedianBlur(5), {}, median_of_valid(5), 1e-6, True),
     "LowResolution": (ma.LowResolution(), {"scale": np.float32(0.6)}, lowered(0.6), 4e-6, False),
