@@ -344,6 +344,7 @@ static int settle(Chain *c, Step s, Levels *levels, Room *room)
     case OP_GAUSSIAN_MEAN: return to_bells(c, s.own + 1, 0, s.own[0]);
     case OP_UNSHARP_MASK: return to_bells(c, s.own, s.own + c->channels, 0);
     case OP_SEGMENT_MEAN: return to_segment_mean(c, s.own);
+    case OP_LOWER_RESOLUTION: return to_lower_resolution(c, s.own);
     case OP_MEDIAN: return to_medians(c, s.own[0]);
     case OP_AWAY_FROM_SMOOTH: return away_from_smooth(c, s.own[0]);
     case OP_SCALE_ABOUT_MEAN: {

@@ -1,9 +1,9 @@
-/* Operations that look at neighbours: means of them, unsharp masks, medians.
+/* Operations that look at neighbours: means of them, unsharp masks, low resolution, medians.
  *
  * They need all of an image at once. It is held in float32, as the steps so far have it, and what
  * follows begins with that. Beyond the frame values are mirrored, without the pixel at the edge. What
  * is not valid has no weight; the caller puts it back. The meaning is that of
- * `transforms/_stencil_operations.py`. */
+ * `transforms/_stencil_operations.py` and `_resample_operations.py`. */
 #ifndef MULTIAUG_STENCILS_H
 #define MULTIAUG_STENCILS_H
 
@@ -31,9 +31,11 @@ static int hold(Chain *c, float **there)
     const int piece = per_piece(c), marked = c->r->marks != MARK_NOTHING;
     float *held = c->held ? c->held : floats(c->values);
     *there = marked ? floats(c->values) : 0;
-    c->held = held;
-    if (!held || (marked && !*there))
+    if (!held || (marked && !*there)) {
+        if (held != c->held)
+            free(held);
         return 1;
+    }
     for (int64_t first = 0; first < c->values; first += piece) {
         const int n = c->values - first < piece ? (int)(c->values - first) : piece;
         begin(c, first, n, v, given);
@@ -45,7 +47,7 @@ static int hold(Chain *c, float **there)
         }
         memcpy(held + first, v, (size_t)n * sizeof *v);
     }
-    c->table = 0, c->n = 0;
+    c->held = held, c->table = 0, c->n = 0;
     return 0;
 }
 
@@ -55,7 +57,7 @@ static int hold(Chain *c, float **there)
 typedef struct {
     int reach;            /* of both, pixels on each side */
     const float *weights; /* (reach + 1,) of a bell, from the middle on; or (taps,) */
-    const int32_t *place; /* (taps, 2) rows and columns from the pixel; null: a bell */
+    const int32_t *place; /* (taps, 2) rows and columns from the corner of the reach; null: a bell */
     int taps;
 } Weights;
 
@@ -68,6 +70,19 @@ static void mirror_row(float *line, int64_t width, int channels, int reach)
         memcpy(row + (width - 1 + i) * channels, row + mirror(width - 1 + i, width) * channels,
                (size_t)channels * sizeof *row);
     }
+}
+
+/* An image with such margins on all sides; null where memory is missing. */
+static float *with_margins(const float *in, int64_t height, int64_t width, int channels, int reach)
+{
+    const int64_t n = width * channels, margin = (int64_t)reach * channels, whole = n + 2 * margin;
+    float *wide = floats(whole * (height + 2 * reach));
+    for (int64_t y = -reach; wide && y < height + reach; y++) {
+        float *row = wide + (y + reach) * whole;
+        memcpy(row + margin, in + mirror(y, height) * n, (size_t)n * sizeof *row);
+        mirror_row(row, width, channels, reach);
+    }
+    return wide;
 }
 
 static void along_rows(const float *line, int64_t n, int channels, const Weights *w, float *out)
@@ -102,35 +117,47 @@ static void along_columns(const float *in, int64_t y, int64_t height, int64_t n,
 }
 
 /* Means of neighbours of an image (height, width, channels). Not 0 where memory is missing. */
-static int mean_of_neighbours(const float *in, int64_t height, int64_t width, int channels,
-                              const Weights *w, float *out)
+static int mean_along_both(const float *in, int64_t height, int64_t width, int channels, const Weights *w,
+                           float *out)
 {
-    const int64_t n = width * channels, margin = (int64_t)w->reach * channels, whole = n + 2 * margin;
-    float *line = floats(w->place ? whole * (height + 2 * w->reach) : whole);
+    const int64_t n = width * channels, margin = (int64_t)w->reach * channels;
+    float *line = floats(n + 2 * margin);
     if (!line)
         return 1;
-    for (int64_t y = 0; !w->place && y < height; y++) {
+    for (int64_t y = 0; y < height; y++) {
         along_columns(in, y, height, n, w, line + margin);
         mirror_row(line, width, channels, w->reach);
         along_rows(line, n, channels, w, out + y * n);
     }
-    for (int64_t y = -w->reach; w->place && y < height + w->reach; y++) {
-        float *row = line + (y + w->reach) * whole;
-        memcpy(row + margin, in + mirror(y, height) * n, (size_t)n * sizeof *row);
-        mirror_row(row, width, channels, w->reach);
-    }
-    for (int64_t y = 0; w->place && y < height; y++)
-        for (int64_t x = 0; x < n; x += WIDE) {
-            fv sum = {0};
-            for (int k = 0; k < w->taps; k++) {
-                const int32_t *at = w->place + 2 * k;
-                sum += load_fv(line + (y + w->reach + at[0]) * whole + margin + x + (int64_t)at[1] * channels) *
-                       w->weights[k];
-            }
-            store_fv(out + y * n + x, sum);
-        }
     free(line);
     return 0;
+}
+
+static int mean_of_places(const float *in, int64_t height, int64_t width, int channels, const Weights *w,
+                          float *out)
+{
+    const int64_t n = width * channels, whole = n + 2 * (int64_t)w->reach * channels;
+    float *wide = with_margins(in, height, width, channels, w->reach);
+    if (!wide)
+        return 1;
+    for (int64_t y = 0; y < height; y++)
+        for (int64_t x = 0; x < n; x += WIDE) {
+            const float *from = wide + y * whole + x;
+            fv sum = {0};
+            for (int k = 0; k < w->taps; k++)
+                sum += load_fv(from + w->place[2 * k] * whole + (int64_t)w->place[2 * k + 1] * channels) *
+                       w->weights[k];
+            store_fv(out + y * n + x, sum);
+        }
+    free(wide);
+    return 0;
+}
+
+static int mean_of_neighbours(const float *in, int64_t height, int64_t width, int channels,
+                              const Weights *w, float *out)
+{
+    return w->place ? mean_of_places(in, height, width, channels, w, out)
+                    : mean_along_both(in, height, width, channels, w, out);
 }
 
 /* The same, of those that are valid alone: `there` is 1 or 0, or null, where all are. */
@@ -243,7 +270,7 @@ static int to_segment_mean(Chain *c, const float *own)
     }
     for (int i = 0; !failed && i < side * side; i++)
         if (dense[i] != 0) {
-            place[2 * taps] = i / side - reach, place[2 * taps + 1] = i % side - reach;
+            place[2 * taps] = i / side, place[2 * taps + 1] = i % side;
             weights[taps++] = dense[i];
         }
     const Weights w = {reach, weights, place, taps};
@@ -263,7 +290,7 @@ static int to_segment_mean(Chain *c, const float *own)
  * at the border of the image stay. The element is by how much. */
 static int away_from_smooth(Chain *c, float amount)
 {
-    static const int32_t place[18] = {-1, -1, -1, 0, -1, 1, 0, -1, 0, 0, 0, 1, 1, -1, 1, 0, 1, 1};
+    static const int32_t place[18] = {0, 0, 0, 1, 0, 2, 1, 0, 1, 1, 1, 2, 2, 0, 2, 1, 2, 2};
     const int64_t width = c->r->width, height = c->r->pixels / width, n = width * c->channels;
     float weights[9], *there, *out = floats(c->values);
     for (int k = 0; k < 9; k++)
@@ -276,6 +303,74 @@ static int away_from_smooth(Chain *c, float amount)
             c->held[i] += amount * (c->held[i] - out[i]);
     free(there), free(out);
     return failed;
+}
+
+/* ---- low resolution --------------------------------------------------------------------- */
+
+/* Which rows, or columns, stand on both sides of each, and the share of the second. */
+typedef struct {
+    int32_t first, second;
+    float share;
+} Between;
+
+static void places_of_fewer(float scale, int64_t size, Between *found)
+{
+    const float n = (float)size, asked = floorf(scale * n + 0.5f);
+    const float left = asked > 1 ? asked < n ? asked : n : 1;
+    for (int64_t i = 0; i < size; i++) {
+        float place = ((float)i + 0.5f) * left / n - 0.5f;
+        place = place > 0 ? place < left - 1 ? place : left - 1 : 0;
+        const float first = floorf(place), second = first + 1 < left ? first + 1 : first;
+        const float read = floorf((first + 0.5f) * n / left), next = floorf((second + 0.5f) * n / left);
+        found[i] = (Between){read < n ? (int32_t)read : (int32_t)size - 1,
+                             next < n ? (int32_t)next : (int32_t)size - 1, place - first};
+    }
+}
+
+INLINE float between_four(const float *above, const float *below, int64_t left, int64_t right, float down,
+                          float along)
+{
+    const float from = (1 - down) * above[left] + down * below[left];
+    const float to = (1 - down) * above[right] + down * below[right];
+    return (1 - along) * from + along * to;
+}
+
+/* The element of a channel is the share of rows, and of columns, that is left of it. */
+static int to_lower_resolution(Chain *c, const float *scales)
+{
+    const int channels = c->channels;
+    const int64_t width = c->r->width, height = c->r->pixels / width, n = width * channels;
+    float *there, *out = floats(c->values);
+    Between *rows = malloc((size_t)(height + width) * sizeof *rows), *columns = rows ? rows + height : 0;
+    const int failed = hold(c, &there) || !out || !rows;
+    for (int k = 0; k < channels && !failed; k++) {
+        places_of_fewer(scales[k], height, rows);
+        places_of_fewer(scales[k], width, columns);
+        for (int64_t y = 0; y < height; y++) {
+            const int64_t first = rows[y].first * n + k, second = rows[y].second * n + k;
+            const float *same = c->held + y * n + k;
+            float *to = out + y * n + k;
+            for (int64_t x = 0; x < width; x++) {
+                const int64_t left = columns[x].first * channels, right = columns[x].second * channels;
+                float v = between_four(c->held + first, c->held + second, left, right, rows[y].share,
+                                       columns[x].share);
+                if (there) {
+                    const float share = between_four(there + first, there + second, left, right,
+                                                     rows[y].share, columns[x].share);
+                    v = share > 0 ? v / share : same[x * channels];
+                }
+                to[x * channels] = scales[k] == 1 ? same[x * channels] : v;
+            }
+        }
+    }
+    free(there), free(rows);
+    if (failed) {
+        free(out);
+        return 1;
+    }
+    free(c->held);
+    c->held = out;
+    return 0;
 }
 
 /* ---- medians ---------------------------------------------------------------------------- */
@@ -322,18 +417,6 @@ static float middle_of_valid(const float *first, const float *there, const int64
         some[at] = v;
     }
     return n ? (some[(n - 1) / 2] + some[n / 2]) / 2 : 0;
-}
-
-static float *with_margins(const float *in, int64_t height, int64_t width, int channels, int reach)
-{
-    const int64_t n = width * channels, margin = (int64_t)reach * channels, whole = n + 2 * margin;
-    float *wide = floats(whole * (height + 2 * reach));
-    for (int64_t y = -reach; wide && y < height + reach; y++) {
-        float *row = wide + (y + reach) * whole;
-        memcpy(row + margin, in + mirror(y, height) * n, (size_t)n * sizeof *row);
-        mirror_row(row, width, channels, reach);
-    }
-    return wide;
 }
 
 /* The median of a square about every pixel. The element is its side. */

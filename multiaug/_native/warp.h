@@ -162,6 +162,7 @@ typedef struct {
     X(GAUSSIAN_MEAN, gaussian_mean, 1, 1, 0, 0, 1)                                               \
     X(UNSHARP_MASK, unsharp_mask, 0, 2, 0, 0, 1)                                                 \
     X(SEGMENT_MEAN, segment_mean, 4, 0, 0, 0, 1)                                                 \
+    X(LOWER_RESOLUTION, lower_resolution, 0, 1, 0, 0, 1)                                         \
     X(MEDIAN, median, 1, 0, 0, 0, 1)                                                             \
     X(AWAY_FROM_SMOOTH, away_from_smooth, 1, 0, 0, 0, 1)
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from ..typing import Array
 from ._channel_operations import row
-from ._operations import Footprint, Mean
+from ._operations import Footprint, Mean, Packed
 
 
 def _taken(values: Array, index: Array, axis: int) -> Array:
@@ -88,6 +88,10 @@ class LowerResolution(NamedTuple):
     def inverse(self) -> None:
         """What was left out is lost."""
         return
+
+    def pack(self, channels: int) -> Packed:
+        """The scale of every channel."""
+        return "lower_resolution", [row(self.scale, channels).ravel()]
 
 
 class Shift(NamedTuple):

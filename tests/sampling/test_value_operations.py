@@ -20,6 +20,7 @@ from multiaug.transforms._channel_operations import (
 from multiaug.transforms._field_operations import Bell, BiasField, BlendLocally, EqualizeTiles
 from multiaug.transforms._noise_operations import Impulses, MagnitudeNoise, PhotonNoise, Speckle
 from multiaug.transforms._operations import Noise, ScaleShift
+from multiaug.transforms._resample_operations import LowerResolution
 from multiaug.transforms._stencil_operations import GaussianMean, Median, SegmentMean, UnsharpMask
 from multiaug.transforms._table_operations import Curve, Equalize, MirrorAbove, Quantize
 from tests.sampling.test_compiled import NIGHTLY
@@ -73,6 +74,7 @@ def operations(top, valid):
         "blurred apart": [GaussianMean(np.float32([0.4, 0, 2, 1]), 3, 3, valid)],
         "sharpened": [UnsharpMask(amounts, np.float32([0.5, 1, 0.7, 1]), 4, valid)],
         "moved": [SegmentMean(np.float32(5.2), np.float32(-40), 13, 5, valid)],
+        "lowered": [LowerResolution(np.float32([0.5, 1, 0.3, 0.7]), valid)],
         "median": [Median(3, valid)],
         "median of 7": [Median(7, valid)],
         "photons": [PhotonNoise(seed, 3, 0.01 * top, 0.1 * top)],

@@ -17,7 +17,12 @@ from multiaug.pipeline.program._draws import QUICKLY_COMPILED
 from multiaug.transforms import Target
 from multiaug.transforms._jpeg_operations import LUMINANCE, Compress, steps
 from multiaug.transforms._stencil_operations import GaussianMean
-from tests.transforms.test_draws import LEVEL, assert_share
+from tests.transforms.test_draws import (
+    LEVEL,
+    assert_independent,
+    assert_share,
+    assert_uniform,
+)
 from tests.transforms.test_value_references import run
 
 SHAPE = (45, 54, 3)
@@ -47,7 +52,9 @@ def weighed(smooth, sharpened=0):
 
 
 def each_channel(change, numbers):
-    return lambda v: np.stack([change(n)(v[..., k, None])[..., 0] for k, n in enumerate(numbers)], -1)
+    return lambda v: np.stack(
+        [change(n)(v[..., k, None])[..., 0] for k, n in enumerate(numbers)], -1
+    )
 
 
 def segment(length, degrees, samples):
@@ -96,8 +103,7 @@ def lowered(scale):
 
 def shifted(v):
     moved = [
-        ndimage.shift(v[..., k], (ROWS[1, k], ROWS[0, k]), order=1, mode="mirror")
-        for k in range(3)
+        ndimage.shift(v[..., k], (ROWS[1, k], ROWS[0, k]), order=1, mode="mirror") for k in range(3)
     ]
     return np.stack(moved, -1)
 
@@ -158,7 +164,8 @@ CASES = {
         ma.MedianBlur(), {}, lambda v: ndimage.median_filter(v, (3, 3, 1), mode="mirror"), 0, False,
     ),
     "MedianBlur, 5 pixels": (
-        ma.MedianBlur(5), {}, lambda v: ndimage.median_filter(v, (5, 5, 1), mode="mirror"), 0, False,
+        ma.MedianBlur(5), {}, lambda v: ndimage.median_filter(v, (5, 5, 1), mode="mirror"), 0,
+        False,
     ),
     "MedianBlur, holes": (ma.MedianBlur(5), {}, median_of_valid(5), 1e-6, True),
     "LowResolution": (ma.LowResolution(), {"scale": np.float32(0.6)}, lowered(0.6), 4e-6, False),
@@ -204,12 +211,12 @@ def test_against_references(changed, capsys):
     for name, (transform, params, _, most, holes) in CASES.items():
         wanted = expected(name)
         found = {"XLA": np.where(HOLES, 0, changed[name]) if holes else changed[name]}
-        operations = transform.operations(
-            {n: jnp.asarray(p) for n, p in params.items()}, target()
-        )
+        operations = transform.operations({n: jnp.asarray(p) for n, p in params.items()}, target())
         if compiled_is_available() and all(hasattr(o, "pack") for o in operations):
             given = np.where(HOLES, np.nan, UNIT) if holes else UNIT
-            native = run(transform, params, given.astype(np.float32), invalid="nan" if holes else None)
+            native = run(
+                transform, params, given.astype(np.float32), invalid="nan" if holes else None
+            )
             assert not holes or (np.isnan(native) == HOLES).all()
             found["native"] = np.where(HOLES, 0, native) if holes else native
         for where, values in found.items():
@@ -265,7 +272,11 @@ def test_a_flat_image_stays_flat(invalid):
 
 def through_pillow(pixels, quality, subsampling):
     memory = io.BytesIO()
-    kind = {"quality": quality} if pixels.ndim == 2 else {"quality": quality, "subsampling": subsampling}
+    kind = (
+        {"quality": quality}
+        if pixels.ndim == 2
+        else {"quality": quality, "subsampling": subsampling}
+    )
     Image.fromarray(pixels).save(memory, "JPEG", **kind)
     return np.asarray(Image.open(io.BytesIO(memory.getvalue())), np.float64)
 
@@ -294,11 +305,16 @@ def test_jpeg_is_that_of_scipy_and_of_pillow(capsys):
         wanted = {"grey": through_pillow(pixels[..., 0], quality, 0)}
         found = {"grey": np.asarray(grey)[..., 0]}
         for name, subsampling, one in zip(("4:4:4", "4:2:0"), (0, 2), coloured, strict=True):
-            wanted[name], found[name] = through_pillow(pixels, quality, subsampling), np.asarray(one)
+            wanted[name], found[name] = (
+                through_pillow(pixels, quality, subsampling),
+                np.asarray(one),
+            )
         for name in wanted:
             error = np.abs(np.clip(np.floor(found[name] + 0.5), 0, 255) - wanted[name])
             changes = np.abs(wanted[name] - (pixels[..., 0] if name == "grey" else pixels)).mean()
-            rows.append(f"{quality:4} {name:8} {changes:8.2f} {error.mean():8.3f} {error.max():6.0f}")
+            rows.append(
+                f"{quality:4} {name:8} {changes:8.2f} {error.mean():8.3f} {error.max():6.0f}"
+            )
             assert error.mean() < 0.12 * changes + 0.25, (quality, name)
     with capsys.disabled():
         head = f"{'JPEG':4} {'':8} {'changes':>8} {'apart':>8} {'most':>6}"
@@ -336,6 +352,53 @@ def test_gradients_pass():
     assert abs(found[~HOLES].mean() - 3) < 0.5
 
 
+def test_draws_have_their_distributions():
+    spec = ma.load_spec("rgb-segmentation")
+    chain = [
+        ma.GaussianBlur((0.5, 1.5), per="channel", p_per_channel=0.3),
+        ma.MotionBlur((2, 6), (-30, 90)),
+        ma.Sharpen((0.1, 0.9), (0.5, 1), per="channel", p_per_channel=0.6),
+        ma.LowResolution((0.5, 1), per="channel"),
+        ma.JPEG((30, 39)),
+        ma.BandMisregistration(0.7),
+        ma.DeadLines((0, 3), p_per_channel=0.5),
+        ma.ShotNoise((10, 1000)),
+        ma.SpeckleNoise(0.3),
+        ma.SaltAndPepper(0.1),
+    ]
+    keys = jax.random.split(jax.random.key(12), 40_000)
+    drawn = jax.tree.map(np.asarray, ma.Pipeline(chain, spec).sample(keys, (8, 8)).values)
+    blur, motion, sharpen, low, jpeg, shift, lost, shot, speckle, dots = drawn
+    sigma = blur["image"]
+    assert_share(sigma[:, 0] > 0, 0.3)
+    assert_uniform(sigma[:, 1][sigma[:, 1] > 0], 0.5, 1.5)
+    assert_independent(sigma[:, 0], sigma[:, 1])
+    assert_uniform(motion["length"], 2, 6)
+    assert_uniform(motion["degrees"], -30, 90)
+    assert_independent(motion["length"], motion["degrees"])
+    amount, sigma, on = np.moveaxis(sharpen["image"], 1, 0)
+    assert_uniform(amount[:, 0], np.float32(0.1), np.float32(0.9) + 1e-7)
+    assert_uniform(sigma[:, 2], 0.5, 1)
+    assert_share(on[:, 1], 0.6)
+    assert_independent(amount[:, 0], sigma[:, 0])
+    assert_independent(amount[:, 0], amount[:, 1])
+    assert_uniform(low["image"][:, 2], 0.5, 1)
+    assert stats.chisquare(np.bincount(jpeg["quality"] - 30, minlength=10)).pvalue > LEVEL
+    right, down, _ = np.moveaxis(shift["image"], 1, 0)
+    assert_uniform(right[:, 0], -0.7, np.float32(0.7))
+    assert_independent(right[:, 0], down[:, 0])
+    assert_independent(right[:, 0], right[:, 1])
+    places, on = lost["image"][:, :-1], lost["image"][:, -1]
+    counts = (places[..., 1] >= 0).sum(1)
+    assert stats.chisquare(np.bincount(counts, minlength=4)).pvalue > LEVEL
+    assert_uniform(places[:, 0, 0][places[:, 0, 0] >= 0], 0, 1)
+    assert_share(on[:, 2], 0.5)
+    assert_uniform(np.log10(shot["photons"]), 1, 3)
+    assert_uniform(speckle["std"], 0, np.float32(0.3))
+    assert_uniform(dots["amount"], 0, np.float32(0.1))
+    assert_independent(speckle["std"], dots["amount"])
+
+
 def pixels_of(transform, level, shape=(2, 120, 120, 2), dtype="float32"):
     image = {"role": "intensity", "dtype": dtype, "channels": 2}
     spec = ma.DataSpec.from_dict({"name": "noisy", "entries": {"image": image}})
@@ -367,7 +430,12 @@ def test_noise_differs_from_frame_to_frame():
     moving = ma.DataSpec.from_dict({"name": "moving", "entries": {"image": {**image, "time": 2}}})
     values, keys = np.full((1, 40, 40, 2), 0.5, np.float32), jax.random.key(1)[None]
     frames = np.repeat(values[:, None], 2, 1)
-    for noise in (ma.ShotNoise(), ma.SpeckleNoise(), ma.SaltAndPepper((0.2, 0.2)), ma.RicianNoise()):
+    for noise in (
+        ma.ShotNoise(),
+        ma.SpeckleNoise(),
+        ma.SaltAndPepper((0.2, 0.2)),
+        ma.RicianNoise(),
+    ):
         one = np.asarray(ma.Pipeline([noise], still).batch(keys, {"image": values})["image"])
         two = np.asarray(ma.Pipeline([noise], moving).batch(keys, {"image": frames})["image"])
         np.testing.assert_array_equal(two[:, 0], one)

@@ -138,6 +138,25 @@ REFUSED = [
     (lambda: ma.BrightnessGradient(40), r"`BrightnessGradient.amount` must be fractions"),
     (lambda: ma.LocalGamma((0, 2)), r"`LocalGamma.exponent` must be a finite number in"),
     (lambda: ma.RandomShadow(60), r"`RandomShadow.amount` must be a finite number in \[0, 1\]"),
+    (lambda: ma.GaussianBlur(kernel_size=4), r"`GaussianBlur.kernel_size` must be an odd .*3 or 5"),
+    (lambda: ma.GaussianBlur(-1), r"`GaussianBlur.sigma` must be a finite number in \[0, 50\]"),
+    (lambda: ma.GaussianBlur((2, 1)), r"`GaussianBlur.sigma` must be a pair .*lo <= hi"),
+    (lambda: ma.MedianBlur(2.5), r"`MedianBlur.kernel_size` must be an odd integer from 3 to 11"),
+    (lambda: ma.MedianBlur(13), r"`MedianBlur.kernel_size` must be an odd integer from 3 to 11"),
+    (lambda: ma.MotionBlur((-1, 3)), r"`MotionBlur.length` must be a finite number in \[0, 200\]"),
+    (lambda: ma.Sharpen(-1), r"`Sharpen.amount` must be a finite number in \[0, 20\]"),
+    (lambda: ma.LowResolution((0.5, 2)), r"`LowResolution.scale` must be .* in \[0.01, 1\]"),
+    (lambda: ma.JPEG(0), r"`JPEG.quality` must be a whole number >= 1"),
+    (lambda: ma.JPEG(0.8), r"`JPEG.quality` must be a whole number >= 1"),
+    (lambda: ma.JPEG((90, 101)), r"`JPEG.quality` must be a finite number in \[1, 100\]"),
+    (lambda: ma.ShotNoise(0.1), r"`ShotNoise.photons` must be a finite number in"),
+    (lambda: ma.SpeckleNoise(30), r"`SpeckleNoise.std` must be fractions, at most 4"),
+    (lambda: ma.SaltAndPepper(3), r"`SaltAndPepper.amount` must be a finite number in \[0, 1\]"),
+    (lambda: ma.RicianNoise(20), r"`RicianNoise.std` must be fractions, at most 4"),
+    (lambda: ma.BandMisregistration(80), r"`BandMisregistration.shift` must be .*\[-50, 50\]"),
+    (lambda: ma.DeadLines(65), r"`DeadLines.count` must be a finite number in \[0, 64\]"),
+    (lambda: ma.DeadLines(fill=255), r"`DeadLines.fill` must be fractions, at most 4"),
+    (lambda: ma.DeadLines(fill="mean"), r"`DeadLines.fill` must be one of invalid"),
     (lambda: ma.HistogramShift(2), r"`HistogramShift.control_points` must be a whole number >= 3"),
     (lambda: ma.NormalizeRecord("mean_std", clip=True), r"`NormalizeRecord.clip` must be False"),
     (lambda: ma.NormalizeRecord(percentiles=(9, 120)), r"`NormalizeRecord.percentiles` must be"),
@@ -165,6 +184,10 @@ REFUSED = [
         lambda: sampled(ma.Gain(per="channel")),
         r"`Gain` must know how many channels 'open' has",
     ),
+    (
+        lambda: sampled(ma.BandMisregistration()),
+        r"`BandMisregistration` must know how many channels 'open' has",
+    ),
 ]
 
 
@@ -190,6 +213,15 @@ ALL = [
     ma.RandomShadow(),
     ma.NormalizeRecord("percentile"),
     ma.RescaleIntensity((-1, 3)),
+    ma.GaussianBlur(per="channel", p_per_channel=0.5),
+    ma.MotionBlur(),
+    ma.MedianBlur(),
+    ma.LowResolution(),
+    ma.Sharpen(),
+    ma.ShotNoise(),
+    ma.SpeckleNoise(),
+    ma.SaltAndPepper(),
+    ma.RicianNoise(),
 ]
 
 COLOURED = (
