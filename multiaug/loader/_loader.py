@@ -228,9 +228,9 @@ class Loader:
         """Yield the batches of one epoch.
 
         A batch maps entry names to arrays with a leading n, as `Pipeline.batch` returns them, and
-        ``index`` (positions in the source) and ``copy`` to (n,); of `Views`, the name of a view to a
-        list of such batches, beside ``index`` and ``copy``. Arrays are `jax.Array`; only
-        those with 64 bits, which JAX would shorten, are NumPy's.
+        ``index`` (positions in the source) and ``copy`` to (n,); of `Views`, the names of views to
+        lists of such batches, beside ``index`` and ``copy``. Arrays are `jax.Array`; only those
+        with 64 bits, which JAX would shorten, are NumPy's.
 
         After a loop that ran to its end, or was left with ``break``, the next one begins the next
         epoch, with its first batch. After `restore` it goes on where the state was taken. One loop

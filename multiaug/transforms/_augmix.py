@@ -103,9 +103,7 @@ class AugMix(Photometric):
         return children_of(self._names, _SPACE, most, self.clip, self.entries)
 
     def sample(self, key: Key, frame: Frame) -> Params:
-        """Draw ``weights``, (1 + width,), the image's first, and of every chain the three of
-        ``operation``, int32, 0 for none, and of ``magnitude``, float32.
-        """
+        """Draw ``weights``, the image's first; ``operation`` and ``magnitude``, (width, 3)."""
         width, depth = self.mixture_width, self.chain_depth
         missing = left_out(self._names, frame.spec, self.entries)
         codes = jnp.array([CODES[n] for n in self._names if n not in missing], jnp.int32)

@@ -253,7 +253,7 @@ class Edges(OfLabels):
 
 @transform
 class DistanceMap(OfLabels):
-    """Make an entry ``<name>_distance`` (H, W, n): how far the boundary of each class is, in pixels.
+    """Make an entry ``<name>_distance`` (H, W, n): pixels to the boundary of each class.
 
     Euclidean, in float32: outside of a class the distance to its nearest pixel, inside minus that
     to the nearest pixel of another class; 0 nowhere, and the first pixels on both sides of a

@@ -1,6 +1,7 @@
 """The pairs of operations that AutoAugment learned: name, probability, magnitude of 0 to 9.
 
-E. D. Cubuk et al., AutoAugment: Learning Augmentation Strategies from Data, CVPR 2019, tables 7 to 9.
+E. D. Cubuk et al., AutoAugment: Learning Augmentation Strategies from Data, CVPR 2019, whose
+appendix has these tables.
 Operations without a magnitude have a dash.
 """
 
