@@ -339,6 +339,12 @@ EXPECTED = {
     "CutMix": [-0.5, 0.5],
     "Mosaic": [0.25, 0.25],
     "CopyPaste": [3038550097.0, 1706030248.0],
+    "AugMix": [0.59526396, 0.11004352],
+    "AutoAugment": [4.0, -30.0],
+    "RandAugment": [0.33, 0.9],
+    "Sharpness": [-0.0050532818],
+    "ThreeAugment": [1.0],
+    "TrivialAugment": [0.0],
 }
 
 
