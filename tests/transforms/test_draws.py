@@ -344,7 +344,7 @@ EXPECTED = {
     "RandAugment": [0.33, 0.9],
     "Sharpness": [-0.0050532818],
     "ThreeAugment": [1.0],
-    "TrivialAugment": [0.0],
+    "TrivialAugment": [9.0],
 }
 
 
