@@ -46,7 +46,8 @@ def inspect_for(
 ) -> list[Finding]:
     """`inspect_batch` of all pipelines."""
     found: list[Finding] = []
-    for pipeline in [one for one, _ in pipelines_of(maker)] or [None]:
+    pipelines: list[Pipeline | None] = [one for one, _ in pipelines_of(maker)]
+    for pipeline in pipelines or [None]:
         new = inspect_batch(pipeline, spec, batch, origin=origin)
         found += [finding for finding in new if finding not in found]
     return found

@@ -115,6 +115,8 @@ class Views:
         """
         check_key(key, (0, 1))
         words = raw_key_data(key)
+        rows: Any
+        found: Any
         implementation = str(jax.random.key_impl(key))
         if words is None:  # traced
             rows = key_data(key)

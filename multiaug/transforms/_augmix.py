@@ -147,7 +147,8 @@ class AugMix(Photometric):
             return (jnp.where(step["last"], values, chain), total), None
 
         (_, total), _ = lax.scan(link, (values, weights[0] * values), steps)
-        return total
+        found: Array = total
+        return found
 
     def _branches(self, target: Target) -> list[Callable[[Array, Array], Array]]:
         """What every operation makes of values, by its magnitude."""

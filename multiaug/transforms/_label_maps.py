@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -288,7 +289,7 @@ class DistanceMap(OfLabels):
         ignored = self.ignored(spec, ids)
         ids = ids.astype(jnp.int32)
         inside = jnp.stack([(ids == c) & ~ignored for c in self.classes], axis=1)
-        most = np.float32(np.hypot(*ids.shape[1:]))
+        most = np.float32(math.hypot(*ids.shape[1:]))
 
         def one(there: Array) -> Array:
             out, back = _distances(there), _distances(~there)
@@ -303,7 +304,7 @@ class DistanceMap(OfLabels):
 
         ignored = self.ignored(spec, ids)
         done = np.empty((*ids.shape, len(self.classes)), np.float32)
-        most = np.float32(np.hypot(*ids.shape[1:]))
+        most = np.float32(math.hypot(*ids.shape[1:]))
         for i, image in enumerate(ids):
             for k, one in enumerate(self.classes):
                 there = (image == one) & ~ignored[i]
