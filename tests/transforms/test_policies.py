@@ -43,8 +43,9 @@ MIX = ma.AugMix(alpha=0.7)
 @pytest.fixture(scope="module")
 def draws():
     keys = jax.random.split(jax.random.key(3), COUNT)
-    values = ma.Pipeline([RAND, TRIVIAL, AUTO, MIX], ALONE).sample(keys, SIDES).values
-    return jax.tree.map(np.asarray, values)
+    values = ma.Pipeline([RAND, TRIVIAL, AUTO], ALONE).sample(keys, SIDES).values
+    mix = ma.Pipeline([MIX], ALONE).sample(keys[: COUNT // 10], SIDES).values
+    return jax.tree.map(np.asarray, (*values, *mix))
 
 
 def assert_even(counts):
@@ -263,7 +264,7 @@ def test_one_resample_moves_first():
     batch = {"image": smooth_images(len(at))}
     apart = np.abs(
         np.asarray(once.batch(keys[at], batch)["image"], np.int32)
-        - usual.batch(keys[at], batch)["image"]
+        - np.asarray(usual.batch(keys[at], batch)["image"], np.int32)
     )
     assert (apart > 0).mean() < 0.01
 
