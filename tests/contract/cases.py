@@ -120,7 +120,7 @@ CASES = {
 # Value transforms that are made of the same operations as those of the day.
 BY_NIGHT = {
     *("AugMix", "AutoAugment", "Edges", "Regions", "RelabelInstances", "Scales", "Sharpness"),
-    "ThreeAugment",
+    *("ThreeAugment", "TrivialAugment"),
     *("AutoContrast", "AutoContrast, quantiles", "BiasField", "BrightnessGradient", "CLAHE"),
     *("ColorTemperature", "Contrast, grey", "Contrast, nnU-Net", "Equalize", "Gain"),
     *("Gain, by channel", "Gamma, inverted", "Gamma, nnU-Net", "Grey", "Grey, mean"),
