@@ -147,6 +147,7 @@ from .transforms import Saturation as Saturation
 from .transforms import Scale as Scale
 from .transforms import Scales as Scales
 from .transforms import Sharpen as Sharpen
+from .transforms import Sharpness as Sharpness
 from .transforms import Shear as Shear
 from .transforms import ShotNoise as ShotNoise
 from .transforms import Shuffle as Shuffle

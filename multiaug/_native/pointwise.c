@@ -346,6 +346,7 @@ static int settle(Chain *c, Step s, Levels *levels, Room *room)
     case OP_SEGMENT_MEAN: return to_segment_mean(c, s.own);
     case OP_LOWER_RESOLUTION: return to_lower_resolution(c, s.own);
     case OP_MEDIAN: return to_medians(c, s.own[0]);
+    case OP_AWAY_FROM_SMOOTH: return away_from_smooth(c, s.own[0]);
     case OP_SCALE_ABOUT_MEAN: {
         const int line = c->n == 0 || (c->n == 1 && c->steps[0].kind == OP_SCALE_SHIFT);
         float mean;

@@ -31,9 +31,11 @@ static int hold(Chain *c, float **there)
     const int piece = per_piece(c), marked = c->r->marks != MARK_NOTHING;
     float *held = c->held ? c->held : floats(c->values);
     *there = marked ? floats(c->values) : 0;
-    c->held = held;
-    if (!held || (marked && !*there))
+    if (!held || (marked && !*there)) {
+        if (held != c->held)
+            free(held);
         return 1;
+    }
     for (int64_t first = 0; first < c->values; first += piece) {
         const int n = c->values - first < piece ? (int)(c->values - first) : piece;
         begin(c, first, n, v, given);
@@ -45,7 +47,7 @@ static int hold(Chain *c, float **there)
         }
         memcpy(held + first, v, (size_t)n * sizeof *v);
     }
-    c->table = 0, c->n = 0;
+    c->held = held, c->table = 0, c->n = 0;
     return 0;
 }
 
@@ -282,6 +284,25 @@ static int to_segment_mean(Chain *c, const float *own)
     free(c->held);
     c->held = out;
     return 0;
+}
+
+/* Away from means of 3 x 3 pixels of which the middle one counts five times, or towards them; pixels
+ * at the border of the image stay. The element is by how much. */
+static int away_from_smooth(Chain *c, float amount)
+{
+    static const int32_t place[18] = {0, 0, 0, 1, 0, 2, 1, 0, 1, 1, 1, 2, 2, 0, 2, 1, 2, 2};
+    const int64_t width = c->r->width, height = c->r->pixels / width, n = width * c->channels;
+    float weights[9], *there, *out = floats(c->values);
+    for (int k = 0; k < 9; k++)
+        weights[k] = (k == 4 ? 5.f : 1.f) / 13;
+    const Weights w = {.reach = 1, .weights = weights, .place = place, .taps = 9};
+    const int failed = hold(c, &there) || !out ||
+                       weighted_mean(c->held, there, height, width, c->channels, &w, out);
+    for (int64_t y = 1; y < height - 1 && !failed; y++)
+        for (int64_t i = y * n + c->channels; i < (y + 1) * n - c->channels; i++)
+            c->held[i] += amount * (c->held[i] - out[i]);
+    free(there), free(out);
+    return failed;
 }
 
 /* ---- low resolution --------------------------------------------------------------------- */

@@ -410,7 +410,7 @@ INLINE int needs_pixels(int kind)
            kind == OP_BIAS_FIELD || kind == OP_LOCAL || kind == OP_CLAHE || kind == OP_PHOTON_NOISE ||
            kind == OP_SPECKLE || kind == OP_IMPULSES || kind == OP_MAGNITUDE_NOISE ||
            kind == OP_GAUSSIAN_MEAN || kind == OP_UNSHARP_MASK || kind == OP_SEGMENT_MEAN ||
-           kind == OP_LOWER_RESOLUTION || kind == OP_MEDIAN;
+           kind == OP_LOWER_RESOLUTION || kind == OP_MEDIAN || kind == OP_AWAY_FROM_SMOOTH;
 }
 
 /* The steps over n values of which the first is that of a record. Works on whole vectors. */

@@ -163,7 +163,8 @@ typedef struct {
     X(UNSHARP_MASK, unsharp_mask, 0, 2, 0, 0, 1)                                                 \
     X(SEGMENT_MEAN, segment_mean, 4, 0, 0, 0, 1)                                                 \
     X(LOWER_RESOLUTION, lower_resolution, 0, 1, 0, 0, 1)                                         \
-    X(MEDIAN, median, 1, 0, 0, 0, 1)
+    X(MEDIAN, median, 1, 0, 0, 0, 1)                                                             \
+    X(AWAY_FROM_SMOOTH, away_from_smooth, 1, 0, 0, 0, 1)
 
 #define OPCODE(NAME, ...) OP_##NAME,
 enum { OPERATIONS(OPCODE) N_OPERATIONS };

@@ -10,6 +10,7 @@ from ..pipeline import Pipeline
 from ..store import ChunkedSource, Source
 from ._memory import Budget, Needs, divide, divide_for_rows, warn_of_narrow_window
 from ._order import Shuffle
+from ._views import Maker, pipelines_of
 
 # One fills what another leaves of the cores; a third one finds nothing left.
 _AUGMENTERS = 2
@@ -23,7 +24,7 @@ _LOG = logging.getLogger("multiaug.loader")
 def budget_of(
     source: Source,
     chunked: ChunkedSource,
-    pipeline: Pipeline | None,
+    pipeline: Maker | None,
     memory: int,
     *,
     batch_size: int,
@@ -87,7 +88,7 @@ def budget_of(
     return budget
 
 
-def most_augmenters(pipeline: Pipeline | None, prefetch: int, batch: int) -> int:
+def most_augmenters(pipeline: Maker | None, prefetch: int, batch: int) -> int:
     """Batches that are augmented at a time where nothing speaks against it.
 
     Args:
@@ -100,12 +101,17 @@ def most_augmenters(pipeline: Pipeline | None, prefetch: int, batch: int) -> int
     return min(_AUGMENTERS, core_count())
 
 
-def _result_bytes(source: Source, chunked: ChunkedSource, pipeline: Pipeline | None) -> int:
+def _result_bytes(source: Source, chunked: ChunkedSource, pipeline: Maker | None) -> int:
     """About what one record takes when it comes out of the pipeline."""
-    inside, spec = chunked.structure, source.spec
-    name = spec.reference(inside)
-    if pipeline is None or name is None:
+    name = source.spec.reference(chunked.structure)
+    if name is None:
         return 0
+    some = [n * _bytes_of(source, chunked, one, name) for one, n in pipelines_of(pipeline)]
+    return int(sum(some))
+
+
+def _bytes_of(source: Source, chunked: ChunkedSource, pipeline: Pipeline, name: str) -> float:
+    inside, spec = chunked.structure, source.spec
     height, width = frame = _size(spec.entries[name].image_shape(inside[name].shape))
     for transform in pipeline.transforms:
         frame = transform.out_shape(frame)
@@ -118,7 +124,7 @@ def _result_bytes(source: Source, chunked: ChunkedSource, pipeline: Pipeline | N
         if picture and entry.validity:
             frames = math.prod(s.shape[: entry.time is not None])
             size += share * frames * math.prod(_size(entry.image_shape(s.shape)))
-    return int(size)
+    return size
 
 
 def _size(shape: tuple[int, ...]) -> tuple[int, int]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from .._forks import refuse_forked_child
 from ..errors import ParameterError
+from ._views import on_arrays, refuse_views
 
 if TYPE_CHECKING:
     from ._loader import Loader
@@ -67,7 +68,7 @@ def _in_worker(loader: Loader, standing: Standing) -> Any:
 
 def _tensors(batches: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     for batch in batches:
-        yield {name: to_torch(array) for name, array in batch.items()}
+        yield on_arrays(to_torch, batch)
         del batch
 
 
@@ -155,8 +156,9 @@ def keras_dataset(loader: Loader, inputs: Choose, targets: Choose | None) -> Any
         targets: the same for what it should give; None leaves them away.
 
     Raises:
-        ParameterError: Keras is not installed.
+        ParameterError: Keras is not installed; or the loader has `Views`.
     """
+    refuse_views(loader.pipeline, "Keras")
     keras = _need("keras", "keras")
 
     class LoaderDataset(keras.utils.PyDataset):  # type: ignore[misc,name-defined]
@@ -211,8 +213,9 @@ def tensorflow_dataset(loader: Loader) -> Any:
         loader: of which every pass over the data set is an epoch.
 
     Raises:
-        ParameterError: TensorFlow is not installed.
+        ParameterError: TensorFlow is not installed; or the loader has `Views`.
     """
+    refuse_views(loader.pipeline, "TensorFlow")
     tf = _need("tensorflow", "tensorflow")
     shapes = loader.shapes()
     signature = {

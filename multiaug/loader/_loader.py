@@ -16,7 +16,6 @@ from .._machine import core_count, parse_memory
 from ..checks import say
 from ..errors import ParameterError
 from ..files import sha256_of
-from ..pipeline import PIPELINE_KIND, Pipeline, inspect_batch
 from ..store import Source, chunked
 from ..typing import NDArray
 from ._budget import budget_of
@@ -29,6 +28,7 @@ from ._schedule import Schedule
 from ._settings import check_count, check_draws, check_shard, check_weights
 from ._standing import Standing, Turn
 from ._state import LoaderState
+from ._views import MAKER_KIND, Maker, check_names, inspect_for, on_arrays
 
 if TYPE_CHECKING:
     from jax.sharding import Sharding
@@ -53,7 +53,7 @@ class Loader:
 
     Args:
         source: where records come from.
-        pipeline: what is done to them; None hands them out as they are.
+        pipeline: what is done to them, a `Pipeline` or `Views`; None hands them out as they are.
         batch_size: records per batch, on this host.
         seed: of order and augmentation, at least 0.
         shuffle: ``block`` mixes the records of ``window`` chunks at a time, and reads each chunk
@@ -96,7 +96,7 @@ class Loader:
     """
 
     @checked(
-        pipeline=optional(PIPELINE_KIND),
+        pipeline=optional(MAKER_KIND),
         seed=SEED,
         shuffle=one_of("block", "full", None),
         copies=whole(1),
@@ -112,7 +112,7 @@ class Loader:
     def __init__(
         self,
         source: Source,
-        pipeline: Pipeline | None = None,
+        pipeline: Maker | None = None,
         *,
         batch_size: int,
         seed: int = 0,
@@ -134,6 +134,7 @@ class Loader:
     ) -> None:
         refuse_forked_child("A Loader")
         self._settings = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
+        check_names(pipeline)
         self.source = source
         self.pipeline = pipeline
         self.batch_size = check_count("batch_size", batch_size, 1)
@@ -183,7 +184,7 @@ class Loader:
             )
         self._schedule = Schedule(self._order, self.shard, self.batch_size, drop_last)
         self._selection = _digest(draws, weight)
-        inspect = partial(inspect_batch, pipeline, source.spec, origin=repr(source))
+        inspect = partial(inspect_for, pipeline, source.spec, origin=repr(source))
         self._maker = BatchMaker(
             self._chunked,
             source.spec,
@@ -227,8 +228,9 @@ class Loader:
         """Yield the batches of one epoch.
 
         A batch maps entry names to arrays with a leading n, as `Pipeline.batch` returns them, and
-        ``index`` (positions in the source) and ``copy`` to (n,). Arrays are `jax.Array`; only
-        those with 64 bits, which JAX would shorten, are NumPy's.
+        ``index`` (positions in the source) and ``copy`` to (n,); of `Views`, the names of views to
+        lists of such batches, beside ``index`` and ``copy``. Arrays are `jax.Array`; only those
+        with 64 bits, which JAX would shorten, are NumPy's.
 
         After a loop that ran to its end, or was left with ``break``, the next one begins the next
         epoch, with its first batch. After `restore` it goes on where the state was taken. One loop
@@ -330,10 +332,11 @@ class Loader:
         self.__dict__.update(again.__dict__)
         self._standing = standing
 
-    def shapes(self) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
-        """Entry name -> shape of one record and dtype, as batches hold them."""
+    def shapes(self) -> dict[str, Any]:
+        """Entry name -> (shape of one record, dtype), as batches hold them; of views, lists."""
         one = self._maker.one(self.epoch)
-        return {n: (tuple(a.shape[1:]), np.dtype(a.dtype)) for n, a in one.items()}
+        shapes: dict[str, Any] = on_arrays(lambda a: (tuple(a.shape[1:]), np.dtype(a.dtype)), one)
+        return shapes
 
     def torch(self) -> Any:
         """A ``torch.utils.data.IterableDataset`` of whole batches, through DLPack.

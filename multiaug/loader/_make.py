@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
 from functools import partial
 from itertools import islice
@@ -13,9 +13,10 @@ import jax
 import numpy as np
 
 from ..checks import Finding
-from ..pipeline import Pipeline, record_keys
+from ..pipeline import record_keys
 from ..spec import DataSpec
 from ..store import ChunkedSource
+from ..transforms import Transform
 from ..typing import NDArray
 from ._budget import most_augmenters
 from ._chunks import ChunkReader
@@ -25,6 +26,7 @@ from ._place import Recycler, local_sharding, to_jax
 from ._prefetch import Prefetcher
 from ._read import Losses, Plan, RawBatch, RowReader, SizedReader
 from ._schedule import Schedule
+from ._views import Maker, made_flat, nested, on_arrays, pipelines_of
 
 if TYPE_CHECKING:
     from jax.sharding import Sharding
@@ -53,7 +55,7 @@ class BatchMaker:
         self,
         source: ChunkedSource,
         spec: DataSpec,
-        pipeline: Pipeline | None,
+        pipeline: Maker | None,
         schedule: Schedule,
         *,
         budget: Budget,
@@ -146,19 +148,20 @@ class BatchMaker:
             arrays = raw.arrays if raw.records is None else raw.records
 
             def run(out: Mapping[str, Any] | None) -> dict[str, Any]:
-                return pipeline.batch(keys, arrays, out=out, check=check)
+                return made_flat(pipeline, keys, arrays, out, check=check)
 
             results = self._recycler(len(index), run)
         sharding = self._sharding or local_sharding(len(index))
         place = np.int32 if self._schedule.order.count < 2**31 else np.uint32
         labels = {"index": index.astype(place), "copy": copy.astype(np.int32)}
-        return to_jax({**results, **labels}, sharding)
+        return nested(self._pipeline, to_jax({**results, **labels}, sharding))
 
     def _empty(self, epoch: int) -> dict[str, Any] | None:
         """A batch without records: nothing; of one of several hosts arrays of length 0."""
         if self._schedule.shard[1] == 1:
             return None
-        return {name: array[:0] for name, array in self.one(epoch).items()}
+        none: dict[str, Any] = on_arrays(lambda array: array[:0], self.one(epoch))
+        return none
 
     def one(self, epoch: int) -> dict[str, Any]:
         """A batch of the first record."""
@@ -186,13 +189,17 @@ class BatchMaker:
         return self._reader
 
 
-def _makes_one_size(pipeline: Pipeline | None) -> bool:
+def _makes_one_size(pipeline: Maker | None) -> bool:
     """Whether images of all sizes leave a pipeline at one."""
-    if pipeline is None:
-        return False
+    return pipeline is not None and all(
+        _makes_size(one.transforms) for one, _ in pipelines_of(pipeline)
+    )
+
+
+def _makes_size(transforms: Sequence[Transform]) -> bool:
     sizes = set()
     for frame in ((101, 173), (311, 227)):
-        for transform in pipeline.transforms:
+        for transform in transforms:
             frame = transform.out_shape(frame)
         sizes.add(frame)
     return len(sizes) == 1

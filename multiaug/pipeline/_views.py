@@ -50,11 +50,12 @@ class Views:
     Example:
         >>> import jax, numpy as np
         >>> import multiaug as ma
-        >>> spec = ma.load_spec("rgb-classification")
+        >>> spec = ma.load_spec("rgb-segmentation")
         >>> large = ma.Pipeline([ma.RandomResizedCrop(8, (0.32, 1)), ma.Flip("x")], spec)
         >>> small = ma.Pipeline([ma.RandomResizedCrop(4, (0.05, 0.32)), ma.Flip("x")], spec)
         >>> views = Views({"global": (large, 2), "local": (small, 8)})
-        >>> out = views(jax.random.key(0), {"image": np.zeros((16, 16, 3), np.uint8)})
+        >>> image, mask = np.zeros((16, 16, 3), np.uint8), np.zeros((16, 16), np.uint8)
+        >>> out = views(jax.random.key(0), {"image": image, "mask": mask})
         >>> [len(out["global"]), len(out["local"]), out["local"][7]["image"].shape]
         [2, 8, (4, 4, 3)]
     """
@@ -114,6 +115,8 @@ class Views:
         """
         check_key(key, (0, 1))
         words = raw_key_data(key)
+        rows: Any
+        found: Any
         implementation = str(jax.random.key_impl(key))
         if words is None:  # traced
             rows = key_data(key)

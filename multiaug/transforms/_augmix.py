@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -18,12 +19,14 @@ from ._policy_operations import (
     CODES,
     OPERATIONS,
     VALUES,
+    Child,
     Drawn,
     Space,
     children_of,
     left_out,
     magnitudes,
     operation_names,
+    reach,
     signs,
     tell_left_out,
 )
@@ -52,7 +55,7 @@ class AugMix(Photometric):
         mixture_width: how many chains there are, 1 to 10.
         chain_depth: how many operations a chain has, 1 to 3; 0 draws it for each.
         alpha: of the distributions, in [0.05, 100].
-        operations: names of those to draw from: Brightness, Color, Contrast, Sharpness, Posterize,
+        ops: names of those to draw from: Brightness, Color, Contrast, Sharpness, Posterize,
             Solarize, AutoContrast, Equalize, Invert; None for all but Invert. The paper leaves out
             the first four, which ImageNet-C tests; torchvision has them.
         clip: clip values to their range behind each operation.
@@ -72,7 +75,7 @@ class AugMix(Photometric):
     mixture_width: int = setting(whole_between, default=3, low=1, high=10)
     chain_depth: int = setting(whole_between, default=0, low=0, high=_DEEPEST)
     alpha: float = setting(number, default=1.0, low=0.05, high=100)
-    operations: Names = setting(operation_names, default=None, options=VALUES)
+    ops: Names = setting(operation_names, default=None, options=VALUES)
     clip: bool = setting(flag, default=False)
     entries: EntryNames = setting(names, default=None)
     p: float = static(default=1.0, kw_only=True)
@@ -87,28 +90,31 @@ class AugMix(Photometric):
     def check(self, frame: Frame) -> None:
         """Some operation must be left; those that the spec has nothing for are named once."""
         super().check(frame)
-        tell_left_out(self.owner, self._names, left_out(self._names, frame.spec, self.entries), frame)
+        missing = left_out(self._names, frame.spec, self.entries)
+        tell_left_out(self.owner, self._names, missing, frame)
 
     @property
     def _names(self) -> tuple[str, ...]:
-        return self.operations or _OPERATIONS
+        return self.ops or _OPERATIONS
 
     @property
-    def _members(self) -> Any:
-        most = tuple(float(v) for v in magnitudes(_SPACE, _BINS)[:, self.severity - 1])
+    def _members(self) -> tuple[Child, ...]:
+        most = reach(_SPACE, _BINS, self.severity - 1)
         return children_of(self._names, _SPACE, most, self.clip, self.entries)
 
     def sample(self, key: Key, frame: Frame) -> Params:
-        """Draw ``weights``, (1 + width,) float32, the image's first; ``operation``, (width, 3) int32,
-        0 for none; ``magnitude``, (width, 3) float32.
-        """
+        """Draw ``weights``, the image's first; ``operation`` and ``magnitude``, (width, 3)."""
         width, depth = self.mixture_width, self.chain_depth
         missing = left_out(self._names, frame.spec, self.entries)
         codes = jnp.array([CODES[n] for n in self._names if n not in missing], jnp.int32)
         u = jnp.stack(unit_uniform(jax.random.fold_in(key, 0), 10 * width + width))
         steps, others = u[: 9 * width].reshape(3, width, _DEEPEST), u[9 * width :]
         operation = codes[uniform_index(steps[0], len(codes))]
-        deep = jnp.full(width, depth) if depth else 1 + uniform_index(others[:width], _DEEPEST)
+        deep = (
+            jnp.full(width, depth, jnp.int32)
+            if depth
+            else 1 + uniform_index(others[:width], _DEEPEST)
+        )
         place = jnp.arange(_DEEPEST, dtype=jnp.int32)
         operation = jnp.where(place[None, :] < deep[:, None], operation, CODES["Identity"])
         level = uniform_index(steps[1], self.severity)
@@ -122,32 +128,44 @@ class AugMix(Photometric):
 
     def apply(self, params: Params, values: Array, target: Target) -> Array:
         """The blend of the values and of all chains."""
-        frame: Any = None  # no operation on values asks for it
-        members = self._members
+        branches = self._branches(target)
+        depth = self.chain_depth or _DEEPEST
+        ends = jnp.arange(depth, dtype=jnp.int32) == depth - 1
         weights = params["weights"]
+        # A weight of a chain counts behind its last operation.
+        steps = {
+            "operation": params["operation"][:, :depth].ravel(),
+            "magnitude": params["magnitude"][:, :depth].ravel(),
+            "weight": jnp.where(ends[None, :], weights[1:, None], 0).ravel(),
+            "last": jnp.tile(ends, self.mixture_width),
+        }
 
-        def none(values: Array, magnitude: Array) -> Array:
+        def link(carried: tuple[Array, Array], step: Params) -> tuple[tuple[Array, Array], None]:
+            chain, total = carried
+            chain = lax.switch(step["operation"], branches, chain, step["magnitude"])
+            total = total + step["weight"] * chain
+            return (jnp.where(step["last"], values, chain), total), None
+
+        (_, total), _ = lax.scan(link, (values, weights[0] * values), steps)
+        found: Array = total
+        return found
+
+    def _branches(self, target: Target) -> list[Callable[[Array, Array], Array]]:
+        """What every operation makes of values, by its magnitude."""
+
+        def as_they_are(values: Array, magnitude: Array) -> Array:
             return values
 
-        branches = [none] * len(OPERATIONS)
-        for member in members:
+        def changed(values: Array, magnitude: Array, *, member: Child) -> Array:
             (name,) = member.operations
+            drawn = Drawn(jnp.int32(CODES[name]), magnitude, _SPACE, None)
+            assert isinstance(member.transform, Photometric)
+            return member.transform.apply(member.params(drawn), values, target)
 
-            def one(values: Array, magnitude: Array, member: Any = member, name: str = name) -> Array:
-                drawn = Drawn(jnp.int32(CODES[name]), magnitude, _SPACE, frame)
-                changed: Array = member.transform.apply(member.params(drawn), values, target)
-                return changed
-
-            branches[CODES[name]] = one
-
-        total = weights[0] * values
-        for i in range(self.mixture_width):
-            chain = values
-            for k in range(_DEEPEST if not self.chain_depth else self.chain_depth):
-                operation, magnitude = params["operation"][i, k], params["magnitude"][i, k]
-                chain = lax.switch(operation, branches, chain, magnitude)
-            total = total + weights[i + 1] * chain
-        return total
+        branches: list[Callable[[Array, Array], Array]] = [as_they_are] * len(OPERATIONS)
+        for member in self._members:
+            branches[CODES[member.operations[0]]] = partial(changed, member=member)
+        return branches
 
 
 def _weights(u: Array, alpha: float) -> Array:

@@ -64,10 +64,9 @@ class RelabelInstances(OfLabels):
             new[~keeps] = np.searchsorted(found, image[~keeps]).astype(ids.dtype) + 1
         yield self.entry, done
 
-    def _kept(self, spec: DataSpec, ids: Array) -> Array:
+    def _kept(self, spec: DataSpec, ids: Any) -> Any:
         """What is no instance."""
-        found: Array = (ids == 0) | self.ignored(spec, ids)
-        return found
+        return (ids == 0) | self.ignored(spec, ids)
 
 
 def sorted_ids(ids: Array, kept: Array) -> tuple[Array, Array]:
@@ -129,9 +128,9 @@ class BoxesFromMasks(OfLabels):
             found, first = sorted_ids(ids, kept)
             rank = jnp.cumsum(first.astype(jnp.int32))[jnp.searchsorted(found, ids.ravel())]
             row = jnp.where(kept.ravel() | (rank > self.capacity), 0, rank)
-            rest = {"num_segments": self.capacity + 1}
-            low = [jax.ops.segment_min(place, row, **rest)[1:] - 0.5 for place in places]
-            high = [jax.ops.segment_max(place, row, **rest)[1:] + 0.5 for place in places]
+            rows_and_none = self.capacity + 1
+            low = [jax.ops.segment_min(p, row, rows_and_none)[1:] - 0.5 for p in places]
+            high = [jax.ops.segment_max(p, row, rows_and_none)[1:] + 0.5 for p in places]
             boxes = jnp.stack([*low, *high], axis=-1)
             return jnp.where(jnp.isfinite(boxes).all(axis=-1, keepdims=True), boxes, jnp.nan)
 

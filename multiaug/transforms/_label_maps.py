@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -126,9 +127,7 @@ class OfLabels(Deriving):
 
     def like(self, source: EntrySpec, name: str, role: str, **settings: Any) -> EntrySpec:
         """A new entry that is there, and has frames, where the label map does."""
-        return EntrySpec.of_role(
-            name, role, optional=source.optional, time=source.time, **settings
-        )
+        return EntrySpec.of_role(name, role, optional=source.optional, time=source.time, **settings)
 
 
 RegionIds = Setting[tuple[tuple[int, ...], ...], Sequence[int | Sequence[int]]]
@@ -255,7 +254,7 @@ class Edges(OfLabels):
 
 @transform
 class DistanceMap(OfLabels):
-    """Make an entry ``<name>_distance`` (H, W, n): how far the boundary of each class is, in pixels.
+    """Make an entry ``<name>_distance`` (H, W, n): pixels to the boundary of each class.
 
     Euclidean, in float32: outside of a class the distance to its nearest pixel, inside minus that
     to the nearest pixel of another class; 0 nowhere, and the first pixels on both sides of a
@@ -290,7 +289,7 @@ class DistanceMap(OfLabels):
         ignored = self.ignored(spec, ids)
         ids = ids.astype(jnp.int32)
         inside = jnp.stack([(ids == c) & ~ignored for c in self.classes], axis=1)
-        most = np.float32(np.hypot(*ids.shape[1:]))
+        most = np.float32(math.hypot(*ids.shape[1:]))
 
         def one(there: Array) -> Array:
             out, back = _distances(there), _distances(~there)
@@ -305,7 +304,7 @@ class DistanceMap(OfLabels):
 
         ignored = self.ignored(spec, ids)
         done = np.empty((*ids.shape, len(self.classes)), np.float32)
-        most = np.float32(np.hypot(*ids.shape[1:]))
+        most = np.float32(math.hypot(*ids.shape[1:]))
         for i, image in enumerate(ids):
             for k, one in enumerate(self.classes):
                 there = (image == one) & ~ignored[i]

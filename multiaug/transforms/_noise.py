@@ -45,7 +45,7 @@ class Noisy(Clipping):
         return {name: uniform(u, limits), "seed": seed}
 
     def _stream(self, target: Target, more: str = "") -> int:
-        """What tells fields of one record apart: the entry's name, and the group's first channel."""
+        """What tells fields of one record apart: the entry's name, and the first channel."""
         # The name, not its place in the record: other entries must not change the noise.
         return zlib.crc32(f"{target.name}/{target.start}{more}".encode())
 

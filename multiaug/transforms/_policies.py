@@ -24,6 +24,7 @@ from ._policy_operations import (
     OPERATIONS,
     STANDARD,
     WIDE,
+    Child,
     Drawn,
     Slot,
     Space,
@@ -31,6 +32,7 @@ from ._policy_operations import (
     left_out,
     magnitudes,
     operation_names,
+    reach,
     signs,
     tell_left_out,
 )
@@ -91,10 +93,14 @@ class _Place(NamedTuple):
     end: int
 
 
+def _members(rule: _Rule) -> tuple[Child, ...]:
+    most = reach(rule.space, rule.bins, rule.most)
+    return children_of(rule.operations, rule.space, most, rule.clip, rule.entries)
+
+
 @lru_cache(maxsize=64)
 def _places(rule: _Rule) -> tuple[_Place, ...]:
-    most = tuple(float(v) for v in magnitudes(rule.space, rule.bins)[:, rule.most])
-    members = children_of(rule.operations, rule.space, most, rule.clip, rule.entries)
+    members = _members(rule)
     count = len(members)
     if not rule.one_resample:
         return tuple(_Place(Slot(members), k, 0, count) for k in range(rule.slots))
@@ -111,9 +117,7 @@ def _places(rule: _Rule) -> tuple[_Place, ...]:
 class Policy(Container):
     """Slots, one behind the other, in each of which one operation runs."""
 
-    clip: bool
     entries: Any  # a tuple of names, or None
-    one_resample: bool
     in_order = True
 
     @property
@@ -147,12 +151,8 @@ class Policy(Container):
         sizes = jnp.asarray(magnitudes(rule.space, rule.bins))[operation, level]
         turned = negative & jnp.asarray(signs())[operation]
         magnitude = jnp.where(turned, -sizes, sizes)
-        most = tuple(float(v) for v in magnitudes(rule.space, rule.bins)[:, rule.most])
-        members = children_of(rule.operations, rule.space, most, rule.clip, rule.entries)
-        slots = [
-            Drawn(operation[k], magnitude[k], rule.space, frame) for k in range(rule.slots)
-        ]
-        children = tuple(tuple(member.params(slot) for member in members) for slot in slots)
+        slots = [Drawn(operation[k], magnitude[k], rule.space, frame) for k in range(rule.slots)]
+        children = tuple(tuple(m.params(slot) for m in _members(rule)) for slot in slots)
         return {"operation": operation, "magnitude": magnitude, "children": children}
 
     def expand(self, params: Params) -> Expanded:
@@ -173,7 +173,7 @@ class Policy(Container):
 class _Chosen(Policy):
     """A policy whose operations are all as likely, in every slot."""
 
-    operations: Any
+    ops: Any
 
     def _choose(self, key: Key, frame: Frame, low: int, high: int) -> Params:
         slots, legal = self._rule.slots, self._legal(frame)
@@ -207,7 +207,7 @@ class RandAugment(_Chosen):
         magnitude: m, a whole number below ``num_magnitude_bins``; a pair (lo, hi) draws it, for
             each operation.
         num_magnitude_bins: n.
-        operations: names of those to draw from; None for all but Invert.
+        ops: names of those to draw from; None for all but Invert.
         one_resample: move first, by all geometry that was drawn, then change values: one resample
             in place of ``num_ops``. It is another policy: no value is changed before a move.
         clip: clip values to their range behind each operation.
@@ -229,7 +229,7 @@ class RandAugment(_Chosen):
     num_ops: int = setting(whole_between, default=2, low=1, high=8)
     magnitude: Setting[tuple[int, int], int | Sequence[int]] = setting(_levels, default=9)
     num_magnitude_bins: int = setting(whole, default=31, low=2)
-    operations: Names = setting(operation_names, default=None, options=OPERATIONS)
+    ops: Names = setting(operation_names, default=None, options=OPERATIONS)
     one_resample: bool = setting(flag, default=False)
     clip: bool = setting(flag, default=False)
     entries: EntryNames = setting(names, default=None)
@@ -246,7 +246,7 @@ class RandAugment(_Chosen):
     def _rule(self) -> _Rule:
         return _Rule(
             self.num_ops,
-            self.operations or _USUAL,
+            self.ops or _USUAL,
             STANDARD,
             self.num_magnitude_bins,
             self.magnitude[1],
@@ -270,7 +270,7 @@ class TrivialAugment(_Chosen):
 
     Args:
         num_magnitude_bins: how many magnitudes there are.
-        operations: as in `RandAugment`.
+        ops: as in `RandAugment`.
         clip: clip values to their range.
         entries: entries whose values change; None for all with intensity. Geometry moves all.
         p: the probability that a pipeline runs it.
@@ -283,14 +283,14 @@ class TrivialAugment(_Chosen):
     """
 
     num_magnitude_bins: int = setting(whole, default=31, low=2)
-    operations: Names = setting(operation_names, default=None, options=OPERATIONS)
+    ops: Names = setting(operation_names, default=None, options=OPERATIONS)
     clip: bool = setting(flag, default=False)
     entries: EntryNames = setting(names, default=None)
     p: float = static(default=1.0, kw_only=True)
 
     @property
     def _rule(self) -> _Rule:
-        operations, bins = self.operations or _USUAL, self.num_magnitude_bins
+        operations, bins = self.ops or _USUAL, self.num_magnitude_bins
         return _Rule(1, operations, WIDE, bins, bins - 1, self.clip, self.entries, False)
 
     def sample(self, key: Key, frame: Frame) -> Params:

@@ -20,6 +20,7 @@ from ._containers import Expanded
 from ._contrast import Contrast, Gain
 from ._levels import AutoContrast, Equalize, Invert, Posterize, Solarize
 from ._rgb import places
+from ._sharpness import Sharpness
 
 GEOMETRY = ("ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate")
 VALUES = (
@@ -78,6 +79,11 @@ def magnitudes(space: Space, bins: int) -> NDArray:
     return table.astype(np.float32)
 
 
+def reach(space: Space, bins: int, level: int) -> tuple[float, ...]:
+    """Of every operation what a magnitude is, in few digits: ranges of settings end there."""
+    return tuple(round(float(size), 6) for size in magnitudes(space, bins)[:, level])
+
+
 def signs() -> NDArray:
     """(operations,) bool: the magnitude may be negative as well."""
     return np.array([name in _SIGNED for name in OPERATIONS])
@@ -90,13 +96,13 @@ class Drawn(NamedTuple):
         operation: () int32, its place in `OPERATIONS`.
         magnitude: () float32, with its sign.
         space: what magnitudes mean.
-        frame: the policy stands in.
+        frame: the policy stands in; None where nothing moves.
     """
 
     operation: Array
     magnitude: Array
     space: Space
-    frame: Frame
+    frame: Frame | None
 
     def of(self, name: str, neutral: float = 0.0) -> Array:
         """The magnitude where the operation is the drawn one, else what changes nothing."""
@@ -104,6 +110,7 @@ class Drawn(NamedTuple):
 
     def sides(self) -> tuple[Array, Array]:
         """Height and width, float32."""
+        assert self.frame is not None
         height, width = (jnp.asarray(side, jnp.float32) for side in self.frame.shape)
         return height, width
 
@@ -166,21 +173,20 @@ def children_of(
         clip: clip values to their range after each.
         entries: entries whose values change; None for all.
     """
-    reach = dict(zip(OPERATIONS, most, strict=True))
-    shears = tuple(float(np.rad2deg(np.arctan(reach[n]))) for n in ("ShearX", "ShearY"))
+    ends = dict(zip(OPERATIONS, most, strict=True))
+    shears = tuple(float(np.rad2deg(np.arctan(ends[n]))) for n in ("ShearX", "ShearY"))
     made = [
         Child(Shear(tuple((-s, s) for s in shears)), ("ShearX", "ShearY"), _shear),
         Child(Translate(px=1e4), GEOMETRY[:4], _translate),
+        Child(Rotate(ends["Rotate"]), ("Rotate",), lambda drawn: {"degrees": drawn.of("Rotate")}),
+        Child(Gain(ends["Brightness"], clip, entries), ("Brightness",), _amount("Brightness")),
+        Child(Saturation(ends["Color"], clip, entries), ("Color",), _amount("Color")),
         Child(
-            Rotate(reach["Rotate"]), ("Rotate",), lambda drawn: {"degrees": drawn.of("Rotate")}
-        ),
-        Child(Gain(reach["Brightness"], clip, entries), ("Brightness",), _amount("Brightness")),
-        Child(Saturation(reach["Color"], clip, entries), ("Color",), _amount("Color")),
-        Child(
-            Contrast(reach["Contrast"], clip, entries, mean="auto"),
+            Contrast(ends["Contrast"], clip, entries, mean="auto"),
             ("Contrast",),
             _amount("Contrast"),
         ),
+        Child(Sharpness(ends["Sharpness"], clip, entries), ("Sharpness",), _amount("Sharpness")),
         Child(Posterize((1, 8), entries), ("Posterize",), _bits),
         Child(
             Solarize((0, 1), entries),
@@ -245,7 +251,7 @@ def left_out(
     return missing
 
 
-MEANT = "Name the others in `operations`, to say that it is meant."
+MEANT = "Name the others in `ops`, to say that it is meant."
 
 
 def tell_left_out(

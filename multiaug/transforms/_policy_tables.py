@@ -1,6 +1,7 @@
 """The pairs of operations that AutoAugment learned: name, probability, magnitude of 0 to 9.
 
-E. D. Cubuk et al., AutoAugment: Learning Augmentation Strategies from Data, CVPR 2019, tables 7 to 9.
+E. D. Cubuk et al., AutoAugment: Learning Augmentation Strategies from Data, CVPR 2019, whose
+appendix has these tables.
 Operations without a magnitude have a dash.
 """
 
@@ -103,7 +104,9 @@ TABLES = {"imagenet": _IMAGENET, "cifar10": _CIFAR10, "svhn": _SVHN}
 @lru_cache(maxsize=3)
 def table_of(policy: str) -> tuple[NDArray, NDArray, NDArray]:
     """(25, 2) each: places among the operations, int32; probabilities; magnitudes, int32."""
-    pairs = [[step.split() for step in line.split(",")] for line in TABLES[policy].split("\n")[1:-1]]
+    pairs = [
+        [step.split() for step in line.split(",")] for line in TABLES[policy].split("\n")[1:-1]
+    ]
     codes = [[CODES[name] for name, _, _ in pair] for pair in pairs]
     chances = [[float(chance) for _, chance, _ in pair] for pair in pairs]
     levels = [[0 if level == "-" else int(level) for _, _, level in pair] for pair in pairs]

@@ -280,4 +280,3 @@ class DeadLines(ByChannel):
         found = jnp.where(on[None] > 0, found, -1)
         value = 0.0 if self.fill == "invalid" else target.range[0] + self.fill * target.extent
         return SetLines(found, 0 if self.lines == "rows" else 1, value)
-

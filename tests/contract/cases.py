@@ -124,10 +124,24 @@ CASES = {
     "SpeckleNoise": ma.SpeckleNoise(0.2, clip=True),
     "Translate": ma.Translate(((-0.1, 0.1), (0, 0.2))),
     "Transpose": ma.Transpose(),
+    "AugMix": ma.AugMix(),
+    "AutoAugment": ma.AutoAugment("svhn"),
+    "BoxesFromMasks": ma.BoxesFromMasks("mask", 256),
+    "DistanceMap": ma.DistanceMap("mask", [0, 3]),
+    "Edges": ma.Edges("mask", 2),
+    "RandAugment": ma.RandAugment(2, (5, 20), one_resample=True),
+    "Regions": ma.Regions("mask", [[1, 2, 3], 3]),
+    "RelabelInstances": ma.RelabelInstances("mask"),
+    "Scales": ma.Scales("mask", [2, 3]),
+    "Sharpness": ma.Sharpness((-0.9, 2), clip=True),
+    "ThreeAugment": ma.ThreeAugment(),
+    "TrivialAugment": ma.TrivialAugment(),
 }
 
 # Value transforms that are made of the same operations as those of the day.
 BY_NIGHT = {
+    *("AugMix", "AutoAugment", "Edges", "Regions", "RelabelInstances", "Scales", "Sharpness"),
+    *("ThreeAugment", "TrivialAugment"),
     *("AutoContrast", "AutoContrast, quantiles", "BiasField", "BrightnessGradient", "CLAHE"),
     *("ColorTemperature", "Contrast, grey", "Contrast, nnU-Net", "Equalize", "Gain"),
     *("Gain, by channel", "Gamma, inverted", "Gamma, nnU-Net", "Grey", "Grey, mean"),

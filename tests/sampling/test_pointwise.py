@@ -26,7 +26,6 @@ from multiaug.transforms import (
     ScaleAboutMean,
     ScaleShift,
     Target,
-    keyed,
     makes_noise,
     transform,
 )

@@ -131,7 +131,10 @@ def test_operations_are_those_of_jax(dtype, invalid):
     named = operations(top, valid)
     if not (NIGHTLY or dtype == "float32"):
         # Of bytes, what differs is what becomes of a table.
-        named = {n: named[n] for n in ("means", "powers of channels", "cut", "equalized", "all", "neighbours")}
+        named = {
+            n: named[n]
+            for n in ("means", "powers of channels", "cut", "equalized", "all", "neighbours")
+        }
 
     # Compiled in half of the time, and run once.
     @partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})

@@ -287,6 +287,12 @@ FROZEN = {
     "SpeckleNoise": (ma.SpeckleNoise(), "std"),
     "SaltAndPepper": (ma.SaltAndPepper(), "amount"),
     "RicianNoise": (ma.RicianNoise(), "std"),
+    "AugMix": (ma.AugMix(), "weights"),
+    "AutoAugment": (ma.AutoAugment(), "magnitude"),
+    "RandAugment": (ma.RandAugment(magnitude=(0, 30)), "magnitude"),
+    "Sharpness": (ma.Sharpness(0.9), "amount"),
+    "ThreeAugment": (ma.ThreeAugment(), "choice"),
+    "TrivialAugment": (ma.TrivialAugment(), "operation"),
 }
 
 
@@ -394,6 +400,12 @@ EXPECTED = {
     "CloudMotion": [0.97949833, 0.0],
     "DepthNoise": [0.30630171],
     "ForEntries": [-19.281206],
+    "AugMix": [0.59526396, 0.11004352],
+    "AutoAugment": [4.0, -30.0],
+    "RandAugment": [0.33, 0.9],
+    "Sharpness": [-0.0050532818],
+    "ThreeAugment": [1.0],
+    "TrivialAugment": [9.0],
 }
 
 

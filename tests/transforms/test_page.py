@@ -1,15 +1,22 @@
-"""The examples of docs/occlusion.md run."""
+"""The examples of docs/occlusion.md and docs/policies.md run."""
 
 import re
 from pathlib import Path
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "occlusion.md"
+import pytest
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
-def test_the_examples_run(capsys):
-    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(blocks) == 4
+@pytest.mark.parametrize(
+    ("name", "count", "said"),
+    [("occlusion", 4, "values: native"), ("policies", 3, "{'image': 2, 'mask': 2}")],
+)
+def test_the_examples_run(name, count, said, capsys):
+    page = DOCS / f"{name}.md"
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(blocks) == count
     names: dict = {}
     for block in blocks:
-        exec(compile(block, PAGE.name, "exec"), names)
-    assert "values: native" in capsys.readouterr().out
+        exec(compile(block, page.name, "exec"), names)
+    assert said in capsys.readouterr().out

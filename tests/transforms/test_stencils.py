@@ -52,7 +52,9 @@ def weighed(smooth, sharpened=0):
 
 
 def each_channel(change, numbers):
-    return lambda v: np.stack([change(n)(v[..., k, None])[..., 0] for k, n in enumerate(numbers)], -1)
+    return lambda v: np.stack(
+        [change(n)(v[..., k, None])[..., 0] for k, n in enumerate(numbers)], -1
+    )
 
 
 def segment(length, degrees, samples):
@@ -101,8 +103,7 @@ def lowered(scale):
 
 def shifted(v):
     moved = [
-        ndimage.shift(v[..., k], (ROWS[1, k], ROWS[0, k]), order=1, mode="mirror")
-        for k in range(3)
+        ndimage.shift(v[..., k], (ROWS[1, k], ROWS[0, k]), order=1, mode="mirror") for k in range(3)
     ]
     return np.stack(moved, -1)
 
@@ -163,7 +164,8 @@ CASES = {
         ma.MedianBlur(), {}, lambda v: ndimage.median_filter(v, (3, 3, 1), mode="mirror"), 0, False,
     ),
     "MedianBlur, 5 pixels": (
-        ma.MedianBlur(5), {}, lambda v: ndimage.median_filter(v, (5, 5, 1), mode="mirror"), 0, False,
+        ma.MedianBlur(5), {}, lambda v: ndimage.median_filter(v, (5, 5, 1), mode="mirror"), 0,
+        False,
     ),
     "MedianBlur, holes": (ma.MedianBlur(5), {}, median_of_valid(5), 1e-6, True),
     "LowResolution": (ma.LowResolution(), {"scale": np.float32(0.6)}, lowered(0.6), 4e-6, False),
@@ -209,12 +211,12 @@ def test_against_references(changed, capsys):
     for name, (transform, params, _, most, holes) in CASES.items():
         wanted = expected(name)
         found = {"XLA": np.where(HOLES, 0, changed[name]) if holes else changed[name]}
-        operations = transform.operations(
-            {n: jnp.asarray(p) for n, p in params.items()}, target()
-        )
+        operations = transform.operations({n: jnp.asarray(p) for n, p in params.items()}, target())
         if compiled_is_available() and all(hasattr(o, "pack") for o in operations):
             given = np.where(HOLES, np.nan, UNIT) if holes else UNIT
-            native = run(transform, params, given.astype(np.float32), invalid="nan" if holes else None)
+            native = run(
+                transform, params, given.astype(np.float32), invalid="nan" if holes else None
+            )
             assert not holes or (np.isnan(native) == HOLES).all()
             found["native"] = np.where(HOLES, 0, native) if holes else native
         for where, values in found.items():
@@ -270,7 +272,11 @@ def test_a_flat_image_stays_flat(invalid):
 
 def through_pillow(pixels, quality, subsampling):
     memory = io.BytesIO()
-    kind = {"quality": quality} if pixels.ndim == 2 else {"quality": quality, "subsampling": subsampling}
+    kind = (
+        {"quality": quality}
+        if pixels.ndim == 2
+        else {"quality": quality, "subsampling": subsampling}
+    )
     Image.fromarray(pixels).save(memory, "JPEG", **kind)
     return np.asarray(Image.open(io.BytesIO(memory.getvalue())), np.float64)
 
@@ -299,11 +305,16 @@ def test_jpeg_is_that_of_scipy_and_of_pillow(capsys):
         wanted = {"grey": through_pillow(pixels[..., 0], quality, 0)}
         found = {"grey": np.asarray(grey)[..., 0]}
         for name, subsampling, one in zip(("4:4:4", "4:2:0"), (0, 2), coloured, strict=True):
-            wanted[name], found[name] = through_pillow(pixels, quality, subsampling), np.asarray(one)
+            wanted[name], found[name] = (
+                through_pillow(pixels, quality, subsampling),
+                np.asarray(one),
+            )
         for name in wanted:
             error = np.abs(np.clip(np.floor(found[name] + 0.5), 0, 255) - wanted[name])
             changes = np.abs(wanted[name] - (pixels[..., 0] if name == "grey" else pixels)).mean()
-            rows.append(f"{quality:4} {name:8} {changes:8.2f} {error.mean():8.3f} {error.max():6.0f}")
+            rows.append(
+                f"{quality:4} {name:8} {changes:8.2f} {error.mean():8.3f} {error.max():6.0f}"
+            )
             assert error.mean() < 0.12 * changes + 0.25, (quality, name)
     with capsys.disabled():
         head = f"{'JPEG':4} {'':8} {'changes':>8} {'apart':>8} {'most':>6}"
@@ -419,7 +430,12 @@ def test_noise_differs_from_frame_to_frame():
     moving = ma.DataSpec.from_dict({"name": "moving", "entries": {"image": {**image, "time": 2}}})
     values, keys = np.full((1, 40, 40, 2), 0.5, np.float32), jax.random.key(1)[None]
     frames = np.repeat(values[:, None], 2, 1)
-    for noise in (ma.ShotNoise(), ma.SpeckleNoise(), ma.SaltAndPepper((0.2, 0.2)), ma.RicianNoise()):
+    for noise in (
+        ma.ShotNoise(),
+        ma.SpeckleNoise(),
+        ma.SaltAndPepper((0.2, 0.2)),
+        ma.RicianNoise(),
+    ):
         one = np.asarray(ma.Pipeline([noise], still).batch(keys, {"image": values})["image"])
         two = np.asarray(ma.Pipeline([noise], moving).batch(keys, {"image": frames})["image"])
         np.testing.assert_array_equal(two[:, 0], one)

@@ -195,7 +195,7 @@ def _least_of(transform: Transform, shape: SpatialShape) -> tuple[float, float]:
     if not isinstance(transform, Container):
         return 1.0, 1.0
     scales = [_least_of(child, shape) for child in transform.children]
-    if transform.exclusive:
+    if transform.exclusive and scales:
         return min(x for x, _ in scales), min(y for _, y in scales)
     # Any subset may run: only those that shrink count.
     return math.prod(min(x, 1) for x, _ in scales), math.prod(min(y, 1) for _, y in scales)
