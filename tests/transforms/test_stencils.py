@@ -233,8 +233,9 @@ def test_the_unsharp_mask_of_scikit_image():
     found = ma.Sharpen(2, 1.5).apply(
         {"all": jnp.float32([[0.7], [1.5], [1]])}, jnp.asarray(UNIT), target()
     )
-    wanted = filters.unsharp_mask(
-        UNIT.astype(np.float64), 1.5, 0.7, preserve_range=True, channel_axis=-1
+    channels = np.moveaxis(UNIT.astype(np.float64), -1, 0)
+    wanted = np.stack(
+        [filters.unsharp_mask(v, 1.5, 0.7, preserve_range=True) for v in channels], axis=-1
     )
     inside = np.s_[7:-7, 7:-7]
     np.testing.assert_allclose(np.asarray(found)[inside], wanted[inside], atol=2e-6)
