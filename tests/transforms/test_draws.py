@@ -333,6 +333,17 @@ EXPECTED = {
     "CutMix": [-0.5, 0.5],
     "Mosaic": [0.25, 0.25],
     "CopyPaste": [3038550097.0, 1706030248.0],
+    "GaussianBlur": [0.68078619],
+    "MotionBlur": [-59.08812],
+    "Sharpen": [0.68113494, 1.3364341],
+    "LowResolution": [0.84628499],
+    "JPEG": [56.0],
+    "BandMisregistration": [0.22918355, 0.44410622],
+    "DeadLines": [0.046711802, 0.40552604],
+    "ShotNoise": [139.33604],
+    "SpeckleNoise": [0.074301772],
+    "SaltAndPepper": [0.036424018],
+    "RicianNoise": [0.012518269],
 }
 
 
