@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from ..errors import warn
 
-_ABI = 16
+_ABI = 17
 _LIBRARY = Path(__file__).parent / "libmultiaug.so"
 
 

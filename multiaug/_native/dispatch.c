@@ -8,7 +8,7 @@
 #endif
 
 /* Changes whenever a structure of warp.h does, or a function. */
-int multiaug_abi(void) { return 16; }
+int multiaug_abi(void) { return 17; }
 
 /* Bytes of a structure of warp.h, which Python declares once more; -1 for no such name. */
 int64_t multiaug_sizeof(const char *name)

@@ -93,7 +93,8 @@ class GaussianBlur(ByChannel):
         return self.draw(key, frame, "sigma", lambda u: uniform(u, self.sigma), 0)
 
     def _change(self, params: Params, target: Target) -> Operation:
-        kernel = 0 if self.kernel_size is None else self.kernel_size // 2
+        size = self.kernel_size
+        kernel = 0 if size is None else size // 2
         sigma = self.drawn(params, target, "sigma")
         return GaussianMean(sigma, kernel or _reach(self.sigma[1]), kernel, target.valid)
 

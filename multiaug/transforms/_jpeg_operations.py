@@ -41,7 +41,7 @@ _TO_RGB = np.array([[1, 0, 1.402], [1, -0.344136286, -0.714136286], [1, 1.772, 0
 def cosines() -> NDArray:
     """(8, 8), the orthonormal transform to cosines: a frequency for every row."""
     k, n = np.arange(BLOCK)[:, None], np.arange(BLOCK)[None]
-    found = np.sqrt(2 / BLOCK) * np.cos(np.pi * (2 * n + 1) * k / (2 * BLOCK))
+    found: NDArray = np.sqrt(2 / BLOCK) * np.cos(np.pi * (2 * n + 1) * k / (2 * BLOCK))
     found[0] /= np.sqrt(2)
     return found
 

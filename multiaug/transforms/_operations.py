@@ -11,7 +11,7 @@ Classes of your own can be operations, too: they are not in native code, so XLA 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, TypeGuard
 
 import jax
 import jax.numpy as jnp
@@ -224,11 +224,10 @@ def at_time(operation: Operation, time: Array | None) -> Operation:
     """The operation as it is for one frame of several: noise differs, all else does not."""
     if time is None or not makes_noise(operation):
         return operation
-    timed: Operation = operation._replace(time=time)  # type: ignore[attr-defined]
-    return timed
+    return operation._replace(time=time)
 
 
-def makes_noise(operation: Any) -> bool:
+def makes_noise(operation: Any) -> TypeGuard[Noise]:
     """It has ``words``, of which noise is made, and takes a ``time``, as `Noise`."""
     return hasattr(operation, "words") and hasattr(operation, "time")
 

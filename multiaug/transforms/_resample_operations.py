@@ -78,11 +78,11 @@ class LowerResolution(NamedTuple):
             place = jnp.clip(place, 0, left - 1)
             first = jnp.minimum(jnp.floor(place), left - 1)
             second = jnp.minimum(first + 1, left - 1)
-            read = [
+            one, other = (
                 jnp.clip(jnp.floor((n + 0.5) * size / left), 0, size - 1).astype(jnp.int32)
                 for n in (first, second)
-            ]
-            values = _between(values, *read, place - first, axis)
+            )
+            values = _between(values, one, other, place - first, axis)
         return values
 
     def inverse(self) -> None:

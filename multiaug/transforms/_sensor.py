@@ -278,5 +278,6 @@ class DeadLines(ByChannel):
         *places, on = self.drawn_rows(params, target)
         found = jnp.stack(places) if places else jnp.full((1, on.shape[0]), -1, jnp.float32)
         found = jnp.where(on[None] > 0, found, -1)
-        value = 0.0 if self.fill == "invalid" else target.range[0] + self.fill * target.extent
+        fill = self.fill
+        value = 0.0 if isinstance(fill, str) else target.range[0] + fill * target.extent
         return SetLines(found, 0 if self.lines == "rows" else 1, value)

@@ -60,7 +60,8 @@ def bell(sigma: Any, radius: int, kernel: int, channels: int) -> Array:
     reach = jnp.asarray(kernel, jnp.float32) if kernel else jnp.floor(4 * sigma + 0.5)
     weights = jnp.exp(-0.5 * (k / jnp.maximum(sigma, 1e-6)) ** 2)
     weights = jnp.where(jnp.abs(k) <= reach, weights, 0)
-    return weights / weights.sum(0, keepdims=True)
+    shares: Array = weights / weights.sum(0, keepdims=True)
+    return shares
 
 
 def _along(values: Array, weights: Array, axis: int) -> Array:
@@ -84,10 +85,14 @@ def _along(values: Array, weights: Array, axis: int) -> Array:
     return total
 
 
+def _written(values: Array) -> Array:
+    """The same values, which are made once, whatever reads them."""
+    return lax.optimization_barrier(values)  # type: ignore[no-any-return]
+
+
 def _blurred(values: Array, weights: Array) -> Array:
     # Joined to the other pass, each sum would be made again for all taps of that.
-    columns = lax.optimization_barrier(_along(values, weights, 0))
-    return lax.optimization_barrier(_along(columns, weights, 1))
+    return _written(_along(_written(_along(values, weights, 0)), weights, 1))
 
 
 class GaussianMean(NamedTuple):
@@ -241,11 +246,10 @@ class Median(NamedTuple):
         """Values (h, w, c) -> new ones."""
         around = _squares(values, self.size)
         if self.valid is None:
-            return lax.optimization_barrier(_middle(around))
+            return _written(_middle(around))
         there = _squares(self.valid, self.size)
         # Those without data are sorted to both ends in turn, so that the rest has its middle there.
-        ends = (_middle(_with_ends(around, there, sign)) for sign in (1, -1))
-        low, high = lax.optimization_barrier(tuple(ends))
+        low, high = (_written(_middle(_with_ends(around, there, sign))) for sign in (1, -1))
         return jnp.where(self.valid, (low + high) / 2, values)
 
     def inverse(self) -> None:

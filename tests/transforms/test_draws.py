@@ -406,6 +406,17 @@ EXPECTED = {
     "Sharpness": [-0.0050532818],
     "ThreeAugment": [1.0],
     "TrivialAugment": [9.0],
+    "GaussianBlur": [0.68078619],
+    "MotionBlur": [-59.08812],
+    "Sharpen": [0.68113494, 1.3364341],
+    "LowResolution": [0.84628499],
+    "JPEG": [56.0],
+    "BandMisregistration": [0.22918355, 0.44410622],
+    "DeadLines": [0.046711802, 0.40552604],
+    "ShotNoise": [139.33604],
+    "SpeckleNoise": [0.074301772],
+    "SaltAndPepper": [0.036424018],
+    "RicianNoise": [0.012518269],
 }
 
 
