@@ -134,8 +134,8 @@ from ._settings import Setting as Setting
 from ._settings import SettingInfo as SettingInfo
 from ._settings import Sized as Sized
 from ._settings import setting as setting
-from ._stage_bases import Altering as Altering
 from ._sharpness import Sharpness as Sharpness
+from ._stage_bases import Altering as Altering
 from ._stage_bases import Deriving as Deriving
 from ._stage_bases import Mixing as Mixing
 from ._stage_bases import Occluding as Occluding
