@@ -10,7 +10,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 @pytest.mark.parametrize(
     ("name", "count", "said"),
-    [("occlusion", 4, "values: native"), ("policies", 3, "{'image': 2, 'mask': 2}")],
+    [("occlusion", 4, "values: native"), ("policies", 3, "{'image': 2}")],
 )
 def test_the_examples_run(name, count, said, capsys):
     page = DOCS / f"{name}.md"
