@@ -127,10 +127,10 @@ class CameraMotion(Altering):
         """The rendered images, and the extrinsics and points of the new place."""
         cloud, motion = self._cloud(spec), params["motion"]
         if cloud.name not in record:
+            images = [n for n, e in spec.entries.items() if n in record and e.kind == "spatial"]
             raise ParameterError(
                 f"`CameraMotion` renders every frame from that of the cloud {cloud.name!r}, and "
-                f"there is none for {sorted(n for n in record if n in spec.entries)}. Give it as "
-                "many frames as the images have, or none."
+                f"there is none for {images}. Give it as many frames as the images have, or none."
             )
         _, group, old = next(groups_of_role(spec, record, "position", (cloud.name,)))
         size = (old.shape[0], old.shape[1])
