@@ -270,6 +270,14 @@ def nnunet_da5(
     turn = _degrees(sides, degrees)
     square = sides[0] == sides[1] and p_turn > 0
     images = [e.name for e in need_image("nnunet_da5", spec)]
+    stored = {e.name: e.dtype for e in need_image("nnunet_da5", spec)}
+    for name, dtype in stored.items():
+        if p_gradient > 0 and dtype is not None and "int" in dtype:
+            raise ParameterError(
+                f"`recipes.nnunet_da5` adds up to 4 standard deviations of normalised images, and "
+                f"{name!r} is {dtype}, which would turn black or white. Normalise images to "
+                "float32 first, as nnU-Net does, or say p_gradient=0."
+            )
     halves = {"per": "channel", "p_per_channel": 0.5}
     contrast = [
         Contrast((-0.5, 1.0), mean="channel", keep_range=kept, distribution="balanced",

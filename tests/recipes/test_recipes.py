@@ -137,7 +137,10 @@ def check_depth(case, pipeline, name, after, old):
         points = depth[..., None] * (pixels @ np.linalg.inv(k.astype(np.float64)).T)
         # n . X = -DISTANCE: all points are on one plane, as far away as it was.
         plane, *_ = np.linalg.lstsq(points[~hidden], np.ones((~hidden).sum()), rcond=None)
-        np.testing.assert_allclose(points[~hidden] @ plane, 1, atol=2e-3)
+        error = np.abs(points[~hidden] @ plane - 1)
+        # Beside holes and edges a pixel has the depth of those neighbours that have one.
+        assert np.quantile(error, 0.9) < 1e-3
+        assert error.max() < 1e-2
         if not case.stretched:
             assert abs(1 / np.linalg.norm(plane) - DISTANCE) < 5e-3
             assert abs(abs(plane[2]) * DISTANCE - abs(NORMAL[2])) < 5e-3
@@ -175,6 +178,7 @@ REFUSED = {
     "crop": (lambda: ma.recipes.openpi(RGB, crop=1.5), r"in \(0, 1\], got 1.5"),
     "packed": (lambda: ma.recipes.concerto(CLOUD), "rgbxyz-separate.*drop=0"),
     "version": (lambda: ma.recipes.torchgeo_moco(RGB, version=4), "must be 1, 2 or 3, got 4"),
+    "bytes": (lambda: ma.recipes.nnunet_da5(RGB), "'image' is uint8.*p_gradient=0"),
     "no spec": (lambda: ma.recipes.carvana("rgb"), "spec.* must be a DataSpec"),
     "levels": (lambda: ma.recipes.mmseg(RGB, brightness=32), "32 / 255|30 / 255"),
 }  # fmt: skip

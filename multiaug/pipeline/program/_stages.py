@@ -34,7 +34,7 @@ from ...transforms import (
 )
 from ...typing import Array, Key, SpatialShape
 from ._spec_after import spec_after
-from ._structure import leaves, out_shape
+from ._structure import check_frames, leaves, out_shape
 
 Kind = Literal["warp", "occlude", "mix", "alter", "derive"]
 OTHERS: tuple[Kind, ...] = ("occlude", "mix", "alter", "derive")
@@ -163,8 +163,7 @@ def stages_of(
     stages: list[Stage] = []
     source = frame
     for kind, members, first in _runs(transforms, spec, frame):
-        for member in members:
-            member.check(Frame(frame, spec))
+        check_frames(members, spec, frame)
         after = out_shape(members, frame)
         inside = spec
         if members and isinstance(members[0], ForEntries):
