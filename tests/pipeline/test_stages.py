@@ -341,3 +341,10 @@ def test_a_single_record_is_its_own_partner():
     ):
         found = pipeline(KEYS[0], {"image": image})["image"]
     np.testing.assert_array_equal(found, image)
+
+
+def test_transforms_are_checked_on_the_frame_where_they_stand():
+    spec = ma.load_spec("rgb-segmentation")
+    image = {"image": np.zeros((24, 36, 3), np.uint8)}
+    turned = [ma.Crop(16), ma.Rot90(), ma.Contrast(0.2), ma.Rotate(10)]
+    assert ma.Pipeline(turned, spec)(jax.random.key(0), image)["image"].shape == (16, 16, 3)
