@@ -252,6 +252,23 @@ class SomeOf(Holder):
         ]
 
 
+def drawn_order(key: Key, count: int) -> Array:
+    """(count,) int32, which of so many runs first, second ..: every order is as likely."""
+    rank = ranks(jnp.stack(unit_uniform(jax.random.fold_in(key, 0), count)))
+    place = jnp.arange(count, dtype=jnp.int32)[:, None]
+    return jnp.argmax(rank[None, :] == place, axis=1).astype(jnp.int32)
+
+
+def in_drawn_order(children: Sequence[Transform], params: Params) -> Expanded:
+    """Every child at every place, where ``params["order"]`` has put it there."""
+    drawn = params["children"]
+    return [
+        (child, drawn[i], params["order"][..., place] == i)
+        for place in range(len(children))
+        for i, child in enumerate(children)
+    ]
+
+
 @transform
 class Shuffle(Holder):
     """Run all of several transforms, in random order.
@@ -269,17 +286,9 @@ class Shuffle(Holder):
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``order``, (n,) int32: which child runs first, second ..; and the ``children``."""
-        n = len(self.children)
-        rank = ranks(jnp.stack(unit_uniform(jax.random.fold_in(key, 0), n)))
-        place = jnp.arange(n, dtype=jnp.int32)[:, None]
-        order = jnp.argmax(rank[None, :] == place, axis=1).astype(jnp.int32)
+        order = drawn_order(key, len(self.children))
         return {"order": order, "children": self._draw(key, frame)}
 
     def expand(self, params: Params) -> Expanded:
         """Every child at every place, where the order has put it there."""
-        drawn = params["children"]
-        return [
-            (child, drawn[i], params["order"][..., place] == i)
-            for place in range(len(self.children))
-            for i, child in enumerate(self.children)
-        ]
+        return in_drawn_order(self.children, params)

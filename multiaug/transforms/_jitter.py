@@ -14,10 +14,9 @@ from ._affine import unit_uniform
 from ._base import Container, Frame, Params, Transform, static, transform
 from ._checked import flag, fractions, names, pair, plain, probability
 from ._colour import HueSaturation, Saturation, turns
-from ._containers import Expanded
+from ._containers import Expanded, drawn_order, in_drawn_order
 from ._contrast import Contrast, Gain
 from ._photometric import MOST, Brightness, levels
-from ._ranks import ranks
 from ._settings import EntryNames, Range, Ranged, setting
 
 
@@ -92,20 +91,12 @@ class ColorJitter(_Composition):
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``order``, (n,) int32: which runs first, second ..; and the ``children``."""
-        n = len(self.children)
-        rank = ranks(jnp.stack(unit_uniform(jax.random.fold_in(key, 0), n)))
-        place = jnp.arange(n, dtype=jnp.int32)[:, None]
-        order = jnp.argmax(rank[None, :] == place, axis=1).astype(jnp.int32)
+        order = drawn_order(key, len(self.children))
         return {"order": order, "children": self._draw(key, frame)}
 
     def expand(self, params: Params) -> Expanded:
         """Every child at every place, where the order has put it there."""
-        drawn = params["children"]
-        return [
-            (child, drawn[i], params["order"][..., place] == i)
-            for place in range(len(self.children))
-            for i, child in enumerate(self.children)
-        ]
+        return in_drawn_order(self.children, params)
 
 
 @lru_cache(maxsize=64)
