@@ -39,6 +39,8 @@ from ._policy_operations import (
 from ._policy_tables import TABLES, table_of
 from ._settings import EntryNames, Setting, setting
 
+# Every place holds a table of its magnitudes.
+_MOST_BINS = 1024
 _USUAL = tuple(name for name in OPERATIONS if name != "Invert")
 Names = Setting[tuple[str, ...] | None, str | Sequence[str] | None]
 
@@ -206,7 +208,7 @@ class RandAugment(_Chosen):
         num_ops: how many run, 1 to 8; the same may run again.
         magnitude: m, a whole number below ``num_magnitude_bins``; a pair (lo, hi) draws it, for
             each operation.
-        num_magnitude_bins: n.
+        num_magnitude_bins: n, from 2 to 1024.
         ops: names of those to draw from; None for all but Invert.
         one_resample: move first, by all geometry that was drawn, then change values: one resample
             in place of ``num_ops``. It is another policy: no value is changed before a move.
@@ -228,7 +230,7 @@ class RandAugment(_Chosen):
 
     num_ops: int = setting(whole_between, default=2, low=1, high=8)
     magnitude: Setting[tuple[int, int], int | Sequence[int]] = setting(_levels, default=9)
-    num_magnitude_bins: int = setting(whole, default=31, low=2)
+    num_magnitude_bins: int = setting(whole_between, default=31, low=2, high=_MOST_BINS)
     ops: Names = setting(operation_names, default=None, options=OPERATIONS)
     one_resample: bool = setting(flag, default=False)
     clip: bool = setting(flag, default=False)
@@ -269,7 +271,7 @@ class TrivialAugment(_Chosen):
     to 8 - 6 s bits.
 
     Args:
-        num_magnitude_bins: how many magnitudes there are.
+        num_magnitude_bins: how many magnitudes there are, from 2 to 1024.
         ops: as in `RandAugment`.
         clip: clip values to their range.
         entries: entries whose values change; None for all with intensity. Geometry moves all.
@@ -282,7 +284,7 @@ class TrivialAugment(_Chosen):
         S. G. Mueller and F. Hutter, TrivialAugment, ICCV 2021; torchvision's TrivialAugmentWide.
     """
 
-    num_magnitude_bins: int = setting(whole, default=31, low=2)
+    num_magnitude_bins: int = setting(whole_between, default=31, low=2, high=_MOST_BINS)
     ops: Names = setting(operation_names, default=None, options=OPERATIONS)
     clip: bool = setting(flag, default=False)
     entries: EntryNames = setting(names, default=None)

@@ -44,6 +44,8 @@ RICH = DataSpec(
     ],
 )  # fmt: skip
 SEEN = testing.make_record(RICH, (6, 6), 0)
+# What is rendered anew has no boxes.
+CLOUDY = DataSpec("cloudy", [e for e in RICH.entries.values() if e.role != "boxes"])
 PIPELINE = ma.Pipeline([ma.Flip("x")], SPEC)
 KEY = jax.random.key(0)
 KEYS = jax.random.split(KEY, 4)
@@ -99,6 +101,7 @@ def first(result: Any) -> Any:
 def _transforms() -> Iterator[Case]:
     settings: dict[str, dict[str, Any]] = {
         "Affine": {"matrix": np.eye(3)},
+        "BoxesFromMasks": {"entry": "mask", "capacity": 4},
         "BoxSafeCrop": {"size": 4, "share": 0.5, "entry": "boxes", "antialias": True},
         "Brightness": {"amount": 0.1, "clip": False, "entries": None},
         "CameraMotion": {"shift": 0.1, "forward": 0.1, "tolerance": 0.1, "entry": "xyz"},
@@ -116,6 +119,8 @@ def _transforms() -> Iterator[Case]:
         "D4": {},
         "DepthNoise": {"base": 0.1, "growth": 0.1, "start": 0.1, "strength": (0, 1), "unit": 1.0}
         | {"entries": None},
+        "DistanceMap": {"entry": "mask", "classes": (1, 2)},
+        "Edges": {"entry": "mask", "width": 1},
         "Elastic": {"amount": 0.03, "grid": (5, 5)},
         "Flip": {"axis": "x", "p": 0.5},
         "ForEntries": {"entries": "image", "transforms": ma.Flip("x")},
@@ -176,6 +181,8 @@ def _transforms() -> Iterator[Case]:
         "RandomScaledCrop": {"size": 4, "scale": (0.5, 2), "distribution": "uniform", "step": 0.5}
         | {"base": (6, 8), "keep_ratio": True, "position": "random", "pad_position": "center"}
         | {"max_share": 0.7, "tries": 3, "entry": "mask", "antialias": True},
+        "Regions": {"entry": "mask", "regions": [[1, 2], [2]]},
+        "RelabelInstances": {"entry": "mask"},
         "RescaleIntensity": {"in_range": (0, 200), "clip": True, "entries": None},
         "Resize": {"size": 4, "antialias": True},
         "ResizeLongest": {"size": 4, "multiple": 2, "antialias": True},
@@ -184,6 +191,7 @@ def _transforms() -> Iterator[Case]:
         "Rot90": {"turns": (0, 2)},
         "Rotate": {"degrees": 10},
         "SafeRotate": {"degrees": 10, "expand": False, "antialias": False},
+        "Scales": {"entry": "mask", "strides": (2, 3)},
         "Scale": {"factor": 1.2, "per_axis": False, "antialias": False},
         "Shear": {"degrees": 5},
         "Shuffle": {"transforms": [ma.Flip("x"), ma.Flip("y")]},
@@ -218,12 +226,13 @@ def _defaults(cls: type[Transform]) -> dict[str, Any]:
 def _drawn(made: Any) -> Any:
     if made.chance < 1:
         made = always(made)  # frames must not change by chance
-    looks = made.reads or isinstance(made, transforms.Altering)
-    pipeline = ma.Pipeline([made], RICH if looks else SPEC)
+    alters = isinstance(made, transforms.Altering)
+    looks = made.reads or alters
+    pipeline = ma.Pipeline([made], CLOUDY if alters else RICH if looks else SPEC)
     assert repr(pipeline)
     if not any(value is STATISTICS for value in vars(made).values()):
         pipeline.to_dict()
-    record = SEEN if looks else None
+    record = {name: SEEN[name] for name in pipeline.spec.entries} if looks else None
     return jax.eval_shape(lambda key: pipeline.sample(key, (6, 6), record=record), KEY)
 
 
@@ -239,6 +248,7 @@ def _root() -> Iterator[Case]:
     yield Case("Pipeline.invert", PIPELINE.invert, inverse)
     yield Case("Pipeline.warmup", PIPELINE.warmup, {"shape": (6, 6), "like": None, "size": 1})
     yield Case("Pipeline.then", lambda added: PIPELINE.then(added), {"added": ma.Flip("y")})
+    yield Case("ma.Views", ma.Views, {"views": {"a": (PIPELINE, 2), "b": PIPELINE}})
     yield Case("ma.load_spec", ma.load_spec, {"name_or_path": "rgb-segmentation"})
     yield Case("DataSpec.from_dict", DataSpec.from_dict, {"document": SPEC.to_dict()})
     spec = {"name": "s", "entries": list(SPEC.entries.values()), "camera": None}

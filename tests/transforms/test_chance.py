@@ -7,21 +7,29 @@ import numpy as np
 import pytest
 
 import multiaug as ma
-from multiaug.transforms import Photometric, ScaleShift, static, transform
+from multiaug.transforms import Deriving, Photometric, ScaleShift, static, transform
+
+
+def is_deriving(value):
+    return inspect.isclass(value) and issubclass(value, Deriving)
+
 
 SPEC = ma.load_spec("rgb-segmentation")
 KEYS = jax.random.split(jax.random.key(0), 64)
 BATCH = {"image": np.full((64, 4, 4, 3), 100, np.uint8)}
 
-# Whitening, and a new entry, are for every record or none; what chooses has a `p` of its own
-# meaning.
-WITHOUT = {"OneHot", "Whiten"}
+# Whitening, encodings and new entries are for every record or none; what chooses, or hands
+# on, is asked by its children.
+WITHOUT = {"Whiten", "EncodeDepth", "ForEntries"} | {
+    name for name in vars(ma) if is_deriving(getattr(ma, name))
+}
 
 
 def test_every_transform_has_one():
     classes = {n: c for n, c in vars(ma).items() if inspect.isclass(c) and hasattr(c, "sample")}
     lacking = {n for n in classes if "p" not in inspect.signature(classes[n]).parameters}
-    assert lacking - {"Pipeline"} == WITHOUT
+    assert {"OneHot", "BoxesFromMasks"} < WITHOUT
+    assert lacking - {"Pipeline", "Views"} == WITHOUT
 
 
 def test_it_is_maybe():
