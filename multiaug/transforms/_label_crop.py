@@ -168,8 +168,7 @@ class LabelCrop(Geometric):
             offsets = jnp.where((u[0] < self.share) & found, at, offsets)
         if self.max_share is None:
             return {"offset": offsets[0]}
-        shares = self._shares(offsets, labels, ignore, frame.shape)
-        return {"offset": offsets[first_below(shares, self.max_share)]}
+        return {"offset": offsets[self._least_filled(offsets, labels, ignore, frame.shape)]}
 
     def _on_labels(
         self, u: Array, within: Array, labels: Array, ignore: int | None, shape: SpatialShape
@@ -218,10 +217,11 @@ class LabelCrop(Geometric):
             return at - jnp.minimum(steps, size - 1), found
         return at - size // 2, found
 
-    def _shares(
+    def _least_filled(
         self, offsets: Array, labels: Array, ignore: int | None, shape: SpatialShape
     ) -> Array:
-        """(times,) the largest share that a label has of each window."""
+        """The first of several windows where no label has more than its share, or the last one."""
+        assert self.max_share is not None
         h, w = (jnp.float32(side) for side in self.size)
         samples = samples_of(self.size)
 
@@ -229,8 +229,7 @@ class LabelCrop(Geometric):
             window = (offset[0], offset[1], w, h)
             return largest_share(labels, ignore, shape, window, samples)
 
-        shares: Array = jax.lax.map(share, offsets.astype(jnp.float32))
-        return shares
+        return first_below(share, offsets.astype(jnp.float32), self.max_share)
 
     def map(self, params: Params, shape: SpatialShape) -> Map:
         """The shift to the window."""

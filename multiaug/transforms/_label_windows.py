@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -140,6 +140,8 @@ def largest_share(
     counted = row_inside[:, None] & column_inside[None, :]
     if ignore is not None:
         counted &= values.astype(jnp.int32) != ignore
+    # Otherwise XLA gathers the samples anew for each of the sums below.
+    values, counted = lax.optimization_barrier((values, counted))
     total = counted.sum(dtype=jnp.int32)
     bits = jnp.arange(1 if values.dtype == bool else 8 * values.dtype.itemsize, dtype=jnp.uint32)
     words = values.astype(jnp.uint32)
@@ -165,7 +167,22 @@ def samples_of(size: SpatialShape) -> SpatialShape:
     return min(size[0], _MOST_SAMPLES), min(size[1], _MOST_SAMPLES)
 
 
-def first_below(shares: Array, most: float) -> Array:
-    """The first of several tries whose share is at most that; the last one where none is."""
-    good = shares[:-1] <= most
-    return jnp.where(good.any(), jnp.argmax(good), len(shares) - 1)
+def first_below(share: Callable[[Array], Array], offsets: Array, most: float) -> Array:
+    """The index of the first of several windows whose share is at most that, or of the last one.
+
+    Args:
+        share: of the window at an offset.
+        offsets: (n, 2) of the windows; those behind the one that is found are not looked at.
+        most: the share.
+    """
+    last = len(offsets) - 1
+
+    def goes_on(state: tuple[Array, Array]) -> Array:
+        return ~state[1]
+
+    def next_one(state: tuple[Array, Array]) -> tuple[Array, Array]:
+        at = state[0] + 1
+        return at, (at >= last) | (share(offsets[at]) <= most)
+
+    found, _ = lax.while_loop(goes_on, next_one, (jnp.int32(-1), jnp.array(False)))
+    return found

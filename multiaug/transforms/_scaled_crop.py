@@ -193,8 +193,7 @@ class RandomScaledCrop(Geometric):
             window = (offset[0] * x, offset[1] * y, width * x, height * y)
             return largest_share(labels, ignore, frame.shape, window, samples_of(self.size))
 
-        shares = jax.lax.map(share, offsets.astype(jnp.float32))
-        return first_below(shares, self.max_share)
+        return first_below(share, offsets.astype(jnp.float32), self.max_share)
 
     def _sides(self, u: Array, shape: SpatialShape) -> Array:
         factor = drawn_factor(u, self.scale, self.distribution, self.step)

@@ -13,7 +13,7 @@ import numpy as np
 from ...geometry import Length
 from ...spec import DataSpec
 from ...transforms import Frame, Transform, drawing_key
-from ...typing import Array, Key, SpatialShape
+from ...typing import Array, Key, NDArray, SpatialShape
 from ..backends._blocks import BLOCK, kind_of
 from ._params import RecordParams
 from ._reads import names_read, with_images
@@ -23,6 +23,8 @@ from ._sizes_as_data import reason_of_sizes
 # A block is a few hundred numbers: LLVM's last level takes as long again to compile and saves
 # microseconds. JAX takes such settings outside of traces only.
 QUICKLY_COMPILED = {"xla_backend_optimization_level": 2}
+# Bytes of entries that one call reads to draw.
+_MOST_READ = 2**20
 
 
 try:
@@ -151,16 +153,29 @@ def draw(
         # As many at a time whatever the batch: the same compiled arithmetic for a batch of one
         # and of a thousand gives a record the same bits in both.
         held, read = np.asarray(words), {n: np.asarray(a) for n, a in record.items()}
-        index = np.minimum(np.arange(-(-size // BLOCK) * BLOCK), size - 1).reshape(-1, BLOCK)
+        block = _block_of(read)
+        index = np.minimum(np.arange(-(-size // block) * block), size - 1).reshape(-1, block)
         blocks = [(held[i], {n: a[i] for n, a in read.items()}) for i in index]
         if reason_of_sizes(transforms, spec) is None:
-            rows = np.broadcast_to(np.array(frames, np.int32), (BLOCK, len(frames), 2))
+            rows = np.broadcast_to(np.array(frames, np.int32), (block, len(frames), 2))
             found = [_draw_block(transforms, *b, rows, spec=spec, first=first) for b in blocks]
         else:
             static = {"spec": spec, "frames": frames, "first": first}
             found = [_draw_block_of_a_size(transforms, *b, **static) for b in blocks]
-        values = found[0] if size == BLOCK else _joined(found, size)
+        values = found[0] if size == block else _joined(found, size)
     return RecordParams(values, words, shape, frames[-1])
+
+
+def _block_of(read: Mapping[str, NDArray]) -> int:
+    """How many records are drawn for at a time: fewer where large entries are read.
+
+    A block is filled up with the last record, whose entries are read again. The number depends on
+    the shape of a record alone, so a record has the same bits in every batch.
+    """
+    size = sum(a[:1].nbytes for a in read.values())
+    if size * BLOCK <= _MOST_READ:
+        return BLOCK
+    return 1 << max(0, (_MOST_READ // size).bit_length() - 1)
 
 
 def _joined(blocks: list[Any], size: int) -> Any:
