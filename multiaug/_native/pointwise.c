@@ -156,7 +156,7 @@ static void about_grey_mean(Chain *c, const Step *s, Levels *levels, Room *room)
 
 /* Powers. Elements: 0 for the range that follows, 1 for that of each channel, 2 for that of all of
  * them; whether from white on; whether means and deviations are kept; black, extent; exponents. */
-static void to_powers_of(Chain *c, const Step *s, Levels *levels, Room *room)
+static int to_powers_of(Chain *c, const Step *s, Levels *levels, Room *room)
 {
     const int channels = c->r->channels, of = s->own[0] == 1 ? 1 : s->own[0] == 2 ? 2 : 0;
     const int inverted = s->own[1] != 0, keeps = s->own[2] != 0;
@@ -175,7 +175,9 @@ static void to_powers_of(Chain *c, const Step *s, Levels *levels, Room *room)
     }
     add(c, (Step){.kind = OP_POWER_LAW_BY_CHANNEL, .own = power}, room);
     if (!keeps)
-        return;
+        return 0;
+    if (!levels && hold_if_costly(c))
+        return 1;
     measure(c, levels, 1, of == 2, after);
     for (int k = 0; k < channels; k++) {
         const int same = power[k] == 1;
@@ -185,6 +187,7 @@ static void to_powers_of(Chain *c, const Step *s, Levels *levels, Room *room)
         line[2 * channels + k] = same ? 0 : (float)before[k].mean;
     }
     add(c, (Step){.kind = OP_SCALE_SHIFT_BY_CHANNEL, .own = line}, room);
+    return 0;
 }
 
 /* To a range, or to a mean of 0 and a deviation of 1. Elements: 0 by least and greatest, 1 by mean
@@ -288,8 +291,10 @@ static void limited(int32_t *counts, float limit, float *knots)
         if (counts[v] > most)
             excess += counts[v] - most, counts[v] = (int32_t)most;
     const int64_t rest = excess % LEVELS, apart = rest ? LEVELS / rest > 1 ? LEVELS / rest : 1 : 0;
-    for (int64_t v = 0; v < LEVELS; v++) {
-        counts[v] += (int32_t)(excess / LEVELS) + (rest && v % apart == 0 && v / apart < rest);
+    for (int64_t k = 0; k < rest && k * apart < LEVELS; k++)
+        counts[k * apart]++;
+    for (int v = 0; v < LEVELS; v++) {
+        counts[v] += (int32_t)(excess / LEVELS);
         sum += counts[v];
         const float level = floorf((float)sum * (255.0f / (float)(total ? total : 1)) + 0.5f);
         knots[v] = total ? (level < 255 ? level : 255) / 255 : (float)v / 255;
@@ -306,18 +311,28 @@ static int by_tiles(Chain *c, Step s, Room *room)
     if (!counts)
         return 1;
     const int64_t width = c->r->width, height = c->r->pixels / width;
+    int64_t row = 0, column = 0;
     for (int64_t first = 0; first < c->values; first += piece) {
         const int n = c->values - first < piece ? (int)(c->values - first) : piece;
+        int32_t level[PIECE];
         begin(c, first, n, v, given);
         run(c, first, n, v, given);
         for (int i = 0; i < n; i++) {
-            if (c->r->marks != MARK_NOTHING && !is_valid(c->r, given[i]))
-                continue;
-            const int64_t pixel = (first + i) / channels;
-            const int64_t row = pixel / width * rows / height, column = pixel % width * columns / width;
             const float bin = floorf((v[i] - s.a) / s.b * 255 + 0.5f);
-            const int level = bin > 0 ? bin < 255 ? (int)bin : 255 : 0;
-            counts[((row * columns + column) * channels + i % channels) * LEVELS + level]++;
+            level[i] = bin > 0 ? bin < 255 ? (int)bin : 255 : 0;
+        }
+        for (int i = 0; i < n;) {
+            const int64_t across = column * columns / width;
+            /* Up to the end of the tile, of the row or of the piece. */
+            const int64_t edge = (across + 1) * width + columns - 1, end = edge / columns;
+            const int64_t left = (n - i) / channels, some = end - column < left ? end - column : left;
+            int32_t *of_tile = counts + (row * rows / height * columns + across) * channels * LEVELS;
+            for (int64_t p = 0; p < some; p++)
+                for (int k = 0; k < channels; k++, i++)
+                    of_tile[k * LEVELS + level[i]] += c->r->marks == MARK_NOTHING || is_valid(c->r, given[i]);
+            column += some;
+            if (column == width)
+                column = 0, row++;
         }
     }
     for (int64_t k = 0; k < tiles * channels; k++)
@@ -330,13 +345,21 @@ static int by_tiles(Chain *c, Step s, Room *room)
     return 0;
 }
 
+INLINE int measures(int kind)
+{
+    return kind == OP_SCALE_ABOUT_MEAN || kind == OP_SCALE_ABOUT_MEANS || kind == OP_SCALE_ABOUT_GREY_MEAN ||
+           kind == OP_POWER_LAW_BY_CHANNEL || kind == OP_NORMALIZE_RECORD || kind == OP_EQUALIZE;
+}
+
 /* Add what a step stands for, now that all before it are known. Not 0 where memory is missing. */
 static int settle(Chain *c, Step s, Levels *levels, Room *room)
 {
+    if (!levels && measures(s.kind) && hold_if_costly(c))
+        return 1;
     switch (s.kind) {
     case OP_SCALE_ABOUT_MEANS: about_means(c, &s, levels, room); return 0;
     case OP_SCALE_ABOUT_GREY_MEAN: about_grey_mean(c, &s, levels, room); return 0;
-    case OP_POWER_LAW_BY_CHANNEL: to_powers_of(c, &s, levels, room); return 0;
+    case OP_POWER_LAW_BY_CHANNEL: return to_powers_of(c, &s, levels, room);
     case OP_NORMALIZE_RECORD: return normalized(c, &s, levels, room);
     case OP_EQUALIZE: return equalized(c, &s, levels, room);
     case OP_LOCAL: locally(c, s, room); return 0;

@@ -29,7 +29,7 @@ static int hold(Chain *c, float **there)
 {
     _Alignas(64) float v[PIECE], given[PIECE];
     const int piece = per_piece(c), marked = c->r->marks != MARK_NOTHING;
-    float *held = c->held ? c->held : floats(c->values);
+    float *held = c->held ? c->held : malloc((size_t)(c->values + SLACK) * sizeof *held);
     *there = marked ? floats(c->values) : 0;
     if (!held || (marked && !*there)) {
         if (held != c->held)
@@ -47,8 +47,23 @@ static int hold(Chain *c, float **there)
         }
         memcpy(held + first, v, (size_t)n * sizeof *v);
     }
+    memset(held + c->values, 0, SLACK * sizeof *held);
     c->held = held, c->table = 0, c->n = 0;
     return 0;
+}
+
+/* Hold the values before they are measured, where the steps so far cost more than memory: otherwise
+ * they would be run once more behind the statistics. Not 0 where memory is missing. */
+static int hold_if_costly(Chain *c)
+{
+    float *there = 0;
+    int costly = 0, failed = 0;
+    for (int k = 0; k < c->n; k++)
+        costly |= c->steps[k].kind == OP_HUE_SATURATION_VALUE || c->steps[k].kind == OP_POWER_LAW_BY_CHANNEL;
+    if (costly)
+        failed = hold(c, &there);
+    free(there);
+    return failed;
 }
 
 /* ---- means of neighbours ---------------------------------------------------------------- */

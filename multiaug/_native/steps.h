@@ -155,6 +155,18 @@ static void find_unknown(const Chain *c, const float *given, int k, int pixels, 
             unknown[p] |= !is_valid(c->r, given[p * c->channels + k]);
 }
 
+/* `blend_with_grey` of a known number of channels, of which none lacks data. */
+INLINE void blend_known(int channels, const float *weights, const float *amounts, int pixels, float *v)
+{
+    for (int p = 0; p < pixels; p++) {
+        float *x = v + p * channels, grey = 0;
+        for (int k = 0; k < channels; k++)
+            grey += weights[k] * x[k];
+        for (int k = 0; k < channels; k++)
+            x[k] = (1 - amounts[k]) * x[k] + amounts[k] * grey;
+    }
+}
+
 /* Weights of all channels, and by how much each becomes their sum. */
 static void blend_with_grey(const Chain *c, const Step *s, int n, float *v, const float *given)
 {
@@ -162,6 +174,10 @@ static void blend_with_grey(const Chain *c, const Step *s, int n, float *v, cons
     const float *weights = s->own, *amounts = weights + channels;
     float grey[PIECE];
     uint8_t unknown[PIECE];
+    if (channels == 3 && c->r->marks == MARK_NOTHING) {
+        blend_known(3, weights, amounts, pixels, v);
+        return;
+    }
     memset(grey, 0, (size_t)pixels * sizeof *grey);
     memset(unknown, 0, (size_t)pixels);
     for (int k = 0; k < channels; k++) {
@@ -188,39 +204,27 @@ INLINE int named(const Chain *c, float element)
     return element > 0 && element < (float)c->channels ? (int)element : 0;
 }
 
-INLINE fv folded(fv h) { return h - 6 * floor_of(h / 6); }
-
-/* A channel of a colour: `n` is where on the circle it is brightest, in sixths. */
+/* A channel of a colour: `n` is where on the circle, which is 6 around, it is brightest. */
 INLINE fv channel_of(fv hue, fv value, fv chroma, float n)
 {
-    const fv k = folded(hue + n);
+    const fv turned = hue + n, k = choose(less(turned, splat(6)), turned, turned - 6);
     return value - chroma * vmax(vmin(vmin(k, 4 - k), splat(1)), (fv){0});
 }
 
-/* Elements: the channels that are red, green and blue; by how many turns the hue moves; factor and
- * shift of saturation and of value; black, extent, and the largest value. */
-static void change_hsv(const Chain *c, const Step *s, int n, float *v, const float *given)
+/* Colours of pixels in three planes; see `change_hsv`. */
+static void change_planes(const float *e, int pixels, float (*rgb)[PIECE])
 {
-    const float *e = s->own, low = e[8], extent = e[9], top = e[10];
-    const int channels = c->channels, pixels = n / channels;
-    _Alignas(64) float rgb[3][PIECE];
-    uint8_t unknown[PIECE];
-    memset(unknown, 0, (size_t)pixels);
-    for (int k = 0; k < 3; k++) {
-        const int at = named(c, e[k]);
-        memset(rgb[k] + pixels, 0, (size_t)(-pixels & 15) * sizeof(float));
-        for (int p = 0; p < pixels; p++)
-            rgb[k][p] = v[p * channels + at];
-        find_unknown(c, given, at, pixels, unknown);
-    }
+    const float low = e[8], extent = e[9], top = e[10];
     for (int p = 0; p < pixels; p += WIDE) {
         const fv r = (load_fv(rgb[0] + p) - low) / extent, g = (load_fv(rgb[1] + p) - low) / extent;
         const fv b = (load_fv(rgb[2] + p) - low) / extent;
         const fv most = vmax(vmax(r, g), b), chroma = most - vmin(vmin(r, g), b);
-        const mask coloured = less((fv){0}, chroma);
+        const mask coloured = less((fv){0}, chroma), is_red = equal(most, r), is_green = equal(most, g);
         const fv safe = choose(coloured, chroma, splat(1));
-        fv hue = choose(equal(most, g), (b - r) / safe + 2, (r - g) / safe + 4);
-        hue = folded(choose(equal(most, r), (g - b) / safe, hue) + 6 * e[3]);
+        const fv apart = choose(is_red, g - b, choose(is_green, b - r, r - g));
+        const fv from = choose(is_red, (fv){0}, choose(is_green, splat(2), splat(4)));
+        fv hue = apart / safe + from + 6 * e[3];
+        hue = hue - 6 * floor_of(hue / 6);
         fv value = most * e[6] + e[7];
         if (top < INFINITY)
             value = vmin(vmax(value, (fv){0}), splat(top));
@@ -232,6 +236,35 @@ static void change_hsv(const Chain *c, const Step *s, int n, float *v, const flo
         store_fv(rgb[1] + p, channel_of(hue, value, left, 3) * extent + low);
         store_fv(rgb[2] + p, channel_of(hue, value, left, 1) * extent + low);
     }
+}
+
+/* Elements: the channels that are red, green and blue; by how many turns the hue moves; factor and
+ * shift of saturation and of value; black, extent, and the largest value. */
+static void change_hsv(const Chain *c, const Step *s, int n, float *v, const float *given)
+{
+    const float *e = s->own;
+    const int channels = c->channels, pixels = n / channels;
+    _Alignas(64) float rgb[3][PIECE];
+    uint8_t unknown[PIECE];
+    for (int k = 0; k < 3; k++)
+        memset(rgb[k] + pixels, 0, (size_t)(-pixels & 15) * sizeof(float));
+    if (channels == 3 && c->r->marks == MARK_NOTHING && e[0] == 0 && e[1] == 1 && e[2] == 2) {
+        /* What most images are, in loops that compilers find vectors for. */
+        for (int p = 0; p < pixels; p++)
+            rgb[0][p] = v[3 * p], rgb[1][p] = v[3 * p + 1], rgb[2][p] = v[3 * p + 2];
+        change_planes(e, pixels, rgb);
+        for (int p = 0; p < pixels; p++)
+            v[3 * p] = rgb[0][p], v[3 * p + 1] = rgb[1][p], v[3 * p + 2] = rgb[2][p];
+        return;
+    }
+    memset(unknown, 0, (size_t)pixels);
+    for (int k = 0; k < 3; k++) {
+        const int at = named(c, e[k]);
+        for (int p = 0; p < pixels; p++)
+            rgb[k][p] = v[p * channels + at];
+        find_unknown(c, given, at, pixels, unknown);
+    }
+    change_planes(e, pixels, rgb);
     for (int k = 0; k < 3; k++)
         for (int p = 0; p < pixels; p++)
             if (!unknown[p])
@@ -320,28 +353,55 @@ static void along_tiles(const Chain *c, const Step *s, int64_t first, int n, flo
 {
     const int channels = c->channels, pixels = n / channels;
     const int rows = (int)s->c, columns = s->own[3] > 1 ? s->own[3] < 64 ? (int)s->own[3] : 64 : 1;
-    float at_x[PIECE], at_y[PIECE];
+    float at_x[PIECE], at_y[PIECE], share[PIECE], beyond[PIECE];
+    int32_t knot[PIECE];
     places(c, first / channels, pixels, at_x, at_y);
+    int between = 0;
+    for (int i = 0; i < n; i++) {
+        const float u = (v[i] - s->a) / s->b * (LEVELS - 1);
+        const float inside = u > 0 ? u < LEVELS - 1 ? u : LEVELS - 1 : 0;
+        knot[i] = (int)inside < LEVELS - 2 ? (int)inside : LEVELS - 2;
+        share[i] = inside - (float)knot[i];
+        beyond[i] = (u - inside) / (LEVELS - 1);
+        between |= share[i] != 0 && share[i] != 1;
+    }
+    /* Of bytes that nothing has changed, values lie on knots. */
+    for (int i = 0; !between && i < n; i++)
+        knot[i] += share[i] == 1;
+    /* Where the curves of the four tiles begin, and the shares of the right and the lower ones. */
+    int32_t begins[4][PIECE];
     for (int p = 0; p < pixels; p++) {
         const float x = at_x[p] * (float)columns - 0.5f, y = at_y[p] * (float)rows - 0.5f;
         const int left = (int)floorf(x), above = (int)floorf(y);
-        const float right_share = x - (float)left, below_share = y - (float)above;
         const int right = left + 1 < columns ? left + 1 : columns - 1;
         const int below = above + 1 < rows ? above + 1 : rows - 1;
         const int from = left < 0 ? 0 : left, top = above < 0 ? 0 : above;
-        for (int k = 0; k < channels; k++) {
-            float *value = v + p * channels + k;
-            const float *curves = s->tiles + (int64_t)k * LEVELS;
-            float found[4];
-            const int at[4] = {top * columns + from, top * columns + right, below * columns + from,
-                               below * columns + right};
-            for (int i = 0; i < 4; i++)
-                found[i] = on_curve(*value, s->a, s->b, LEVELS - 1,
-                                    curves + (int64_t)at[i] * channels * LEVELS);
-            const float upper = found[0] + right_share * (found[1] - found[0]);
-            const float lower = found[2] + right_share * (found[3] - found[2]);
-            *value = *value == *value ? upper + below_share * (lower - upper) : *value;
+        at_x[p] = x - (float)left, at_y[p] = y - (float)above;
+        begins[0][p] = (top * columns + from) * channels * LEVELS;
+        begins[1][p] = (top * columns + right) * channels * LEVELS;
+        begins[2][p] = (below * columns + from) * channels * LEVELS;
+        begins[3][p] = (below * columns + right) * channels * LEVELS;
+    }
+    /* What is looked up has loops of its own, so that the arithmetic is made of vectors. */
+    float on[4][PIECE], right_share[PIECE], lower_share[PIECE];
+    for (int p = 0, i = 0; p < pixels; p++)
+        for (int k = 0; k < channels; k++, i++) {
+            const float *at = s->tiles + k * LEVELS + knot[i];
+            for (int j = 0; j < 4; j++)
+                on[j][i] = at[begins[j][p]];
+            right_share[i] = at_x[p], lower_share[i] = at_y[p];
         }
+    for (int p = 0, i = 0; between && p < pixels; p++)
+        for (int k = 0; k < channels; k++, i++) {
+            const float *at = s->tiles + k * LEVELS + knot[i] + 1;
+            for (int j = 0; j < 4; j++)
+                on[j][i] += share[i] * (at[begins[j][p]] - on[j][i]);
+        }
+    for (int i = 0; i < n; i++) {
+        const float upper = on[0][i] + right_share[i] * (on[1][i] - on[0][i]);
+        const float lower = on[2][i] + right_share[i] * (on[3][i] - on[2][i]);
+        const float found = s->a + s->b * (upper + lower_share[i] * (lower - upper) + beyond[i]);
+        v[i] = v[i] == v[i] ? found : v[i];
     }
 }
 
