@@ -327,9 +327,11 @@ static int by_tiles(Chain *c, Step s, Room *room)
             const int64_t edge = (across + 1) * width + columns - 1, end = edge / columns;
             const int64_t left = (n - i) / channels, some = end - column < left ? end - column : left;
             int32_t *of_tile = counts + (row * rows / height * columns + across) * channels * LEVELS;
-            for (int64_t p = 0; p < some; p++)
-                for (int k = 0; k < channels; k++, i++)
-                    of_tile[k * LEVELS + level[i]] += c->r->marks == MARK_NOTHING || is_valid(c->r, given[i]);
+            const int until = i + (int)some * channels, all = c->r->marks == MARK_NOTHING;
+            for (int k = 0; i < until; i++) {
+                of_tile[k * LEVELS + level[i]] += all || is_valid(c->r, given[i]);
+                k = k + 1 == channels ? 0 : k + 1;
+            }
             column += some;
             if (column == width)
                 column = 0, row++;

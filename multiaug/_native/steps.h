@@ -347,6 +347,18 @@ static void blend_locally(const Chain *c, const Step *s, int64_t first, int n, f
     }
 }
 
+/* What the curves of the four tiles around a pixel have at a knot. */
+INLINE void look_up_tiles(const float *tiles, int channels, int pixels, const int32_t *knot,
+                          int32_t (*begins)[PIECE], float (*on)[PIECE])
+{
+    for (int p = 0, i = 0; p < pixels; p++)
+        for (int k = 0; k < channels; k++, i++) {
+            const float *at = tiles + k * LEVELS + knot[i];
+            for (int j = 0; j < 4; j++)
+                on[j][i] = at[begins[j][p]];
+        }
+}
+
 /* Between the curves of the tiles around a pixel. Elements: black, extent, tiles of a column and of a
  * row, and a limit; `tiles` has the curves: (rows, columns, channels, LEVELS). */
 static void along_tiles(const Chain *c, const Step *s, int64_t first, int n, float *v)
@@ -383,20 +395,23 @@ static void along_tiles(const Chain *c, const Step *s, int64_t first, int n, flo
         begins[3][p] = (below * columns + right) * channels * LEVELS;
     }
     /* What is looked up has loops of its own, so that the arithmetic is made of vectors. */
-    float on[4][PIECE], right_share[PIECE], lower_share[PIECE];
-    for (int p = 0, i = 0; p < pixels; p++)
-        for (int k = 0; k < channels; k++, i++) {
-            const float *at = s->tiles + k * LEVELS + knot[i];
-            for (int j = 0; j < 4; j++)
-                on[j][i] = at[begins[j][p]];
-            right_share[i] = at_x[p], lower_share[i] = at_y[p];
-        }
-    for (int p = 0, i = 0; between && p < pixels; p++)
-        for (int k = 0; k < channels; k++, i++) {
-            const float *at = s->tiles + k * LEVELS + knot[i] + 1;
-            for (int j = 0; j < 4; j++)
-                on[j][i] += share[i] * (at[begins[j][p]] - on[j][i]);
-        }
+    float on[4][PIECE], each_x[PIECE], each_y[PIECE];
+    switch (channels) {
+    case 1: look_up_tiles(s->tiles, 1, pixels, knot, begins, on); break;
+    case 3: look_up_tiles(s->tiles, 3, pixels, knot, begins, on); break;
+    default: look_up_tiles(s->tiles, channels, pixels, knot, begins, on);
+    }
+    if (between) {
+        float next[4][PIECE];
+        look_up_tiles(s->tiles + 1, channels, pixels, knot, begins, next);
+        for (int j = 0; j < 4; j++)
+            for (int i = 0; i < n; i++)
+                on[j][i] += share[i] * (next[j][i] - on[j][i]);
+    }
+    const float *right_share = channels == 1 ? at_x : each_x, *lower_share = channels == 1 ? at_y : each_y;
+    for (int i = 0, p = 0; channels > 1 && p < pixels; p++)
+        for (int k = 0; k < channels; k++, i++)
+            each_x[i] = at_x[p], each_y[i] = at_y[p];
     for (int i = 0; i < n; i++) {
         const float upper = on[0][i] + right_share[i] * (on[1][i] - on[0][i]);
         const float lower = on[2][i] + right_share[i] * (on[3][i] - on[2][i]);
