@@ -71,15 +71,8 @@ def _albumentations(case: Case) -> list[Form]:
     if row == "dino":
         return _forms(case, "Compose for each view", [_albumentations_views(case, s) for s in _EACH])
     makes: dict[str, Callable[[], list[Any]]] = {
-        # A thousand pixels are brought to 256 to 1024, as ADE20K's shorter side is. It does not
-        # look for windows that one class fills, which ours does.
-        "mmseg": lambda: [
-            A.RandomScale((-0.75, 0), p=1),
-            A.PadIfNeeded(512, 512, position="top_left", fill_mask=255),
-            A.RandomCrop(512, 512),
-            A.HorizontalFlip(p=0.5),
-            A.ColorJitter(32 / 255, (0.5, 1.5), (0.5, 1.5), 18 / 180, p=0.94),
-        ],
+        "mmseg": lambda: _mmseg(None),
+        "mmseg-antialias": lambda: _mmseg("image"),
         "jitter-u8x3": lambda: [A.ColorJitter(0.4, 0.4, 0.2, 0.1, p=1)],
         "blur-u8x3": lambda: [A.GaussianBlur(13, 1.5, p=1)],
         "blur-f32x3": lambda: [A.GaussianBlur(13, 1.5, p=1)],
@@ -98,6 +91,20 @@ def _albumentations(case: Case) -> list[Form]:
 
 
 _EACH = range(CORES)
+
+
+def _mmseg(area: str | None) -> list[Any]:
+    """A thousand pixels are brought to 256 to 1024, as ADE20K's shorter side is.
+
+    It does not look for windows that one class fills, which ours does.
+    """
+    return [
+        A.RandomScale((-0.75, 0), area_for_downscale=area, p=1),
+        A.PadIfNeeded(512, 512, position="top_left", fill_mask=255),
+        A.RandomCrop(512, 512),
+        A.HorizontalFlip(p=0.5),
+        A.ColorJitter(32 / 255, (0.5, 1.5), (0.5, 1.5), 18 / 180, p=0.94),
+    ]
 
 
 def _albumentations_views(case: Case, seed: int) -> Work:

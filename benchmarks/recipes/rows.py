@@ -123,6 +123,10 @@ ROWS = (
         1024, 8, _recipe("mmseg", 512), masked=True,
     ),
     Row(
+        "mmseg-antialias", "the same, low-passed where it shrinks", 1.0, "uint8", 3, 1024, 8,
+        _recipe("mmseg", 512, antialias=True), masked=True,
+    ),
+    Row(
         "dino", "DINO's views, 2 of 224 and 8 of 96, normalised", 1.5, "uint8", 3, 448, 8,
         _recipe("dino", 224),
     ),

@@ -278,13 +278,13 @@ static void places(const Chain *c, int64_t first, int pixels, float *x, float *y
 {
     const int64_t width = c->r->width, height = c->r->pixels / width;
     const int64_t row = first / width;
-    int column = (int)(first % width);
-    float line = ((float)row + 0.5f) / (float)height;
-    for (int p = 0, below = 1; p < pixels; p++) {
-        x[p] = ((float)column + 0.5f) / (float)width;
-        y[p] = line;
-        if (++column == width)
-            column = 0, line = ((float)(row + below++) + 0.5f) / (float)height;
+    int column = (int)(first % width), below = 0;
+    for (int p = 0; p < pixels; column = 0, below++) {
+        const int some = (int)width - column < pixels - p ? (int)width - column : pixels - p;
+        const float line = ((float)(row + below) + 0.5f) / (float)height;
+        for (int i = 0; i < some; i++)
+            x[p + i] = ((float)(column + i) + 0.5f) / (float)width, y[p + i] = line;
+        p += some;
     }
     memset(x + pixels, 0, (size_t)(-pixels & 15) * sizeof *x);
     memset(y + pixels, 0, (size_t)(-pixels & 15) * sizeof *y);

@@ -39,6 +39,7 @@ def _window(
     scale: Range,
     base: Size,
     max_share: float | None,
+    antialias: bool,
     step: float | None = None,
 ) -> RandomScaledCrop:
     """The random scale and the crop of mmsegmentation."""
@@ -46,7 +47,13 @@ def _window(
     if max_share is not None:
         need_labels(owner, spec, "It chooses windows by their labels; max_share=None does not.")
     return RandomScaledCrop(
-        size, scale, step=step, base=base, max_share=max_share, pad_position="top_left"
+        size,
+        scale,
+        step=step,
+        base=base,
+        max_share=max_share,
+        pad_position="top_left",
+        antialias=antialias,
     )
 
 
@@ -70,6 +77,7 @@ def mmseg(
     scale: Range = (0.5, 2.0),
     base: Size = (512, 2048),
     max_share: float | None = 0.75,
+    antialias: bool = False,
     flip: float = 0.5,
     brightness: Range = 32 / 255,
     contrast: Range = 0.5,
@@ -89,6 +97,7 @@ def mmseg(
         scale: of the random resize.
         base: what images are brought to before it: the longest and the shortest side.
         max_share: the largest share of one class; None for no limit, and no label map.
+        antialias: low-pass images that shrink, which theirs does not.
         flip: the probability of a mirror image.
         brightness: as a fraction of the range.
         contrast: of the factor.
@@ -100,7 +109,7 @@ def mmseg(
     need_colours("mmseg", spec)
     return Pipeline(
         [
-            _window("mmseg", spec, size, scale, base, max_share),
+            _window("mmseg", spec, size, scale, base, max_share, antialias),
             Flip("x", p=flip),
             PhotometricDistortion(brightness, contrast, saturation, hue, p_each, clip),
         ],
@@ -130,6 +139,7 @@ def mask2former(
     scale: Range = (0.5, 2.0),
     step: float | None = 0.1,
     max_share: float | None = 0.75,
+    antialias: bool = False,
     flip: float = 0.5,
     p_each: float = 0.5,
     clip: bool = True,
@@ -144,6 +154,7 @@ def mask2former(
         scale: of the random resize.
         step: of the scale; None for any scale.
         max_share: the largest share of one class; None for no limit, and no label map.
+        antialias: low-pass images that shrink, which theirs does not.
         flip: the probability of a mirror image.
         p_each: the probability of each step of the photometric distortion.
         clip: clip to the range after each of them, as bytes do.
@@ -151,7 +162,7 @@ def mask2former(
     need_colours("mask2former", spec)
     return Pipeline(
         [
-            _window("mask2former", spec, size, scale, shortest, max_share, step),
+            _window("mask2former", spec, size, scale, shortest, max_share, antialias, step),
             Flip("x", p=flip),
             PhotometricDistortion(p_each=p_each, clip=clip),
         ],
@@ -180,6 +191,7 @@ def pidnet(
     scale: Range = (0.5, 2.0),
     base: Size = (1024, 2048),
     max_share: float | None = 0.75,
+    antialias: bool = False,
     flip: float = 0.5,
     p_each: float = 0.5,
     clip: bool = True,
@@ -194,6 +206,7 @@ def pidnet(
         scale: of the random resize.
         base: what images are brought to before it: the longest and the shortest side.
         max_share: the largest share of one class; None for no limit.
+        antialias: low-pass images that shrink, which theirs does not.
         flip: the probability of a mirror image.
         p_each: the probability of each step of the photometric distortion.
         clip: clip to the range after each of them, as bytes do.
@@ -203,7 +216,7 @@ def pidnet(
     masks = need_labels("pidnet", spec, "It makes edges of labels.")
     return Pipeline(
         [
-            _window("pidnet", spec, size, scale, base, max_share),
+            _window("pidnet", spec, size, scale, base, max_share, antialias),
             Flip("x", p=flip),
             PhotometricDistortion(p_each=p_each, clip=clip),
             *(Edges(mask.name, width) for mask in masks),

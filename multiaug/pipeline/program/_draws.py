@@ -154,7 +154,10 @@ def draw(
         # and of a thousand gives a record the same bits in both.
         held, read = np.asarray(words), {n: np.asarray(a) for n, a in record.items()}
         block = _block_of(read)
-        index = np.minimum(np.arange(-(-size // block) * block), size - 1).reshape(-1, block)
+        # Whole blocks are views; the last one is filled up.
+        index: list[Any] = [slice(at, at + block) for at in range(0, size // block * block, block)]
+        if size % block:
+            index.append(np.minimum(np.arange(block) + size // block * block, size - 1))
         blocks = [(held[i], {n: a[i] for n, a in read.items()}) for i in index]
         if reason_of_sizes(transforms, spec) is None:
             rows = np.broadcast_to(np.array(frames, np.int32), (block, len(frames), 2))
