@@ -129,7 +129,7 @@ CASES = {
     "BoxesFromMasks": ma.BoxesFromMasks("mask", 256),
     "DistanceMap": ma.DistanceMap("mask", [0, 3]),
     "Edges": ma.Edges("mask", 2),
-    "RandAugment": ma.RandAugment(2, (5, 20), one_resample=True),
+    "RandAugment": ma.RandAugment(2, (5, 20), ops=("Rotate", "Posterize"), one_resample=True),
     "Regions": ma.Regions("mask", [[1, 2, 3], 3]),
     "RelabelInstances": ma.RelabelInstances("mask"),
     "Scales": ma.Scales("mask", [2, 3]),

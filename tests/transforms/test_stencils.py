@@ -17,6 +17,7 @@ from multiaug.pipeline.program._draws import QUICKLY_COMPILED
 from multiaug.transforms import Target
 from multiaug.transforms._jpeg_operations import LUMINANCE, Compress, steps
 from multiaug.transforms._stencil_operations import GaussianMean
+from tests.nightly import by_night
 from tests.transforms.test_draws import (
     LEVEL,
     assert_independent,
@@ -425,6 +426,7 @@ def test_noises_have_their_distributions():
     assert_share(whole[..., 0] != 100, 0.2)
 
 
+@by_night
 def test_noise_differs_from_frame_to_frame():
     image = {"role": "intensity", "dtype": "float32", "channels": 2}
     still = ma.DataSpec.from_dict({"name": "still", "entries": {"image": image}})
