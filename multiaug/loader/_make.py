@@ -27,7 +27,7 @@ from ._place import Recycler, local_sharding, to_jax
 from ._prefetch import Prefetcher
 from ._read import Losses, Plan, RawBatch, RowReader, SizedReader
 from ._schedule import Schedule
-from ._views import Maker, made_flat, nested, on_arrays, pipelines_of
+from ._views import Maker, made_flat, mixes, nested, on_arrays, pipelines_of
 
 if TYPE_CHECKING:
     from jax.sharding import Sharding
@@ -217,7 +217,7 @@ class BatchMaker:
 
     def one(self, epoch: int) -> dict[str, Any]:
         """A batch of the first record; of a pipeline that mixes, of two of it."""
-        first = np.zeros(1 if self._groups is None else 2, np.int64)
+        first = np.zeros(2 if mixes(self._pipeline) else 1, np.int64)
         plan = Plan(0, first, first)
         raw = RawBatch(plan, self._source.read(first))
         return self._handed_out(self._results(raw, self._keys(plan, epoch)), plan)
