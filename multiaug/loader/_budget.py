@@ -113,8 +113,8 @@ def _group_bytes(
     """
     if not size:
         return 0
-    # What a batch is cut from; those that are ready or in the making, and the one made last.
-    made = streams * (1 + math.ceil((share - 1) / size)) + GROUPS_AHEAD + 2
+    # What a batch is cut from, and those that are ready or in the making.
+    made = streams * (1 + math.ceil((share - 1) / size)) + GROUPS_AHEAD + 1
     # The last group of a stream takes what is left over, in memory of its own.
     rest = max(n % size for n in lengths if n >= size)
     last = (size + rest) * (record + result) if rest else 0

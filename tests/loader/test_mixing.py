@@ -224,16 +224,15 @@ def test_partners_of_the_batch():
 
 
 def test_views(expected):
-    views = ma.Views({"mixed": (PIPELINE, 2), "plain": ma.Pipeline([ma.Flip("y")], SPEC)})
+    views = ma.Views({"mixed": PIPELINE, "plain": ma.Pipeline([ma.Flip("y")], SPEC)})
     found = []
     for size in (7, 64):
         batches = list(loader(pipeline=views, batch_size=size))
-        assert len(batches[0]["mixed"]) == 2
-        for name, k in (("mixed", 0), ("mixed", 1), ("plain", 0)):
+        for name in ("mixed", "plain"):
             labels = [{"index": b["index"], "copy": b["copy"]} for b in batches]
-            flat = [{**b[name][k], **a} for b, a in zip(batches, labels, strict=True)]
+            flat = [{**b[name][0], **a} for b, a in zip(batches, labels, strict=True)]
             found.append(records(flat))
-    for one, other in zip(found[:3], found[3:], strict=True):
+    for one, other in zip(found[:2], found[2:], strict=True):
         check_same(one, other)
     assert list(found[0]) == list(expected)
 
@@ -261,9 +260,10 @@ def test_masks_hold_only_labels_that_were_there(pieces):
         spec = ma.DataSpec("pieces", [*entries.values(), ids_entry])
         mix = partial(ma.CopyPaste, "ids", 1.0)
     source = ma.ArraySource(given, spec, block=4)
-    found = records(loader(source, ma.Pipeline([mix()], spec), batch_size=7))
+    some = {"indices": np.arange(0, COUNT, 2)[:32]}
+    found = records(loader(source, ma.Pipeline([mix()], spec), batch_size=7, **some))
     pairs, mixed = list(found), 0
-    for places in groups_of(COUNT):
+    for places in groups_of(len(pairs)):
         there = {index for index, _ in pairs[places]}
         for pair in pairs[places]:
             mask = found[pair]["mask"]
@@ -272,7 +272,7 @@ def test_masks_hold_only_labels_that_were_there(pieces):
             mixed += (mask != pair[0]).any()
             if pieces == "CopyPaste":
                 assert set(np.unique(found[pair]["ids"]).tolist()) <= {0, 1, 2}
-    assert mixed > COUNT // 2
+    assert mixed > len(pairs) // 2
 
 
 def test_partners_are_even_over_the_group():
@@ -298,12 +298,11 @@ def test_partners_are_even_over_the_group():
 
 
 def test_cameras_stay_those_of_the_record():
-    """What follows a camera is refused; a camera in ``keep`` moves as it would without a mix."""
+    """What follows a camera is refused, and a camera that is to be kept is not mixed."""
     entries = {"image": SPEC.entries["image"].to_dict()}
     k = {"role": "intrinsics", "dtype": "float32"}
     depth = {"role": "depth", "dtype": "float32"}
     spec = ma.DataSpec.from_dict({"name": "seen", "entries": {**entries, "k": k}})
-    moves = [ma.Flip("x")]
     given = {name: arrays()[name] for name in entries}
     focal = 5 + np.arange(COUNT, dtype=np.float32)
     given["k"] = np.zeros((COUNT, 3, 3), np.float32)
@@ -317,13 +316,11 @@ def test_cameras_stay_those_of_the_record():
         ma.Pipeline([ma.CutMix(keep="k")], deep)
     with pytest.raises(ParameterError, match="'z': "):
         ma.Pipeline([ma.MixUp(keep="k")], deep)
-    plain, mixed = (
-        records(loader(source, ma.Pipeline([*moves, *mix], spec), batch_size=7))
-        for mix in ([], [ma.CutMix(keep="k")])
-    )
-    assert any((mixed[pair]["image"] != plain[pair]["image"]).any() for pair in plain)
-    for pair, record in plain.items():
-        np.testing.assert_array_equal(mixed[pair]["k"], record["k"])
+    some = {"indices": np.arange(0, COUNT, 2)[:32]}
+    found = records(loader(source, ma.Pipeline([ma.CutMix(keep="k")], spec), batch_size=7, **some))
+    assert any((record["image"] != given["image"][i]).any() for (i, _), record in found.items())
+    for (index, _), record in found.items():
+        np.testing.assert_array_equal(record["k"], given["k"][index])
 
 
 @pytest.mark.parametrize("batch", [16, pytest.param(3, marks=by_night)])
