@@ -139,6 +139,15 @@ def instance(cls: type | tuple[type, ...], expected: str, remedy: str = "") -> K
     return Kind(expected, lambda value: isinstance(value, cls), remedy)
 
 
+def either(one: Kind, other: Kind) -> Kind:
+    """What one of two kinds accepts."""
+    return Kind(
+        f"{one.expected}, or {other.expected}",
+        lambda value: one.accepts(value) or other.accepts(value),
+        one.remedy or other.remedy,
+    )
+
+
 def optional(kind: Kind) -> Kind:
     """None, or what another kind accepts."""
     return Kind(

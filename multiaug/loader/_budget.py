@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from dataclasses import replace
 
 from .._machine import core_count
 from ..pipeline import Pipeline
@@ -17,6 +18,8 @@ _AUGMENTERS = 2
 # Bytes of a batch below which two of them wait for the interpreter: 6 % more time for 130 kB, the
 # same for 500 kB, 5 % less for 1.2 MB.
 _SMALL_BATCH = 1 << 20
+# Groups that are made before they are asked for: while one waits, another one is computed.
+GROUPS_AHEAD = 1
 
 _LOG = logging.getLogger("multiaug.loader")
 
@@ -28,6 +31,7 @@ def budget_of(
     memory: int,
     *,
     batch_size: int,
+    mix_among: int | None,
     window: int | None,
     shuffle: Shuffle | None,
     rows: bool,
@@ -45,6 +49,7 @@ def budget_of(
         pipeline: what is done to them.
         memory: bytes.
         batch_size: as in `Loader`.
+        mix_among: records of a group, where batches are cut from groups; else None.
         window: as in `Loader`.
         shuffle: as in `Loader`.
         rows: single records are picked, so no window is held.
@@ -65,27 +70,55 @@ def budget_of(
     # What each thread holds: the stored bytes of an array's chunk, and a whole one of those whose
     # chunks are not in the order of memory. Those that read whole chunks decode all entries first.
     decoder = (9 if rows else 13) * chunk * record // 4 + (1 << 18)
+    result = _result_bytes(source, chunked, pipeline)
+    lengths = {total // streams, -(-total // streams)}  # of streams
+    group = 0 if mix_among is None else min(mix_among, max(lengths))
+    unit = group or batch_size
     needs = Needs(
         records=total / chunks,
         record=record,
-        batch_size=batch_size,
-        result=batch_size * _result_bytes(source, chunked, pipeline),
+        batch_size=unit,
+        result=batch_size * result,
         decoder=decoder,
         threads=threads,
         prefetch=prefetch,
-        augmenters=most_augmenters(pipeline, prefetch, batch_size * record),
+        augmenters=most_augmenters(pipeline, prefetch, unit * record),
+        groups=_group_bytes(group, lengths, batch_size // local, local, record, result),
     )
     if rows:
-        return divide_for_rows(memory, needs)
+        return replace(divide_for_rows(memory, needs), group=group)
     sequential = shuffle is None
-    ahead = 2 * max(threads, math.ceil(batch_size / needs.records))
+    ahead = 2 * max(threads, math.ceil(unit / needs.records))
     budget = divide(
         memory, needs, window=1 if sequential else window, streams=local, most=most, ahead=ahead
     )
     if not sequential:
         warn_of_narrow_window(budget.window * local, batch_size, most * local)
         _LOG.info("window of %d chunks, %d bytes", budget.window, budget.total)
-    return budget
+    return replace(budget, group=group)
+
+
+def _group_bytes(
+    size: int, lengths: set[int], share: int, streams: int, record: int, result: int
+) -> int:
+    """Bytes of groups, but for those that are being read.
+
+    Args:
+        size: records of a group; 0 where there are none.
+        lengths: records of streams.
+        share: records that each stream gives to a batch.
+        streams: of this host.
+        record: bytes of one record as it is read.
+        result: bytes of what comes out of the pipeline.
+    """
+    if not size:
+        return 0
+    # What a batch is cut from, and those that are ready or in the making.
+    made = streams * (1 + math.ceil((share - 1) / size)) + GROUPS_AHEAD + 1
+    # The last group of a stream takes what is left over, in memory of its own.
+    rest = max(n % size for n in lengths if n >= size)
+    last = (size + rest) * (record + result) if rest else 0
+    return made * size * result + streams * last
 
 
 def most_augmenters(pipeline: Maker | None, prefetch: int, batch: int) -> int:

@@ -38,7 +38,7 @@ class ChunkReader:
 
     Args:
         source: what to read.
-        batch_size: records of the largest batch.
+        batch_size: records of a batch, as of `Pools`.
         threads: that read.
         most: batches that are begun at a time.
     """

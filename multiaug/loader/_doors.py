@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing.context import get_spawning_popen
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -17,6 +17,40 @@ if TYPE_CHECKING:
     from ._standing import Standing
 
 Choose = str | Sequence[str]
+
+
+class Doors:
+    """What a `Loader` has for other frameworks."""
+
+    def torch(self) -> Any:
+        """A ``torch.utils.data.IterableDataset`` of whole batches, through DLPack.
+
+        ``DataLoader(loader.torch(), batch_size=None)`` is the fast way: it reads in this process,
+        with this loader's threads. With ``num_workers=n, multiprocessing_context="spawn"`` (or
+        "forkserver") n processes take turns at the same batches, in the same order; each has the
+        loader's ``memory`` and threads of its own, and decodes every chunk that its batches need.
+        `state` is known between epochs then. Workers that are forked are refused.
+
+        Tensors may share memory that JAX regards as constant: clone before writing to it.
+        """
+        return torch_dataset(cast("Loader", self))
+
+    def grain(self) -> Any:
+        """A ``grain.IterDataset`` of whole batches; its iterator has get_state and set_state."""
+        return grain_dataset(cast("Loader", self))
+
+    def keras(self, inputs: str | Sequence[str], targets: str | Sequence[str] | None = None) -> Any:
+        """A ``keras.utils.PyDataset`` of (inputs, targets); use it with ``fit(shuffle=False)``.
+
+        Args:
+            inputs: name of the entry that a model gets, or names, for a mapping.
+            targets: the same for what it should give.
+        """
+        return keras_dataset(cast("Loader", self), inputs, targets)
+
+    def tensorflow(self) -> Any:
+        """A ``tf.data.Dataset`` of whole batches."""
+        return tensorflow_dataset(cast("Loader", self))
 
 
 def torch_dataset(loader: Loader) -> Any:

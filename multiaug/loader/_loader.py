@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import jax
 import numpy as np
@@ -15,20 +15,19 @@ from .._forks import refuse_forked_child
 from .._machine import core_count, parse_memory
 from ..checks import say
 from ..errors import ParameterError
-from ..files import sha256_of
 from ..store import Source, chunked
-from ..typing import NDArray
 from ._budget import budget_of
-from ._doors import grain_dataset, keras_dataset, tensorflow_dataset, torch_dataset
+from ._doors import Doors
+from ._groups import Groups
 from ._make import BatchMaker
 from ._order import Order, Shuffle
 from ._prefetch import Prefetcher
 from ._read import Losses
 from ._schedule import Schedule
-from ._settings import check_count, check_draws, check_shard, check_weights
+from ._settings import check_count, check_draws, check_shard, check_weights, digest
 from ._standing import Standing, Turn
-from ._state import LoaderState
-from ._views import MAKER_KIND, Maker, check_names, inspect_for, on_arrays
+from ._state import MIX_AMONG, LoaderState
+from ._views import MAKER_KIND, Maker, check_names, inspect_for, mixes, on_arrays
 
 if TYPE_CHECKING:
     from jax.sharding import Sharding
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 _REMOTE_THREADS = 16
 
 
-class Loader:
+class Loader(Doors):
     """Batches of augmented records, in an order that can be resumed anywhere.
 
     One ``for`` is one epoch. The stream of records is a function of the seed, the epoch, the
@@ -47,6 +46,12 @@ class Loader:
 
     Reading, decoding and augmenting run in threads, ``prefetch`` batches ahead. They end with
     the loop, however it ends.
+
+    Where the pipeline mixes records (`MixUp`, `CutMix`, `Mosaic`, `CopyPaste`), partners are drawn
+    among ``mix_among`` neighbours of the stream: places 0 .. 63 of each of the ``streams``, 64 ..
+    127 and so on; the last of these groups takes what is left over, too. The loader runs the
+    pipeline on whole groups and cuts its batches from them, so a mix is a function of what the
+    stream is, whatever the batches, workers and restarts are.
 
     Records of a folder of images may be of different sizes where the pipeline brings them to one
     (`RandomResizedCrop`, `Resize`, `Crop`); ``memory`` is then counted by the first of them.
@@ -74,6 +79,10 @@ class Loader:
         weights: (n,) relative expectations of how often each record comes; an epoch is still n
             records long. See `class_weights`.
         prefetch: batches that are made ahead.
+        mix_among: how many records partners are drawn among, where the pipeline mixes. ``batch``
+            draws them among the records of the batch: less memory and no waiting for a group where
+            batches are small, but batches of another size, or of another number of hosts, are
+            mixed otherwise.
         threads: that read and decode; by default one per core, or 16 for remote sources.
         on_corrupt: ``skip`` leaves out records of chunks that cannot be decoded: their batches
             become shorter, and ``skipped`` counts them.
@@ -103,6 +112,7 @@ class Loader:
         drop_last=FLAG,
         indices=optional(NUMBERS),
         weights=optional(NUMBERS),
+        mix_among=MIX_AMONG,
         threads=optional(whole(1)),
         on_corrupt=one_of("raise", "skip"),
         skip_limit=real(0, 1),
@@ -126,6 +136,7 @@ class Loader:
         indices: ArrayLike | None = None,
         weights: ArrayLike | None = None,
         prefetch: int = 2,
+        mix_among: int | Literal["batch"] = 64,
         threads: int | None = None,
         on_corrupt: str = "raise",
         skip_limit: float = 0.01,
@@ -143,6 +154,9 @@ class Loader:
         self.sharding = sharding
         self._on_corrupt, self._skip_limit = on_corrupt, skip_limit
         self._prefetch = check_count("prefetch", prefetch, 0)
+        among = mix_among if mix_among == "batch" else int(mix_among)
+        self._mix_among = among if mixes(pipeline) else None
+        group = self._mix_among if isinstance(self._mix_among, int) else None
         self.shard, streams = check_shard(shard, streams, self.batch_size)
         self._chunked = chunked(source, "Loader.source")
         draws = check_draws(indices, len(source))
@@ -157,6 +171,7 @@ class Loader:
             pipeline,
             parse_memory(memory, "Loader.memory"),
             batch_size=self.batch_size,
+            mix_among=group,
             window=None if window is None else check_count("window", window, 1),
             shuffle=shuffle,
             rows=self._rows,
@@ -183,13 +198,14 @@ class Loader:
                 f"{self._order.epoch(0).total} records. Use fewer hosts or streams."
             )
         self._schedule = Schedule(self._order, self.shard, self.batch_size, drop_last)
-        self._selection = _digest(draws, weight)
+        self._selection = digest(draws, weight)
         inspect = partial(inspect_for, pipeline, source.spec, origin=repr(source))
         self._maker = BatchMaker(
             self._chunked,
             source.spec,
             pipeline,
             self._schedule,
+            None if group is None else Groups(self._schedule, group),
             budget=self._budget,
             threads=self._threads,
             prefetch=self._prefetch,
@@ -283,6 +299,7 @@ class Loader:
             streams=order.streams,
             epoch=epoch,
             position=position,
+            mix_among=self._mix_among,
         ).to_dict()
 
     def _identity(self) -> dict[str, Any]:
@@ -303,17 +320,20 @@ class Loader:
 
         The next loop yields the rest of that epoch. Batch size, threads and prefetch may differ,
         and so may the number of hosts, as long as it divides the streams; the window is taken
-        from the state.
+        from the state. With ``mix_among="batch"`` another batch size mixes otherwise.
 
         Args:
             state: what `state` returned, on any host.
 
         Raises:
-            ParameterError: the state is of another data set, seed, selection or order.
+            ParameterError: the state is of another data set, seed, selection or order, or of
+                another ``mix_among`` where the pipeline mixes.
         """
         found = LoaderState.from_dict(state)
         self.close()
         found.refuse_other(**self._identity())
+        if None not in (found.mix_among, self._mix_among):  # older states do not have it
+            found.refuse_other(mix_among=self._mix_among)
         if (found.window, found.streams) != (self._order.window, self._order.streams):
             self._change_order(found)
         self._standing.set(found.epoch, found.position, started=False)
@@ -338,36 +358,6 @@ class Loader:
         shapes: dict[str, Any] = on_arrays(lambda a: (tuple(a.shape[1:]), np.dtype(a.dtype)), one)
         return shapes
 
-    def torch(self) -> Any:
-        """A ``torch.utils.data.IterableDataset`` of whole batches, through DLPack.
-
-        ``DataLoader(loader.torch(), batch_size=None)`` is the fast way: it reads in this process,
-        with this loader's threads. With ``num_workers=n, multiprocessing_context="spawn"`` (or
-        "forkserver") n processes take turns at the same batches, in the same order; each has the
-        loader's ``memory`` and threads of its own, and decodes every chunk that its batches need.
-        `state` is known between epochs then. Workers that are forked are refused.
-
-        Tensors may share memory that JAX regards as constant: clone before writing to it.
-        """
-        return torch_dataset(self)
-
-    def grain(self) -> Any:
-        """A ``grain.IterDataset`` of whole batches; its iterator has get_state and set_state."""
-        return grain_dataset(self)
-
-    def keras(self, inputs: str | Sequence[str], targets: str | Sequence[str] | None = None) -> Any:
-        """A ``keras.utils.PyDataset`` of (inputs, targets); use it with ``fit(shuffle=False)``.
-
-        Args:
-            inputs: name of the entry that a model gets, or names, for a mapping.
-            targets: the same for what it should give.
-        """
-        return keras_dataset(self, inputs, targets)
-
-    def tensorflow(self) -> Any:
-        """A ``tf.data.Dataset`` of whole batches."""
-        return tensorflow_dataset(self)
-
     def __reduce__(self) -> tuple[Any, ...]:
         # Threads and memory stay behind; where the stream stands goes along.
         at = self._standing
@@ -390,7 +380,7 @@ class Loader:
         with prefetcher:
             for step, batch in prefetcher:
                 position = first + (step + 1) * self._schedule.share
-                standing.reach(number, position, losses.records)
+                standing.reach(number, position, losses.skipped)
                 if self._maker.to_say:
                     to_say, self._maker.to_say = self._maker.to_say, []
                     say(to_say, origin=repr(self.source))
@@ -398,7 +388,7 @@ class Loader:
                     yield batch
                 del batch
         # More than the last batch of this host: another one may have had a record more.
-        standing.reach(number, max(position, self._length(number)), losses.records)
+        standing.reach(number, max(position, self._length(number)), losses.skipped)
 
     def share_of(self, worker: int, workers: int, turn: Turn) -> Iterator[dict[str, Any]]:
         """Every so-many-th batch of an epoch, for a worker of a DataLoader.
@@ -414,7 +404,7 @@ class Loader:
                 if batch is not None:
                     yield batch
                 del batch
-        self._standing.leave(turn, losses.records, self._length(turn.epoch))
+        self._standing.leave(turn, losses.skipped, self._length(turn.epoch))
 
     def _read(
         self, number: int, first: int, part: int = 0, parts: int = 1
@@ -434,9 +424,3 @@ def _rebuild(settings: dict[str, Any], epoch: int, position: int, started: bool)
     loader = Loader(**settings)
     loader._standing.set(epoch, position, started=started)
     return loader
-
-
-def _digest(*arrays: NDArray | None) -> str:
-    if all(array is None for array in arrays):
-        return ""
-    return sha256_of(*(b"" if array is None else array.tobytes() for array in arrays))

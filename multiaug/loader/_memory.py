@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..errors import ParameterError, warn
 
-_REMEDY = "Raise memory, or lower batch_size or prefetch; or write the data with shorter chunks."
+_REMEDY = "Raise memory, or lower {}batch_size or prefetch; or write the data with shorter chunks."
 # Chunks that are being read while the window is in use.
 _AHEAD = 4
 # Bytes that are noted of each record of a window (where it comes in the order, and where it goes),
@@ -25,13 +25,15 @@ class Needs:
     Args:
         records: of a chunk, as many as come of it in an epoch.
         record: bytes of one as it is read.
-        batch_size: records of a batch.
+        batch_size: records that are read together: of a batch, or of a group.
         result: bytes of a batch as it is handed out, where a pipeline makes another one of what
             is read; else 0.
         decoder: bytes that each thread that reads holds.
         threads: how many they are.
         prefetch: batches that are ready before they are asked for.
         augmenters: batches that are augmented at a time.
+        groups: bytes of groups, where batches are cut from them, but for those that are being
+            read; else 0.
     """
 
     records: float
@@ -42,6 +44,17 @@ class Needs:
     threads: int
     prefetch: int
     augmenters: int
+    groups: int = 0
+
+    @property
+    def named(self) -> str:
+        """What `fixed` is of."""
+        return "batches, groups of mix_among records" if self.groups else "batches"
+
+    @property
+    def remedy(self) -> str:
+        """What to do where it does not fit."""
+        return _REMEDY.format("mix_among, " if self.groups else "")
 
     @property
     def chunk(self) -> int:
@@ -50,7 +63,7 @@ class Needs:
 
     @property
     def batch(self) -> int:
-        """Bytes of a batch as it is read."""
+        """Bytes of a batch, or of a group, as it is read."""
         return self.batch_size * self.record
 
     @property
@@ -65,10 +78,11 @@ class Needs:
         # Ready ones, one in the making, one in use, and the one that the caller has just left.
         live = self.prefetch + 3
         if not self.result:
-            return live * self.batch + self.threads * self.decoder
+            return live * self.batch + self.groups + self.threads * self.decoder
         # One that was just filled, one that is ready, and a copy where records are left out.
         raw = self.augmenters + 3
-        return raw * self.batch + live * self.result + self.threads * self.decoder
+        made = live * self.result + self.groups
+        return raw * self.batch + made + self.threads * self.decoder
 
 
 @dataclass(frozen=True)
@@ -79,11 +93,13 @@ class Budget:
         window: chunks that are mixed at a time, of each stream.
         batches: that are being filled at a time.
         total: bytes of everything.
+        group: records of a group, where batches are cut from groups; else 0.
     """
 
     window: int
     batches: int
     total: int
+    group: int = 0
 
 
 def held(window: int, needs: Needs, *, streams: int, most: int) -> int:
@@ -103,6 +119,8 @@ def held(window: int, needs: Needs, *, streams: int, most: int) -> int:
     count = window * needs.records
     if 1 < window < most:
         count += _DEVIATIONS * math.sqrt(count / 3)
+    if needs.groups:  # each is of one stream
+        return streams * (1 + math.ceil(count / needs.batch_size))
     return 1 + math.ceil(streams * count / needs.batch_size)
 
 
@@ -131,9 +149,9 @@ def divide(
     left = memory - needs.fixed
     if left < min(2, streams * most) * needs.chunk or left < needs.begun:
         raise ParameterError(
-            f"`memory` is {memory:,} bytes, but batches and decoders take {needs.fixed:,}, another "
-            f"batch {needs.begun:,} and a chunk of all entries {needs.chunk:,}: two chunks must "
-            f"fit. {_REMEDY}"
+            f"`memory` is {memory:,} bytes, but {needs.named} and decoders take {needs.fixed:,}, "
+            f"another one {needs.begun:,} and a chunk of all entries {needs.chunk:,}: two chunks "
+            f"must fit. {needs.remedy}"
         )
     fitting = left // needs.begun
 
@@ -168,7 +186,8 @@ def divide_for_rows(memory: int, needs: Needs) -> Budget:
     total = needs.fixed + batches * needs.batch
     if memory < total:
         raise ParameterError(
-            f"`memory` is {memory:,} bytes, but batches and decoders take {total:,}. {_REMEDY}"
+            f"`memory` is {memory:,} bytes, but {needs.named} and decoders take {total:,}. "
+            f"{needs.remedy}"
         )
     return Budget(1, batches, total)
 

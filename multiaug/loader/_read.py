@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ..errors import CorruptChunkError, StoreError
-from ..store import BufferPool, ChunkedSource
+from ..store import BufferPool, ChunkedSource, aligned
 from ..typing import NDArray
 
 
@@ -23,11 +23,13 @@ class Plan:
         step: its number in the epoch.
         index: int64 (n,), positions in the source.
         copy: int64 (n,).
+        places: int64 (n,), ascending, in the stream that a group is of; of a batch none.
     """
 
     step: int
     index: NDArray
     copy: NDArray
+    places: NDArray = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,12 +50,20 @@ class Losses:
         allowed: whether they may be left out.
         limit: more than as many are an error.
         records: how many were left out in this epoch.
+        missing: how many of them batches lack, where these are cut from groups: each of several
+            readers may read a group, and hands out other records of it.
     """
 
     allowed: bool
     limit: int
     records: int = 0
+    missing: int | None = None
     first: CorruptChunkError | None = None
+
+    @property
+    def skipped(self) -> int:
+        """How many records the batches lack that this reader has made."""
+        return self.records if self.missing is None else self.missing
 
     def add(self, records: int, error: CorruptChunkError) -> None:
         """Count records that are left out.
@@ -76,7 +86,8 @@ class Losses:
 def without(plan: Plan, arrays: Mapping[str, NDArray], lost: Sequence[int] | NDArray) -> RawBatch:
     """A batch as it was read, but for the places of records that are lost."""
     keep = np.setdiff1d(np.arange(len(plan.index)), lost)
-    rest = Plan(plan.step, plan.index[keep], plan.copy[keep])
+    places = plan.places[keep] if len(plan.places) else plan.places
+    rest = Plan(plan.step, plan.index[keep], plan.copy[keep], places)
     return RawBatch(rest, {n: a[keep] for n, a in arrays.items()})
 
 
@@ -85,11 +96,11 @@ class Pools:
 
     Args:
         source: what is read.
-        batch_size: records of the largest batch.
+        batch_size: records of a batch. Larger ones are rare, and have memory of their own.
     """
 
     def __init__(self, source: ChunkedSource, batch_size: int) -> None:
-        self._structure = source.structure
+        self._structure, self._batch_size = source.structure, batch_size
         self._pools = {n: BufferPool(batch_size * s.nbytes) for n, s in self._structure.items()}
 
     @property
@@ -99,6 +110,11 @@ class Pools:
 
     def lend(self, count: int) -> dict[str, NDArray]:
         """Arrays of so many records; what stands in them is left over from before."""
+        if count > self._batch_size:
+            return {
+                n: aligned(count * s.nbytes).view(s.dtype).reshape(count, *s.shape)
+                for n, s in self._structure.items()
+            }
         return {
             n: self._pools[n].lend((count, *s.shape), s.dtype) for n, s in self._structure.items()
         }
@@ -109,7 +125,7 @@ class RowReader:
 
     Args:
         source: what to read.
-        batch_size: records of the largest batch.
+        batch_size: records of a batch, as of `Pools`.
         threads: that read.
         ahead: batches that are read before they are asked for.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,17 +65,17 @@ class Schedule:
                 index = np.concatenate([index[part] for index, _ in taken])
                 yield Plan(step, index, np.concatenate([copy[part] for _, copy in taken]))
 
-    def expected(self, epoch: Epoch, first: int) -> Callable[[int], int]:
-        """Chunk -> how many of its records come from a position on.
+    def expected(self, epoch: Epoch, firsts: Sequence[int]) -> Callable[[int], int]:
+        """Chunk -> how many of its records come from positions of the host's streams on.
 
         Chunks of several streams, at their ends, have fewer in each.
         """
         draws, order = epoch.chunk_draws, epoch.order
         done: Counter[int] = Counter()
-        if first:
+        if any(firsts):
             # Older chunks are spent: none reaches further than its window.
             reach = 2 * (order.window + 2) * order.chunk * order.copies
-            for stream in self.streams:
+            for stream, first in zip(self.streams, firsts, strict=True):
                 index, _ = epoch.stream(stream).take(max(0, first - reach), first)
                 done.update((index // order.chunk).tolist())
 

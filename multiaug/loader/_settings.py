@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from ..errors import ParameterError
+from ..files import sha256_of
 from ..typing import NDArray
 
 if TYPE_CHECKING:
@@ -100,3 +101,10 @@ def check_weights(weights: ArrayLike | None, count: int, draws: NDArray | None) 
     if not found.sum() > 0:
         raise ParameterError("`Loader.weights` must be above 0 for at least one record.")
     return found
+
+
+def digest(*arrays: NDArray | None) -> str:
+    """Text that differs where arrays do; none of none."""
+    if all(array is None for array in arrays):
+        return ""
+    return sha256_of(*(b"" if array is None else array.tobytes() for array in arrays))

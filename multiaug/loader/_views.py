@@ -8,7 +8,7 @@ from typing import Any
 from .._arguments import instance
 from ..checks import Finding
 from ..errors import ParameterError
-from ..pipeline import Pipeline, Views, inspect_batch
+from ..pipeline import Pipeline, Views, first_mixing, inspect_batch
 from ..spec import DataSpec
 from ..typing import Key
 
@@ -39,6 +39,11 @@ def pipelines_of(maker: Maker | None) -> list[tuple[Pipeline, int]]:
     if maker is None:
         return []
     return list(maker.views.values()) if isinstance(maker, Views) else [(maker, 1)]
+
+
+def mixes(maker: Maker | None) -> bool:
+    """Whether what a record becomes depends on others."""
+    return any(first_mixing(one.transforms) is not None for one, _ in pipelines_of(maker))
 
 
 def inspect_for(

@@ -126,6 +126,8 @@ def map_batches(
 ) -> Iterator[dict[str, Any]]:
     """Send any iterable of records through a pipeline, in batches.
 
+    A pipeline that mixes records draws partners among those of a batch.
+
     Args:
         records: mappings from entry name to the array of one record; read as batches are asked
             for, in their own order.

@@ -12,6 +12,7 @@ from .checks._inspect import inspect_batch as inspect_batch
 from .checks._inspect import inspect_first as inspect_first
 from .program._keys import record_keys as record_keys
 from .program._keys import short_seed as short_seed
+from .program._mix import first_mixing as first_mixing
 from .program._params import RecordParams as RecordParams
 from .program._reads import entries_read as entries_read
 

@@ -12,7 +12,6 @@ from .._arguments import RECORD, check_argument
 from ..checks import refuse_behind
 from ..errors import RecordError
 from ..spec import EntrySpec, check_structure
-from ..transforms import Mixing
 from ..typing import Key, Record, SpatialShape
 from ._programs import check_before
 from .backends._dispatch import is_traced
@@ -22,8 +21,9 @@ from .checks._inspect import inspect_first, kind_of
 from .checks._values import on_host
 from .program._draws import key_data, on_cpu
 from .program._fitted import finish
+from .program._mix import first_mixing
 from .program._overrides import in_order
-from .program._structure import Run, check_frames, leaves, out_shape
+from .program._structure import Run, check_frames, out_shape
 from .program._ties import follow
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def _by_size(
     for number, record in enumerate(records):
         groups.setdefault(_kind(record), []).append(number)
     batches = [(some, _stacked([records[i] for i in some])) for some in groups.values()]
-    mixing = next((t for t in leaves(pipeline.transforms) if isinstance(t, Mixing)), None)
+    mixing = first_mixing(pipeline.transforms)
     if mixing is not None:
         mixed = pipeline.programs.run_of_sizes(frames, key_data(keys), batches, check=check)
         if mixed is None:

@@ -25,7 +25,7 @@ from ._stage_bases import Mixing
 
 @transform
 class CopyPaste(Mixing):
-    """Put instances of a partner of the batch over every record, at their own places.
+    """Put instances of a partner over every record, at their own places.
 
     A label map says which pixels are which instance: 0, and its ignore value, are none. Each
     instance of the partner is put over the record with a probability, independently of the

@@ -20,7 +20,7 @@ from ._stage_bases import Mixing
 
 @transform
 class CutMix(Mixing):
-    """Put a rectangle of a partner of the batch into every record, at the same place.
+    """Put a rectangle of a partner into every record, at the same place.
 
     The rectangle has sides ``sqrt(1 - w)`` of the frame's, w from Beta(a, a), and its centre is
     even over the frame; what reaches over the frame is cut off. All images show the partner in
@@ -92,7 +92,7 @@ def _cut(place: Array, share: Array, side: Array) -> tuple[Array, Array]:
 
 @transform
 class Mosaic(Mixing):
-    """Put every record together of four: of itself and three partners of the batch.
+    """Put every record together of four: of itself and three partners.
 
     The frame is cut in four at a random pixel; each piece shows another record at the same place,
     and which of them the record itself keeps is random. Rules are those of `CutMix`. The partners

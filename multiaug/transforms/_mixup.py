@@ -28,17 +28,17 @@ def kept_names(value: Any, field_name: str) -> tuple[str, ...]:
 
 @transform
 class MixUp(Mixing):
-    """Blend every record with a partner of its batch: ``w a + (1 - w) b``, w from Beta(a, a).
+    """Blend every record with a partner: ``w a + (1 - w) b``, w from Beta(a, a).
 
     Intensity, density and probabilities are blended in float32, with no data where one of both has
     none; so are scalars of a floating dtype, such as targets and one-hot classes. Class ids are no
     quantities: put `OneHot` before it, which leaves the ids those of the record itself. All else
     must be named in ``keep``, or is refused.
 
-    The partner is drawn from the record's key, evenly among the others of the batch: what a record
-    becomes depends on its batch, which is the `Loader`'s (on each host, its share of it), or the
-    one that `Pipeline.batch` is given. One record by itself has only itself for a partner, and
-    stays as it is, which is said once.
+    The partner is drawn from the record's key, evenly among the others of the batch that
+    `Pipeline.batch` is given. A `Loader` draws it among ``mix_among`` neighbours of its stream,
+    which batches, workers and restarts do not change. One record by itself has only itself for a
+    partner, and stays as it is, which is said once.
 
     Args:
         alpha: of the symmetric Beta distribution, in [0.05, 100]; 1 is the uniform distribution,

@@ -109,7 +109,9 @@ class Occluding(Transform):
 
 
 class Mixing(Transform):
-    """A transform that makes a record of itself and of partners of the same batch.
+    """A transform that makes a record of itself and of partners of the batch it is run with.
+
+    In a `Loader` that is a group of neighbours of its stream, from which batches are cut.
 
     By default values are blended, by the rules of their roles. A transform with ``pastes = True``
     takes every place of an image from one record or the other, whatever the role, and blends

@@ -294,7 +294,8 @@ def _data() -> Iterator[Case]:
         {"source": SOURCE, "pipeline": PIPELINE, "batch_size": 2, "seed": 0, "shuffle": "block"}
         | {"memory": "1GB", "window": None, "copies": 1, "drop_last": False, "shard": None}
         | {"streams": None, "indices": None, "weights": None, "prefetch": 0, "threads": 1}
-        | {"on_corrupt": "raise", "skip_limit": 0.01, "sharding": None, "check": True},
+        | {"mix_among": "batch", "on_corrupt": "raise", "skip_limit": 0.01, "sharding": None}
+        | {"check": True},
         finish=first,
     )
     yield Case(

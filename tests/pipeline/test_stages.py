@@ -322,10 +322,12 @@ def test_documents_hold_the_new_transforms():
     assert list(again.out_spec.entries)[-2:] == ["class", "class_onehot"]
 
 
-def test_a_loader_mixes_its_batches():
+def test_a_loader_mixes_its_batches_on_request():
     image = batch_of(IMAGE, 6)
     pipeline = ma.Pipeline([ma.MixUp(1.0)], IMAGE)
-    loader = ma.Loader(ma.ArraySource(image, IMAGE), pipeline, batch_size=3, seed=4)
+    loader = ma.Loader(
+        ma.ArraySource(image, IMAGE), pipeline, batch_size=3, seed=4, mix_among="batch"
+    )
     for batch in loader:
         index = np.asarray(batch["index"])
         keys = ma.record_keys(4, 0, index)

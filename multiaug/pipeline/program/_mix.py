@@ -21,7 +21,12 @@ from ._occlude import pixel_centres
 from ._pointwise import beside_mark
 from ._refusals import reason_of_roles, refuse_entries
 from ._spec_after import BEFORE
-from ._structure import groups_of
+from ._structure import groups_of, leaves
+
+
+def first_mixing(transforms: Sequence[Transform]) -> Mixing | None:
+    """The first of some transforms, or in one of them, that mixes records of a batch."""
+    return next((leaf for leaf in leaves(transforms) if isinstance(leaf, Mixing)), None)
 
 
 def refuse_unmixable(mixing: Mixing, spec: DataSpec, dtypes: Mapping[str, Any]) -> None:
