@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..errors import ParameterError
-from ..pipeline import Pipeline, inspect_first, record_keys
+from ..pipeline import Pipeline, Views, inspect_first, record_keys
 from ..spec import DataSpec, EntrySpec
 from ..store import Source
 from ..typing import NDArray
@@ -23,7 +24,7 @@ _MARK = np.array([255, 64, 160], np.uint8)  # of boxes and points; in no ramp of
 
 def show(
     source: Source,
-    pipeline: Pipeline | None = None,
+    pipeline: Pipeline | Views | None = None,
     path: str | os.PathLike[str] | None = None,
     *,
     indices: Sequence[int] | None = None,
@@ -33,11 +34,11 @@ def show(
 ) -> NDArray:
     """Draw records of a source as they are and as a pipeline makes them, boxes and points on top.
 
-    Of entries with ``time`` the first and the last frame are shown.
+    Of entries with ``time`` the first and the last frame are shown; of `Views` every view.
 
     Args:
         source: where records come from.
-        pipeline: what is done to them; None shows them as they are.
+        pipeline: what is done to them, a `Pipeline` or `Views`; None shows them as they are.
         path: also write the sheet there, as PNG; an older file is replaced.
         indices: positions of the records; by default the first four.
         seed: of the augmentation: record i is augmented as in the first epoch of a `Loader`.
@@ -67,21 +68,21 @@ def show(
             f"`show.source` must be a source, got {type(source).__name__}. Open one with "
             "multiaug.open_source."
         )
-    if pipeline is not None and not isinstance(pipeline, Pipeline):
+    if pipeline is not None and not isinstance(pipeline, Pipeline | Views):
         raise ParameterError(
-            f"`show.pipeline` must be a Pipeline or None, got {type(pipeline).__name__}."
+            f"`show.pipeline` must be a Pipeline, Views or None, got {type(pipeline).__name__}."
         )
     index = np.arange(min(4, len(source))) if indices is None else np.asarray(indices)
     batch = source.read(index)
     if check:
-        inspect_first(pipeline, source.spec, batch, origin=repr(source))
+        first = next(iter(pipeline.pipelines.values())) if isinstance(pipeline, Views) else pipeline
+        inspect_first(first, source.spec, batch, origin=repr(source))
     spec = source.spec if pipeline is None else pipeline.spec
-    stages: list[tuple[str, dict[str, NDArray]]] = [("as it is", dict(batch))]
+    stages = [("as it is", spec, dict(batch))]
     if pipeline is not None:
         keys = record_keys(seed, 0, index, np.zeros(len(index), np.int64))
-        done = pipeline.batch(keys, batch, check=check)
-        stages.append(("augmented", {name: np.asarray(array) for name, array in done.items()}))
-    drawn = [(head, _panels(spec, arrays, stages[0][1], bands)) for head, arrays in stages]
+        stages += _made(pipeline, pipeline.batch(keys, batch, check=check))
+    drawn = [(head, _panels(of, arrays, spec, batch, bands)) for head, of, arrays in stages]
     columns = [name for _, panels in drawn for name in panels[0]]
     if not columns:
         raise ParameterError(f"`show` found no picture to draw in {source!r}.")
@@ -95,19 +96,40 @@ def show(
     )
 
 
+def _made(
+    pipeline: Pipeline | Views, done: Mapping[str, Any]
+) -> list[tuple[str, DataSpec, dict[str, NDArray]]]:
+    """A heading, the spec and the arrays of what came out; of views, of each."""
+    if isinstance(pipeline, Pipeline):
+        return [("augmented", pipeline.out_spec, {n: np.asarray(a) for n, a in done.items()})]
+    return [
+        (
+            name if len(several) == 1 else f"{name} {number}",
+            pipeline.pipelines[name].out_spec,
+            {n: np.asarray(a) for n, a in view.items()},
+        )
+        for name, several in done.items()
+        for number, view in enumerate(several)
+    ]
+
+
 def _panels(
     spec: DataSpec,
     arrays: Mapping[str, NDArray],
+    spec_before: DataSpec,
     before: Mapping[str, NDArray],
     bands: Bands | None,
 ) -> list[dict[str, NDArray]]:
     """Panel name -> picture, of every record; all stages within the limits of the first."""
     count = len(next(iter(arrays.values())))
     records = [{n: a[i] for n, a in arrays.items() if n in spec.entries} for i in range(count)]
-    # Standardised values, which are floats, have limits of their own.
-    same = {
-        n: before[n] if before[n].dtype == a.dtype else a for n, a in arrays.items() if n in before
+    # Standardised values, which are floats, have limits of their own, as what is new has.
+    alike = {
+        n for n, a in arrays.items() if n in before and _alike(n, spec, spec_before, before[n], a)
     }
+    same = {n: before[n] if n in alike else a for n, a in arrays.items()}
+    entries = spec.entries.values()
+    spec = DataSpec(spec.name, [e if e.name in alike else _unranged(e) for e in entries])
     firsts = [{n: a[i] for n, a in same.items() if n in spec.entries} for i in range(count)]
     limits = record_limits(spec, *firsts, bands=bands)
     found = []
@@ -119,6 +141,18 @@ def _panels(
             panels[name] = _marked(picture, spec, record, entry)
         found.append(panels)
     return found
+
+
+def _alike(name: str, spec: DataSpec, before: DataSpec, old: NDArray, new: NDArray) -> bool:
+    """The values of an entry still mean the same."""
+    roles = [of.entries[name].role for of in (spec, before) if name in of.entries]
+    return old.dtype == new.dtype and len(set(roles)) == 1
+
+
+def _unranged(entry: EntrySpec) -> EntrySpec:
+    """The entry without the range that its values had before they were standardised."""
+    groups = tuple(replace(group, range=None) for group in entry.groups)
+    return replace(entry, groups=groups)
 
 
 def _marked(picture: NDArray, spec: DataSpec, record: Mapping[str, Any], name: str) -> NDArray:

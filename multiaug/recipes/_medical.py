@@ -101,6 +101,28 @@ def _check_patch(owner: str, spec: DataSpec, share: float) -> None:
         raise ParameterError(f"`recipes.{owner}.share` must be in [0, 1], got {share!r}.")
 
 
+def _deviation(owner: str, spec: DataSpec) -> float:
+    """A standard deviation of normalised floats, which is 1, as a fraction of the declared range.
+
+    nnU-Net's amounts are in units of its normalised images, those of transforms in ranges.
+    """
+    groups = {
+        entry.name: group.range
+        for entry in need_image(owner, spec)
+        for group in entry.groups
+        if group.role == "intensity"
+        and group.range is not None
+        and "int" not in (entry.dtype or "")
+    }
+    widths = {name: hi - lo for name, (lo, hi) in groups.items()}
+    if len(set(widths.values())) > 1:
+        raise ParameterError(
+            f"`recipes.{owner}` adds amounts in units of normalised images, and the ranges of the "
+            f"spec {spec.name!r} are of different widths: {widths}. Declare one range for all."
+        )
+    return 1 / next(iter(widths.values()), 1.0)
+
+
 @recipe(
     "medical",
     "nnU-Net v2, its default in two dimensions",
@@ -138,7 +160,8 @@ def nnunet(
     """A patch, a third of them on foreground; turn, zoom, mirror; noise, blur, gamma and others.
 
     Values are those of nnU-Net's normalisation, about 0 with a deviation of 1, in an entry of
-    float32 whose range is that of floats, (0, 1).
+    float32. Declare a range that they lie in, such as ``"range": [-5, 5]``: noise is in units of
+    the deviation, whatever the range is.
 
     Args:
         spec: with an image of a declared number of channels, and a label map.
@@ -161,6 +184,7 @@ def nnunet(
     """
     _check_patch("nnunet", spec, share)
     sides = _sides(size)
+    unit = _deviation("nnunet", spec)
     turn = _degrees(sides, degrees)
     gamma = {
         "per": "channel", "range": "channel", "keep_statistics": True, "distribution": "balanced",
@@ -173,7 +197,7 @@ def nnunet(
             Crop(sides, position="centre"),
             Flip("x", p=flip),
             Flip("y", p=flip),
-            GaussianNoise((0.0, 0.1), p=p_noise),
+            GaussianNoise((0.0, 0.1 * unit), p=p_noise),
             GaussianBlur((0.5, 1.0), per="channel", p_per_channel=0.5, p=p_blur),
             Gain(0.25, per="channel", distribution="balanced", p=p_brightness),
             Contrast(
@@ -241,6 +265,8 @@ def nnunet_da5(
 ) -> Pipeline:
     """As `nnunet`, stronger, with quarter turns, medians, blank rectangles, gradients, sharpening.
 
+    Values, and the range to declare for them, are those of `nnunet`.
+
     Args:
         spec: with an image of a declared number of channels, and a label map.
         size: (height, width) of the patch.
@@ -267,6 +293,7 @@ def nnunet_da5(
     """
     _check_patch("nnunet_da5", spec, share)
     sides = _sides(size)
+    unit = _deviation("nnunet_da5", spec)
     turn = _degrees(sides, degrees)
     square = sides[0] == sides[1] and p_turn > 0
     images = [e.name for e in need_image("nnunet_da5", spec)]
@@ -293,7 +320,7 @@ def nnunet_da5(
         GaussianBlur((0.3, 1.5), p=p_blur, **halves),  # type: ignore[arg-type]
     ]
     gradients = [
-        BrightnessGradient(ends, **halves)  # type: ignore[arg-type]
+        BrightnessGradient((ends[0] * unit, ends[1] * unit), **halves)  # type: ignore[arg-type]
         for ends in ((1, 4), (-4, -1))
     ]
     return Pipeline(
@@ -306,8 +333,8 @@ def nnunet_da5(
             Flip("x", p=flip),
             Flip("y", p=flip),
             OneOf(blurs),
-            GaussianNoise((0.0, 0.1), p=p_noise),
-            ChannelShift(0.5 * math.sqrt(3), p=p_brightness),
+            GaussianNoise((0.0, 0.1 * unit), p=p_noise),
+            ChannelShift(0.5 * math.sqrt(3) * unit, p=p_brightness),
             OneOf(contrast),
             LowResolution((0.25, 1.0), p=p_low_resolution, **halves),  # type: ignore[arg-type]
             inverted,

@@ -27,7 +27,7 @@ from ..transforms import (
     Resize,
     Rotate,
     Saturation,
-    Sharpen,
+    Sharpness,
     SomeOf,
     Transform,
     Translate,
@@ -89,10 +89,9 @@ def openpi(
     "robotics",
     "LeRobot: three of many",
     "huggingface/lerobot `lerobot/datasets/transforms.py`, and its thread 4210 (2026-07)",
-    "Gain Contrast Saturation HueSaturation Sharpen Rotate Translate GaussianNoise "
+    "Gain Contrast Saturation HueSaturation Sharpness Rotate Translate GaussianNoise "
     "MotionBlur JPEG LocalGamma RandomShadow CoarseDropout Gamma ColorTemperature",
     differs=[
-        "Sharpness only grows, by an unsharp mask, where theirs also blurs by half.",
         "The newer ones, from noise to colour temperature, have settings of ours; many=False "
         "leaves them out.",
         "Cameras of a record are moved together; a clip of frames shares what is drawn.",
@@ -107,7 +106,7 @@ def lerobot(
     contrast: Range = 0.2,
     saturation: Range = 0.5,
     hue: Range = 0.05,
-    sharpen: Range = 0.5,
+    sharpness: Range = 0.5,
     degrees: Range = 5,
     translate: float = 0.05,
 ) -> Pipeline:
@@ -123,7 +122,7 @@ def lerobot(
         contrast: of the amount about the mean of grey.
         saturation: of the amount about grey.
         hue: as a share of the colour circle.
-        sharpen: of the amount of what a blur takes away.
+        sharpness: of the amount that is added of what smoothing takes away.
         degrees: of the turn.
         translate: of the shift, as a fraction of the side.
     """
@@ -134,7 +133,7 @@ def lerobot(
         Contrast(contrast, clip=True, mean="grey"),
         Saturation(saturation, clip=True),
         HueSaturation(hue, 0.0, clip=True),
-        Sharpen(sharpen, clip=True),
+        Sharpness(sharpness, clip=True),
         Maybe([Rotate(degrees), Translate(translate)], 1.0),
     ]
     if many:

@@ -15,7 +15,7 @@ from ..transforms import (
     RandomResizedCrop,
     Rot90,
     Rotate,
-    Sharpen,
+    Sharpness,
     Transform,
 )
 from ._needs import Numbers, Range, Size, need_colours, need_image
@@ -34,10 +34,10 @@ def _normalised(mean: Numbers | None, std: Numbers) -> list[Transform]:
     "satellite",
     "torchgeo's LandCover.ai, SpaceNet, FTW, FireRisk",
     "torchgeo 0.10.1 `datamodules/landcoverai.py:33`",
-    "Normalize Rotate Flip Sharpen ColorJitter Erase",
+    "Normalize Rotate Flip Sharpness ColorJitter Erase",
     differs=[
-        "Sharpening is an unsharp mask that only sharpens, where kornia's blends with a smoothed "
-        "image; brightness is a factor, where kornia's may be added.",
+        "The ratio of sides of what is erased is log-uniform; labels in it are ignored, where "
+        "kornia's become class 0.",
         _RANGE,
     ],
 )
@@ -47,15 +47,15 @@ def torchgeo_landcoverai(
     degrees: Range = 90,
     p_rotate: float = 0.5,
     flip: float = 0.5,
-    sharpen: Range = 0.5,
-    p_sharpen: float = 0.5,
+    sharpness: Range = (-1.0, -0.5),
+    p_sharpness: float = 0.5,
     jitter: float = 0.1,
     p_jitter: float = 0.5,
     erase: float = 0.1,
     mean: Numbers | None = 0.0,
     std: Numbers = 1.0,
 ) -> Pipeline:
-    """Normalisation, a turn, flips, sharpening, jitter of colours, erasing. The frame stays.
+    """Normalisation, a turn, flips, sharpness, jitter of colours, erasing. The frame stays.
 
     Args:
         spec: with an image whose channels are named r, g and b, among others; a label map needs an
@@ -63,8 +63,9 @@ def torchgeo_landcoverai(
         degrees: of the turn.
         p_rotate: the probability of a turn.
         flip: the probability of each mirror image.
-        sharpen: of the amount of what a blur takes away.
-        p_sharpen: the probability of sharpening.
+        sharpness: of the amount that is added of what smoothing takes away: kornia's factors, 0 to
+            0.5, are those about 1, and so smooth.
+        p_sharpness: the probability of it.
         jitter: of brightness, contrast, saturation and hue.
         p_jitter: the probability of the jitter.
         erase: the probability of an erased rectangle.
@@ -78,8 +79,8 @@ def torchgeo_landcoverai(
             Rotate(degrees, p=p_rotate),
             Flip("x", p=flip),
             Flip("y", p=flip),
-            Sharpen(sharpen, p=p_sharpen),
-            ColorJitter(jitter, jitter, jitter, jitter, p=p_jitter),
+            Sharpness(sharpness, p=p_sharpness),
+            ColorJitter(jitter, jitter, jitter, jitter, clip=True, p=p_jitter),
             *([Erase(p=erase)] if erase else []),
         ],
         spec,

@@ -35,7 +35,7 @@ class _Shifted(Geometric):
             raise ParameterError(
                 f"`{self.owner}.amount` must keep the slope of the map below {MAX_SLOPE}, so that "
                 f"it cannot fold, got {slope:.3g} from amount={self.amount:g}. Lower it to "
-                f"{self.amount * MAX_SLOPE / slope * 0.99:.2g}, or use a coarser grid."
+                f"{self.amount * MAX_SLOPE / slope * 0.99:.3g}, or use a coarser grid."
             )
 
     def min_scale(self, shape: SpatialShape) -> tuple[float, float]:

@@ -106,7 +106,8 @@ class RescaleIntensity(_ToFloats):
         p: the probability that a pipeline runs it.
 
     Raises:
-        ParameterError: not finite, or not a < b; an entry whose declared range lies wholly outside.
+        ParameterError: not finite, or not a < b; an entry whose declared range lies wholly outside,
+            or one of integers, of which the range holds no three.
 
     References:
         MONAI's ScaleIntensityRange, with a_min and a_max, and b_min=0, b_max=1; scikit-image's
@@ -124,7 +125,16 @@ class RescaleIntensity(_ToFloats):
         a, b = self.in_range
         for name, entry in frame.spec.entries.items():
             for group in entry.groups:
-                if group.role != "intensity" or group.range is None or not self.touches(name):
+                if group.role != "intensity" or not self.touches(name):
+                    continue
+                if b - a <= 1 and entry.dtype is not None and "int" in entry.dtype:
+                    raise ParameterError(
+                        f"`RescaleIntensity.in_range` must be in the units of {name!r}, which is "
+                        f"{entry.dtype}, got {self.in_range}: all values would become 0 or 1. Give "
+                        "the values that are to become 0 and 1 as they are stored, such as 51 and "
+                        "204, not as fractions."
+                    )
+                if group.range is None:
                     continue
                 lo, hi = group.range
                 if b <= lo or a >= hi:

@@ -36,6 +36,25 @@ def test_settings_are_json(example):
     assert found == {"size": (24, 32), "max_share": None, "flip": 0.5}
 
 
+def test_every_recipe_is_built_for_its_entries_and_shown_in_the_docs(example):
+    """All recipes find what they need in what the example gives them, at its settings."""
+    docs = EXAMPLE.parents[1] / "docs"
+    assert example.markdown().rstrip() in (docs / "recipes.md").read_text(encoding="utf-8")
+    sizes = []
+    for row in ma.recipes.table():
+        entries = example.ENTRIES.get(row.name, example.ENTRIES[row.group])
+        spec = ma.DataSpec.from_dict({"name": "scene", "entries": entries})
+        assert getattr(ma.recipes, row.name)(spec, **example.SMALL.get(row.name, {}))
+        sizes.append((docs / "images" / f"recipe-{row.name}.jpg").stat().st_size)
+    assert sum(sizes) < 1_500_000
+
+
+@by_night
+def test_it_draws_all(example, tmp_path):
+    assert example.main(["--all", "--out", str(tmp_path)]) == 0
+    assert len(list(tmp_path.iterdir())) == len(ma.recipes.table())
+
+
 @by_night
 def test_it_draws(example, tmp_path):
     sheet = tmp_path / "new" / "sheet.png"

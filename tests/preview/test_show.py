@@ -114,6 +114,28 @@ def test_a_sheet_in_one_line(tmp_path):
     assert plain.shape[0] == sheet.shape[0]
 
 
+def test_a_normalised_image_is_not_shown_by_the_range_it_had():
+    spec = ma.DataSpec("one", [ma.EntrySpec.of_role("a", "intensity", range=[0, 10000])])
+    ramp = np.linspace(0, 10000, 192, dtype=np.uint16)
+    image = np.broadcast_to(ramp[:, None], (1, 192, 192, 1))
+    source = ma.open_source({"a": image}, spec)
+    sheet = show(source, ma.Pipeline([ma.Normalize()], spec))
+    result = sheet[-222:-30, -222:-30]
+    assert np.ptp(result.astype(int)) > 240
+
+
+def test_views_and_what_is_made_of_labels_are_shown():
+    spec = ma.DataSpec("two", [SPEC.entries["image"], SPEC.entries["mask"]])
+    arrays = {n: np.zeros((2, 16, 16, *c), np.uint8) for n, c in (("image", (3,)), ("mask", ()))}
+    source = ma.open_source(arrays, spec)
+    plain = show(source, ma.Pipeline([ma.Flip("x", p=1.0)], spec))
+    edges = ma.Pipeline([ma.Flip("x", p=1.0), ma.Edges("mask", 1)], spec)
+    one_more = show(source, edges)
+    assert one_more.shape[1] == plain.shape[1] + 192 + 8
+    views = show(source, ma.Views({"a": (edges, 1), "b": (edges, 2)}))
+    assert views.shape[1] > one_more.shape[1] + 2 * 3 * 192
+
+
 def test_boxes_and_points_are_drawn_where_they_are():
     sheet = show(SOURCE, indices=[0])
     rows, columns = np.nonzero((sheet == MARK).all(-1))
@@ -128,5 +150,8 @@ def test_boxes_and_points_are_drawn_where_they_are():
 
 @pytest.mark.parametrize("wrong", [(np.zeros(3), None), (SOURCE, ma.Flip("x"))])
 def test_what_cannot_be_shown_is_refused(wrong):
-    with pytest.raises(ma.ParameterError, match="`show"):
+    with pytest.raises(
+        ma.ParameterError,
+        match=r"`show.(source|pipeline)` must be a (source|Pipeline, Views or None)",
+    ):
         show(*wrong)

@@ -33,7 +33,7 @@ APART = ma.load_spec("rgbxyz-separate")
 BANDS = ma.load_spec("multispectral-segmentation")
 CLASSES = spec_of(image=_IMAGE, digit={"role": "scalar", "dtype": "int32"})
 MEDICAL = spec_of(
-    image={"role": "intensity", "dtype": "float32", "channels": 4},
+    image={"role": "intensity", "dtype": "float32", "channels": 4, "range": [-5, 5]},
     mask={"role": "label", "dtype": "uint8"},
 )
 ROBOT = spec_of(base_0_rgb=_IMAGE, left_wrist_0_rgb=_IMAGE)

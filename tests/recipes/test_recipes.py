@@ -1,6 +1,7 @@
 """Recipes by name: they print, save, load, and do to small records what they say."""
 
 import json
+import re
 from pathlib import Path
 
 import jax
@@ -206,6 +207,31 @@ def test_oblong_patches_are_turned_less():
     }
     assert "180" in repr(turns[64])
     assert "15" in repr(turns[32, 64])
+
+
+def test_amounts_of_medical_images_are_deviations():
+    """nnU-Net's images are normalised: noise is 0.1 of a deviation whatever range is declared."""
+    narrow = spec_of(
+        image={"role": "intensity", "dtype": "float32", "channels": 4},
+        mask={"role": "label", "dtype": "uint8"},
+    )
+    for spec, deviation in ((narrow, 1.0), (MEDICAL, 0.1)):
+        printed = repr(ma.recipes.nnunet(spec, 32))
+        (noise,) = re.findall(r"GaussianNoise\(std=\(0.0, ([^)]*)\)", printed)
+        assert float(noise) == pytest.approx(0.1 * deviation)
+        stronger = repr(ma.recipes.nnunet_da5(spec, 32))
+        ends = re.findall(r"BrightnessGradient\(amount=\(([^,]*), ([^)]*)\)", stronger)
+        found = np.array(ends, float)
+        np.testing.assert_allclose(
+            found, [[deviation, 4 * deviation], [-4 * deviation, -deviation]]
+        )
+    apart = spec_of(
+        a={"role": "intensity", "dtype": "float32", "channels": 1, "range": [-5, 5]},
+        b={"role": "intensity", "dtype": "float32", "channels": 1, "range": [0, 1]},
+        mask={"role": "label", "dtype": "uint8"},
+    )
+    with pytest.raises(ma.ParameterError, match=r"different widths: .*Declare one range"):
+        ma.recipes.nnunet(apart, 32)
 
 
 def test_colours_may_stand_among_other_channels():

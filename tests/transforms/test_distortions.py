@@ -205,6 +205,7 @@ def test_draws():
         ),
         (lambda: ma.ThinPlateSpline(0.01, 1), "ThinPlateSpline.grid.*2 to 8"),
         (lambda: ma.PiecewiseAffine(0.1), "PiecewiseAffine.amount.*slope of the map below 0.8"),
+        (lambda: ma.PiecewiseAffine(0.05), "got 0.8 from amount=0.05. Lower it to 0.0495,"),
         (lambda: ma.PiecewiseAffine(0.01, 17), "PiecewiseAffine.grid.*at most 16"),
     ],
 )

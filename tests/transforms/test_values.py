@@ -165,6 +165,10 @@ REFUSED = [
         lambda: ma.Pipeline([ma.RescaleIntensity((100, 200))], UNNAMED).explain((8, 8)),
         r"`RescaleIntensity.in_range` must be in the units of 'image'",
     ),
+    (
+        lambda: ma.Pipeline([ma.RescaleIntensity((0.2, 0.6))], SPEC).explain((8, 8)),
+        r"units of 'image', which is uint8, got .*all values would become 0 or 1.*not as fractions",
+    ),
     *(
         (
             lambda colours=colours: sampled(colours),
