@@ -33,21 +33,22 @@ PLACES = Bar(
 PLANCK = Bar(0.02, RANGE, "a fit of Planck's law, from 2000 to 20000 K")
 NORMAL = Bar(2e-5, RANGE, "noise of a tenth of the range, made of uniform numbers of 24 bits: four "
              "deviations out, one step of them is 2e-4 deviations")  # fmt: skip
-IMAGE = Bar(2e-4, RANGE, "positions in float32 are off by 1e-5 pixels, between neighbours that "
+IMAGE = Bar(5e-5, RANGE, "positions in float32 are off by 1e-5 pixels, between neighbours that "
             "differ by the whole range")  # fmt: skip
-IMAGE_LEVELS = Bar(0.5 + 2e-4 * 255, LEVELS, "that, and the rounding to levels")
-POSITION = Bar(1e-3, PIXELS, "positions in float32, in frames of up to some hundred pixels")
+IMAGE_LEVELS = Bar(0.5 + 5e-5 * 255, LEVELS, "that, and the rounding to levels")
+POSITION = Bar(2e-4, PIXELS, "positions in float32, in frames of up to some hundred pixels")
 SEARCHED = Bar(5e-3, PIXELS, "the way back is found by iteration, to a thousandth of a pixel")
 METRE = Bar(1e-5, METRES, "points some metres away in float32")
 CLOUD = Bar(1e-4, METRES, "the same, of points up to a hundred metres away")
-WHOLE_DEPTH = Bar(1.51, "millimetres", "rounded to whole millimetres before and after")
-SHARE = Bar(1e-6, "shares", "a few roundings of float32")
 EXACT = Bar(0, "labels", "labels are integers: nothing is rounded")
 BOXES = Bar(0, PIXELS, "edges of boxes are halves of integers")
 DISTANCE = Bar(1e-5, PIXELS, "roots of integers in float32")
 STANDARD = Bar(2e-5, "deviations", "products of 192 by 192 elements in float32")
 BLEND = Bar(1.5, "levels on average", "three chains of operations are rounded to levels in "
             "Pillow after each step, and equalizing spreads levels apart")  # fmt: skip
+
+TIES = Bar(0.05, "of the pixels", "nearest pixels: ties, and the ends of a turned frame, may fall "
+           "either way")  # fmt: skip
 
 
 class Row(NamedTuple):

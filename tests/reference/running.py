@@ -95,7 +95,7 @@ def by_native(case: ValueCase) -> np.ndarray | None:
 
 
 def by_xla(cases: Mapping[str, ValueCase]) -> dict[str, np.ndarray]:
-    """In XLA, all of them compiled at once; integers are rounded half up, and clipped, at the end."""
+    """In XLA, all compiled at once; integers are rounded half up, and clipped, at the end."""
 
     @partial(jax.jit, compiler_options=QUICKLY_COMPILED)
     def all_of_them(given):

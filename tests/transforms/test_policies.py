@@ -5,7 +5,7 @@ import warnings
 import jax
 import numpy as np
 import pytest
-from PIL import Image, ImageChops, ImageEnhance, ImageOps
+from PIL import Image
 from scipy import stats
 
 import multiaug as ma
@@ -13,10 +13,10 @@ from multiaug import MultiaugWarning, ParameterError
 from multiaug.testing import make_record
 from multiaug.transforms._policy_operations import CODES, GEOMETRY, OPERATIONS
 from multiaug.transforms._policy_tables import TABLES, table_of
+from tests.reference.policies import SIDES, by_pillow, smooth_images
 from tests.transforms.test_draws import LEVEL, assert_independent, assert_share
 
 COUNT = 100_000
-SIDES = (20, 30)
 SPEC = ma.DataSpec.from_dict(
     {
         "name": "colours, labels and points",
@@ -137,42 +137,6 @@ def test_weights_of_augmix(draws):
 
 
 # --- operations, against Pillow ----------------------------------------------------------------
-
-
-def by_pillow(image, name, m):
-    """What torchvision and the papers do to an image of Pillow, magnitudes with their sign."""
-    height, width = SIDES
-    moved = {
-        "ShearX": (1, m, 0, 0, 1, 0),
-        "ShearY": (1, 0, 0, m, 1, 0),
-        "TranslateX": (1, 0, -int(m * width), 0, 1, 0),
-        "TranslateY": (1, 0, 0, 0, 1, -int(m * height)),
-    }
-    enhanced = {
-        "Brightness": ImageEnhance.Brightness,
-        "Color": ImageEnhance.Color,
-        "Contrast": ImageEnhance.Contrast,
-        "Sharpness": ImageEnhance.Sharpness,
-    }
-    if name in moved:
-        return image.transform(image.size, Image.Transform.AFFINE, moved[name])
-    if name in enhanced:
-        return enhanced[name](image).enhance(1 + m)
-    return {
-        "Identity": lambda: image,
-        "Rotate": lambda: image.rotate(m),
-        "Posterize": lambda: ImageOps.posterize(image, int(m)),
-        "Solarize": lambda: ImageOps.solarize(image, 255 * m),
-        "AutoContrast": lambda: ImageOps.autocontrast(image),
-        "Equalize": lambda: ImageOps.equalize(image),
-        "Invert": lambda: ImageChops.invert(image),
-    }[name]()
-
-
-def smooth_images(count, seed=0):
-    rng = np.random.default_rng(seed)
-    coarse = rng.integers(20, 230, (count, 5, 7, 3)).astype(np.uint8)
-    return np.stack([np.asarray(Image.fromarray(i).resize(SIDES[::-1])) for i in coarse])
 
 
 def one_each(params, slots=1):

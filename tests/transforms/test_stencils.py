@@ -24,6 +24,7 @@ from tests.transforms.test_draws import (
     assert_uniform,
 )
 
+
 def target(there=None, top=1.0, names=()):
     valid = None if there is None else jnp.asarray(there)
     return Target("image", 0, (0.0, top), valid, 3, names)
