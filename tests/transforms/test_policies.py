@@ -111,9 +111,20 @@ def test_auto_augment_draws_pairs_as_its_table_says(draws):
 # The pairs as the appendix of the paper has them: an operation, ten times its probability, and its
 # magnitude, without one for those that have none.
 SHORT = {
-    **{"sx": "ShearX", "sy": "ShearY", "tx": "TranslateX", "ty": "TranslateY", "ro": "Rotate"},
-    **{"br": "Brightness", "co": "Color", "ct": "Contrast", "sh": "Sharpness"},
-    **{"po": "Posterize", "so": "Solarize", "ac": "AutoContrast", "eq": "Equalize", "iv": "Invert"},
+    "sx": "ShearX",
+    "sy": "ShearY",
+    "tx": "TranslateX",
+    "ty": "TranslateY",
+    "ro": "Rotate",
+    "br": "Brightness",
+    "co": "Color",
+    "ct": "Contrast",
+    "sh": "Sharpness",
+    "po": "Posterize",
+    "so": "Solarize",
+    "ac": "AutoContrast",
+    "eq": "Equalize",
+    "iv": "Invert",
 }
 PUBLISHED = {
     "imagenet": """
