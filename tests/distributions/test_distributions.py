@@ -31,7 +31,7 @@ SPEC = ma.DataSpec(
 CASES = {**draws_of_values.CASES, **draws_of_records.CASES, **draws_of_records.LARGE}
 # What draws nothing of its own.
 NOTHING = {"CanonicalDepth": "its factor is that of the record's camera"}
-BY_DAY = ["Rotate", "Gain", "GaussianNoise", "Erase", "ChannelDropout", "Maybe"]
+BY_DAY = ["Rotate", "Gain", "GaussianNoise", "ChannelDropout"]
 
 
 def shape_of(name):
@@ -120,7 +120,7 @@ def test_transforms_of_one_pipeline_share_nothing():
         found = 2 * stats.norm.sf(z[i, j]), stats.chi2.sf(square, freedom)
         if min(found) < level:
             bad.append((str(owners[i]), str(owners[j]), found))
-    assert len(pairs) > (10_000 if NIGHTLY else 100)
+    assert len(pairs) > (10_000 if NIGHTLY else 50)
     assert bad == []
 
 
