@@ -35,11 +35,11 @@ NORMAL = Bar(2e-5, RANGE, "noise of a tenth of the range, made of uniform number
              "deviations out, one step of them is 2e-4 deviations")  # fmt: skip
 IMAGE = Bar(5e-5, RANGE, "positions in float32 are off by 1e-5 pixels, between neighbours that "
             "differ by the whole range")  # fmt: skip
-IMAGE_LEVELS = Bar(0.5 + 5e-5 * 255, LEVELS, "that, and the rounding to levels")
+IMAGE_LEVELS = Bar(0.5 + 5e-5 * 255, LEVELS, "positions in float32, and the rounding to levels")
 POSITION = Bar(2e-4, PIXELS, "positions in float32, in frames of up to some hundred pixels")
 SEARCHED = Bar(5e-3, PIXELS, "the way back is found by iteration, to a thousandth of a pixel")
 METRE = Bar(1e-5, METRES, "points some metres away in float32")
-CLOUD = Bar(1e-4, METRES, "the same, of points up to a hundred metres away")
+CLOUD = Bar(1e-4, METRES, "points up to a hundred metres away in float32")
 EXACT = Bar(0, "labels", "labels are integers: nothing is rounded")
 BOXES = Bar(0, PIXELS, "edges of boxes are halves of integers")
 DISTANCE = Bar(1e-5, PIXELS, "roots of integers in float32")
