@@ -49,12 +49,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     cells: Counter[str] = Counter()
     missing: dict[str, int] = {}
     contract: list[list[Any]] = []
+    errors = 0
     for report in itertools.chain(*terminalreporter.stats.values()):
         for name, value in getattr(report, "user_properties", ()):
             if report.when != "call":
                 continue
             if name == "contract":
                 contract.append(value)
+            elif name == "accuracy":
+                errors += value
             elif name == "conformance":
                 kind, found = value
                 if kind == "missing":
@@ -67,6 +70,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             f"conformance: {by} cells compared; {sum(missing.values())} not applicable"
         )
         _write_counts(terminalreporter, missing)
+    if errors:
+        terminalreporter.write_line(
+            f"accuracy: {errors} errors against references; docs/accuracy.md has all of them"
+        )
     if contract:
         native, xla = (sum(line[k] for line in contract) for k in (0, 1))
         refused, absent = (sum((Counter(line[k]) for line in contract), Counter()) for k in (2, 3))

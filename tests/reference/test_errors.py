@@ -19,8 +19,9 @@ def test_every_transform_has_a_row_or_a_reason():
 
 
 @pytest.mark.cpu
-def test_errors(capsys):
+def test_errors(capsys, record_property):
     rows = everything() if NIGHTLY else by_day()
+    record_property("accuracy", len(rows))
     with capsys.disabled():
         print("", *lines(rows), sep="\n")
     assert [row for row in rows if row.failed] == []
