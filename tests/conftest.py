@@ -1,19 +1,20 @@
 """Settings of the whole suite, and a fresh interpreter for tests that need their own."""
 
+import functools
 import itertools
 import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import jax
 import pytest
 
-from multiaug.pipeline.backends._blocks import LRUCache
-from multiaug.pipeline.backends._native_plan import plan_records
+from tests.native_code import switch_off
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -44,41 +45,55 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how many cells of the conformance matrix have run, and what has no cells, and why."""
+    """Say how many cells of the matrices have run, and what has no cells, and why."""
     cells: Counter[str] = Counter()
     missing: dict[str, int] = {}
+    contract: list[list[Any]] = []
+    errors = 0
     for report in itertools.chain(*terminalreporter.stats.values()):
         for name, value in getattr(report, "user_properties", ()):
-            if name != "conformance" or report.when != "call":
+            if report.when != "call":
                 continue
-            kind, found = value
-            if kind == "missing":
-                missing = found
-            else:
-                cells[kind] += found
+            if name == "contract":
+                contract.append(value)
+            elif name == "accuracy":
+                errors += value
+            elif name == "conformance":
+                kind, found = value
+                if kind == "missing":
+                    missing = found
+                else:
+                    cells[kind] += found
     if cells:
         by = ", ".join(f"{cells[kind]} by {kind}" for kind in ("native", "xla") if cells[kind])
         terminalreporter.write_line(
             f"conformance: {by} cells compared; {sum(missing.values())} not applicable"
         )
-        for reason, count in missing.items():
-            terminalreporter.write_line(f"  {count}: {reason}")
+        _write_counts(terminalreporter, missing)
+    if errors:
+        terminalreporter.write_line(
+            f"accuracy: {errors} errors against references; docs/accuracy.md has all of them"
+        )
+    if contract:
+        native, xla = (sum(line[k] for line in contract) for k in (0, 1))
+        refused, absent = (sum((Counter(line[k]) for line in contract), Counter()) for k in (2, 3))
+        terminalreporter.write_line(
+            f"contract: {native} cells where native code runs what it can, {xla} by XLA; "
+            f"{refused.total()} refused with a sentence, {absent.total()} not applicable"
+        )
+        _write_counts(terminalreporter, {f"refused: {text}": n for text, n in refused.items()})
+        _write_counts(terminalreporter, absent)
+
+
+def _write_counts(terminalreporter: pytest.TerminalReporter, counts: Mapping[str, int]) -> None:
+    for reason, count in counts.items():
+        terminalreporter.write_line(f"  {count}: {reason}")
 
 
 @pytest.fixture
 def without_c(monkeypatch) -> Callable[[], None]:
     """Have nothing sampled in native code from the call on, also by earlier pipelines."""
-
-    def switch() -> None:
-        programs = LRUCache()
-        monkeypatch.setattr("multiaug.sampling._compiled.library", lambda: None)
-        monkeypatch.setattr("multiaug.pipeline.backends._native_programs._WORKS", programs)
-        monkeypatch.setattr("multiaug.pipeline.backends._native_programs._TEMPLATES", {})
-        monkeypatch.setattr("multiaug.pipeline.backends._fast_path.FastPaths.get", lambda *_: None)
-        # What was compiled with a plan for native code.
-        plan_records.clear_cache()
-
-    return switch
+    return functools.partial(switch_off, monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,9 @@
 #ifdef WITH_AVX2
 #include <cpuid.h>
 #endif
+#ifdef __SSE__
+#include <xmmintrin.h>
+#endif
 
 /* Changes whenever a structure of warp.h does, or a function. */
 int multiaug_abi(void) { return 17; }
@@ -92,6 +95,42 @@ int multiaug_level(void)
     return found < allowed ? found : allowed;
 }
 
+/* XLA has its threads take subnormal numbers for zeros, and a thread that is made in one of them does
+ * so, too. Here they count, because small float16 are made of them, and because a result must not
+ * depend on the thread that finds it. What was switched off, to be switched on again: */
+static unsigned long keep_subnormals(void)
+{
+#if defined(__SSE__)
+    enum { ZERO_RESULTS = 0x8000, ZERO_OPERANDS = 0x0040 };
+    const unsigned mode = _mm_getcsr(), zeros = mode & (ZERO_RESULTS | ZERO_OPERANDS);
+    if (zeros)
+        _mm_setcsr(mode & ~zeros);
+    return zeros;
+#elif defined(__aarch64__)
+    const unsigned long FLUSH = 1ul << 24 | 1ul << 19;
+    unsigned long mode;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(mode));
+    if (mode & FLUSH)
+        __asm__ volatile("msr fpcr, %0" : : "r"(mode & ~FLUSH));
+    return mode & FLUSH;
+#else
+    return 0;
+#endif
+}
+
+static void as_before(unsigned long zeros)
+{
+    if (!zeros)
+        return;
+#if defined(__SSE__)
+    _mm_setcsr(_mm_getcsr() | (unsigned)zeros);
+#elif defined(__aarch64__)
+    unsigned long mode;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(mode));
+    __asm__ volatile("msr fpcr, %0" : : "r"(mode | zeros));
+#endif
+}
+
 #ifdef WITH_AVX2
 #define TRY_AVX2(name, task)                                                                     \
     if (multiaug_level() == 1) {                                                                 \
@@ -115,11 +154,17 @@ int multiaug_level(void)
     void multiaug_##name##_base(const T *);                                                      \
     void multiaug_##name##_avx2(const T *);                                                      \
     void multiaug_##name##_avx512(const T *);                                                    \
-    void multiaug_##name(const T *task)                                                          \
+    static void best_##name(const T *task)                                                       \
     {                                                                                            \
         TRY_AVX512(name, task)                                                                   \
         TRY_AVX2(name, task)                                                                     \
         multiaug_##name##_base(task);                                                            \
+    }                                                                                            \
+    void multiaug_##name(const T *task)                                                          \
+    {                                                                                            \
+        const unsigned long zeros = keep_subnormals();                                           \
+        best_##name(task);                                                                       \
+        as_before(zeros);                                                                        \
     }
 
 FORMULATIONS(warp, Batch)

@@ -63,6 +63,19 @@ def assert_same(found, expected):
         assert a.tobytes() == b.tobytes(), name
 
 
+def test_subnormal_numbers_are_no_zeros_in_threads_of_xla():
+    """XLA has its threads take them for zeros, of which float16 below 6e-5 are made."""
+    spec = ma.DataSpec.from_dict(
+        {"name": "dark", "entries": {"x": {"role": "intensity", "dtype": "float16", "channels": 2}}}
+    )
+    pipeline = ma.Pipeline([ma.Rotate((30, 30))], spec)
+    values = np.random.default_rng(0).random((2, *SHAPE, 2)) * 2e-5
+    batch = {"x": values.astype(np.float16)}
+    found = compiled(pipeline.batch, keys_of(2), batch)
+    assert (np.asarray(found["x"], np.float64) > 0).mean() > 0.5
+    assert_same(found, pipeline.batch(keys_of(2), batch))
+
+
 def calls(function, *arguments):
     """How often a program calls the library."""
     return jax.jit(function).lower(*arguments).as_text().count(f"@{TARGET}")

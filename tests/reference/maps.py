@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from scipy.interpolate import BSpline
 
+from tests.reference.distortions import REFERENCES
+
 Shape = tuple[int, int]
 Positions = tuple[np.ndarray, np.ndarray]
 Backward = Callable[[np.ndarray, np.ndarray], Positions]
@@ -56,6 +58,22 @@ def homography(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 def corners_of(shape: Shape) -> np.ndarray:
     x, y = shape[1] - 0.5, shape[0] - 0.5
     return np.array([[-0.5, -0.5], [x, -0.5], [x, y], [-0.5, y]])
+
+
+def rotation(pitch: float, yaw: float, roll: float) -> np.ndarray:
+    """Of a camera, in degrees, by the words of `CameraRotate`: yaw, then pitch, then roll."""
+    p, y, r = np.deg2rad([pitch, yaw, roll])
+    # Where the axis of the turned camera, to the right of the old one, goes straight ahead.
+    turn_y = np.array([[np.cos(y), 0, -np.sin(y)], [0, 1, 0], [np.sin(y), 0, np.cos(y)]])
+    turn_x = np.array([[1, 0, 0], [0, np.cos(p), np.sin(p)], [0, -np.sin(p), np.cos(p)]])
+    turn_z = np.array([[np.cos(r), np.sin(r), 0], [-np.sin(r), np.cos(r), 0], [0, 0, 1]])
+    return turn_z @ turn_x @ turn_y
+
+
+def camera(shape: Shape) -> np.ndarray:
+    """Intrinsics of the records of these tests, which have one camera."""
+    height, width = shape
+    return np.array([[1.3 * width, 0, 0.45 * width], [0, 1.2 * width, 0.55 * height], [0, 0, 1]])
 
 
 # Forward matrices of one transform: (transform, drawn, shape) -> 3x3.
@@ -154,11 +172,27 @@ def _perspective(t: Any, p: Any, shape: Shape) -> np.ndarray:
     return homography(source, source + np.float64(p["corners"]) * [[shape[1], shape[0]]])
 
 
+def _camera_rotate(t: Any, p: Any, shape: Shape) -> np.ndarray:
+    k = camera(shape)
+    return k @ rotation(*np.float64(p["degrees"])) @ np.linalg.inv(k)
+
+
+def _canonical_camera(t: Any, p: Any, shape: Shape) -> np.ndarray:
+    """Its factor is drawn; that of the tests is always 1."""
+    factor = t.focal / camera(shape)[[0, 1], [0, 1]].mean()
+    sides = np.floor(np.array(shape[::-1]) * factor + 0.5)
+    return _scaled_window(t, {"sides": sides, "offset": p["offset"]}, shape)
+
+
 FORWARD = {
     "Affine": _affine,
+    "BoxSafeCrop": _random_resized_crop,
+    "CameraRotate": _camera_rotate,
+    "CanonicalCamera": _canonical_camera,
     "Crop": _crop,
     "D4": _d4,
     "Flip": _flip,
+    "LabelCrop": _crop,
     "LetterBox": _scaled_window,
     "Pad": _pad,
     "PadTo": _crop,
@@ -210,6 +244,15 @@ def _backward_of(transform: Any, drawn: Any, shape: Shape) -> Backward:
             return x + dx, y + dy
 
         return elastic
+    if name in REFERENCES:
+        centre = np.array([(shape[1] - 1) / 2, (shape[0] - 1) / 2])
+
+        def dense(x: np.ndarray, y: np.ndarray) -> Positions:
+            at = np.stack([np.ravel(x), np.ravel(y)], -1) - centre
+            found = REFERENCES[name](transform, drawn, at, shape) + centre
+            return found[:, 0].reshape(np.shape(x)), found[:, 1].reshape(np.shape(y))
+
+        return dense
     m = np.linalg.inv(FORWARD[name](transform, drawn, shape))
 
     def matrix(x: np.ndarray, y: np.ndarray) -> Positions:

@@ -10,6 +10,7 @@ import multiaug as ma
 from multiaug.spec import CameraSpec, DataSpec, EntrySpec
 from multiaug.transforms import Frame
 from tests.nightly import by_night
+from tests.reference.maps import rotation
 from tests.roles import oracle, scenes
 
 SHAPE, COUNT = (24, 32), 48
@@ -30,16 +31,6 @@ SPEC = DataSpec("camera", ENTRIES)
 def project(k, points):
     seen = np.einsum("...ij,...j->...i", k, points)
     return seen[..., :2] / seen[..., 2:]
-
-
-def rotation(pitch, yaw, roll):
-    """In float64, by the words of the docstring: yaw, then pitch, then roll."""
-    p, y, r = np.deg2rad([pitch, yaw, roll])
-    # Where the axis of the turned camera, to the right of the old one, goes straight ahead.
-    turn_y = np.array([[np.cos(y), 0, -np.sin(y)], [0, 1, 0], [np.sin(y), 0, np.cos(y)]])
-    turn_x = np.array([[1, 0, 0], [0, np.cos(p), np.sin(p)], [0, -np.sin(p), np.cos(p)]])
-    turn_z = np.array([[np.cos(r), np.sin(r), 0], [-np.sin(r), np.cos(r), 0], [0, 0, 1]])
-    return turn_z @ turn_x @ turn_y
 
 
 @pytest.fixture(scope="module")

@@ -4,13 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.interpolate import RBFInterpolator
 from scipy.ndimage import map_coordinates
 
 import multiaug as ma
 from multiaug._native import compiled_is_available
 from multiaug.geometry import thin_plate_slope
 from tests.nightly import NIGHTLY, by_night
+from tests.reference.distortions import REFERENCES
 from tests.transforms.test_draws import LEVEL, assert_independent, assert_uniform, drawn, stats
 
 SHAPE = (40, 60)
@@ -22,56 +22,6 @@ LENSES = (ma.OpticalDistortion((0.4, 0.4), (0.5, 0.5)), ma.OpticalDistortion((-0
 PLATE = ma.ThinPlateSpline(0.79 / thin_plate_slope(1, (3, 4), (1, 1)), (3, 4))
 MESH = ma.PiecewiseAffine(0.056, (3, 4))
 STRONG = {"grid": GRID, "barrel": LENSES[0], "pincushion": LENSES[1], "plate": PLATE, "mesh": MESH}
-
-
-def grid_reference(t, p, at):
-    for axis, name in enumerate(("columns", "rows")):
-        ends, side = np.float64(p[name]), 2 * HALF[axis]
-        out = (np.arange(len(ends) + 1) / len(ends) - 0.5) * side
-        source = (np.append(0, ends) - 0.5) * side
-        inside = np.abs(at[:, axis]) <= side / 2
-        at[inside, axis] = np.interp(at[inside, axis], out, source)
-    return at
-
-
-def lens_reference(t, p, at):
-    k1, k2 = np.float64(p["k"])
-    r = np.hypot(*at.T) / np.hypot(*HALF)
-    inside = r * (1 + k1 * r**2 + k2 * r**4)
-    beyond = 1 + k1 + k2 + (1 + 3 * k1 + 5 * k2) * (r - 1)
-    return at * (np.where(r > 1, beyond, inside) / r)[:, None]
-
-
-def plate_reference(t, p, at):
-    y, x = np.meshgrid(*(np.linspace(-0.5, 0.5, n) for n in t.grid), indexing="ij")
-    points = np.stack([x.ravel(), y.ravel()], -1)
-    spline = RBFInterpolator(points, np.float64(p["shifts"]), kernel="thin_plate_spline")
-    return at + spline(at / (2 * HALF))
-
-
-def mesh_reference(t, p, at):
-    shifts = np.pad(np.float64(p["shifts"]), ((1, 1), (1, 1), (0, 0)))
-    (rows, columns), moved = t.grid, at.copy()
-    corners = np.stack(
-        np.meshgrid(np.linspace(-30, 30, columns + 1), np.linspace(-20, 20, rows + 1)), -1
-    )
-    for i in range(rows):
-        for j in range(columns):
-            for trio in (((0, 0), (0, 1), (1, 0)), ((1, 1), (0, 1), (1, 0))):
-                c = np.array([[*corners[i + a, j + b], 1] for a, b in trio]).T
-                weights = np.linalg.solve(c, np.concatenate([at, np.ones((len(at), 1))], 1).T)
-                d = np.array([shifts[i + a, j + b] for a, b in trio])
-                inside = (weights > -1e-9).all(0)
-                moved[inside] = at[inside] + weights[:, inside].T @ d
-    return moved
-
-
-REFERENCES = {
-    "GridDistortion": grid_reference,
-    "OpticalDistortion": lens_reference,
-    "ThinPlateSpline": plate_reference,
-    "PiecewiseAffine": mesh_reference,
-}
 
 
 @pytest.mark.parametrize("name", STRONG if NIGHTLY else ["barrel"])
@@ -93,10 +43,10 @@ def test_maps_and_their_inverses(name):
     reference = REFERENCES[transform.owner]
     for i in range(count):
         one = jax.tree.map(lambda a, i=i: a[i], params)
-        want = reference(transform, one, at.copy())
+        want = reference(transform, one, at.copy(), SHAPE)
         assert np.abs(pulled[i, :2].T - want).max() < 1e-3
         # Where push says that a position went, the reference reads that position.
-        assert np.abs(reference(transform, one, pushed[i, :2].T.copy()) - at).max() < 0.005
+        assert np.abs(reference(transform, one, pushed[i, :2].T.copy(), SHAPE) - at).max() < 0.005
     for a, b, c, d in (np.moveaxis(found[:, 2:], 1, 0) for found in (pulled, pushed)):
         assert (a * d - b * c).min() > 0.03  # it never folds
 
@@ -133,7 +83,7 @@ def moved():
 
 def source_of(params, at):
     for transform, one in reversed(list(zip(RUN, params.values, strict=True))):
-        at = REFERENCES[transform.owner](transform, one, at.copy())
+        at = REFERENCES[transform.owner](transform, one, at.copy(), SHAPE)
     return at
 
 

@@ -1,11 +1,12 @@
 """Policies: what is drawn how often, and that each operation is the published one."""
 
+import re
 import warnings
 
 import jax
 import numpy as np
 import pytest
-from PIL import Image, ImageChops, ImageEnhance, ImageOps
+from PIL import Image
 from scipy import stats
 
 import multiaug as ma
@@ -14,10 +15,10 @@ from multiaug.testing import make_record
 from multiaug.transforms._policy_operations import CODES, GEOMETRY, OPERATIONS
 from multiaug.transforms._policy_tables import TABLES, table_of
 from tests.nightly import by_night
+from tests.reference.policies import SIDES, by_pillow, smooth_images
 from tests.transforms.test_draws import LEVEL, assert_independent, assert_share
 
 COUNT = 100_000
-SIDES = (20, 30)
 SPEC = ma.DataSpec.from_dict(
     {
         "name": "colours, labels and points",
@@ -109,19 +110,56 @@ def test_auto_augment_draws_pairs_as_its_table_says(draws):
     assert stats.chisquare(counts[there], kept / kept.sum() * COUNT).pvalue > LEVEL
 
 
+# The pairs as the appendix of the paper has them: an operation, ten times its probability, and its
+# magnitude, without one for those that have none.
+SHORT = {
+    "sx": "ShearX",
+    "sy": "ShearY",
+    "tx": "TranslateX",
+    "ty": "TranslateY",
+    "ro": "Rotate",
+    "br": "Brightness",
+    "co": "Color",
+    "ct": "Contrast",
+    "sh": "Sharpness",
+    "po": "Posterize",
+    "so": "Solarize",
+    "ac": "AutoContrast",
+    "eq": "Equalize",
+    "iv": "Invert",
+}
+PUBLISHED = {
+    "imagenet": """
+        po 4 8 ro 6 9|so 6 5 ac 6|eq 8 eq 6|po 6 7 po 6 6|eq 4 so 2 4
+        eq 4 ro 8 8|so 6 3 eq 6|po 8 5 eq 10|ro 2 3 so 6 8|eq 6 po 4 6
+        ro 8 8 co 4 0|ro 4 9 eq 6|eq 0 eq 8|iv 6 eq 10|co 6 4 ct 10 8
+        ro 8 8 co 10 2|co 8 8 so 8 7|sh 4 7 iv 6|sx 6 5 eq 10|co 4 0 eq 6
+        eq 4 so 2 4|so 6 5 ac 6|iv 6 eq 10|co 6 4 ct 10 8|eq 8 eq 6""",
+    "cifar10": """
+        iv 1 ct 2 6|ro 7 2 tx 3 9|sh 8 1 sh 9 3|sy 5 8 ty 7 9|ac 5 eq 9
+        sy 2 7 po 3 7|co 4 3 br 6 7|sh 3 9 br 7 9|eq 6 eq 5|ct 6 7 sh 6 5
+        co 7 7 tx 5 8|eq 3 ac 4|ty 4 3 sh 2 6|br 9 6 co 2 8|so 5 2 iv 0
+        eq 2 ac 6|eq 2 eq 6|co 9 9 eq 6|ac 8 so 2 8|br 1 3 co 7 0
+        so 4 5 ac 9|ty 9 9 ty 7 9|ac 9 so 8 3|eq 8 iv 1|ty 7 9 ac 9""",
+    "svhn": """
+        sx 9 4 iv 2|sy 9 8 iv 7|eq 6 so 6 6|iv 9 eq 6|eq 6 ro 9 3
+        sx 9 4 ac 8|sy 9 8 iv 4|sy 9 5 so 2 6|iv 9 ac 8|eq 6 ro 9 3
+        sx 9 4 so 3 3|sy 8 8 iv 7|eq 9 ty 6 6|iv 9 eq 6|ct 3 3 ro 8 4
+        iv 8 ty 0 2|sy 7 6 so 4 8|iv 6 ro 8 4|sy 3 7 tx 9 3|sx 1 6 iv 6
+        so 7 2 ty 6 7|sy 8 4 iv 8|sx 7 9 ty 8 3|sy 8 5 ac 7|sx 7 2 iv 1""",
+}
+
+
 def test_tables_are_the_published_ones():
-    """Rows that the paper prints, first and last of each table."""
-    rows = {
-        "imagenet": ("Posterize .4 8, Rotate .6 9", "Equalize .8 -, Equalize .6 -"),
-        "cifar10": ("Invert .1 -, Contrast .2 6", "TranslateY .7 9, AutoContrast .9 -"),
-        "svhn": ("ShearX .9 4, Invert .2 -", "ShearX .7 2, Invert .1 -"),
-    }
-    for name, table in TABLES.items():
-        lines = table.split("\n")[1:-1]
-        assert (lines[0], lines[-1]) == rows[name]
-        codes, chances, levels = table_of(name)
-        assert codes.shape == chances.shape == levels.shape == (25, 2)
-        assert ((chances >= 0) & (chances <= 1) & (levels >= 0) & (levels < 10)).all()
+    """All 75 pairs, operation by operation."""
+    assert set(TABLES) == set(PUBLISHED)
+    for policy, text in PUBLISHED.items():
+        steps = re.findall(r"([a-z]{2}) (\d+)(?: (\d))?", text)
+        assert len(steps) == 50
+        codes, chances, levels = table_of(policy)
+        assert [OPERATIONS[code] for code in codes.ravel()] == [SHORT[name] for name, _, _ in steps]
+        np.testing.assert_allclose(chances.ravel(), [int(p) / 10 for _, p, _ in steps])
+        assert levels.ravel().tolist() == [int(level or 0) for _, _, level in steps]
 
 
 def test_weights_of_augmix(draws):
@@ -139,42 +177,6 @@ def test_weights_of_augmix(draws):
 
 
 # --- operations, against Pillow ----------------------------------------------------------------
-
-
-def by_pillow(image, name, m):
-    """What torchvision and the papers do to an image of Pillow, magnitudes with their sign."""
-    height, width = SIDES
-    moved = {
-        "ShearX": (1, m, 0, 0, 1, 0),
-        "ShearY": (1, 0, 0, m, 1, 0),
-        "TranslateX": (1, 0, -int(m * width), 0, 1, 0),
-        "TranslateY": (1, 0, 0, 0, 1, -int(m * height)),
-    }
-    enhanced = {
-        "Brightness": ImageEnhance.Brightness,
-        "Color": ImageEnhance.Color,
-        "Contrast": ImageEnhance.Contrast,
-        "Sharpness": ImageEnhance.Sharpness,
-    }
-    if name in moved:
-        return image.transform(image.size, Image.Transform.AFFINE, moved[name])
-    if name in enhanced:
-        return enhanced[name](image).enhance(1 + m)
-    return {
-        "Identity": lambda: image,
-        "Rotate": lambda: image.rotate(m),
-        "Posterize": lambda: ImageOps.posterize(image, int(m)),
-        "Solarize": lambda: ImageOps.solarize(image, 255 * m),
-        "AutoContrast": lambda: ImageOps.autocontrast(image),
-        "Equalize": lambda: ImageOps.equalize(image),
-        "Invert": lambda: ImageChops.invert(image),
-    }[name]()
-
-
-def smooth_images(count, seed=0):
-    rng = np.random.default_rng(seed)
-    coarse = rng.integers(20, 230, (count, 5, 7, 3)).astype(np.uint8)
-    return np.stack([np.asarray(Image.fromarray(i).resize(SIDES[::-1])) for i in coarse])
 
 
 def one_each(params, slots=1):

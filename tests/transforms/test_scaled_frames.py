@@ -1,6 +1,7 @@
-"""Sizes that keep the ratio of the sides, and windows of resized images: maps, frames and draws."""
+"""Sizes that keep the ratio of the sides, and windows of resized images: frames and draws.
 
-from functools import partial
+Their maps are in the table of tests/reference/errors.py.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +10,6 @@ import pytest
 from scipy import stats
 
 import multiaug as ma
-from multiaug.geometry import to_pixels
 from multiaug.transforms import Frame
 from tests.nightly import by_night
 from tests.reference import maps
@@ -27,46 +27,6 @@ def drawn(*transforms, shape=SHAPE, keys=KEYS):
     frame = Frame(shape, SPEC)
     draw = jax.jit(jax.vmap(lambda key: [one.sample(key, frame) for one in transforms]))
     return jax.tree.map(np.asarray, draw(keys))
-
-
-MAPS = [
-    ma.RandomScaledCrop((32, 64)),
-    ma.RandomScaledCrop(48, (0.25, 8), base=(20, 90), distribution="log", position="center"),
-    ma.ResizeShortest((16, 30, 90), max_size=100, multiple=4, crop=(50, 33)),
-    ma.ResizeShortest(25, max_size=30),
-    ma.ResizeLongest(91, multiple=7),
-    ma.LetterBox((64, 48), position="random"),
-    ma.LetterBox(99, position="bottom_right", scale_up=False),
-    ma.PadTo((64, 32), position="random"),
-    ma.PadToMultiple((32, 7), position="top_right"),
-    ma.SafeRotate(200),
-    ma.SafeRotate((10, 70), expand=True),
-]
-
-
-def test_maps_are_those_of_the_reference():
-    params = drawn(*MAPS, keys=KEYS[:64])
-
-    @jax.jit
-    @partial(jax.vmap, axis_size=64)
-    def matrices(params):
-        found = []
-        for transform, one in zip(MAPS, params, strict=True):
-            warp = transform.map(one, SHAPE)
-            segment, out = warp.matrix(), warp.out_shape
-            forward = to_pixels(segment.forward, SHAPE, out)
-            found.append((forward, to_pixels(segment.backward, out, SHAPE)))
-        return found
-
-    for transform, values, pair in zip(MAPS, params, matrices(params), strict=True):
-        out = transform.out_shape(SHAPE)
-        corners, ends = (np.c_[maps.corners_of(s), np.ones(4)].T for s in (SHAPE, out))
-        for i in range(64):
-            one = jax.tree.map(lambda a, i=i: a[i], values)
-            want = maps.FORWARD[type(transform).__name__](transform, one, SHAPE)
-            forward, backward = (np.float64(m[i]) for m in pair)
-            assert np.abs((forward - want) @ corners).max() < 1e-3, transform
-            assert np.abs((backward - np.linalg.inv(want)) @ ends).max() < 1e-3, transform
 
 
 @by_night

@@ -1,4 +1,4 @@
-"""What blurs, noises and faults of sensors do: beside SciPy, scikit-image, Pillow and formulas."""
+"""What blurs, noises and faults of sensors do; tests/reference has them beside SciPy and Pillow."""
 
 import io
 from functools import partial
@@ -8,225 +8,27 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
-from scipy import fft, ndimage, stats
+from scipy import stats
 from skimage import filters
 
 import multiaug as ma
-from multiaug._native import compiled_is_available
 from multiaug.pipeline.program._draws import QUICKLY_COMPILED
 from multiaug.transforms import Target
 from multiaug.transforms._jpeg_operations import LUMINANCE, Compress, steps
 from multiaug.transforms._stencil_operations import GaussianMean
 from tests.nightly import by_night
+from tests.reference.stencils import HOLES, SHAPE, UNIT, cosines
 from tests.transforms.test_draws import (
     LEVEL,
     assert_independent,
     assert_share,
     assert_uniform,
 )
-from tests.transforms.test_value_references import run
-
-SHAPE = (45, 54, 3)
-RNG = np.random.default_rng(1)
-RAMP = np.outer(np.linspace(0.1, 1, SHAPE[0]), np.linspace(0.2, 1, SHAPE[1]))
-SMOOTH = np.stack([RAMP, RAMP**2, RAMP**0.4], -1)
-UNIT = np.float32(SMOOTH + RNG.normal(0, 0.05, SHAPE))
-HOLES = RNG.random(SHAPE) < 0.2
-HOLES[20:30, 10:22, 1] = True
-EACH = np.float32([0.8, 0, 2.3])
-ROWS = np.float32([[0.7, 0, -2.3], [-0.2, 1.5, 0.5], [1, 1, 1]])
-LOST = np.float32([[0.1, 0.95, 0.5], [0.11, -1, 0.7], [1, 1, 0]])
-
-
-def gaussian(sigma, **settings):
-    return lambda v: ndimage.gaussian_filter(v, (sigma, sigma, 0), mode="mirror", **settings)
-
-
-def weighed(smooth, sharpened=0):
-    """A mean of what is there: what holds nothing has no weight."""
-
-    def change(v, there):
-        total, share = smooth(np.where(there, v, 0)), smooth(there.astype(np.float64))
-        return total / np.where(there, share, 1)
-
-    return change
-
-
-def each_channel(change, numbers):
-    return lambda v: np.stack(
-        [change(n)(v[..., k, None])[..., 0] for k, n in enumerate(numbers)], -1
-    )
-
-
-def segment(length, degrees, samples):
-    angle = np.deg2rad(degrees)
-
-    def change(v):
-        y, x = np.indices(v.shape[:2])
-        total = np.zeros(v.shape)
-        for share in (np.arange(samples) + 0.5) / samples - 0.5:
-            at = [y - share * length * np.sin(angle), x + share * length * np.cos(angle)]
-            for k in range(v.shape[2]):
-                total[..., k] += ndimage.map_coordinates(v[..., k], at, order=1, mode="mirror")
-        return total / samples
-
-    return change
-
-
-def median_of_valid(size):
-    def change(v, there):
-        margin = [(size // 2,) * 2] * 2 + [(0, 0)]
-        known = np.pad(np.where(there, v, np.nan), margin, mode="reflect")
-        windows = np.lib.stride_tricks.sliding_window_view(known, (size, size), axis=(0, 1))
-        with np.errstate(all="ignore"):
-            return np.nanmedian(np.where(there[..., None, None], windows, 0), axis=(-2, -1))
-
-    return change
-
-
-def lowered(scale):
-    """As torch's interpolate: "nearest-exact" down, "bilinear" up."""
-
-    def change(v):
-        for axis in (0, 1):
-            n = v.shape[axis]
-            m = max(int(np.floor(scale * n + 0.5)), 1)
-            few = np.take(v, np.floor((np.arange(m) + 0.5) * n / m).astype(int), axis)
-            place = np.clip((np.arange(n) + 0.5) * m / n - 0.5, 0, m - 1)
-            first = np.floor(place).astype(int)
-            share = np.expand_dims(place - first, [a for a in range(3) if a != axis])
-            second = np.minimum(first + 1, m - 1)
-            v = (1 - share) * np.take(few, first, axis) + share * np.take(few, second, axis)
-        return v
-
-    return change
-
-
-def shifted(v):
-    moved = [
-        ndimage.shift(v[..., k], (ROWS[1, k], ROWS[0, k]), order=1, mode="mirror") for k in range(3)
-    ]
-    return np.stack(moved, -1)
-
-
-def without_lines(v):
-    found = v.copy()
-    height = len(v)
-    for k, place in ((0, 0.1), (0, 0.11), (1, 0.95)):
-        found[int(place * height), :, k] = 0.5
-    return found
-
-
-def cosines(quality):
-    """Grey, block by block, of values from 0 to 1; SciPy's transform."""
-    percent = 5000 // quality if quality < 50 else 200 - 2 * quality
-    table = np.clip((LUMINANCE * percent + 50) // 100, 1, 255)
-
-    def change(v):
-        height, width, channels = v.shape
-        wide = np.pad(v, ((0, -height % 8), (0, -width % 8), (0, 0)), mode="edge") * 255 - 128
-        for i, j, k in np.ndindex(wide.shape[0] // 8, wide.shape[1] // 8, channels):
-            block = wide[i * 8 : i * 8 + 8, j * 8 : j * 8 + 8, k]
-            whole = np.round(fft.dctn(block, norm="ortho") / table)
-            block[...] = fft.idctn(whole * table, norm="ortho")
-        return (wide[:height, :width] + 128) / 255
-
-    return change
-
-
-SEGMENT = {"length": np.float32(6.5), "degrees": np.float32(35)}
-# Transform, params, the reference, the largest error, whether there are holes.
-CASES = {
-    "GaussianBlur": (ma.GaussianBlur(1.3), {"sigma": 1.3}, gaussian(1.3), 1e-6, False),
-    "GaussianBlur, wide": (ma.GaussianBlur(20), {"sigma": 20.0}, gaussian(20), 2e-6, False),
-    "GaussianBlur, 5 pixels": (
-        ma.GaussianBlur(2, 5), {"sigma": 2.0}, gaussian(2, radius=2), 1e-6, False,
-    ),
-    "GaussianBlur, by channel": (
-        ma.GaussianBlur((0, 3), per="channel"), {"image": EACH},
-        each_channel(gaussian, np.float64(EACH)), 1e-6, False,
-    ),
-    "GaussianBlur, holes": (
-        ma.GaussianBlur(1.3), {"sigma": 1.3}, weighed(gaussian(1.3)), 2e-6, True,
-    ),
-    "Sharpen": (
-        ma.Sharpen(2, 1.5), {"all": np.float32([[0.7], [1.5], [1]])},
-        lambda v: v + np.float64(np.float32(0.7)) * (v - gaussian(1.5)(v)), 2e-6, False,
-    ),
-    "Sharpen, holes": (
-        ma.Sharpen(2, 1.5), {"all": np.float32([[0.5], [1.5], [1]])},
-        lambda v, there: 1.5 * v - 0.5 * weighed(gaussian(1.5))(v, there), 2e-6, True,
-    ),
-    "MotionBlur": (ma.MotionBlur(7), SEGMENT, segment(6.5, 35, 15), 2e-6, False),
-    "MotionBlur, holes": (
-        ma.MotionBlur(7), SEGMENT, weighed(segment(6.5, 35, 15)), 4e-6, True,
-    ),
-    "MedianBlur": (
-        ma.MedianBlur(), {}, lambda v: ndimage.median_filter(v, (3, 3, 1), mode="mirror"), 0, False,
-    ),
-    "MedianBlur, 5 pixels": (
-        ma.MedianBlur(5), {}, lambda v: ndimage.median_filter(v, (5, 5, 1), mode="mirror"), 0,
-        False,
-    ),
-    "MedianBlur, holes": (ma.MedianBlur(5), {}, median_of_valid(5), 1e-6, True),
-    "LowResolution": (ma.LowResolution(), {"scale": np.float32(0.6)}, lowered(0.6), 4e-6, False),
-    "LowResolution, by channel": (
-        ma.LowResolution(per="channel"), {"image": np.float32([0.5, 1, 0.3])},
-        each_channel(lowered, [0.5, 1, 0.3]), 4e-6, False,
-    ),
-    "BandMisregistration": (ma.BandMisregistration(3), {"image": ROWS}, shifted, 4e-6, False),
-    "DeadLines": (ma.DeadLines(2, fill=0.5), {"image": LOST}, without_lines, 0, False),
-}  # fmt: skip
 
 
 def target(there=None, top=1.0, names=()):
     valid = None if there is None else jnp.asarray(there)
     return Target("image", 0, (0.0, top), valid, 3, names)
-
-
-@pytest.fixture(scope="module")
-def changed():
-    """Name -> what JAX makes of the values; nothing of what holes hold matters."""
-
-    @partial(jax.jit, compiler_options=QUICKLY_COMPILED)
-    def all_of_them(values):
-        found = {}
-        for name, (transform, params, _, _, holes) in CASES.items():
-            given = jnp.where(HOLES, 77.0, values) if holes else values
-            params = {n: jnp.asarray(p, jnp.float32) for n, p in params.items()}
-            found[name] = transform.apply(params, given, target(~HOLES if holes else None))
-        return found
-
-    return {name: np.asarray(v, np.float64) for name, v in all_of_them(jnp.asarray(UNIT)).items()}
-
-
-def expected(name):
-    _, _, reference, _, holes = CASES[name]
-    values = UNIT.astype(np.float64)
-    return np.where(HOLES, 0, reference(values, ~HOLES)) if holes else reference(values)
-
-
-def test_against_references(changed, capsys):
-    """The largest error of each, in units of the range: in JAX, and in native code."""
-    rows, bad = [], []
-    for name, (transform, params, _, most, holes) in CASES.items():
-        wanted = expected(name)
-        found = {"XLA": np.where(HOLES, 0, changed[name]) if holes else changed[name]}
-        operations = transform.operations({n: jnp.asarray(p) for n, p in params.items()}, target())
-        if compiled_is_available() and all(hasattr(o, "pack") for o in operations):
-            given = np.where(HOLES, np.nan, UNIT) if holes else UNIT
-            native = run(
-                transform, params, given.astype(np.float32), invalid="nan" if holes else None
-            )
-            assert not holes or (np.isnan(native) == HOLES).all()
-            found["native"] = np.where(HOLES, 0, native) if holes else native
-        for where, values in found.items():
-            error = np.abs(values - wanted).max()
-            rows.append(f"{name:28} {where:8} {error:10.2e} {most:10.0e}")
-            bad += [(name, where)] if not error <= most else []
-    with capsys.disabled():
-        print("", f"{'against a reference':37} {'error':>10} {'allowed':>10}", *rows, sep="\n")
-    assert not bad
 
 
 def test_the_unsharp_mask_of_scikit_image():
