@@ -13,6 +13,9 @@ from .checks import convert_axes as convert_axes
 from .checks import invert_extrinsics as invert_extrinsics
 from .checks import reprojection_error as reprojection_error
 from .checks import scale_intrinsics as scale_intrinsics
+from .elsewhere import Translation as Translation
+from .elsewhere import from_albumentations as from_albumentations
+from .elsewhere import from_torchvision as from_torchvision
 from .errors import CorruptChunkError as CorruptChunkError
 from .errors import MissingChunkError as MissingChunkError
 from .errors import Mistake as Mistake

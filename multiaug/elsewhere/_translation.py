@@ -1,0 +1,131 @@
+"""What a translation gives, and the context that it is made in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..errors import ParameterError
+from ..pipeline import Pipeline
+from ..spec import ChannelGroup, DataSpec
+from ..transforms import Maybe, Transform
+
+
+@dataclass(frozen=True)
+class Translation:
+    """A pipeline that was described by another library.
+
+    Args:
+        pipeline: the translated pipeline.
+        differences: whole sentences, each naming a transform and what it means there and here.
+    """
+
+    pipeline: Pipeline
+    differences: tuple[str, ...]
+
+    def __str__(self) -> str:
+        lines = [str(self.pipeline), "", "What differs in meaning:" if self.differences else ""]
+        return "\n".join([*lines, *(f"- {sentence}" for sentence in self.differences)]).rstrip()
+
+
+@dataclass
+class Context:
+    """What every transform of a description is read with.
+
+    Args:
+        library: its name.
+        spec: of the records.
+        size: (height, width) that settings in pixels are meant for; None where it is not known.
+        skip: names of transforms to leave out.
+        major: the first number of the library's version.
+        differences: sentences so far.
+        skipped: names that were left out.
+    """
+
+    library: str
+    spec: DataSpec
+    size: tuple[int, int] | None
+    skip: frozenset[str]
+    major: int = 2
+    differences: list[str] = field(default_factory=list)
+    skipped: set[str] = field(default_factory=set)
+
+    def differs(self, sentence: str) -> None:
+        """Say a difference, once."""
+        if sentence not in self.differences:
+            self.differences.append(sentence)
+
+    def leaves_out(self, name: str) -> bool:
+        """Whether a transform is to be left out; then this is said."""
+        if name not in self.skip:
+            return False
+        self.skipped.add(name)
+        self.differs(f"{name}: left out, as `skip` says.")
+        return True
+
+    def groups(self, role: str) -> list[tuple[str, ChannelGroup]]:
+        """(entry name, channel group) of a role."""
+        return [
+            (name, group)
+            for name, entry in self.spec.entries.items()
+            for group in entry.groups
+            if group.role == role
+        ]
+
+    def images(self) -> tuple[str, ...]:
+        """The entries that hold intensity."""
+        return tuple(dict.fromkeys(name for name, _ in self.groups("intensity")))
+
+    def values_of(self, name: str, group: ChannelGroup) -> tuple[float, float]:
+        """What black and white are in an entry, as far as the spec says."""
+        if group.range is not None:
+            return group.range
+        dtype = self.spec.entries[name].dtype
+        return (0.0, {"uint8": 255.0, "uint16": 65535.0}.get(dtype or "uint8", 1.0))
+
+    def finish(self, transforms: list[Transform]) -> Translation:
+        """The pipeline, once all names in `skip` have been met.
+
+        Raises:
+            ParameterError: there is nothing that has such a name.
+        """
+        if unmet := sorted(self.skip - self.skipped):
+            raise ParameterError(
+                f"`skip` names {unmet}, and the {self.library} pipeline has no such transform."
+            )
+        if transforms:
+            self.differs(
+                f"All: the distributions are those of {self.library} but for what is said here; "
+                "the numbers that are drawn are not, because each record draws from its own key."
+            )
+            self.differs(
+                "All: neighbouring geometry is one resample, and values are not rounded to whole "
+                f"levels between transforms; {self.library} resamples and rounds after each."
+            )
+        return Translation(Pipeline(transforms, self.spec), tuple(self.differences))
+
+
+def with_chance(transforms: list[Transform], p: float) -> list[Transform]:
+    """Transforms that run with a probability, all of them or none."""
+    if len(transforms) == 1 and hasattr(transforms[0], "p"):
+        one: Any = transforms[0]
+        return [replace(one, p=p)]
+    if p == 1 or not transforms:
+        return transforms
+    return [Maybe(transforms, p)]
+
+
+def forced(transforms: list[Transform]) -> list[Transform]:
+    """Transforms that were chosen, and therefore run."""
+    if len(transforms) != 1:
+        return transforms
+    (one,) = transforms
+    if isinstance(one, Maybe):
+        return list(one.transforms)
+    return with_chance(transforms, 1.0)
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names in a sentence."""
+    return ", ".join(names)
