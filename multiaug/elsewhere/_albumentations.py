@@ -9,13 +9,24 @@ from typing import Any, NoReturn
 from .._arguments import Kind, checked, shown
 from ..errors import ParameterError
 from ..spec import SPEC_KIND, DataSpec
-from ..transforms import Maybe, OneOf, Shuffle, SomeOf, Transform
-from . import _albumentations_geometry, _albumentations_values
+from ..transforms import OneOf, Shuffle, SomeOf, Transform
+from . import (
+    _albumentations_frames,
+    _albumentations_geometry,
+    _albumentations_occlusion,
+    _albumentations_values,
+)
 from ._call import Call
 from ._rules import Counterpart, counterpart, counterparts
-from ._translation import Context, Translation, forced, listed, with_chance
+from ._translation import Context, Translation, as_one, forced, kept, listed, of, with_chance
 
-__all__ = ["_albumentations_geometry", "_albumentations_values", "from_albumentations"]
+# Importing them fills the table.
+_RULES = (
+    _albumentations_frames,
+    _albumentations_geometry,
+    _albumentations_occlusion,
+    _albumentations_values,
+)
 
 _CLASS = "__class_fullname__"
 LIBRARY = "albumentations"
@@ -105,7 +116,7 @@ def from_albumentations(
             raise ParameterError(f"An albumentations document has unknown keys {unknown}.")
         inner = document["transform"]
         context.major = _major(document.get("__version__", "2"))
-    return context.finish(_read(inner, context, "$"))
+    return context.finish(_read(inner, context, "$") or [])
 
 
 def _major(version: Any) -> int:
@@ -117,7 +128,8 @@ def _major(version: Any) -> int:
     return int(first)
 
 
-def _read(config: Any, context: Context, path: str) -> list[Transform]:
+def _read(config: Any, context: Context, path: str) -> list[Transform] | None:
+    """The transforms of a configuration; None where it is left out."""
     if not isinstance(config, Mapping) or not isinstance(config.get(_CLASS), str):
         found = config.get("__type__") if isinstance(config, Mapping) else None
         if found == "Lambda":
@@ -132,10 +144,10 @@ def _read(config: Any, context: Context, path: str) -> list[Transform]:
     # Older releases wrote the module, too.
     name = config[_CLASS].rsplit(".", 1)[-1]
     if context.leaves_out(name):
-        return []
+        return None
     settings = {key: value for key, value in config.items() if key not in (_CLASS, "__version__")}
     call = Call(name, settings, context)
-    p = call.take("p")
+    p = float(call.take("p"))
     if call.take("always_apply", False):
         p = 1.0
     if name in _CONTAINERS:
@@ -154,10 +166,10 @@ def translate(row: Counterpart, call: Call, path: str) -> list[Transform]:
     try:
         made = with_chance(row.rule(call), call.p)
     except ParameterError as error:
-        raise ParameterError(f"{call.context.library}' {call.name} at {path}: {error}") from None
+        raise ParameterError(f"{of(call.context.library)} {call.name} at {path}: {error}") from None
     except (TypeError, ValueError, IndexError, AttributeError) as error:
         raise ParameterError(
-            f"{call.context.library}' {call.name} at {path} has settings of another kind than "
+            f"{of(call.context.library)} {call.name} at {path} has settings of another kind than "
             f"{call.context.library} writes: {error}."
         ) from error
     call.finish()
@@ -174,14 +186,9 @@ def refuse_name(library: str, name: str, path: str) -> NoReturn:
     near = difflib.get_close_matches(name, known, 3)
     also = f" Translated are {listed(near)}, among others." if near else ""
     raise ParameterError(
-        f"{library}' {name} at {path} has no counterpart here.{also} Leave it out with "
+        f"{of(library)} {name} at {path} has no counterpart here.{also} Leave it out with "
         f"`skip=({name!r},)`, or write a transform of your own, as docs/extending.md says."
     )
-
-
-def as_one(transforms: list[Transform]) -> Transform:
-    """Several transforms as one child of a container, all of which run."""
-    return transforms[0] if len(transforms) == 1 else Maybe(transforms, 1.0)
 
 
 def _container(call: Call, p: float, path: str) -> list[Transform]:
@@ -195,41 +202,38 @@ def _container(call: Call, p: float, path: str) -> list[Transform]:
     ]
     if call.name in _ALL:
         call.finish()
-        return with_chance([one for made in children for one in made], p)
-    kept = [(made, one["p"]) for made, one in zip(children, configs, strict=True) if made]
-    if len(kept) < len(children):
-        call.differs("what does nothing is not among the choices here.")
+        return with_chance([one for made in children for one in made or ()], p)
     if call.name in ("OneOf", "OneOrOther"):
-        return _one_of(call, kept, p)
-    return _some_of(call, kept, p)
+        return _one_of(call, children, [one.get("p", 1.0) for one in configs], p)
+    return _some_of(call, [made for made in children if made is not None], p)
 
 
-def _one_of(call: Call, kept: list[tuple[list[Transform], float]], p: float) -> list[Transform]:
+def _one_of(
+    call: Call, children: list[list[Transform] | None], chances: list[float], p: float
+) -> list[Transform]:
     call.finish()
-    if not kept:
-        return []
-    ones = [as_one(forced(made)) for made, _ in kept]
+    ran = [None if made is None else forced(made) for made in children]
     if call.name == "OneOrOther":
-        return [OneOf([ones[0], ones[-1]], (p, 1 - p))]
-    chances = [chance for _, chance in kept]
-    return with_chance([OneOf(ones, None if len(set(chances)) == 1 else chances)], p)
+        ran, chances, p = [ran[0], ran[-1]], [p, 1 - p], 1.0
+    ones, weights, share = kept(ran, chances)
+    if not ones:
+        return []
+    return with_chance([OneOf(ones, None if len(set(weights)) == 1 else weights)], p * share)
 
 
-def _some_of(call: Call, kept: list[tuple[list[Transform], float]], p: float) -> list[Transform]:
+def _some_of(call: Call, children: list[list[Transform]], p: float) -> list[Transform]:
     n = call.take("n", 1)
     call.needs("replace", False, remedy="No child runs twice here.")
     call.finish()
-    if not kept:
+    if not any(children):
         return []
     if call.context.major < 2:
-        if len({chance for _, chance in kept}) > 1:
-            call.differs("releases before 2 choose by the children's p; here all are as likely.")
-        ones = [as_one(forced(made)) for made, _ in kept]
-    else:
-        ones = [as_one(made) for made, _ in kept]
+        call.differs("releases before 2 choose by the children's p; here all are as likely.")
+        children = [forced(made) for made in children]
+    ones = [as_one(made) for made in children]
     n = min(n, len(ones))
     if call.name == "RandomOrder" and n == len(ones):
-        return with_chance([Shuffle(ones)], p)
+        return with_chance([Shuffle([as_one(made) for made in children if made])], p)
     if call.name == "RandomOrder" and n > 1:
         call.differs(f"{n} of {len(ones)} run in random order there; here in the listed one.")
     return with_chance([SomeOf(ones, n)], p)

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from ..errors import ParameterError
 from ..transforms import (
     D4,
-    Crop,
     Elastic,
     Flip,
     GridDistortion,
     OpticalDistortion,
-    Pad,
-    PadTo,
-    PadToMultiple,
     Perspective,
     PiecewiseAffine,
-    RandomResizedCrop,
-    Resize,
-    ResizeLongest,
-    ResizeShortest,
     Rot90,
     Rotate,
     SafeRotate,
@@ -53,19 +47,6 @@ def _borders(call: Call) -> None:
         call.take("fill", 0, old=("value", "cval", "pad_val")),
         call.take("fill_mask", 0, old=("mask_value", "cval_mask", "mask_pad_val")),
     )
-
-
-def _sizes(call: Call, *, keep_method: bool = True) -> bool:
-    """Interpolation of a resize; whether it looks at all that a pixel covers."""
-    code, mask = call.take("interpolation", 1), call.take("mask_interpolation", 0)
-    area = call.take("area_for_downscale", None) if keep_method else None
-    if area == "image_mask":
-        call.differs("masks are averaged there where they shrink, and sampled as the spec says.")
-    if code != 3:
-        call.resampling(code, mask)
-        return area is not None
-    call.differs("means over what a pixel covers there; a Gaussian low-pass and `interpolation`.")
-    return True
 
 
 def _boxes(call: Call) -> None:
@@ -139,7 +120,7 @@ def _axes(call: Call, key: str, value: Any, single: Any) -> tuple[Pair, Pair]:
 
 def _scale(call: Call, x: Pair, y: Pair, *, apart: bool) -> list[Transform]:
     """A zoom; nothing where it is always 1."""
-    if x == y == (1, 1):
+    if x == y == (1.0, 1.0):
         return []
     if x != y:
         call.refuse("scale", {"x": x, "y": y}, "Both axes have one range here.")
@@ -304,9 +285,8 @@ def _plate(call: Call) -> list[Transform]:
     _borders(call)
     call.drop("keypoint_remapping_method")
     low, high = call.exactly("scale_range", (0.2, 0.4))
-    return [
-        ThinPlateSpline(_UNIFORM * (low + high) / 20, min(8, call.take("num_control_points", 4)))
-    ]
+    grid = min(8, call.take("num_control_points", 4))
+    return [_unfolded(call, _UNIFORM * (low + high) / 20, lambda a: ThinPlateSpline(a, grid))]
 
 
 @rule(
@@ -328,118 +308,18 @@ def _piecewise(call: Call) -> list[Transform]:
         if least != most:
             call.differs(f"{key} is drawn there, from {least} to {most}; here it is their mean.")
         cells.append(max(1, round((least + most) / 2) - 1))
-    return [PiecewiseAffine(amount, tuple(cells))]
+    rows, columns = cells
+    return [_unfolded(call, amount, lambda a: PiecewiseAffine(a, (rows, columns)))]
 
 
-@rule("Resize", "Resize")
-def _resize(call: Call) -> list[Transform]:
-    antialias = _sizes(call)
-    return [Resize((call.take("height"), call.take("width")), antialias)]
-
-
-def _one_length(call: Call) -> int:
-    both = call.take("max_size_hw", None)
-    size = call.take("max_size", None)
-    if both is not None:
-        call.refuse("max_size_hw", both, "One length is meant.")
-    if isinstance(size, list | tuple) and len(size) == 1:
-        (size,) = size
-    if not isinstance(size, int):
-        call.refuse("max_size", size, "All results of a pipeline have one size: ResizeShortest.")
-    return size
-
-
-@rule("LongestMaxSize", "ResizeLongest")
-def _longest(call: Call) -> list[Transform]:
-    antialias = _sizes(call)
-    return [ResizeLongest(_one_length(call), antialias=antialias)]
-
-
-@rule("SmallestMaxSize", "ResizeShortest")
-def _shortest(call: Call) -> list[Transform]:
-    antialias = _sizes(call)
-    return [ResizeShortest(_one_length(call), antialias=antialias)]
-
-
-def _padding(call: Call) -> bool:
-    """Whether a crop pads what is too small."""
-    pads = bool(call.take("pad_if_needed", False))
-    where = call.take("pad_position", "center")
-    mode, fill = call.take("border_mode", 0, old=("pad_mode",)), call.take("fill", 0)
-    mask = call.take("fill_mask", 0)
-    if pads:
-        call.bordering(mode, fill, mask)
-        if where != "center":
-            call.refuse("pad_position", where, "Put PadIfNeeded with that position before it.")
-    return pads
-
-
-@rule("RandomCrop", "Crop")
-def _random_crop(call: Call) -> list[Transform]:
-    pads = _padding(call)
-    if pads:
-        call.differs("what is too small lies in the middle of the padding there, here at random.")
-    return [Crop((call.take("height"), call.take("width")), "random", pad=pads)]
-
-
-@rule("CenterCrop", "Crop")
-def _center_crop(call: Call) -> list[Transform]:
-    pads = _padding(call)
-    return [Crop((call.take("height"), call.take("width")), "centre", pad=pads)]
-
-
-@rule("Crop", "Crop")
-def _crop(call: Call) -> list[Transform]:
-    pads = _padding(call)
-    box = [call.take(key) for key in ("x_min", "y_min", "x_max", "y_max")]
-    if pads:
-        call.differs("what is too small is padded on both sides there, here where the box goes on.")
-    return [Crop(box=box, pad=pads)]
-
-
-@rule(
-    "RandomResizedCrop",
-    "RandomResizedCrop",
-    "a window is drawn until one fits, at most ten times; here it is drawn among those that fit.",
-)
-def _resized_crop(call: Call) -> list[Transform]:
-    antialias = _sizes(call)
-    size = call.take("size", None)
-    if size is None:
-        size = (call.take("height"), call.take("width"))
-    scale, ratio = call.exactly("scale", (0.08, 1.0)), call.exactly("ratio", (3 / 4, 4 / 3))
-    return [RandomResizedCrop(size, scale, ratio, antialias)]
-
-
-@rule("Pad", "Pad")
-def _pad(call: Call) -> list[Transform]:
-    call.bordering(call.take("border_mode", 0), call.take("fill", 0), call.take("fill_mask", 0))
-    amount = call.take("padding", 0)
-    if isinstance(amount, list | tuple) and len(amount) == 4:
-        left, top, right, bottom = amount
-        return [Pad((top, bottom, left, right))]
-    if isinstance(amount, list | tuple) and len(amount) == 2:
-        x, y = amount
-        return [Pad((y, y, x, x))]
-    return [Pad(amount)]
-
-
-@rule("PadIfNeeded", "PadTo PadToMultiple")
-def _pad_if_needed(call: Call) -> list[Transform]:
-    call.bordering(
-        call.take("border_mode", 0),
-        call.take("fill", 0, old=("value",)),
-        call.take("fill_mask", 0, old=("mask_value",)),
-    )
-    call.drop("padding")  # what its base class writes
-    position = str(call.take("position", "center")).rsplit(".", 1)[-1].lower()
-    least = (call.take("min_height", None), call.take("min_width", None))
-    multiple = (call.take("pad_height_divisor", None), call.take("pad_width_divisor", None))
-    if all(multiple):
-        return [PadToMultiple(multiple, position)]
-    made: list[Transform] = []
-    if any(least):
-        made.append(PadTo(tuple(n or 1 for n in least), position))
-    if any(multiple):
-        made.append(PadToMultiple(tuple(n or 1 for n in multiple), position))
-    return made
+def _unfolded(call: Call, amount: float, make: Callable[[float], Transform]) -> Transform:
+    """A warp of that amount, or of the largest one below that cannot fold."""
+    for step in range(60):
+        try:
+            made = make(amount * 0.95**step)
+        except ParameterError:
+            continue
+        if step:
+            call.differs(f"strengths above {amount * 0.95**step:.3g} could fold, and are not used.")
+        return made
+    return make(amount)

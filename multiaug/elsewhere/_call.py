@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from .._arguments import shown
 from ..errors import ParameterError
-from ._translation import Context
+from ._translation import Context, of
 
 _MISSING = object()
 _INTERPOLATIONS = {0: "nearest", 1: "linear", 2: "cubic", 3: "area", 4: "lanczos", 6: "nearest"}
@@ -123,7 +123,7 @@ class Call:
 
     @property
     def _owner(self) -> str:
-        return f"{self.context.library}' {self.name}"
+        return f"{of(self.context.library)} {self.name}"
 
     def drawn_log(self, limits: Pair, what: str) -> None:
         """Say that a number is drawn log-uniformly here, where it varies."""

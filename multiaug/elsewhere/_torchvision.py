@@ -10,12 +10,12 @@ from ..errors import ParameterError
 from ..spec import SPEC_KIND, DataSpec
 from ..transforms import OneOf, Shuffle, Transform
 from . import _torchvision_rules, _torchvision_values
-from ._albumentations import SIZE, SKIP, as_one, context_for, refuse_name, translate
+from ._albumentations import SIZE, SKIP, context_for, refuse_name, translate
 from ._call import Call
 from ._rules import counterpart
-from ._translation import Context, Translation, with_chance
+from ._translation import Context, Translation, as_one, kept, with_chance
 
-__all__ = ["_torchvision_rules", "_torchvision_values", "from_torchvision"]
+_RULES = (_torchvision_rules, _torchvision_values)  # importing them fills the table
 
 LIBRARY = "torchvision"
 _MODULE = "torchvision.transforms.v2"
@@ -64,30 +64,33 @@ def from_torchvision(
         found = [
             made
             for i, one in enumerate(composition)
-            for made in _read(one, context, f"composition[{i}]")
+            for made in _read(one, context, f"composition[{i}]") or ()
         ]
     else:
-        found = _read(composition, context, "composition")
+        found = _read(composition, context, "composition") or []
     return context.finish(found)
 
 
-def _read(transform: Any, context: Context, path: str) -> list[Transform]:
+def _read(transform: Any, context: Context, path: str) -> list[Transform] | None:
+    """The transforms of an object; None where it is left out."""
     kind = type(transform)
     name, module = kind.__name__, str(kind.__module__)
     if name == "Sequential" and module.startswith("torch.nn"):
         return [
-            made for i, one in enumerate(transform) for made in _read(one, context, f"{path}[{i}]")
+            made
+            for i, one in enumerate(transform)
+            for made in _read(one, context, f"{path}[{i}]") or ()
         ]
     if not module.startswith(_MODULE):
         remedy = "Take the class of that name from there." if "torchvision" in module else ""
         if context.leaves_out(name):
-            return []
+            return None
         raise ParameterError(
             f"`from_torchvision.composition` must be of {_MODULE}, got {shown(transform)} from "
             f"{module!r} at {path}. {remedy}".rstrip()
         )
     if context.leaves_out(name):
-        return []
+        return None
     attributes = vars(transform)
     settings = {
         key: value
@@ -117,14 +120,11 @@ def _container(call: Call, path: str) -> list[Transform]:
     p = call.take("p", 1.0)
     call.finish()
     if call.name in ("Compose", "RandomApply"):
-        return with_chance([one for made in children for one in made], p)
+        return with_chance([one for made in children for one in made or ()], p)
     if call.name == "RandomOrder":
-        kept = [as_one(made) for made in children if made]
-        return [Shuffle(kept)] if kept else []
-    chances = [chance for made, chance in zip(children, p, strict=True) if made]
-    if len(chances) < len(children):
-        call.differs("what does nothing is not among the choices here.")
-    ones = [as_one(made) for made in children if made]
+        some = [as_one(made) for made in children if made]
+        return [Shuffle(some)] if some else []
+    ones, weights, share = kept(children, p)
     if not ones:
         return []
-    return [OneOf(ones, None if len(set(chances)) == 1 else chances)]
+    return with_chance([OneOf(ones, None if len(set(weights)) == 1 else weights)], share)

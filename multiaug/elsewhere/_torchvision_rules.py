@@ -224,7 +224,10 @@ def _erasing(call: Call) -> list[Transform]:
 @rule("Normalize", "Normalize")
 def _normalize(call: Call) -> list[Transform]:
     call.drop("inplace")
-    call.differs("values are taken as they are there; here the spec's range is brought to 0 .. 1.")
+    context = call.context
+    limits = {context.values_of(name, group) for name, group in context.groups("intensity")}
+    if not context.scaled and limits - {(0, 1)}:
+        call.differs("values are taken as they are there; here their range is brought to 0 .. 1.")
     return [Normalize(call.take("mean"), call.take("std"))]
 
 
@@ -237,6 +240,7 @@ def _dtype(call: Call) -> list[Transform]:
     if "float" in str(dtype) and scale:
         if "float32" not in str(dtype):
             call.differs(f"{dtype} there, float32 here.")
+        call.context.scaled = True
         return [Normalize()]
     call.differs(f"{dtype} without a scale: the dtype stays here.")
     return []
@@ -244,6 +248,7 @@ def _dtype(call: Call) -> list[Transform]:
 
 @rule("ToTensor", "Normalize", "no tensors here: arrays stay (H, W, C).")
 def _to_tensor(call: Call) -> list[Transform]:
+    call.context.scaled = True
     return [Normalize()]
 
 

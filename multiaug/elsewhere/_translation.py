@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import ParameterError
 from ..pipeline import Pipeline
 from ..spec import ChannelGroup, DataSpec
-from ..transforms import Maybe, Transform
+from ..transforms import Maybe, Rot90, Transform
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Context:
         size: (height, width) that settings in pixels are meant for; None where it is not known.
         skip: names of transforms to leave out.
         major: the first number of the library's version.
+        scaled: values have been brought to 0 .. 1.
         differences: sentences so far.
         skipped: names that were left out.
     """
@@ -48,6 +49,7 @@ class Context:
     size: tuple[int, int] | None
     skip: frozenset[str]
     major: int = 2
+    scaled: bool = False
     differences: list[str] = field(default_factory=list)
     skipped: set[str] = field(default_factory=set)
 
@@ -116,6 +118,31 @@ def with_chance(transforms: list[Transform], p: float) -> list[Transform]:
     return [Maybe(transforms, p)]
 
 
+def kept(
+    children: Sequence[list[Transform] | None], chances: Sequence[float]
+) -> tuple[list[Transform], list[float], float]:
+    """Choices, how likely each is in proportion, and how likely it is that one of them is run.
+
+    What does nothing is no choice here: its chance is that of no run at all. What was left out
+    takes no part.
+
+    Args:
+        children: what each is; None where it was left out.
+        chances: of all of them, in proportion.
+    """
+    found = [(as_one(one), c) for one, c in zip(children, chances, strict=True) if one]
+    total = sum(c for one, c in zip(children, chances, strict=True) if one is not None)
+    share = sum(c for _, c in found) / total if total else 0.0
+    return [one for one, _ in found], [c for _, c in found], share
+
+
+def as_one(transforms: list[Transform]) -> Transform:
+    """Several transforms as one child of a container, all of which run; none as what stays."""
+    if not transforms:
+        return Rot90(0)
+    return transforms[0] if len(transforms) == 1 else Maybe(transforms, 1.0)
+
+
 def forced(transforms: list[Transform]) -> list[Transform]:
     """Transforms that were chosen, and therefore run."""
     if len(transforms) != 1:
@@ -124,6 +151,11 @@ def forced(transforms: list[Transform]) -> list[Transform]:
     if isinstance(one, Maybe):
         return list(one.transforms)
     return with_chance(transforms, 1.0)
+
+
+def of(library: str) -> str:
+    """Whose transform it is, in a sentence."""
+    return f"{library}'" if library.endswith("s") else f"{library}'s"
 
 
 def listed(names: Iterable[str]) -> str:
