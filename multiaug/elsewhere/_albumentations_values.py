@@ -127,7 +127,7 @@ def _box(call: Call) -> list[Transform]:
     return [GaussianBlur((low, high))]
 
 
-@rule("MedianBlur", "MedianBlur")
+@rule("MedianBlur", "MedianBlur", "pixels on the rim are repeated there, and mirrored here.")
 def _median(call: Call) -> list[Transform]:
     low, high = (int(size) for size in _kernels(call, (3, 7), 3))
     made: list[Transform] = [MedianBlur(size) for size in range(low | 1, high + 1, 2)]
@@ -194,7 +194,9 @@ def _salt(call: Call) -> list[Transform]:
 
 @rule("Equalize", "Equalize")
 def _equalize(call: Call) -> list[Transform]:
-    if call.take("mode", "cv") != "pil":
+    if call.take("mode", "cv") == "pil":
+        call.differs("the count of a level is part of what lies below it there, unlike Pillow's.")
+    else:
         call.differs("OpenCV's rounding in mode 'cv' there, and Pillow's here.")
     call.needs("by_channels", True, remedy="Channels are equalized one by one here.")
     call.needs("mask", None)

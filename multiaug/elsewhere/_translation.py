@@ -102,8 +102,8 @@ class Context:
                 "the numbers that are drawn are not, because each record draws from its own key."
             )
             self.differs(
-                "All: neighbouring geometry is one resample, and values are not rounded to whole "
-                f"levels between transforms; {self.library} resamples and rounds after each."
+                "All: neighbouring geometry is one resample, and integers are rounded once, in the "
+                f"end; {self.library} resamples, and rounds or cuts to whole levels, in each."
             )
         return Translation(Pipeline(transforms, self.spec), tuple(self.differences))
 

@@ -253,6 +253,11 @@ def _root() -> Iterator[Case]:
     yield Case("ma.CameraSpec", ma.CameraSpec, {"policy": "refit", "frame": "camera"})
     yield Case("check_structure", check_structure, {"spec": SPEC, "record": RECORD, "batch": False})
     yield Case("check_values", check_values, {"spec": SPEC, "record": RECORD, "batch": False})
+    flip = {"__class_fullname__": "HorizontalFlip", "p": 0.5}
+    described = {"spec": SPEC, "size": (6, 6), "skip": ()}
+    yield Case("ma.from_albumentations", ma.from_albumentations, {"document": flip, **described})
+    yield Case("ma.from_torchvision", ma.from_torchvision, {"composition": [], **described})
+    yield Case("ma.Translation", ma.Translation, {"pipeline": PIPELINE, "differences": ("All.",)})
     yield Case("ma.estimate_intrinsics", ma.estimate_intrinsics, {"xyz": CLOUD})
     points = {"values": CLOUD, "from_": "opengl", "to": "opencv", "spec": None}
     yield Case("ma.convert_axes", ma.convert_axes, points)

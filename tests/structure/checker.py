@@ -59,7 +59,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": _TOP | {"distributed", "keras", "preview"},
     "testing": _TOP | {"distributed", "keras", "preview", "cli"},
     # The root's export list, and `python -m multiaug`.
-    "": _PASSES | {"distributed", "keras", "preview", "recipes", "cli"},
+    "": _PASSES | {"distributed", "elsewhere", "keras", "preview", "recipes", "cli"},
     "__main__": {"", "cli"},
 }
 
