@@ -1,4 +1,4 @@
-"""Translated pipelines beside the libraries that they come from: `python -m benchmarks.translations`.
+"""Translated pipelines beside what they come from: `python -m benchmarks.translations`.
 
 Deterministic transforms (p = 1, ranges of one number) on one image of bytes. Whichever of
 albumentations and torchvision cannot be imported is left out, and that is said.
@@ -17,9 +17,9 @@ import numpy as np
 
 import multiaug as ma
 
-# Levels of 255 that an image may differ by: at the worst pixel, and on average. Values may be cut to
-# whole levels there, and rounded here. Geometry, and what looks at neighbours, is compared away from
-# the rim, where borders meet.
+# Levels of 255 that an image may differ by: at the worst pixel, and on average. Values may be cut
+# to whole levels there, and rounded here. Geometry, and what looks at neighbours, is compared away
+# from the rim, where borders meet.
 EXACT, ROUNDED, MOVED = (0.0, 0.0), (1.0, 0.75), (1.0, 0.5)
 INSIDE = (0.0, 1e-9)
 RIM = 6

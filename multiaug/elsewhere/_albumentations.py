@@ -18,7 +18,17 @@ from . import (
 )
 from ._call import Call
 from ._rules import Counterpart, counterpart, counterparts
-from ._translation import Context, Translation, as_one, forced, kept, listed, of, with_chance
+from ._translation import (
+    Context,
+    Translation,
+    as_one,
+    forced,
+    in_container,
+    kept,
+    listed,
+    of,
+    with_chance,
+)
 
 # Importing them fills the table.
 _RULES = (
@@ -202,7 +212,7 @@ def _container(call: Call, p: float, path: str) -> list[Transform]:
     ]
     if call.name in _ALL:
         call.finish()
-        return with_chance([one for made in children for one in made or ()], p)
+        return in_container([one for made in children for one in made or ()], p)
     if call.name in ("OneOf", "OneOrOther"):
         return _one_of(call, children, [one.get("p", 1.0) for one in configs], p)
     return _some_of(call, [made for made in children if made is not None], p)

@@ -222,13 +222,14 @@ def _elastic(call: Call) -> list[Transform]:
     height, width = call.pixels("is in pixels")
     # Normal noise is divided by its largest number, which grows with how many there are.
     spread = 1 / math.sqrt(2 * math.log(height * width)) if noise == "gaussian" else 1 / _UNIFORM
-    return [elastic(alpha * spread, sigma, (height, width))]
+    return [elastic(call, alpha * spread, sigma, (height, width))]
 
 
-def elastic(strength: float, sigma: float, size: tuple[int, int]) -> Elastic:
+def elastic(call: Call, strength: float, sigma: float, size: tuple[int, int]) -> Elastic:
     """The spline that stands for white noise, smoothed.
 
     Args:
+        call: the transform that it is for.
         strength: standard deviation of the noise, in pixels.
         sigma: of the Gaussian that smooths it, in pixels.
         size: (height, width).
@@ -239,6 +240,8 @@ def elastic(strength: float, sigma: float, size: tuple[int, int]) -> Elastic:
     amount = deviation * _UNIFORM / _SPLINE_POWER
     spacing = [side / count for side, count in zip(size, grid, strict=True)]
     most = _FOLDS / (2 * sum(1 / step for step in spacing))
+    if amount > most:
+        call.differs(f"{amount / most:.2g} times as strong there, where the field may fold.")
     return Elastic(min(amount, most) / min(size), grid)
 
 

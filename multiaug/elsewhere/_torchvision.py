@@ -13,7 +13,7 @@ from . import _torchvision_rules, _torchvision_values
 from ._albumentations import SIZE, SKIP, context_for, refuse_name, translate
 from ._call import Call
 from ._rules import counterpart
-from ._translation import Context, Translation, as_one, kept, with_chance
+from ._translation import Context, Translation, as_one, in_container, kept, with_chance
 
 _RULES = (_torchvision_rules, _torchvision_values)  # importing them fills the table
 
@@ -120,7 +120,7 @@ def _container(call: Call, path: str) -> list[Transform]:
     p = call.take("p", 1.0)
     call.finish()
     if call.name in ("Compose", "RandomApply"):
-        return with_chance([one for made in children for one in made or ()], p)
+        return in_container([one for made in children for one in made or ()], p)
     if call.name == "RandomOrder":
         some = [as_one(made) for made in children if made]
         return [Shuffle(some)] if some else []

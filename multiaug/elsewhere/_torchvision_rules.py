@@ -123,7 +123,7 @@ def _elastic(call: Call) -> list[Transform]:
     if alpha[0] != alpha[1] or sigma[0] != sigma[1]:
         call.refuse("alpha", (alpha, sigma), "Both axes have one alpha and one sigma here.")
     # In the coordinates of grid_sample a side has the length 2; uniform noise.
-    return [elastic(alpha[0] / 2 / 3**0.5, sigma[0], call.pixels("is in pixels"))]
+    return [elastic(call, alpha[0] / 2 / 3**0.5, sigma[0], call.pixels("is in pixels"))]
 
 
 @rule("Resize", "Resize ResizeShortest ResizeLongest")

@@ -109,10 +109,15 @@ class Context:
 
 
 def with_chance(transforms: list[Transform], p: float) -> list[Transform]:
-    """Transforms that run with a probability, all of them or none."""
+    """What one transform became, with its probability."""
     if len(transforms) == 1 and hasattr(transforms[0], "p"):
         one: Any = transforms[0]
         return [replace(one, p=p)]
+    return in_container(transforms, p)
+
+
+def in_container(transforms: list[Transform], p: float) -> list[Transform]:
+    """Transforms with probabilities of their own, which run with that of a container."""
     if p == 1 or not transforms:
         return transforms
     return [Maybe(transforms, p)]
