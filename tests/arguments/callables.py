@@ -117,6 +117,7 @@ def _transforms() -> Iterator[Case]:
         "DepthNoise": {"base": 0.1, "growth": 0.1, "start": 0.1, "strength": (0, 1), "unit": 1.0}
         | {"entries": None},
         "Elastic": {"amount": 0.03, "grid": (5, 5)},
+        "FDA": {"references": IMAGES[:2], "beta": 0.1, "clip": True, "entries": None},
         "Flip": {"axis": "x", "p": 0.5},
         "ForEntries": {"entries": "image", "transforms": ma.Flip("x")},
         "Gamma": {"exponent": 1.1, "clip": False, "entries": None},
@@ -157,6 +158,7 @@ def _transforms() -> Iterator[Case]:
         },
         "GaussianNoise": {"std": 0.1, "clip": False, "entries": None},
         "GridDistortion": {"limit": 0.1, "steps": 3},
+        "HistogramMatching": {"references": IMAGES[0], "blend_ratio": 1.0, "entries": None},
         "LabelCrop": {"size": 4, "labels": (1, 2), "share": 0.5, "weights": (1, 2)}
         | {"position": "random", "max_share": 0.7, "tries": 3, "entry": "mask", "pad": True},
         "LetterBox": {"size": 4, "position": "random", "scale_up": True},

@@ -293,6 +293,8 @@ FROZEN = {
     "Sharpness": (ma.Sharpness(0.9), "amount"),
     "ThreeAugment": (ma.ThreeAugment(), "choice"),
     "TrivialAugment": (ma.TrivialAugment(), "operation"),
+    "HistogramMatching": (ma.HistogramMatching(np.zeros((4, 4, 3))), "blend_ratio"),
+    "FDA": (ma.FDA(np.zeros((4, 4, 3))), "beta"),
 }
 
 
