@@ -206,9 +206,11 @@ class FDA(_OfReferences):
         )
         reach = jnp.floor(params["beta"] * min(height, width))
         low = (y[:, None, None] <= reach) & (x[None, :, None] <= reach)
-        strength = jnp.abs(found)
-        phase = jnp.where(strength > 0, found / jnp.where(strength > 0, strength, 1), 1)
-        mixed = jnp.where(low, jnp.abs(other).astype(phase.dtype) * phase, found)
+        strength, wanted = jnp.abs(found), jnp.abs(other)
+        gain = jnp.where(low, wanted / jnp.where(strength > 0, strength, 1), 1)
+        # What has no amplitude has no phase either: 0 stands for it.
+        absent = jnp.where(low, wanted, 0).astype(found.dtype)
+        mixed = jnp.where(strength > 0, found * gain.astype(found.dtype), absent)
         changed = jnp.fft.ifft2(mixed, axes=(0, 1)).real
         return jnp.clip(changed, *target.range) if self.clip else changed
 

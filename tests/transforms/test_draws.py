@@ -419,6 +419,8 @@ EXPECTED = {
     "SpeckleNoise": [0.087995626],
     "SaltAndPepper": [0.023211259],
     "RicianNoise": [0.03871718],
+    "HistogramMatching": [0.76903337],
+    "FDA": [0.047526527],
 }
 
 
