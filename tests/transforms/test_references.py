@@ -87,7 +87,8 @@ def test_references_are_drawn_evenly():
     for drawn in (matching["reference"], adaptation["reference"]):
         np.testing.assert_allclose(np.bincount(drawn, minlength=3) / 30_000, 1 / 3, atol=0.015)
     ratio = np.asarray(matching["blend_ratio"])
-    assert ratio.min() >= 0.2 and ratio.max() <= 0.6
+    assert ratio.min() >= 0.2
+    assert ratio.max() <= 0.6
     np.testing.assert_allclose(np.quantile(ratio, [0.25, 0.75]), [0.3, 0.5], atol=0.01)
     assert abs(np.corrcoef(matching["reference"], ratio)[0, 1]) < 0.03
 
