@@ -13,6 +13,9 @@ from .checks import convert_axes as convert_axes
 from .checks import invert_extrinsics as invert_extrinsics
 from .checks import reprojection_error as reprojection_error
 from .checks import scale_intrinsics as scale_intrinsics
+from .elsewhere import Translation as Translation
+from .elsewhere import from_albumentations as from_albumentations
+from .elsewhere import from_torchvision as from_torchvision
 from .errors import CorruptChunkError as CorruptChunkError
 from .errors import MissingChunkError as MissingChunkError
 from .errors import Mistake as Mistake
@@ -60,6 +63,7 @@ from .store import write_ome as write_ome
 from .store import write_zarr as write_zarr
 from .transforms import CLAHE as CLAHE
 from .transforms import D4 as D4
+from .transforms import FDA as FDA
 from .transforms import JPEG as JPEG
 from .transforms import Affine as Affine
 from .transforms import AugMix as AugMix
@@ -103,6 +107,7 @@ from .transforms import GaussianNoise as GaussianNoise
 from .transforms import Grey as Grey
 from .transforms import GridDistortion as GridDistortion
 from .transforms import GridMask as GridMask
+from .transforms import HistogramMatching as HistogramMatching
 from .transforms import HistogramShift as HistogramShift
 from .transforms import HueSaturation as HueSaturation
 from .transforms import Invert as Invert

@@ -118,6 +118,8 @@ from ._random import hashed as hashed
 from ._random import keyed as keyed
 from ._random import keyed_on_host as keyed_on_host
 from ._random import words_at as words_at
+from ._references import FDA as FDA
+from ._references import HistogramMatching as HistogramMatching
 from ._resize_to import LetterBox as LetterBox
 from ._resize_to import ResizeLongest as ResizeLongest
 from ._resize_to import ResizeShortest as ResizeShortest

@@ -122,6 +122,7 @@ def _transforms() -> Iterator[Case]:
         "DistanceMap": {"entry": "mask", "classes": (1, 2)},
         "Edges": {"entry": "mask", "width": 1},
         "Elastic": {"amount": 0.03, "grid": (5, 5)},
+        "FDA": {"references": IMAGES[:2], "beta": 0.1, "clip": True, "entries": None},
         "Flip": {"axis": "x", "p": 0.5},
         "ForEntries": {"entries": "image", "transforms": ma.Flip("x")},
         "Gamma": {"exponent": 1.1, "clip": False, "entries": None},
@@ -162,6 +163,7 @@ def _transforms() -> Iterator[Case]:
         },
         "GaussianNoise": {"std": 0.1, "clip": False, "entries": None},
         "GridDistortion": {"limit": 0.1, "steps": 3},
+        "HistogramMatching": {"references": IMAGES[0], "blend_ratio": 1.0, "entries": None},
         "LabelCrop": {"size": 4, "labels": (1, 2), "share": 0.5, "weights": (1, 2)}
         | {"position": "random", "max_share": 0.7, "tries": 3, "entry": "mask", "pad": True},
         "LetterBox": {"size": 4, "position": "random", "scale_up": True},
@@ -263,6 +265,11 @@ def _root() -> Iterator[Case]:
     yield Case("ma.CameraSpec", ma.CameraSpec, {"policy": "refit", "frame": "camera"})
     yield Case("check_structure", check_structure, {"spec": SPEC, "record": RECORD, "batch": False})
     yield Case("check_values", check_values, {"spec": SPEC, "record": RECORD, "batch": False})
+    flip = {"__class_fullname__": "HorizontalFlip", "p": 0.5}
+    described = {"spec": SPEC, "size": (6, 6), "skip": ()}
+    yield Case("ma.from_albumentations", ma.from_albumentations, {"document": flip, **described})
+    yield Case("ma.from_torchvision", ma.from_torchvision, {"composition": [], **described})
+    yield Case("ma.Translation", ma.Translation, {"pipeline": PIPELINE, "differences": ("All.",)})
     yield Case("ma.estimate_intrinsics", ma.estimate_intrinsics, {"xyz": CLOUD})
     points = {"values": CLOUD, "from_": "opengl", "to": "opencv", "spec": None}
     yield Case("ma.convert_axes", ma.convert_axes, points)

@@ -5,6 +5,7 @@ import numpy as np
 import multiaug as ma
 
 TILT = np.array([[1, 0.02, 0.5], [-0.01, 1.1, 0], [0.002, -0.001, 1]], np.float32)
+REFERENCES = np.random.default_rng(0).random((2, 5, 6, 3)).astype(np.float32)
 
 CASES = {
     "Affine": ma.Affine(np.array([[0.9, 0.1, 1], [-0.2, 1.1, 0.5]], np.float32)),
@@ -69,6 +70,8 @@ CASES = {
     "Grey": ma.Grey(p=0.5),
     "Grey, mean": ma.Grey("mean"),
     "GridMask": ma.GridMask((0.2, 0.4), ratio=(0.3, 0.6), degrees=45, fill=0.3),
+    "FDA": ma.FDA(REFERENCES, 0.2),
+    "HistogramMatching": ma.HistogramMatching(REFERENCES),
     "HistogramShift": ma.HistogramShift(6),
     "HueSaturation": ma.HueSaturation(0.1, 0.5, 0.3),
     "HueSaturation, hue": ma.HueSaturation(0.1, 0, 0),
@@ -145,7 +148,15 @@ BY_NIGHT = {
     *("AutoContrast", "AutoContrast, quantiles", "BiasField", "BrightnessGradient", "CLAHE"),
     *("ColorTemperature", "Contrast, grey", "Contrast, nnU-Net", "Equalize", "Gain"),
     *("Gain, by channel", "Gamma, inverted", "Gamma, nnU-Net", "Grey", "Grey, mean"),
-    *("HistogramShift", "HueSaturation", "HueSaturation, hue", "HueSaturation, shift", "Invert"),
+    *(
+        "FDA",
+        "HistogramMatching",
+        "HistogramShift",
+        "HueSaturation",
+        "HueSaturation, hue",
+        "HueSaturation, shift",
+        "Invert",
+    ),
     *("LocalGamma", "NormalizeRecord", "PhotometricDistortion", "Posterize", "RandomShadow"),
     *("RescaleIntensity", "Saturation", "Solarize"),
     *(

@@ -29,7 +29,7 @@ _TRANSFORMS = _ROLES | {"statistics", "transforms"}
 _PIPELINE = _TRANSFORMS | {"pipeline", "runtime"}
 _LOADER = _PIPELINE | {"store", "loader"}
 _PASSES = _LOADER | {"passes"}
-_TOP = _PASSES | {"", "recipes"}
+_TOP = _PASSES | {"", "elsewhere", "recipes"}
 MAY_IMPORT: dict[str, set[str]] = {
     "_arguments": {"errors"},
     "_forks": {"errors"},
@@ -52,13 +52,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "loader": _PIPELINE | {"store"},
     "passes": _LOADER,
     "recipes": _PIPELINE,
+    "elsewhere": _PIPELINE,
     "distributed": _TOP,
     "keras": _TOP,
     "preview": _TOP,
     "cli": _TOP | {"distributed", "keras", "preview"},
     "testing": _TOP | {"distributed", "keras", "preview", "cli"},
     # The root's export list, and `python -m multiaug`.
-    "": _PASSES | {"distributed", "keras", "preview", "recipes", "cli"},
+    "": _PASSES | {"distributed", "elsewhere", "keras", "preview", "recipes", "cli"},
     "__main__": {"", "cli"},
 }
 

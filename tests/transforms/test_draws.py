@@ -293,6 +293,8 @@ FROZEN = {
     "Sharpness": (ma.Sharpness(0.9), "amount"),
     "ThreeAugment": (ma.ThreeAugment(), "choice"),
     "TrivialAugment": (ma.TrivialAugment(), "operation"),
+    "HistogramMatching": (ma.HistogramMatching(np.zeros((4, 4, 3))), "blend_ratio"),
+    "FDA": (ma.FDA(np.zeros((4, 4, 3))), "beta"),
 }
 
 
@@ -417,6 +419,8 @@ EXPECTED = {
     "SpeckleNoise": [0.087995626],
     "SaltAndPepper": [0.023211259],
     "RicianNoise": [0.03871718],
+    "HistogramMatching": [0.76903337],
+    "FDA": [0.047526527],
 }
 
 
