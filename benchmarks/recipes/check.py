@@ -18,7 +18,7 @@ _EDGE = 8  # borders differ in their names
 
 
 def ours(case: Case) -> Peer:
-    """multiaug."""
+    """Multiaug."""
     form = Form("batch", form_of(case))
     return Peer("multiaug", lambda _: [form], _host, ma.__version__, "the full call", ours=True)
 

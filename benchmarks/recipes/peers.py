@@ -69,7 +69,9 @@ def _forms(case: Case, name: str, makes: Sequence[Work]) -> list[Form]:
 def _albumentations(case: Case) -> list[Form]:
     row = case.row.name
     if row == "dino":
-        return _forms(case, "Compose for each view", [_albumentations_views(case, s) for s in _EACH])
+        return _forms(
+            case, "Compose for each view", [_albumentations_views(case, s) for s in _EACH]
+        )
     makes: dict[str, Callable[[], list[Any]]] = {
         "mmseg": lambda: _mmseg(None),
         "mmseg-antialias": lambda: _mmseg("image"),
@@ -218,7 +220,9 @@ def _opencv(case: Case) -> list[Form]:
     row = case.row.name
     if row.startswith("blur"):
         # Its kernel of bytes is 13 wide by default of 4 deviations, as ours.
-        makes = [lambda i: cv2.GaussianBlur(case.image[i], (13, 13), 1.5, borderType=_REFLECT)] * CORES
+        makes = [
+            lambda i: cv2.GaussianBlur(case.image[i], (13, 13), 1.5, borderType=_REFLECT)
+        ] * CORES
     elif row.startswith("clahe"):
         makes = [_clahe(case) for _ in _EACH]
     else:

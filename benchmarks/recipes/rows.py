@@ -1,4 +1,4 @@
-"""What is compared: a pipeline, its records, and how much faster than the best peer it has to be."""
+"""What is compared: a pipeline, its records, and how much faster than a peer it has to be."""
 
 from __future__ import annotations
 
@@ -60,9 +60,7 @@ class Case:
         levels = np.quantile(dark, [0.25, 0.5, 0.75])
         self.mask = np.digitize(dark, levels).astype(np.uint8)
         self.maker = row.make(spec_of(row))
-        self.keys = list(
-            jax.random.split(jax.random.key(seed), (KEYS, row.batch))
-        )
+        self.keys = list(jax.random.split(jax.random.key(seed), (KEYS, row.batch)))
 
     @property
     def record(self) -> dict[str, NDArray[Any]]:

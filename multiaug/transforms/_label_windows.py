@@ -184,5 +184,7 @@ def first_below(share: Callable[[Array], Array], offsets: Array, most: float) ->
         at = state[0] + 1
         return at, (at >= last) | (share(offsets[at]) <= most)
 
-    found, _ = lax.while_loop(goes_on, next_one, (jnp.int32(-1), jnp.array(False)))
-    return found
+    found: tuple[Array, Array] = lax.while_loop(
+        goes_on, next_one, (jnp.int32(-1), jnp.array(False))
+    )
+    return found[0]
