@@ -64,6 +64,10 @@ SPEC = ma.DataSpec.from_dict(
 GEOMETRY = ("image", "mask", "depth", "normals", "points")
 VALUES = ("image", "luma", "mask", "depth")
 MIXED = ("image", "objects", "depth")
+# A reference: an evening sky, from dark blue down to orange.
+DUSK = np.uint8(
+    np.linspace([20, 30, 90], [240, 140, 60], 24)[:, None] + np.linspace(-15, 15, 24)[None, :, None]
+)
 
 
 @dataclass(frozen=True)
@@ -207,6 +211,8 @@ def stages(statistics: ma.Statistics) -> tuple[Stage, ...]:
                 Shown(ma.AutoContrast((0.1, 0.1))),
                 Shown(ma.Equalize()),
                 Shown(ma.CLAHE((4, 4))),
+                Shown(ma.HistogramMatching(DUSK, 1.0, entries="image")),
+                Shown(ma.FDA(DUSK, 0.02, entries="image")),
                 Shown(ma.Standardize(statistics, center="pixel")),
                 Shown(ma.Whiten(statistics, statistic="stationary")),
             ),

@@ -74,6 +74,17 @@ def shift_of_histogram(law: Laws, p: Any) -> None:
     law.uniform((second - first) / (1 - first), 0, 1)
 
 
+def referred(name: str, lo: float, hi: float) -> Any:
+    """One of three references, and a number beside it."""
+
+    def check(law: Laws, p: Any) -> None:
+        law.even(p["reference"], range(3))
+        law.uniform(p[name], lo, hi)
+        law.independent(p["reference"].astype(np.float64), p[name])
+
+    return check
+
+
 def lines(law: Laws, p: Any) -> None:
     places, on = p["image"][:, :-1], p["image"][:, -1]
     there = places >= 0
@@ -146,6 +157,11 @@ CASES = {
     "Posterize": (ma.Posterize((2, 5)), lambda law, p: law.even(p["bits"], range(2, 6))),
     "Solarize": (ma.Solarize((0.2, 0.6)), one("threshold", 0.2, 0.6)),
     "HistogramShift": (ma.HistogramShift(4), shift_of_histogram),
+    "HistogramMatching": (
+        ma.HistogramMatching(np.zeros((3, 2, 2, 3)), (0.2, 0.6), entries="image"),
+        referred("blend_ratio", 0.2, 0.6),
+    ),
+    "FDA": (ma.FDA(np.zeros((3, 2, 2, 3)), (0.0, 0.1), entries="image"), referred("beta", 0, 0.1)),
     "BiasField": (
         ma.BiasField(0.4), lambda law, p: law.uniform(p["coefficients"], -0.4, 0.4),
     ),

@@ -26,6 +26,9 @@ ROUNDED = Bar(0.5 + 1e-4, LEVELS, "the reference is not rounded to levels, and w
 ONE_LEVEL = Bar(1, LEVELS, "Pillow rounds means, sums and blends to levels on its way")
 FLOAT = Bar(1e-6, RANGE, "a few roundings of float32, 6e-8 each, of values of about 1")
 SUMS = Bar(2e-6, RANGE, "sums over windows or over the image, powers and quotients, in float32")
+MATCHED = Bar(2e-5, RANGE, "shares of all pixels in float32, between values of the reference that "
+              "are far apart")  # fmt: skip
+FREQUENCIES = Bar(5e-6, RANGE, "a Fourier transform there and back in float32")
 PLACES = Bar(
     4e-6, RANGE, "weights of places between pixels, in float32, and sums of what they weigh"
 )

@@ -5,7 +5,16 @@ from PIL import Image, ImageEnhance, ImageOps
 from skimage import color, exposure
 
 import multiaug as ma
-from tests.reference.bars import COPIED, FLOAT, ONE_LEVEL, PLANCK, ROUNDED, SUMS
+from tests.reference.bars import (
+    COPIED,
+    FLOAT,
+    FREQUENCIES,
+    MATCHED,
+    ONE_LEVEL,
+    PLANCK,
+    ROUNDED,
+    SUMS,
+)
 from tests.reference.running import ValueCase
 
 LUMA = np.array([0.299, 0.587, 0.114])
@@ -14,6 +23,7 @@ RAMP = np.outer(np.linspace(0.1, 1, 61), np.linspace(0.2, 1, 70))
 SMOOTH = np.stack([RAMP, RAMP**2, RAMP**0.4], -1)
 UNIT = np.float32(np.clip(SMOOTH + RNG.normal(0, 0.05, SMOOTH.shape), 0, 1))
 BYTES = np.uint8(UNIT * 255)
+OTHERS = np.float32(RNG.beta(2, 5, (2, *UNIT.shape)))
 
 
 def pillow(change):
@@ -75,6 +85,19 @@ def temperature(kelvin):
         return linear / linear[1]
 
     return lambda values: values * (rgb(kelvin) / rgb(6500))
+
+
+def exchanged(values, reference, beta):
+    """The amplitudes of low frequencies of a reference of the same size, in float64."""
+    found, other = (np.fft.fft2(v.astype(np.float64), axes=(0, 1)) for v in (values, reference))
+    height, width = values.shape[:2]
+    reach = np.floor(beta * min(height, width))
+    y, x = (np.abs(np.fft.fftfreq(n) * n).round() for n in (height, width))
+    low = ((y[:, None] <= reach) & (x[None] <= reach))[..., None]
+    strength = np.where(low, np.abs(other), np.abs(found))
+    back = np.fft.ifft2(strength * np.exp(1j * np.angle(found)), axes=(0, 1))
+    assert np.abs(back.imag).max() < 1e-12  # the window is symmetric
+    return back.real
 
 
 def between(low, high):
@@ -336,6 +359,16 @@ CASES = {
     "RescaleIntensity": ValueCase(
         ma.RescaleIntensity((40, 180)), {}, BYTES,
         lambda v: exposure.rescale_intensity(v, (40, 180), (0, 1)), "scikit-image", FLOAT,
+    ),
+    "HistogramMatching": ValueCase(
+        ma.HistogramMatching(OTHERS, 1.0),
+        {"reference": np.int32(1), "blend_ratio": np.float32(1)}, UNIT,
+        lambda v: exposure.match_histograms(v.astype(np.float64), OTHERS[1], channel_axis=-1),
+        "scikit-image", MATCHED,
+    ),
+    "FDA": ValueCase(
+        ma.FDA(OTHERS[:1]), {"reference": np.int32(0), "beta": np.float32(0.09)}, UNIT,
+        lambda v: exchanged(v, OTHERS[0], 0.09), "NumPy", FREQUENCIES,
     ),
     "CLAHE": ValueCase(
         ma.CLAHE(tile_grid_size=(3, 2)), {"clip_limit": np.float32(2.5)}, BYTES,

@@ -8,6 +8,7 @@ from skimage.exposure import match_histograms
 import multiaug as ma
 from multiaug.pipeline.program._draws import QUICKLY_COMPILED
 from multiaug.transforms import Frame, Target
+from tests.reference.values import exchanged
 
 RNG = np.random.default_rng(3)
 RAMP = np.outer(np.linspace(0.1, 1, 24), np.linspace(0.2, 1, 31))
@@ -23,19 +24,6 @@ def applied(transform, values, valid=None, **params):
     options = {"compiler_options": QUICKLY_COMPILED}
     apply = jax.jit(lambda p, v: transform.apply(p, v, target), **options)
     return np.asarray(apply(params, np.asarray(values, np.float32)), np.float64)
-
-
-def exchanged(values, reference, beta):
-    """The amplitudes of low frequencies of a reference of the same size, in float64."""
-    found, other = (np.fft.fft2(v.astype(np.float64), axes=(0, 1)) for v in (values, reference))
-    height, width = values.shape[:2]
-    reach = np.floor(beta * min(height, width))
-    y, x = (np.abs(np.fft.fftfreq(n) * n).round() for n in (height, width))
-    low = ((y[:, None] <= reach) & (x[None] <= reach))[..., None]
-    strength = np.where(low, np.abs(other), np.abs(found))
-    back = np.fft.ifft2(strength * np.exp(1j * np.angle(found)), axes=(0, 1))
-    assert np.abs(back.imag).max() < 1e-12  # the window is symmetric
-    return back.real
 
 
 @pytest.mark.parametrize("levels", [False, True])
