@@ -1,5 +1,7 @@
 """HistogramMatching beside scikit-image, FDA beside NumPy in float64; references of all kinds."""
 
+from functools import partial
+
 import jax
 import numpy as np
 import pytest
@@ -18,12 +20,15 @@ REFERENCES = np.float32(RNG.beta(2, 5, (2, 19, 23, 4)))
 SPEC = ma.load_spec("rgb-segmentation")
 
 
-def applied(transform, values, valid=None, **params):
+@partial(jax.jit, compiler_options=QUICKLY_COMPILED)
+def run(transform, params, values, valid):
     target = Target("image", 0, (0.0, 1.0), valid, values.shape[-1])
+    return transform.apply(params, values, target)
+
+
+def applied(transform, values, valid=None, **params):
     params = {name: np.asarray(value) for name, value in params.items()}
-    options = {"compiler_options": QUICKLY_COMPILED}
-    apply = jax.jit(lambda p, v: transform.apply(p, v, target), **options)
-    return np.asarray(apply(params, np.asarray(values, np.float32)), np.float64)
+    return np.asarray(run(transform, params, np.float32(values), valid), np.float64)
 
 
 @pytest.mark.parametrize("levels", [False, True])
