@@ -158,12 +158,12 @@ def test_a_last_batch_that_is_not_full_is_left_out(expected):
 
 def test_hosts():
     """Groups are those of the streams, so as many hosts as there are make the same of them."""
-    settings = {"streams": 4, "copies": 2}
-    (one,) = (records(loader(batch_size=12, shard=(0, 1), **settings)) for _ in range(1))
+    settings = {"streams": 4, "copies": 2, "indices": np.arange(64)}
+    one = records(loader(batch_size=12, shard=(0, 1), **settings))
     several = [records(loader(batch_size=6, shard=(i, 2), **settings)) for i in range(2)]
     several = {pair: record for part in several for pair, record in part.items()}
     check_same({pair: several[pair] for pair in one}, one)
-    assert len(several) == len(one) == 2 * COUNT
+    assert len(several) == len(one) == 128
 
 
 def test_restarts(expected):
@@ -212,7 +212,8 @@ def test_workers(expected, parts):
 
 def test_partners_of_the_batch():
     """On request, as `Pipeline.batch` has them: then batches of another size are other mixes."""
-    one, other = (records(loader(batch_size=n, mix_among="batch")) for n in (16, 24))
+    settings = {"mix_among": "batch", "indices": np.arange(48)}
+    one, other = (records(loader(batch_size=n, **settings)) for n in (16, 24))
     pairs = list(one)[:16]
     index, copy = np.array(pairs).T
     batch = {n: a[index] for n, a in arrays().items()}
@@ -223,18 +224,18 @@ def test_partners_of_the_batch():
     assert any((one[pair]["image"] != other[pair]["image"]).any() for pair in one)
 
 
-def test_views(expected):
+def test_views():
     views = ma.Views({"mixed": PIPELINE, "plain": ma.Pipeline([ma.Flip("y")], SPEC)})
     found = []
     for size in (7, 64):
-        batches = list(loader(pipeline=views, batch_size=size))
+        batches = list(loader(pipeline=views, batch_size=size, indices=np.arange(32)))
         for name in ("mixed", "plain"):
             labels = [{"index": b["index"], "copy": b["copy"]} for b in batches]
             flat = [{**b[name][0], **a} for b, a in zip(batches, labels, strict=True)]
             found.append(records(flat))
     for one, other in zip(found[:2], found[2:], strict=True):
         check_same(one, other)
-    assert list(found[0]) == list(expected)
+    assert len(found[0]) == 32
 
 
 def test_shapes():
