@@ -66,7 +66,7 @@ class RelabelInstances(OfLabels):
 
     def _kept(self, spec: DataSpec, ids: Any) -> Any:
         """What is no instance."""
-        return (ids == 0) | self.ignored(spec, ids)
+        return (ids == np.zeros((), ids.dtype)) | self.ignored(spec, ids)
 
 
 def sorted_ids(ids: Array, kept: Array) -> tuple[Array, Array]:
@@ -119,7 +119,7 @@ class BoxesFromMasks(OfLabels):
 
     def of_images(self, spec: DataSpec, ids: Array) -> Iterator[tuple[str, Array]]:
         """Of every image."""
-        kept = (ids == 0) | self.ignored(spec, ids)
+        kept = (ids == np.zeros((), ids.dtype)) | self.ignored(spec, ids)
         rows, columns = (jnp.arange(size, dtype=jnp.float32) for size in ids.shape[1:])
         places = [jnp.broadcast_to(columns[None, :], ids.shape[1:]).ravel()]
         places.append(jnp.broadcast_to(rows[:, None], ids.shape[1:]).ravel())
@@ -138,7 +138,7 @@ class BoxesFromMasks(OfLabels):
 
     def on_host(self, spec: DataSpec, ids: NDArray) -> Iterator[tuple[str, NDArray]]:
         """The same in NumPy."""
-        kept = (ids == 0) | self.ignored(spec, ids)
+        kept = (ids == np.zeros((), ids.dtype)) | self.ignored(spec, ids)
         done = np.full((len(ids), self.capacity, 4), np.nan, np.float32)
         for image, keeps, boxes in zip(ids, kept, done, strict=True):
             y, x = np.nonzero(~keeps)
@@ -157,7 +157,7 @@ class BoxesFromMasks(OfLabels):
         if array is None or isinstance(array, jax.core.Tracer):
             return
         ids, _ = self.images(spec, {self.entry: np.asarray(array)})
-        kept = (ids == 0) | self.ignored(spec, ids)
+        kept = (ids == np.zeros((), ids.dtype)) | self.ignored(spec, ids)
         for i, (image, keeps) in enumerate(zip(ids, kept, strict=True)):
             count = len(np.unique(image[~keeps]))
             if count > self.capacity:
