@@ -116,7 +116,7 @@ def from_albumentations(
         ... }
         >>> spec = ma.load_spec("rgb-segmentation")
         >>> ma.from_albumentations(document, spec).pipeline.transforms
-        (Flip(axis='x', p=0.5),)
+        (Flip(),)
     """
     context = context_for(LIBRARY, spec, size, skip)
     inner = document
