@@ -143,6 +143,9 @@ CASES = {
 
 # Value transforms that are made of the same operations as those of the day.
 BY_NIGHT = {
+    # Geometry, cameras and occlusions that are made of the same as others of the day.
+    *("BandMisregistration", "CameraRotate", "CoarseDropout", "ColorJitter", "D4", "JPEG"),
+    *("Perspective", "RandAugment", "RandomResizedCrop"),
     *("AugMix", "AutoAugment", "Edges", "Regions", "RelabelInstances", "Scales", "Sharpness"),
     *("ThreeAugment", "TrivialAugment"),
     *("AutoContrast", "AutoContrast, quantiles", "BiasField", "BrightnessGradient", "CLAHE"),

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.nightly import by_night
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@by_night
 def test_it_runs(tmp_path):
     pytest.importorskip("distributed")
     out = tmp_path / "out.zarr"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.keras.parity import MODES, NIGHTLY, ORDERS, parameters, smooth_places
+from tests.nightly import by_night
 from tests.reference import classic
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
@@ -116,6 +117,7 @@ generator.fit(x)
 flow = generator.flow(x, y, batch_size=16, seed=0)
 
 import keras  # after the iterator was made
+from tests.nightly import by_night
 
 assert keras.backend.backend() == {backend!r}
 model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(1, activation="sigmoid")])
@@ -131,7 +133,8 @@ print("trained")
 """
 
 
-@pytest.mark.parametrize("backend", ["jax", "torch"] if NIGHTLY else ["jax"])
+@by_night
+@pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_models_fit_evaluate_and_predict(fresh_python, backend):
     pytest.importorskip(backend)
     code = FIT.format(backend=backend)

@@ -7,6 +7,7 @@ import pytest
 import multiaug as ma
 from multiaug.errors import RecordError
 from multiaug.testing import compilations
+from tests.nightly import by_night
 
 pytestmark = pytest.mark.cpu
 SIZE = (20, 30)
@@ -97,7 +98,9 @@ PASTING = ma.Pipeline(
 
 
 @pytest.mark.parametrize(
-    "pipeline", [COVERING, MIXING, PASTING], ids=["occlusions", "blends", "pieces"]
+    "pipeline",
+    [COVERING, MIXING, pytest.param(PASTING, marks=by_night)],
+    ids=["occlusions", "blends", "pieces"],
 )
 def test_the_bits_are_those_of_traced_code(pipeline):
     batch = batch_of(pipeline.spec.entries)

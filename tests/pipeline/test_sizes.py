@@ -77,7 +77,7 @@ def test_a_new_size_compiles_nothing(name):
     assert not [m for m in messages if m.startswith("Compiling ")]
 
 
-@pytest.mark.parametrize("name", PIPELINES if NIGHTLY else ["perspective"])
+@pytest.mark.parametrize("name", PIPELINES if NIGHTLY else ["affine"])
 def test_sizes_as_data_give_what_sizes_in_the_program_give(name):
     """Inside of a user's jit, sizes are part of the program."""
     pipeline, key = ma.Pipeline(PIPELINES[name], DETECTION), jax.random.key(3)

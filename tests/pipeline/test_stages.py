@@ -7,6 +7,7 @@ import pytest
 import multiaug as ma
 from multiaug.errors import MultiaugWarning, ParameterError, RecordError
 from multiaug.pipeline.program._stages import stages_of
+from tests.nightly import by_night
 
 SIZE = (24, 32)
 COUNT = 4
@@ -156,6 +157,7 @@ def test_one_by_one_and_under_jit_and_vmap():
             np.testing.assert_allclose(array, found[name], atol=1e-5, err_msg=name)
 
 
+@by_night
 def test_gradients_pass_through_stages():
     image = batch_of(IMAGE)["image"][0]
     pipeline = ma.Pipeline([ma.Contrast(0.2), ma.Flip(p=1.0), ma.Erase((0.2, 0.2))], IMAGE)

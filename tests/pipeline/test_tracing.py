@@ -11,6 +11,7 @@ from jax import export
 import multiaug as ma
 from multiaug._native import compiled_is_available
 from multiaug.testing import compilations, make_record
+from tests.nightly import by_night
 
 SHAPE = (20, 24)
 SPEC = ma.DataSpec.from_dict(
@@ -203,6 +204,7 @@ def is_float(leaf):
     return jnp.issubdtype(leaf.dtype, jnp.floating)
 
 
+@by_night
 def test_gradients_of_all_params_and_values_match_differences(bent):
     """One test: workers of a suite would each compile what both need."""
     gradients_of_params_match(*bent[:-1])
@@ -253,6 +255,7 @@ def test_resampling_is_linear_in_the_picture():
     np.testing.assert_allclose(tangent, move(w), atol=1e-5)
 
 
+@by_night
 def test_gradients_pass_by_what_is_missing():
     """Pixels without data have no gradient, and make none of the others NaN."""
     spec = ma.DataSpec.from_dict(
@@ -314,6 +317,7 @@ def affine_loss(image):
     return loss
 
 
+@by_night
 def test_gradients_and_maps_over_a_setting_need_no_jit():
     y, x = np.mgrid[:16, :16]
     image = np.exp(-((x - 7) ** 2 + (y - 7) ** 2) / 10).astype(np.float32)[..., None]

@@ -40,7 +40,7 @@ def by_day() -> list[Row]:
     """What costs little to compile."""
     return [
         *rows_of_values(values.CASES, xla=False),
-        *rows_of_values(stencils.CASES),
+        *rows_of_values(stencils.CASES, xla=False),
         *warps.rows_of_positions(warps.BY_DAY),
     ]
 

@@ -121,7 +121,7 @@ def values_of(dtype, invalid):
 CASES = [("uint8", 7), ("float32", "nan"), ("uint8", None), ("float32", None), ("uint16", 9)]
 
 
-@pytest.mark.parametrize(("dtype", "invalid"), CASES if NIGHTLY else CASES[:2])
+@pytest.mark.parametrize(("dtype", "invalid"), CASES if NIGHTLY else CASES[:1])
 def test_operations_are_those_of_jax(dtype, invalid):
     values, top = values_of(dtype, invalid), TOPS[dtype]
     there = None if invalid is None else values != invalid

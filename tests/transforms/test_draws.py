@@ -9,6 +9,8 @@ from scipy import stats
 import multiaug as ma
 from multiaug.testing import make_record
 from multiaug.transforms import drawing_key
+from multiaug.transforms._policies import Policy
+from tests.nightly import NIGHTLY
 
 SPEC = ma.load_spec("rgb-segmentation")
 COUNT = 4000
@@ -323,10 +325,15 @@ READING = {
 
 
 def first_draws():
-    pipeline = ma.Pipeline([transform for transform, _ in FROZEN.values()], SPEC)
+    # By day another one stands in the places of policies, which take long to compile.
+    policies = () if NIGHTLY else (Policy,)
+    frozen = [ma.Flip() if isinstance(t, policies) else t for t, _ in FROZEN.values()]
+    pipeline = ma.Pipeline(frozen, SPEC)
     values = pipeline.sample(jax.random.key(0), (16, 16)).values
     found = {
-        name: drawn[param] for drawn, (name, (_, param)) in zip(values, FROZEN.items(), strict=True)
+        name: drawn[param]
+        for drawn, (name, (transform, param)) in zip(values, FROZEN.items(), strict=True)
+        if not isinstance(transform, policies)
     }
     record = make_record(READ, (16, 16), 0)
     for name, (transform, param) in READING.items():
@@ -426,9 +433,11 @@ EXPECTED = {
 
 def test_first_draws_are_frozen():
     found = first_draws()
-    assert set(found) == set(EXPECTED)
-    for name, expected in EXPECTED.items():
-        np.testing.assert_allclose(found[name], expected, rtol=1e-5, err_msg=name)
+    missing = set(EXPECTED) - set(found)
+    assert set(found) <= set(EXPECTED)
+    assert missing <= (set() if NIGHTLY else {"AutoAugment", "RandAugment", "TrivialAugment"})
+    for name, drawn in found.items():
+        np.testing.assert_allclose(drawn, EXPECTED[name], rtol=1e-5, err_msg=name)
 
 
 @pytest.mark.parametrize("transform", [ma.Resize(8), ma.Pad(2), ma.Normalize()])

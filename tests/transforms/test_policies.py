@@ -58,6 +58,7 @@ def assert_even(counts):
 # --- draws -------------------------------------------------------------------------------------
 
 
+@by_night
 def test_operations_are_drawn_evenly_and_apart(draws):
     rand, trivial, _, _ = draws
     first, second = rand["operation"].T
@@ -69,6 +70,7 @@ def test_operations_are_drawn_evenly_and_apart(draws):
     assert_even(counts[: CODES["Invert"]])
 
 
+@by_night
 def test_signs_and_magnitudes(draws):
     rand, trivial, _, _ = draws
     # What torchvision documents for magnitude 9 of 31 bins.
@@ -94,6 +96,7 @@ def test_signs_and_magnitudes(draws):
     assert_independent(rand["magnitude"][:, 0], rand["magnitude"][:, 1])
 
 
+@by_night
 def test_auto_augment_draws_pairs_as_its_table_says(draws):
     _, _, auto, _ = draws
     codes, chances, _ = table_of("imagenet")
@@ -162,6 +165,7 @@ def test_tables_are_the_published_ones():
         assert levels.ravel().tolist() == [int(level or 0) for _, _, level in steps]
 
 
+@by_night
 def test_weights_of_augmix(draws):
     _, _, _, mix = draws
     weights = mix["weights"]
@@ -245,6 +249,7 @@ def test_augmix_blends_chains_of_values():
 # --- cost, and what fits which spec ------------------------------------------------------------
 
 
+@by_night
 def test_images_are_resampled_once_for_each_operation_or_once():
     spec = ma.DataSpec("colours", [SPEC.entries["image"], SPEC.entries["mask"]])
     for policy, count in (
