@@ -98,6 +98,7 @@ from .transforms import Elastic as Elastic
 from .transforms import EncodeDepth as EncodeDepth
 from .transforms import Equalize as Equalize
 from .transforms import Erase as Erase
+from .transforms import FilterBoxes as FilterBoxes
 from .transforms import Flip as Flip
 from .transforms import ForEntries as ForEntries
 from .transforms import Gain as Gain

@@ -66,6 +66,7 @@ from ._fields import BiasField as BiasField
 from ._fields import BrightnessGradient as BrightnessGradient
 from ._fields import LocalGamma as LocalGamma
 from ._fields import RandomShadow as RandomShadow
+from ._filter_boxes import FilterBoxes as FilterBoxes
 from ._for_entries import ForEntries as ForEntries
 from ._for_entries import check_children as check_children
 from ._frames import Crop as Crop

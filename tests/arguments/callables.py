@@ -123,6 +123,8 @@ def _transforms() -> Iterator[Case]:
         "Edges": {"entry": "mask", "width": 1},
         "Elastic": {"amount": 0.03, "grid": (5, 5)},
         "FDA": {"references": IMAGES[:2], "beta": 0.1, "clip": True, "entries": None},
+        "FilterBoxes": {"entry": "boxes", "labels": (), "min_size": 1.0, "min_area": 2.0}
+        | {"min_visible": 0.5},
         "Flip": {"axis": "x", "p": 0.5},
         "ForEntries": {"entries": "image", "transforms": ma.Flip("x")},
         "Gamma": {"exponent": 1.1, "clip": False, "entries": None},
@@ -229,7 +231,7 @@ def _drawn(made: Any) -> Any:
     if made.chance < 1:
         made = always(made)  # frames must not change by chance
     alters = isinstance(made, transforms.Altering)
-    looks = made.reads or alters
+    looks = made.reads or alters or isinstance(made, ma.FilterBoxes)
     pipeline = ma.Pipeline([made], CLOUDY if alters else RICH if looks else SPEC)
     assert repr(pipeline)
     if not any(value is STATISTICS for value in vars(made).values()):

@@ -402,6 +402,34 @@ def boxes() -> float:
     return worst
 
 
+@case("FilterBoxes", "closed form", "float32", BOXES)
+def filtered() -> float:
+    """What is left of a box that a crop cut: its area, and its share."""
+    spec = ma.DataSpec.from_dict(
+        {
+            "name": "boxes",
+            "entries": {
+                "image": {"role": "intensity", "dtype": "float32", "channels": 1},
+                "boxes": {"role": "boxes", "dtype": "float32"},
+            },
+        }
+    )
+    rng = np.random.default_rng(4)
+    corners = np.sort(rng.integers(0, 33, (2, 40, 2, 2)), axis=2).reshape(2, 40, 4)
+    boxes = np.float32(corners) - 0.5
+    image = np.zeros((2, 32, 32, 1), np.float32)
+    crop, filters = ma.Crop(box=(8, 0, 24, 32)), ma.FilterBoxes(min_area=30, min_visible=0.5)
+    keys = jax.random.split(jax.random.key(0), 2)
+    out = ma.Pipeline([crop, filters], spec).batch(keys, {"image": image, "boxes": boxes})
+    cut = boxes.copy()
+    cut[..., ::2] = np.clip(cut[..., ::2], 7.5, 23.5) - 8
+    sides, before = (b[..., 2:] - b[..., :2] for b in (cut, boxes))
+    share = sides.prod(-1) / np.maximum(before.prod(-1), 1)
+    stays = (sides >= 1).all(-1) & (sides.prod(-1) >= 30) & (share >= 0.5)
+    assert 0 < stays.sum() < stays.size
+    return off(out["boxes"], np.where(stays[..., None], cut, np.nan))
+
+
 # --- fitted ------------------------------------------------------------------------------------
 
 
