@@ -298,6 +298,7 @@ def stages(statistics: ma.Statistics) -> tuple[Stage, ...]:
                 Shown(ma.Scales("mask", (2, 4))),
                 Shown(ma.RelabelInstances("objects"), before=(ma.Crop(box=(75, 0, 148, 100)),)),
                 Shown(ma.BoxesFromMasks("objects", 4), entries=_NO_TABLES),
+                Shown(ma.HHA("points", "normals")),
                 Shown(ma.FilterBoxes(min_visible=0.6), before=(ma.Crop(box=(75, 0, 148, 100)),)),
             ),
         ),

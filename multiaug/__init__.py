@@ -64,6 +64,7 @@ from .store import write_zarr as write_zarr
 from .transforms import CLAHE as CLAHE
 from .transforms import D4 as D4
 from .transforms import FDA as FDA
+from .transforms import HHA as HHA
 from .transforms import JPEG as JPEG
 from .transforms import Affine as Affine
 from .transforms import AugMix as AugMix

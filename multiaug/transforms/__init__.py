@@ -74,6 +74,7 @@ from ._frames import Pad as Pad
 from ._frames import RandomResizedCrop as RandomResizedCrop
 from ._frames import Resize as Resize
 from ._grid_mask import GridMask as GridMask
+from ._hha import HHA as HHA
 from ._instances import BoxesFromMasks as BoxesFromMasks
 from ._instances import RelabelInstances as RelabelInstances
 from ._jitter import ColorJitter as ColorJitter

@@ -39,6 +39,7 @@ RICH = DataSpec(
             ma.EntrySpec.of_role(name, role, dtype="float32")
             for name, role in (
                 ("boxes", "boxes"), ("k", "intrinsics"), ("depth", "depth"), ("xyz", "position"),
+                ("normals", "direction"),
             )
         ),
     ],
@@ -125,6 +126,8 @@ def _transforms() -> Iterator[Case]:
         "FDA": {"references": IMAGES[:2], "beta": 0.1, "clip": True, "entries": None},
         "FilterBoxes": {"entry": "boxes", "labels": (), "min_size": 1.0, "min_area": 2.0}
         | {"min_visible": 0.5},
+        "HHA": {"points": "xyz", "normals": "normals", "up": "-y", "gravity": "normals"}
+        | {"near": 0.5, "max_height": 3.0},
         "Flip": {"axis": "x", "p": 0.5},
         "ForEntries": {"entries": "image", "transforms": ma.Flip("x")},
         "Gamma": {"exponent": 1.1, "clip": False, "entries": None},
@@ -231,7 +234,7 @@ def _drawn(made: Any) -> Any:
     if made.chance < 1:
         made = always(made)  # frames must not change by chance
     alters = isinstance(made, transforms.Altering)
-    looks = made.reads or alters or isinstance(made, ma.FilterBoxes)
+    looks = made.reads or alters or isinstance(made, (ma.FilterBoxes, ma.HHA))
     pipeline = ma.Pipeline([made], CLOUDY if alters else RICH if looks else SPEC)
     assert repr(pipeline)
     if not any(value is STATISTICS for value in vars(made).values()):

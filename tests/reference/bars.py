@@ -29,6 +29,8 @@ SUMS = Bar(2e-6, RANGE, "sums over windows or over the image, powers and quotien
 MATCHED = Bar(2e-5, RANGE, "shares of all pixels in float32, between values of the reference that "
               "are far apart")  # fmt: skip
 FREQUENCIES = Bar(5e-6, RANGE, "a Fourier transform there and back in float32")
+GRAVITY = Bar(4e-4, RANGE, "angles near 0 by arccos in float32: a rounding of the cosine is a "
+              "hundredth of a degree, a ten-thousandth of the range")  # fmt: skip
 PLACES = Bar(
     4e-6, RANGE, "weights of places between pixels, in float32, and sums of what they weigh"
 )

@@ -15,6 +15,7 @@ from scipy import ndimage
 from skimage import measure, segmentation
 
 import multiaug as ma
+from tests.reference import rooms
 from tests.reference.bars import (
     BOXES,
     CLOUD,
@@ -22,6 +23,7 @@ from tests.reference.bars import (
     DISTANCE,
     EXACT,
     FLOAT,
+    GRAVITY,
     METRE,
     ROUNDED,
     STANDARD,
@@ -428,6 +430,25 @@ def filtered() -> float:
     stays = (sides >= 1).all(-1) & (sides.prod(-1) >= 30) & (share >= 0.5)
     assert 0 < stays.sum() < stays.size
     return off(out["boxes"], np.where(stays[..., None], cut, np.nan))
+
+
+@case("HHA", "closed form", "float32", GRAVITY)
+def hha() -> float:
+    """Of a room that a tilted camera sees; what points up is found."""
+    spec = ma.DataSpec.from_dict(
+        {
+            "name": "room",
+            "entries": {
+                "xyz": {"role": "position", "dtype": "float32"},
+                "normals": {"role": "direction", "dtype": "float32"},
+            },
+        }
+    )
+    points, normals, up = rooms.room(25, -8)
+    given = {"xyz": np.float32(points)[None], "normals": np.float32(normals)[None]}
+    pipeline = ma.Pipeline([ma.HHA(near=0.6, max_height=2.5)], spec)
+    out = pipeline.batch(jax.random.key(0)[None], given)["xyz_hha"][0]
+    return off(out, rooms.expected(points, normals, up, 0.6, 2.5))
 
 
 # --- fitted ------------------------------------------------------------------------------------
