@@ -107,7 +107,9 @@ RUNS = (
 OF_CAMERAS = {"xyz", "normals", "depth", "places", "intrinsics", "pose"}
 
 
-@pytest.fixture(scope="module", params=RUNS)
+@pytest.fixture(
+    scope="module", params=RUNS if NIGHTLY else [name for name in RUNS if name != "exact"]
+)
 def undone(request):
     """The name of the geometry, the batch, and what came back."""
     left_out = OF_CAMERAS if request.param == "dense" and not NIGHTLY else set()

@@ -341,6 +341,7 @@ HOLED = {
 CHANNELS = {"cloud": 3, "normal": 3, "flow": 2, "points": 2, "space": 3}
 
 
+@by_night
 def test_gradients_are_finite_at_holes_and_zeros():
     """Also at depth 0, as behind a ReLU, and of the matrix: what is missing takes no part."""
     camera = {"fov_degrees": 60}

@@ -28,6 +28,7 @@ print(sum("cache_hits" in event for event in seen), sum("cache_misses" in event 
 """
 
 
+@by_night
 def test_the_second_process_compiles_nothing(tmp_path, fresh_python):
     folder = tmp_path / "cache"
     code = COUNT.format(run=RUN.format(folder=str(folder)))
@@ -57,6 +58,7 @@ import resource
 import numpy as np
 import multiaug as ma
 from multiaug.runtime import keep_freed_memory
+from tests.nightly import by_night
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(5):

@@ -10,6 +10,7 @@ import pytest
 import multiaug as ma
 from multiaug import ParameterError
 from multiaug.testing import make_record
+from tests.nightly import by_night
 
 SPEC = ma.DataSpec.from_dict(
     {
@@ -99,6 +100,7 @@ def test_documents(out):
             ma.Views.from_dict({**VIEWS.to_dict(), **change})
 
 
+@by_night
 def test_traced():
     traced = jax.jit(VIEWS.batch)(KEYS, BATCH)
     assert_same(traced["global"][1], VIEWS.batch(KEYS, BATCH)["global"][1])
