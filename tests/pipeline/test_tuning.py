@@ -5,6 +5,7 @@ import sys
 import pytest
 
 import multiaug as ma
+from tests.nightly import by_night
 
 RUN = """
 import time
@@ -58,7 +59,6 @@ import resource
 import numpy as np
 import multiaug as ma
 from multiaug.runtime import keep_freed_memory
-from tests.nightly import by_night
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(5):
