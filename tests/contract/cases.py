@@ -226,6 +226,7 @@ SPECS = {
     "CameraRotate": _with(camera="intrinsics"),
     "CanonicalCamera": _with(camera="intrinsics"),
     "CanonicalDepth": _with(camera="intrinsics", xyz="position", normals="direction"),
+    "FilterBoxes": _with(boxes="boxes"),
     "HHA": _with(xyz="position", normals="direction"),
     "CloudMotion": _with(xyz="position", pose="extrinsics"),
     "DepthNoise": _with(depth="depth", xyz="position"),
