@@ -76,8 +76,8 @@ def _albumentations(case: Case) -> list[Form]:
         "mmseg": lambda: _mmseg(None),
         "mmseg-antialias": lambda: _mmseg("image"),
         "jitter-u8x3": lambda: [A.ColorJitter(0.4, 0.4, 0.2, 0.1, p=1)],
-        "blur-u8x3": lambda: [A.GaussianBlur(13, 1.5, p=1)],
-        "blur-f32x3": lambda: [A.GaussianBlur(13, 1.5, p=1)],
+        "blur-u8x3": lambda: [A.GaussianBlur((13, 13), (1.5, 1.5), p=1)],
+        "blur-f32x3": lambda: [A.GaussianBlur((13, 13), (1.5, 1.5), p=1)],
         "clahe-u8x1": lambda: [A.CLAHE((4.0, 4.0), (8, 8), p=1)],
     }
     if row not in makes:
@@ -117,7 +117,7 @@ def _albumentations_views(case: Case, seed: int) -> Work:
                 A.HorizontalFlip(p=0.5),
                 A.ColorJitter(0.4, 0.4, 0.2, 0.1, p=0.8),
                 A.ToGray(p=0.2),
-                A.GaussianBlur(9, (0.1, 2.0), p=blur),
+                A.GaussianBlur((9, 9), (0.1, 2.0), p=blur),
                 A.Solarize((0.5, 0.5), p=solarize),
                 A.Normalize(),
             ],

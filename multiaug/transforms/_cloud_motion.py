@@ -20,7 +20,7 @@ from ._random import bits, normal
 from ._settings import Ranged, setting
 from ._stage_bases import Altering
 
-_AXES = ("x", "y", "z", "-x", "-y", "-z")
+AXES = ("x", "y", "z", "-x", "-y", "-z")
 
 
 @transform
@@ -67,7 +67,7 @@ class CloudMotion(Altering):
     jitter: float = setting(number, default=0.0, low=0, unit="units of the points")
     clip: float | None = setting(number, default=None, low=0, unit="units of the points")
     drop: Ranged = setting(pair, default=(0.0, 0.0), low=0, high=1, unit="points")
-    up: str | None = setting(choice, default=None, options=_AXES)
+    up: str | None = setting(choice, default=None, options=AXES)
     p: float = static(default=1.0, kw_only=True)
     leaves_camera = True
 

@@ -13,12 +13,12 @@ from ..spec import DataSpec, EntrySpec
 from ..typing import Array
 from ._base import Frame, transform
 from ._checked import choice, number
+from ._cloud_motion import AXES
 from ._onehot import entry_name
 from ._point_values import groups_of_role, is_valid
 from ._settings import setting
 from ._stage_bases import Deriving
 
-AXES = ("x", "y", "z", "-x", "-y", "-z")
 # Normals this near to a floor or a wall, in degrees, and how often both are looked for anew.
 _ROUNDS = (45.0,) * 5 + (15.0,) * 5
 _PRIOR = 1e-3  # of the number of normals
