@@ -188,13 +188,14 @@ static void pixels_from_planes(float *planes, int pixels, uint8_t *out)
 /* As `blend_with_grey`, one after the other. */
 static void blend_planes(const float *weights, const float *amounts, Limit limit, int pixels, float *v)
 {
-    float *r = v, *g = v + PLANE, *b = v + 2 * PLANE;
+    const fv w[3] = {splat(weights[0]), splat(weights[1]), splat(weights[2])};
+    const fv t[3] = {splat(amounts[0]), splat(amounts[1]), splat(amounts[2])};
+    const fv rest[3] = {1 - t[0], 1 - t[1], 1 - t[2]};
     for (int p = 0; p < pixels; p += WIDE) {
-        const fv grey = weights[0] * load_fv(r + p) + weights[1] * load_fv(g + p) + weights[2] * load_fv(b + p);
-        for (int k = 0; k < COLOURS; k++) {
-            float *x = v + k * PLANE + p;
-            store_fv(x, within(limit, (1 - amounts[k]) * load_fv(x) + amounts[k] * grey));
-        }
+        const fv x[3] = {load_fv(v + p), load_fv(v + PLANE + p), load_fv(v + 2 * PLANE + p)};
+        const fv grey = w[0] * x[0] + w[1] * x[1] + w[2] * x[2];
+        for (int k = 0; k < COLOURS; k++)
+            store_fv(v + k * PLANE + p, within(limit, rest[k] * x[k] + t[k] * grey));
     }
 }
 

@@ -52,16 +52,19 @@ INLINE int is_valid(const PointwiseProgram *r, float v)
 
 static void on_a_line(const Step *s, int n, float *v)
 {
+    /* Numbers of a step stay in registers where they are told apart from the values. */
+    const Limit limit = s->limit;
+    const float from = s->a, factor = s->b, to = s->c;
     if (s->tiles) {
         const float *a = s->tiles, *b = a + PIECE, *c = b + PIECE;
         for (int i = 0; i < n; i += WIDE) {
             const fv x = (load_fv(v + i) - load_fv(a + i)) * load_fv(b + i) + load_fv(c + i);
-            store_fv(v + i, within(s->limit, x));
+            store_fv(v + i, within(limit, x));
         }
         return;
     }
     for (int i = 0; i < n; i += WIDE)
-        store_fv(v + i, within(s->limit, (load_fv(v + i) - s->a) * s->b + s->c));
+        store_fv(v + i, within(limit, (load_fv(v + i) - from) * factor + to));
 }
 
 static void to_a_power(const Step *s, int n, float *v)
@@ -96,10 +99,9 @@ INLINE fv clipped(fv v, float lo, float hi)
 
 static void into_a_range(const Step *s, int n, float *v)
 {
-    for (int i = 0; i < n; i += WIDE) {
-        const fv x = load_fv(v + i);
-        store_fv(v + i, choose(equal(x, x), clipped(x, s->a, s->b), x));
-    }
+    const Limit limit = {s->a, s->b};
+    for (int i = 0; i < n; i += WIDE)
+        store_fv(v + i, within(limit, load_fv(v + i)));
 }
 
 static void into_ranges(const Step *s, int n, float *v)
