@@ -148,18 +148,18 @@ static void count_levels(const Chain *c, int32_t *counts)
         for (int k = 0; k < 3; k++)
             others[k][in[i + k + 1]]++;
     }
-    for (; period == 3 && i + 3 <= c->values; i += 3) {
-        counts[in[i]]++;
-        counts[in[i + 1] + LEVELS]++;
-        counts[in[i + 2] + 2 * LEVELS]++;
-    }
+    for (; period == 3 && i + 6 <= c->values; i += 6)
+        for (int k = 0; k < 3; k++) {
+            counts[in[i + k] + k * LEVELS]++;
+            others[k][in[i + 3 + k]]++;
+        }
     for (int k = 0; i < c->values; i++) {
         counts[in[i] + k * LEVELS]++;
         k = k + 1 == period ? 0 : k + 1;
     }
-    for (int k = 0; period == 1 && k < 3; k++)
+    for (int k = 0; (period == 1 || period == 3) && k < 3; k++)
         for (int v = 0; v < LEVELS; v++)
-            counts[v] += others[k][v];
+            counts[v + (period == 3 ? k * LEVELS : 0)] += others[k][v];
 }
 
 /* `mean_of` bytes that were only put on one line: its value at their mean. */

@@ -8,6 +8,7 @@
  */
 #include "measure.h"
 #include "stencils.h"
+#include "tables.h"
 
 enum { FEWEST_BY_LEVELS = 4096, TILES_ON_STACK = 8 };
 
@@ -449,14 +450,7 @@ static void look_up_bytes(const Chain *c, uint8_t *out)
     for (int k = 0; c->r->marks == MARK_NUMBER && k < period * LEVELS; k++)
         if (bytes[k] == c->r->invalid && k % LEVELS != c->r->invalid)
             bytes[k] = (uint8_t)c->r->beside;
-    if (period == 1) {
-        for (int64_t i = 0; i < c->values; i++)
-            out[i] = bytes[in[i]];
-        return;
-    }
-    for (int64_t i = 0; i < c->values; i += period)
-        for (int k = 0; k < period; k++)
-            out[i + k] = bytes[in[i + k] + k * LEVELS];
+    look_up_levels(in, c->values, bytes, period, out);
 }
 
 /* Values that become the number of pixels without data are moved off it. */
