@@ -235,9 +235,11 @@ INLINE void change_colours(const Cone *c, Limit limit, int pixels, float *red, f
         const fv value = c->top < INFINITY ? vmin(vmax(wanted, (fv){0}), splat(c->top)) : wanted;
         const fv scaled = chroma * c->saturated + above * c->paler;
         const fv held = vmin(vmax(scaled, (fv){0}), vmax(chroma, above));
+        /* Pixel by pixel: results do not depend on how many a vector has. */
+        const mask as_wanted = c->lifted == 0 ? equal(wanted, value) : mask_of(0);
         fv left = held * c->brighter;
-        if (c->lifted != 0 || !all_set(equal(wanted, value)))
-            left = held * (value / choose(bright, above, splat(1)));
+        if (!all_set(as_wanted))
+            left = choose(as_wanted, left, held * (value / choose(bright, above, splat(1))));
         left = choose(bright, left, chroma);
         const fv highest = value + c->low, safe = choose(coloured, chroma, splat(1));
         if (!c->turns) {
