@@ -218,8 +218,7 @@ static Cone cone_of(const float *e)
                   e[8], e[10] * extent, e[3] != 0};
 }
 
-/* How much of the colourfulness a pixel of this hue lacks, in three channels: 2 less the distance of
- * its hue from that of the channel, which for red is told from the other side. */
+/* By how much of the chroma a channel is below the brightest one, from 0 to 1. */
 INLINE fv share(fv v) { return vmin(vmax(v, (fv){0}), splat(1)); }
 
 /* Colours of pixels in three rows of numbers, in place: `change_hsv` says what is done. All is in the
