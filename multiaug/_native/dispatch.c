@@ -87,6 +87,21 @@ static int find_level(void)
 #endif
 }
 
+/* Whether tables of bytes can be looked up sixty-four at a time, where the level is the highest one. */
+int multiaug_permutes_bytes(void)
+{
+#ifdef WITH_AVX512
+    static int found = -1;
+    unsigned a, b, c, d;
+    enum { VBMI = 1 << 1 }; /* leaf 7, ecx */
+    if (found < 0)
+        found = __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c & VBMI);
+    return found;
+#else
+    return 0;
+#endif
+}
+
 int multiaug_level(void)
 {
     static int found = -1;

@@ -12,6 +12,85 @@
 
 enum { MOST_PERIOD_OF_LEVELS = 16 };
 
+/* ---- of planes ------------------------------------------------------------------------- */
+
+/* Of one channel: sixteen sums, whatever the vectors, least and greatest values. */
+typedef struct {
+    fv sums[16 / WIDE], low[16 / WIDE], high[16 / WIDE];
+} Sixteen;
+
+INLINE Sixteen none_of_sixteen(void)
+{
+    Sixteen s;
+    for (int k = 0; k < 16 / WIDE; k++)
+        s.sums[k] = (fv){0}, s.low[k] = splat(INFINITY), s.high[k] = splat(-INFINITY);
+    return s;
+}
+
+/* Sixteen numbers, of which some may be left out of the sums: they repeat the first then. */
+INLINE void put_in(Sixteen *s, const float *v, const float *summed)
+{
+    for (int k = 0; k < 16 / WIDE; k++) {
+        const fv x = load_fv(v + k * WIDE);
+        s->sums[k] += load_fv(summed + k * WIDE);
+        s->low[k] = vmin(x, s->low[k]), s->high[k] = vmax(x, s->high[k]);
+    }
+}
+
+static void put_all_in(Sixteen *s, const float *v, int n)
+{
+    float last[16], summed[16] = {0};
+    int i = 0;
+    for (; i + 16 <= n; i += 16)
+        put_in(s, v + i, v + i);
+    for (int k = 0; k < 16; k++)
+        last[k] = i + k < n ? v[i + k] : v[0], summed[k] = i + k < n ? v[i + k] : 0;
+    if (i < n)
+        put_in(s, last, summed);
+}
+
+INLINE float sum_of_sixteen(const fv *sums)
+{
+    float bands[16];
+    memcpy(bands, sums, sizeof bands);
+    for (int half = 8; half; half /= 2)
+        for (int k = 0; k < half; k++)
+            bands[k] += bands[k + half];
+    return bands[0];
+}
+
+/* One pass over all pixels: as `pass`, of three channels in planes. */
+static void pass_of_planes(const Chain *c, const float *means, double *totals, float *low, float *high)
+{
+    _Alignas(64) float v[PIECE], ends[2][16];
+    Sixteen found[COLOURS];
+    for (int k = 0; k < COLOURS; k++)
+        found[k] = none_of_sixteen();
+    for (int64_t first = 0; first < c->values; first += COLOURS * PLANE) {
+        const int64_t left = (c->values - first) / COLOURS;
+        const int pixels = left < PLANE ? (int)left : PLANE;
+        begin_planes(c, first, pixels, v);
+        run_planes(c, first, pixels, v);
+        for (int k = 0; k < COLOURS; k++) {
+            float *plane = v + k * PLANE;
+            for (int p = 0; means && p < pixels; p += WIDE) {
+                const fv off = load_fv(plane + p) - means[k];
+                store_fv(plane + p, off * off);
+            }
+            put_all_in(found + k, plane, pixels);
+            totals[k] += sum_of_sixteen(found[k].sums);
+            memset(found[k].sums, 0, sizeof found[k].sums);
+        }
+    }
+    for (int k = 0; k < COLOURS; k++) {
+        memcpy(ends[0], found[k].low, sizeof ends[0]);
+        memcpy(ends[1], found[k].high, sizeof ends[1]);
+        low[k] = INFINITY, high[k] = -INFINITY;
+        for (int i = 0; i < 16; i++)
+            low[k] = min(low[k], ends[0][i]), high[k] = max(high[k], ends[1][i]);
+    }
+}
+
 /* ---- the mean of all channels ---------------------------------------------------------- */
 
 /* The mean of all valid values after the steps so far. In sixteen sums, whatever the vectors. */
@@ -21,6 +100,12 @@ static float mean_of(const Chain *c)
     const int piece = per_piece(c);
     double total = 0;
     int64_t count = 0;
+    if (c->planar) {
+        double totals[COLOURS] = {0};
+        float low[COLOURS], high[COLOURS];
+        pass_of_planes(c, 0, totals, low, high);
+        return (float)((totals[0] + totals[1] + totals[2]) / (double)c->values);
+    }
     for (int64_t first = 0; first < c->values; first += piece) {
         const int n = c->values - first < piece ? (int)(c->values - first) : piece;
         begin(c, first, n, v, given);
@@ -63,18 +148,18 @@ static void count_levels(const Chain *c, int32_t *counts)
         for (int k = 0; k < 3; k++)
             others[k][in[i + k + 1]]++;
     }
-    for (; period == 3 && i + 3 <= c->values; i += 3) {
-        counts[in[i]]++;
-        counts[in[i + 1] + LEVELS]++;
-        counts[in[i + 2] + 2 * LEVELS]++;
-    }
+    for (; period == 3 && i + 6 <= c->values; i += 6)
+        for (int k = 0; k < 3; k++) {
+            counts[in[i + k] + k * LEVELS]++;
+            others[k][in[i + 3 + k]]++;
+        }
     for (int k = 0; i < c->values; i++) {
         counts[in[i] + k * LEVELS]++;
         k = k + 1 == period ? 0 : k + 1;
     }
-    for (int k = 0; period == 1 && k < 3; k++)
+    for (int k = 0; (period == 1 || period == 3) && k < 3; k++)
         for (int v = 0; v < LEVELS; v++)
-            counts[v] += others[k][v];
+            counts[v + (period == 3 ? k * LEVELS : 0)] += others[k][v];
 }
 
 /* `mean_of` bytes that were only put on one line: its value at their mean. */
@@ -170,6 +255,12 @@ static void pass(const Chain *c, const float *means, double *totals, Measured *m
     _Alignas(64) float v[PIECE], given[PIECE];
     float sums[MOST_COLUMNS], low[MOST_COLUMNS], high[MOST_COLUMNS];
     const int piece = per_piece(c), columns = columns_of(c), marked = c->r->marks != MARK_NOTHING;
+    if (c->planar) {
+        pass_of_planes(c, means, totals, low, high);
+        for (int k = 0; !means && k < COLOURS; k++)
+            m[k].low = low[k], m[k].high = high[k];
+        return;
+    }
     for (int j = 0; j < columns; j++)
         low[j] = INFINITY, high[j] = -INFINITY;
     for (int64_t first = 0; first < c->values; first += piece) {

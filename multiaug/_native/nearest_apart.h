@@ -6,14 +6,15 @@
 #include "nearest.h"
 #include "separable.h"
 
-/* Bytes that are picked from sixteen neighbours at a time. */
-enum { PICKED = 16 };
+/* Bytes that are picked from sixteen neighbours at a time, up to so many times. */
+enum { PICKED = 16, MOST_PICKS = 4 };
 
-/* Where sixteen pixels of a row are read: neighbours from `base` on, in the order of `places`; or one by
- * one, for a negative base. */
+/* Where sixteen pixels of a row are read: in the order of `places`, of which those with the highest bit
+ * are none, from sixteen neighbours each, which follow one another from `base` on; or one by one, where
+ * none are. */
 typedef struct {
-    uint8_t places[PICKED];
-    int64_t base;
+    uint8_t places[MOST_PICKS][PICKED];
+    int32_t base, count;
 } Pick;
 
 /* Rows that are copied as a whole are none of these. */
@@ -43,6 +44,13 @@ static void find_columns(const Group *g, const ChannelBand *l, int64_t record, i
     }
 }
 
+/* Bytes of a row that will be read. */
+INLINE void fetch_bytes(const char *row, int64_t first, int64_t last)
+{
+    for (int64_t i = first; i < last + 64; i += 64)
+        __builtin_prefetch((const char *)((uintptr_t)row + (uint64_t)i), 0, 2);
+}
+
 static int32_t row_that_is_read(const Group *g, const ChannelBand *l, int64_t record, int row)
 {
     Chunk c;
@@ -60,14 +68,18 @@ static void find_picks(const int32_t *columns, int n, int width, Pick *picks)
             least = at[k] < least ? at[k] : least;
             most = at[k] > most ? at[k] : most;
         }
-        picks[block].base = -1;
-        if (least < 0 || most - least >= PICKED || width < PICKED)
+        const int count = (most - least) / PICKED + 1;
+        picks[block].count = 0;
+        if (least < 0 || count > MOST_PICKS || width < count * PICKED)
             continue;
         /* Nothing is read behind the row. */
-        const int32_t base = least < width - PICKED ? least : width - PICKED;
-        picks[block].base = base;
-        for (int k = 0; k < PICKED; k++)
-            picks[block].places[k] = (uint8_t)(at[k] - base);
+        const int32_t end = width - count * PICKED, base = least < end ? least : end;
+        picks[block].base = base, picks[block].count = count;
+        for (int j = 0; j < count; j++)
+            for (int k = 0; k < PICKED; k++) {
+                const int32_t place = at[k] - base - j * PICKED;
+                picks[block].places[j][k] = place >= 0 && place < PICKED ? (uint8_t)place : 0x80;
+            }
     }
 }
 
@@ -85,13 +97,17 @@ static void gather_bytes(const int32_t *columns, const Pick *picks, int n, const
 #ifdef __AVX2__
     for (; i + PICKED <= n; i += PICKED) {
         const Pick *pick = picks + i / PICKED;
-        if (pick->base < 0) {
+        if (!pick->count) {
             gather_row(columns, i, i + PICKED, in, fill, out, 1, 1);
             continue;
         }
-        const __m128i found = _mm_loadu_si128((const __m128i *)(in + pick->base));
-        const __m128i places = _mm_loadu_si128((const __m128i *)pick->places);
-        _mm_storeu_si128((__m128i *)(out + i), _mm_shuffle_epi8(found, places));
+        __m128i found = _mm_setzero_si128();
+        for (int j = 0; j < pick->count; j++) {
+            const __m128i some = _mm_loadu_si128((const __m128i *)(in + pick->base + j * PICKED));
+            const __m128i places = _mm_loadu_si128((const __m128i *)pick->places[j]);
+            found = _mm_or_si128(found, _mm_shuffle_epi8(some, places));
+        }
+        _mm_storeu_si128((__m128i *)(out + i), found);
     }
 #else
     (void)picks;
@@ -111,10 +127,18 @@ static void nearest_rows_apart(const Group *g, const ChannelBand *l, int64_t rec
         return;
     find_columns(g, l, record, columns);
     find_picks(columns, n, g->w_in, picks);
+    int64_t first = g->w_in, last = -1;
+    for (int i = 0; i < n; i++) {
+        first = columns[i] >= 0 && columns[i] < first ? columns[i] : first;
+        last = columns[i] > last ? columns[i] : last;
+    }
     const char *source = l->in + row_of(l->rows, record) * l->in_bytes;
     char *out = l->out + record * l->out_bytes + from * n * pixel;
     for (int row = from, before = -2; row < to; row++, out += n * pixel) {
         const int32_t at = row_that_is_read(g, l, record, row);
+        const int32_t ahead = row + ROWS_AHEAD < to ? row_that_is_read(g, l, record, row + ROWS_AHEAD) : -1;
+        if (ahead >= 0 && ahead != at)
+            fetch_bytes(source + (int64_t)ahead * g->w_in * pixel, first * pixel, last * pixel);
         const char *in = source + (int64_t)at * g->w_in * pixel;
         if (at < 0)
             repeat_pixel(out, l->fill, n, pixel, bytes);

@@ -7,7 +7,10 @@
 INLINE int size_of(int type) { return type == U8 ? 1 : type == U16 ? 2 : 4; }
 
 /* Whole pixels of a piece. */
-INLINE int per_piece(const Chain *c) { return PIECE / c->channels * c->channels; }
+INLINE int per_piece(const Chain *c)
+{
+    return c->planar ? COLOURS * PLANE : PIECE / c->channels * c->channels;
+}
 
 /* Numbers of some channels of n / channels pixels, to where pixels are so far apart. */
 INLINE void deal(const uint32_t *from, int apart, int n, int channels, uint32_t *to, int apart_then)
@@ -106,6 +109,43 @@ static void begin(const Chain *c, int64_t first, int n, float *v, float *given)
         memcpy(given, v, (size_t)((n + 15) & ~15) * sizeof(float));
 }
 
+/* The same as planes; nothing is asked of what they were before. */
+static void begin_planes(const Chain *c, int64_t first, int pixels, float *v)
+{
+    _Alignas(64) float wide[PIECE];
+    _Alignas(64) uint8_t raw[PIECE];
+    const int n = COLOURS * pixels;
+    if (c->held) {
+        values_to_planes(c->held + first, pixels, v);
+        return;
+    }
+    if (c->r->in_type == F32 && c->stride == COLOURS) {
+        values_to_planes((const float *)c->in + first, pixels, v);
+        return;
+    }
+    if (c->r->in_type != U8) {
+        begin(c, first, n, wide, 0);
+        values_to_planes(wide, pixels, v);
+        return;
+    }
+    const uint8_t *bytes = (const uint8_t *)c->in + place_of(c, first);
+    if (c->stride != COLOURS) {
+        collect(c, first, n, (char *)raw);
+        bytes = raw;
+    }
+    if (!c->table) {
+        pixels_to_planes(bytes, pixels, v);
+        return;
+    }
+    for (int k = 0; k < COLOURS; k++) {
+        const float *table = c->table + (c->period > 1 ? k * LEVELS : 0);
+        float *plane = v + k * PLANE;
+        for (int p = 0; p < pixels; p++)
+            plane[p] = table[bytes[COLOURS * p + k]];
+        memset(plane + pixels, 0, (size_t)(-pixels & 15) * sizeof *plane);
+    }
+}
+
 static void hand_over(const Chain *c, char *record, int64_t first, int n, float *v)
 {
     const int type = c->r->out_type, size = size_of(type);
@@ -123,6 +163,22 @@ static void hand_over(const Chain *c, char *record, int64_t first, int n, float 
         from = raw;
     }
     move(from, c->channels, n, c->channels, size, record + place_of(c, first) * size, c->stride);
+}
+
+/* The same from planes. */
+static void hand_over_planes(const Chain *c, char *record, int64_t first, int pixels, float *v)
+{
+    const int type = c->r->out_type;
+    char *out = record + place_of(c, first) * size_of(type);
+    if (c->stride == COLOURS && type == U8) {
+        pixels_from_planes(v, pixels, (uint8_t *)out);
+    } else if (c->stride == COLOURS && type == F32) {
+        values_from_planes(v, pixels, (float *)out);
+    } else {
+        _Alignas(64) float wide[PIECE] = {0};
+        values_from_planes(v, pixels, wide);
+        hand_over(c, record, first, COLOURS * pixels, wide);
+    }
 }
 
 #endif

@@ -8,6 +8,7 @@
  */
 #include "measure.h"
 #include "stencils.h"
+#include "tables.h"
 
 enum { FEWEST_BY_LEVELS = 4096, TILES_ON_STACK = 8 };
 
@@ -39,20 +40,43 @@ typedef struct {
     float *curves; /* what steps need besides, one after the other */
 } Room;
 
-/* Add a step behind the others; neighbours on straight lines become one. */
+/* The numbers of the channels, again and again as the values of a piece are; by planes once. */
+static void lay_out(const Chain *c, float *tiles)
+{
+    const int channels = c->r->channels;
+    for (int which = 0; which < 3 && !c->planar; which++)
+        for (int i = which * PIECE + channels; i < (which + 1) * PIECE; i++)
+            tiles[i] = tiles[i - channels];
+}
+
+INLINE int is_limited(Limit l) { return l.low > -INFINITY || l.high < INFINITY; }
+
+INLINE int is_colour(int kind) { return kind == OP_BLEND_WITH_GREY || kind == OP_HUE_SATURATION_VALUE; }
+
+/* Whether a clip may join a step; of one value alone, as those of JAX are. */
+INLINE int takes_limits(const Chain *c, const Step *s)
+{
+    return (is_line(s) || (c->planar && is_colour(s->kind))) && !is_limited(s->limit);
+}
+
+/* Add a step behind the others; neighbours on straight lines become one, with the clip behind them. */
 static void add(Chain *c, Step s, Room *room)
 {
+    s.limit = NO_LIMIT;
     if (s.kind == OP_SCALE_SHIFT_BY_CHANNEL || s.kind == OP_POWER_LAW_BY_CHANNEL ||
         s.kind == CLIP_BY_CHANNEL) {
         s.tiles = room->tiles[room->used++];
         for (int which = 0; which < 3; which++)
-            for (int i = 0, k = 0; i < PIECE; i++) {
-                s.tiles[which * PIECE + i] = s.own[which * c->r->channels + k];
-                k = k + 1 == c->r->channels ? 0 : k + 1;
-            }
+            memcpy(s.tiles + which * PIECE, s.own + which * c->r->channels,
+                   (size_t)c->r->channels * sizeof *s.tiles);
+        lay_out(c, s.tiles);
     }
     Step *last = c->n ? c->steps + c->n - 1 : 0;
-    if (!last || !is_line(last) || !is_line(&s)) {
+    if (last && s.kind == OP_CLIP && takes_limits(c, last)) {
+        last->limit = (Limit){s.a, s.b};
+        return;
+    }
+    if (!last || !is_line(last) || !is_line(&s) || is_limited(last->limit)) {
         c->steps[c->n++] = s;
         return;
     }
@@ -61,12 +85,13 @@ static void add(Chain *c, Step s, Room *room)
         return;
     }
     float *held = s.tiles ? s.tiles : last->tiles;
-    for (int i = 0; i < PIECE; i++) {
+    for (int i = 0; i < c->r->channels; i++) {
         float x = tile_at(last, 0, i), y = tile_at(last, 1, i), z = tile_at(last, 2, i);
         join_lines(&x, &y, &z, tile_at(&s, 0, i), tile_at(&s, 1, i), tile_at(&s, 2, i));
         held[i] = x, held[PIECE + i] = y, held[2 * PIECE + i] = z;
     }
     last->kind = OP_SCALE_SHIFT_BY_CHANNEL, last->tiles = held;
+    lay_out(c, held);
 }
 
 /* What the steps of a record that are on ask for. */
@@ -74,6 +99,7 @@ typedef struct {
     int tiles;
     int64_t curves; /* numbers */
     int channels;   /* they must be told apart */
+    int colours;    /* red, green and blue meet */
 } Needs;
 
 enum { MOST_TILES = 64 };
@@ -99,14 +125,16 @@ static int read_steps(const PointwiseProgram *r, int64_t record, Step *steps, Ne
         const float *own = numbers + 1;
         if (numbers[0] != 0 && !(kind == OP_NOISE && own[0] == 0)) {
             if (steps)
-                steps[count] = (Step){kind, row->once ? own[0] : 0, row->once > 1 ? own[1] : 0,
-                                      row->once > 2 ? own[2] : 0, words, own, 0};
+                steps[count] = (Step){.kind = kind, .a = row->once ? own[0] : 0,
+                                      .b = row->once > 1 ? own[1] : 0,
+                                      .c = row->once > 2 ? own[2] : 0, .words = words, .own = own};
             needs->tiles += row->tiles;
             needs->curves += kind == OP_EQUALIZE ? r->channels * LEVELS
                              : kind == OP_LOCAL  ? 2 * r->channels
                              : kind == OP_CLAHE  ? tiles_of(own) * r->channels * LEVELS
                                                  : 0;
             needs->channels |= row->per_channel || row->apart;
+            needs->colours |= is_colour(kind);
             count++;
         }
         words += 2 * row->words;
@@ -383,7 +411,7 @@ static int settle(Chain *c, Step s, Levels *levels, Room *room)
         } else {
             mean = mean_of(c);
         }
-        s = (Step){OP_SCALE_SHIFT, mean, s.a, mean, 0, 0, 0};
+        s = (Step){.kind = OP_SCALE_SHIFT, .a = mean, .b = s.a, .c = mean};
     }
     }
     add(c, s, room);
@@ -422,14 +450,7 @@ static void look_up_bytes(const Chain *c, uint8_t *out)
     for (int k = 0; c->r->marks == MARK_NUMBER && k < period * LEVELS; k++)
         if (bytes[k] == c->r->invalid && k % LEVELS != c->r->invalid)
             bytes[k] = (uint8_t)c->r->beside;
-    if (period == 1) {
-        for (int64_t i = 0; i < c->values; i++)
-            out[i] = bytes[in[i]];
-        return;
-    }
-    for (int64_t i = 0; i < c->values; i += period)
-        for (int k = 0; k < period; k++)
-            out[i + k] = bytes[in[i + k] + k * LEVELS];
+    look_up_levels(in, c->values, bytes, period, out);
 }
 
 /* Values that become the number of pixels without data are moved off it. */
@@ -451,6 +472,12 @@ static void run_over_pixels(const Chain *c, char *out)
     const int piece = per_piece(c);
     for (int64_t first = 0; first < c->values; first += piece) {
         const int n = c->values - first < piece ? (int)(c->values - first) : piece;
+        if (c->planar) {
+            begin_planes(c, first, n / COLOURS, v);
+            run_planes(c, first, n / COLOURS, v);
+            hand_over_planes(c, out, first, n / COLOURS, v);
+            continue;
+        }
         begin(c, first, n, v, given);
         run(c, first, n, v, given);
         if (c->r->marks != MARK_NOTHING)
@@ -462,6 +489,17 @@ static void run_over_pixels(const Chain *c, char *out)
     }
 }
 
+/* Whether the steps before the first one that needs whole pixels take less time by planes than to count
+ * levels and to look them up. */
+static int are_quick(const Step *wanted, int n)
+{
+    int quick = 1;
+    for (int k = 0; k < n && !needs_pixels(wanted[k].kind); k++)
+        quick &= wanted[k].kind != OP_POWER_LAW && wanted[k].kind != OP_POWER_LAW_BY_CHANNEL &&
+                 wanted[k].kind != OP_CURVE && wanted[k].kind != OP_EQUALIZE;
+    return quick;
+}
+
 /* The steps are settled one after the other. Of bytes, a table takes in all that are before the
  * first one that it cannot. Not 0 where memory is missing. */
 static int run_steps(Chain *c, const Step *wanted, int n, Room *room, char *out)
@@ -471,7 +509,8 @@ static int run_steps(Chain *c, const Step *wanted, int n, Room *room, char *out)
     int32_t counts[MOST_PERIOD_OF_LEVELS * LEVELS];
     int k = 0;
     if (r->in_type == U8 && c->stride == c->channels && c->period <= MOST_PERIOD_OF_LEVELS &&
-        c->values >= FEWEST_BY_LEVELS && n && !needs_pixels(wanted[0].kind)) {
+        c->values >= FEWEST_BY_LEVELS && n && !needs_pixels(wanted[0].kind) &&
+        !(c->planar && are_quick(wanted, n))) {
         Levels levels = {counts, table, 0};
         for (; k < n && !needs_pixels(wanted[k].kind); k++)
             if (settle(c, wanted[k], &levels, room))
@@ -517,6 +556,7 @@ int JOIN(multiaug_pointwise_one_, LEVEL)(const PointwiseProgram *r, int64_t reco
                .channels = apart ? r->channels : 1,
                .stride = apart ? r->stride : 1};
     c.period = c.channels;
+    c.planar = needs.colours && c.channels == COLOURS && r->marks == MARK_NOTHING;
     const int failed = run_steps(&c, wanted, n, &room, r->out + record * r->out_bytes);
     free(c.held);
     free(more);

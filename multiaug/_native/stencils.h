@@ -38,6 +38,12 @@ static int hold(Chain *c, float **there)
     }
     for (int64_t first = 0; first < c->values; first += piece) {
         const int n = c->values - first < piece ? (int)(c->values - first) : piece;
+        if (c->planar) {
+            begin_planes(c, first, n / COLOURS, v);
+            run_planes(c, first, n / COLOURS, v);
+            values_from_planes(v, n / COLOURS, held + first);
+            continue;
+        }
         begin(c, first, n, v, given);
         run(c, first, n, v, given);
         for (int i = 0; marked && i < n; i++) {

@@ -5,7 +5,7 @@
 #ifndef MULTIAUG_STEPS_H
 #define MULTIAUG_STEPS_H
 
-#include "functions.h"
+#include "planes.h"
 #include "warp.h"
 
 /* Steps that no program names: what those with statistics become. */
@@ -18,7 +18,8 @@ typedef struct {
     float a, b, c;
     const uint32_t *words;
     const float *own; /* as they were handed over; of CURVES the knots of every channel */
-    float *tiles;     /* three times PIECE, once they are laid out */
+    float *tiles;     /* three times PIECE, once they are laid out; by planes one for each */
+    Limit limit;      /* of what it makes, where a clip has joined it */
 } Step;
 
 /* What is done to the channels of one record. */
@@ -31,6 +32,7 @@ typedef struct {
     float *held;        /* what the values have become, but in pixels without data; or null */
     const float *table; /* per level and channel, what the bytes are looked up in; or null */
     int period;         /* its channels */
+    int planar;         /* three channels, worked on by planes: none lacks data */
     int n;
     Step *steps; /* room for all that are on */
 } Chain;
@@ -50,14 +52,19 @@ INLINE int is_valid(const PointwiseProgram *r, float v)
 
 static void on_a_line(const Step *s, int n, float *v)
 {
+    /* Numbers of a step stay in registers where they are told apart from the values. */
+    const Limit limit = s->limit;
+    const float from = s->a, factor = s->b, to = s->c;
     if (s->tiles) {
         const float *a = s->tiles, *b = a + PIECE, *c = b + PIECE;
-        for (int i = 0; i < n; i += WIDE)
-            store_fv(v + i, (load_fv(v + i) - load_fv(a + i)) * load_fv(b + i) + load_fv(c + i));
+        for (int i = 0; i < n; i += WIDE) {
+            const fv x = (load_fv(v + i) - load_fv(a + i)) * load_fv(b + i) + load_fv(c + i);
+            store_fv(v + i, within(limit, x));
+        }
         return;
     }
     for (int i = 0; i < n; i += WIDE)
-        store_fv(v + i, (load_fv(v + i) - s->a) * s->b + s->c);
+        store_fv(v + i, within(limit, (load_fv(v + i) - from) * factor + to));
 }
 
 static void to_a_power(const Step *s, int n, float *v)
@@ -92,10 +99,9 @@ INLINE fv clipped(fv v, float lo, float hi)
 
 static void into_a_range(const Step *s, int n, float *v)
 {
-    for (int i = 0; i < n; i += WIDE) {
-        const fv x = load_fv(v + i);
-        store_fv(v + i, choose(equal(x, x), clipped(x, s->a, s->b), x));
-    }
+    const Limit limit = {s->a, s->b};
+    for (int i = 0; i < n; i += WIDE)
+        store_fv(v + i, within(limit, load_fv(v + i)));
 }
 
 static void into_ranges(const Step *s, int n, float *v)
@@ -155,18 +161,6 @@ static void find_unknown(const Chain *c, const float *given, int k, int pixels, 
             unknown[p] |= !is_valid(c->r, given[p * c->channels + k]);
 }
 
-/* `blend_with_grey` of a known number of channels, of which none lacks data. */
-INLINE void blend_known(int channels, const float *weights, const float *amounts, int pixels, float *v)
-{
-    for (int p = 0; p < pixels; p++) {
-        float *x = v + p * channels, grey = 0;
-        for (int k = 0; k < channels; k++)
-            grey += weights[k] * x[k];
-        for (int k = 0; k < channels; k++)
-            x[k] = (1 - amounts[k]) * x[k] + amounts[k] * grey;
-    }
-}
-
 /* Weights of all channels, and by how much each becomes their sum. */
 static void blend_with_grey(const Chain *c, const Step *s, int n, float *v, const float *given)
 {
@@ -174,10 +168,6 @@ static void blend_with_grey(const Chain *c, const Step *s, int n, float *v, cons
     const float *weights = s->own, *amounts = weights + channels;
     float grey[PIECE];
     uint8_t unknown[PIECE];
-    if (channels == 3 && c->r->marks == MARK_NOTHING) {
-        blend_known(3, weights, amounts, pixels, v);
-        return;
-    }
     memset(grey, 0, (size_t)pixels * sizeof *grey);
     memset(unknown, 0, (size_t)pixels);
     for (int k = 0; k < channels; k++) {
@@ -204,40 +194,6 @@ INLINE int named(const Chain *c, float element)
     return element > 0 && element < (float)c->channels ? (int)element : 0;
 }
 
-/* A channel of a colour: `n` is where on the circle, which is 6 around, it is brightest. */
-INLINE fv channel_of(fv hue, fv value, fv chroma, float n)
-{
-    const fv turned = hue + n, k = choose(less(turned, splat(6)), turned, turned - 6);
-    return value - chroma * vmax(vmin(vmin(k, 4 - k), splat(1)), (fv){0});
-}
-
-/* Colours of pixels in three planes; see `change_hsv`. */
-static void change_planes(const float *e, int pixels, float (*rgb)[PIECE])
-{
-    const float low = e[8], extent = e[9], top = e[10];
-    for (int p = 0; p < pixels; p += WIDE) {
-        const fv r = (load_fv(rgb[0] + p) - low) / extent, g = (load_fv(rgb[1] + p) - low) / extent;
-        const fv b = (load_fv(rgb[2] + p) - low) / extent;
-        const fv most = vmax(vmax(r, g), b), chroma = most - vmin(vmin(r, g), b);
-        const mask coloured = less((fv){0}, chroma), is_red = equal(most, r), is_green = equal(most, g);
-        const fv safe = choose(coloured, chroma, splat(1));
-        const fv apart = choose(is_red, g - b, choose(is_green, b - r, r - g));
-        const fv from = choose(is_red, (fv){0}, choose(is_green, splat(2), splat(4)));
-        fv hue = apart / safe + from + 6 * e[3];
-        hue = hue - 6 * floor_of(hue / 6);
-        fv value = most * e[6] + e[7];
-        if (top < INFINITY)
-            value = vmin(vmax(value, (fv){0}), splat(top));
-        const mask bright = coloured & less((fv){0}, most);
-        const fv saturation = chroma / choose(bright, most, splat(1));
-        const fv changed = vmin(vmax(saturation * e[4] + e[5], (fv){0}), vmax(saturation, splat(1)));
-        const fv left = choose(bright, changed * value, chroma);
-        store_fv(rgb[0] + p, channel_of(hue, value, left, 5) * extent + low);
-        store_fv(rgb[1] + p, channel_of(hue, value, left, 3) * extent + low);
-        store_fv(rgb[2] + p, channel_of(hue, value, left, 1) * extent + low);
-    }
-}
-
 /* Elements: the channels that are red, green and blue; by how many turns the hue moves; factor and
  * shift of saturation and of value; black, extent, and the largest value. */
 static void change_hsv(const Chain *c, const Step *s, int n, float *v, const float *given)
@@ -246,17 +202,9 @@ static void change_hsv(const Chain *c, const Step *s, int n, float *v, const flo
     const int channels = c->channels, pixels = n / channels;
     _Alignas(64) float rgb[3][PIECE];
     uint8_t unknown[PIECE];
+    const Cone cone = cone_of(e);
     for (int k = 0; k < 3; k++)
         memset(rgb[k] + pixels, 0, (size_t)(-pixels & 15) * sizeof(float));
-    if (channels == 3 && c->r->marks == MARK_NOTHING && e[0] == 0 && e[1] == 1 && e[2] == 2) {
-        /* What most images are, in loops that compilers find vectors for. */
-        for (int p = 0; p < pixels; p++)
-            rgb[0][p] = v[3 * p], rgb[1][p] = v[3 * p + 1], rgb[2][p] = v[3 * p + 2];
-        change_planes(e, pixels, rgb);
-        for (int p = 0; p < pixels; p++)
-            v[3 * p] = rgb[0][p], v[3 * p + 1] = rgb[1][p], v[3 * p + 2] = rgb[2][p];
-        return;
-    }
     memset(unknown, 0, (size_t)pixels);
     for (int k = 0; k < 3; k++) {
         const int at = named(c, e[k]);
@@ -264,7 +212,7 @@ static void change_hsv(const Chain *c, const Step *s, int n, float *v, const flo
             rgb[k][p] = v[p * channels + at];
         find_unknown(c, given, at, pixels, unknown);
     }
-    change_planes(e, pixels, rgb);
+    change_colours(&cone, NO_LIMIT, pixels, rgb[0], rgb[1], rgb[2]);
     for (int k = 0; k < 3; k++)
         for (int p = 0; p < pixels; p++)
             if (!unknown[p])
@@ -488,33 +436,93 @@ INLINE int needs_pixels(int kind)
            kind == OP_LOWER_RESOLUTION || kind == OP_MEDIAN || kind == OP_AWAY_FROM_SMOOTH;
 }
 
-/* The steps over n values of which the first is that of a record. Works on whole vectors. */
+/* One step over n values of pixels of which the first is that of a record. Works on whole vectors. */
+static void take(const Chain *c, const Step *s, int64_t first, int n, float *v, const float *given)
+{
+    switch (s->kind) {
+    case OP_POWER_LAW: to_a_power(s, n, v); break;
+    case OP_POWER_LAW_BY_CHANNEL: to_powers(s, n, v); break;
+    case OP_CLIP: into_a_range(s, n, v); break;
+    case CLIP_BY_CHANNEL: into_ranges(s, n, v); break;
+    case OP_NOISE: add_normals((uint32_t)first, s->words, s->a, n, v); break;
+    case OP_PHOTON_NOISE: add_photon_noise(s, first, n, v); break;
+    case OP_SPECKLE: add_speckles(s, first, n, v); break;
+    case OP_IMPULSES: set_impulses(c, s, first, n, v); break;
+    case OP_MAGNITUDE_NOISE: to_magnitudes(s, first, n, v); break;
+    case OP_QUANTIZE: quantized(s, n, v); break;
+    case OP_SOLARIZE: solarized(s, n, v); break;
+    case OP_CURVE:
+    case CURVES: on_curves(c, s, n, v); break;
+    case OP_BLEND_WITH_GREY: blend_with_grey(c, s, n, v, given); break;
+    case OP_HUE_SATURATION_VALUE: change_hsv(c, s, n, v, given); break;
+    case OP_BIAS_FIELD: times_bias(c, s, first, n, v); break;
+    case OP_LOCAL: blend_locally(c, s, first, n, v); break;
+    case OP_CLAHE: along_tiles(c, s, first, n, v); break;
+    default: on_a_line(s, n, v);
+    }
+}
+
+/* What a step with numbers for every channel is to one of them: as steps say it that have one for all. */
+INLINE Step of_channel(const Step *s, int k)
+{
+    Step one = *s;
+    if (s->kind == OP_SCALE_SHIFT_BY_CHANNEL || s->kind == OP_POWER_LAW_BY_CHANNEL || s->kind == CLIP_BY_CHANNEL) {
+        one.kind = s->kind == OP_SCALE_SHIFT_BY_CHANNEL ? OP_SCALE_SHIFT
+                   : s->kind == CLIP_BY_CHANNEL         ? OP_CLIP
+                                                        : OP_POWER_LAW;
+        one.a = s->tiles[k], one.b = s->tiles[PIECE + k], one.c = s->tiles[2 * PIECE + k], one.tiles = 0;
+    }
+    return one;
+}
+
+/* One step over pixels in planes. */
+static void take_planes(const Chain *c, const Step *s, int64_t first, int pixels, float *v)
+{
+    const int whole = (pixels + 15) & ~15;
+    const float *e = s->own;
+    switch (s->kind) {
+    case OP_BLEND_WITH_GREY: blend_planes(e, e + COLOURS, s->limit, whole, v); return;
+    case OP_HUE_SATURATION_VALUE: {
+        const Cone cone = cone_of(e);
+        change_colours(&cone, s->limit, whole, v + named(c, e[0]) * PLANE, v + named(c, e[1]) * PLANE,
+                       v + named(c, e[2]) * PLANE);
+        return;
+    }
+    case OP_SCALE_SHIFT: case OP_SCALE_SHIFT_BY_CHANNEL: case OP_POWER_LAW: case OP_POWER_LAW_BY_CHANNEL:
+    case OP_CLIP: case CLIP_BY_CHANNEL: case OP_QUANTIZE: case OP_SOLARIZE: case OP_CURVE:
+        for (int k = 0; k < COLOURS; k++) {
+            const Step one = of_channel(s, k);
+            if (one.kind != OP_POWER_LAW || one.a != 1)
+                take(c, &one, 0, whole, v + k * PLANE, 0);
+        }
+        return;
+    default: {
+        _Alignas(64) float w[PIECE];
+        values_from_planes(v, pixels, w);
+        take(c, s, first, pixels * COLOURS, w, 0);
+        values_to_planes(w, pixels, v);
+    }
+    }
+}
+
+static void run_planes(const Chain *c, int64_t first, int pixels, float *v)
+{
+    for (int k = 0; k < c->n; k++)
+        take_planes(c, c->steps + k, first, pixels, v);
+}
+
+/* All steps. */
 static void run(const Chain *c, int64_t first, int n, float *v, const float *given)
 {
-    for (int k = 0; k < c->n; k++) {
-        const Step *s = c->steps + k;
-        switch (s->kind) {
-        case OP_POWER_LAW: to_a_power(s, n, v); break;
-        case OP_POWER_LAW_BY_CHANNEL: to_powers(s, n, v); break;
-        case OP_CLIP: into_a_range(s, n, v); break;
-        case CLIP_BY_CHANNEL: into_ranges(s, n, v); break;
-        case OP_NOISE: add_normals((uint32_t)first, s->words, s->a, n, v); break;
-        case OP_PHOTON_NOISE: add_photon_noise(s, first, n, v); break;
-        case OP_SPECKLE: add_speckles(s, first, n, v); break;
-        case OP_IMPULSES: set_impulses(c, s, first, n, v); break;
-        case OP_MAGNITUDE_NOISE: to_magnitudes(s, first, n, v); break;
-        case OP_QUANTIZE: quantized(s, n, v); break;
-        case OP_SOLARIZE: solarized(s, n, v); break;
-        case OP_CURVE:
-        case CURVES: on_curves(c, s, n, v); break;
-        case OP_BLEND_WITH_GREY: blend_with_grey(c, s, n, v, given); break;
-        case OP_HUE_SATURATION_VALUE: change_hsv(c, s, n, v, given); break;
-        case OP_BIAS_FIELD: times_bias(c, s, first, n, v); break;
-        case OP_LOCAL: blend_locally(c, s, first, n, v); break;
-        case OP_CLAHE: along_tiles(c, s, first, n, v); break;
-        default: on_a_line(s, n, v);
-        }
+    if (c->planar && c->n) {
+        _Alignas(64) float planes[PIECE];
+        values_to_planes(v, n / COLOURS, planes);
+        run_planes(c, first, n / COLOURS, planes);
+        values_from_planes(planes, n / COLOURS, v);
+        return;
     }
+    for (int k = 0; k < c->n; k++)
+        take(c, c->steps + k, first, n, v, given);
 }
 
 #endif

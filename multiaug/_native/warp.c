@@ -12,6 +12,7 @@
 #include "blend.h"
 #include "nearest.h"
 #include "nearest_apart.h"
+#include "linear_apart.h"
 #include "general.h"
 #include "prepared.h"
 #include "validity.h"
@@ -19,7 +20,8 @@
 /* A band of a record that is not sampled pixel by pixel from its source, along with the others. */
 INLINE int is_read_apart(const Group *g, const ChannelBand *l, int64_t record)
 {
-    return needs_coefficients(l) || is_apart(g, l, record) || is_picked_apart(g, l, record);
+    return needs_coefficients(l) || is_apart(g, l, record) || is_picked_apart(g, l, record) ||
+           is_blended_apart(g, l, record);
 }
 
 static int any_general(const Group *g)
@@ -80,6 +82,8 @@ static void group_rows(const Group *g, int64_t record, int from, int to, Scratch
             separable_rows(g, l, record, from, to, s);
         else if (is_picked_apart(g, l, record))
             nearest_rows_apart(g, l, record, from, to, s);
+        else if (is_blended_apart(g, l, record))
+            linear_rows_apart(g, l, record, from, to, s);
         else if (is_low_passed(g, l, record))
             prepared_rows(g, l, record, from, to, s, kept);
         else
