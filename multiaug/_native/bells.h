@@ -110,6 +110,34 @@ static void along_columns(const float *const *above, const float *const *below, 
     }
 }
 
+/* The same of the next row as well: what both read is loaded once. There is one more row above and below. */
+static void along_two_columns(const float *const *above, const float *const *below, int64_t n,
+                              const Weights *w, float *out, float *next)
+{
+    enum { SOME = AT_ONCE / 2 };
+    for (int64_t x = 0; x < n; x += SOME * WIDE) {
+        fv sum[SOME], sum_next[SOME], upper[SOME], lower[SOME];
+        for (int i = 0; i < SOME; i++) {
+            upper[i] = load_fv(above[0] + x + i * WIDE), lower[i] = load_fv(below[1] + x + i * WIDE);
+            sum[i] = upper[i] * w->weights[0], sum_next[i] = lower[i] * w->weights[0];
+        }
+        for (int k = 1; k <= w->reach; k++) {
+            const fv weight = splat(w->weights[k]);
+            const float *further_up = above[k] + x, *further_down = below[k + 1] + x;
+            for (int i = 0; i < SOME; i++) {
+                const fv up = load_fv(further_up + i * WIDE), down = load_fv(further_down + i * WIDE);
+                sum[i] += (up + lower[i]) * weight;
+                sum_next[i] += (upper[i] + down) * weight;
+                upper[i] = up, lower[i] = down;
+            }
+        }
+        for (int i = 0; i < SOME; i++) {
+            store_fv(out + x + i * WIDE, sum[i]);
+            store_fv(next + x + i * WIDE, sum_next[i]);
+        }
+    }
+}
+
 /* Rows of one length, of which the last `count` that were put there are at hand. */
 typedef struct {
     float *memory;
@@ -123,21 +151,28 @@ INLINE float *row_of_ring(const Ring *r, int64_t place, int64_t away)
     return r->memory + (at < 0 ? at + r->count : at < r->count ? at : at - r->count) * r->apart;
 }
 
-/* Means of row y, of which the neighbours are in the ring: to `out`. `line` has room for a row with its
- * margins, which begin at its beginning. */
-static void mean_of_row(const Ring *ring, int64_t y, int64_t height, int64_t width, int channels,
-                        const Weights *w, float *line, float *out)
+/* Sums along columns of row y, of which the neighbours are in the ring; of the next one, too, unless
+ * that is null. */
+static void sum_columns(const Ring *ring, int64_t y, int64_t height, int64_t n, const Weights *w, float *out,
+                        float *next)
 {
-    const float *above[MOST_REACH + 1], *below[MOST_REACH + 1];
-    float *middle = line + (int64_t)w->reach * channels;
+    const float *above[MOST_REACH + 2], *below[MOST_REACH + 2];
     const int64_t place = y % ring->count;
-    for (int k = 0; k <= w->reach; k++) {
+    for (int k = 0; k <= w->reach + (next != 0); k++) {
         above[k] = row_of_ring(ring, place, mirror(y - k, height) - y);
         below[k] = row_of_ring(ring, place, mirror(y + k, height) - y);
     }
-    along_columns(above, below, width * channels, w, middle);
+    if (next)
+        along_two_columns(above, below, n, w, out, next);
+    else
+        along_columns(above, below, n, w, out);
+}
+
+/* The means of a row of such sums, which stand behind the margin on the left of `line`. */
+static void mean_of_line(float *line, int64_t width, int channels, const Weights *w, float *out)
+{
     mirror_row(line, width, channels, w->reach);
-    along_row(middle, width * channels, channels, w, out);
+    along_row(line + (int64_t)w->reach * channels, width * channels, channels, w, out);
 }
 
 /* Means of neighbours of an image (height, width, channels). Not 0 where memory is missing. */
@@ -149,8 +184,10 @@ static int mean_along_both(const float *in, int64_t height, int64_t width, int c
     float *line = floats(n + 2 * (int64_t)w->reach * channels);
     if (!line)
         return 1;
-    for (int64_t y = 0; y < height; y++)
-        mean_of_row(&all, y, height, width, channels, w, line, out + y * n);
+    for (int64_t y = 0; y < height; y++) {
+        sum_columns(&all, y, height, n, w, line + (int64_t)w->reach * channels, 0);
+        mean_of_line(line, width, channels, w, out + y * n);
+    }
     free(line);
     return 0;
 }
@@ -193,11 +230,11 @@ static int mean_by_rows(const Chain *c, const Chain *behind, const Weights *w, c
 {
     const int channels = c->channels;
     const int64_t width = c->r->width, height = c->r->pixels / width, n = width * channels;
-    const int64_t reached = 2 * (int64_t)w->reach + 1, most = reached < height ? reached : height;
+    const int64_t reached = 2 * (int64_t)w->reach + 2, most = reached < height ? reached : height;
     const int64_t apart = (n + SLACK + 15) & ~15, margin = (int64_t)w->reach * channels;
     /* Rows and the middle of the line begin where lines of the cache do: the vectors of rows that are
      * added to one another lie in one line each. */
-    const int64_t numbers = apart * (most + 2) + 2 * margin + 2 * 16;
+    const int64_t wide = (apart + 2 * margin + 15) & ~15, numbers = apart * (most + 1) + 2 * wide + 16;
     void *memory = 0;
     if (posix_memalign(&memory, 64, (size_t)numbers * sizeof(float)))
         return 1;
@@ -205,9 +242,13 @@ static int mean_by_rows(const Chain *c, const Chain *behind, const Weights *w, c
     const Ring ring = {memory, apart, most};
     float *out = ring.memory + apart * most, *line = out + apart + (-margin & 15);
     for (int64_t y = 0, next = 0; y < height; y++) {
-        for (; next < height && next <= y + w->reach; next++)
-            read_row(c, next, n, row_of_ring(&ring, next % most, 0));
-        mean_of_row(&ring, y, height, width, channels, w, line, out);
+        if (y % 2 == 0) {
+            const int two = y + 1 < height;
+            for (; next < height && next <= y + two + w->reach; next++)
+                read_row(c, next, n, row_of_ring(&ring, next % most, 0));
+            sum_columns(&ring, y, height, n, w, line + margin, two ? line + wide + margin : 0);
+        }
+        mean_of_line(line + y % 2 * wide, width, channels, w, out);
         const float *was = row_of_ring(&ring, y % most, 0);
         for (int64_t x = 0; amounts && x < n; x += channels)
             for (int k = 0; k < channels; k++)
