@@ -102,15 +102,14 @@ typedef struct {
     int colours;    /* red, green and blue meet */
 } Needs;
 
-enum { MOST_TILES = 64 };
-
-/* How many tiles of a column, or of a row, an element asks for. */
-INLINE int tiles_along(float element)
-{
-    return element > 1 ? element < MOST_TILES ? (int)element : MOST_TILES : 1;
-}
-
 INLINE int64_t tiles_of(const float *own) { return (int64_t)tiles_along(own[2]) * tiles_along(own[3]); }
+
+/* Numbers that CLAHE keeps: a word for each level between four tiles, and two numbers for each value of a row. */
+INLINE int64_t room_for_tiles(const PointwiseProgram *r, const float *own)
+{
+    const int64_t between = (int64_t)(tiles_along(own[2]) + 1) * (tiles_along(own[3]) + 1);
+    return between * r->channels * LEVELS + 2 * ((int64_t)r->width * r->channels + 2 * 16);
+}
 
 /* The steps of a record that are on, and how many there are; with no room given they are counted. */
 static int read_steps(const PointwiseProgram *r, int64_t record, Step *steps, Needs *needs)
@@ -131,7 +130,7 @@ static int read_steps(const PointwiseProgram *r, int64_t record, Step *steps, Ne
             needs->tiles += row->tiles;
             needs->curves += kind == OP_EQUALIZE ? r->channels * LEVELS
                              : kind == OP_LOCAL  ? 2 * r->channels
-                             : kind == OP_CLAHE  ? tiles_of(own) * r->channels * LEVELS
+                             : kind == OP_CLAHE  ? room_for_tiles(r, own)
                                                  : 0;
             needs->channels |= row->per_channel || row->apart;
             needs->colours |= is_colour(kind);
@@ -307,26 +306,117 @@ static void locally(Chain *c, Step s, Room *room)
     add(c, s, room);
 }
 
-/* The curve of a tile: as CLAHE of OpenCV. */
-static void limited(int32_t *counts, float limit, float *knots)
+/* The curve of a tile, the level of each level: as CLAHE of OpenCV. */
+static void limited(int32_t *counts, float limit, uint8_t *levels)
 {
-    int64_t total = 0, excess = 0, sum = 0;
+    int64_t total = 0, excess = 0;
     for (int v = 0; v < LEVELS; v++)
         total += counts[v];
+    if (!total) {
+        for (int v = 0; v < LEVELS; v++)
+            levels[v] = (uint8_t)v;
+        return;
+    }
     const double wanted = floor((double)limit * (double)total / LEVELS);
     const int64_t most = limit > 0 ? wanted > 1 ? wanted < (double)total ? (int64_t)wanted : total : 1 : total;
-    for (int v = 0; v < LEVELS; v++)
-        if (counts[v] > most)
-            excess += counts[v] - most, counts[v] = (int32_t)most;
+    const int32_t highest = (int32_t)most;
+    for (int v = 0; v < LEVELS; v++) {
+        excess += counts[v] > highest ? counts[v] - highest : 0;
+        counts[v] = counts[v] > highest ? highest : counts[v];
+    }
     const int64_t rest = excess % LEVELS, apart = rest ? LEVELS / rest > 1 ? LEVELS / rest : 1 : 0;
     for (int64_t k = 0; k < rest && k * apart < LEVELS; k++)
         counts[k * apart]++;
+    const int32_t each = (int32_t)(excess / LEVELS);
+    for (int32_t v = 0, sum = 0; v < LEVELS; v++)
+        counts[v] = sum += counts[v] + each;
+    const float scale = 255.0f / (float)total;
     for (int v = 0; v < LEVELS; v++) {
-        counts[v] += (int32_t)(excess / LEVELS);
-        sum += counts[v];
-        const float level = floorf((float)sum * (255.0f / (float)(total ? total : 1)) + 0.5f);
-        knots[v] = total ? (level < 255 ? level : 255) / 255 : (float)v / 255;
+        const float level = floorf((float)counts[v] * scale + 0.5f);
+        levels[v] = (uint8_t)(int32_t)(level < 255 ? level : 255);
     }
+}
+
+/* Counts of the bytes of one channel in a box; four of each, so that neighbours of one level need not
+ * wait for one another. */
+static void count_bytes(const uint8_t *in, int64_t row_bytes, int64_t rows, int64_t columns, int stride,
+                        int32_t *counts)
+{
+    int32_t some[4][LEVELS] = {{0}};
+    for (int64_t y = 0; y < rows; y++) {
+        const uint8_t *p = in + y * row_bytes;
+        int64_t x = 0;
+        for (; x + 4 <= columns; x += 4, p += 4 * stride) {
+            some[0][p[0]]++;
+            some[1][p[stride]]++;
+            some[2][p[2 * stride]]++;
+            some[3][p[3 * stride]]++;
+        }
+        for (; x < columns; x++, p += stride)
+            some[0][*p]++;
+    }
+    for (int v = 0; v < LEVELS; v++)
+        counts[v] = some[0][v] + some[1][v] + some[2][v] + some[3][v];
+}
+
+/* The first pixel of a tile. */
+INLINE int64_t edge_of(int64_t tile, int64_t size, int64_t tiles) { return (tile * size + tiles - 1) / tiles; }
+
+/* The levels of all tiles of bytes that nothing has changed: (rows, columns, channels, LEVELS). */
+static void levels_of_bytes(const Chain *c, const Step *s, uint8_t *levels)
+{
+    const int rows = tiles_along(s->own[2]), columns = tiles_along(s->own[3]);
+    const int64_t width = c->r->width, height = c->r->pixels / width;
+    int32_t counts[LEVELS];
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < columns; j++) {
+            const int64_t top = edge_of(i, height, rows), left = edge_of(j, width, columns);
+            const int64_t some = edge_of(i + 1, height, rows) - top, across = edge_of(j + 1, width, columns) - left;
+            for (int k = 0; k < c->channels; k++, levels += LEVELS) {
+                const uint8_t *in = (const uint8_t *)c->in + (top * width + left) * c->stride + k;
+                count_bytes(in, width * c->stride, some, across, c->stride, counts);
+                if (c->r->marks == MARK_NUMBER && c->r->invalid >= 0 && c->r->invalid < LEVELS)
+                    counts[(int)c->r->invalid] = 0;
+                limited(counts, s->own[4], levels);
+            }
+        }
+}
+
+/* See `bytes_by_tiles`. Not 0 where memory is missing. */
+static int prepare_bytes_by_tiles(Chain *c, Step s, Room *room)
+{
+    const int rows = tiles_along(s.own[2]), columns = tiles_along(s.own[3]), channels = c->channels;
+    const int64_t width = c->r->width, of_tile = (int64_t)channels * LEVELS;
+    const int64_t apart = (width * channels + WIDE + 15) & ~15;
+    uint8_t *levels = malloc((size_t)(tiles_of(s.own) * of_tile));
+    if (!levels)
+        return 1;
+    levels_of_bytes(c, &s, levels);
+    int32_t *begins = (int32_t *)room->curves;
+    float *shares = room->curves + apart;
+    uint32_t *words = (uint32_t *)(room->curves + 2 * apart);
+    memset(begins, 0, (size_t)(2 * apart) * sizeof *begins);
+    for (int64_t x = 0; x < width; x++) {
+        const float at = ((float)x + 0.5f) / (float)width * (float)columns - 0.5f, left = floorf(at);
+        for (int k = 0; k < channels; k++) {
+            begins[x * channels + k] = (((int)left + 1) * channels + k) * LEVELS;
+            shares[x * channels + k] = at - left;
+        }
+    }
+    for (int i = 0; i <= rows; i++)
+        for (int j = 0; j <= columns; j++, words += of_tile) {
+            const int64_t above = (i ? i - 1 : 0) * columns, below = (i < rows ? i : rows - 1) * columns;
+            const int left = j ? j - 1 : 0, right = j < columns ? j : columns - 1;
+            const uint8_t *p = levels + (above + left) * of_tile, *q = levels + (above + right) * of_tile;
+            const uint8_t *u = levels + (below + left) * of_tile, *w = levels + (below + right) * of_tile;
+            for (int64_t v = 0; v < of_tile; v++)
+                words[v] = p[v] | (uint32_t)q[v] << 8 | (uint32_t)u[v] << 16 | (uint32_t)w[v] << 24;
+        }
+    free(levels);
+    s.kind = BYTES_BY_TILES, s.tiles = room->curves;
+    room->curves += room_for_tiles(c->r, s.own);
+    add(c, s, room);
+    return 0;
 }
 
 static int by_tiles(Chain *c, Step s, Room *room)
@@ -335,6 +425,8 @@ static int by_tiles(Chain *c, Step s, Room *room)
     const int channels = c->channels, piece = per_piece(c);
     const int64_t tiles = tiles_of(s.own);
     _Alignas(64) float v[PIECE], given[PIECE];
+    if (c->r->in_type == U8 && !c->held && !c->table && !c->n && s.a == 0 && s.b == 255)
+        return prepare_bytes_by_tiles(c, s, room);
     int32_t *counts = calloc((size_t)(tiles * channels * LEVELS), sizeof *counts);
     if (!counts)
         return 1;
@@ -365,12 +457,15 @@ static int by_tiles(Chain *c, Step s, Room *room)
                 column = 0, row++;
         }
     }
-    for (int64_t k = 0; k < tiles * channels; k++)
-        limited(counts + k * LEVELS, s.own[4], room->curves + k * LEVELS);
+    for (int64_t k = 0; k < tiles * channels; k++) {
+        uint8_t levels[LEVELS];
+        limited(counts + k * LEVELS, s.own[4], levels);
+        for (int v = 0; v < LEVELS; v++)
+            room->curves[k * LEVELS + v] = (float)levels[v] / 255;
+    }
     free(counts);
     s.tiles = room->curves;
-    room->curves += tiles * channels * LEVELS;
-    s.c = (float)rows;
+    room->curves += room_for_tiles(c->r, s.own);
     add(c, s, room);
     return 0;
 }
@@ -500,6 +595,34 @@ static int are_quick(const Step *wanted, int n)
     return quick;
 }
 
+/* Whether a step is what it says, whatever comes before it. */
+INLINE int is_settled(int kind)
+{
+    return !measures(kind) && kind != OP_LOCAL && kind != OP_CLAHE && kind != OP_GAUSSIAN_MEAN &&
+           kind != OP_UNSHARP_MASK && kind != OP_SEGMENT_MEAN && kind != OP_LOWER_RESOLUTION &&
+           kind != OP_MEDIAN && kind != OP_AWAY_FROM_SMOOTH;
+}
+
+/* Where the last step that looks further than one pixel is a bell, its rows and all that comes behind go to their
+ * place at once. Returns 0 where they cannot, 1 where they are there, and -1 where memory is missing. */
+static int finish_by_rows(Chain *c, const Step *wanted, int n, Room *room, char *out)
+{
+    const int blurs = wanted->kind == OP_GAUSSIAN_MEAN, masks = wanted->kind == OP_UNSHARP_MASK;
+    const float *sigmas = blurs ? wanted->own + 1 : wanted->own;
+    float weights[MOST_REACH + 1];
+    if (!(blurs || masks) || !goes_by_rows(c, sigmas))
+        return 0;
+    for (int k = 1; k < n; k++)
+        if (!is_settled(wanted[k].kind))
+            return 0;
+    Chain behind = *c;
+    behind.held = 0, behind.table = 0, behind.steps = c->steps + c->n, behind.n = 0;
+    for (int k = 1; k < n; k++)
+        settle(&behind, wanted[k], 0, room);
+    const Weights w = {.reach = bell_of(sigmas[0], blurs ? wanted->own[0] : 0, weights), .weights = weights};
+    return mean_by_rows(c, &behind, &w, masks ? wanted->own + c->channels : 0, out) ? -1 : 1;
+}
+
 /* The steps are settled one after the other. Of bytes, a table takes in all that are before the
  * first one that it cannot. Not 0 where memory is missing. */
 static int run_steps(Chain *c, const Step *wanted, int n, Room *room, char *out)
@@ -522,9 +645,13 @@ static int run_steps(Chain *c, const Step *wanted, int n, Room *room, char *out)
             return 0;
         }
     }
-    for (; k < n; k++)
+    for (; k < n; k++) {
+        const int finished = finish_by_rows(c, wanted + k, n - k, room, out);
+        if (finished)
+            return finished < 0;
         if (settle(c, wanted[k], 0, room))
             return 1;
+    }
     run_over_pixels(c, out);
     return 0;
 }

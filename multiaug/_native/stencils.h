@@ -7,21 +7,7 @@
 #ifndef MULTIAUG_STENCILS_H
 #define MULTIAUG_STENCILS_H
 
-#include "pieces.h"
-
-#include <stdlib.h>
-
-/* Numbers behind an array that whole vectors may read, and write. */
-enum { SLACK = 64, MOST_REACH = 1024, MOST_MEDIAN = 7 };
-
-INLINE float *floats(int64_t n) { return calloc((size_t)(n + SLACK), sizeof(float)); }
-
-INLINE int64_t mirror(int64_t i, int64_t size)
-{
-    const int64_t period = size > 1 ? 2 * (size - 1) : 1;
-    i = (i < 0 ? -i : i) % period;
-    return size > 1 ? (i < size ? i : period - i) : 0;
-}
+#include "bells.h"
 
 /* Hold the values as the steps so far have them. Where asked, tell which are valid, 1 or 0, and make
  * all others 0. Not 0 where memory is missing. */
@@ -74,25 +60,6 @@ static int hold_if_costly(Chain *c)
 
 /* ---- means of neighbours ---------------------------------------------------------------- */
 
-/* What a mean is of: a bell along columns and rows, or weights of places about a pixel. */
-typedef struct {
-    int reach;            /* of both, pixels on each side */
-    const float *weights; /* (reach + 1,) of a bell, from the middle on; or (taps,) */
-    const int32_t *place; /* (taps, 2) rows and columns from the corner of the reach; null: a bell */
-    int taps;
-} Weights;
-
-/* Margins of `reach` pixels on both sides of a row, which is in its place. */
-static void mirror_row(float *line, int64_t width, int channels, int reach)
-{
-    float *row = line + (int64_t)reach * channels;
-    for (int i = 1; i <= reach; i++) {
-        memcpy(row - (int64_t)i * channels, row + mirror(-i, width) * channels, (size_t)channels * sizeof *row);
-        memcpy(row + (width - 1 + i) * channels, row + mirror(width - 1 + i, width) * channels,
-               (size_t)channels * sizeof *row);
-    }
-}
-
 /* An image with such margins on all sides; null where memory is missing. */
 static float *with_margins(const float *in, int64_t height, int64_t width, int channels, int reach)
 {
@@ -104,54 +71,6 @@ static float *with_margins(const float *in, int64_t height, int64_t width, int c
         mirror_row(row, width, channels, reach);
     }
     return wide;
-}
-
-static void along_rows(const float *line, int64_t n, int channels, const Weights *w, float *out)
-{
-    const float *middle = line + (int64_t)w->reach * channels;
-    for (int64_t x = 0; x < n; x += 2 * WIDE) {
-        fv a = load_fv(middle + x) * w->weights[0], b = load_fv(middle + x + WIDE) * w->weights[0];
-        for (int k = 1; k <= w->reach; k++) {
-            const float *left = middle + x - (int64_t)k * channels, *right = middle + x + (int64_t)k * channels;
-            a += (load_fv(left) + load_fv(right)) * w->weights[k];
-            b += (load_fv(left + WIDE) + load_fv(right + WIDE)) * w->weights[k];
-        }
-        store_fv(out + x, a);
-        store_fv(out + x + WIDE, b);
-    }
-}
-
-static void along_columns(const float *in, int64_t y, int64_t height, int64_t n, const Weights *w, float *out)
-{
-    const float *above[MOST_REACH + 1], *below[MOST_REACH + 1], *middle = in + y * n;
-    for (int k = 1; k <= w->reach; k++)
-        above[k] = in + mirror(y - k, height) * n, below[k] = in + mirror(y + k, height) * n;
-    for (int64_t x = 0; x < n; x += 2 * WIDE) {
-        fv a = load_fv(middle + x) * w->weights[0], b = load_fv(middle + x + WIDE) * w->weights[0];
-        for (int k = 1; k <= w->reach; k++) {
-            a += (load_fv(above[k] + x) + load_fv(below[k] + x)) * w->weights[k];
-            b += (load_fv(above[k] + x + WIDE) + load_fv(below[k] + x + WIDE)) * w->weights[k];
-        }
-        store_fv(out + x, a);
-        store_fv(out + x + WIDE, b);
-    }
-}
-
-/* Means of neighbours of an image (height, width, channels). Not 0 where memory is missing. */
-static int mean_along_both(const float *in, int64_t height, int64_t width, int channels, const Weights *w,
-                           float *out)
-{
-    const int64_t n = width * channels, margin = (int64_t)w->reach * channels;
-    float *line = floats(n + 2 * margin);
-    if (!line)
-        return 1;
-    for (int64_t y = 0; y < height; y++) {
-        along_columns(in, y, height, n, w, line + margin);
-        mirror_row(line, width, channels, w->reach);
-        along_rows(line, n, channels, w, out + y * n);
-    }
-    free(line);
-    return 0;
 }
 
 static int mean_of_places(const float *in, int64_t height, int64_t width, int channels, const Weights *w,
@@ -208,18 +127,28 @@ static void pick(const float *image, int64_t pixels, int channels, int k, float 
         plane[i] = image[i * channels + k];
 }
 
-/* The weights of a bell, from the middle on; how far it reaches. */
-static int bell_of(float sigma, float kernel, float *weights)
+/* Whether one bell is for all channels, and all values are there. */
+static int goes_by_rows(const Chain *c, const float *sigmas)
 {
-    const float asked = kernel > 0 ? kernel : floorf(4 * sigma + 0.5f);
-    const int reach = asked > 0 ? asked < MOST_REACH ? (int)asked : MOST_REACH : 0;
-    const double narrow = sigma > 1e-6f ? sigma : 1e-6;
-    double total = 0;
-    for (int k = 0; k <= reach; k++)
-        total += (k ? 2 : 1) * exp(-0.5 * (k / narrow) * (k / narrow));
-    for (int k = 0; k <= reach; k++)
-        weights[k] = (float)(exp(-0.5 * (k / narrow) * (k / narrow)) / total);
-    return reach;
+    int alike = sigmas[0] > 0;
+    for (int k = 1; k < c->channels; k++)
+        alike &= sigmas[k] == sigmas[0];
+    return alike && c->r->marks == MARK_NOTHING;
+}
+
+/* Towards that bell, or away from it: row by row, and the results are held. */
+static int bell_by_rows(Chain *c, float sigma, const float *amounts, float kernel)
+{
+    float weights[MOST_REACH + 1];
+    const Weights w = {.reach = bell_of(sigma, kernel, weights), .weights = weights};
+    Chain behind = *c;
+    behind.held = c->held ? c->held : malloc((size_t)(c->values + SLACK) * sizeof *behind.held);
+    if (!behind.held)
+        return 1;
+    const int failed = mean_by_rows(c, &behind, &w, amounts, 0);
+    memset(behind.held + c->values, 0, SLACK * sizeof *behind.held);
+    c->held = behind.held, c->table = 0, c->n = 0;
+    return failed;
 }
 
 /* Towards bells with a deviation for every channel, of which 0 or less leaves it as it is; by how much
@@ -227,6 +156,8 @@ static int bell_of(float sigma, float kernel, float *weights)
 static int to_bells(Chain *c, const float *sigmas, const float *amounts, float kernel)
 {
     const int channels = c->channels;
+    if (goes_by_rows(c, sigmas))
+        return bell_by_rows(c, sigmas[0], amounts, kernel);
     const int64_t width = c->r->width, height = c->r->pixels / width, pixels = c->r->pixels;
     float weights[MOST_REACH + 1], *there, *out = floats(c->values), *planes = 0;
     int alike = 1, failed = hold(c, &there) || !out;

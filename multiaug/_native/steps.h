@@ -9,7 +9,7 @@
 #include "warp.h"
 
 /* Steps that no program names: what those with statistics become. */
-enum { CLIP_BY_CHANNEL = N_OPERATIONS, CURVES };
+enum { CLIP_BY_CHANNEL = N_OPERATIONS, CURVES, BYTES_BY_TILES };
 
 /* A step of one record. Numbers that differ from channel to channel are laid out as the values of a
  * piece are: see `tiles`. */
@@ -295,6 +295,13 @@ static void blend_locally(const Chain *c, const Step *s, int64_t first, int n, f
     }
 }
 
+/* How many tiles of a column, or of a row, an element of CLAHE asks for. */
+enum { MOST_TILES = 64 };
+INLINE int tiles_along(float element)
+{
+    return element > 1 ? element < MOST_TILES ? (int)element : MOST_TILES : 1;
+}
+
 /* What the curves of the four tiles around a pixel have at a knot. */
 INLINE void look_up_tiles(const float *tiles, int channels, int pixels, const int32_t *knot,
                           int32_t (*begins)[PIECE], float (*on)[PIECE])
@@ -312,7 +319,7 @@ INLINE void look_up_tiles(const float *tiles, int channels, int pixels, const in
 static void along_tiles(const Chain *c, const Step *s, int64_t first, int n, float *v)
 {
     const int channels = c->channels, pixels = n / channels;
-    const int rows = (int)s->c, columns = s->own[3] > 1 ? s->own[3] < 64 ? (int)s->own[3] : 64 : 1;
+    const int rows = tiles_along(s->own[2]), columns = tiles_along(s->own[3]);
     float at_x[PIECE], at_y[PIECE], share[PIECE], beyond[PIECE];
     int32_t knot[PIECE];
     places(c, first / channels, pixels, at_x, at_y);
@@ -424,6 +431,48 @@ static void to_magnitudes(const Step *s, int64_t first, int n, float *v)
     }
 }
 
+/* Levels of the four tiles around a pixel, of which one word has the upper ones and the lower ones. */
+INLINE fv between_levels(uv words, fv right, fv lower)
+{
+#define LEVEL_OF(k) __builtin_convertvector((iv)(words >> 8 * k & 255), fv)
+    const fv upper_left = LEVEL_OF(0), upper_right = LEVEL_OF(1), lower_left = LEVEL_OF(2);
+    const fv lower_right = __builtin_convertvector((iv)(words >> 24), fv);
+#undef LEVEL_OF
+    const fv above = upper_left + right * (upper_right - upper_left);
+    const fv below = lower_left + right * (lower_right - lower_left);
+    return above + lower * (below - above);
+}
+
+/* The same as `along_tiles`, of bytes as they were read. `tiles` has, for the values of a row, where the
+ * words of their columns of tiles begin, and the shares of the right ones, and behind these the words:
+ * (rows + 1, columns + 1, channels, LEVELS). */
+static void bytes_by_tiles(const Chain *c, const Step *s, int64_t first, int n, float *v)
+{
+    const int rows = tiles_along(s->own[2]), columns = tiles_along(s->own[3]);
+    const int64_t of_row = c->r->width * c->channels, apart = (of_row + WIDE + 15) & ~15;
+    const int64_t height = c->r->pixels / c->r->width;
+    const int32_t *begins = (const int32_t *)s->tiles;
+    const float *shares = s->tiles + apart;
+    const uint32_t *all = (const uint32_t *)(s->tiles + 2 * apart);
+    _Alignas(64) float found[PIECE + WIDE];
+    _Alignas(64) uint32_t words[PIECE + WIDE];
+    _Alignas(64) int32_t level[PIECE];
+    for (int i = 0; i < n; i += WIDE)
+        store_iv(level + i, __builtin_convertvector(load_fv(v + i), iv));
+    int64_t row = first / of_row, x = first % of_row;
+    for (int i = 0, some; i < n; i += some, x = 0, row++) {
+        some = of_row - x < n - i ? (int)(of_row - x) : n - i;
+        const float y = ((float)row + 0.5f) / (float)height * (float)rows - 0.5f, above = floorf(y);
+        const uint32_t *of_tiles = all + ((int)above + 1) * (int64_t)(columns + 1) * c->channels * LEVELS;
+        const int32_t *from = begins + x;
+        for (int k = 0; k < some; k++)
+            words[k] = of_tiles[from[k] + level[i + k]];
+        for (int k = 0; k < some; k += WIDE)
+            store_fv(found + i + k, between_levels(load_uv(words + k), load_fv(shares + x + k), splat(y - above)));
+    }
+    memcpy(v, found, (size_t)n * sizeof *v);
+}
+
 /* ---- all of them ----------------------------------------------------------------------- */
 
 /* They need whole pixels, or their places: a table of levels does not have them. */
@@ -458,6 +507,7 @@ static void take(const Chain *c, const Step *s, int64_t first, int n, float *v, 
     case OP_BIAS_FIELD: times_bias(c, s, first, n, v); break;
     case OP_LOCAL: blend_locally(c, s, first, n, v); break;
     case OP_CLAHE: along_tiles(c, s, first, n, v); break;
+    case BYTES_BY_TILES: bytes_by_tiles(c, s, first, n, v); break;
     default: on_a_line(s, n, v);
     }
 }
