@@ -12,7 +12,7 @@ import numpy as np
 from .._arguments import FLAG, PATH, SEED, Kind, checked, is_iterable, optional, whole
 from ..errors import ParameterError, RecordError
 from ..pipeline import PIPELINE_KIND, Pipeline, inspect_first, record_keys
-from ..spec import SPEC_KIND
+from ..spec import SPEC_KIND, refuse_rows_apart
 from ..store import ValueMaps, is_source, is_store, open_source, padded, write_zarr
 from ..typing import NDArray
 from ._export import export
@@ -216,6 +216,7 @@ def _stack(records: list[Mapping[str, Any]], first: int, spec: DataSpec) -> dict
                 f"record {first + place}: found the entries {sorted(record)}, expected "
                 f"{sorted(names)} as in record {first}."
             )
+    refuse_rows_apart(spec, {n: [record[n] for record in records] for n in names}, first)
     stacked = {}
     for name in names:
         arrays = [np.asarray(record[name]) for record in records]
