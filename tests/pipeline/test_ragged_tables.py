@@ -37,7 +37,8 @@ def record_of(count, width=30):
 def expected(count, width=30):
     """X of a box becomes width - x - w; rows behind the last one are not there."""
     boxes = np.full((4, 4), np.nan, np.float32)
-    boxes[:count] = [[width - (1 + 2 * k) - (5 + k), 3, 5 + k, 6] for k in range(count)]
+    for k in range(count):
+        boxes[k] = width - (1 + 2 * k) - (5 + k), 3, 5 + k, 6
     return boxes, [7 + k if k < count else -1 for k in range(4)], np.arange(4) < count
 
 
