@@ -156,7 +156,7 @@ def check_instances(mixing: Mixing, instances: str | None, frame: Frame) -> None
 def counted_on(owner: str, name: str, own: Any, other: Any, spec: DataSpec) -> Any:
     """The ids of another record, counted on from the largest one of a record.
 
-    0 and the ignore value are no ids, and stay.
+    0 and the ignore value are no ids, and stay; no id becomes the ignore value.
 
     Args:
         owner: the transform, for errors.
@@ -169,20 +169,20 @@ def counted_on(owner: str, name: str, own: Any, other: Any, spec: DataSpec) -> A
         RecordError: they do not fit into the dtype, in eager calls.
     """
     ignore, lib = spec.entries[name].groups[0].ignore, library_of(own)
-    most = np.iinfo(own.dtype).max
-    if ignore is not None and 0 < ignore <= most and ignore > most // 2:
-        most = ignore - 1  # an id must not become what losses skip
+    most = np.iinfo(own.dtype).max - int(ignore is not None)  # room to step over the ignore value
     top, more = (_largest(lib, ids, ignore) for ids in (own, other))
     if lib is np and int(top) + int(more) > most:
         raise RecordError(
-            f"`{owner}` of {name!r} must find ids of its records that fit into {own.dtype} below "
-            f"{most + 1}, got {int(top)} and {int(more)}. Convert them to int32."
+            f"`{owner}` of {name!r} must find ids of its records that fit into {own.dtype}, got "
+            f"{int(top)} and {int(more)}. Convert them to int32."
         )
     # What an eager call refuses stays within the dtype in traced code.
     ids = lib.minimum(other, (most - top).astype(own.dtype)) + top.astype(own.dtype)
     there = other > 0
     if ignore is not None:
-        there = there & (other != np.asarray(ignore).astype(other.dtype))
+        mark = np.asarray(ignore).astype(own.dtype)
+        there = there & (other != mark)
+        ids = ids + ((ids >= mark) & (top < mark)).astype(own.dtype)
     return lib.where(there, ids, other)
 
 

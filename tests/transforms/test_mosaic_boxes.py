@@ -217,3 +217,20 @@ def test_a_table_that_is_kept_keeps_its_rows():
         count = len(record["boxes"])
         np.testing.assert_array_equal(np.asarray(done["boxes"][i][:count]), record["boxes"])
         np.testing.assert_array_equal(np.asarray(done["classes"][i][:count]), record["classes"])
+
+
+@pytest.mark.parametrize("mix", [ma.Mosaic(instances="ids"), ma.CopyPaste("ids", 1.0)])
+def test_no_id_becomes_the_ignore_value(mix):
+    """Ids 1 to 3 of records that have a 3 would be 4, which losses skip, and 5."""
+    ids = {"role": "label", "dtype": "int32", "ignore": 4}
+    image = {"role": "intensity", "dtype": "uint8", "channels": 1}
+    spec = ma.DataSpec.from_dict({"name": "ids", "entries": {"image": image, "ids": ids}})
+    given = np.tile(np.int32([[1, 2, 3, 0], [3, 3, 1, 2]]), (4, 3, 2))
+    given[:, 0, 0] = 4
+    image = np.zeros((4, 6, 8), np.uint8)
+    pipeline = ma.Pipeline([mix], spec)
+    eager = pipeline.batch(KEYS[:4], {"image": image, "ids": given})["ids"]
+    traced = jax.jit(pipeline.batch)(KEYS[:4], {"image": image, "ids": given})["ids"]
+    np.testing.assert_array_equal(eager, traced)
+    np.testing.assert_array_equal(np.asarray(eager) == 4, given == 4)
+    assert np.asarray(eager).max() > 4
