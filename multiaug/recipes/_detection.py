@@ -132,8 +132,8 @@ def _need_joinable(spec: DataSpec) -> None:
     for name, entry in spec.entries.items():
         if entry.role == "boxes" and entry.groups[0].capacity is None:
             raise ParameterError(
-                f"`recipes.yolo` puts the boxes of four records into {name!r}, which needs room for "
-                'them. Declare "capacity" in the spec, the most rows of a record, or pass mosaic=0.'
+                f"`recipes.yolo` puts the boxes of four records into {name!r}, which needs room "
+                'for them. Declare "capacity" in the spec, the most rows of a record, or pass mosaic=0.'
             )
         if entry.kind in ("points", "matrix") and entry.role != "boxes":
             raise ParameterError(

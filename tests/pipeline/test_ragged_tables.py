@@ -73,7 +73,7 @@ def test_drawn_params_are_applied_to_ragged_records():
 
 
 def test_more_rows_than_the_capacity_name_it():
-    with pytest.raises(ma.RecordError, match='more rows than "capacity".* raise it to 5'):
+    with pytest.raises(ma.RecordError, match=r'more rows than "capacity".* raise it to 5'):
         PIPELINE(KEYS[0], record_of(5))
 
 
@@ -85,10 +85,8 @@ def test_labels_of_another_number_of_boxes_are_refused(way, tmp_path):
         "call": lambda: PIPELINE(KEYS[0], record),
         "list": lambda: PIPELINE.batch(KEYS, [record_of(3), record, record_of(3)]),
         "batch": lambda: PIPELINE.batch(KEYS, {n: np.stack([a] * 3) for n, a in record.items()}),
-        "source": lambda: ma.open_source(
-            {n: [record_of(3)[n], record[n]] for n in record}, SPEC
-        ),
+        "source": lambda: ma.open_source({n: [record_of(3)[n], record[n]] for n in record}, SPEC),
         "convert": lambda: ma.convert(iter([record_of(3), record]), tmp_path / "a.zarr", SPEC),
     }
-    with pytest.raises(ma.RecordError, match="classes: record . has 2 rows, expected 3.*boxes"):
+    with pytest.raises(ma.RecordError, match=r"classes: record . has 2 rows, expected 3.*boxes"):
         ways[way]()

@@ -185,7 +185,9 @@ def test_later_geometry_moves_the_joined_table():
 
 def test_what_does_not_fit_is_refused_with_the_remedy():
     spec = spec_of("coco", capacity=4)
-    with pytest.raises(RecordError, match=r"'boxes'.* at most 4 rows.*Raise the capacity.*: 4 times"):
+    with pytest.raises(
+        RecordError, match=r"'boxes'.* at most 4 rows.*Raise the capacity.*: 4 times"
+    ):
         ma.Pipeline([ma.Mosaic(min_visible=0)], spec).batch(
             jax.random.split(jax.random.key(1), 8), [records(convention="coco")[2]] * 8
         )

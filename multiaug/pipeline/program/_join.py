@@ -31,7 +31,9 @@ def joins(mixing: Mixing, spec: DataSpec, name: str) -> bool:
 def why_not_joined(entry: EntrySpec) -> str | None:
     """Why rows of several records cannot be in one table, with the remedy; None where they can."""
     if entry.kind != "points" or not hasattr(TABLE_ROLES[entry.role], "cut"):
-        return f"{entry.role} of two records have no common meaning. Leave the entry out of the spec"
+        return (
+            f"{entry.role} of two records have no common meaning. Leave the entry out of the spec"
+        )
     if entry.groups[0].capacity is None:
         return (
             "the rows of several records are put into one table, which needs room for them. "

@@ -96,9 +96,7 @@ def _reason_of_table(mixing: Mixing, entry: EntrySpec) -> str:
     """Why a table or a camera cannot be mixed."""
     if type(mixing).windows is not Mixing.windows:
         return str(why_not_joined(entry))
-    reason = (
-        f"{entry.role} of two records have no common meaning. Leave the entry out of the spec"
-    )
+    reason = f"{entry.role} of two records have no common meaning. Leave the entry out of the spec"
     if entry.role == "boxes" and mixing.pastes:
         reason += "; BoxesFromMasks behind it makes boxes of a map of instances"
     return reason
