@@ -34,8 +34,8 @@ def show(
 ) -> NDArray:
     """Draw records of a source as they are and as a pipeline makes them, boxes and points on top.
 
-    Of entries with ``time`` the first and the last frame are shown; of `Views` every view. Images of
-    different sizes, as in a folder of photographs, are shown each in its own proportions.
+    Of entries with ``time`` the first and the last frame are shown; of `Views` every view. Images
+    of different sizes, as in a folder of photographs, are shown each in its own proportions.
 
     Args:
         source: where records come from.

@@ -37,12 +37,12 @@ from ._recipe import recipe
     "LetterBox Mosaic Scale Translate Flip GaussianBlur MedianBlur Grey CLAHE HueSaturation "
     "FilterBoxes",
     differs=[
-        "Mosaic cuts the frame at a random pixel and shows of each of four records what lies there; "
-        "theirs puts four whole images on a canvas twice as wide, of which the zoom shows a part. "
+        "Mosaic cuts the frame at a random pixel and shows of each of four records what lies "
+        "there; theirs puts four whole images on a canvas twice as wide, of which the zoom shows a part. "
         "Theirs is off for the last ten epochs: pass mosaic=0, as for poses, whose keypoints are "
         "not joined.",
-        "Zoom, shift and flip are one resample, without mosaic with the letterbox; scales are drawn "
-        "log-uniformly.",
+        "Zoom, shift and flip are one resample, without mosaic with the letterbox; scales are "
+        "drawn log-uniformly.",
         "Of a box that was cut by the mosaic and by the zoom, a tenth of what it was must be left; "
         "theirs counts the zoom alone, and drops boxes a hundred times as long as wide, too.",
         "The blur is a Gaussian, theirs a box.",

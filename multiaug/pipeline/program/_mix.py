@@ -105,17 +105,19 @@ def _reason_of_table(mixing: Mixing, entry: EntrySpec) -> str:
 def _refuse_rows_apart(mixing: Mixing, spec: DataSpec, names: Collection[str]) -> None:
     """Refuse to keep the labels of rows that are replaced by those of other records."""
     for name in names:
-        of = spec.entries[name].of
-        if name in mixing.keep and _is_table(spec, of) and of in names and of is not None:
-            if spec.entries[name].kind == "value" and joins(mixing, spec, of):
-                raise ParameterError(
-                    f"`{mixing.owner}.keep` must not hold {name!r} without {of!r}: its rows "
-                    f"describe those of {of!r}, which come of several records. Name both, or none."
-                )
+        entry = spec.entries[name]
+        of = entry.of or ""
+        described = entry.kind == "value" and of in names and joins(mixing, spec, of)
+        if name in mixing.keep and described:
+            raise ParameterError(
+                f"`{mixing.owner}.keep` must not hold {name!r} without {of!r}: its rows "
+                f"describe those of {of!r}, which come of several records. Name both, or none."
+            )
 
 
 def _is_table(spec: DataSpec, name: str | None) -> bool:
-    return name in spec.entries and spec.entries[name].kind == "points"
+    entry = spec.entries.get(name or "")
+    return entry is not None and entry.kind == "points"
 
 
 def _reason_of_camera(spec: DataSpec, entry: EntrySpec) -> str | None:
