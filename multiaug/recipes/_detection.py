@@ -38,8 +38,8 @@ from ._recipe import recipe
     "FilterBoxes",
     differs=[
         "Mosaic cuts the frame at a random pixel and shows of each of four records what lies "
-        "there; theirs puts four whole images on a canvas twice as wide, of which the zoom shows a part. "
-        "Theirs is off for the last ten epochs: pass mosaic=0, as for poses, whose keypoints are "
+        "there; theirs puts four whole images on a canvas twice as wide, of which the zoom shows a "
+        "part. Theirs is off for the last ten epochs: pass mosaic=0, as for poses, whose keypoints are "
         "not joined.",
         "Zoom, shift and flip are one resample, without mosaic with the letterbox; scales are "
         "drawn log-uniformly.",
@@ -133,7 +133,8 @@ def _need_joinable(spec: DataSpec) -> None:
         if entry.role == "boxes" and entry.groups[0].capacity is None:
             raise ParameterError(
                 f"`recipes.yolo` puts the boxes of four records into {name!r}, which needs room "
-                'for them. Declare "capacity" in the spec, the most rows of a record, or pass mosaic=0.'
+                'for them. Declare "capacity" in the spec, the most rows of a record, or pass '
+                "mosaic=0."
             )
         if entry.kind in ("points", "matrix") and entry.role != "boxes":
             raise ParameterError(
