@@ -39,8 +39,8 @@ from ._recipe import recipe
     differs=[
         "Mosaic cuts the frame at a random pixel and shows of each of four records what lies "
         "there; theirs puts four whole images on a canvas twice as wide, of which the zoom shows a "
-        "part. Theirs is off for the last ten epochs: pass mosaic=0, as for poses, whose keypoints are "
-        "not joined.",
+        "part. Theirs is off for the last ten epochs: pass mosaic=0, as for poses, whose keypoints "
+        "are not joined.",
         "Zoom, shift and flip are one resample, without mosaic with the letterbox; scales are "
         "drawn log-uniformly.",
         "Of a box that was cut by the mosaic and by the zoom, a tenth of what it was must be left; "
