@@ -384,7 +384,7 @@ def child_large_apply(data: str, stats: str, memory: str, components: int | None
     count = min(256, len(source))
     part = ma.open_source({"image": source.read(np.arange(count))["image"]}, source.spec)
     started = time.perf_counter()
-    dest = ma.materialize(part, pipeline, f"{stats}-white", progress=False)
+    dest = ma.export(part, pipeline, f"{stats}-white", progress=False)
     seconds = time.perf_counter() - started
     white = ma.open_source(dest).read(np.arange(64))["image"]
     return {

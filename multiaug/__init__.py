@@ -26,6 +26,7 @@ from .errors import ParameterError as ParameterError
 from .errors import RecordError as RecordError
 from .errors import SpecError as SpecError
 from .errors import StoreError as StoreError
+from .errors import old_names as _old_names
 from .geometry import estimate_intrinsics as estimate_intrinsics
 from .loader import Loader as Loader
 from .loader import class_weights as class_weights
@@ -34,7 +35,7 @@ from .passes import convert as convert
 from .passes import export as export
 from .passes import fit as fit
 from .passes import map_batches as map_batches
-from .passes import materialize as materialize
+from .passes import write_ome as write_ome
 from .pipeline import Pipeline as Pipeline
 from .pipeline import RecordParams as RecordParams
 from .pipeline import Views as Views
@@ -59,7 +60,6 @@ from .store import PictureSource as PictureSource
 from .store import Source as Source
 from .store import ZarrSource as ZarrSource
 from .store import open_source as open_source
-from .store import write_ome as write_ome
 from .store import write_zarr as write_zarr
 from .transforms import CLAHE as CLAHE
 from .transforms import D4 as D4
@@ -176,11 +176,13 @@ if _TYPE_CHECKING:
 # Reachable as attributes, imported when somebody asks: most programs need none of them.
 _ON_DEMAND = ("keras", "preview")
 
+_old_name = _old_names(__name__, {"materialize": "export"})
+
 
 def __getattr__(name: str) -> object:
     if name in _ON_DEMAND:
         return _importlib.import_module(f".{name}", __name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _old_name(name)
 
 
 def __dir__() -> list[str]:

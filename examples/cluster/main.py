@@ -58,7 +58,9 @@ def main(argv: list[str] | None = None) -> int:
         start = time.perf_counter()
         with Client(cluster) as client:
             stats = ma.fit(data, ma.Moments(), progress=False, scheduler=client)
-            ma.export(data, pipeline, out, copies=arguments.copies, shard="8MB", scheduler=client)
+            ma.export(
+                data, pipeline, out, copies=arguments.copies, shard_bytes="8MB", scheduler=client
+            )
         for label, group in stats.items():
             print(f"mean of {label}:", *group.moments.channel_mean().round(1).tolist())
         written = ma.open_source(out)

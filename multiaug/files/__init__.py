@@ -1,5 +1,7 @@
-"""Writing to disk so that a reader sees all of it or none of it. NumPy and stdlib only."""
+"""Writing to disk so that a reader sees all of it or none of it. NumPy and zarr only."""
 
+from ._arrays import ATTRIBUTE as ATTRIBUTE
+from ._arrays import create_array as create_array
 from ._atomic import MayReplace as MayReplace
 from ._atomic import discard as discard
 from ._atomic import put_in_place as put_in_place

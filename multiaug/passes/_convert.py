@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._arguments import FLAG, PATH, SEED, Kind, checked, is_iterable, optional, whole
-from ..errors import ParameterError, RecordError
+from .._arguments import FLAG, SEED, Kind, checked, is_iterable, optional, whole
+from ..errors import ParameterError, RecordError, old_arguments
 from ..pipeline import PIPELINE_KIND, Pipeline, inspect_first, record_keys
 from ..spec import SPEC_KIND, refuse_rows_apart
-from ..store import ValueMaps, is_source, is_store, open_source, padded, write_zarr
+from ..store import (
+    DESTINATION_KIND,
+    Destination,
+    ValueMaps,
+    is_source,
+    is_store,
+    open_source,
+    padded,
+    write_zarr,
+)
 from ..typing import NDArray
 from ._export import export
 
@@ -21,39 +29,40 @@ if TYPE_CHECKING:
     from ..spec import DataSpec
 
 
+@old_arguments(shard="shard_bytes", shuffle="shuffle_seed")
 @checked(
-    dest=PATH,
+    dest=DESTINATION_KIND,
     spec=optional(SPEC_KIND),
     chunk=optional(whole(1)),
-    shuffle=optional(SEED),
+    shuffle_seed=optional(SEED),
     overwrite=FLAG,
     progress=optional(FLAG),
 )
 def convert(
     data: Any,
-    dest: str | os.PathLike[str],
+    dest: Destination,
     spec: DataSpec | None = None,
     *,
     chunk: int | None = None,
-    shard: int | str = "64MB",
-    shuffle: int | None = None,
+    shard_bytes: int | str = "64MB",
+    shuffle_seed: int | None = None,
     overwrite: bool = False,
     progress: bool | None = None,
     scheduler: Any = None,
     check: bool = True,
     **settings: Any,
-) -> Path:
+) -> Any:
     """Write a data set of any kind as a zarr store that loaders read fast.
 
     Args:
         data: a source, whatever `open_source` opens (a folder of clouds or of pictures, .npy
             files, another zarr store, arrays), or an iterable of single records. What is
             iterated over can be read only once, so writing it cannot be resumed.
-        dest: the folder to make.
+        dest: the folder to make, or an open, writable store of zarr's.
         spec: what the entries are, for data that do not carry one.
         chunk: records per chunk; see `export`.
-        shard: bytes of a shard.
-        shuffle: a seed puts the records into a random order, for data that are sorted.
+        shard_bytes: of a shard; see `export`.
+        shuffle_seed: puts the records into a random order, for data that are sorted.
         overwrite: replace a zarr store at ``dest``, when the new one is complete.
         progress: show a progress bar; by default on terminals.
         scheduler: a `dask.distributed.Client`; see `export`.
@@ -70,6 +79,7 @@ def convert(
 
     Example:
         >>> import tempfile
+        >>> from pathlib import Path
         >>> import multiaug as ma
         >>> records = ({"image": np.full((8, 8, 3), i, np.uint8)} for i in range(5))
         >>> with tempfile.TemporaryDirectory() as folder:
@@ -80,31 +90,30 @@ def convert(
     if _is_stream(data):
         if spec is None:
             raise ParameterError("convert: records carry no spec. Pass one.")
-        if shuffle is not None or scheduler is not None:
+        if shuffle_seed is not None or scheduler is not None:
             raise ParameterError(
                 "convert: what is iterated over comes in its own order, in this process. Convert "
-                "first, then once more with shuffle or scheduler."
+                "first, then once more with shuffle_seed or scheduler."
             )
         batches = _mapped(
             stack_records(data, 16 if chunk is None else chunk, spec), ValueMaps(spec)
         )
         if check:
             batches = _inspected(batches, spec.as_read())
-        return write_zarr(dest, batches, spec.as_read(), chunk=chunk or 16, overwrite=overwrite)
+        return write_zarr(dest, batches, spec.as_read(), chunk=chunk, overwrite=overwrite)
     source = data if is_source(data) else open_source(data, spec, **settings)
-    path: Path = export(
+    return export(
         source,
         None,
         dest,
         chunk=chunk,
-        shard=shard,
-        shuffle=shuffle,
+        shard_bytes=shard_bytes,
+        shuffle_seed=shuffle_seed,
         overwrite=overwrite,
         progress=progress,
         scheduler=scheduler,
         check=check,
     )
-    return path
 
 
 @checked(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,24 +12,25 @@ from typing import Any
 import jax
 import numpy as np
 
-from .._arguments import FLAG, SEED, checked, optional, whole
+from .._arguments import FLAG, SEED, Kind, checked, optional, whole
 from .._forks import refuse_forked_child
-from .._machine import parse_memory
 from .._version import __version__
-from ..files import claimed, writing
+from ..errors import old_arguments
 from ..loader import random_order
 from ..pipeline import PIPELINE_KIND, Pipeline, record_keys
 from ..store import (
     DESTINATION_KIND,
     ChunkedSource,
+    Contents,
     Destination,
     RecordReader,
-    RemoteWriter,
-    ShardedWriter,
+    Sink,
     Source,
     Structure,
+    Writer,
     chunked,
     is_store,
+    open_writer,
     refuse_inside,
 )
 from ..typing import NDArray
@@ -38,22 +40,25 @@ from ._results import spec_of_results
 from ._runner import as_runner
 
 _SCHEMA = "multiaug.export/1"
-_CHUNK_BYTES = 256 * 1024
-_LARGE_RECORD = 100_000
+_DEST = Kind(
+    f"{DESTINATION_KIND.expected}, or a multiaug.store.Sink",
+    lambda value: DESTINATION_KIND.accepts(value) or isinstance(value, Sink),
+)
 
 # A batch runs on all cores by itself; several at once would only be in each other's way.
 _COMPUTING = threading.Lock()
 _ORDERING = threading.Lock()
 
 
+@old_arguments(shard="shard_bytes", shuffle="shuffle_seed")
 @checked(
     pipeline=optional(PIPELINE_KIND),
-    dest=DESTINATION_KIND,
+    dest=_DEST,
     copies=whole(1),
     seed=SEED,
     batch_size=whole(1),
     chunk=optional(whole(1)),
-    shuffle=optional(SEED),
+    shuffle_seed=optional(SEED),
     overwrite=FLAG,
     progress=optional(FLAG),
     check=FLAG,
@@ -61,14 +66,14 @@ _ORDERING = threading.Lock()
 def export(
     source: Source,
     pipeline: Pipeline | None,
-    dest: Destination,
+    dest: Destination | Sink,
     *,
     copies: int = 1,
     seed: int = 0,
     batch_size: int = 32,
     chunk: int | None = None,
-    shard: int | str = "64MB",
-    shuffle: int | None = None,
+    shard_bytes: int | str = "64MB",
+    shuffle_seed: int | None = None,
     overwrite: bool = False,
     progress: bool | None = None,
     scheduler: Any = None,
@@ -88,15 +93,16 @@ def export(
         pipeline: what is done to them; None copies.
         dest: the folder to make; or an open, writable store of zarr's, such as
             ``zarr.storage.ObjectStore``, which grows in its place: readers refuse it until its
-            marker is complete.
+            marker is complete. Or a `multiaug.store.Sink`, such as `multiaug.store.OmeSink`, for
+            another format.
         copies: augmented versions of each record.
         seed: of the augmentation, at least 0.
         batch_size: records that are augmented at a time; it does not change the result.
         chunk: records per chunk; by default one if it has 100 kB or more, else as many as make
             256 kB.
-        shard: bytes of a shard, before compression, such as "64MB": what is held in memory a few
+        shard_bytes: of a shard, before compression, such as "64MB": what is held in memory a few
             times, and done again after a kill.
-        shuffle: a seed puts the rows into a random order, for data that are sorted.
+        shuffle_seed: puts the rows into a random order, for data that are sorted.
         overwrite: replace a zarr store at ``dest``, when the new one is complete; and an
             unfinished one of something else.
         progress: show a progress bar; by default on terminals.
@@ -128,39 +134,36 @@ def export(
     refuse_forked_child("`export`")
     refuse_mixing(pipeline, "export")
     source = chunked(source, "export.source")
-    refuse_inside(source, dest)
+    place = dest.dest if isinstance(dest, Sink) else dest
+    refuse_inside(source, place)
     if check:
         inspect_source(source, pipeline)
-    task = _Task(source, pipeline, seed, copies, batch_size, shuffle, check)
+    task = _Task(source, pipeline, seed, copies, batch_size, shuffle_seed, check)
     structure = task.structure()
-    record = max(1, sum(s.nbytes for s in structure.values()))
-    if chunk is None:
-        chunk = 1 if record >= _LARGE_RECORD else max(1, _CHUNK_BYTES // record)
-    count = len(source) * copies
-    chunk = min(chunk, count)
-    block = max(1, parse_memory(shard, "shard") // (record * chunk)) * chunk
-    block = min(block, -(-count // chunk) * chunk)
     spec = pipeline.out_spec.as_read() if pipeline is not None else source.spec
     spec = spec_of_results(spec, pipeline, source.structure, structure, "export")
-    parts = spec, structure, count, chunk, block, task.provenance()
-    if is_store(dest):
-        _fill(task, RemoteWriter(dest, *parts), scheduler, overwrite, progress)
-        return dest
-    with claimed(dest) as target:
-        _fill(task, ShardedWriter(target, *parts), scheduler, overwrite, progress)
-    return Path(dest)
+    contents = Contents.of(
+        spec,
+        structure,
+        len(source) * copies,
+        task.provenance(),
+        chunk=chunk,
+        shard_bytes=shard_bytes,
+    )
+    with open_writer(dest, contents) as writer:
+        _fill(task, writer, scheduler, overwrite, progress)
+    return place if is_store(place) else Path(place)
 
 
 def _fill(
-    task: _Task, writer: ShardedWriter, scheduler: Any, overwrite: bool, progress: bool | None
+    task: _Task, writer: Writer, scheduler: Any, overwrite: bool, progress: bool | None
 ) -> None:
     """Make and write all blocks that are not done, then finish the store."""
     task.writer = writer
-    with writing(writer.dest):
-        done = writer.begin(overwrite=overwrite)
+    done = writer.begin(overwrite=overwrite)
     todo = [number for number in range(writer.block_count) if number not in done]
     workers = min(3, max(1, len(todo)))
-    with _bar(writer.records, progress) as bar:
+    with _bar(writer.contents.records, progress) as bar:
         bar.update(sum(high - low for low, high in map(writer.rows, done)))
         for number, entry in as_runner(scheduler, workers).run(write_block, task, todo):
             writer.finish_block(entry)
@@ -169,7 +172,7 @@ def _fill(
     writer.finish()
 
 
-def write_block(task: _Task, number: int) -> dict[str, Any]:
+def write_block(task: _Task, number: int) -> Mapping[str, Any]:
     """Make and write one block; what a worker does."""
     assert task.writer is not None
     return task.writer.write(number, task.make(*task.writer.rows(number)))
@@ -186,7 +189,7 @@ class _Task:
     batch_size: int
     shuffle: int | None
     check: bool
-    writer: ShardedWriter | None = field(default=None)
+    writer: Writer | None = field(default=None)
     _shuffled: NDArray | None = field(default=None, repr=False)
 
     def make(self, start: int, stop: int) -> dict[str, NDArray]:

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import StoreError
-from ..files import sha256_array, sha256_of
+from ..files import ATTRIBUTE, create_array, sha256_array, sha256_of
 from ..typing import NDArray
 from ._blocks import aligned
 
 if TYPE_CHECKING:
     import zarr
 
-ATTRIBUTE = "multiaug"
 SCHEMA = "multiaug.statistics/1"
 _CHUNK_BYTES = 16 * 2**20
 
@@ -50,17 +49,15 @@ def write_group(folder: Path, document: Mapping[str, Any], arrays: Arrays) -> st
 
 
 def _write_array(group: zarr.Group, name: str, array: NDArray) -> None:
-    from zarr.codecs import ZstdCodec
-
     row = max(1, array.nbytes // max(1, len(array))) if array.ndim else 1
     length = max(1, min(_CHUNK_BYTES // row, len(array))) if array.ndim else 0
-    made = group.create_array(
+    made = create_array(
+        group,
         name,
         shape=array.shape,
         chunks=(length, *array.shape[1:]) if array.ndim else (),
         dtype=array.dtype,
-        compressors=ZstdCodec(level=1, checksum=True),
-        config={"write_empty_chunks": True},
+        level=1,  # eigenvectors hardly compress
     )
     if not array.ndim:
         made[...] = array

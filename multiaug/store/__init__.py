@@ -1,5 +1,8 @@
 """Sources of records, and stores to write them to. NumPy and zarr, never JAX."""
 
+import typing as _typing
+
+from ..errors import old_names as _old_names
 from ._adapt import chunked as chunked
 from ._adapt import is_source as is_source
 from ._arrays import ArraySource as ArraySource
@@ -12,19 +15,28 @@ from ._group import is_store as is_store
 from ._group import refuse_inside as refuse_inside
 from ._npy import NpySource as NpySource
 from ._ome import OmeSource as OmeSource
-from ._ome_write import write_ome as write_ome
+from ._ome_metadata import OME_VERSIONS as OME_VERSIONS
 from ._open import open_source as open_source
 from ._pictures import PictureSource as PictureSource
 from ._pool import BufferPool as BufferPool
 from ._pool import aligned as aligned
 from ._ragged import padded as padded
-from ._remote import RemoteWriter as RemoteWriter
-from ._sharded import ShardedWriter as ShardedWriter
 from ._source import Block as Block
 from ._source import BlockId as BlockId
 from ._source import ChunkedSource as ChunkedSource
 from ._source import Source as Source
 from ._source import Structure as Structure
 from ._value_maps import ValueMaps as ValueMaps
-from ._write import write_zarr as write_zarr
 from ._zarr import ZarrSource as ZarrSource
+from .writing import BlockWriter as BlockWriter
+from .writing import Contents as Contents
+from .writing import FolderPlace as FolderPlace
+from .writing import OmeSink as OmeSink
+from .writing import Sink as Sink
+from .writing import StorePlace as StorePlace
+from .writing import Writer as Writer
+from .writing import open_writer as open_writer
+from .writing import write_zarr as write_zarr
+
+if not _typing.TYPE_CHECKING:  # type checkers are to know of the new names only
+    __getattr__ = _old_names(__name__, {"write_ome": "multiaug.passes:write_ome"})

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SpecError, StoreError
+from ..files import ATTRIBUTE
 from ..spec import DataSpec
 
 if TYPE_CHECKING:
     import zarr
 
-ATTRIBUTE = "multiaug"
 SCHEMA = "multiaug.store/1"
 
 

@@ -14,7 +14,7 @@ from ..errors import StoreError
 if TYPE_CHECKING:
     import zarr
 
-VERSIONS = ("0.4", "0.5")
+OME_VERSIONS = ("0.4", "0.5")
 ZARR_FORMAT = {"0.4": 2, "0.5": 3}
 # The specification knows no axis of records. Viewers put a slider on one of time.
 RECORDS = "t"
@@ -87,7 +87,7 @@ def level_of(group: zarr.Group, level: int, where: str) -> tuple[str, list[str]]
     except (KeyError, IndexError, TypeError) as error:
         raise StoreError(
             f"{where}: the multiscales of OME-NGFF cannot be read: {error!r}. Expected version "
-            f"{' or '.join(VERSIONS)}, with axes and datasets."
+            f"{' or '.join(OME_VERSIONS)}, with axes and datasets."
         ) from error
     if not 0 <= level < len(paths):
         raise StoreError(f"{where}: there is no level {level}, only {len(paths)}, from 0.")

@@ -332,20 +332,14 @@ def _data() -> Iterator[Case]:
         "ma.export",
         in_folder(ma.export),
         {"source": SOURCE, "pipeline": PIPELINE, "dest": DEST, "copies": 1, "seed": 0}
-        | {"batch_size": 2, "chunk": None, "shard": "1MB", "shuffle": None, "overwrite": False}
-        | {"progress": False, "scheduler": None, "check": True},
-    )
-    yield Case(
-        "ma.materialize",
-        in_folder(ma.materialize),
-        {"source": SOURCE, "pipeline": PIPELINE, "dest": DEST, "seed": 0}
-        | {"batch_size": 2, "chunk": 2, "overwrite": False, "progress": False},
+        | {"batch_size": 2, "chunk": None, "shard_bytes": "1MB", "shuffle_seed": None}
+        | {"overwrite": False, "progress": False, "scheduler": None, "check": True},
     )
     yield Case(
         "ma.convert",
         in_folder(ma.convert),
-        {"data": SOURCE, "dest": DEST, "spec": None, "chunk": None, "shard": "1MB"}
-        | {"shuffle": None, "overwrite": False, "progress": False},
+        {"data": SOURCE, "dest": DEST, "spec": None, "chunk": None, "shard_bytes": "1MB"}
+        | {"shuffle_seed": None, "overwrite": False, "progress": False},
     )
     yield Case(
         "ma.write_zarr",
@@ -355,7 +349,8 @@ def _data() -> Iterator[Case]:
     yield Case(
         "ma.write_ome",
         in_folder(ma.write_ome),
-        {"source": SOURCE, "dest": DEST, "levels": None, "version": "0.5"} | {"overwrite": False},
+        {"source": SOURCE, "dest": DEST, "levels": None, "version": "0.5"}
+        | {"overwrite": False, "progress": None, "check": True},
     )
     # No cluster is started for this: every client is refused, with a sentence.
     yield Case("DaskRunner", DaskRunner, {"client": None, "retries": 3}, refused=True)

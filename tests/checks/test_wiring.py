@@ -91,7 +91,6 @@ def test_every_door_refuses(finding, tmp_path):
         "export": lambda: ma.export(source, None, tmp_path / "a.zarr"),
         "convert": lambda: ma.convert(source, tmp_path / "b.zarr"),
         "records": lambda: ma.convert(iter([{"image": ARRAYS["image"][0]}]), tmp_path / "c", SPEC),
-        "materialize": lambda: ma.materialize(source, flip(), tmp_path / "d", progress=False),
         "deep": lambda: source.check(deep=True),
     }
     for name, door in doors.items():

@@ -49,7 +49,7 @@ def source(tmp_path):
 
 def export(source, dest, scheduler=None) -> Path:
     pipeline = ma.Pipeline([ma.Flip("x"), ma.Rotate(20)], SPEC)
-    return ma.export(source, pipeline, dest, chunk=2, shard=4096, scheduler=scheduler)
+    return ma.export(source, pipeline, dest, chunk=2, shard_bytes=4096, scheduler=scheduler)
 
 
 def test_the_same_bytes_as_one_process(tmp_path, source, client):

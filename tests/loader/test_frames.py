@@ -13,7 +13,7 @@ import zarr
 import multiaug as ma
 from multiaug.errors import ParameterError, RecordError, StoreError
 from multiaug.preview import record_limits, render_record
-from multiaug.store import ShardedWriter, Structure
+from multiaug.store import Contents, Structure, open_writer
 from multiaug.testing import make_record
 
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
@@ -76,9 +76,10 @@ def test_an_export_is_read_back_with_its_frames(example, tmp_path):
 def test_stores_name_their_axes(tmp_path):
     structure = {n: Structure(a.shape[1:], a.dtype) for n, a in ARRAYS.items()}
     structure["heat_valid"] = Structure((FRAMES, 12, 16), np.dtype(bool))
-    writer = ShardedWriter(tmp_path / "x.zarr", SPEC, structure, 7, 1, 7, {})
-    writer.begin(overwrite=False)
-    axes = {n: a.metadata.dimension_names for n, a in zarr.open_group(writer.partial).arrays()}
+    store = zarr.storage.MemoryStore()
+    with open_writer(store, Contents(SPEC, structure, 7, 1, 7)) as writer:
+        writer.begin(overwrite=False)
+    axes = {n: a.metadata.dimension_names for n, a in zarr.open_group(store).arrays()}
     assert axes["clip"] == ("record", "clip_time", "clip_y", "clip_x", "clip_channel")
     assert axes["heat_valid"] == ("record", "heat_valid_time", "heat_valid_y", "heat_valid_x")
 

@@ -92,7 +92,7 @@ def export_of(source) -> Callable[[Path], object]:
 
     def job(folder: Path) -> object:
         shutil.rmtree(folder / "out.zarr", ignore_errors=True)
-        done = ma.export(source, pipeline, folder / "out.zarr", shard="200kB", progress=False)
+        done = ma.export(source, pipeline, folder / "out.zarr", shard_bytes="200kB", progress=False)
         return ma.open_source(done).read(np.arange(COUNT))["image"]
 
     return job

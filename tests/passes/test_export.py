@@ -47,9 +47,12 @@ def files(path: Path) -> dict[str, bytes]:
     return {str(f.relative_to(path)): f.read_bytes() for f in path.rglob("*") if f.is_file()}
 
 
+SIZES = {"copies": 2, "chunk": 2, "shard_bytes": 4000}
+
+
 def run(dest, **settings) -> Path:
     source = ma.open_source(arrays(20), SPEC)
-    return ma.export(source, PIPELINE, dest, **{"copies": 2, "chunk": 2, "shard": 4000} | settings)
+    return ma.export(source, PIPELINE, dest, **SIZES | settings)
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +117,7 @@ def test_deep_checks(tmp_path):
 def test_a_random_order(tmp_path):
     data = {"image": arrays(30)["image"], "id": arrays(30)["id"]}
     spec = ma.DataSpec("x", [SPEC.entries["image"], SPEC.entries["id"]])
-    path = ma.convert(data, tmp_path / "a.zarr", spec, shuffle=3, chunk=4)
+    path = ma.convert(data, tmp_path / "a.zarr", spec, shuffle_seed=3, chunk=4)
     found = ma.open_source(path).read(range(30))
     order = found["id"] - 2**40
     assert sorted(order) == list(range(30)) != order.tolist()
@@ -124,12 +127,12 @@ def test_a_random_order(tmp_path):
 SCRIPT = """
 import sys, time
 from tests.passes.test_export import run
-from multiaug.store import ShardedWriter
-write = ShardedWriter.write
+from multiaug.store import BlockWriter
+write = BlockWriter.write
 def slowly(self, block, arrays):
     time.sleep(0.02)
     return write(self, block, arrays)
-ShardedWriter.write = slowly
+BlockWriter.write = slowly
 print("ready", flush=True)
 run(sys.argv[1])
 """
@@ -181,7 +184,7 @@ def test_kills(tmp_path, exported):
 
 def test_records_of_zeros_are_written(tmp_path):
     data = {name: np.zeros_like(array) for name, array in arrays(9).items()}
-    path = ma.convert(data, tmp_path / "a.zarr", SPEC, chunk=1, shard=2000)
+    path = ma.convert(data, tmp_path / "a.zarr", SPEC, chunk=1, shard_bytes=2000)
     source = ma.open_source(path)
     source.check(deep=True)
     assert not any(array.any() for array in source.read(range(9)).values())
@@ -192,7 +195,7 @@ class TestGoingOn:
 
     @pytest.fixture
     def begun(self, tmp_path, monkeypatch) -> Path:
-        write = ma.store.ShardedWriter.write
+        write = ma.store.BlockWriter.write
 
         def fail(self, block, arrays):
             if block == 2:
@@ -200,7 +203,7 @@ class TestGoingOn:
             return write(self, block, arrays)
 
         with monkeypatch.context() as patch:
-            patch.setattr(ma.store.ShardedWriter, "write", fail)
+            patch.setattr(ma.store.BlockWriter, "write", fail)
             with pytest.raises(KeyboardInterrupt):
                 run(tmp_path / "a.zarr", scheduler=SerialRunner())
         assert not (tmp_path / "a.zarr").exists()
@@ -208,13 +211,13 @@ class TestGoingOn:
 
     def blocks(self, monkeypatch) -> list[int]:
         written = []
-        write = ma.store.ShardedWriter.write
+        write = ma.store.BlockWriter.write
 
         def spy(self, block, arrays):
             written.append(block)
             return write(self, block, arrays)
 
-        monkeypatch.setattr(ma.store.ShardedWriter, "write", spy)
+        monkeypatch.setattr(ma.store.BlockWriter, "write", spy)
         return written
 
     def test_finished_blocks_are_kept(self, begun, exported, monkeypatch):
@@ -267,7 +270,7 @@ class TestGoingOn:
     def test_another_source(self, begun):
         other = arrays(20) | {"id": np.arange(20)}
         with pytest.raises(StoreError, match=r"provenance.source is"):
-            ma.export(ma.open_source(other, SPEC), PIPELINE, begun, copies=2, chunk=2, shard=4000)
+            ma.export(ma.open_source(other, SPEC), PIPELINE, begun, **SIZES)
 
     def test_a_disk_that_is_full(self, begun, exported):
         """A limit on file sizes fails in the same place as a full disk."""

@@ -68,7 +68,7 @@ WITHOUT_JAX = {
     "store",
 }  # fmt: skip
 JAX_FOR_TYPES_ONLY = {"typing"}
-WITH_ZARR = {"statistics", "store"}
+WITH_ZARR = {"files", "statistics", "store"}
 
 # Never imported by importing multiaug: not installed with it, or installed by luck.
 OPTIONAL = {

@@ -22,11 +22,27 @@ MOVED = [
     ("sampling", "can_recolour", "multiaug.sampling", "can_run_pointwise"),
     ("sampling", "recolour", "multiaug.sampling", "run_pointwise"),
     ("sampling", "written_down", "multiaug.sampling", "materialize_on_gpu"),
+    ("store", "write_ome", "multiaug.passes", "write_ome"),
     ("pipeline", "Rows", "multiaug.pipeline", "IndexedBatch"),
     ("pipeline", "tune_malloc", "multiaug.runtime", "tune_malloc"),
     ("pipeline", "keep_freed_memory", "multiaug.runtime", "keep_freed_memory"),
     ("pipeline", "enable_compilation_cache", "multiaug.runtime", "enable_compilation_cache"),
 ]
+
+
+def test_materialize_is_export():
+    with pytest.warns(RenamedWarning, match="`multiaug.materialize` is `multiaug.export` now"):
+        assert ma.materialize is ma.export
+
+
+def test_arguments_of_export(tmp_path):
+    images = np.zeros((4, 3, 3), np.uint8)
+    spec = ma.DataSpec("images", [ma.EntrySpec.of_role("image", "intensity", channels=1)])
+    for write in (lambda *a, **s: ma.export(a[0], None, *a[1:], **s), ma.convert):
+        for old, new, value in (("shard", "shard_bytes", 100), ("shuffle", "shuffle_seed", 3)):
+            source = ma.open_source({"image": images}, spec)
+            with pytest.warns(RenamedWarning, match=rf"`(export|convert)\({old}=..\)` is .*{new}"):
+                write(source, tmp_path / "a", overwrite=True, **{old: value})
 
 
 @pytest.mark.parametrize(("module", "old", "place", "new"), MOVED)

@@ -16,7 +16,7 @@ from zarr.storage import MemoryStore, WrapperStore
 
 import multiaug as ma
 from multiaug.errors import CorruptChunkError, MultiaugWarning, RecordError, StoreError
-from multiaug.store import Block, write_ome
+from multiaug.store import Block
 
 GREY = {"role": "intensity", "channels": 1}
 
@@ -364,8 +364,7 @@ def test_a_class_of_ones_own(tmp_path, kind):
     for write in (
         lambda dest: ma.export(source, None, dest, progress=False),
         lambda dest: ma.convert(source, dest, progress=False),
-        lambda dest: ma.materialize(source, ma.Pipeline([], RGB), dest, progress=False),
-        lambda dest: write_ome(source, dest),
+        lambda dest: ma.write_ome(source, dest),
     ):
         path = write(tmp_path / "a.zarr")
         found = ma.open_source(path).read(range(100))["image"]
@@ -525,8 +524,8 @@ def test_many_reads_at_a_time(tmp_path, far):
     for do in (
         lambda: ma.fit(source, ma.Moments(), progress=False),
         lambda: ma.export(source, None, tmp_path / "a", progress=False),
-        lambda: ma.export(source, None, tmp_path / "b", shuffle=1, progress=False),
-        lambda: write_ome(source, tmp_path / "c"),
+        lambda: ma.export(source, None, tmp_path / "b", shuffle_seed=1, progress=False),
+        lambda: ma.write_ome(source, tmp_path / "c"),
     ):
         far.peak, far.company = 0, 8
         do()

@@ -365,7 +365,6 @@ def test_tables_without_rows(tmp_path):
     source, pipeline = ma.open_source(arrays, spec), ma.Pipeline([ma.Flip("x")], spec)
     stores = [
         ma.export(source, pipeline, tmp_path / "a.zarr", progress=False),
-        ma.materialize(source, pipeline, tmp_path / "b.zarr", progress=False),
         ma.write_zarr(tmp_path / "c.zarr", [arrays], spec),
     ]
     for here in (source, *map(ma.open_source, stores)):

@@ -45,7 +45,6 @@ def doors(tmp_path):
     params, key = pipeline.sample(KEYS, (16, 16)), KEYS[0]
     loader = ma.Loader(source, pipeline, batch_size=4)
     statistics = ma.fit(source, ma.ZCA(), progress=False)
-    whitened = ma.Pipeline([ma.Whiten(statistics)], SPEC)
     generator = keras.ImageDataGenerator(rotation_range=20, featurewise_center=True)
     generator.fit(IMAGE)
     floats = IMAGE.astype(np.float32)
@@ -67,7 +66,6 @@ def doors(tmp_path):
             ma.statistics.Moments(record_shape=(16, 16, 3), dtype="uint8").init().update(IMAGE)
         ),
         "export": lambda: ma.export(source, pipeline, tmp_path / "a", progress=False),
-        "materialize": lambda: ma.materialize(source, whitened, tmp_path / "b", progress=False),
         "sheet": lambda: preview.statistics_sheet(statistics, records=IMAGE),
         "flow": lambda: generator.flow(floats, batch_size=4)[0],
         "next": lambda: next(generator.flow(floats, batch_size=4)),

@@ -24,7 +24,7 @@ _BLOCKS = (512, 64)
 def record_keys(
     seed: int | Key, epoch: int, index: ArrayLike | int, copy: ArrayLike | int = 0
 ) -> Key:
-    """The keys that records draw from: those of `Loader`, `fit`, `export` and `materialize`.
+    """The keys that records draw from: those of `Loader`, `fit` and `export`.
 
     ``fold_in(fold_in(fold_in(root, epoch), index), copy)``: a record's key does not depend on the
     batch that it comes in, nor on the order of the records.

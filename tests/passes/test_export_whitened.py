@@ -22,8 +22,9 @@ def test_a_whitened_data_set(tmp_path):
     arrays = {"image": records, "name": np.arange(70)}
     source = ma.open_source(arrays, declared)
     stats = ma.fit(source, ma.ZCA(), progress=False)
+    stats.save(tmp_path / "stats")
     pipeline = ma.Pipeline([ma.Flip("x"), ma.Whiten(stats)], declared)
-    path = ma.materialize(source, pipeline, tmp_path / "white.zarr", seed=4, progress=False)
+    path = ma.export(source, pipeline, tmp_path / "white.zarr", seed=4, progress=False)
     white = ma.open_source(path)
     assert white.spec.entries["image"].dtype == "float32"
     epoch = jax.random.fold_in(jax.random.key(4), 0)
@@ -35,15 +36,16 @@ def test_a_whitened_data_set(tmp_path):
     np.testing.assert_array_equal(found["image"], expected["image"])
     np.testing.assert_array_equal(found["name"], np.arange(70))
     with pytest.raises(StoreError, match="already exists"):
-        ma.materialize(source, pipeline, path, progress=False)
+        ma.export(source, pipeline, path, progress=False)
 
 
 def test_what_cannot_be_written(tmp_path):
     source = source_of(pictures(30, 4, 4))
     stats = ma.fit(source, ma.ZCA(), progress=False)
+    stats.save(tmp_path / "stats")
     pca = ma.Pipeline([ma.Whiten(stats, method="pca")], SPEC)
     with pytest.raises(ParameterError, match="makes rows of 'image'"):
-        ma.materialize(source, pca, tmp_path / "pca.zarr", progress=False)
+        ma.export(source, pca, tmp_path / "pca.zarr", progress=False)
     with pytest.raises(ParameterError, match="must be a Pipeline"):
-        ma.materialize(source, stats, tmp_path / "x.zarr")
-    assert not list(tmp_path.iterdir())
+        ma.export(source, stats, tmp_path / "x.zarr")
+    assert [path.name for path in tmp_path.iterdir()] == ["stats"]

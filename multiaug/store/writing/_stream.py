@@ -3,65 +3,68 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._arguments import FLAG, PATH, Kind, checked, is_iterable, shown, whole
-from ..errors import ParameterError, RecordError, StoreError
-from ..files import array_bytes, staged_directory, writing
-from ..spec import SPEC_KIND
-from ..typing import NDArray
-from ._group import only_stores
-from ._layout import Layout
-from ._marker import Marker
-from ._objects import FileObjects
-from ._structure import check_entries, common_length
+from ..._arguments import FLAG, Kind, checked, is_iterable, optional, shown, whole
+from ...errors import ParameterError, RecordError, StoreError
+from ...files import array_bytes, create_array, writing
+from ...spec import SPEC_KIND
+from ...typing import NDArray
+from .._group import DESTINATION_KIND, Destination, is_store
+from .._marker import Marker
+from .._source import Structure
+from .._structure import check_entries, common_length
+from ._contents import chunk_records
+from ._formats import axis_names, check_name
+from ._places import staged_group
+from ._writer import refuse_missing
 
 if TYPE_CHECKING:
     import zarr
     from numpy.typing import ArrayLike
 
-    from ..spec import DataSpec
-
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+    from ...spec import DataSpec
+    from .._objects import Objects
 
 
 @checked(
-    dest=PATH,
+    dest=DESTINATION_KIND,
     batches=Kind("batches, one mapping from entry name to array each", is_iterable),
     spec=SPEC_KIND,
-    chunk=whole(1),
+    chunk=optional(whole(1)),
     overwrite=FLAG,
 )
 def write_zarr(
-    dest: str | os.PathLike[str],
+    dest: Destination,
     batches: Iterable[Mapping[str, ArrayLike]],
     spec: DataSpec,
     *,
-    chunk: int = 16,
+    chunk: int | None = None,
     overwrite: bool = False,
-) -> Path:
+) -> Any:
     """Write batches of records as a zarr group (version 3), one array per entry.
 
-    The group is made under a temporary name and gets its own name when all of it is there, so
-    an interrupted write leaves nothing behind. Chunks hold whole records, are compressed with
+    A folder is made under a temporary name and gets its own name when all of it is there, so an
+    interrupted write leaves nothing behind; what was written to an open store is refused by
+    readers until it is complete. Chunks hold whole records, are compressed with
     zstd and carry a checksum; chunks of nothing but zeros are written too, so that a missing
     chunk can be known as damage. The attribute ``multiaug`` says, last of all, that the store
     is complete, how many records it holds, by which spec, and the SHA-256 of every array.
 
     Args:
-        dest: the folder to make.
+        dest: the folder to make, or an open, writable store of zarr's.
         batches: mappings from entry name to (n, ...) array, of any number and any n. All
             batches hold the same names, dtypes and shapes after the first axis. Arrays that the
             spec does not declare (such as the ``<name>_valid`` that a pipeline adds) are written
             as well; sources do not read them.
         spec: what the entries are; it is stored with them.
-        chunk: records per chunk, at least 1. About 100 kB to 1 MB a chunk suits training.
+        chunk: records per chunk; by default as `multiaug.export` has it: one if it has 100 kB or
+            more, else as many as make 256 kB.
         overwrite: replace a zarr store at ``dest``, once the new one is complete. Anything
             else that stands there is refused all the same.
 
@@ -93,10 +96,9 @@ def write_zarr(
             "not known whether these records were read. Pass source.spec for records that were, "
             "or write stored ones with multiaug.convert, which maps them."
         )
-    target = Path(dest)
-    with staged_directory(target, may_replace=only_stores if overwrite else None) as staged:
-        with writing(target):
-            writer = _Writer(staged, spec, chunk)
+    with staged_group(dest, overwrite=overwrite) as (group, objects):
+        with _naming(dest):
+            writer = _Stream(group, objects, spec, chunk)
         for batch in batches:
             if not isinstance(batch, Mapping):
                 raise RecordError(
@@ -104,24 +106,42 @@ def write_zarr(
                     "to array."
                 )
             arrays = {name: np.asarray(array) for name, array in batch.items()}
-            with writing(target):
+            with _naming(dest):
                 writer.add(arrays)
-        with writing(target):
-            writer.close(target)
-    return target
+        with _naming(dest):
+            writer.close(dest)
+    return dest if is_store(dest) else Path(dest)
 
 
-class _Writer:
+@contextmanager
+def _naming(dest: Destination) -> Iterator[None]:
+    """Name the destination in errors of the system or of a store."""
+    if not is_store(dest):
+        with writing(Path(dest)):
+            yield
+        return
+    try:
+        yield
+    except (StoreError, RecordError):
+        raise
+    except Exception as error:  # every store has errors of its own
+        raise StoreError(
+            f"{dest} cannot be written: {type(error).__name__}: {error}. Run the same command "
+            "again with overwrite=True: what is there is not complete, and readers refuse it."
+        ) from error
+
+
+class _Stream:
     """Arrays that grow by whole chunks; what is left over waits for the next batch."""
 
-    def __init__(self, folder: Path, spec: DataSpec, chunk: int) -> None:
-        import zarr
-
-        self.folder = folder
+    def __init__(
+        self, group: zarr.Group, objects: Objects, spec: DataSpec, chunk: int | None
+    ) -> None:
+        self.group = group
+        self.objects = objects
         self.spec = spec
-        self.chunk = chunk
-        self.group = zarr.open_group(folder, mode="w", zarr_format=3)
-        Marker(0, spec, chunk, {}, complete=False).write(self.group)
+        self.chunk = chunk or 0  # decided by the first batch
+        Marker(0, spec, self.chunk, {}, complete=False).write(self.group)
         self.arrays: dict[str, zarr.Array[Any]] = {}
         self.digests: dict[str, Any] = {}
         self.waiting: dict[str, list[NDArray]] = {}
@@ -146,19 +166,15 @@ class _Writer:
         if full:
             self._flush(full)
 
-    def close(self, target: Path) -> None:
+    def close(self, dest: Destination) -> None:
         """Write what is left, see that every chunk is there, and mark the store complete."""
         if not self.records:
-            raise StoreError(
-                f"{target}: the batches hold no records, so there is nothing to write."
-            )
+            raise StoreError(f"{dest}: the batches hold no records, so there is nothing to write.")
         if self.records > self.written:
             self._flush(self.records - self.written)
         for array in self.arrays.values():
             array.resize((self.records, *array.shape[1:]))
-            lost = next(Layout(array, FileObjects(self.folder)).missing(0, self.records), None)
-            if lost is not None:
-                raise StoreError(f"{target}: chunk {lost.key} was written and is not there.")
+            refuse_missing(array, self.objects, self.records)
         sha256 = {name: digest.hexdigest() for name, digest in self.digests.items()}
         Marker(self.records, self.spec, self.chunk, sha256).write(self.group)
 
@@ -186,16 +202,16 @@ class _Writer:
                 )
 
     def _create(self, batch: Mapping[str, NDArray]) -> None:
-        from zarr.codecs import ZstdCodec
-
-        for name, rows in batch.items():
-            self.arrays[name] = self.group.create_array(
+        structure = {name: Structure(rows.shape[1:], rows.dtype) for name, rows in batch.items()}
+        self.chunk = self.chunk or chunk_records(structure)
+        for name, entry in structure.items():
+            self.arrays[name] = create_array(
+                self.group,
                 name,
-                shape=(self.chunk, *rows.shape[1:]),
-                chunks=(self.chunk, *(max(1, side) for side in rows.shape[1:])),
-                dtype=rows.dtype.newbyteorder("="),
-                compressors=ZstdCodec(level=3, checksum=True),
-                config={"write_empty_chunks": True},
+                shape=(self.chunk, *entry.shape),
+                chunks=(self.chunk, *entry.shape),
+                dtype=entry.dtype,
+                axes=axis_names(name, entry, self.spec),
             )
             self.digests[name] = hashlib.sha256()
             self.waiting[name] = []
@@ -213,30 +229,6 @@ class _Writer:
             array[self.written : stop] = rows[:count]
             self.digests[name].update(array_bytes(rows[:count]))
         self.written = stop
-
-
-def check_name(name: str, rows: Any, where: str) -> None:
-    """Refuse what cannot be an array of a store.
-
-    Args:
-        name: of the array.
-        rows: with the shape and dtype of a batch or a record.
-        where: for errors.
-
-    Raises:
-        RecordError: the name is no name of an array.
-        StoreError: zarr cannot hold the dtype.
-    """
-    if not _NAME.fullmatch(name):
-        raise RecordError(
-            f"{where}: {name!r} cannot be the name of an array. Use letters, digits, '_', '-' "
-            "and '.', beginning with a letter."
-        )
-    if rows.dtype.kind not in "biuf":  # ml_dtypes' bfloat16 is of kind V
-        raise StoreError(
-            f"{where}: {name!r} is {rows.dtype.name}, which zarr cannot hold. Convert it first: "
-            "bfloat16 becomes float32 without loss."
-        )
 
 
 def _text(array: NDArray | zarr.Array[Any]) -> str:
