@@ -40,7 +40,7 @@ WIDTH = 800  # pixels, of the sheets of all recipes
 # What the recipes of each group are for; some of them are for something else.
 ENTRIES: dict[str, dict[str, Any]] = {
     "segmentation": _SEGMENTATION,
-    "detection": {**_SEGMENTATION, "boxes": {"role": "boxes", "dtype": "float32"}},
+    "detection": {**_SEGMENTATION, "boxes": {"role": "boxes", "dtype": "float32", "capacity": 16}},
     "classification": {"image": _BYTES, "class": {"role": "scalar", "dtype": "int32"}},
     "self-supervised": _SEGMENTATION,
     "medical": {

@@ -11,7 +11,7 @@ import numpy as np
 from .._arguments import FLAG, SEED, Kind, checked, is_iterable, optional, whole
 from ..errors import ParameterError, RecordError, old_arguments
 from ..pipeline import PIPELINE_KIND, Pipeline, inspect_first, record_keys
-from ..spec import SPEC_KIND
+from ..spec import SPEC_KIND, refuse_rows_apart
 from ..store import (
     DESTINATION_KIND,
     Destination,
@@ -225,6 +225,7 @@ def _stack(records: list[Mapping[str, Any]], first: int, spec: DataSpec) -> dict
                 f"record {first + place}: found the entries {sorted(record)}, expected "
                 f"{sorted(names)} as in record {first}."
             )
+    refuse_rows_apart(spec, {n: [record[n] for record in records] for n in names}, first)
     stacked = {}
     for name in names:
         arrays = [np.asarray(record[name]) for record in records]

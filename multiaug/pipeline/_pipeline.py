@@ -21,6 +21,7 @@ from ._explain import Explanation, explain
 from ._one_run import OneRun
 from ._programs import Programs, check_before, given_params
 from ._records import batch_of_records
+from ._tables import filled_up
 from .backends._dispatch import is_traced
 from .backends._fast_path import FastPaths, Repeat, signature_of
 from .buffers._indexed import in_native_order
@@ -148,8 +149,8 @@ class Pipeline:
         keys, batch = key[None] if key.ndim == 0 else key, None
         if record is not None:
             check_argument("Pipeline.sample.record", record, RECORD)
-            record = in_native_order(record)
             batched = key.ndim == 1
+            record = filled_up(self.spec, in_native_order(record), batched=batched)
             check_structure(self.spec, record, batch=batched, frame=frame, partial=True)
             batch = record if batched else _one_more_axes(record)
             check_count(key_data(keys), batch)
@@ -181,7 +182,7 @@ class Pipeline:
         """
         refuse_forked_child("A Pipeline")
         check_argument("Pipeline.__call__.record", record, RECORD)
-        record = in_native_order(record)
+        record = filled_up(self.spec, in_native_order(record), batched=False)
         words, signature = raw_key_data(key), None
         if words is not None:
             signature = signature_of(words, record)
@@ -236,6 +237,7 @@ class Pipeline:
         check_argument("Pipeline.batch.batch", batch, RECORD)
         check_argument("Pipeline.batch.out", out, _OUT)
         batch = in_native_order(cast(Mapping[str, Any], batch))
+        batch = filled_up(self.spec, batch, batched=True)
         words, signature = raw_key_data(keys), None
         if words is not None:
             signature = signature_of(words, batch)
@@ -280,7 +282,7 @@ class Pipeline:
                 that the params were drawn for; or ``out`` is not what comes out.
         """
         refuse_forked_child("A Pipeline")
-        record = in_native_order(record)
+        record = filled_up(self.spec, in_native_order(record), batched=params.batched)
         frame = params.in_shape
         check_structure(self.spec, record, batch=params.batched, frame=frame)
         if check:

@@ -14,6 +14,7 @@ from ..errors import RecordError
 from ..spec import EntrySpec, check_structure
 from ..typing import Key, Record, SpatialShape
 from ._programs import check_before
+from ._tables import filled_up
 from .backends._dispatch import is_traced
 from .backends._mixed import run_mixed
 from .buffers._indexed import in_native_order
@@ -56,7 +57,7 @@ def batch_of_records(
     frames: list[SpatialShape] = []
     for record in records:
         check_argument("Pipeline.batch.batch", record, RECORD)
-        given.append(in_native_order(record))
+        given.append(filled_up(pipeline.spec, in_native_order(record), batched=False))
         frames.append(check_structure(pipeline.spec, given[-1], batch=False))
     _check_alike(pipeline, given, frames)
     check_before(pipeline.traits, pipeline.spec, given[0], batched=False, check=False)
@@ -110,8 +111,8 @@ def _check_alike(
         if len(rows) > 1:
             raise RecordError(
                 f"{name}: found records of {min(rows)} and {max(rows)} rows, and a batch has one "
-                'number. Declare "capacity", the most rows that a record has, in the spec, and '
-                "fill tables up to it with NaN (multiaug.padded does that)."
+                'number. Declare "capacity", the most rows that a record has, in the spec: tables '
+                "are filled up to it."
             )
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import ParameterError
-from ..pipeline import Pipeline, Views, inspect_first, record_keys
+from ..pipeline import Pipeline, Views, first_mixing, inspect_first, record_keys
 from ..spec import DataSpec, EntrySpec
 from ..store import Source
-from ..typing import NDArray
+from ..typing import Key, NDArray
 from ._render import Bands, record_limits, render_record
 from ._sheet import contact_sheet
 
@@ -34,7 +34,8 @@ def show(
 ) -> NDArray:
     """Draw records of a source as they are and as a pipeline makes them, boxes and points on top.
 
-    Of entries with ``time`` the first and the last frame are shown; of `Views` every view.
+    Of entries with ``time`` the first and the last frame are shown; of `Views` every view. Images
+    of different sizes, as in a folder of photographs, are shown each in its own proportions.
 
     Args:
         source: where records come from.
@@ -73,16 +74,18 @@ def show(
             f"`show.pipeline` must be a Pipeline, Views or None, got {type(pipeline).__name__}."
         )
     index = np.arange(min(4, len(source))) if indices is None else np.asarray(indices)
-    batch = source.read(index)
+    records = _read(source, index)
     if check:
         first = next(iter(pipeline.pipelines.values())) if isinstance(pipeline, Views) else pipeline
+        one_size = len({_shapes(record) for record in records}) == 1
+        batch = _stacked(records if one_size else records[:1])
         inspect_first(first, source.spec, batch, origin=repr(source))
     spec = source.spec if pipeline is None else pipeline.spec
-    stages = [("as it is", spec, dict(batch))]
+    stages = [("as it is", spec, records)]
     if pipeline is not None:
         keys = record_keys(seed, 0, index, np.zeros(len(index), np.int64))
-        stages += _made(pipeline, pipeline.batch(keys, batch, check=check))
-    drawn = [(head, _panels(of, arrays, spec, batch, bands)) for head, of, arrays in stages]
+        stages += _augmented(pipeline, keys, records, check=check)
+    drawn = [(head, _panels(of, made, spec, records, bands)) for head, of, made in stages]
     columns = [name for _, panels in drawn for name in panels[0]]
     if not columns:
         raise ParameterError(f"`show` found no picture to draw in {source!r}.")
@@ -96,41 +99,81 @@ def show(
     )
 
 
-def _made(
-    pipeline: Pipeline | Views, done: Mapping[str, Any]
-) -> list[tuple[str, DataSpec, dict[str, NDArray]]]:
-    """A heading, the spec and the arrays of what came out; of views, of each."""
+_Records = list[dict[str, NDArray]]
+
+
+def _read(source: Source, index: NDArray) -> _Records:
+    """The records; where a source can hold images of several sizes, each of its own."""
+    if hasattr(source, "read_records"):
+        found: _Records = source.read_records(index)
+        return found
+    return _unstacked(source.read(index))
+
+
+def _stacked(records: _Records) -> dict[str, NDArray]:
+    return {name: np.stack([record[name] for record in records]) for name in records[0]}
+
+
+def _unstacked(batch: Mapping[str, Any]) -> _Records:
+    arrays = {name: np.asarray(array) for name, array in batch.items()}
+    count = len(next(iter(arrays.values())))
+    return [{name: array[i] for name, array in arrays.items()} for i in range(count)]
+
+
+def _shapes(record: Mapping[str, NDArray]) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    return tuple((name, array.shape) for name, array in record.items())
+
+
+def _augmented(
+    pipeline: Pipeline | Views, keys: Key, records: _Records, *, check: bool
+) -> list[tuple[str, DataSpec, _Records]]:
+    """A heading, the spec and the records of what came out; of views, of each.
+
+    Records of several shapes need not leave the pipeline at one: each is augmented by itself, but
+    where partners are mixed.
+    """
+    each = pipeline.pipelines.values() if isinstance(pipeline, Views) else [pipeline]
+    if len({_shapes(record) for record in records}) == 1:
+        done = [pipeline.batch(keys, _stacked(records), check=check)]
+    elif any(first_mixing(one.transforms) is not None for one in each):
+        done = [pipeline.batch(keys, records, check=check)]
+    else:
+        several = zip(keys, records, strict=True)
+        done = [pipeline.batch(key[None], [record], check=check) for key, record in several]
     if isinstance(pipeline, Pipeline):
-        return [("augmented", pipeline.out_spec, {n: np.asarray(a) for n, a in done.items()})]
+        return [("augmented", pipeline.out_spec, [r for one in done for r in _unstacked(one)])]
     return [
         (
             name if len(several) == 1 else f"{name} {number}",
             pipeline.pipelines[name].out_spec,
-            {n: np.asarray(a) for n, a in view.items()},
+            [r for one in done for r in _unstacked(one[name][number])],
         )
-        for name, several in done.items()
-        for number, view in enumerate(several)
+        for name, several in done[0].items()
+        for number in range(len(several))
     ]
 
 
 def _panels(
     spec: DataSpec,
-    arrays: Mapping[str, NDArray],
+    made: _Records,
     spec_before: DataSpec,
-    before: Mapping[str, NDArray],
+    before: _Records,
     bands: Bands | None,
 ) -> list[dict[str, NDArray]]:
     """Panel name -> picture, of every record; all stages within the limits of the first."""
-    count = len(next(iter(arrays.values())))
-    records = [{n: a[i] for n, a in arrays.items() if n in spec.entries} for i in range(count)]
+    records = [{n: a for n, a in record.items() if n in spec.entries} for record in made]
     # Standardised values, which are floats, have limits of their own, as what is new has.
     alike = {
-        n for n, a in arrays.items() if n in before and _alike(n, spec, spec_before, before[n], a)
+        n
+        for n, a in records[0].items()
+        if n in before[0] and _alike(n, spec, spec_before, before[0][n], a)
     }
-    same = {n: before[n] if n in alike else a for n, a in arrays.items()}
     entries = spec.entries.values()
     spec = DataSpec(spec.name, [e if e.name in alike else _unranged(e) for e in entries])
-    firsts = [{n: a[i] for n, a in same.items() if n in spec.entries} for i in range(count)]
+    firsts = [
+        {n: old[n] if n in alike else a for n, a in record.items()}
+        for record, old in zip(records, before, strict=True)
+    ]
     limits = record_limits(spec, *firsts, bands=bands)
     found = []
     for record in records:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import jax.numpy as jnp
+import numpy as np
 
+from ..sampling import library_of
 from ..spec import ChannelGroup, RoleTraits, register_role
 from ..typing import Array
 from ._base import PointContext
@@ -49,6 +51,29 @@ class Boxes:
         visible = jnp.where((x1 > x0) & (y1 > y0), share_x * share_y, 0)
         return {"": moved.astype(values.dtype), "_visible": visible}
 
+    def cut(self, values: Array, group: ChannelGroup, window: Array) -> tuple[Array, Array]:
+        """Boxes (..., 4) as a window of their image shows them, and (...) the share of area in it.
+
+        Boxes that lie inside keep their bits. Takes arrays of NumPy and of JAX.
+
+        Args:
+            values: the boxes.
+            group: their spec.
+            window: (..., 4) float32, the edges x0 y0 x1 y1 on the pixel-area scale.
+        """
+        lib = library_of(values)
+        edges = box_edges(values.astype(np.float32), group.convention)
+        x0, y0, x1, y1 = edges
+        left, right = (lib.clip(x, window[..., 0], window[..., 2]) for x in (x0, x1))
+        top, bottom = (lib.clip(y, window[..., 1], window[..., 3]) for y in (y0, y1))
+        seen = (left, top, right, bottom)
+        whole, part = (x1 - x0) * (y1 - y0), (right - left) * (bottom - top)
+        there = (x1 > x0) & (y1 > y0)
+        share = lib.where(there, part, np.float32(0)) / lib.where(there, whole, np.float32(1))
+        inside = (left == x0) & (top == y0) & (right == x1) & (bottom == y1)
+        moved = _convert(seen, group.convention).astype(values.dtype)
+        return lib.where(inside[..., None], values, moved), share
+
     def centres(self, values: Array, group: ChannelGroup) -> tuple[Array, Array]:
         """X and y of the centres of the rows (..., 4), in pixels of their image."""
         x0, y0, x1, y1 = box_edges(values.astype(jnp.float32), group.convention)
@@ -82,8 +107,10 @@ def box_edges(boxes: Array, convention: str) -> _Edges:
 
 def _convert(edges: _Edges, convention: str) -> Array:
     x0, y0, x1, y1 = edges
+    columns = edges
     if convention == "coco":
-        return jnp.stack([x0 + 0.5, y0 + 0.5, x1 - x0, y1 - y0], axis=-1)
+        columns = (x0 + 0.5, y0 + 0.5, x1 - x0, y1 - y0)
     if convention == "pascal":
-        return jnp.stack([x0 + 0.5, y0 + 0.5, x1 - 0.5, y1 - 0.5], axis=-1)
-    return jnp.stack(edges, axis=-1)
+        columns = (x0 + 0.5, y0 + 0.5, x1 - 0.5, y1 - 0.5)
+    boxes: Array = library_of(x0).stack(columns, axis=-1)
+    return boxes

@@ -11,6 +11,9 @@ from ._model import ChannelGroup as ChannelGroup
 from ._model import Entries as Entries
 from ._model import EntrySpec as EntrySpec
 from ._records import check_structure as check_structure
+from ._rows import absent_row as absent_row
+from ._rows import capacities as capacities
+from ._rows import refuse_rows_apart as refuse_rows_apart
 from ._spec import SPEC_KIND as SPEC_KIND
 from ._spec import DataSpec as DataSpec
 from ._traits import BORDERS as BORDERS

@@ -21,6 +21,8 @@ class _Described(NamedTuple):
 
     shape: tuple[int, ...]
     dtype: Any
+    narrowed: bool
+    """JAX, which has it, holds no 64 bits: int64 came to it as int32."""
 
 
 @checked(spec=SPEC_KIND, record=RECORD, batch=FLAG, dtypes=FLAG, partial=FLAG)
@@ -55,7 +57,7 @@ def check_structure(
         RecordError: with everything that is wrong, each with entry, found and expected.
     """
     described = {
-        name: _Described(tuple(array.shape), array.dtype)
+        name: _Described(tuple(array.shape), array.dtype, hasattr(array, "aval"))
         if hasattr(array, "shape") and hasattr(array, "dtype")
         else type(array)
         for name, array in record.items()
@@ -127,11 +129,16 @@ def _array(entry: EntrySpec, array: _Described, batch: bool, dtypes: bool) -> It
     """What is wrong with one array by itself."""
     yield from _shape(entry, array.shape, batch)
     name = getattr(array.dtype, "name", str(array.dtype))
-    if dtypes and name not in entry.dtypes:
+    wide = _WIDE.get(name) if array.narrowed else None
+    if dtypes and name not in entry.dtypes and wide not in entry.dtypes:
         remedy = "convert it first"
         if entry.role == "depth" and name.startswith("float"):
             remedy = "multiply metres by 1000 before rounding them to integers"
         yield f"{entry.name}: found dtype {name}, expected {listed(entry.dtypes)}; {remedy}"
+
+
+# What JAX makes of these dtypes is the other one, unless `jax_enable_x64` is set.
+_WIDE = {"int32": "int64", "float32": "float64"}
 
 
 def _shape(entry: EntrySpec, shape: tuple[int, ...], batch: bool) -> Iterator[str]:
@@ -177,7 +184,9 @@ def _remedy(entry: EntrySpec, shape: tuple[int, ...], batch: bool) -> str:
         return text
     if batch and _matches(entry, shape):
         return "; it looks like one record: add a leading axis of length 1"
-    channels = entry.channels
+    channels, rows = entry.channels, entry.groups[0].capacity
+    if entry.kind == "points" and len(own) == 2 and rows is not None and own[0] > rows:
+        return f'; it has more rows than "capacity" in the spec says: raise it to {own[0]} or more'
     if entry.kind == "spatial":
         if batch and entry.time is None and len(own) > 3 and _matches(entry, own[1:]):
             return '; if its second axis counts frames, declare "time": true in the spec'

@@ -12,7 +12,7 @@ import numpy as np
 from .._arguments import RECORD, checked, whole
 from .._machine import native
 from ..files import sha256_array, sha256_of
-from ..spec import SPEC_KIND
+from ..spec import SPEC_KIND, refuse_rows_apart
 from ..typing import NDArray
 from ._mapped import MappedFiles
 from ._plausible import inspect_source
@@ -45,6 +45,7 @@ class ArraySource:
     @checked(arrays=RECORD, spec=SPEC_KIND, block=whole(1))
     def __init__(self, arrays: Mapping[str, ArrayLike], spec: DataSpec, *, block: int = 64) -> None:
         self._mapped = MappedFiles(arrays)
+        refuse_rows_apart(spec, arrays)
         records = {name: as_records(name, array, spec) for name, array in arrays.items()}
         self._arrays = {name: _read_only(array) for name, array in records.items()}
         self._length = common_length(self._arrays, "arrays in memory")

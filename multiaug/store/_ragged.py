@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import RecordError
+from ..spec import absent_row
 from ..typing import NDArray
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def padded(name: str, tables: Sequence[Any] | NDArray, capacity: int, first: int
     # An empty list has neither columns nor the dtype of the others.
     like = next((array for array in arrays if array.ndim and len(array)), arrays[0])
     shape = (len(arrays), capacity, *like.shape[1:])
-    out = np.full(shape, _padding(like.dtype), like.dtype)
+    out = np.full(shape, absent_row(like.dtype), like.dtype)
     for number, array in enumerate(arrays):
         if array.ndim and len(array) > capacity:
             raise RecordError(
@@ -79,14 +80,6 @@ def padded(name: str, tables: Sequence[Any] | NDArray, capacity: int, first: int
         if array.size:
             out[number, : len(array)] = array
     return out
-
-
-def _padding(dtype: np.dtype[Any]) -> Any:
-    if dtype.kind == "f" or dtype.kind == "V":
-        return np.nan
-    if dtype.kind == "u":
-        return np.iinfo(dtype).max
-    return -1 if dtype.kind == "i" else False
 
 
 def _capacity(spec: DataSpec, name: str) -> int | None:

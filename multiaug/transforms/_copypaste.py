@@ -71,18 +71,12 @@ class CopyPaste(Mixing):
     def check(self, frame: Frame) -> None:
         """The maps must be there, and ids need room."""
         super().check(frame)
-        for field, role in (("instances", "label"), ("depth", "depth")):
-            name = getattr(self, field)
-            entry = None if name is None else frame.spec.entries.get(name)
-            if name is not None and (entry is None or entry.role != role):
-                raise ParameterError(
-                    f"`CopyPaste.{field}` must name an entry with role {role}, got {name!r}. "
-                    f"The spec has {sorted(frame.spec.entries)}."
-                )
-        if self.instances in self.keep:
+        check_instances(self, self.instances, frame)
+        depth = None if self.depth is None else frame.spec.entries.get(self.depth)
+        if self.depth is not None and (depth is None or depth.role != "depth"):
             raise ParameterError(
-                f"`CopyPaste.keep` must not hold the instances, {self.instances!r}: they would "
-                "not be those that the images show."
+                f"`CopyPaste.depth` must name an entry with role depth, got {self.depth!r}. "
+                f"The spec has {sorted(frame.spec.entries)}."
             )
 
     def sample(self, key: Key, frame: Frame) -> Params:
@@ -131,16 +125,7 @@ class CopyPaste(Mixing):
         """Ids are counted on from the largest one of the record."""
         if name != self.instances:
             return other
-        ignore, lib = spec.entries[name].groups[0].ignore, library_of(own)
-        most = np.iinfo(own.dtype).max
-        top, more = (_largest(lib, ids, ignore) for ids in (own, other))
-        if lib is np and int(top) + int(more) > most:
-            raise RecordError(
-                f"`CopyPaste` of {name!r} must find ids of two records that fit into "
-                f"{own.dtype}, got {int(top)} and {int(more)}. Convert them to int32."
-            )
-        # What an eager call refuses stays within the dtype in traced code.
-        return lib.minimum(other, (most - top).astype(own.dtype)) + top.astype(own.dtype)
+        return counted_on(self.owner, name, own, other, spec)
 
     def _chosen(self, params: Params, ids: Any) -> Any:
         """Which ids are pasted: a hash of the id and the record's seed, below the probability."""
@@ -151,6 +136,54 @@ class CopyPaste(Mixing):
             return ((table >> np.uint32(8)) < share)[np.maximum(ids, 0)]
         words = hashed(jnp.maximum(ids, 0).astype(jnp.uint32), *keyed(params["seed"], 0))
         return (words >> np.uint32(8)) < share
+
+
+def check_instances(mixing: Mixing, instances: str | None, frame: Frame) -> None:
+    """Refuse a name of no label map, or of one that stays that of the record itself."""
+    entry = frame.spec.entries.get(instances or "")
+    if instances is not None and (entry is None or entry.role != "label"):
+        raise ParameterError(
+            f"`{mixing.owner}.instances` must name an entry with role label, got {instances!r}. "
+            f"The spec has {sorted(frame.spec.entries)}."
+        )
+    if instances in mixing.keep:
+        raise ParameterError(
+            f"`{mixing.owner}.keep` must not hold the instances, {instances!r}: they would "
+            "not be those that the images show."
+        )
+
+
+def counted_on(owner: str, name: str, own: Any, other: Any, spec: DataSpec) -> Any:
+    """The ids of another record, counted on from the largest one of a record.
+
+    0 and the ignore value are no ids, and stay; no id becomes the ignore value.
+
+    Args:
+        owner: the transform, for errors.
+        name: of the label map.
+        own: the ids of the record, of NumPy or of JAX.
+        other: those of the other one.
+        spec: of the records.
+
+    Raises:
+        RecordError: they do not fit into the dtype, in eager calls.
+    """
+    ignore, lib = spec.entries[name].groups[0].ignore, library_of(own)
+    most = np.iinfo(own.dtype).max - int(ignore is not None)  # room to step over the ignore value
+    top, more = (_largest(lib, ids, ignore) for ids in (own, other))
+    if lib is np and int(top) + int(more) > most:
+        raise RecordError(
+            f"`{owner}` of {name!r} must find ids of its records that fit into {own.dtype}, got "
+            f"{int(top)} and {int(more)}. Convert them to int32."
+        )
+    # What an eager call refuses stays within the dtype in traced code.
+    ids = lib.minimum(other, (most - top).astype(own.dtype)) + top.astype(own.dtype)
+    there = other > 0
+    if ignore is not None:
+        mark = np.asarray(ignore).astype(own.dtype)
+        there = there & (other != mark)
+        ids = ids + ((ids >= mark) & (top < mark)).astype(own.dtype)
+    return lib.where(there, ids, other)
 
 
 def _largest(lib: Any, ids: Any, ignore: int | None) -> Any:

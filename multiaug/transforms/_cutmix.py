@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from ..sampling import library_of
+from ..spec import DataSpec
 from ..typing import Array, Key, NDArray, SpatialShape
 from ._affine import uniform, uniform_index, unit_uniform
 from ._base import Frame, Params, static, transform
-from ._checked import number, pair
+from ._checked import number, pair, probability
+from ._copypaste import check_instances, counted_on
 from ._mixup import beta, kept_names, partners_of
+from ._onehot import entry_name
 from ._rectangles import boxes_of_rectangles, in_rectangles
 from ._settings import Ranged, Setting, setting
 from ._stage_bases import Mixing
@@ -98,25 +102,42 @@ class Mosaic(Mixing):
     and which of them the record itself keeps is random. Rules are those of `CutMix`. The partners
     are drawn independently of each other, as that of `MixUp`.
 
+    Tables of boxes get the boxes of all four records, cut to their pieces, the record's own first;
+    with them go the scalars that the spec says are ``of`` them, such as classes. Boxes of which a
+    piece shows too little are left out. Rows that are not there come last. The spec must declare
+    the ``capacity`` of the table; of more boxes than that the first ones stay in traced code.
+
     Args:
         center: (lo, hi) of where the frame is cut, as fractions of its width and of its height.
         keep: entries that stay those of the record itself.
+        min_visible: in [0, 1], the least share of the area of a box that its piece shows; boxes of
+            which nothing is shown are left out in any case.
+        instances: a label map with ids of instances: those of each partner are counted on, so that
+            no two instances share one. 0, and its ignore value, are none.
         p: the probability that a pipeline runs it, for each record.
 
     Raises:
         ParameterError: a range that is ill-formed; an entry that cannot be mixed and is not in
-            ``keep``.
+            ``keep``; no such label map.
+        RecordError: more boxes than the capacity, or ids that do not fit into the dtype, in eager
+            calls.
 
     References:
         A. Bochkovskiy et al., YOLOv4: Optimal Speed and Accuracy of Object Detection, 2020. YOLO's
-        mosaic moves the four images to one corner each, and boxes with them; here pieces stay
-        where they are, and tables of boxes are refused.
+        mosaic moves the four images to one corner each; here pieces stay where they are.
     """
 
     center: Ranged = setting(pair, default=(0.25, 0.75), low=0, high=1, unit="frames")
     keep: Setting[tuple[str, ...], str | Sequence[str] | None] = setting(kept_names, default=())
+    min_visible: float = setting(probability, default=0.1)
+    instances: Setting[str | None, str | None] = setting(entry_name, default=None)
     p: float = static(default=1.0, kw_only=True)
     pastes = True
+
+    def check(self, frame: Frame) -> None:
+        """The map of instances must be there."""
+        super().check(frame)
+        check_instances(self, self.instances, frame)
 
     def sample(self, key: Key, frame: Frame) -> Params:
         """Draw ``partner``, (3,) from U[0, 1), ``cut``, (2,) x and y, and ``first``, int32.
@@ -152,6 +173,28 @@ class Mosaic(Mixing):
         right, below = x >= params["cut"][0], y >= params["cut"][1]
         found: Array = (right.astype(np.int32) + 2 * below.astype(np.int32) + params["first"]) % 4
         return found
+
+    def windows(self, params: Params, shape: SpatialShape) -> Array:
+        """The four pieces."""
+        lib = library_of(params["cut"])
+        x, y = (params["cut"][:, k, None].astype(np.float32) for k in (0, 1))
+        piece = (np.arange(4, dtype=np.int32)[None, :] - params["first"][:, None]) % 4
+        right, below = piece % 2 > 0, piece > 1
+        first, width, height = (np.float32(v - 0.5) for v in (0, shape[1], shape[0]))
+        edges = (
+            lib.where(right, x, first),
+            lib.where(below, y, first),
+            lib.where(right, width, x),
+            lib.where(below, height, y),
+        )
+        windows: Array = lib.stack(edges, axis=-1)
+        return windows
+
+    def pasted(self, name: str, own: Any, other: Any, spec: DataSpec) -> Any:
+        """Ids are counted on from the largest one of the records before."""
+        if name != self.instances:
+            return other
+        return counted_on(self.owner, name, own, other, spec)
 
     def boxes(self, params: Params, x: NDArray, y: NDArray, shape: SpatialShape) -> NDArray:
         """Three pieces of each record: all but its own."""

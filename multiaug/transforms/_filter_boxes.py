@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..errors import ParameterError
-from ..spec import DataSpec, EntrySpec
+from ..spec import DataSpec, EntrySpec, absent_row
 from ..typing import Array, NDArray
 from ._base import Frame, transform
 from ._checked import number, probability
@@ -144,9 +144,5 @@ class FilterBoxes(Deriving):
 
 def _without(lib: Any, rows: Any, stays: Any) -> Any:
     """Rows of a table, those that go as if they had never been there."""
-    dtype = np.dtype(rows.dtype)
-    none: Any = {"i": -1, "b": False}.get(dtype.kind, np.nan)
-    if dtype.kind == "u":
-        none = np.iinfo(dtype).max
     stays = stays.reshape(stays.shape + (1,) * (rows.ndim - stays.ndim))
-    return lib.where(stays, rows, np.asarray(none, dtype))
+    return lib.where(stays, rows, np.asarray(absent_row(rows.dtype), rows.dtype))

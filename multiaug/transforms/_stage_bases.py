@@ -169,12 +169,29 @@ class Mixing(Transform):
         """
         return None
 
+    def windows(self, params: Params, shape: SpatialShape) -> Array | None:
+        """The pieces, where each is a rectangle: tables of places are cut to them and joined.
+
+        By default there is none, and such tables are refused. Takes arrays of NumPy and of JAX. A
+        field ``min_visible`` is the least share of area that is left of a box.
+
+        Args:
+            params: what the records of a batch drew, leading N.
+            shape: (height, width) of the reference frame.
+
+        Returns:
+            (N, 1 + S, 4) float32: the edges x0 y0 x1 y1, on the pixel-area scale of the frame, of
+            what is shown of every record and of its partners.
+        """
+        return None
+
     def pasted(self, name: str, own: Any, other: Any, spec: DataSpec) -> Any:
         """What a piece of a partner shows of an entry: by default its values.
 
         Args:
             name: of the entry.
-            own: the array of the record, of NumPy or of JAX.
+            own: the array of the record, of NumPy or of JAX; of a second partner on with what
+                this method made of those before, one behind the other along the first axis.
             other: that of the partner.
             spec: of the records.
         """

@@ -174,7 +174,7 @@ def _transforms() -> Iterator[Case]:
         "LetterBox": {"size": 4, "position": "random", "scale_up": True},
         "Maybe": {"transforms": ma.Flip("x"), "p": 0.5},
         "MixUp": {"alpha": 0.4, "keep": ()},
-        "Mosaic": {"center": (0.4, 0.6), "keep": ()},
+        "Mosaic": {"center": (0.4, 0.6), "keep": (), "min_visible": 0.2, "instances": None},
         "Normalize": {"mean": 0.5, "std": 0.5, "entries": None},
         "OneHot": {"entry": "mask", "classes": 4, "replace": False},
         "OneOf": {"transforms": [ma.Flip("x"), ma.Flip("y")], "weights": None},

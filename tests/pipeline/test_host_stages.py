@@ -160,6 +160,22 @@ def test_results_go_into_the_memory_of_earlier_ones():
             pipeline.batch(KEYS, batch, out={n: a for n, a in again.items() if n != "image"})
 
 
+@pytest.mark.parametrize("first", [ma.Erase((0.1, 0.3)), ma.CutMix()], ids=["covers", "mixes"])
+def test_memory_of_results_behind_a_stage_of_another_size(first):
+    """What a stage makes before a crop has another size than the results, which loaders hand in."""
+    names = ("image", "mask")
+    pipeline = ma.Pipeline([first, ma.Crop((16, 20))], spec_of(names))
+    batch = batch_of(pipeline.spec.entries)
+    expected = {n: np.array(a) for n, a in pipeline.batch(KEYS, batch).items()}
+    out = None
+    for _ in range(3):
+        out = pipeline.batch(KEYS, batch, out=out)
+        assert_same(out, expected)
+    whole = ma.Pipeline([first], spec_of(names)).batch(KEYS, batch)
+    with pytest.raises(RecordError, match=r"`out` must be what an earlier call returned"):
+        pipeline.batch(KEYS, batch, out=whole)
+
+
 def test_a_run_of_values_leaves_the_rest_alone():
     pipeline = ma.Pipeline([ma.Erase(), ma.Brightness(0.1)], spec_of(("image", "mask", "depth")))
     found = pipeline.explain(SIZE)

@@ -155,3 +155,46 @@ def test_what_cannot_be_shown_is_refused(wrong):
         match=r"`show.(source|pipeline)` must be a (source|Pipeline, Views or None)",
     ):
         show(*wrong)
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    """A folder of three images of one colour each, of different sizes."""
+    folder = tmp_path_factory.mktemp("photographs")
+    for number, size in enumerate([(30, 20), (24, 36), (30, 20)]):
+        Image.new("RGB", size, (40 + 60 * number, 90, 200)).save(folder / f"{number}.png")
+    spec = ma.DataSpec.from_dict(
+        {
+            "name": "photographs",
+            "entries": {"image": {"role": "intensity", "dtype": "uint8", "channels": 3}},
+        }
+    )
+    return ma.open_source(folder, spec, folders={"image": "*.png"})
+
+
+def sides_of_colour(sheet, red):
+    """(height, width) of the images of a colour in a sheet, from left to right."""
+    there = (sheet == [red, 90, 200]).all(axis=-1)
+    columns = np.flatnonzero(there.any(axis=0))
+    images = np.split(columns, np.flatnonzero(np.diff(columns) > 1) + 1)
+    return [(int(there[:, image].any(axis=1).sum()), len(image)) for image in images]
+
+
+def test_images_of_different_sizes_are_shown_in_their_own_proportions(photographs):
+    sheet = show(photographs, ma.Pipeline([ma.Rot90((1, 1))], photographs.spec))
+    for number, (height, width) in enumerate([(20, 30), (36, 24), (20, 30)]):
+        scale = 192 // max(height, width)
+        height, width = height * scale, width * scale
+        assert sides_of_colour(sheet, 40 + 60 * number) == [(height, width), (width, height)]
+
+
+def test_images_of_different_sizes_that_leave_at_one_and_are_mixed(photographs):
+    spec = photographs.spec
+    show(photographs, ma.Pipeline([ma.Resize((16, 16)), ma.CutMix()], spec))
+    with pytest.raises(ma.RecordError, match="Add a transform that brings them to one"):
+        show(photographs, ma.Pipeline([ma.CutMix()], spec))
+
+
+def test_views_of_images_of_different_sizes(photographs):
+    views = ma.Views({"a": ma.Pipeline([ma.RandomResizedCrop(16)], photographs.spec)})
+    assert show(photographs, views).dtype == np.uint8

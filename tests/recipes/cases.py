@@ -36,6 +36,13 @@ MEDICAL = spec_of(
     image={"role": "intensity", "dtype": "float32", "channels": 4, "range": [-5, 5]},
     mask={"role": "label", "dtype": "uint8"},
 )
+DETECTION = spec_of(
+    image=_IMAGE,
+    mask=_MASK,
+    boxes={"role": "boxes", "dtype": "float32", "capacity": 8},
+    classes={"role": "scalar", "dtype": "int32", "of": "boxes", "capacity": 8},
+    number={"role": "scalar", "dtype": "int64"},
+)
 ROBOT = spec_of(base_0_rgb=_IMAGE, left_wrist_0_rgb=_IMAGE)
 DATES = spec_of(before=_IMAGE, after=_IMAGE, changed={"role": "label", "dtype": "uint8"})
 
@@ -64,6 +71,10 @@ def record_for(spec: ma.DataSpec, seed: int = 0, sides: tuple[int, int] = SIDES)
             record[name] = k.astype(dtype)
         elif entry.role == "direction":
             record[name] = normal.astype(dtype)
+        elif entry.role == "boxes":
+            record[name] = np.array([[3.5, 3.5, 19.5, 29.5], [30.5, 9.5, 59.5, 43.5]], dtype)
+        elif entry.role == "scalar" and entry.of is not None:
+            record[name] = np.array([seed, 10 + seed], dtype)
         elif entry.role == "scalar":
             record[name] = np.array(seed % 5, dtype)
         else:
@@ -170,7 +181,7 @@ CASES: dict[str, Case] = {
     "point_transformer": Case(CLOUD, sheared=True),
     "openpi": Case(ROBOT, {"size": 32}, (32, 32)),
     "pidnet": Case(RGB, {"size": SMALL, "base": (40, 90)}, SMALL),
-    "yolo": Case(RGB, {"size": 48}, (48, 48)),
+    "yolo": Case(DETECTION, {"size": 48}, (48, 48)),
     "yolo_cls": Case(CLASSES, {"size": 24}, (24, 24), floats=True),
     "dino": Case(
         RGB, {"size": 32, "local_size": 24, "local_views": 2}, (32, 32), floats=True,

@@ -156,6 +156,7 @@ def test_only_cameras_that_are_on_no_wrist_are_turned():
     assert (np.asarray(framed["base_0_rgb"]) != done["base_0_rgb"]).any()
 
 
+_COLOURS = {"role": "intensity", "channels": ["r", "g", "b"]}
 NO_IGNORE = spec_of(
     image={"role": "intensity", "channels": ["r", "g", "b"]}, mask={"role": "label"}
 )
@@ -180,6 +181,14 @@ REFUSED = {
     "packed": (lambda: ma.recipes.concerto(CLOUD), "rgbxyz-separate.*drop=0"),
     "version": (lambda: ma.recipes.torchgeo_moco(RGB, version=4), "must be 1, 2 or 3, got 4"),
     "bytes": (lambda: ma.recipes.nnunet_da5(RGB), "'image' is uint8.*p_gradient=0"),
+    "no room for boxes": (
+        lambda: ma.recipes.yolo(spec_of(image=_COLOURS, boxes={"role": "boxes"})),
+        "'boxes'.*\"capacity\".*mosaic=0",
+    ),
+    "poses": (
+        lambda: ma.recipes.yolo(spec_of(image=_COLOURS, points={"role": "keypoints"})),
+        "keypoints of several records, 'points'.*mosaic=0",
+    ),
     "no spec": (lambda: ma.recipes.carvana("rgb"), "spec.* must be a DataSpec"),
     "levels": (lambda: ma.recipes.mmseg(RGB, brightness=32), "32 / 255|30 / 255"),
 }  # fmt: skip
@@ -198,6 +207,25 @@ def test_policies_are_handed_over():
     assert policy in made.transforms
     assert policy in ma.recipes.timm(CLASSES, policy=policy).transforms
     assert names_of(ma.recipes.timm(CLASSES, policy=policy).transforms)[2] == "RandAugment"
+
+
+def test_boxes_that_the_zoom_of_yolo_leaves_too_little_of_are_dropped():
+    """What is left has two pixels a side, shows a tenth of its box, and kept its class."""
+    case = CASES["yolo"]
+    lost = False
+    for seed in range(4):
+        records = [record_for(case.spec, k) for k in range(3)]
+        keys = jax.random.split(jax.random.key(seed), 3)
+        done = ma.recipes.yolo(case.spec, 48).batch(keys, records)
+        boxes, there = np.asarray(done["boxes"]), np.asarray(done["boxes_valid"])
+        assert (boxes[there][:, 2:] - boxes[there][:, :2] >= 2).all()
+        assert (np.asarray(done["boxes_visible"])[there] >= 0.1).all()
+        assert set(np.asarray(done["classes"])[there]) <= {0, 1, 2, 10, 11, 12}
+        assert (np.asarray(done["classes"])[~there] == -1).all()
+        assert np.isnan(boxes[~there]).all()
+        np.testing.assert_array_equal(done["number"], [0, 1, 2])
+        lost |= (np.asarray(done["boxes_visible"])[there] < 0.5).any()
+    assert lost
 
 
 def test_oblong_patches_are_turned_less():

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
 
+from ...errors import RecordError
 from ...spec import EntrySpec
 from ...transforms import Mixing, Step
 from ...typing import NDArray
 from ..buffers._working import WorkingBatch
-from ..program._mix import several, stays
+from ..program._join import joined, joins, rows_of
+from ..program._mix import several, shown, stays
 from ..program._occlude import pixel_centres
 from ..program._pointwise import beside_mark
 from ..program._stages import Stage
@@ -42,7 +45,10 @@ def mix_on_host(stage: Stage, drawn: Any, batch: WorkingBatch) -> None:
         for name, entry in stage.spec.entries.items():
             if name not in batch.arrays or stays(mixing, stage.spec, name):
                 continue
-            if entry.kind == "value":
+            if joins(mixing, stage.spec, name):
+                if entry.kind == "points":  # what describes its rows goes with it
+                    _join(name, stage, step, batch, partners, on)
+            elif entry.kind == "value":
                 _mix_scalars(name, batch, partners, weights)
             elif type(mixing).pieces is not Mixing.pieces:
                 _paste_pieces(name, stage, step, batch, images, partners[:, 0], on)
@@ -50,7 +56,8 @@ def mix_on_host(stage: Stage, drawn: Any, batch: WorkingBatch) -> None:
                 array = batch.arrays[name]
                 places = pixel_centres((array.shape[1], array.shape[2]), stage.frame)
                 boxes = mixing.boxes(step.params, *places, stage.frame)
-                _paste(name, batch, partners, boxes[on[boxes[:, 0]]])
+                boxes = boxes[on[boxes[:, 0]]]
+                _paste(name, batch, partners, boxes, partial(shown, mixing, stage.spec, name))
             else:
                 _blend(entry, batch, partners[:, 0], weights[:, 0])
 
@@ -66,14 +73,55 @@ def _mix_scalars(name: str, batch: WorkingBatch, partners: NDArray, weights: NDA
     batch.new(name, given.shape, given.dtype)[...] = mixed
 
 
-def _paste(name: str, batch: WorkingBatch, partners: NDArray, boxes: NDArray) -> None:
+def _join(
+    name: str, stage: Stage, step: Step, batch: WorkingBatch, partners: NDArray, on: NDArray
+) -> None:
+    """A table with the rows of several records, and what describes them."""
+    mixing, spec = step.transform, stage.spec
+    assert isinstance(mixing, Mixing)
+    images = {n: a for n, a in batch.arrays.items() if n in spec.entries}
+    tables = (name, f"{name}_visible", f"{name}_valid", *rows_of(spec, name))
+    held = {**images, **{n: batch.read(n) for n in tables if n in batch.arrays}}
+    done, counts = joined(mixing, spec, name, stage.frame, step.params, partners, on, held)
+    room = held[name].shape[1]
+    for record in np.flatnonzero(counts > room).tolist():
+        raise RecordError(
+            f"`{mixing.owner}` of {name!r} must find at most {room} rows in the pieces of a "
+            f'record, its "capacity", got {counts[record]} in record {record} of the batch. Raise '
+            f"the capacity in the spec: {1 + partners.shape[1]} times the most rows of a record "
+            "are always enough."
+        )
+    for each, array in done.items():
+        batch.new(each, array.shape, array.dtype)[...] = array
+
+
+def _paste(
+    name: str,
+    batch: WorkingBatch,
+    partners: NDArray,
+    boxes: NDArray,
+    show: Callable[[NDArray, Sequence[NDArray]], list[NDArray]],
+) -> None:
+    """Rectangles of partners.
+
+    Args:
+        name: of the entry.
+        batch: the entries.
+        partners: (N, S).
+        boxes: as of `Mixing.boxes`.
+        show: what the partners of a record show.
+    """
     for each in (name, f"{name}_valid"):
         if each in batch.arrays:
             given = batch.read(each)
             out = batch.new(each, given.shape, given.dtype)
             out[...] = given
+            values: dict[int, list[NDArray]] = {}
             for record, piece, y0, y1, x0, x1 in boxes.tolist():
-                out[record, y0:y1, x0:x1] = given[partners[record, piece - 1], y0:y1, x0:x1]
+                if record not in values:
+                    others = [given[k] for k in partners[record]]
+                    values[record] = show(given[record], others) if each == name else others
+                out[record, y0:y1, x0:x1] = values[record][piece - 1][y0:y1, x0:x1]
 
 
 def _paste_pieces(

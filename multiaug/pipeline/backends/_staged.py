@@ -304,7 +304,7 @@ def _by_xla(stage: Stage, draws: Draws, state: Batch) -> Batch:
         function = _occlude
     else:
         names = {n for n in state if n in entries and not stays_in(stage, n)}
-        names |= {f"{n}_valid" for n in names}
+        names |= {f"{n}{s}" for n in names for s in ("_valid", "_visible")}
         names |= {n for n in state if n in entries and entries[n].kind == "spatial"}
         function = _mix
     used = gathered({n: a for n, a in state.items() if n in names})

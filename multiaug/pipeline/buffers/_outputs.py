@@ -182,7 +182,7 @@ def _reclaimed(out: Mapping[str, Any], layout: Layout) -> dict[str, Array]:
     """
     names = [name for name in layout.shapes if out.get(name) is not LATER]
     for name in names:
-        _check_out(name, out.get(name), layout.shapes[name])
+        check_out(name, out.get(name), layout.shapes[name])
     if len(layout.devices) > 1:
         return {}  # each device holds a part of its own
     taken = _take_over([out[name] for name in names])
@@ -200,14 +200,15 @@ def reclaimed(name: str, found: Any, kind: tuple[tuple[int, ...], np.dtype[Any]]
     Raises:
         RecordError: it is something else.
     """
-    _check_out(name, found, kind)
+    check_out(name, found, kind)
     if len(found.devices()) > 1:
         return None
     taken: Array = _take_over([found])[0].block_until_ready()
     return taken
 
 
-def _check_out(name: str, found: Any, kind: tuple[tuple[int, ...], np.dtype[Any]]) -> None:
+def check_out(name: str, found: Any, kind: tuple[tuple[int, ...], np.dtype[Any]]) -> None:
+    """Refuse an old result that is not of a shape and dtype, or is gone; see `reclaimed`."""
     shape, dtype = kind
     same = isinstance(found, jax.Array) and not found.is_deleted()
     if not same or found.shape != shape or found.dtype != dtype:

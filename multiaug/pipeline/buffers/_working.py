@@ -14,7 +14,7 @@ import numpy as np
 
 from ...typing import Array, NDArray
 from ._indexed import IndexedBatch
-from ._outputs import LATER, empty, on_devices, reclaimed, sharing_devices, view_of
+from ._outputs import LATER, check_out, empty, on_devices, reclaimed, sharing_devices, view_of
 
 
 class WorkingBatch:
@@ -30,6 +30,7 @@ class WorkingBatch:
         self._given = given
         self._ours: set[str] = set()
         self._out = dict(out or {})
+        self._unlike: set[str] = set()
         self._recycled = None if out is None else frozenset(out)
 
     def read(self, name: str) -> NDArray:
@@ -58,9 +59,13 @@ class WorkingBatch:
 
     def new(self, name: str, shape: tuple[int, ...], dtype: Any) -> NDArray:
         """Memory that takes the place of an entry, or makes a new one; it holds anything."""
-        old = self._out.pop(name, None)
-        if old is not None or self._is_missing(name):
-            array = reclaimed(name, old, (tuple(shape), np.dtype(dtype)))
+        old, kind = self._out.get(name), (tuple(shape), np.dtype(dtype))
+        if isinstance(old, jax.Array) and (old.shape, old.dtype) != kind:
+            # Of a stage before the last one, perhaps: `results` looks at what is left over.
+            self._unlike.add(name)
+        elif old is not None or self._is_missing(name):
+            self._out.pop(name, None)
+            array = reclaimed(name, old, kind)
             if array is not None:
                 self._put(name, array)
                 return view_of(array)
@@ -96,7 +101,13 @@ class WorkingBatch:
         Args:
             scalars: names of entries that are given back as they are.
             single: the only record loses its leading axis.
+
+        Raises:
+            RecordError: results of an earlier call that were of another batch.
         """
+        for name in self._unlike & self._out.keys() & self.arrays.keys():
+            array = self.arrays[name]
+            check_out(name, self._out[name], (tuple(array.shape), np.dtype(array.dtype)))
         for name in self.arrays.keys() - self._ours:
             array = self.arrays[name]
             computed = isinstance(array, jax.Array) and array is not self._given.get(name)

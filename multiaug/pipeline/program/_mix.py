@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,11 +12,12 @@ import numpy as np
 
 from ...errors import ParameterError
 from ...roles import SPATIAL_ROLES, Verbs, blended
-from ...sampling import cast, constant
+from ...sampling import cast, constant, library_of
 from ...spec import ChannelGroup, DataSpec, EntrySpec
 from ...transforms import Mixing, Transform
 from ...typing import Array, SpatialShape
 from ._geometry import steps_of
+from ._join import joined, joins, why_not_joined
 from ._occlude import pixel_centres
 from ._pointwise import beside_mark
 from ._refusals import reason_of_roles, refuse_entries
@@ -40,6 +41,7 @@ def refuse_unmixable(mixing: Mixing, spec: DataSpec, dtypes: Mapping[str, Any]) 
     Raises:
         ParameterError: naming the entry and the remedies.
     """
+    _refuse_rows_apart(mixing, spec, dtypes)
     reasons = {
         name: _reason(mixing, spec, spec.entries[name], dtype)
         for name, dtype in dtypes.items()
@@ -56,6 +58,11 @@ def stays(mixing: Mixing, spec: DataSpec, name: str) -> bool:
     """An entry is not mixed: it was named, or its shares of classes are mixed in its place."""
     if name in mixing.keep or name.endswith(BEFORE):
         return True
+    if joins(mixing, spec, name):
+        return False
+    entry = spec.entries[name]
+    if entry.kind == "value" and _is_table(spec, entry.of) and entry.of in mixing.keep:
+        return True
     if mixing.keeps_scalars and spec.entries[name].kind == "value":
         return True
     pasted = mixing.pastes and spec.entries[name].kind == "spatial"
@@ -68,9 +75,14 @@ def _reason(mixing: Mixing, spec: DataSpec, entry: EntrySpec, dtype: Any) -> str
         if mixing.pastes:
             return _reason_of_camera(spec, entry)
         return reason_of_roles(entry, dtype, _refuses_mixing, "how it is mixed")
+    if joins(mixing, spec, entry.name):
+        return None
     if entry.kind != "value":
+        return _reason_of_table(mixing, entry)
+    if _is_table(spec, entry.of):
         return (
-            f"{entry.role} of two records have no common meaning. Leave the entry out of the spec"
+            f"its rows describe those of {entry.of!r}, and stay or go with them. Leave both out of "
+            "the spec"
         )
     if np.issubdtype(dtype, np.floating) or str(dtype) == "bfloat16":
         return None
@@ -78,6 +90,34 @@ def _reason(mixing: Mixing, spec: DataSpec, entry: EntrySpec, dtype: Any) -> str
         f"a scalar of dtype {dtype} may be a class, and a mean of class ids is another class. "
         f"Put OneHot({entry.name!r}, classes) before it, which makes shares of classes"
     )
+
+
+def _reason_of_table(mixing: Mixing, entry: EntrySpec) -> str:
+    """Why a table or a camera cannot be mixed."""
+    if type(mixing).windows is not Mixing.windows:
+        return str(why_not_joined(entry))
+    reason = f"{entry.role} of two records have no common meaning. Leave the entry out of the spec"
+    if entry.role == "boxes" and mixing.pastes:
+        reason += "; BoxesFromMasks behind it makes boxes of a map of instances"
+    return reason
+
+
+def _refuse_rows_apart(mixing: Mixing, spec: DataSpec, names: Collection[str]) -> None:
+    """Refuse to keep the labels of rows that are replaced by those of other records."""
+    for name in names:
+        entry = spec.entries[name]
+        of = entry.of or ""
+        described = entry.kind == "value" and of in names and joins(mixing, spec, of)
+        if name in mixing.keep and described:
+            raise ParameterError(
+                f"`{mixing.owner}.keep` must not hold {name!r} without {of!r}: its rows "
+                f"describe those of {of!r}, which come of several records. Name both, or none."
+            )
+
+
+def _is_table(spec: DataSpec, name: str | None) -> bool:
+    entry = spec.entries.get(name or "")
+    return entry is not None and entry.kind == "points"
 
 
 def _reason_of_camera(spec: DataSpec, entry: EntrySpec) -> str | None:
@@ -134,7 +174,11 @@ def mix(
         for name in names:
             entry, held = spec.entries[name], {**batch, **changed}
             valid = f"{name}_valid"
-            if entry.kind == "value":
+            if joins(mixing, spec, name):
+                if entry.kind == "points":  # what describes its rows goes with it
+                    rows, _ = joined(mixing, spec, name, frame, params, partners, on, before)
+                    changed |= rows
+            elif entry.kind == "value":
                 changed[name] = _mixed_scalars(held[name], partners, weights)
             elif mixing.pastes:
                 shape = entry.image_shape(held[name].shape[1:])
@@ -142,13 +186,13 @@ def mix(
                 others = {n: a[partners[:, 0]] for n, a in before.items()}
                 piece = jax.vmap(place)(params, before, others)
                 piece = jnp.where(on[:, None, None], piece, 0)
-                show = partial(_shown, mixing, spec, name)
+                show = partial(shown, mixing, spec, name)
                 paste = partial(_pasted, partners=partners, piece=piece)
                 at = 0 if entry.time is None else 1
                 changed[name] = _by_frame(partial(paste, show=jax.vmap(show)), held[name], at)
                 if valid in held:
-                    other = partial(paste, show=lambda _, other: other)
-                    changed[valid] = _by_frame(other, held[valid], at)
+                    others = partial(paste, show=lambda _, others: others)
+                    changed[valid] = _by_frame(others, held[valid], at)
             else:
                 changed[name] = _mixed(entry, held[name], partners[:, 0], weights)
                 if valid in held:
@@ -190,8 +234,14 @@ def _pieces(
     return mixing.piece_at(params, x[None, :], y[:, None], frame)
 
 
-def _shown(mixing: Mixing, spec: DataSpec, name: str, own: Array, other: Array) -> Array:
-    found: Array = mixing.pasted(name, own, other, spec)
+def shown(mixing: Mixing, spec: DataSpec, name: str, own: Any, others: Sequence[Any]) -> list[Any]:
+    """What the pieces of its partners show of an entry of one record; see `Mixing.pasted`."""
+    found: list[Any] = []
+    for other in others:
+        made = mixing.pasted(name, own, other, spec)
+        if made is not other and len(others) > 1:
+            own = library_of(own).concatenate([own, made])
+        found.append(made)
     return found
 
 
@@ -203,8 +253,9 @@ def _by_frame(paste: Callable[[Array], Array], array: Array, at: int) -> Array:
 def _pasted(array: Array, partners: Array, piece: Array, show: Callable[..., Array]) -> Array:
     found = array
     piece = piece.reshape(piece.shape + (1,) * (array.ndim - piece.ndim))
-    for k in range(partners.shape[1]):
-        found = jnp.where(piece == k + 1, show(array, array[partners[:, k]]), found)
+    others = [array[partners[:, k]] for k in range(partners.shape[1])]
+    for k, values in enumerate(show(array, others)):
+        found = jnp.where(piece == k + 1, values, found)
     return found
 
 
