@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -146,9 +146,9 @@ def _augmented(
         (
             name if len(several) == 1 else f"{name} {number}",
             pipeline.pipelines[name].out_spec,
-            [r for one in done for r in _unstacked(one[name][number])],
+            [r for one in done for r in _unstacked(cast(Any, one)[name][number])],
         )
-        for name, several in done[0].items()
+        for name, several in cast(Mapping[str, Sequence[Any]], done[0]).items()
         for number in range(len(several))
     ]
 

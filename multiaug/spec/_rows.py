@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -31,7 +31,7 @@ def capacities(spec: DataSpec) -> Mapping[str, int]:
     return MappingProxyType({name: rows for name, rows in found.items() if rows is not None})
 
 
-def refuse_rows_apart(spec: DataSpec, tables: Mapping[str, Iterable[Any]], first: int = 0) -> None:
+def refuse_rows_apart(spec: DataSpec, tables: Mapping[str, Any], first: int = 0) -> None:
     """Refuse records whose scalars have not one row for each row of the table that they describe.
 
     To be asked before tables are filled up: behind that all have as many rows.
@@ -45,19 +45,20 @@ def refuse_rows_apart(spec: DataSpec, tables: Mapping[str, Iterable[Any]], first
         RecordError: naming the record and both tables.
     """
     for name, entry in spec.entries.items():
-        if entry.kind != "value" or entry.of not in tables or name not in tables:
+        of = entry.of
+        if entry.kind != "value" or of is None or of not in tables or name not in tables:
             continue
-        if all(isinstance(tables[n], np.ndarray) and tables[n].ndim > 1 for n in (name, entry.of)):
+        if all(isinstance(tables[n], np.ndarray) and tables[n].ndim > 1 for n in (name, of)):
             continue  # one count of rows for all records: `check_structure` compares them
-        both = zip(tables[name], tables[entry.of], strict=False)
-        for number, (rows, of) in enumerate(both):
-            found, expected = _count(rows), _count(of)
+        both = zip(tables[name], tables[of], strict=False)
+        for number, (rows, others) in enumerate(both):
+            found, expected = _count(rows), _count(others)
             if None not in (found, expected) and found != expected:
                 raise RecordError(
                     f"{name}: record {first + number} has {found} rows, expected {expected}: one "
-                    f"row each of {entry.of}. Give both tables the same rows."
+                    f"row each of {of}. Give both tables the same rows."
                 )
 
 
 def _count(rows: Any) -> int | None:
-    return len(rows) if hasattr(rows, "__len__") and getattr(rows, "ndim", 1) else None
+    return len(rows) if hasattr(rows, "__len__") and getattr(rows, "shape", (0,)) != () else None

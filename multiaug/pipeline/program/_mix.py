@@ -191,8 +191,8 @@ def mix(
                 at = 0 if entry.time is None else 1
                 changed[name] = _by_frame(partial(paste, show=jax.vmap(show)), held[name], at)
                 if valid in held:
-                    others = partial(paste, show=lambda _, others: others)
-                    changed[valid] = _by_frame(others, held[valid], at)
+                    marks = partial(paste, show=lambda _, others: others)
+                    changed[valid] = _by_frame(marks, held[valid], at)
             else:
                 changed[name] = _mixed(entry, held[name], partners[:, 0], weights)
                 if valid in held:
