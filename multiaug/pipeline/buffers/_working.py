@@ -30,7 +30,7 @@ class WorkingBatch:
         self._given = given
         self._ours: set[str] = set()
         self._out = dict(out or {})
-        self._unlike: set[str] = set()
+        self._handed_in = {n: a for n, a in self._out.items() if isinstance(a, jax.Array)}
         self._recycled = None if out is None else frozenset(out)
 
     def read(self, name: str) -> NDArray:
@@ -60,10 +60,9 @@ class WorkingBatch:
     def new(self, name: str, shape: tuple[int, ...], dtype: Any) -> NDArray:
         """Memory that takes the place of an entry, or makes a new one; it holds anything."""
         old, kind = self._out.get(name), (tuple(shape), np.dtype(dtype))
-        if isinstance(old, jax.Array) and (old.shape, old.dtype) != kind:
-            # Of a stage before the last one, perhaps: `results` looks at what is left over.
-            self._unlike.add(name)
-        elif old is not None or self._is_missing(name):
+        # What has another size is of a stage before the last one, perhaps: `results` looks at it.
+        alike = not isinstance(old, jax.Array) or (old.shape, old.dtype) == kind
+        if alike and (old is not None or self._is_missing(name)):
             self._out.pop(name, None)
             array = reclaimed(name, old, kind)
             if array is not None:
@@ -105,9 +104,10 @@ class WorkingBatch:
         Raises:
             RecordError: results of an earlier call that were of another batch.
         """
-        for name in self._unlike & self._out.keys() & self.arrays.keys():
-            array = self.arrays[name]
-            check_out(name, self._out[name], (tuple(array.shape), np.dtype(array.dtype)))
+        for name in self._handed_in.keys() & self.arrays.keys():
+            array, old = self.arrays[name], self._handed_in[name]
+            if (old.shape, old.dtype) != (array.shape, array.dtype):
+                check_out(name, old, (tuple(array.shape), np.dtype(array.dtype)))
         for name in self.arrays.keys() - self._ours:
             array = self.arrays[name]
             computed = isinstance(array, jax.Array) and array is not self._given.get(name)
