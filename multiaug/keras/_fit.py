@@ -109,7 +109,7 @@ class PreparedSource:
     chunk = 1
     remote = False
 
-    def __init__(self, source: Source, engine: Engine, rounds: int, seed: int | None) -> None:
+    def __init__(self, source: ChunkedSource, engine: Engine, rounds: int, seed: int | None) -> None:
         self._source, self._engine = source, engine
         self._rounds, self._seed = rounds, seed
         self._inner = list(source.blocks)

@@ -13,7 +13,16 @@ from .._arguments import FLAG, PATH, SEED, Kind, checked, is_iterable, optional,
 from ..errors import ParameterError, RecordError
 from ..pipeline import PIPELINE_KIND, Pipeline, inspect_first, record_keys
 from ..spec import SPEC_KIND
-from ..store import ValueMaps, is_source, is_store, open_source, padded, write_zarr
+from ..store import (
+    ValueMaps,
+    is_recognised,
+    is_sequential,
+    is_source,
+    is_store,
+    open_source,
+    padded,
+    write_zarr,
+)
 from ..typing import NDArray
 from ._export import export
 
@@ -47,8 +56,9 @@ def convert(
 
     Args:
         data: a source, whatever `open_source` opens (a folder of clouds or of pictures, .npy
-            files, another zarr store, arrays), or an iterable of single records. What is
-            iterated over can be read only once, so writing it cannot be resumed.
+            files, HDF5, TIFF, another zarr store, arrays, tar shards, Parquet), or an iterable of
+            single records. What is read from front to end (tar shards, Parquet, iterables) cannot
+            be resumed.
         dest: the folder to make.
         spec: what the entries are, for data that do not carry one.
         chunk: records per chunk; see `export`.
@@ -77,7 +87,12 @@ def convert(
         ...     len(ma.open_source(path))
         5
     """
-    if _is_stream(data):
+    source = data
+    if not _is_stream(data):
+        source = data if is_source(data) else open_source(data, spec, **settings)
+    if is_sequential(source):
+        data, spec = source, source.spec  # labels are mapped already
+    if not is_source(source):
         if spec is None:
             raise ParameterError("convert: records carry no spec. Pass one.")
         if shuffle is not None or scheduler is not None:
@@ -91,7 +106,6 @@ def convert(
         if check:
             batches = _inspected(batches, spec.as_read())
         return write_zarr(dest, batches, spec.as_read(), chunk=chunk or 16, overwrite=overwrite)
-    source = data if is_source(data) else open_source(data, spec, **settings)
     path: Path = export(
         source,
         None,
@@ -234,12 +248,12 @@ def _stack(records: list[Mapping[str, Any]], first: int, spec: DataSpec) -> dict
 
 
 def _is_stream(data: Any) -> bool:
+    """Whether data are records to iterate over, and nothing that `open_source` opens."""
     if isinstance(data, Mapping | str | os.PathLike) or is_source(data) or is_store(data):
         return False
     if not isinstance(data, Iterable):
         return False
-    return (
-        not all(isinstance(part, str | os.PathLike) for part in data)
-        if isinstance(data, list | tuple)
-        else True
+    paths = isinstance(data, list | tuple) and all(
+        isinstance(part, str | os.PathLike) for part in data
     )
+    return not (paths or is_recognised(data))

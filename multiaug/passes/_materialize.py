@@ -11,7 +11,7 @@ import numpy as np
 from .._arguments import FLAG, PATH, SEED, checked, whole
 from .._forks import refuse_forked_child
 from ..pipeline import PIPELINE_KIND, Pipeline, record_keys
-from ..store import Source, Structure, chunked, refuse_inside, write_zarr
+from ..store import ChunkedSource, Source, Structure, chunked, refuse_inside, write_zarr
 from ..typing import NDArray
 from ._inspect import inspect_source
 from ._mixing import refuse_mixing
@@ -88,7 +88,7 @@ def _batch(
 
 
 def _batches(
-    source: Source, pipeline: Pipeline, seed: int, batch_size: int, progress: bool, check: bool
+    source: ChunkedSource, pipeline: Pipeline, seed: int, batch_size: int, progress: bool, check: bool
 ) -> Iterator[dict[str, NDArray]]:
     from tqdm.auto import tqdm
 
