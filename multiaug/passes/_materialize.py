@@ -88,7 +88,12 @@ def _batch(
 
 
 def _batches(
-    source: ChunkedSource, pipeline: Pipeline, seed: int, batch_size: int, progress: bool, check: bool
+    source: ChunkedSource,
+    pipeline: Pipeline,
+    seed: int,
+    batch_size: int,
+    progress: bool,
+    check: bool,
 ) -> Iterator[dict[str, NDArray]]:
     from tqdm.auto import tqdm
 

@@ -38,7 +38,7 @@ class RecordStream(ABC):
 
     @abstractmethod
     def records(self) -> Iterator[tuple[str, dict[str, NDArray]]]:
-        """Give every record, from the first one on, with its name for errors.
+        """Give every record, from the first one on, with its full name for errors.
 
         Arrays are not written to afterwards.
         """
@@ -59,7 +59,7 @@ class RecordStream(ABC):
             rows = {n: native(as_records(n, [a], self._spec)) for n, a in found.items()}
             rows = {n: a if a.flags.owndata else a.copy() for n, a in rows.items()}
             self._maps.apply(rows)
-            check_entries(self._spec, rows, f"{self._where}: {name}")
+            check_entries(self._spec, rows, name)
             yield {n: a[0] for n, a in rows.items()}
             count += 1
         if not count:

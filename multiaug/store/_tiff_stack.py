@@ -136,16 +136,20 @@ class TiffStack:
 
         process = os.getpid()
         if process not in self._open:
+            tiff = None
             try:
                 tiff = tifffile.TiffFile(self._file)
                 self._open[process] = tiff, main_series(tiff, self._file), threading.Lock()
             except (MultiaugError, OSError):
                 raise
-            except Exception as error:
+            except Exception as error:  # as many as there are kinds of damage
                 raise CorruptChunkError(
                     f"{shown(self._file)} cannot be read as TIFF: {type(error).__name__}: {error}. "
                     "Restore it from a copy."
                 ) from error
+            finally:
+                if tiff is not None and process not in self._open:
+                    tiff.close()
         return self._open[process]
 
     def __del__(self) -> None:

@@ -56,7 +56,7 @@ def dump(tmp_path):
 
 
 def test_a_kind_of_ones_own(dump, tmp_path):
-    with pytest.raises(StoreError, match="nor a file of another kind that is read"):
+    with pytest.raises(StoreError, match=r"nor a file of another kind that is read"):
         ma.open_source(dump, SPEC)
     kind = ma.register_source(raw())
     source = ma.open_source(dump, SPEC)
@@ -65,7 +65,7 @@ def test_a_kind_of_ones_own(dump, tmp_path):
     check_source(source)
     with pytest.raises(ParameterError, match=r"raw dumps have no setting 'height'.*\['width'\]"):
         ma.open_source(dump, SPEC, height=3)
-    with pytest.raises(ParameterError, match="raw dumps carry no spec"):
+    with pytest.raises(ParameterError, match=r"raw dumps carry no spec"):
         ma.open_source(dump)
     path = ma.convert(dump, tmp_path / "a.zarr", SPEC, progress=False)
     np.testing.assert_array_equal(ma.open_source(path).read(range(10))["image"], images())
@@ -81,7 +81,7 @@ def test_the_same_class_again_takes_the_place_and_namesakes_are_refused(dump):
 
     with pytest.raises(ParameterError, match=r"'raw' of .*Other has the name of .*RawSource"):
         ma.register_source(Other)
-    with pytest.raises(ParameterError, match="has the name of one that is registered"):
+    with pytest.raises(ParameterError, match=r"has the name of one that is registered"):
         ma.register_source(raw(name="zarr"))
     with pytest.raises(ParameterError, match=r"`object.traits` must be SourceTraits, got None"):
         ma.register_source(object)
@@ -115,8 +115,8 @@ def test_what_is_unknown_is_told_with_what_is_known(tmp_path, monkeypatch):
     for name in ("a.fancy", "b.fancy", "notes.md"):
         (tmp_path / name).write_bytes(b"x")
     said = (
-        r"nothing else that is known. Seen: 2 .fancy, 1 .md. Known are .*tar shards.*"
-        r"HDF5 files \(.h5.*pip install 'multiaug\[hdf5\]'"
+        r"nothing else that is known. Seen: 2 .fancy, 1 .md. Known are .*"
+        r"HDF5 files \(.h5.*pip install 'multiaug\[hdf5\]'.*tar shards"
     )
     with pytest.raises(StoreError, match=said):
         ma.open_source(tmp_path, SPEC)
@@ -125,11 +125,11 @@ def test_what_is_unknown_is_told_with_what_is_known(tmp_path, monkeypatch):
     for data in (tmp_path / "gone", str(tmp_path / "gone.h5"), [tmp_path / "gone.tar"]):
         with pytest.raises(StoreError, match=r"gone.*there is nothing there. Check the path"):
             ma.open_source(data, SPEC)
-    with pytest.raises(StoreError, match="the files are of several kinds"):
+    with pytest.raises(StoreError, match=r"the files are of several kinds"):
         ma.open_source([tmp_path / "a.fancy", tmp_path / "notes.md"], SPEC)
     with pytest.raises(ParameterError, match=r"`open_source.data` must be a path, a list"):
         ma.open_source(3, SPEC)
-    with pytest.raises(ParameterError, match="a list of this content is of no kind"):
+    with pytest.raises(ParameterError, match=r"a list of this content is of no kind"):
         ma.open_source([{"image": images()[0]}], SPEC)
 
 

@@ -92,7 +92,11 @@ class HDF5Source(RowSource):
         with self._path.open("rb") as opened:
             head = opened.read(_EDGE)
             opened.seek(max(0, size - _EDGE))
-            parts: list[bytes | str] = [f"multiaug.hdf5/1 {self._places} {size}", head, opened.read(_EDGE)]
+            parts: list[bytes | str] = [
+                f"multiaug.hdf5/1 {self._places} {size}",
+                head,
+                opened.read(_EDGE),
+            ]
         return sha256_of(*parts, *self._maps.identity)
 
     def rows(self, name: str, start: int, stop: int) -> NDArray:

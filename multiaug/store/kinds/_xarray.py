@@ -158,8 +158,8 @@ def _opened(xarray: Any, path: Path) -> Any:
         return xarray.open_dataset(path, decode_cf=False, cache=False)
     except Exception as error:  # engines have errors of their own
         raise StoreError(
-            f"{shown(path)} cannot be read as NetCDF: {type(error).__name__}: {error}. NetCDF 4 "
-            "needs h5netcdf or netCDF4: pip install h5netcdf."
+            f"{shown(path)} cannot be read as NetCDF: {str(error).partition(chr(10))[0]} "
+            "NetCDF 4 needs h5netcdf or netCDF4: pip install h5netcdf."
         ) from error
 
 
