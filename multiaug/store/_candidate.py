@@ -19,6 +19,8 @@ from ._picture import shown
 if TYPE_CHECKING:
     import zarr
 
+    from ..spec import DataSpec
+
 _LOOKED_AT = 1000
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 _WILDCARDS = re.compile(r"[*?\[]")
@@ -30,14 +32,19 @@ class Candidate:
     Args:
         data: what was given: a path, an address, a pattern, a list, a mapping or any object.
         settings: what else was given, of which some tell the kind.
+        spec: what the entries are, where it was given.
 
     Attributes:
         data: see above.
+        spec: see above.
         settings: see above.
     """
 
-    def __init__(self, data: Any, settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self, data: Any, settings: Mapping[str, Any], spec: DataSpec | None = None
+    ) -> None:
         self.data = data
+        self.spec = spec
         self.settings = settings
 
     @cached_property

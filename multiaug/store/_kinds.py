@@ -174,6 +174,7 @@ def _finest(kind: Any, candidate: Candidate) -> Any:
 
 def _only(claims: list[Any], candidate: Candidate) -> Any:
     if len(claims) > 1:
+        claims = sorted(claims, key=lambda kind: str(kind.traits.name))
         names = [kind.traits.name for kind in claims]
         both = " and as ".join(kind.traits.what for kind in claims)
         raise StoreError(

@@ -50,6 +50,8 @@ def open_source(
     folder of .ply files, or one                       `PlySource` (``shape``, ``intrinsics``)
     folder of pictures                                 `PictureSource` (``size``, ``classes``,
                                                         ``folders``)
+    the same with boxes of COCO, VOC or YOLO           `AnnotatedSource` (``annotations``), for
+                                                        specs that require boxes
     TIFF file of several pages or bands, GeoTIFF       `TiffSource` (``pages``)
     HDF5 file, or an open one                          `HDF5Source` (``datasets``)
     dataset of xarray, or a NetCDF file                `XarraySource` (``dims``)
@@ -91,7 +93,7 @@ def open_source(
         >>> [len(block.index) for block in source.scan()]
         [64, 36]
     """
-    candidate = Candidate(data, settings)
+    candidate = Candidate(data, settings, spec)
     found: Any = _named(kind) if kind is not None else recognised(candidate)
     if found is None:
         _refuse(candidate)

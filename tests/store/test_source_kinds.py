@@ -10,7 +10,7 @@ from multiaug.errors import ParameterError
 from multiaug.store import is_sequential
 from multiaug.store._kinds import KINDS
 from multiaug.testing import check_source
-from tests.store import foreign
+from tests.store import foreign, test_annotated
 from tests.store.foreign import COUNT, GREY, LABEL, MASK, RGB, H, W, images, masks, spec_of
 
 XYZ = {"role": "position", "channels": ["x", "y", "z"], "dtype": "float32"}
@@ -142,6 +142,13 @@ def netcdf(tmp_path):
     return tmp_path / "a.nc", spec, {}, {"image": values.astype(np.float32)}
 
 
+def boxes_of_coco(tmp_path):
+    test_annotated.coco(tmp_path / "data")
+    spec = test_annotated.spec()
+    expected = {"image": images()[:3], "boxes": test_annotated.EXPECTED}
+    return tmp_path / "data", spec, {}, expected | {"kind": test_annotated.CLASSES}
+
+
 ALL = spec_of(image=RGB, mask=MASK, label=LABEL)
 
 
@@ -162,7 +169,7 @@ MAKERS = {
     arrays: "arrays", frames: "frames", list_of_frames: "frames", npy: "npy",
     npy_of_four_axes: "npy", zarr_store: "zarr", ome: "ome-zarr", folder_of_images: "images",
     pcd: "pcd", ply: "ply", hdf5: "hdf5", tiff_pages: "tiff", tiff_of_imagej: "tiff",
-    geotiff: "tiff", dataset: "xarray", netcdf: "xarray", tar_shards: "webdataset",
+    geotiff: "tiff", boxes_of_coco: "annotated", dataset: "xarray", netcdf: "xarray", tar_shards: "webdataset",
     parquet: "parquet",
 }  # fmt: skip
 

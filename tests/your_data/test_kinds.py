@@ -6,7 +6,7 @@ import tifffile
 
 import multiaug as ma
 from multiaug.errors import MultiaugWarning, ParameterError, RecordError, StoreError
-from tests.store import foreign
+from tests.store import foreign, test_annotated
 from tests.store.foreign import GREY, LABEL, MASK, RGB, H, W, images, masks, spec_of
 
 IMAGE, BOTH = spec_of(image=RGB), spec_of(image=RGB, mask=MASK)
@@ -99,6 +99,18 @@ def test_ply(tmp_path):
     with pytest.raises(StoreError, match="the cloud is not organised, so it has no pixels"):
         ma.open_source(path, spec)
     assert ma.open_source(path, spec, shape=(H, W)).structure["xyz"].shape == (H, W, 3)
+
+
+@pytest.mark.row(
+    "images with boxes: a COCO file, `Annotations/*.xml` of VOC, `labels/*.txt` of YOLO"
+)
+def test_boxes(tmp_path, capsys):
+    test_annotated.coco(tmp_path / "data")
+    source = ma.open_source(tmp_path / "data", test_annotated.spec())
+    np.testing.assert_allclose(source.read([2])["boxes"], test_annotated.EXPECTED[[2]], atol=1e-5)
+    assert "instances_train2017.json -> boxes" in capsys.readouterr().err
+    with pytest.raises(ParameterError, match='need one entry of role boxes with a "capacity"'):
+        ma.open_source(tmp_path / "data", spec_of(image=RGB, boxes={"role": "boxes"}))
 
 
 @pytest.mark.row("one array (N, H, W, C), or a list of images")
