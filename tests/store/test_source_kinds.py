@@ -169,8 +169,8 @@ MAKERS = {
     arrays: "arrays", frames: "frames", list_of_frames: "frames", npy: "npy",
     npy_of_four_axes: "npy", zarr_store: "zarr", ome: "ome-zarr", folder_of_images: "images",
     pcd: "pcd", ply: "ply", hdf5: "hdf5", tiff_pages: "tiff", tiff_of_imagej: "tiff",
-    geotiff: "tiff", boxes_of_coco: "annotated", dataset: "xarray", netcdf: "xarray", tar_shards: "webdataset",
-    parquet: "parquet",
+    geotiff: "tiff", boxes_of_coco: "annotated", dataset: "xarray", netcdf: "xarray",
+    tar_shards: "webdataset", parquet: "parquet",
 }  # fmt: skip
 
 

@@ -17,7 +17,7 @@ def test_two_kinds(tmp_path):
     foreign.tar_of(tmp_path / "a.tar", ("a.png", foreign.png(images()[0])))
     foreign.hdf5(tmp_path / "b.h5", image=images())
     (tmp_path / "c.png").write_bytes(foreign.png(images()[0]))
-    with pytest.raises(StoreError, match=r"as tar shards and as folders of images.*kind='images'"):
+    with pytest.raises(StoreError, match=r"as folders of images and as tar shards.*kind='images'"):
         ma.open_source(tmp_path, IMAGE)
     assert len(ma.open_source(tmp_path, IMAGE, kind="images")) == 1
 
