@@ -9,10 +9,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from .._arguments import FLAG, TEXT, Kind, check_argument, checked
 from ..errors import ParameterError, StoreError
 from ._candidate import Candidate
 
 K = TypeVar("K", bound=type)
+
+_TEXTS = Kind(
+    "a tuple of texts",
+    lambda value: isinstance(value, tuple) and all(isinstance(text, str) for text in value),
+    "Write ('.raw',).",
+)
+_CLASS = Kind("a class", lambda value: isinstance(value, type))
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,20 @@ class SourceTraits:
     carries_spec: bool = False
     within: str = ""
     last_resort: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("name", "what", "extra", "within"):
+            check_argument(f"SourceTraits.{name}", getattr(self, name), TEXT)
+        for name in ("suffixes", "types", "packages"):
+            check_argument(f"SourceTraits.{name}", getattr(self, name), _TEXTS)
+        for name in ("folders", "carries_spec", "last_resort"):
+            check_argument(f"SourceTraits.{name}", getattr(self, name), FLAG)
+        for suffix in self.suffixes:
+            if suffix[:1] != "." or suffix != suffix.lower():
+                raise ParameterError(
+                    f"`SourceTraits.suffixes` must begin with a dot and be in small letters, got "
+                    f"{suffix!r}."
+                )
 
     def load(self, where: object) -> Any:
         """Import what reads the data, and return the first of it.
@@ -84,6 +106,7 @@ KINDS: dict[str, Any] = {}
 """Name -> class of every kind of source."""
 
 
+@checked(kind=_CLASS)
 def register_source(kind: K) -> K:
     """Make a kind of source known to `open_source`; a class decorator.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from pathlib import Path
@@ -113,20 +114,36 @@ class TiffStack:
 
     def _numbers(self, number: int) -> tuple[NDArray, str]:
         """The numbers of a record as they are stored, and its axes."""
-        _, series, lock = self._series()
+        tiff, series, lock = self._series()
         axis = self._record_axis
-        with lock:
-            if axis is None:
+        if axis is None:
+            with lock:
                 return np.asarray(series.asarray()), self._axes
-            axes = self._axes[:axis] + self._axes[axis + 1 :]
+        axes = self._axes[:axis] + self._axes[axis + 1 :]
+        outer = [n for n in series.shape[:axis] if n > 1]
+        if series.dataoffset is not None and not outer:
+            return self._plain(tiff, series, number), axes
+        with lock:
             each = len(series.pages) // series.shape[axis]
-            outer = [n for n in series.shape[:axis] if n > 1]
             if each * series.shape[axis] == len(series.pages) and not outer and _are_there(series):
                 shape = series.shape[:axis] + series.shape[axis + 1 :]
                 parts = [series.pages[number * each + i].asarray() for i in range(each)]
                 return np.stack(parts).reshape(shape), axes
-            # One page that stands for all, or records that are not neighbours.
+            # Records that are not neighbours.
             return np.take(np.asarray(series.asarray()), number, axis=axis), axes
+
+    def _plain(self, tiff: Any, series: Any, number: int) -> NDArray:
+        """A record of a file whose numbers lie one after another, whatever its pages say."""
+        axis = self._record_axis or 0
+        shape = series.shape[:axis] + series.shape[axis + 1 :]
+        dtype = np.dtype(series.dtype).newbyteorder(tiff.byteorder)
+        size = math.prod(shape) * dtype.itemsize
+        with self._file.open("rb") as opened:
+            opened.seek(series.dataoffset + number * size)
+            content = opened.read(size)
+        if len(content) < size:
+            raise ValueError(f"the file ends {size - len(content)} bytes too early")
+        return np.frombuffer(content, dtype).reshape(shape)
 
     def _chosen(self, record: NDArray) -> NDArray:
         return record if self._order is None else record[..., self._order]

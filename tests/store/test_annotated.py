@@ -7,7 +7,6 @@ import pytest
 
 import multiaug as ma
 from multiaug.errors import CorruptChunkError, ParameterError, RecordError, StoreError
-from multiaug.testing import check_source
 from tests.store import foreign
 from tests.store.foreign import RGB, H, W, images, spec_of
 
@@ -96,10 +95,6 @@ def test_boxes_are_those_that_were_drawn(tmp_path, capsys, make):
     np.testing.assert_allclose(as_coco, [1, 2, 4, 4], atol=1e-5)
     as_edges = ma.open_source(root, spec("edges")).read([0])["boxes"][0, 0]
     np.testing.assert_allclose(as_edges, [0.5, 1.5, 4.5, 5.5], atol=1e-5)
-    if make is coco:
-        check_source(lambda: ma.open_source(root, spec()))
-        path = ma.convert(root, tmp_path / "a.zarr", spec(), progress=False, check=False)
-        np.testing.assert_array_equal(ma.open_source(path).read(range(3))["kind"], CLASSES)
 
 
 def test_what_is_not_clear(tmp_path):

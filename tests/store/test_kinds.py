@@ -155,6 +155,12 @@ class TestTiff:
         np.testing.assert_array_equal(source.read([3])["image"], masks()[[3]])
         with pytest.raises(CorruptChunkError, match=r"page 4 cannot be decoded"):
             source.read([4])
+        tifffile.imwrite(path, masks(), photometric="minisblack")
+        with tifffile.TiffFile(path) as tiff:
+            start = tiff.series[0].dataoffset
+        path.write_bytes(path.read_bytes()[: start + 9 * H * W + 10])  # inside of the last page
+        with pytest.raises(CorruptChunkError, match=r"page 9 cannot be decoded.*too early"):
+            ma.open_source(path, grey, pages="records").read([9])
         for bad in (b"", b"II*\0", b"no tiff"):
             path.write_bytes(bad)
             with pytest.raises(MultiaugError, match=r"a.tif"):

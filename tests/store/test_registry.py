@@ -87,6 +87,8 @@ def test_the_same_class_again_takes_the_place_and_namesakes_are_refused(dump):
         ma.register_source(object)
     with pytest.raises(ParameterError, match=r"must be a kind of source that is registered"):
         ma.register_source(raw(name="inner", within="nothing"))
+    with pytest.raises(ParameterError, match=r"suffixes. must begin with a dot"):
+        raw(suffixes=("RAW",))
 
 
 def test_two_kinds_that_recognise_the_same(tmp_path):

@@ -147,7 +147,7 @@ def _in_convention(edges: NDArray, convention: str) -> NDArray:
 
 def _cast(classes: NDArray, entry: EntrySpec) -> NDArray:
     dtype = np.dtype(entry.dtype or np.int32)
-    cast = classes.astype(dtype)
+    cast: NDArray = classes.astype(dtype)
     if (cast != classes).any():
         raise RecordError(f"{entry.name!r}: {dtype} cannot hold the class {classes.max()}.")
     return cast
