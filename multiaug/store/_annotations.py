@@ -43,12 +43,18 @@ class Annotations:
     Args:
         where: the file or the folder.
         read: the table of an image by its path below the folder of images, and its size.
+        key: what the annotations of an image are told by, or None where there are none.
+        count: how many images there are annotations of.
+        required: every image must have some.
         class_names: in the order of the numbers; empty where the format has none.
         notes: what was left out or mapped, for people.
     """
 
     where: Path
     read: Callable[[Path, SpatialShape], Table]
+    key: Callable[[Path], Any]
+    count: int
+    required: bool = True
     class_names: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -96,17 +102,19 @@ def _coco(path: Path) -> Annotations:
             f"{shown(path)} is not a COCO file of boxes: {type(error).__name__}: {error}. It has "
             "images, annotations with bbox, image_id and category_id, and categories."
         ) from error
-    by_path = {one["file_name"]: key for key, one in images.items()}
+    by_path = {str(one["file_name"]): key for key, one in images.items()}
     by_name = {Path(name).name: key for name, key in by_path.items()}
     twice = len(by_name) < len(by_path)
 
+    def find(image: Path) -> Any:
+        for start in range(len(image.parts)):
+            found = by_path.get("/".join(image.parts[start:]))
+            if found is not None:
+                return found
+        return None if twice else by_name.get(image.name)
+
     def read(image: Path, size: SpatialShape) -> Table:
-        key = by_path.get(image.as_posix(), None if twice else by_name.get(image.name))
-        if key is None:
-            raise StoreError(
-                f"{shown(path)} lists no image {shown(image)}. Move it elsewhere, or give the file "
-                "that lists it: annotations='file.json'."
-            )
+        key = find(image)
         found = tables[key]
         corners = np.array([box for box, _ in found], np.float64).reshape(-1, 4)
         edges = np.concatenate([corners[:, :2], corners[:, :2] + corners[:, 2:]], axis=1) - 0.5
@@ -117,7 +125,8 @@ def _coco(path: Path) -> Annotations:
     notes = [f"left out {crowds} crowds"] if crowds else []
     if [one["id"] for one in categories] != list(range(len(categories))):
         notes.append("classes are numbered from 0 in the order of their ids")
-    return Annotations(path, read, [str(one.get("name")) for one in categories], notes)
+    names = [str(one.get("name")) for one in categories]
+    return Annotations(path, read, find, len(images), True, names, notes)
 
 
 def _voc(path: Path, files: Sequence[Path]) -> Annotations:
@@ -126,19 +135,14 @@ def _voc(path: Path, files: Sequence[Path]) -> Annotations:
     find = _by_stem(path, files)
 
     def read(image: Path, size: SpatialShape) -> Table:
-        file = find(image)
-        if file is None:
-            raise StoreError(
-                f"{shown(path)}: there is no {shown(image.stem)}.xml for {shown(image)}. Every "
-                "image needs one."
-            )
-        shape, rows = objects[file]
+        shape, rows = objects[find(image)]  # type: ignore[index]
         corners = np.array([box for _, box in rows], np.float64).reshape(-1, 4)
         # Pixels from 1 on, the last one inside.
         edges = corners - np.array([1.5, 1.5, 0.5, 0.5])
         return Table(edges, np.array([names.index(name) for name, _ in rows], np.int64), shape)
 
-    return Annotations(path, read, names, ["classes are numbered in the order of their names"])
+    notes = ["classes are numbered in the order of their names"]
+    return Annotations(path, read, find, len(files), True, names, notes)
 
 
 def _voc_objects(
@@ -185,7 +189,7 @@ def _yolo(path: Path, files: Sequence[Path]) -> Annotations:
         edges = np.concatenate([centre - extent / 2, centre + extent / 2], axis=1) - 0.5
         return Table(edges, rows[:, 0].astype(np.int64), None)
 
-    return Annotations(path, read, [], ["images without a file have no boxes"])
+    return Annotations(path, read, find, len(files), False)
 
 
 def _yolo_rows(file: Path) -> NDArray:

@@ -97,6 +97,11 @@ class RowSource(ABC):
         """Block i holds the records from i times the block length."""
         return range(-(-self._length // self._block))
 
+    @property
+    def row_access(self) -> bool:
+        """Whether single records are read without others."""
+        return self.chunk == 1
+
     def __len__(self) -> int:
         return self._length
 

@@ -90,7 +90,10 @@ def test_boxes_are_those_that_were_drawn(tmp_path, capsys, make):
     np.testing.assert_array_equal(found["kind"], CLASSES)
     np.testing.assert_array_equal(found["image"], images()[:3])
     assert source.class_names == ([] if make is yolo else NAMES)
-    assert "-> boxes" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "-> boxes" in said
+    assert ("1 of 3 images have no file, so no boxes" in said) == (make is yolo)
+    assert ("left out 1 crowds" in said) == (make is coco)
     as_coco = ma.open_source(root, spec("coco")).read([0])["boxes"][0, 0]
     np.testing.assert_allclose(as_coco, [1, 2, 4, 4], atol=1e-5)
     as_edges = ma.open_source(root, spec("edges")).read([0])["boxes"][0, 0]
@@ -120,7 +123,7 @@ def test_what_is_not_clear(tmp_path):
     document["images"] = document["images"][1:]
     document["annotations"] = []
     file.write_text(json.dumps(document))
-    with pytest.raises(StoreError, match=r"lists no image train2017/a.png|lists no image"):
+    with pytest.raises(StoreError, match=r"has no annotations of train2017/a.png"):
         ma.open_source(root, spec(), annotations=file)
     with pytest.raises(ParameterError, match="have no setting 'size'"):
         ma.open_source(root, spec(), size=(4, 4))
@@ -141,8 +144,13 @@ def test_files_of_voc_and_yolo_that_are_wrong(tmp_path):
         with pytest.raises(CorruptChunkError, match=message):
             ma.open_source(tmp_path / "voc", spec())
     file.unlink()
-    with pytest.raises(StoreError, match=r"there is no a.xml for"):
+    with pytest.raises(StoreError, match=r"has no annotations of JPEGImages/a.png"):
         ma.open_source(tmp_path / "voc", spec())
+    yolo(tmp_path / "other")
+    for file in (tmp_path / "other" / "labels").iterdir():
+        file.rename(file.with_stem(f"of-{file.stem}"))
+    with pytest.raises(StoreError, match=r"no annotations of images/a.png, images/b.png"):
+        ma.open_source(tmp_path / "other", spec())
     yolo(tmp_path / "yolo")
     file = tmp_path / "yolo" / "labels" / "a.txt"
     for bad, message in (

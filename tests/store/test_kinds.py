@@ -243,6 +243,17 @@ class TestXarray:
             != ma.open_source(self.data(_FillValue=99), spec_of(image=GREY)).fingerprint
         )
 
+    def test_another_value_anywhere_is_another_fingerprint(self):
+        import xarray
+
+        values = np.zeros((40, 4, 5), np.uint8)
+        first = ma.open_source(xarray.DataArray(values, dims=("t", "y", "x")), spec_of(image=GREY))
+        before = first.fingerprint
+        values = values.copy()
+        values[20, 1, 1] = 1
+        other = ma.open_source(xarray.DataArray(values, dims=("t", "y", "x")), spec_of(image=GREY))
+        assert other.fingerprint != before
+
     def test_dimensions(self, capsys):
         import xarray
 

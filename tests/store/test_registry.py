@@ -103,7 +103,7 @@ def test_two_kinds_that_recognise_the_same(tmp_path):
 
 
 def test_a_kind_within_another_goes_before_it(tmp_path):
-    inner = raw(name="ours", within="hdf5", suffixes=("ours.h5",))
+    inner = raw(name="ours", within="hdf5", suffixes=(".ours.h5",))
     ma.register_source(inner)
     path = tmp_path / "a.ours.h5"
     images().tofile(path)

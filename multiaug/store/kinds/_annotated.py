@@ -18,6 +18,7 @@ from ...spec import SPEC_KIND, DataSpec
 from ...typing import NDArray
 from .._annotations import Annotations, Table, read_annotations
 from .._candidate import Candidate
+from .._folder import some
 from .._kinds import SourceTraits, register_source
 from .._picture import MOST_PIXELS, shown
 from .._pictures import PictureSource
@@ -83,7 +84,7 @@ class AnnotatedSource(PictureSource):
         super().__init__(root, spec, folders=folders, most_pixels=most_pixels)
         self.class_names = self._annotations.class_names
         text = f"multiaug: {shown(str(root))}: {shown(self._path)} -> {self._boxes.name}"
-        text = "; ".join([text, *self._annotations.notes])
+        text = "; ".join([text, *self._annotations.notes, *self._compared()])
         if text not in _TOLD:
             _TOLD.add(text)
             print(text, file=sys.stderr)
@@ -107,8 +108,10 @@ class AnnotatedSource(PictureSource):
     def read_record(self, number: int) -> dict[str, NDArray]:
         """See `RecordSource.read_record`."""
         record = super().read_record(number)
+        file = self._image(number)
+        if self._annotations.key(file) is None and self._annotations.required:
+            raise StoreError(f"{shown(self._path)} has no annotations of {shown(file)}.")
         main = self._boxes.of or self._spec.reference() or next(iter(self.files))
-        file = self.files[main][number].relative_to(self._root)
         height, width = record[main].shape[:2]
         table = self._annotations.read(file, (height, width))
         if table.size not in (None, (height, width)):
@@ -118,6 +121,26 @@ class AnnotatedSource(PictureSource):
             )
         record.update(self._rows(table, number))
         return record
+
+    def _image(self, number: int) -> Path:
+        """The image that the boxes of a record are of, below the root."""
+        main = self._boxes.of or self._spec.reference() or next(iter(self.files))
+        return self.files[main][number].relative_to(self._root)
+
+    def _compared(self) -> list[str]:
+        """Compare images and annotations; what differs and may be meant so, for people."""
+        images = [self._image(number) for number in range(len(self))]
+        keys = [self._annotations.key(image) for image in images]
+        lacking = [image for image, key in zip(images, keys, strict=True) if key is None]
+        if lacking and (self._annotations.required or len(lacking) == len(images)):
+            raise StoreError(
+                f"{shown(self._path)} has no annotations of {some(map(str, lacking))}. Move these "
+                "images elsewhere, or say where their annotations are: annotations='..'."
+            )
+        said = [f"{len(lacking)} of {len(images)} images have no file, so no boxes"]
+        unused = self._annotations.count - len({key for key in keys if key is not None})
+        said = said * bool(lacking)
+        return said + [f"annotations of {unused} more images"] * (unused > 0)
 
     def _rows(self, table: Table, number: int) -> dict[str, NDArray]:
         name, capacity = self._boxes.name, self._boxes.groups[0].capacity
@@ -141,7 +164,8 @@ def _in_convention(edges: NDArray, convention: str) -> NDArray:
     if convention == "coco":
         return np.concatenate([edges[:, :2] + 0.5, edges[:, 2:] - edges[:, :2]], axis=1)
     if convention == "pascal":
-        return edges + np.array([0.5, 0.5, -0.5, -0.5])
+        inside: NDArray = edges + np.array([0.5, 0.5, -0.5, -0.5])
+        return inside
     return edges
 
 

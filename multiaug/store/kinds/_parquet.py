@@ -74,7 +74,7 @@ class ParquetSource(RecordStream):
         most_pixels: int = MOST_PIXELS,
     ) -> None:
         self._files, where = files_of(path, self.traits.suffixes, "Parquet files")
-        self._parquet = self.traits.load(where)
+        self.traits.load(where)
         self._fitter = ImageFitter(size, most_pixels, "ParquetSource")
         self._size = size
         self._entries = dict(spec.entries)
@@ -137,8 +137,9 @@ class ParquetSource(RecordStream):
                 row += table.num_rows
 
     def _opened(self, path: Path, read: Any) -> Any:
+        parquet = self.traits.load(shown(path))
         try:
-            with self._parquet.ParquetFile(path) as file:
+            with parquet.ParquetFile(path) as file:
                 return read(file)
         except MultiaugError:
             raise

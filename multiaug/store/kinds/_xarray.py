@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,9 +110,9 @@ class XarraySource(RowSource):
             _TOLD.add(text)
             print(text, file=sys.stderr)
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of names, shapes and dtypes, and of the file's ends or the values."""
+        """SHA-256 of names, shapes and dtypes, and of the values; of files only of some of them."""
         parts: list[bytes | str] = [
             f"multiaug.xarray/1 {[(n, v.dims, v.shape, str(v.dtype)) for n, v in self._named()]}",
             repr(self._packings),
@@ -123,10 +124,11 @@ class XarraySource(RowSource):
                 opened.seek(max(0, size - _EDGE))
                 parts.append(opened.read(_EDGE))
         else:
-            for name, _ in self._named():
+            for name, variable in self._named():
                 count = len(self)
-                ends = sorted({*range(min(count, 8)), *range(max(0, count - 8), count)})
-                parts += [sha256_array(self.rows(name, i, i + 1)) for i in ends]
+                ends = {*range(min(count, 8)), *range(max(0, count - 8), count)}
+                read = range(count) if getattr(variable, "_in_memory", False) else sorted(ends)
+                parts += [sha256_array(self.rows(name, i, i + 1)) for i in read]
         return sha256_of(*parts, *self._maps.identity)
 
     def rows(self, name: str, start: int, stop: int) -> NDArray:
