@@ -26,7 +26,7 @@ _THREADS = 8
 _WORDS = ("spec", "fingerprint", "__len__", "read")
 
 
-def check_source(source: Any, seed: int = 0) -> None:
+def check_source(source: Any, seed: int = 0, *, pickles: bool = True) -> None:
     """Check a source, one of your own as well, against what loaders and passes rely on.
 
     Records agree with the spec in names, shapes and dtypes, and with ``structure``. They are the
@@ -42,22 +42,23 @@ def check_source(source: Any, seed: int = 0) -> None:
         source: the source; or a function without arguments that opens it, to see as well that
             nothing of it stays open: files and threads.
         seed: of the order in which records are read.
+        pickles: False for a source that worker processes cannot have.
 
     Raises:
         AssertionError: a promise is broken; the message says which one.
     """
     if callable(source) and not is_source(source) and not is_sequential(source):
         with _nothing_left_open(source):
-            _check(source(), seed)
+            _check(source(), seed, pickles)
     else:
-        _check(source, seed)
+        _check(source, seed, pickles)
 
 
-def _check(source: Any, seed: int) -> None:
+def _check(source: Any, seed: int, pickles: bool) -> None:
     name = f"`{type(source).__name__}"
     if is_sequential(source):
         _facts(source, name)
-        _check_sequential(source, name)
+        _check_sequential(source, name, pickles)
         return
     lacking = [word for word in _WORDS if not hasattr(source, word)]
     assert not lacking, f"{name}` has no {lacking[0]}, which every source must have"
@@ -76,7 +77,9 @@ def _check(source: Any, seed: int) -> None:
     _at_the_same_time(whole, index, expected, name, seed)
     _optional(source, index, expected, name)
     _in_a_loader(source, index, expected, name, seed)
-    _pickled(source, index, expected, name)
+    if pickles:
+        copy = _pickled(source, name)
+        _same(copy.read(index), expected, f"{name}` through pickle")
     _same(whole.read(index), expected, f"{name}.read`, at the end")
     assert source.fingerprint == source.fingerprint, f"{name}.fingerprint` changes"
 
@@ -294,17 +297,20 @@ def _in_a_loader(
     assert sorted(seen) == index.tolist(), f"{name}` in a Loader: records are missing or twice"
 
 
-def _pickled(source: Any, index: NDArray, expected: Mapping[str, NDArray], name: str) -> None:
+def _pickled(source: Any, name: str) -> Any:
     try:
-        content = pickle.dumps(source)
-    except (TypeError, AttributeError, pickle.PicklingError):
-        return  # it does not say that processes can have it
-    copy = pickle.loads(content)
-    assert copy.fingerprint == source.fingerprint, f"{name}` through pickle has another fingerprint"
-    _same(copy.read(index), expected, f"{name}` through pickle")
+        copy = pickle.loads(pickle.dumps(source))
+    except Exception as error:
+        raise AssertionError(
+            f"{name}` does not go through pickle, as worker processes need it: {error}. Give "
+            "it __reduce__, or check it with pickles=False"
+        ) from error
+    same = copy.fingerprint == source.fingerprint
+    assert same, f"{name}` through pickle has another fingerprint"
+    return copy
 
 
-def _check_sequential(source: SequentialSource, name: str) -> None:
+def _check_sequential(source: SequentialSource, name: str, pickles: bool) -> None:
     first: list[dict[str, NDArray]] = []
     kept: list[Mapping[str, NDArray]] = []
     for record in source:
@@ -331,6 +337,9 @@ def _check_sequential(source: SequentialSource, name: str) -> None:
             assert count == len(first), f"{name}.__len__` is {count}, and it gives {len(first)}"
     if hasattr(source, "check"):
         source.check(deep=False)
+    if pickles:
+        again = next(iter(_pickled(source, name)))
+        _same(again, first[0], f"{name}` through pickle")
 
 
 @contextmanager

@@ -135,6 +135,15 @@ class TestTiff:
         with pytest.raises(RecordError, match=r"the axes TZYX of lengths \(2, 3"):
             ma.open_source(path, spec_of(image=GREY), pages="records")
 
+    def test_a_stack_of_imagej(self, tmp_path):
+        """Pages without directories of their own; the channels are named."""
+        values = np.moveaxis(images().astype(np.uint16), -1, 1)
+        path = tmp_path / "a.tif"
+        tifffile.imwrite(path, values, imagej=True, metadata={"axes": "TCYX"})
+        spec = spec_of(image={"role": "intensity", "dtype": "uint16", "channels": 3})
+        found = ma.open_source(path, spec, pages="records").read([7, 2])["image"]
+        np.testing.assert_array_equal(found, images()[[7, 2]])
+
     def test_pages_of_several_sizes(self, tmp_path):
         with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
             for side in (6, 8):

@@ -36,6 +36,7 @@ class Least:
 def test_what_is_true_passes():
     check_source(ma.open_source({"image": images()}, SPEC))
     check_source(Least())
+    check_source(Bound({"image": images()}, SPEC), pickles=False)
 
 
 OPENED = []
@@ -148,6 +149,13 @@ class Pickled(ArraySource):
         return ArraySource, ({"image": images()[::-1]}, SPEC)
 
 
+class Bound(ArraySource):
+    """Cannot go to another process."""
+
+    def __reduce__(self):
+        raise TypeError("it has a thread")
+
+
 class Refusing(ArraySource):
     """Calls its own data damaged."""
 
@@ -174,6 +182,7 @@ LIES = {
     Forgets: r"read\(.., out=\)`: 'image' has other values",
     Unsafe: "in several threads",
     Pickled: "through pickle has another fingerprint",
+    Bound: "does not go through pickle, .*it has a thread",
     Refusing: r"check\(deep=False\)` refuses what reads: damaged",
     Random: "row_access` is 'yes', expected a bool",
 }

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -104,6 +104,10 @@ class AnnotatedSource(PictureSource):
             if path.is_file():
                 parts += [path.name, path.read_bytes()]
         return sha256_of(*parts)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The other process reads the annotations itself.
+        return {name: value for name, value in self.__dict__.items() if name != "_annotations"}
 
     def read_record(self, number: int) -> dict[str, NDArray]:
         """See `RecordSource.read_record`."""
