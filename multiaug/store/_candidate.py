@@ -147,17 +147,17 @@ class Candidate:
 
     @cached_property
     def _endings(self) -> tuple[Counter[str], Counter[str]]:
-        own: Counter[str] = Counter()
+        direct: Counter[str] = Counter()
         found: Counter[str] = Counter()
         if self.folder is None:
-            return own, found
+            return direct, found
         for number, (_, below, names) in enumerate(os.walk(self.folder, followlinks=True)):
             below[:] = [name for name in below if not name.startswith(".")]
             found.update(Path(n).suffix.lower() for n in names if not n.startswith("."))
-            own = Counter(found) if number == 0 else own
+            direct = Counter(found) if number == 0 else direct
             if number > _LOOKED_AT:
                 break
-        return own, found
+        return direct, found
 
 
 def expanded(pattern: str) -> tuple[Path, ...]:

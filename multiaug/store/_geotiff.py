@@ -33,6 +33,7 @@ class Georeference:
         crs: the coordinate reference system as ``EPSG:code``, or None.
         bands: descriptions of the bands, "" for those that have none; empty where none has one.
         nodata: the number for pixels without data, or None.
+        scaled: the file has a scale or an offset by which its numbers become others.
     """
 
     transform: NDArray | None = None
@@ -40,6 +41,7 @@ class Georeference:
     crs: str | None = None
     bands: tuple[str, ...] = ()
     nodata: float | None = None
+    scaled: bool = False
 
 
 def georeference_of(page: Any, bands: int) -> Georeference:
@@ -60,10 +62,11 @@ def georeference_of(page: Any, bands: int) -> Georeference:
         extent = (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
     code = keys.get(_PROJECTED) or keys.get(_GEOGRAPHIC)
     crs = f"EPSG:{code}" if code and code != _USER_DEFINED else None
+    items = _items(tags.valueof(_METADATA))
+    nodata = number_of(tags.valueof(_NODATA))
     return Georeference(
-        transform, extent, crs, _descriptions(tags.valueof(_METADATA), bands),
-        number_of(tags.valueof(_NODATA)),
-    )  # fmt: skip
+        transform, extent, crs, _descriptions(items, bands), nodata, _is_scaled(items)
+    )
 
 
 def number_of(text: object) -> float | None:
@@ -98,13 +101,23 @@ def _transform(tags: Any, *, point: bool) -> NDArray | None:
     return matrix
 
 
-def _descriptions(text: object, bands: int) -> tuple[str, ...]:
+def _items(text: object) -> list[ElementTree.Element]:
+    """What GDAL writes about bands, as XML."""
     if not isinstance(text, str) or "DOCTYPE" in text:
-        return ()
+        return []
     try:
-        items = ElementTree.fromstring(text.strip(" \0\n")).iter("Item")
+        return list(ElementTree.fromstring(text.strip(" \0\n")).iter("Item"))
     except ElementTree.ParseError:
-        return ()
+        return []
+
+
+def _is_scaled(items: list[ElementTree.Element]) -> bool:
+    neutral = {"scale": 1.0, "offset": 0.0}
+    return any(number_of(one.text) != neutral.get(one.get("role", ""), number_of(one.text))
+               for one in items)  # fmt: skip
+
+
+def _descriptions(items: list[ElementTree.Element], bands: int) -> tuple[str, ...]:
     found = [""] * bands
     for item in items:
         place = item.get("sample", "")

@@ -177,9 +177,9 @@ def recognised(candidate: Candidate) -> Any:
 
 def recognises(kind: Any, candidate: Candidate) -> bool:
     """Whether a kind says that it reads some data."""
-    own = getattr(kind, "recognises", None)
-    if own is not None:
-        return bool(own(candidate))
+    decides = getattr(kind, "recognises", None)
+    if decides is not None:
+        return bool(decides(candidate))
     return by_traits(kind.traits, candidate)
 
 

@@ -18,6 +18,7 @@ from ._picture import refuse_bomb, shown, turned
 from ._source import Structure
 
 Pages = Literal["records", "channels"]
+_MASK = 4  # bit of NewSubfileType
 
 
 class TiffStack:
@@ -55,7 +56,7 @@ class TiffStack:
         self._file, self._labels, self._channels = file, labels, channels
         self._open: dict[int, tuple[Any, Any, threading.Lock]] = {}  # by process
         self._order: list[int] | None = None
-        _, series, _ = self._series()
+        tiff, series, _ = self._series()
         page = series.keyframe
         refuse_bomb(shown(file), page.imagewidth * page.imagelength, most_pixels)
         self._colours, self._orientation = ColourRules.of(page), orientation_of(page)
@@ -64,6 +65,7 @@ class TiffStack:
         count = 1 if self._record_axis is None else series.shape[self._record_axis]
         bands = max(1, series.size // (count * page.imagewidth * page.imagelength))
         self.georeference = georeference_of(page, bands)
+        self._say_unused(tiff)
         first = self._record(0)
         if names or self.georeference.bands:
             self._order = _by_name(
@@ -94,6 +96,19 @@ class TiffStack:
                 )
             out[place] = found
         return out
+
+    def _say_unused(self, tiff: Any) -> None:
+        """What the file says of its numbers that is not used here."""
+        if self.georeference.scaled:
+            warn(
+                f"{shown(self._file)} has a scale or an offset for its numbers, which are read as "
+                "they are stored. Apply it first (gdal_translate -unscale -ot Float32)."
+            )
+        if any(series.keyframe.subfiletype & _MASK for series in tiff.series):
+            warn(
+                f"{shown(self._file)} has a mask of valid pixels inside, which is not read. Write "
+                "its pixels as no-data first (gdal_translate -a_nodata), or as an entry."
+            )
 
     def _record(self, number: int) -> NDArray:
         """(H, W) or (H, W, C)."""
@@ -204,6 +219,8 @@ def _record_axis(series: Any, pages: Pages | None, where: str) -> int | None:
             f"{where} holds {series.shape[extra[0]]} pages of {series.dtype} ({height}, {width})"
             f"{named}, and nothing says what they are. Say pages='records' if each is an image of "
             "its own, or pages='channels' if they are the bands of one."
+            + f" The array {series.shape} was written without names of its axes."
+            * (series.kind == "shaped")
         )
     return extra[0] if pages == "records" else None
 

@@ -229,6 +229,21 @@ class TestTiff:
             found = ma.open_source(path, other).read([0])["image"][0]
         np.testing.assert_array_equal(found, np.moveaxis(bands, 0, -1))
 
+    def test_what_is_not_used_is_said(self, tmp_path):
+        items = '<Item name="SCALE" sample="0" role="scale">0.01</Item>'
+        tags = [(42112, "s", 0, f"<GDALMetadata>{items}</GDALMetadata>", True)]
+        grey = spec_of(image={**GREY, "dtype": "uint8"})
+        path = tmp_path / "a.tif"
+        tifffile.imwrite(path, masks()[0], extratags=tags, metadata=None)
+        with pytest.warns(MultiaugWarning, match=r"a scale or an offset .*read as they are stored"):
+            ma.open_source(path, grey)
+        with tifffile.TiffWriter(path) as writer:
+            writer.write(masks()[0], metadata=None)
+            writer.write(masks()[1] > 0, subfiletype=4, metadata=None)
+        with pytest.warns(MultiaugWarning, match=r"mask of valid pixels inside, which is not read"):
+            source = ma.open_source(path, grey)
+        np.testing.assert_array_equal(source.read([0])["image"], masks()[:1])
+
 
 class TestXarray:
     def data(self, **attributes):
