@@ -7,12 +7,13 @@ import itertools
 import os
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import StoreError
+from ._folder_names import is_split
 from ._group import is_address, is_store, looks_like_zarr, open_group
 from ._picture import shown
 
@@ -183,6 +184,18 @@ def expanded(pattern: str) -> tuple[Path, ...]:
     return tuple(found)
 
 
+def _refuse_parts(files: Sequence[Path], folder: Path, suffix: str) -> None:
+    """Refuse train-0.tar beside val-0.tar: together they would be one training set."""
+    words = [re.match(r"[A-Za-z]*", file.name) for file in files]
+    parts = sorted({word[0] for word in words if word is not None})
+    if len(parts) > 1 and all(is_split(part) for part in parts):
+        raise StoreError(
+            f"{shown(folder)} holds the parts {', '.join(parts)} of a data set. Open each of them "
+            f"by itself, such as {shown(folder / f'{parts[-1]}*{suffix}')!r}: together they would "
+            "be one training set."
+        )
+
+
 def files_of(data: Any, suffixes: Collection[str], what: str) -> tuple[list[Path], str]:
     """The files that a path, a folder, a pattern or a list of paths names, and how to call them.
 
@@ -192,7 +205,7 @@ def files_of(data: Any, suffixes: Collection[str], what: str) -> tuple[list[Path
         what: the files, for errors.
 
     Raises:
-        StoreError: there are none.
+        StoreError: there are none, or a folder holds those of several parts of a data set.
     """
     candidate = Candidate(data, {})
     files = list(candidate.files)
@@ -200,6 +213,7 @@ def files_of(data: Any, suffixes: Collection[str], what: str) -> tuple[list[Path
         ends = tuple(suffixes)
         listed = sorted(candidate.folder.iterdir())
         files = [f for f in listed if f.name.lower().endswith(ends) and f.name[0] != "."]
+        _refuse_parts(files, candidate.folder, ends[0])
     where = shown(str(data)) if isinstance(data, str | os.PathLike) else f"the given {what}"
     if not files:
         exists = candidate.folder is not None

@@ -1,6 +1,8 @@
 """`open_source` and the kinds that it asks: ambiguity, unknown data, kinds of one's own."""
 
 import sys
+import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -149,6 +151,31 @@ def test_a_missing_library_is_named_with_its_extra(tmp_path, monkeypatch, name, 
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(StoreError, match=rf"{name}: .* are read by .*pip install '?{extra}"):
         ma.open_source(tmp_path / name, SPEC)
+
+
+@pytest.mark.parametrize("ending", [".tar", ".parquet"])
+def test_parts_of_a_data_set_are_not_read_together(tmp_path, ending):
+    for name in ("train-000", "train-001", "test-000"):
+        (tmp_path / f"{name}{ending}").write_bytes(b"")
+    said = rf"holds the parts test, train of a data set.*train\*{ending}"
+    with pytest.raises(StoreError, match=said):
+        ma.open_source(tmp_path, SPEC)
+    assert len(Candidate(f"{tmp_path}/train*{ending}", {}).files) == 2
+
+
+def test_every_kind_is_in_the_docs_and_every_extra_in_the_project():
+    root = Path(__file__).parents[2]
+    page = (root / "docs" / "data.md").read_text(encoding="utf-8")
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    tested = next(line for line in extras["test"] if line.startswith("multiaug["))
+    for name, kind in _kinds.KINDS.items():
+        assert f"| `{name}` |" in page
+        extra, packages = kind.traits.extra, kind.traits.packages
+        if extra:
+            assert extra in tested
+            assert f"multiaug[{extra}]" in page
+            assert extras[extra][0].startswith(packages[0].partition(".")[0])
 
 
 def test_patterns(tmp_path):
