@@ -1,5 +1,9 @@
 """Every kind of source, made by another library: opened, read, checked, looped over, converted."""
 
+import pickle
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
 import numpy as np
 import pytest
 import tifffile
@@ -10,7 +14,7 @@ from multiaug.errors import ParameterError
 from multiaug.store import is_sequential
 from multiaug.store._kinds import KINDS
 from multiaug.testing import check_source
-from tests.nightly import NIGHTLY
+from tests.nightly import NIGHTLY, by_night
 from tests.store import foreign, test_annotated
 from tests.store.foreign import COUNT, GREY, LABEL, MASK, RGB, H, W, images, masks, spec_of
 
@@ -224,3 +228,24 @@ def test_a_sequential_source_is_not_read_by_position(tmp_path, make):
         source.read([0])
     with pytest.raises(AttributeError, match=r"no attribute 'reed'$"):
         source.reed  # noqa: B018
+
+
+def reopened(content: bytes, count: int):
+    """Runs in a process that has nothing of this one."""
+    source = pickle.loads(content)
+    if is_sequential(source):
+        records = list(source)
+        return {name: np.stack([record[name] for record in records]) for name in records[0]}
+    return source.read(np.arange(count))
+
+
+@by_night
+def test_worker_processes_read_the_same(tmp_path):
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        for number, make in enumerate(MAKERS):
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            data, spec, settings, expected = make(folder)
+            content = pickle.dumps(ma.open_source(data, spec, **settings))
+            count = len(next(iter(expected.values())))
+            same(pool.submit(reopened, content, count).result(), expected)
