@@ -57,9 +57,14 @@ from .store import Block as Block
 from .store import CloudSource as CloudSource
 from .store import NpySource as NpySource
 from .store import PictureSource as PictureSource
+from .store import RecordSource as RecordSource
+from .store import RecordStream as RecordStream
+from .store import SequentialSource as SequentialSource
 from .store import Source as Source
+from .store import SourceTraits as SourceTraits
 from .store import ZarrSource as ZarrSource
 from .store import open_source as open_source
+from .store import register_source as register_source
 from .store import write_zarr as write_zarr
 from .transforms import CLAHE as CLAHE
 from .transforms import D4 as D4

@@ -22,7 +22,6 @@ from ..store import (
     Block,
     BlockId,
     ChunkedSource,
-    Source,
     Structure,
     chunked,
     is_source,
@@ -109,7 +108,9 @@ class PreparedSource:
     chunk = 1
     remote = False
 
-    def __init__(self, source: Source, engine: Engine, rounds: int, seed: int | None) -> None:
+    def __init__(
+        self, source: ChunkedSource, engine: Engine, rounds: int, seed: int | None
+    ) -> None:
         self._source, self._engine = source, engine
         self._rounds, self._seed = rounds, seed
         self._inner = list(source.blocks)

@@ -16,6 +16,8 @@ from ..store import (
     DESTINATION_KIND,
     Destination,
     ValueMaps,
+    is_recognised,
+    is_sequential,
     is_source,
     is_store,
     open_source,
@@ -56,8 +58,9 @@ def convert(
 
     Args:
         data: a source, whatever `open_source` opens (a folder of clouds or of pictures, .npy
-            files, another zarr store, arrays), or an iterable of single records. What is
-            iterated over can be read only once, so writing it cannot be resumed.
+            files, HDF5, TIFF, another zarr store, arrays, tar shards, Parquet), or an iterable of
+            single records. What is read from front to end (tar shards, Parquet, iterables) cannot
+            be resumed.
         dest: the folder to make, or an open, writable store of zarr's.
         spec: what the entries are, for data that do not carry one.
         chunk: records per chunk; see `export`.
@@ -87,7 +90,12 @@ def convert(
         ...     len(ma.open_source(path))
         5
     """
-    if _is_stream(data):
+    source = data
+    if not _is_stream(data):
+        source = data if is_source(data) else open_source(data, spec, **settings)
+    if is_sequential(source):
+        data, spec = source, source.spec  # labels are mapped already
+    if not is_source(source):
         if spec is None:
             raise ParameterError("convert: records carry no spec. Pass one.")
         if shuffle_seed is not None or scheduler is not None:
@@ -101,7 +109,6 @@ def convert(
         if check:
             batches = _inspected(batches, spec.as_read())
         return write_zarr(dest, batches, spec.as_read(), chunk=chunk, overwrite=overwrite)
-    source = data if is_source(data) else open_source(data, spec, **settings)
     return export(
         source,
         None,
@@ -244,12 +251,12 @@ def _stack(records: list[Mapping[str, Any]], first: int, spec: DataSpec) -> dict
 
 
 def _is_stream(data: Any) -> bool:
+    """Whether data are records to iterate over, and nothing that `open_source` opens."""
     if isinstance(data, Mapping | str | os.PathLike) or is_source(data) or is_store(data):
         return False
     if not isinstance(data, Iterable):
         return False
-    return (
-        not all(isinstance(part, str | os.PathLike) for part in data)
-        if isinstance(data, list | tuple)
-        else True
+    paths = isinstance(data, list | tuple) and all(
+        isinstance(part, str | os.PathLike) for part in data
     )
+    return not (paths or is_recognised(data))

@@ -16,6 +16,7 @@ from ._source import (
     Block,
     BlockId,
     ChunkedSource,
+    SequentialSource,
     Source,
     Structure,
     check_blocks,
@@ -31,16 +32,21 @@ if TYPE_CHECKING:
 
 _REQUIRED = ("spec", "fingerprint", "__len__", "read")
 _CHUNKED = (*_REQUIRED, "blocks", "scan", "chunk", "structure", "remote", "read_range")
+_SEQUENTIAL = ("spec", "fingerprint", "__iter__")
 _BLOCK = 64
 
 
 def is_source(data: object) -> TypeIs[Source]:
     """Whether something has the members that a source must have.
 
-    ``isinstance(data, Source)`` asks for more, and on Python 3.11 it computes the fingerprint to
-    see that there is one.
+    On Python 3.11 ``isinstance(data, Source)`` computes the fingerprint to see that there is one.
     """
     return not isinstance(data, type) and not _lacking(data, _REQUIRED)
+
+
+def is_sequential(data: object) -> TypeIs[SequentialSource]:
+    """Whether something is a source that can only be read from front to end."""
+    return not (isinstance(data, type) or is_source(data) or _lacking(data, _SEQUENTIAL))
 
 
 def chunked(source: Any, owner: str = "source") -> ChunkedSource:
@@ -53,6 +59,12 @@ def chunked(source: Any, owner: str = "source") -> ChunkedSource:
     Raises:
         ParameterError: a member is missing.
     """
+    if is_sequential(source):
+        raise ParameterError(
+            f"`{owner}` must be a source that is read by position, and the records of "
+            f"{source!r} come in an order of their own. Write them once with "
+            "multiaug.convert(source, 'train.zarr'), and open that."
+        )
     lacking = _lacking(source, _REQUIRED)
     if lacking or isinstance(source, type):
         raise ParameterError(
@@ -93,19 +105,20 @@ class Adapter:
     chunk = 1
 
     def __init__(self, source: Source) -> None:
-        self._source = source
+        self._source: Any = source
         self._scans = not _lacking(source, ("blocks", "scan"))
         self.remote = bool(getattr(source, "remote", False))
 
     @property
     def spec(self) -> DataSpec:
         """See `Source`."""
-        return self._source.spec
+        spec: DataSpec = self._source.spec
+        return spec
 
     @property
     def fingerprint(self) -> str:
         """See `Source`."""
-        return self._source.fingerprint
+        return str(self._source.fingerprint)
 
     @cached_property
     def blocks(self) -> Any:

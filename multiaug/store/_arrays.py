@@ -14,6 +14,8 @@ from .._machine import native
 from ..files import sha256_array, sha256_of
 from ..spec import SPEC_KIND, refuse_rows_apart
 from ..typing import NDArray
+from ._candidate import Candidate
+from ._kinds import SourceTraits, register_source
 from ._mapped import MappedFiles
 from ._plausible import inspect_source
 from ._ragged import as_records
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from ..spec import DataSpec
 
 
+@register_source
 class ArraySource:
     """Records in NumPy arrays (or memory maps), one array per entry with a leading N.
 
@@ -42,6 +45,8 @@ class ArraySource:
         ParameterError: ``block`` is less than 1.
     """
 
+    traits = SourceTraits("arrays", "arrays in memory", last_resort=True)
+
     @checked(arrays=RECORD, spec=SPEC_KIND, block=whole(1))
     def __init__(self, arrays: Mapping[str, ArrayLike], spec: DataSpec, *, block: int = 64) -> None:
         self._mapped = MappedFiles(arrays)
@@ -53,6 +58,11 @@ class ArraySource:
         self._spec = spec.as_read()
         self._maps = ValueMaps(spec)
         self._block = block
+
+    @classmethod
+    def recognises(cls, candidate: Candidate) -> bool:
+        """Any mapping that no other kind recognises."""
+        return isinstance(candidate.data, Mapping)
 
     @property
     def spec(self) -> DataSpec:

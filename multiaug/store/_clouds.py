@@ -14,7 +14,9 @@ from ..errors import ParameterError, RecordError, StoreError, warn
 from ..files import sha256_file, sha256_of
 from ..spec import SPEC_KIND
 from ..typing import NDArray
-from ._folder import look_into
+from ._candidate import Candidate
+from ._folder import look_into, tells_images
+from ._kinds import SourceTraits, register_source
 from ._pcd import Cloud, read_pcd
 from ._record_source import RecordSource
 from ._structure import refuse_frames
@@ -35,10 +37,10 @@ _ROLE_FIELDS = {
 _SYNONYMS = {
     "nx": "normal_x", "ny": "normal_y", "nz": "normal_z", "red": "r", "green": "g", "blue": "b",
 }  # fmt: skip
-_CLOUDS = {".pcd"}
 _BYTE_OF = {"r": 16, "g": 8, "b": 0, "a": 24}
 
 
+@register_source
 class CloudSource(RecordSource):
     """Organised clouds in .pcd files: ascii, binary or binary_compressed.
 
@@ -62,6 +64,8 @@ class CloudSource(RecordSource):
         RecordError: a cloud lacks what the spec declares, or is not like the first one.
     """
 
+    traits = SourceTraits("pcd", ".pcd clouds", suffixes=(".pcd",), folders=True)
+
     @checked(spec=SPEC_KIND)
     def __init__(
         self,
@@ -70,13 +74,13 @@ class CloudSource(RecordSource):
         *,
         intrinsics: Literal["estimate"] | ArrayLike = "estimate",
     ) -> None:
-        self._files, where = _files(path)
-        refuse_frames(spec, where, "a .pcd file")
+        self._files, where = _files(path, self.traits)
+        refuse_frames(spec, where, f"a {self.traits.suffixes[0]} file")
         self.residuals: dict[str, float] = {}
         self._told = False
         self._intrinsics = None if isinstance(intrinsics, str) else np.asarray(intrinsics)
         self._entries = dict(spec.entries)
-        cloud = read_pcd(self._files[0])
+        cloud = self._cloud(self._files[0])
         if cloud.viewpoint is not None:
             warn(
                 f"{self._files[0]}: VIEWPOINT is {' '.join(f'{n:g}' for n in cloud.viewpoint)} and "
@@ -86,15 +90,22 @@ class CloudSource(RecordSource):
         self._present = [n for n, e in spec.entries.items() if _has(cloud, e)]
         super().__init__(spec, [file.name for file in self._files], where)
 
+    @classmethod
+    def recognises(cls, candidate: Candidate) -> bool:
+        """Files, or a folder with some in it or below, and no arrays in itself."""
+        inside = any(ending in candidate.endings_below for ending in cls.traits.suffixes)
+        free = ".npy" not in candidate.endings and not tells_images(candidate)
+        return (inside and free) or candidate.ends(cls.traits.suffixes)
+
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the files."""
         parts = [part for file in self._files for part in (file.name, sha256_file(file))]
         return sha256_of("multiaug.clouds/1", *parts, *self._maps.identity)
 
-    def _record(self, number: int) -> dict[str, NDArray]:
+    def read_record(self, number: int) -> dict[str, NDArray]:
         file = self._files[number]
-        cloud = read_pcd(file)
+        cloud = self._cloud(file)
         record = {}
         for name in self._present:
             entry = self._entries[name]
@@ -103,6 +114,10 @@ class CloudSource(RecordSource):
             else:
                 record[name] = self._picture(cloud, entry, file)
         return record
+
+    def _cloud(self, file: Path) -> Cloud:
+        """Read one file."""
+        return read_pcd(file)
 
     def _picture(self, cloud: Cloud, entry: EntrySpec, file: Path) -> NDArray:
         picture, zeros = _picture(cloud, entry, file)
@@ -163,7 +178,7 @@ def fit_camera(points: NDArray, where: str) -> tuple[NDArray, float]:
 
 
 def _files(
-    path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], traits: SourceTraits
 ) -> tuple[list[Path], str]:
     if not isinstance(path, str | os.PathLike):
         if not isinstance(path, list | tuple) or not all(map(PATH.accepts, path)):
@@ -175,9 +190,9 @@ def _files(
     else:
         root = Path(path)
         where = str(root)
-        files = look_into(root, _CLOUDS).files if root.is_dir() else [root]
+        files = look_into(root, set(traits.suffixes)).files if root.is_dir() else [root]
     if not files:
-        raise StoreError(f"{where}: there are no .pcd files in it.")
+        raise StoreError(f"{where}: there are no {traits.suffixes[0]} files in it.")
     for file in files:
         if not file.is_file():
             raise StoreError(f"{file}: there is nothing there. Check the path.")

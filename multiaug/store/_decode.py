@@ -6,7 +6,6 @@ import io
 import struct
 import zlib
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +13,17 @@ import numpy as np
 from ..errors import CorruptChunkError, RecordError, StoreError
 from ..typing import NDArray
 from ._decode_pnm import is_pnm, read_pnm
-from ._picture import MOST_PIXELS, Picture, refuse_bomb, refuse_lossy, shown, size_of, turned
+from ._picture import (
+    MOST_PIXELS,
+    ImageFile,
+    Picture,
+    readable,
+    refuse_bomb,
+    refuse_lossy,
+    shown,
+    size_of,
+    turned,
+)
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -25,7 +34,7 @@ _ORIENTATION = 0x0112  # of Exif, and of TIFF
 
 
 def read_picture(
-    file: Path,
+    file: ImageFile,
     *,
     labels: bool = False,
     channels: int | None = None,
@@ -73,7 +82,7 @@ def read_picture(
     return replace(found, array=array)
 
 
-def _corrupt(file: Path, error: Exception) -> CorruptChunkError:
+def _corrupt(file: ImageFile, error: Exception) -> CorruptChunkError:
     return CorruptChunkError(
         f"{shown(file)} cannot be read as a picture: {type(error).__name__}: {error}. Replace or "
         "remove it."
@@ -81,12 +90,12 @@ def _corrupt(file: Path, error: Exception) -> CorruptChunkError:
 
 
 def _by_pillow(
-    file: Path, head: bytes, labels: bool, channels: int | None, most_pixels: int
+    file: ImageFile, head: bytes, labels: bool, channels: int | None, most_pixels: int
 ) -> Picture:
     from PIL import Image
 
     try:
-        opened: Image.Image = Image.open(file)  # reads the header only
+        opened: Image.Image = Image.open(readable(file))  # reads the header only
     except Image.DecompressionBombError as error:  # further above its own limit than we ask
         raise StoreError(f"{shown(file)} says that it is very large: {error}") from error
     with opened:
@@ -109,7 +118,7 @@ def _by_pillow(
 
 
 def _pixels(
-    opened: Image.Image, file: Path, head: bytes, labels: bool, channels: int | None
+    opened: Image.Image, file: ImageFile, head: bytes, labels: bool, channels: int | None
 ) -> tuple[NDArray, bool, str]:
     """Array, whether its last channel is alpha, and what to say about it."""
     mode = opened.mode
@@ -140,7 +149,7 @@ def _pixels(
     return array.astype(array.dtype.newbyteorder("="), copy=False), mode in ("LA", "RGBA"), ""
 
 
-def _wide_png(file: Path, colours: int) -> NDArray:
+def _wide_png(file: ImageFile, colours: int) -> NDArray:
     """Colours of 16 bits, or grey with alpha, of which Pillow keeps the upper bytes alone."""
     from PIL import Image
 
@@ -158,10 +167,10 @@ def _wide_png(file: Path, colours: int) -> NDArray:
     return upper.astype(np.uint16) << 8 | lower
 
 
-def _bytes_of(file: Path, order: str) -> NDArray:
+def _bytes_of(file: ImageFile, order: str) -> NDArray:
     from PIL import Image
 
-    with Image.open(file) as opened:
+    with Image.open(readable(file)) as opened:
         image: Any = opened
         codec, extents, offset, _ = image.tile[0]
         tile = type(image.tile[0])

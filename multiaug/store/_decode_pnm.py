@@ -7,12 +7,11 @@ The formats: https://netpbm.sourceforge.net/doc/pnm.html.
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import numpy as np
 
 from ..typing import NDArray
-from ._picture import refuse_bomb, shown
+from ._picture import ImageFile, refuse_bomb, shown
 
 _GAP = rb"(?:[ \t\r\n\v\f]|#[^\r\n]*[\r\n])+"
 _BITS = re.compile(rb"(P[14])" + _GAP + rb"(\d+)" + _GAP + rb"(\d+)[ \t\r\n\v\f]")
@@ -26,7 +25,7 @@ def is_pnm(head: bytes) -> bool:
     return re.match(rb"P[1-6][ \t\r\n#]", head) is not None
 
 
-def read_pnm(file: Path, most_pixels: int, *, labels: bool) -> tuple[NDArray, int | None]:
+def read_pnm(file: ImageFile, most_pixels: int, *, labels: bool) -> tuple[NDArray, int | None]:
     """Decode a whole file.
 
     Args:

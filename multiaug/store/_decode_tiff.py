@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..errors import RecordError, StoreError
 from ..typing import NDArray
-from ._picture import Picture, refuse_bomb, refuse_lossy, shown, size_of, turned
+from ._geotiff import number_of
+from ._picture import (
+    ImageFile,
+    Picture,
+    readable,
+    refuse_bomb,
+    refuse_lossy,
+    shown,
+    size_of,
+    turned,
+)
 
 # Values of tags; TIFF 6.0 and its supplements.
 _WHITE_IS_ZERO, _PALETTE, _SEPARATED, _YCBCR = 0, 3, 5, 6
@@ -25,7 +35,7 @@ _NODATA = 42113  # of GDAL, as text
 _FEW = 16
 
 
-def read_tiff(file: Path, *, labels: bool, channels: int | None, most_pixels: int) -> Picture:
+def read_tiff(file: ImageFile, *, labels: bool, channels: int | None, most_pixels: int) -> Picture:
     """Decode a file; see `read_picture`. The pages of several are channels.
 
     Raises:
@@ -34,41 +44,104 @@ def read_tiff(file: Path, *, labels: bool, channels: int | None, most_pixels: in
     """
     import tifffile
 
-    with tifffile.TiffFile(file) as tiff:
-        series = [s for s in tiff.series if not s.keyframe.subfiletype & _THUMBNAIL_OR_MASK]
-        series = series or list(tiff.series[:1])
-        if len(series) != 1:
-            sizes = ", ".join(str(s.shape) for s in series)
-            raise RecordError(
-                f"{shown(file)} holds {len(series)} pictures, of {sizes}, and one is expected. "
-                "Write the one that is meant to a file of its own."
-            )
-        only = series[0]
+    with tifffile.TiffFile(readable(file)) as tiff:
+        only = main_series(tiff, file)
         page: Any = only.keyframe
         refuse_bomb(shown(file), only.size // max(1, page.samplesperpixel), most_pixels)
         if labels and page.compression in _JPEG:
             refuse_lossy(file, "JPEG inside TIFF")
-        orientation = page.tags.valueof(_ORIENTATION, default=1)
-        orientation = orientation if orientation in range(1, 9) else 1
-        nodata = _number(page.tags.valueof(_NODATA))
+        orientation = orientation_of(page)
+        nodata = number_of(page.tags.valueof(_NODATA))
         array, by_pillow = _values(file, only, orientation)
         axes, shaped = only.axes, only.kind == "shaped"
-        colormap = page.colormap
-        photometric, alpha = int(page.photometric), page.extrasamples[-1:] in ((1,), (2,))
-    if photometric == _WHITE_IS_ZERO and not by_pillow:
-        array = _inverted(array, page.bitspersample)
-    array = _channels_last(array, axes, shaped, channels, file)
-    if array.dtype == bool:
-        array = array.astype(np.uint8) * np.uint8(1 if labels else 255)
-    if photometric == _PALETTE and not labels:
-        array = _coloured(array, np.asarray(colormap))
-    elif not by_pillow:
-        _refuse_colour_space(file, photometric, page.compression, array, channels)
-    native = array.astype(array.dtype.newbyteorder("="), copy=False)
+        colours = ColourRules.of(page)
+        alpha = page.extrasamples[-1:] in ((1,), (2,))
+    if not by_pillow:
+        array = colours.inverted(array)
+    array = channels_last(array, axes, shaped, channels, file)
+    native = colours.applied(array, labels, channels, file, decoded=by_pillow)
     return Picture(native, alpha, orientation, size_of(array), nodata=nodata)
 
 
-def _values(file: Path, series: Any, orientation: int) -> tuple[NDArray, bool]:
+def main_series(tiff: Any, file: ImageFile) -> Any:
+    """The one image of a file of tifffile, without thumbnails, overviews and masks.
+
+    Raises:
+        RecordError: there are several.
+    """
+    series = [s for s in tiff.series if not s.keyframe.subfiletype & _THUMBNAIL_OR_MASK]
+    series = series or list(tiff.series[:1])
+    if len(series) != 1:
+        sizes = ", ".join(str(s.shape) for s in series)
+        raise RecordError(
+            f"{shown(file)} holds {len(series)} pictures, of {sizes}, and one is expected. "
+            "Write the one that is meant to a file of its own."
+        )
+    return series[0]
+
+
+def orientation_of(page: Any) -> int:
+    """How a page says that it is turned: 1 to 8, as in Exif."""
+    orientation = page.tags.valueof(_ORIENTATION, default=1)
+    return orientation if orientation in range(1, 9) else 1
+
+
+@dataclass(frozen=True)
+class ColourRules:
+    """What a page says of the colours that its numbers stand for.
+
+    Args:
+        photometric: the tag.
+        compression: the tag.
+        bits: of a sample.
+        colormap: the palette, or None.
+    """
+
+    photometric: int
+    compression: int
+    bits: Any
+    colormap: Any
+
+    @classmethod
+    def of(cls, page: Any) -> ColourRules:
+        """Read the tags of a page of tifffile."""
+        return cls(int(page.photometric), int(page.compression), page.bitspersample, page.colormap)
+
+    def inverted(self, array: NDArray) -> NDArray:
+        """The numbers with black as 0, where the page has white as 0."""
+        return _inverted(array, self.bits) if self.photometric == _WHITE_IS_ZERO else array
+
+    def applied(
+        self,
+        array: NDArray,
+        labels: bool,
+        channels: int | None,
+        file: ImageFile,
+        *,
+        decoded: bool = False,
+    ) -> NDArray:
+        """An image (H, W) or (H, W, C) in this machine's byte order, palettes as colours.
+
+        Args:
+            array: the numbers of the file.
+            labels: a palette's indices are wanted, and bits 0 and 1.
+            channels: how many the spec declares.
+            file: for errors.
+            decoded: another library has made colours of them already.
+
+        Raises:
+            RecordError: colours of another kind than RGB.
+        """
+        if array.dtype == bool:
+            array = array.astype(np.uint8) * np.uint8(1 if labels else 255)
+        if self.photometric == _PALETTE and not labels:
+            array = _coloured(array, np.asarray(self.colormap))
+        elif not decoded:
+            _refuse_colour_space(file, self.photometric, self.compression, array, channels)
+        return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _values(file: ImageFile, series: Any, orientation: int) -> tuple[NDArray, bool]:
     """The numbers of a series; and whether Pillow has read them, because a codec is missing."""
     try:
         return np.asarray(series.asarray()), False
@@ -85,14 +158,14 @@ def _values(file: Path, series: Any, orientation: int) -> tuple[NDArray, bool]:
         ) from error
 
 
-def _by_pillow(file: Path, series: Any, orientation: int) -> NDArray | None:
+def _by_pillow(file: ImageFile, series: Any, orientation: int) -> NDArray | None:
     """The same numbers by Pillow's codecs; None where it would read others or none."""
     from PIL import Image, UnidentifiedImageError
 
     page = series.keyframe
     pages = []
     try:
-        with Image.open(file) as opened:
+        with Image.open(readable(file)) as opened:
             for frame in series.pages:
                 opened.seek(frame.index)
                 # Pillow turns what it loads; here that is done after all else.
@@ -116,8 +189,8 @@ def _by_pillow(file: Path, series: Any, orientation: int) -> NDArray | None:
     return np.stack(pages).reshape(series.shape)
 
 
-def _channels_last(
-    array: NDArray, axes: str, shaped: bool, channels: int | None, file: Path
+def channels_last(
+    array: NDArray, axes: str, shaped: bool, channels: int | None, file: ImageFile
 ) -> NDArray:
     """(H, W) or (H, W, C)."""
     long = [axis for axis, length in enumerate(array.shape) if length > 1 or axes[axis] in "YX"]
@@ -138,7 +211,7 @@ def _channels_last(
     return np.moveaxis(array, place, -1)
 
 
-def _guessed(shape: tuple[int, ...], channels: int | None, file: Path) -> int:
+def _guessed(shape: tuple[int, ...], channels: int | None, file: ImageFile) -> int:
     """Which axis of an array without names holds the channels, the first or the last."""
     first, rows, last = shape
     if channels is not None and (first == channels) != (last == channels):
@@ -155,13 +228,6 @@ def _guessed(shape: tuple[int, ...], channels: int | None, file: Path) -> int:
         "number in the spec, or write the file with its axes: "
         "tifffile.imwrite(path, array, metadata={'axes': 'YXC'})."
     )
-
-
-def _number(text: object) -> float | None:
-    try:
-        return float(str(text).strip(" \0"))
-    except ValueError:
-        return None
 
 
 def _inverted(array: NDArray, bits: Any) -> NDArray:
@@ -181,7 +247,7 @@ def _coloured(indices: NDArray, colormap: NDArray) -> NDArray:
 
 
 def _refuse_colour_space(
-    file: Path, photometric: int, compression: int, array: NDArray, channels: int | None
+    file: ImageFile, photometric: int, compression: int, array: NDArray, channels: int | None
 ) -> None:
     name = _COLOUR_SPACES.get(photometric)
     decoded = photometric == _YCBCR and compression in _JPEG  # tifffile makes RGB of it

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ..errors import StoreError
+from ._candidate import Candidate
 from ._picture import shown
 
 PICTURES = {
@@ -149,6 +150,12 @@ def _walk(
             if ending in _UNREAD:
                 found.unread.append(path)
             found.others.setdefault(top, Counter())[ending] += 1
+
+
+def tells_images(candidate: Candidate) -> bool:
+    """Whether settings say that a folder is one of images, whatever else is in it."""
+    told = {"folders", "classes"} & set(candidate.settings)
+    return bool(told and candidate.endings_below.keys() & PICTURES)
 
 
 def stem_of(file: Path, folder: Path) -> str:

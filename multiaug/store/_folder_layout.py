@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 from ..errors import ParameterError, StoreError
 from ._folder import Folder, look_into, some
 from ._folder_names import entries_of, is_left_out, is_split, role_of
-from ._folder_records import aligned_stems, by_stem, by_word, matching, records_of
+from ._folder_records import (
+    Found,
+    aligned_stems,
+    by_stem,
+    by_word,
+    label_ids_alone,
+    matching,
+    records_of,
+)
 from ._picture import shown
 from ._structure import refuse_frames
 
@@ -101,7 +109,8 @@ def _understood(folder: Folder, spec: DataSpec, entries: Entries) -> Layout:
     for entry, names in matched.items():
         if len(names) > 1:
             raise _unknown(folder, entries, f"{some(names)} could each be {entry!r}")
-    values = [name for name, entry in spec.entries.items() if entry.kind == "value"]
+    # Those of rows of a table, such as classes of boxes, are not what folders may stand for.
+    values = [n for n, e in spec.entries.items() if e.kind == "value" and e.of is None]
     without = entries_of([name for name in folder.folders if name not in groups], entries)
     if not matched and not loose and len(groups) == 1 and not values and not without:
         inner = _understood(look_into(root / next(iter(groups))), spec, entries)
@@ -123,6 +132,7 @@ def _by_entry(folder: Folder, entries: Entries, matched: dict[str, str]) -> Layo
     found = {name: by_stem(groups[where], root / where) for name, where in matched.items()}
     origin = {name: f"{shown(where)}/" for name, where in matched.items()}
     guessed = any(name != where for name, where in matched.items())
+    beside_ids = _leave_label_ids(found, entries)
     lacking = [n for n, e in entries.items() if n not in found and not e.optional]
     if len(lacking) == 1 and loose and entries[lacking[0]].groups[0].role == "intensity":
         found = {lacking[0]: by_stem(loose, root), **found}  # pictures, and masks/ beside them
@@ -151,7 +161,19 @@ def _by_entry(folder: Folder, entries: Entries, matched: dict[str, str]) -> Layo
     for name in left:
         origin[f"left out ({len(groups[name])} pictures)"] = f"{name}/"
     files = records_of(root, aligned, origin)
-    return Layout(root, files, [], origin, guessed or stripped or bool(left), folder.skipped())
+    guessed |= stripped or bool(left)
+    skipped = ", ".join(text for text in (beside_ids, folder.skipped()) if text)
+    return Layout(root, files, [], origin, guessed, skipped)
+
+
+def _leave_label_ids(found: Found, entries: Entries) -> str:
+    """Take Cityscapes' renderings of label maps out; returns what was left out, for people."""
+    said = []
+    for name in found:
+        if entries[name].groups[0].role == "label":
+            found[name], words = label_ids_alone(found[name])
+            said += [f"*_{word} beside *_labelIds" for word in words]
+    return ", ".join(said)
 
 
 def _refuse_other_kinds(folder: Folder, entries: Entries, found: Collection[str]) -> None:
@@ -255,12 +277,13 @@ def _as_told(folder: Folder, entries: Entries, folders: Mapping[str, str]) -> La
                 f"{shown(root)}: there are no pictures at {where!r}, where {name!r} was to be. "
                 f"Seen: {folder.seen()}."
             )
+    beside_ids = _leave_label_ids(found, entries)
     aligned, _ = aligned_stems(found, entries)
     origin = dict(folders)
     files = records_of(root, {n: aligned[n] for n in entries if n in aligned}, origin)
     named = {file for listed in files.values() for file in listed}
     skipped = [f"{len(folder.files) - len(named)} pictures"] * (len(named) < len(folder.files))
-    skipped += [folder.skipped()] * bool(folder.skipped())
+    skipped += [text for text in (beside_ids, folder.skipped()) if text]
     return Layout(root, files, [], origin, False, ", ".join(skipped))
 
 

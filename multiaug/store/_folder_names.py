@@ -49,7 +49,7 @@ _ROLE_OF = {plain(word): role for role, words in _BY_ROLE.items() for word in wo
 
 def is_split(name: str) -> bool:
     """Whether a folder is called after a part of a data set: train, val, test."""
-    return name.lower() in _SPLITS
+    return re.sub(r"(?<=[a-z])(?:19|20)\d\d$", "", name.lower()) in _SPLITS
 
 
 def role_of(name: str) -> str | None:

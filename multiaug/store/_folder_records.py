@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 Entries = Mapping[str, "EntrySpec"]
 # Entry name -> stem that the files of a record have in common -> its files.
 Found = dict[str, dict[str, list[Path]]]
+_LABEL_IDS = "labelIds"
+_BESIDE_LABEL_IDS = {"color", "instanceIds", "labelTrainIds"}
 
 
 def matching(folder: Folder, where: str) -> dict[str, list[Path]]:
@@ -113,17 +115,37 @@ def aligned_stems(found: Found, entries: Entries) -> tuple[Found, bool]:
     """Stems without a word that all files of an entry have: masks/a_mask.png is that of a.png."""
     if len({frozenset(stems) for stems in found.values()}) == 1:
         return found, False
-    bare: Found = {}
-    for name, stems in found.items():
-        parts = {stem: split_word(stem, entries) for stem in stems}
-        bases = {base for base, _ in parts.values()}
-        if len({word for _, word in parts.values()}) == 1 and len(bases) == len(stems):
-            bare[name] = {base: stems[stem] for stem, (base, _) in parts.items()}
-        else:
-            bare[name] = stems
-    if len({frozenset(stems) for stems in bare.values()}) == 1 or _shared(bare) > _shared(found):
-        return bare, True
+    for most in (1, 3):  # a_gtFine_labelIds.png has two such words
+        bare = {name: _bare(stems, entries, most) for name, stems in found.items()}
+        alike = len({frozenset(stems) for stems in bare.values()}) == 1
+        if alike or _shared(bare) > _shared(found):
+            return bare, True
     return found, False
+
+
+def _bare(stems: dict[str, list[Path]], entries: Entries, most: int) -> dict[str, list[Path]]:
+    """Stems without up to so many words that all of them have."""
+    for _ in range(most):
+        parts = {stem: split_word(stem, entries) for stem in stems}
+        words, bases = {word for _, word in parts.values()}, {base for base, _ in parts.values()}
+        if len(words) > 1 or "" in words or len(bases) < len(stems):
+            break
+        stems = {base: stems[stem] for stem, (base, _) in parts.items()}
+    return stems
+
+
+def label_ids_alone(stems: dict[str, list[Path]]) -> tuple[dict[str, list[Path]], list[str]]:
+    """Label maps of Cityscapes without what lies beside each: colours, instances.
+
+    Returns:
+        The stems that are left, and the words of those that are left out.
+    """
+    words = {stem: stem.rpartition("_")[2] for stem in stems}
+    others = set(words.values()) - {_LABEL_IDS}
+    if _LABEL_IDS not in words.values() or not others or not others <= _BESIDE_LABEL_IDS:
+        return stems, []
+    kept = {stem: files for stem, files in stems.items() if words[stem] == _LABEL_IDS}
+    return kept, sorted(others)
 
 
 def _shared(found: Found) -> int:

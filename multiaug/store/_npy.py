@@ -15,6 +15,9 @@ from ..files import sha256_of
 from ..spec import SPEC_KIND
 from ..typing import NDArray
 from ._arrays import ArraySource
+from ._candidate import Candidate
+from ._folder import PICTURES, tells_images
+from ._kinds import SourceTraits, register_source
 from ._ragged import refuse_objects
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ def _is_path_or_mapping(value: Any) -> bool:
     return all(PATH.accepts(path) for path in paths)
 
 
+@register_source
 class NpySource(ArraySource):
     """Records in .npy files, one file per entry with a leading N, read as they are needed.
 
@@ -46,6 +50,8 @@ class NpySource(ArraySource):
         RecordError: an array is not what the spec says.
         ParameterError: ``channels`` is neither, or one file for several entries.
     """
+
+    traits = SourceTraits("npy", ".npy files", suffixes=(".npy",), folders=True)
 
     @checked(
         path=Kind("a path, or a mapping from entry name to path", _is_path_or_mapping),
@@ -67,6 +73,15 @@ class NpySource(ArraySource):
         if channels == "first":
             arrays = {n: _channels_last(n, a, spec) for n, a in arrays.items()}
         super().__init__(arrays, spec, block=block)
+
+    @classmethod
+    def recognises(cls, candidate: Candidate) -> bool:
+        """One file, a mapping of files, or a folder with some in itself and no word of images."""
+        if candidate.entries:
+            return not all(f.suffix.lower() in PICTURES for f in candidate.entries.values())
+        if candidate.folder is not None and ".npy" in candidate.endings:
+            return not tells_images(candidate)
+        return len(candidate.files) == 1 and candidate.ends((".npy",))
 
     @property
     def fingerprint(self) -> str:

@@ -14,7 +14,9 @@ from ..errors import StoreError
 from ..files import sha256_of
 from ..spec import SPEC_KIND
 from ..typing import NDArray
+from ._candidate import Candidate
 from ._group import DESTINATION_KIND, open_group
+from ._kinds import SourceTraits, register_source
 from ._marker import read_marker
 from ._objects import FileObjects, Objects, StoreObjects
 from ._ome_metadata import has_multiscales, level_of
@@ -22,6 +24,7 @@ from ._reader import OnMissing
 from ._record_source import RecordSource
 from ._structure import common_length, refuse_frames
 from ._unpack import open_reader
+from ._zarr import ZarrSource
 
 if TYPE_CHECKING:
     import os
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from ..spec import DataSpec, EntrySpec
 
 
+@register_source
 class OmeSource(RecordSource):
     """Records in an OME-NGFF group, version 0.4 (zarr version 2) or 0.5 (version 3).
 
@@ -52,6 +56,10 @@ class OmeSource(RecordSource):
             entry is missing, or axes are none that records have.
         RecordError: an array is not what the spec says.
     """
+
+    traits = SourceTraits(
+        "ome-zarr", "images in OME-NGFF", carries_spec=True, within=ZarrSource.traits.name
+    )
 
     @checked(
         path=DESTINATION_KIND,
@@ -102,6 +110,11 @@ class OmeSource(RecordSource):
         }
         super().__init__(spec, [f"record {i}" for i in range(count)], where)
 
+    @classmethod
+    def recognises(cls, candidate: Candidate) -> bool:
+        """A group of zarr with multiscales."""
+        return has_multiscales(candidate.group)
+
     @property
     def path(self) -> Path:
         """Where the group is."""
@@ -125,7 +138,7 @@ class OmeSource(RecordSource):
                 reader.refuse(missing)
         super().check(deep=deep)
 
-    def _record(self, number: int) -> dict[str, NDArray]:
+    def read_record(self, number: int) -> dict[str, NDArray]:
         found = {}
         for name, reader in self._readers.items():
             rows = np.empty((1, *reader.shape[1:]), reader.dtype)

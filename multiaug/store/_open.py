@@ -3,50 +3,37 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NoReturn
 
-from .._arguments import Kind, checked, optional
+from .._arguments import TEXT, Kind, check_argument, checked, optional
 from ..errors import ParameterError, StoreError
-from ..spec import SPEC_KIND
-from ._arrays import ArraySource
-from ._clouds import CloudSource
+from ..spec import SPEC_KIND, DataSpec
+from . import kinds as kinds  # registers those of the package
+from ._candidate import Candidate
 from ._folder import PICTURES
-from ._group import DESTINATION_KIND, is_address, looks_like_zarr, open_group
-from ._npy import NpySource
-from ._ome import OmeSource
-from ._ome_metadata import has_multiscales
-from ._pictures import PictureSource
-from ._source import Source
-from ._zarr import ZarrSource
+from ._group import DESTINATION_KIND, is_address
+from ._kinds import KINDS, known_kinds, recognised, settings_of
+from ._picture import shown
+from ._source import ChunkedSource
 
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-    from zarr.abc.store import Store
-
-    from ..spec import DataSpec
-
-SourceClass = Callable[..., Source]
-
-
-def _is_data(value: Any) -> bool:
-    return isinstance(value, Mapping) or DESTINATION_KIND.accepts(value)
-
-
-@checked(
-    data=Kind(
-        "a path, a zarr store, or a mapping from entry name to array or path",
-        _is_data,
-        "Write {'image': array}.",
-    ),
-    spec=optional(SPEC_KIND),
+_DATA = Kind(
+    "a path, a list of paths, a zarr store, a mapping from entry name to array or path, or an "
+    "object of a kind that is registered",
+    lambda value: isinstance(value, Mapping | list | tuple) or DESTINATION_KIND.accepts(value),
+    "Write {'image': array}.",
 )
+
+
+@checked(spec=optional(SPEC_KIND), kind=optional(TEXT))
 def open_source(
-    data: str | os.PathLike[str] | Store | Mapping[str, ArrayLike | str | os.PathLike[str]],
+    data: Any,
     spec: DataSpec | None = None,
+    *,
+    kind: str | None = None,
     **settings: Any,
-) -> Source:
+) -> ChunkedSource | Any:
     """Open a data set for reading.
 
     Names, shapes and dtypes of all arrays are checked against the spec; values are not read.
@@ -57,16 +44,31 @@ def open_source(
     folder or address of a zarr group, or a zarr store `ZarrSource` (``on_missing``)
     the same, in OME-NGFF                              `OmeSource` (``on_missing``, ``level``)
     mapping from entry name to array                   `ArraySource` (``block``)
+    one array (N, H, W, C), or a list of images        the same, for a spec with one entry
     .npy file, folder of them, mapping to files        `NpySource` (``channels``, ``block``)
     folder of .pcd files, or one                       `CloudSource` (``intrinsics``)
+    folder of .ply files, or one                       `PlySource` (``shape``, ``intrinsics``)
     folder of pictures                                 `PictureSource` (``size``, ``classes``,
                                                         ``folders``)
+    the same with boxes of COCO, VOC or YOLO           `AnnotatedSource` (``annotations``), for
+                                                        specs that require boxes
+    TIFF file of several pages or bands, GeoTIFF       `TiffSource` (``pages``)
+    HDF5 file, or an open one                          `HDF5Source` (``datasets``)
+    dataset of xarray, or a NetCDF file                `XarraySource` (``dims``)
+    .tar shards, as webdataset writes them             `TarSource` (``fields``, ``size``)
+    .parquet files of images                           `ParquetSource` (``columns``, ``size``)
     =================================================  ============================================
 
+    The last two are a `SequentialSource`: their records come in their own order, and
+    `multiaug.convert` writes them as a store. `register_source` makes kinds of your own known.
+
     Args:
-        data: where the records are; their first axis, where they have one, is the records.
+        data: where the records are; their first axis, where they have one, is the records. Of
+            files a list, or a pattern such as ``train-{000..011}.tar``, will do where several
+            make one data set.
         spec: what the entries are. A store written by multiaug carries its spec, which is used
             when none is given.
+        kind: the kind of source, by its name, where several recognise the data.
         settings: of the kind of source. ``on_missing`` of zarr stores: a chunk that is not in
             the store is an error by default. ``fill`` reads it as the array's fill value, for
             stores whose writer left out chunks of nothing but zeros, as zarr does by default.
@@ -74,7 +76,8 @@ def open_source(
 
     Raises:
         StoreError: there is no data set at the path, a required array is not in it, the arrays
-            differ in length or are empty, or the store is not complete.
+            differ in length or are empty, the store is not complete, several kinds recognise the
+            data, or a package that reads them is not installed.
         RecordError: an array is not what the spec says.
         ParameterError: no spec where one is needed, or a setting that the kind does not have.
 
@@ -90,66 +93,61 @@ def open_source(
         >>> [len(block.index) for block in source.scan()]
         [64, 36]
     """
-    kind, what, known = _kind(data, pictures=bool({"folders", "classes"} & set(settings)))
-    unknown = sorted(set(settings) - known)
+    candidate = Candidate(data, settings, spec)
+    found: Any = _named(kind) if kind is not None else recognised(candidate)
+    if found is None:
+        _refuse(candidate)
+    known = settings_of(found)
+    unknown = sorted(set(settings) - set(known))
     if unknown:
+        outer: Any = [k for k in KINDS.values() if k.traits.within == found.traits.name]
+        for other in outer:
+            if unknown[0] in settings_of(other):
+                raise ParameterError(
+                    f"open_source: {data} has no `{unknown[0]}`: it is none of {other.traits.what}."
+                )
         raise ParameterError(
-            f"open_source: {what} have no setting {unknown[0]!r}; they have {sorted(known)}."
+            f"open_source: {found.traits.what} have no setting {unknown[0]!r}; they have {known}."
         )
-    if not isinstance(data, Mapping) and kind is ZarrSource:
-        if has_multiscales(open_group(data)[0]):
-            return OmeSource(data, spec, **settings)
-        if "level" in settings:
-            raise ParameterError(
-                f"open_source: {data} has no `level`: it has no multiscales of OME-NGFF."
-            )
-        return ZarrSource(data, spec, **settings)
-    if spec is None:
+    if spec is None and not found.traits.carries_spec:
         raise ParameterError(
-            f"open_source: {what} carry no spec. Pass one: "
+            f"open_source: {found.traits.what} carry no spec. Pass one: "
             "open_source(data, multiaug.load_spec('name'))."
         )
-    return kind(data, spec, **settings)
+    return found(data, spec, **settings)
 
 
-def _kind(data: Any, *, pictures: bool) -> tuple[SourceClass, str, set[str]]:
-    """Class, name and settings of what reads the data; settings may say that it is pictures."""
-    npy = NpySource, ".npy files", {"channels", "block"}
-    clouds = CloudSource, "clouds", {"intrinsics"}
-    zarr = ZarrSource, "zarr stores", {"on_missing", "level"}
-    if isinstance(data, Mapping):
-        if data and all(isinstance(value, str | os.PathLike) for value in data.values()):
-            return npy
-        return ArraySource, "arrays in memory", {"block"}
-    if not isinstance(data, str | os.PathLike) or is_address(data):
-        return zarr
-    path = Path(data)
-    if path.suffix.lower() == ".npy":
-        return npy
-    if path.suffix.lower() == ".pcd":
-        return clouds
-    if path.is_file():
-        raise StoreError(f"{path}: {_remedy(path.suffix.lower())}")
-    if not path.is_dir() or looks_like_zarr(path):
-        return zarr
-    own, below = _endings(path)
-    images = PictureSource, "folders of pictures", {"size", "classes", "folders", "most_pixels"}
-    if pictures and below & PICTURES:
-        return images
-    if ".npy" in own:
-        return npy
-    if ".pcd" in below and below & PICTURES:
+def is_recognised(data: object) -> bool:
+    """Whether `open_source` knows what some data are."""
+    return recognised(Candidate(data, {})) is not None
+
+
+def _named(name: str) -> Any:
+    if name not in KINDS:
+        raise ParameterError(f"`open_source.kind` must be one of {sorted(KINDS)}, got {name!r}.")
+    return KINDS[name]
+
+
+def _refuse(candidate: Candidate) -> NoReturn:
+    """Say what was found, which kinds there are, and what to do."""
+    data = candidate.data
+    check_argument("open_source.data", data, _DATA)
+    if candidate.files:
+        endings = {file.suffix.lower() for file in candidate.files}
+        path = shown(candidate.files[0])
+        text = _remedy(endings.pop()) if len(endings) == 1 else "the files are of several kinds."
+        raise StoreError(f"{path}: {text} Known are {known_kinds()}.")
+    if candidate.folder is not None:
         raise StoreError(
-            f"{path}: there are .pcd files and pictures in it. Say which are meant: "
-            "multiaug.store.CloudSource(path, spec) or multiaug.store.PictureSource(path, spec)."
+            f"{shown(candidate.folder)}: this is not a zarr store (it has no zarr.json or "
+            f".zgroup), and nothing else that is known. Seen: {candidate.seen()}. Known are "
+            f"{known_kinds()}."
         )
-    if ".pcd" in below:
-        return clouds
-    if below & PICTURES:
-        return images
-    raise StoreError(
-        f"{path}: this is not a zarr store (it has no zarr.json or .zgroup), and there are no "
-        ".npy, .pcd or picture files in it."
+    if isinstance(data, str | os.PathLike) and not is_address(data):
+        raise StoreError(f"{shown(Path(data))}: there is nothing there. Check the path.")
+    raise ParameterError(
+        f"open_source: a {type(data).__name__} of this content is of no kind that is known. Known "
+        f"are {known_kinds()}."
     )
 
 
@@ -169,41 +167,24 @@ def _remedy(ending: str) -> str:
 # Kinds of files that people have, and how to get at their records.
 _OTHERS = {
     (".npz",): "Pass its arrays: open_source(dict(numpy.load(path)), spec).",
-    (".h5", ".hdf5", ".hdf", ".nc", ".nc4", ".mat"): (
-        "Pass arrays, open_source({'image': file['image'][:]}, spec), or write them once: "
-        "multiaug.convert(records, 'train.zarr', spec)."
+    (".mat",): (
+        "Pass arrays, open_source({'image': file['image'][:]}, spec); those of MATLAB 7.3 are "
+        "HDF5, whose axes it turns round: kind='hdf5' reads them as they are stored."
     ),
     (
-        ".parquet",
         ".arrow",
         ".feather",
         ".csv",
         ".tfrecord",
         ".tfrecords",
-        ".tar",
         ".lmdb",
         ".json",
     ): (
         "Iterate over the records and write them once: "
         "multiaug.convert(records, 'train.zarr', spec)."
     ),
-    (".ply", ".las", ".laz", ".xyz", ".bin", ".e57"): (
+    (".las", ".laz", ".xyz", ".bin", ".e57"): (
         "Project the points onto a camera and pass the arrays by entry name."
     ),
     (".zip",): "A zarr store in it opens as zarr.storage.ZipStore(path, mode='r').",
 }
-
-_LOOKED_AT = 1000
-
-
-def _endings(folder: Path) -> tuple[set[str], set[str]]:
-    """Endings of the files in a folder, and of those in it and the folders below it."""
-    own: set[str] = set()
-    found: set[str] = set()
-    for number, (_, below, names) in enumerate(os.walk(folder, followlinks=True)):
-        below[:] = [name for name in below if not name.startswith(".")]
-        found |= {Path(name).suffix.lower() for name in names if not name.startswith(".")}
-        own = set(found) if number == 0 else own
-        if number > _LOOKED_AT:
-            break
-    return own, found

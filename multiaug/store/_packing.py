@@ -112,11 +112,42 @@ def packing_of(array: zarr.Array[Any], entry: EntrySpec, where: str) -> Packing 
         StoreError: an attribute is not what the conventions say.
         RecordError: values that the entry cannot hold.
     """
+    if np.dtype(array.dtype).kind not in "iuf":
+        return None
     attributes = dict(array.attrs)
-    stored = np.dtype(array.dtype).newbyteorder("=")
+    fill = array.fill_value
+    # Where xarray keeps _FillValue in that version; 0 is what zarr puts there by itself.
+    mark = array.metadata.zarr_format == 2 and _DIMENSIONS in attributes and fill is not None
+    also = (float(fill),) if mark and float(fill) != 0 else ()
+    return attributes_packing(
+        attributes, np.dtype(array.dtype), entry, f"{where}/{entry.name}", also=also
+    )
+
+
+def attributes_packing(
+    attributes: Mapping[str, Any],
+    dtype: np.dtype[Any],
+    entry: EntrySpec,
+    called: str,
+    *,
+    also: tuple[float, ...] = (),
+) -> Packing | None:
+    """What attributes ask for; None where the numbers are the values.
+
+    Args:
+        attributes: of the array.
+        dtype: of the stored numbers.
+        entry: what the array is.
+        called: the array, for errors.
+        also: further stored numbers that mean no data.
+
+    Raises:
+        StoreError: an attribute is not what the conventions say.
+        RecordError: values that the entry cannot hold.
+    """
+    raw = stored = dtype.newbyteorder("=")
     if stored.kind not in "iuf":
         return None
-    called = f"{where}/{entry.name}"
     _check_units(attributes, entry, called)
     if str(attributes.get("_Unsigned", "")).lower() == "true" and stored.kind == "i":
         stored = np.dtype(f"u{stored.itemsize}")
@@ -125,22 +156,19 @@ def packing_of(array: zarr.Array[Any], entry: EntrySpec, where: str) -> Packing 
     missing = [
         *_numbers(attributes, "_FillValue", called, stored),
         *_numbers(attributes, "missing_value", called, stored),
+        *also,
     ]
-    fill = array.fill_value
-    if array.metadata.zarr_format == 2 and _DIMENSIONS in attributes and fill is not None:
-        # Where xarray keeps _FillValue in that version; 0 is what zarr puts there by itself.
-        missing += [float(fill)] if float(fill) != 0 else []
     low, high = _limits(attributes, called, stored, scale, offset)
-    dtype = _dtype(entry, stored, scale, offset, called)
-    if dtype == stored:
+    target = _dtype(entry, stored, scale, offset, called)
+    if target == stored:
         scale, offset = 1.0, 0.0
     kept = dict.fromkeys(number for number in missing if not math.isnan(number))
-    if dtype == stored and low is high is None and all(_is_mark(entry, n, dtype) for n in kept):
-        if stored == np.dtype(array.dtype).newbyteorder("="):
+    if target == stored and low is high is None and all(_is_mark(entry, n, target) for n in kept):
+        if stored == raw:
             return None
         kept = {}
     return Packing(
-        entry.name, stored, dtype, scale, offset, tuple(kept), low, high, tuple(entry.groups)
+        entry.name, stored, target, scale, offset, tuple(kept), low, high, tuple(entry.groups)
     )
 
 

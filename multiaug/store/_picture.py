@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from ..errors import RecordError, StoreError
 from ..typing import NDArray, SpatialShape
@@ -35,7 +37,40 @@ class Picture:
     note: str = ""
 
 
-def shown(path: Path | str) -> str:
+class EncodedImage:
+    """An image file that is in memory: a member of an archive, a cell of a table.
+
+    Args:
+        name: what to call it in errors.
+        content: its bytes.
+    """
+
+    def __init__(self, name: str, content: bytes) -> None:
+        self.name = name
+        self.content = content
+
+    def open(self, mode: str = "rb") -> io.BytesIO:
+        """A file object that reads it."""
+        return io.BytesIO(self.content)
+
+    def read_bytes(self) -> bytes:
+        """The bytes."""
+        return self.content
+
+    def __str__(self) -> str:
+        return self.name
+
+
+ImageFile: TypeAlias = Path | EncodedImage
+"""A file, or one that is in memory."""
+
+
+def readable(file: ImageFile) -> Path | io.BytesIO:
+    """What decoders open: the path, or a file object that needs no closing."""
+    return file if isinstance(file, Path) else file.open()
+
+
+def shown(path: ImageFile | str) -> str:
     """A path as text that can be printed: bytes that are no UTF-8 are written as escapes."""
     return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
@@ -49,7 +84,7 @@ def refuse_bomb(name: str, pixels: int, most_pixels: int) -> None:
         )
 
 
-def refuse_lossy(file: Path, what: str) -> None:
+def refuse_lossy(file: ImageFile, what: str) -> None:
     """Raise RecordError for labels that were compressed with loss."""
     raise RecordError(
         f"{shown(file)} holds labels as {what}, which changes values: near every edge there are "

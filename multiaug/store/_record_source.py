@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import RecordError
+from ..errors import RecordError, StoreError
 from ..typing import NDArray
 from ._plausible import inspect_source
 from ._scan import Pools, scan_in_threads
@@ -25,12 +25,21 @@ _BLOCK = 16
 
 
 class RecordSource(ABC):
-    """Records that are read one by one, all of one shape.
+    """Records that are read one by one, all of one shape: a base for sources of files.
+
+    A class of your own has `read_record` and `fingerprint`, and gets all of `ChunkedSource`. What
+    `read_record` needs is set before ``super().__init__``, which reads the first record: all
+    others must be like it. Labels are mapped as the spec's ``values`` say. Several threads read
+    records at a time.
 
     Args:
         spec: what the entries are.
         names: of the records, for errors.
         where: the data set, for errors.
+
+    Raises:
+        RecordError: the first record is not what the spec says.
+        StoreError: there are no records.
     """
 
     chunk = 1
@@ -42,14 +51,20 @@ class RecordSource(ABC):
         self._names = names
         self._where = where
         self._pools: Pools = {}
-        first = self._record(0)
+        if not names:
+            raise StoreError(f"{where}: there are no records in it. Expected at least one.")
+        first = self.read_record(0)
         self.structure = {n: Structure(a.shape, a.dtype) for n, a in first.items()}
         batch = {n: Structure((len(names), *a.shape), a.dtype) for n, a in first.items()}
         check_entries(spec, batch, where)
 
     @abstractmethod
-    def _record(self, number: int) -> dict[str, NDArray]:
-        """Read one record."""
+    def read_record(self, number: int) -> dict[str, NDArray]:
+        """Read one record: entry name -> array that nobody else writes to.
+
+        Args:
+            number: its position.
+        """
 
     @property
     def spec(self) -> DataSpec:
@@ -114,7 +129,7 @@ class RecordSource(ABC):
         """
         records = []
         for row in check_indices(indices, len(self)).tolist():
-            found = self._record(row)
+            found = self.read_record(row)
             record = {
                 name: self._like_first(name, found.get(name), row, of_one_size=False)
                 for name in self.structure
@@ -141,7 +156,7 @@ class RecordSource(ABC):
 
     def _read_to(self, rows: Iterable[int], out: Mapping[str, NDArray]) -> None:
         for place, row in enumerate(rows):
-            record = self._record(row)
+            record = self.read_record(row)
             for name, array in out.items():
                 array[place] = self._like_first(name, record.get(name), row)
             self._maps.apply(out, slice(place, place + 1))

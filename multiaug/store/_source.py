@@ -75,10 +75,24 @@ class Block(Mapping[str, NDArray]):
 
 @runtime_checkable
 class Source(Protocol):
-    """Records that can be read in blocks, or one by one.
+    """Records that can be read by position: what a data set must offer, and no more than that.
 
-    Statistics, loaders and exports are built on these members alone, so a new kind of source
-    (or a faster reader of an old one) changes nothing above.
+    Loaders, passes and exports take any object with these four members. What else they use where
+    it is there is optional:
+
+    - ``blocks`` and ``scan(blocks)``, both of them: neighbouring records that are best read
+      together, each as a `Block`. Without them records are read 64 at a time.
+    - ``chunk``, ``structure``, ``remote``, ``read_range(start, stop, out)`` and ``read(.., out=)``
+      beside these: a `ChunkedSource`, which reads into memory that is used again.
+    - ``row_access``: True where a single record costs no more than its own bytes; a loader then
+      reads large records one by one. Taken as False where it is missing.
+    - ``check(*, deep=False)``: look for damage in the whole data set, and with ``deep`` decode all.
+    - ``read_records(indices)``: records each of its own size, as a list; a loader uses it for
+      pipelines that bring images of several sizes to one.
+    - ``roots``: the folders that are read, into which nothing may be written meanwhile.
+    - pickling, for processes of a cluster and workers of a `DataLoader`.
+
+    `multiaug.testing.check_source` tries all that a source has.
     """
 
     @property
@@ -89,15 +103,8 @@ class Source(Protocol):
     def fingerprint(self) -> str:
         """Differs when the data set differs; saved beside whatever was computed from it."""
 
-    @property
-    def blocks(self) -> Sequence[BlockId]:
-        """The id of every block, in the order of the records."""
-
     def __len__(self) -> int:
         """Return the number of records."""
-
-    def scan(self, blocks: Iterable[BlockId] | None = None) -> Iterator[Block]:
-        """Read blocks, all of them by default, in the order given."""
 
     def read(self, indices: ArrayLike) -> dict[str, NDArray]:
         """Read records by position, in any order, repeats allowed."""
@@ -107,8 +114,15 @@ class Source(Protocol):
 class ChunkedSource(Source, Protocol):
     """A source that reads into memory that is there already, which loaders use where they can.
 
-    All sources of this package are of this kind.
+    All sources of this package but those that are a `SequentialSource` are of this kind.
     """
+
+    @property
+    def blocks(self) -> Sequence[BlockId]:
+        """The id of every block, in the order of the records."""
+
+    def scan(self, blocks: Iterable[BlockId] | None = None) -> Iterator[Block]:
+        """Read blocks, all of them by default, in the order given."""
 
     @property
     def chunk(self) -> int:
@@ -129,6 +143,27 @@ class ChunkedSource(Source, Protocol):
         self, indices: ArrayLike, *, out: Mapping[str, NDArray] | None = None
     ) -> dict[str, NDArray]:
         """Read records by position, into ``out`` where it is given."""
+
+
+@runtime_checkable
+class SequentialSource(Protocol):
+    """Records that come in an order of their own, as from an archive that is read front to end.
+
+    `multiaug.convert` writes one as a store whose records can be read in any order, which is what
+    loaders and passes need. Iterating again begins again, with the same records. Optional:
+    ``__len__``, where the number of records is known, and ``check(*, deep=False)``.
+    """
+
+    @property
+    def spec(self) -> DataSpec:
+        """What the entries of the records are."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Differs when the data set differs."""
+
+    def __iter__(self) -> Iterator[Mapping[str, NDArray]]:
+        """Give the records, each a mapping from entry name to array."""
 
 
 def check_indices(indices: ArrayLike, count: int) -> NDArray:

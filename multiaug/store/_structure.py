@@ -57,6 +57,17 @@ def common_length(arrays: Mapping[str, HasShape], where: str) -> int:
 _ROWS = {"y", "lat", "latitude", "row", "rows", "height", "h", "northing"}
 _COLUMNS = {"x", "lon", "longitude", "col", "cols", "column", "columns", "width", "w", "easting"}
 _CHANNELS = {"band", "bands", "channel", "channels", "c", "wavelength"}
+_RECORDS = {
+    "record", "records", "sample", "samples", "time", "t", "n", "batch", "frame", "frames", "scene",
+    "index", "image", "images",
+}  # fmt: skip
+
+
+def axis_named(name: str) -> str | None:
+    """What an axis is by its name: record, height, width or channel; None if that is unknown."""
+    short = name.lower().rpartition("_")[2]
+    kinds = {"record": _RECORDS, "height": _ROWS, "width": _COLUMNS, "channel": _CHANNELS}
+    return next((kind for kind, names in kinds.items() if short in names), None)
 
 
 def check_arrays(spec: DataSpec, arrays: Mapping[str, zarr.Array[Any]], where: str) -> None:

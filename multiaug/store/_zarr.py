@@ -14,7 +14,9 @@ from ..errors import CorruptChunkError, StoreError, warn
 from ..files import sha256_of
 from ..spec import SPEC_KIND
 from ..typing import NDArray
+from ._candidate import Candidate
 from ._group import DESTINATION_KIND, names_in, open_arrays, open_group
+from ._kinds import SourceTraits, register_source
 from ._marker import read_marker
 from ._objects import FileObjects, Objects, StoreObjects
 from ._plausible import inspect_source
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 _BLOCK_BYTES = 64 * 2**20
 
 
+@register_source
 class ZarrSource:
     """Records in a zarr group, version 2 or 3, sharded or not.
 
@@ -67,6 +70,8 @@ class ZarrSource:
         RecordError: an array is not what the spec says.
         ParameterError: ``on_missing`` is neither ``raise`` nor ``fill``.
     """
+
+    traits = SourceTraits("zarr", "zarr stores", carries_spec=True, last_resort=True)
 
     @checked(path=DESTINATION_KIND, spec=optional(SPEC_KIND), on_missing=one_of("raise", "fill"))
     def __init__(
@@ -103,6 +108,11 @@ class ZarrSource:
         self._chunk = _common({n: lay.chunks[0] for n, lay in layouts.items()}, sizes, self._length)
         for reader in self._readers.values():
             reader.keeps_chunks = self._chunk % reader.chunks[0] != 0
+
+    @classmethod
+    def recognises(cls, candidate: Candidate) -> bool:
+        """A folder with zarr's metadata, a store of zarr's, or an address."""
+        return candidate.is_zarr
 
     @property
     def path(self) -> Path:

@@ -23,6 +23,7 @@ from multiaug import keras, preview, testing, transforms
 from multiaug.distributed import DaskRunner
 from multiaug.spec import DataSpec, check_structure, check_values
 from multiaug.statistics import Covariance, Gram, LowRank
+from multiaug.store import ZarrSource
 from multiaug.transforms import Transform, always
 
 SPEC = ma.load_spec("rgb-segmentation")
@@ -294,6 +295,9 @@ def _root() -> Iterator[Case]:
 
 def _data() -> Iterator[Case]:
     yield Case("ma.open_source", ma.open_source, {"data": {"image": IMAGES}, "spec": SPEC})
+    traits = {"name": "raw", "what": "dumps", "suffixes": (".raw",), "folders": True}
+    yield Case("ma.SourceTraits", ma.SourceTraits, traits)
+    yield Case("ma.register_source", ma.register_source, {"kind": ZarrSource})
     yield Case("ma.ArraySource", ma.ArraySource, {"arrays": RECORDS, "spec": SPEC, "block": 2})
     yield Case("Source.read", SOURCE.read, {"indices": [0, 1], "out": None})
     yield Case("Source.scan", SOURCE.scan, {"blocks": None}, finish=list)

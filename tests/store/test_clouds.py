@@ -198,6 +198,8 @@ def test_junk_and_pictures_beside_clouds(tmp_path):
     source = open_source(tmp_path, spec)
     assert len(source) == 1
     (tmp_path / "a.png").write_bytes(b"")
-    with pytest.raises(StoreError, match=r"\.pcd files and pictures in it"):
+    with pytest.raises(
+        StoreError, match=r"as folders of images and as \.pcd clouds.*kind='images' or kind='pcd'"
+    ):
         open_source(tmp_path, spec)
     assert len(CloudSource(tmp_path, spec)) == 1

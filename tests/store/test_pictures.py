@@ -124,7 +124,7 @@ def bomb(width: int, height: int) -> bytes:
 
 
 def test_bad_files(tmp_path):
-    with pytest.raises(StoreError, match=r"no .npy, .pcd or picture files"):
+    with pytest.raises(StoreError, match=r"nothing else that is known. Seen: nothing"):
         open_source(tmp_path, make_spec(image=IMAGE))
     for width, message in [(9_000, "has 81,000,000 pixels"), (30_000, "900000000 pixels")]:
         (tmp_path / "a.png").write_bytes(bomb(width, width))

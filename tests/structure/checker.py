@@ -72,7 +72,8 @@ WITH_ZARR = {"files", "statistics", "store"}
 
 # Never imported by importing multiaug: not installed with it, or installed by luck.
 OPTIONAL = {
-    "PIL", "albumentations", "cv2", "dask", "distributed", "keras", "scipy", "tensorflow", "torch",
+    "PIL", "albumentations", "cv2", "dask", "distributed", "h5py", "keras", "pyarrow", "scipy",
+    "tensorflow", "tifffile", "torch", "xarray",
 }  # fmt: skip
 
 

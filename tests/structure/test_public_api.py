@@ -14,7 +14,10 @@ import multiaug
 PACKAGE = Path(multiaug.__file__).parent
 
 # What only some users need must not cost every import.
-LAZY = ("PIL", "dask", "jsonschema", "keras", "scipy", "skimage", "torch", "tqdm", "zarr")
+LAZY = (
+    "PIL", "dask", "h5py", "jsonschema", "keras", "pyarrow", "scipy", "skimage", "tifffile",
+    "torch", "tqdm", "xarray", "zarr",
+)  # fmt: skip
 
 
 def exports() -> list[tuple[str, str]]:

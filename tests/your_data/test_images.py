@@ -1,6 +1,7 @@
 """Rows of "Folders and layouts", "Image files" and "Masks" of docs/your-data.md."""
 
 import os
+import shutil
 import struct
 import warnings
 import zlib
@@ -167,6 +168,26 @@ def test_masks_that_are_no_pictures(tmp_path, name):
     with pytest.raises(StoreError, match=r"could be 'mask' and holds no pictures"):
         ma.open_source(tmp_path, SEGMENTATION)
     assert "mask" not in read(tmp_path, SEGMENTATION, folders={"image": "images"})
+
+
+@pytest.mark.row("Cityscapes: `leftImg8bit/train/` + `gtFine/train/`")
+def test_cityscapes(tmp_path, capsys):
+    for part in ("train", "val"):
+        names = [f"leftImg8bit/{part}/ulm/ulm_{i}_leftImg8bit.png" for i in range(2)]
+        for word in ("color", "instanceIds", "labelIds"):
+            names += [f"gtFine/{part}/ulm/ulm_{i}_gtFine_{word}.png" for i in range(2)]
+        lay(tmp_path, *names, f"gtFine/{part}/ulm/ulm_0_gtFine_polygons.json")
+    with pytest.raises(StoreError, match=r"holds the parts train.*in each folder"):
+        ma.open_source(tmp_path, BOTH)
+    folders = {"image": "leftImg8bit/train", "mask": "gtFine/train"}
+    source = ma.open_source(tmp_path, BOTH, folders=folders)
+    assert source.read([0, 1])["mask"][:, 0, 0].tolist() == [6, 7]
+    assert "*_color beside *_labelIds" in repr(source)
+    shutil.rmtree(tmp_path / "leftImg8bit" / "val")
+    shutil.rmtree(tmp_path / "gtFine" / "val")
+    source = ma.open_source(tmp_path, BOTH)
+    assert source.read([0, 1])["image"][:, 0, 0, 0].tolist() == [0, 1]
+    assert "*_color beside *_labelIds" in capsys.readouterr().err
 
 
 @pytest.mark.row("masks, and a spec without a mask")

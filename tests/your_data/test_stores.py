@@ -201,15 +201,14 @@ def test_consolidated_metadata_that_are_old(tmp_path):
         ma.open_source(path, spec_of(image=GREY, mask={"role": "label"}))
 
 
-@pytest.mark.row(".npz, HDF5, Parquet, TFRecord, one picture")
+@pytest.mark.row(".npz, .mat, TFRecord, LMDB, .las, one picture")
 @pytest.mark.parametrize(
     ("name", "remedy"),
     [
         ("a.npz", r"dict\(numpy.load\(path\)\)"),
-        ("a.h5", r"file\['image'\]\[:\]"),
-        ("a.parquet", "multiaug.convert"),
+        ("a.mat", r"file\['image'\]\[:\].*kind='hdf5'"),
         ("a.tfrecord", "multiaug.convert"),
-        ("a.ply", "Project the points"),
+        ("a.las", "Project the points"),
         ("a.zip", "ZipStore"),
         ("a.png", "Give the folder"),
         ("a.unheard", "nor a file of another kind that is read"),
