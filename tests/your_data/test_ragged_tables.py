@@ -77,6 +77,7 @@ def test_more_rows_than_the_capacity_name_it():
         PIPELINE(KEYS[0], record_of(5))
 
 
+@pytest.mark.row("labels of another number of rows than the boxes that they are `of`")
 @pytest.mark.parametrize("way", ["call", "list", "batch", "source", "convert"])
 def test_labels_of_another_number_of_boxes_are_refused(way, tmp_path):
     """Filled up both would have one length, and nobody would see that a label is missing."""
