@@ -146,7 +146,10 @@ def test_errors_name_the_record(spec):
     data["image"] = data["image"].astype(np.float32)
     data["image"][17, 0, 0, 0] = np.nan
     floats = ma.DataSpec.from_dict(
-        {"name": "a", "entries": {"image": {"role": "intensity", "channels": 3, "dtype": "float32"}}}
+        {
+            "name": "a",
+            "entries": {"image": {"role": "intensity", "channels": 3, "dtype": "float32"}},
+        }
     )
     source = ma.open_source({"image": data["image"]}, floats)
 
