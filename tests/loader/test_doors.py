@@ -68,31 +68,6 @@ def as_numpy(batch):
     return {name: np.array(array) for name, array in batch.items()}
 
 
-@pytest.mark.filterwarnings("ignore")
-def test_torch_workers(stores, spec):
-    """Two epochs of two workers are those of this process, batch by batch, and so is the state."""
-    torch = pytest.importorskip("torch")
-    source, pipeline = stores(25, 4), ma.Pipeline([ma.Rotate(20)], spec)
-    settings = {"batch_size": 4, "seed": 1, "window": 3}
-    with_workers, alone = (ma.Loader(source, pipeline, **settings) for _ in range(2))
-    reading = torch.utils.data.DataLoader(
-        with_workers.torch(), batch_size=None, num_workers=2, multiprocessing_context="spawn",
-        persistent_workers=True,
-    )  # fmt: skip
-    for epoch in range(2):
-        found, expected = list(reading), [as_numpy(batch) for batch in alone]
-        assert [len(batch["index"]) for batch in found] == [4, 4, 4, 4, 4, 4, 1]
-        for one, other in zip(found, expected, strict=True):
-            for name, array in other.items():
-                np.testing.assert_array_equal(one[name].numpy(), array, err_msg=name)
-        assert with_workers.state() == alone.state()
-        assert with_workers.epoch == epoch
-    for _ in reading:
-        break
-    with pytest.raises(ma.ParameterError, match="num_workers=0"):
-        with_workers.state()
-
-
 def ticket(turn, steps, of=""):
     return Ticket(of, turn, 20, steps)
 
