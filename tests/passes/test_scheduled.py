@@ -117,8 +117,7 @@ def test_what_is_being_worked_on_is_not_lost_by_an_error():
 
     found = {}
     with pytest.raises(CutError):
-        for block, result in ThreadRunner(2).run(work, threading.Event(), range(100)):
-            found[block] = result
+        found.update(ThreadRunner(2).run(work, threading.Event(), range(100)))
     assert found[0] == 0
     assert set(begun) <= {0, 1, 2}  # as many as are begun before somebody hears of an error
 
