@@ -1,5 +1,8 @@
 # What people and CI run. Needs Python 3.11 to 3.13 with venv, make, git and a package index;
 # everything else goes into .venv. `make help` lists the targets.
+#
+# The tests want PyTorch, whose default build for Linux brings CUDA, gigabytes of it. The build for CPUs
+# is enough: PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make test
 
 VENV ?= .venv
 WORKERS ?= 2
@@ -97,6 +100,6 @@ $(VENV)/.installed-bench: $(BUILD) benchmarks/requirements.txt
 
 $(VENV)/.installed-dev: $(BUILD)
 	@$(ENVIRONMENT)
-	@echo "Installing multiaug and its tools into $(VENV) (about a minute, the first time)"
+	@echo "Installing multiaug and its tools into $(VENV) (two minutes, the first time)"
 	@$(INSTALL) --editable '.[dev]' $(PINS)
 	@touch $@ $(VENV)/.installed-demo

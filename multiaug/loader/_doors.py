@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing.context import get_spawning_popen
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from .._forks import refuse_forked_child
 from ..errors import ParameterError
+from ._standing import Standing, Ticket, received
 from ._views import on_arrays, refuse_views
 
 if TYPE_CHECKING:
     from ._loader import Loader
-    from ._standing import Standing
 
 Choose = str | Sequence[str]
 
@@ -25,11 +26,14 @@ class Doors:
     def torch(self) -> Any:
         """A ``torch.utils.data.IterableDataset`` of whole batches, through DLPack.
 
-        ``DataLoader(loader.torch(), batch_size=None)`` is the fast way: it reads in this process,
-        with this loader's threads. With ``num_workers=n, multiprocessing_context="spawn"`` (or
-        "forkserver") n processes take turns at the same batches, in the same order; each has the
-        loader's ``memory`` and threads of its own, and decodes every chunk that its batches need.
-        `state` is known between epochs then. Workers that are forked are refused.
+        ``DataLoader(loader.torch(), batch_size=None)`` is the recommended way, without workers: it
+        reads in this process, ahead and on all cores, with this loader's threads. Two workers on
+        two cores take about twice as long. With ``num_workers=n,
+        multiprocessing_context="spawn"`` (or "forkserver") n processes take turns at the same
+        batches, in the same order, and every epoch is the next one; each has the loader's
+        ``memory`` and threads of its own, and decodes every chunk that its batches need. `state` is
+        known from the last batch of an epoch on then, and ``state(batches=n)`` within it. Workers
+        that are forked are refused.
 
         Tensors may share memory that JAX regards as constant: clone before writing to it.
         """
@@ -80,7 +84,8 @@ def torch_dataset(loader: Loader) -> Any:
             # Said before the first batch is asked for: all workers are at the same loop.
             turn = loader._standing.join(info.seed - info.id, self._turns, info.num_workers)
             self._turns += 1
-            return _tensors(loader.share_of(info.id, info.num_workers, turn))
+            ticket = loader.ticket(turn)
+            return _sent(loader.share_of(info.id, info.num_workers, ticket), ticket)
 
         def __len__(self) -> int:
             return len(loader)
@@ -89,6 +94,7 @@ def torch_dataset(loader: Loader) -> Any:
             # The class is made here, so that importing this module needs no PyTorch.
             if get_spawning_popen() is None:
                 return torch_dataset, (loader,)
+            loader._standing.reader = get_ident()
             return _in_worker, (loader, loader._standing)
 
     return LoaderDataset()
@@ -98,6 +104,37 @@ def _in_worker(loader: Loader, standing: Standing) -> Any:
     """The dataset in a process that is being spawned: it stands where all others do."""
     loader._standing = standing
     return torch_dataset(loader)
+
+
+class _Sent(dict[str, Any]):
+    """A batch of a worker: whoever receives it has a dict, and it is noted that it has come.
+
+    Args:
+        batch: its entries.
+        ticket: of which epoch it is.
+        step: its number there.
+    """
+
+    def __init__(self, batch: Mapping[str, Any], ticket: Ticket, step: int) -> None:
+        super().__init__(batch)
+        self._ticket, self._step = ticket, step
+
+    def __copy__(self) -> _Sent:  # PyTorch copies what it may change
+        return _Sent(self, self._ticket, self._step)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _come, (dict(self), self._ticket, self._step)
+
+
+def _come(batch: dict[str, Any], ticket: Ticket, step: int) -> dict[str, Any]:
+    received(ticket, step)
+    return batch
+
+
+def _sent(share: Iterator[tuple[int, dict[str, Any]]], ticket: Ticket) -> Iterator[_Sent]:
+    for step, batch in share:
+        yield _Sent(on_arrays(to_torch, batch), ticket, step)
+        del batch
 
 
 def _tensors(batches: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:

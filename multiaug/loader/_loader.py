@@ -25,7 +25,7 @@ from ._prefetch import Prefetcher
 from ._read import Losses
 from ._schedule import Schedule
 from ._settings import check_count, check_draws, check_shard, check_weights, digest
-from ._standing import Standing, Turn
+from ._standing import Standing, Ticket, Turn
 from ._state import MIX_AMONG, LoaderState
 from ._views import MAKER_KIND, Maker, check_names, inspect_for, mixes, on_arrays
 
@@ -274,21 +274,30 @@ class Loader(Doors):
     def __exit__(self, *_error: object) -> None:
         self.close()
 
-    def state(self) -> dict[str, Any]:
+    @checked(batches=optional(whole(1)))
+    def state(self, batches: int | None = None) -> dict[str, Any]:
         """Where the stream of records stands, as JSON-ready data.
 
         It names the batch after the one that was handed out last. It does not depend on threads,
         nor on the host.
 
+        Args:
+            batches: how many the latest loop has handed out. It is known where this process reads;
+                where workers of a DataLoader do, within an epoch only who counts them knows.
+
         Raises:
-            ParameterError: workers of a DataLoader are in the middle of an epoch, or left one.
+            ParameterError: workers of a DataLoader are in the middle of an epoch, or left one, and
+                ``batches`` is not given; the loop has no such batch.
         """
         epoch, position = self._standing.epoch, self._standing.position
+        if batches is not None:
+            position = self._position_after(batches)
         if position is None:
             raise ParameterError(
                 f"Workers of a DataLoader have begun epoch {epoch} and not ended it, and only "
-                "PyTorch knows which of their batches were handed out. Ask for the state after an "
-                "epoch, or let this process read: DataLoader(..., num_workers=0)."
+                "PyTorch knows which of their batches were handed out. Count them: "
+                "Loader.state(batches=n), n batches after the beginning of this loop; ask after "
+                "the epoch; or let this process read: DataLoader(..., num_workers=0)."
             )
         if self._schedule.has_ended(epoch, position):
             epoch, position = epoch + 1, 0
@@ -301,6 +310,18 @@ class Loader(Doors):
             position=position,
             mix_among=self._mix_among,
         ).to_dict()
+
+    def _position_after(self, batches: int) -> int:
+        """Records of each stream before what comes after so many batches of the latest loop."""
+        standing = self._standing
+        begun_at = standing.begun_at
+        steps = self._schedule.steps(self._order.epoch(standing.epoch), begun_at)
+        if not standing.started or batches > steps:
+            raise ParameterError(
+                f"`Loader.state.batches` is {batches}, but the latest loop has "
+                f"{steps if standing.started else 0} batches."
+            )
+        return begun_at + batches * self._schedule.share
 
     def _identity(self) -> dict[str, Any]:
         """What must be the same for a state to mean the same."""
@@ -390,21 +411,32 @@ class Loader(Doors):
         # More than the last batch of this host: another one may have had a record more.
         standing.reach(number, max(position, self._length(number)), losses.skipped)
 
-    def share_of(self, worker: int, workers: int, turn: Turn) -> Iterator[dict[str, Any]]:
-        """Every so-many-th batch of an epoch, for a worker of a DataLoader.
+    def ticket(self, turn: Turn) -> Ticket:
+        """What batches are sent with that a worker of a DataLoader makes in a turn."""
+        steps = self._schedule.steps(self._order.epoch(turn.epoch), turn.first)
+        return Ticket(self._standing.name, turn, self._length(turn.epoch), steps)
+
+    def share_of(
+        self, worker: int, workers: int, ticket: Ticket
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
+        """(step, batch) of every so-many-th batch of an epoch, for a worker of a DataLoader.
 
         Args:
             worker: from 0.
             workers: how many there are.
-            turn: the epoch, from `joined`.
+            ticket: of the epoch.
         """
+        turn = ticket.turn
         prefetcher, losses = self._read(turn.epoch, turn.first, worker, workers)
-        with prefetcher:
-            for _, batch in prefetcher:
-                if batch is not None:
-                    yield batch
-                del batch
-        self._standing.leave(turn, losses.skipped, self._length(turn.epoch))
+        try:
+            with prefetcher:
+                for step, batch in prefetcher:
+                    self._standing.make(ticket, step)
+                    if batch is not None:
+                        yield step, batch
+                    del batch
+        finally:
+            self._standing.leave(ticket, losses.skipped)
 
     def _read(
         self, number: int, first: int, part: int = 0, parts: int = 1

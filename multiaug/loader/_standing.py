@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import threading
+import time
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
 
 import numpy as np
 
 from ..typing import NDArray
 
-_EPOCH, _POSITION, _STARTED, _SKIPPED = range(4)
-_HEAD = 4
-# Of an epoch that workers read: what they all know it by, and how far they are.
-_SEED, _TURN, _NUMBER, _FIRST, _WORKERS, _BEGUN, _ENDED = range(7)
-_WIDTH = 7
+_EPOCH, _POSITION, _STARTED, _SKIPPED, _FROM, _LOOPS, _LATEST = range(7)
+_HEAD = 7
+# Of an epoch that workers read: what they all know it by, how far they are, how many batches they
+# have made, and how many of these have been received.
+_SEED, _TURN, _NUMBER, _FIRST, _WORKERS, _BEGUN, _ENDED, _MADE, _RECEIVED, _LOOP = range(10)
+_WIDTH = 10
 _KEPT = 16  # epochs of workers; several loops may run at a time
 _UNKNOWN = -1
+_LOOK = 0.002  # seconds between looks at what other workers have made
+_SENDING = 0.02  # seconds in which a batch that was made is sent
+_LONGEST = 60.0  # seconds; another worker may have been killed
 _PATIENCE = 5.0  # seconds; a worker may have been killed while it held the lock
 
 
@@ -29,11 +36,39 @@ class Turn(NamedTuple):
         row: of the table.
         epoch: its number.
         first: records of each stream that come before it.
+        loop: number of the loop; an epoch may be read again after `Loader.restore`.
     """
 
     row: int
     epoch: int
     first: int
+    loop: int
+
+
+class Ticket(NamedTuple):
+    """Of which epoch a batch is that a worker sends.
+
+    Args:
+        of: names the `Standing`, in the process that receives the batch.
+        turn: the epoch.
+        length: records of each stream in it.
+        steps: batches in it.
+    """
+
+    of: str
+    turn: Turn
+    length: int
+    steps: int
+
+
+_SHARED: WeakValueDictionary[str, Standing] = WeakValueDictionary()
+
+
+def received(ticket: Ticket, step: int) -> None:
+    """Note that a batch of a worker has come, if it was sent to this process."""
+    standing = _SHARED.get(ticket.of)
+    if standing is not None:
+        standing.receive(ticket, step)
 
 
 class Standing:
@@ -49,6 +84,9 @@ class Standing:
         self._numbers: NDArray = np.zeros(_HEAD + _KEPT * _WIDTH, np.int64)
         self._lock: Any = threading.Lock()
         self._shared: Any = None
+        self.name = ""
+        self.reader: int | None = None
+        """The thread that asks a DataLoader for batches; another one only fetches them early."""
         self.set(epoch, position, started=started)
 
     def share(self) -> None:
@@ -56,16 +94,17 @@ class Standing:
         if self._shared is None:
             context = get_context("spawn")
             held, lock = context.RawArray("q", self._numbers.tolist()), context.Lock()
-            self._take(held, lock)
+            self._take(held, lock, uuid.uuid4().hex)
+            _SHARED[self.name] = self
 
-    def __getstate__(self) -> tuple[Any, Any]:
-        return self._shared, self._lock
+    def __getstate__(self) -> tuple[Any, Any, str]:
+        return self._shared, self._lock, self.name
 
-    def __setstate__(self, state: tuple[Any, Any]) -> None:
+    def __setstate__(self, state: tuple[Any, Any, str]) -> None:
         self._take(*state)
 
-    def _take(self, held: Any, lock: Any) -> None:
-        self._shared, self._lock = held, lock
+    def _take(self, held: Any, lock: Any, name: str) -> None:
+        self._shared, self._lock, self.name, self.reader = held, lock, name, None
         self._numbers = np.frombuffer(held, np.int64)
 
     @property
@@ -80,6 +119,11 @@ class Standing:
         return None if found == _UNKNOWN else found
 
     @property
+    def begun_at(self) -> int:
+        """Records of each stream that come before what the latest loop reads."""
+        return int(self._numbers[_FROM])
+
+    @property
     def started(self) -> bool:
         """The epoch is being read, or was broken off."""
         return bool(self._numbers[_STARTED])
@@ -92,7 +136,8 @@ class Standing:
     def set(self, epoch: int, position: int, *, started: bool) -> None:
         """Stand somewhere else."""
         with self._held():
-            self._numbers[:_HEAD] = epoch, position, started, 0
+            self._numbers[:_LOOPS] = epoch, position, started, 0, position
+            self._numbers[_LATEST] = 0
 
     def reach(self, epoch: int, position: int, skipped: int) -> None:
         """Say how far this process has read, unless another loop has gone on."""
@@ -121,27 +166,68 @@ class Standing:
             else:
                 epoch, first = self._next()
                 row = epoch % _KEPT
-                table[row] = seed, turn, epoch, first, workers, 0, 0
-                self._numbers[_POSITION] = _UNKNOWN
+                self._numbers[_LOOPS] += 1
+                self._numbers[[_POSITION, _LATEST]] = _UNKNOWN, self._numbers[_LOOPS]
+                table[row] = seed, turn, epoch, first, workers, 0, 0, 0, 0, self._numbers[_LATEST]
             table[row, _BEGUN] += 1
-            return Turn(row, int(table[row, _NUMBER]), int(table[row, _FIRST]))
+            return Turn(row, *table[row, [_NUMBER, _FIRST, _LOOP]].tolist())
 
-    def leave(self, turn: Turn, skipped: int, length: int) -> None:
-        """A worker has read its share to the end.
+    def make(self, ticket: Ticket, step: int) -> None:
+        """A worker has made a batch, and sends it when this returns.
+
+        The last one of an epoch waits until all others are on their way: they do not wait for
+        anybody, since PyTorch has asked for them before. So it is the last one to be received.
 
         Args:
-            turn: what it joined.
+            ticket: of the batch.
+            step: its number in the loop, from 0.
+        """
+        own = self._table[ticket.turn.row]
+        if step == ticket.steps - 1:
+            until = time.monotonic() + _LONGEST
+            while self._misses_others(own, ticket) and time.monotonic() < until:
+                time.sleep(_LOOK)
+            if own[_WORKERS] > 1:
+                time.sleep(_SENDING)
+        with self._held():
+            if own[_LOOP] == ticket.turn.loop:
+                own[_MADE] += 1
+
+    def _misses_others(self, own: NDArray, ticket: Ticket) -> bool:
+        working = own[_MADE] < ticket.steps - 1 and own[_ENDED] < own[_WORKERS] - 1
+        return bool(working and own[_LOOP] == ticket.turn.loop)
+
+    def leave(self, ticket: Ticket, skipped: int) -> None:
+        """A worker has read its share to the end, which it may do long before it is asked for.
+
+        Args:
+            ticket: of its batches.
             skipped: records that it left out.
-            length: records of each stream in the epoch.
         """
         with self._held():
-            own = self._table[turn.row]
-            own[_ENDED] += 1
-            if (own[_NUMBER], self._numbers[_EPOCH]) != (turn.epoch, turn.epoch):
-                return  # another loop has gone on
-            self._numbers[_SKIPPED] += skipped
-            if own[_ENDED] == own[_WORKERS] and self._numbers[_POSITION] == _UNKNOWN:
-                self._numbers[_POSITION] = length
+            own = self._table[ticket.turn.row]
+            if own[_LOOP] == ticket.turn.loop:
+                own[_ENDED] += 1
+            if self._numbers[_LATEST] == ticket.turn.loop:
+                self._numbers[_SKIPPED] += skipped
+
+    def receive(self, ticket: Ticket, step: int) -> None:
+        """A batch of a worker has come.
+
+        PyTorch looks for batches while one that has not come is asked for. So the last one, where
+        it comes last, is handed out at once, and the epoch is over. A thread that only fetches
+        batches, such as the one that pins memory, tells nothing.
+        """
+        if threading.get_ident() != self.reader:
+            return
+        with self._held():
+            own = self._table[ticket.turn.row]
+            if own[_LOOP] != ticket.turn.loop:
+                return
+            own[_RECEIVED] += 1
+            ended = step == ticket.steps - 1 and own[_RECEIVED] == ticket.steps
+            if ended and self._numbers[_LATEST] == ticket.turn.loop:
+                self._numbers[_POSITION] = ticket.length
 
     @property
     def _table(self) -> NDArray:
@@ -152,14 +238,15 @@ class Standing:
         if self._numbers[_STARTED]:
             self._numbers[_EPOCH] += 1
             self._numbers[_POSITION] = 0
-        self._numbers[[_STARTED, _SKIPPED]] = 1, 0
+        self._numbers[[_STARTED, _SKIPPED, _FROM, _LATEST]] = 1, 0, self._numbers[_POSITION], 0
         return int(self._numbers[_EPOCH]), int(self._numbers[_POSITION])
 
     @contextmanager
     def _held(self) -> Iterator[None]:
-        taken = self._lock.acquire(timeout=_PATIENCE)
+        # Whose holder was killed is taken over, and given back: nobody waits for it again.
+        self._lock.acquire(timeout=_PATIENCE)
         try:
             yield
         finally:
-            if taken:
+            with suppress(ValueError, RuntimeError):  # two took it over
                 self._lock.release()

@@ -51,20 +51,36 @@ class ThreadRunner:
         self.workers = workers
 
     def run(self, work: Work, context: Any, blocks: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
-        """See `Runner`; not much more is begun than the consumer has taken."""
+        """See `Runner`; not much more is begun than the consumer has taken.
+
+        After an error what is being worked on is handed back first, so that nobody does it again.
+        """
         todo = iter(blocks)
         running: dict[Future[Any], Any] = {}
+        failed: BaseException | None = None
         with ThreadPoolExecutor(self.workers, thread_name_prefix="multiaug-pass") as executor:
             try:
                 while True:
-                    while len(running) <= self.workers and (block := next(todo, None)) is not None:
+                    while failed is None and len(running) <= self.workers:
+                        if (block := next(todo, None)) is None:
+                            break
                         running[executor.submit(work, context, block)] = block
                     if not running:
-                        return
+                        break
                     for future in wait(running, return_when=FIRST_COMPLETED).done:
-                        yield running.pop(future), future.result()
+                        block = running.pop(future)
+                        if future.cancelled():
+                            continue
+                        if (error := future.exception()) is None:
+                            yield block, future.result()
+                        elif failed is None:
+                            failed = error
+                            for waiting in running:
+                                waiting.cancel()
             finally:
                 executor.shutdown(wait=True, cancel_futures=True)
+        if failed is not None:
+            raise failed
 
 
 # Module of a scheduler's class -> what makes a runner of it; `multiaug.distributed` adds Dask's.

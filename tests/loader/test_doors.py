@@ -2,6 +2,8 @@
 
 import importlib
 import os
+import threading
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 import multiaug as ma
 from multiaug.errors import ParameterError
 from multiaug.loader import RandomAccess, _doors, _standing
-from multiaug.loader._standing import Standing, Turn
+from multiaug.loader._standing import Standing, Ticket, Turn, received
 from tests.loader.conftest import arrays
 
 
@@ -66,29 +68,15 @@ def as_numpy(batch):
     return {name: np.array(array) for name, array in batch.items()}
 
 
-@pytest.mark.filterwarnings("ignore")
-def test_torch_workers(stores, spec):
-    """Two epochs of two workers are those of this process, batch by batch, and so is the state."""
-    torch = pytest.importorskip("torch")
-    source, pipeline = stores(25, 4), ma.Pipeline([ma.Rotate(20)], spec)
-    settings = {"batch_size": 4, "seed": 1, "window": 3}
-    with_workers, alone = (ma.Loader(source, pipeline, **settings) for _ in range(2))
-    reading = torch.utils.data.DataLoader(
-        with_workers.torch(), batch_size=None, num_workers=2, multiprocessing_context="spawn",
-        persistent_workers=True,
-    )  # fmt: skip
-    for epoch in range(2):
-        found, expected = list(reading), [as_numpy(batch) for batch in alone]
-        assert [len(batch["index"]) for batch in found] == [4, 4, 4, 4, 4, 4, 1]
-        for one, other in zip(found, expected, strict=True):
-            for name, array in other.items():
-                np.testing.assert_array_equal(one[name].numpy(), array, err_msg=name)
-        assert with_workers.state() == alone.state()
-        assert with_workers.epoch == epoch
-    for _ in reading:
-        break
-    with pytest.raises(ma.ParameterError, match="num_workers=0"):
-        with_workers.state()
+def ticket(turn, steps, of=""):
+    return Ticket(of, turn, 20, steps)
+
+
+def receive(standing, turn, count, steps=None):
+    """All batches of a loop come, in their order or another one."""
+    standing.reader = threading.get_ident()
+    for step in steps or range(count):
+        standing.receive(ticket(turn, count), step)
 
 
 class TestStanding:
@@ -106,7 +94,8 @@ class TestStanding:
             assert [e.epoch for e in epochs] == [turn] * 3
             for worker in epochs:
                 assert standing.position is None
-                standing.leave(worker, 1, 20)
+                standing.leave(ticket(worker, 3), 1)
+            receive(standing, worker, 3)
             assert (standing.epoch, standing.position, standing.skipped) == (turn, 20, 3)
         assert standing.begin() == (3, 0)
 
@@ -120,26 +109,74 @@ class TestStanding:
         second = standing.join(1, 0, 2), standing.join(2, 0, 2)
         assert first == second
         assert [turn.epoch for turn in first] == [0, 1]
-        for turn in (first[1], second[1], first[0], second[0]):
-            standing.leave(turn, 0, 20)
+        for turn in (first[1], first[0]):
+            receive(standing, turn, 2)
         assert (standing.epoch, standing.position) == (1, 20)
+
+    def test_what_comes_of_an_earlier_loop_is_not_counted(self, standing):
+        """Workers that live on may have sent batches of a loop that was left."""
+        old = standing.join(1, 0, 1)
+        standing.set(old.epoch, 0, started=False)
+        new = standing.join(1, 1, 1)
+        assert (new.row, new.epoch) == (old.row, old.epoch)
+        receive(standing, old, 1)
+        assert standing.position is None
+        receive(standing, new, 1)
+        assert standing.position == 20
+
+    def test_an_epoch_ends_with_its_last_batch(self, standing):
+        """Workers make all of it ahead; and a batch that comes early waits to be asked for."""
+        turn = standing.join(1, 0, 2)
+        standing.join(1, 0, 2)
+        for _ in range(2):
+            standing.leave(ticket(turn, 3), 0)
+        receive(standing, turn, 3, steps=(0, 2, 1))
+        assert standing.position is None
+
+    def test_the_last_batch_is_sent_last(self, standing):
+        turn = standing.join(1, 0, 2)
+        order = []
+
+        def make(step):
+            standing.make(ticket(turn, 3), step)
+            order.append(step)
+
+        last = threading.Thread(target=make, args=(2,))
+        last.start()
+        for step in range(2):
+            time.sleep(0.02)
+            make(step)
+        last.join()
+        assert order == [0, 1, 2]
+
+    def test_a_thread_that_fetches_early_tells_nothing(self, standing):
+        turn = standing.join(1, 0, 1)
+        thread = threading.Thread(target=received, args=(ticket(turn, 1, standing.name), 0))
+        standing.reader = threading.get_ident()
+        thread.start()
+        thread.join()
+        assert standing.position is None
+        received(ticket(turn, 1, standing.name), 0)
+        assert standing.position == 20
 
     def test_a_restored_position_is_gone_on_from(self, standing):
         standing.set(4, 8, started=False)
-        assert standing.join(1, 0, 1)[1:] == (4, 8)
-        assert standing.join(1, 1, 1)[1:] == (5, 0)
+        assert standing.join(1, 0, 1)[1:3] == (4, 8)
+        assert standing.join(1, 1, 1)[1:3] == (5, 0)
 
     def test_a_worker_that_died_with_the_lock(self, standing, monkeypatch):
         monkeypatch.setattr(_standing, "_PATIENCE", 0.01)
         standing._lock.acquire()
         assert standing.begin() == (0, 0)
+        monkeypatch.setattr(_standing, "_PATIENCE", 60)
+        assert standing.begin() == (1, 0)  # at once: it was given back
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3])
 def test_shares_are_the_batches_in_turns(stores, spec, parts):
     loader = ma.Loader(stores(50, 4), batch_size=8, window=8)
-    turn = Turn(0, 0, 0)
-    shares = [[as_numpy(b) for b in loader.share_of(i, parts, turn)] for i in range(parts)]
+    turn = loader.ticket(Turn(0, 0, 0, 0))
+    shares = [[as_numpy(b) for _, b in loader.share_of(i, parts, turn)] for i in range(parts)]
     expected = [as_numpy(batch) for batch in loader]
     for number, batch in enumerate(expected):
         found = shares[number % parts][number // parts]

@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import jax
@@ -203,8 +204,8 @@ def test_states():
 def test_workers(expected, parts):
     """They make the groups that their batches need, and take turns at the same batches."""
     several = loader(batch_size=5)
-    turn = Turn(0, 0, 0)
-    shares = [records(several.share_of(i, parts, turn)) for i in range(parts)]
+    turn = several.ticket(Turn(0, 0, 0, 0))
+    shares = [records(b for _, b in several.share_of(i, parts, turn)) for i in range(parts)]
     joined = {pair: record for share in shares for pair, record in share.items()}
     check_same({pair: joined[pair] for pair in expected}, expected)
     assert sum(map(len, shares)) == COUNT
@@ -350,9 +351,10 @@ def test_damaged_records_are_left_out_of_their_groups(tmp_path, shuffle):
     assert reference.skipped == several.skipped == 4
     # Of several workers that read the same group each counts what its own batches lack.
     workers = loader(source, batch_size=7, **settings)
-    turns = [workers._standing.join(0, 0, 3) for _ in range(3)]
-    shares = [list(workers.share_of(i, 3, turn)) for i, turn in enumerate(turns)]
-    assert sum(len(b["index"]) for share in shares for b in share) == COUNT - 4
+    turns = [workers.ticket(workers._standing.join(0, 0, 3)) for _ in range(3)]
+    with ThreadPoolExecutor(3) as threads:  # the last batch waits for all others
+        shares = threads.map(lambda i: list(workers.share_of(i, 3, turns[i])), range(3))
+    assert sum(len(b["index"]) for share in shares for _, b in share) == COUNT - 4
     assert workers.skipped == 4
 
 

@@ -1,6 +1,7 @@
 """Fits whose leaves others make: the same bits as those of one process."""
 
 import random
+import threading
 
 import numpy as np
 import pytest
@@ -100,6 +101,25 @@ def test_threads_and_the_bar(capsys):
     found = ma.fit(source_of(records, 8), ma.ZCA(), scheduler=ThreadRunner(2))
     assert_same(found, whole)
     assert "104/104" in capsys.readouterr().err
+
+
+def test_what_is_being_worked_on_is_not_lost_by_an_error():
+    """Threads finish what they have begun, and hand it back before the error; no more is begun."""
+    begun = []
+
+    def work(failed, block):
+        begun.append(block)
+        if block == 1:
+            failed.set()
+            raise CutError
+        assert failed.wait(10)
+        return -block
+
+    found = {}
+    with pytest.raises(CutError):
+        found.update(ThreadRunner(2).run(work, threading.Event(), range(100)))
+    assert found[0] == 0
+    assert set(begun) <= {0, 1, 2}  # as many as are begun before somebody hears of an error
 
 
 def test_tasks_get_longer_until_they_take_a_second_or_two():
