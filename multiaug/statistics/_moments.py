@@ -19,6 +19,7 @@ from ._moment_blocks import (
     add_carried,
     limits_of,
 )
+from ._moments_native import NativeMoments, native_is_available
 from ._numbers import integer_shift, is_exact
 from ._state import Accumulator, State, Statistic, channel_count
 
@@ -93,7 +94,9 @@ class Moments(Statistic):
 
     def accumulator(self, state: MomentsState) -> Accumulator:
         """Something that takes many batches, beginning from a state."""
-        return ExactMoments(state) if self.exact else CentredMoments(state)
+        if not self.exact:
+            return CentredMoments(state)
+        return NativeMoments(state) if native_is_available() else ExactMoments(state)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
