@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -130,9 +129,8 @@ class FitRun:
         stride = blocks_at_once(self._targets, self._records.rows_per_block)
         for start in range(begun, count, stride):
             parts: list[list[tuple[NDArray, NDArray]]] = [[] for _ in self._items]
-            for piece in self._records.read(
-                range(start, min(start + stride, count)), self._targets
-            ):
+            blocks = range(start, min(start + stride, count))
+            for piece in self._records.read([blocks], self._targets):
                 for task, item, held in zip(self._plan.tasks, self._items, parts, strict=True):
                     if isinstance(item, SecondLook):
                         held.append(self._rows_of(task, piece))
@@ -149,29 +147,53 @@ class FitRun:
 
     def _gather(self) -> None:
         """Do all the steps that are not done."""
-        with self._reading(self._steps[self._done :]):
+        with self._reading(self._done, len(self._steps)):
             while self._done < len(self._steps):
-                step = self._steps[self._done]
-                self._do(step)
-                self._done += 1
-                if self._checkpoint.is_due and self._may_stop(step):
+                self._done += self._do(self._done)
+                if self._checkpoint.is_due and self._may_stop(self._steps[self._done - 1]):
                     self._save()
 
     @contextmanager
-    def _reading(self, steps: Sequence[Step]) -> Iterator[None]:
+    def _reading(self, first: int, end: int) -> Iterator[None]:
         """One scan of all blocks that steps will read, so that a source can read ahead."""
-        groups = (self._groups[i if j is None else j] for i, j in steps)
-        pieces = self._records.read((i for group in groups for i in group), self._targets)
+        pieces = self._records.read(self._groups_of(first, end), self._targets)
         with closing(pieces):  # type: ignore[type-var]
             self._pieces = pieces
             yield
 
-    def _do(self, step: Step) -> None:
-        group, other = step
+    def _groups_of(self, first: int, end: int) -> Iterator[list[int]]:
+        """Blocks that may come together: those of a group of pairs, else what is left of a leaf."""
+        if self._pairs:
+            for i, j in self._steps[first:end]:
+                yield self._groups[i if j is None else j]
+            return
+        for low, high in self._leaves:
+            if max(low, first) < min(high, end):
+                yield list(range(max(low, first), min(high, end)))
+
+    def _do(self, first: int) -> int:
+        """Do the next step, or as many as come in one piece; returns how many."""
+        group, other = self._steps[first]
+        if not self._pairs:
+            return self._take_piece(first)
         if other is None:
             self._read_group(group)
         else:
             self._pair(group, other)
+        return 1
+
+    def _take_piece(self, first: int) -> int:
+        """Feed every accumulator from the next piece; returns of how many blocks."""
+        piece = next(self._pieces)
+        self.dropped += piece.dropped
+        for task, accumulator in zip(self._plan.tasks, self._accumulators, strict=True):
+            accumulator.add(self._rows_of(task, piece)[0])
+        self._tick(len(piece.position))
+        if self._flushes(first + len(piece.chunks) - 1):
+            for i in range(len(self._plan.tasks)):
+                if not self._goes_on(i):
+                    self._flush_one(i)
+        return len(piece.chunks)
 
     def _begin_all(self) -> None:
         tasks = range(len(self._plan.tasks))
@@ -247,10 +269,9 @@ class FitRun:
         return self._pairs or first * rows // leaf != (last + 1) * rows // leaf
 
     def _read_group(self, number: int) -> None:
-        """Feed every accumulator from the blocks of a group."""
-        group = self._groups[number]
+        """Feed every accumulator from the blocks of a group, which then waits for its pairs."""
         parts: dict[str, list[tuple[NDArray, NDArray]]] = {}
-        for piece in islice(self._pieces, len(group)):
+        for piece in self._pieces_of(number):
             self.dropped += piece.dropped
             for task, accumulator in zip(self._plan.tasks, self._accumulators, strict=True):
                 rows, positions = self._rows_of(task, piece)
@@ -267,8 +288,16 @@ class FitRun:
                 self._pair_of[task.target.label] = index, len(rows), index, len(rows)
                 if len(rows):
                     accumulator.add_within(tiles, rows, index)
-            elif not self._goes_on(i) and self._flushes(number):
+            elif not self._goes_on(i):
                 self._flush_one(i)
+
+    def _pieces_of(self, number: int) -> Iterator[Piece]:
+        """The next pieces: those of a group."""
+        left = len(self._groups[number])
+        while left:
+            piece = next(self._pieces)
+            left -= len(piece.chunks)
+            yield piece
 
     def _hold(
         self,
@@ -287,7 +316,7 @@ class FitRun:
         if any(held[0] != number for held in self._held.values()) or not self._held:
             self._restore_group(number)
         parts: dict[str, list[tuple[NDArray, NDArray]]] = {}
-        for piece in islice(self._pieces, len(self._groups[other])):
+        for piece in self._pieces_of(other):
             for task in self._plan.tasks:
                 if task.name == "gram":
                     parts.setdefault(task.target.label, []).append(self._rows_of(task, piece))
@@ -304,7 +333,7 @@ class FitRun:
     def _restore_group(self, number: int) -> None:
         """Read a group again whose own pairs are done: after a restart."""
         parts: dict[str, list[tuple[NDArray, NDArray]]] = {}
-        for piece in self._records.read(self._groups[number], self._targets):
+        for piece in self._records.read([self._groups[number]], self._targets):
             for task in self._plan.tasks:
                 if task.name == "gram":
                     parts.setdefault(task.target.label, []).append(self._rows_of(task, piece))
@@ -329,9 +358,11 @@ class FitRun:
 
     def _refuse_holes(self, task: Task, piece: Piece, empty: NDArray) -> None:
         at = np.unravel_index(int(np.argmax(empty)), empty.shape)
+        record = int(piece.position[at[0]])
+        chunk = piece.chunk_of(record)
         raise RecordError(
             f"fit: {task.statistic.owner} of {task.target.label!r} must have every pixel, but "
-            f"there are no data at chunk {piece.chunk}, record {piece.position[at[0]]}, position "
+            f"there are no data at chunk {chunk}, record {record}, position "
             f"{tuple(int(i) for i in at[1:])}. Pass invalid='mask' to put the mean there, or "
             "invalid='skip' to leave such records out."
         )
@@ -342,7 +373,7 @@ class FitRun:
         grams = [task for task in self._plan.tasks if task.name == "gram"]
         for task in grams:
             kept[task.target.label] = np.zeros(self._records.n, bool)
-        for piece in self._records.read(range(len(self._records.chunks)), self._targets):
+        for piece in self._records.read([range(len(self._records.chunks))], self._targets):
             for task in grams:
                 kept[task.target.label][self._rows_of(task, piece)[1]] = True
         for task in grams:

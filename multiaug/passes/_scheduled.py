@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -100,7 +101,9 @@ class LeafRun(FitRun):
     def find_shifts(self, wanted: Sequence[int]) -> list[NDArray | None]:
         """Read groups until it is known what the sums of these tasks are about."""
         shifts: list[NDArray | None] = []
-        with self._reading([(group, None) for group in range(len(self._groups))]):
+        pieces = self._records.read(self._groups, self._targets)
+        with closing(pieces):  # type: ignore[type-var]
+            self._pieces = pieces
             for group in range(len(self._groups)):
                 self._read_group(group)
                 self._flush()
@@ -113,11 +116,12 @@ class LeafRun(FitRun):
         """Make leaves [first, end): a part for each, or one of all where no cut changes a bit."""
         parts, begun = [], first
         start = max(self._leaves[first][0], self._done)
-        with self._reading(self._steps[start : self._leaves[end - 1][1]]):
+        with self._reading(start, self._leaves[end - 1][1]):
             for leaf in range(first, end):
                 low, high = self._leaves[leaf]
-                for step in self._steps[max(low, self._done) : high]:
-                    self._do(step)
+                step = max(low, self._done)
+                while step < high:
+                    step += self._do(step)
                 if self._pairs or not self._free or leaf == end - 1:
                     parts.append(self._part(begun, leaf + 1))
                     begun = leaf + 1

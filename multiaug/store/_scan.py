@@ -102,8 +102,9 @@ def _blocks(
             number,
             np.arange(start, stop, dtype=np.int64),
             {n: a[start - first : stop - first] for n, a in arrays.items()},
+            ready=ready,
         )
-        for number, start, stop in reversed(group)
+        for ready, (number, start, stop) in enumerate(reversed(group))
     ]
     del arrays, futures  # the consumer alone decides how long the memory is in use
     while blocks:
