@@ -21,7 +21,45 @@ INLINE uint8_t larger(uint8_t a, uint8_t b, uint8_t c)
     const uint8_t most = b > c ? b : c;
     return a > most ? a : most;
 }
-INLINE uint16_t square(uint8_t v) { return (uint16_t)(v * v); }
+
+/* Bytes two by two, as numbers of 16 bits, and numbers of 16 bits two by two. */
+enum { BYTES = 32 };
+typedef uint16_t twos __attribute__((vector_size(BYTES)));
+typedef uint32_t fours __attribute__((vector_size(BYTES)));
+
+/* Sums of columns 4 k + lane, and of their squares. */
+typedef struct {
+    fours sums[4][STRIP / BYTES], squares[4][STRIP / BYTES];
+} Lanes;
+
+INLINE void split(fours *even, fours *odd, twos v)
+{
+    *even += (fours)v & 0xffff;
+    *odd += (fours)v >> 16;
+}
+
+/* Add four rows of whole vectors. Bytes are taken apart where they lie: that needs no shuffles. */
+INLINE void add_four(Lanes *lanes, const uint8_t *const rows[4], int width, uint8_t flip)
+{
+    const twos flips = (twos){0} + (uint16_t)(flip * 257);
+    for (int i = 0; i < width / BYTES; i++) {
+        twos low = {0}, high = {0};
+        fours squares[4] = {{0}};
+        for (int k = 0; k < AT_ONCE; k++) {
+            twos v;
+            memcpy(&v, rows[k] + i * BYTES, sizeof v);
+            v ^= flips;
+            const twos even = v & 255, odd = v >> 8;
+            low += even, high += odd;
+            split(squares, squares + 2, even * even);
+            split(squares + 1, squares + 3, odd * odd);
+        }
+        split(&lanes->sums[0][i], &lanes->sums[2][i], low);
+        split(&lanes->sums[1][i], &lanes->sums[3][i], high);
+        for (int lane = 0; lane < 4; lane++)
+            lanes->squares[lane][i] += squares[lane];
+    }
+}
 
 /* Add one strip of bytes; `flip` makes bytes from 0 to 255 of signed ones. */
 INLINE void bytes(const Columns *t, const uint8_t *first, int64_t count, int64_t left, int width,
@@ -34,21 +72,26 @@ INLINE void bytes(const Columns *t, const uint8_t *first, int64_t count, int64_t
     memset(sums, 0, sizeof sums), memset(squares, 0, sizeof squares);
     memset(valid, 0, sizeof valid);
     memset(low, 255, sizeof low), memset(high, 0, sizeof high);
+    const int whole = width / BYTES * BYTES;
+    Lanes lanes;
+    if (!marked)
+        memset(&lanes, 0, sizeof lanes);
     int64_t row = 0;
     if (!marked)
         for (; row + AT_ONCE <= count; row += AT_ONCE) {
             const uint8_t *restrict p = first + row * t->width, *restrict q = p + t->width;
             const uint8_t *restrict r = q + t->width, *restrict s = r + t->width;
-            /* One thing in a loop: compilers make vectors of each. */
+            /* One thing in a loop: compilers make vectors of it. */
             for (int i = 0; i < width; i++)
                 low[i] = smaller(smaller(low[i], p[i] ^ flip, q[i] ^ flip), r[i] ^ flip, s[i] ^ flip);
             for (int i = 0; i < width; i++)
                 high[i] = larger(larger(high[i], p[i] ^ flip, q[i] ^ flip), r[i] ^ flip, s[i] ^ flip);
-            for (int i = 0; i < width; i++)
-                sums[i] += (uint16_t)((p[i] ^ flip) + (q[i] ^ flip) + (r[i] ^ flip) + (s[i] ^ flip));
-            for (int i = 0; i < width; i++)
-                squares[i] += (uint32_t)square(p[i] ^ flip) + square(q[i] ^ flip) +
-                              square(r[i] ^ flip) + square(s[i] ^ flip);
+            add_four(&lanes, (const uint8_t *const[]){p, q, r, s}, whole, flip);
+            for (int i = whole; i < width; i++) {
+                const uint32_t a = p[i] ^ flip, b = q[i] ^ flip, c = r[i] ^ flip, d = s[i] ^ flip;
+                sums[i] += a + b + c + d;
+                squares[i] += a * a + b * b + c * c + d * d;
+            }
         }
     for (; row < count; row++) {
         const uint8_t *restrict p = first + row * t->width;
@@ -62,8 +105,15 @@ INLINE void bytes(const Columns *t, const uint8_t *first, int64_t count, int64_t
             valid[i] += counts & 1;
         }
     }
+    uint32_t more[8][STRIP / 4];
+    if (!marked)
+        memcpy(more, &lanes, sizeof more);
     uint8_t *lows = (uint8_t *)t->low + left, *highs = (uint8_t *)t->high + left;
     for (int i = 0; i < width; i++) {
+        if (!marked && i < whole) {
+            sums[i] += more[i % 4][i / 4];
+            squares[i] += more[4 + i % 4][i / 4];
+        }
         const int64_t n = marked ? valid[i] : count, from = t->shift + (flip ? 128 : 0);
         t->valid[left + i] += n;
         t->sums[left + i] += (int64_t)sums[i] - from * n;
