@@ -23,7 +23,8 @@ from ._inspect import inspect_source
 from ._mixing import refuse_mixing
 from ._plan import Plan, Solver, make_plan
 from ._records import InvalidPolicy, Records, check_rounds
-from ._run import FitRun, fill_values
+from ._rows import fill_values
+from ._run import FitRun
 from ._runner import as_runner
 from ._scheduled import ScheduledRun
 
@@ -189,7 +190,11 @@ def _means(
     make: Callable[..., FitRun],
 ) -> dict[str, NDArray] | None:
     """What fills pixels without data, from a pass of its own; None where nothing needs it."""
-    wanted = [t.target for t in plan.tasks if t.whitens and t.target.group.invalid is not None]
+    wanted = [
+        task.target
+        for task in plan.tasks
+        if not task.statistic.takes_holes and task.target.group.invalid is not None
+    ]
     if not wanted:
         return None
     entries = tuple(dict.fromkeys(target.entry for target in wanted))

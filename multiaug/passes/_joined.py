@@ -34,8 +34,8 @@ def _next(scan: Iterator[Block]) -> Block:
     found = next(scan, None)
     if found is None:
         raise RecordError(
-            "The source's scan(blocks) gave fewer blocks than it was asked for. It must give all of "
-            "them, in order."
+            "The source's scan(blocks) gave fewer blocks than it was asked for. It must give all "
+            "of them, in order."
         )
     return found
 

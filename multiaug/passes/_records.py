@@ -118,9 +118,7 @@ class Records:
                 found.append(Target(label, name, adapted, part.shape[1:], dtype, frames))
         return found
 
-    def read(
-        self, groups: Iterable[Sequence[int]], targets: Sequence[Target]
-    ) -> Iterator[Piece]:
+    def read(self, groups: Iterable[Sequence[int]], targets: Sequence[Target]) -> Iterator[Piece]:
         """Read blocks by their place in ``chunks``, some of them ahead of the consumer.
 
         Args:
@@ -188,9 +186,7 @@ class Records:
         done = self.pipeline.batch(keys, arrays, check=False)
         return {name: np.asarray(array) for name, array in done.items()}
 
-    def _sound(
-        self, block: Block, piece: Piece, before: int, targets: Sequence[Target]
-    ) -> NDArray:
+    def _sound(self, block: Block, piece: Piece, before: int, targets: Sequence[Target]) -> NDArray:
         """Records without NaN or infinity that the spec does not declare."""
         keep = np.ones(len(block.index), bool)
         for name in {target.entry for target in targets}:

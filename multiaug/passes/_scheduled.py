@@ -42,12 +42,18 @@ class ScheduledRun(FitRun):
         """What others must know; pairs of floats are all about what the first records say."""
         shifts = [_shift_of_pairs(state) for state in self._totals]
         share = Share(
-            self._records, self._plan, self._means, self._skip, self._places, self._done, shifts
+            self._records,
+            self._plan,
+            self._rows.means,
+            self._rows.skip,
+            self._rows.places,
+            self._done,
+            shifts,
         )
         wanted = [
             number
             for number, task in enumerate(self._plan.tasks)
-            if task.name == "gram" and shifts[number] is None and not task.statistic.exact
+            if task.statistic.takes_pairs and shifts[number] is None and not task.statistic.exact
         ]
         if wanted:
             found = LeafRun(share).find_shifts(wanted)
@@ -66,7 +72,7 @@ class ScheduledRun(FitRun):
                 self._totals[number] = self._totals[number].merge(item)
         self.dropped += part.dropped
         end = self._leaves[part.end - 1][1]
-        self._tick(sum(self._rows(step) for step in self._steps[self._done : end]))
+        self._tick(sum(self._count(step) for step in self._steps[self._done : end]))
         self._done = end
 
     def _flush(self) -> None:
@@ -133,7 +139,7 @@ class LeafRun(FitRun):
         for number, task in enumerate(self._plan.tasks):
             accumulator = self._accumulators[number]
             if isinstance(accumulator, PairBlocks):
-                pair = self._pair_of[task.target.label]
+                pair = self._pairing.last[task.target.label]
                 items.append(accumulator.take_part(*pair) if pair[1] and pair[3] else None)
                 continue
             self._flush_one(number)

@@ -87,11 +87,11 @@ def test_dual_has_the_spectrum_of_the_covariance(dtype, centre):
 
 
 def test_pairs_are_read_in_several_groups(monkeypatch):
-    from multiaug.passes import _plan
+    from multiaug.statistics import _solver
 
     records = pictures(50, 8, 8)
     whole = ma.fit(source_of(records, 5), ma.ZCA(), solver="dual", progress=False)
-    monkeypatch.setattr(_plan, "_pair_rows", lambda *_: 12)
+    monkeypatch.setattr(_solver, "pair_rows", lambda *_: 12)
     parts = ma.fit(source_of(records, 5), ma.Moments(), ma.ZCA(), solver="dual", progress=False)
     np.testing.assert_array_equal(
         whole["image"]["zca"].eigenvalues, parts["image"]["zca"].eigenvalues

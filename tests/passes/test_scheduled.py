@@ -7,7 +7,8 @@ import pytest
 
 import multiaug as ma
 from multiaug.errors import ParameterError
-from multiaug.passes import ThreadRunner, _parts, _plan, _run
+from multiaug.passes import ThreadRunner, _parts, _run
+from multiaug.statistics import _solver
 from multiaug.store import ArraySource
 from tests.passes.test_checkpoint import FITS, CutError, stop_after
 from tests.passes.test_fit import NAN, assert_same, source_of
@@ -43,7 +44,7 @@ class Shuffled:
 def short_leaves(monkeypatch):
     def shorten(name):
         monkeypatch.setattr(_run, "_FLUSH_ROWS", 48 if name == "lowrank" else 16)
-        monkeypatch.setattr(_plan, "_pair_rows", lambda *_: 24)
+        monkeypatch.setattr(_solver, "pair_rows", lambda *_: 24)
         monkeypatch.setattr(_parts, "_TASK_SECONDS", 1e-9)
 
     return shorten

@@ -82,7 +82,9 @@ def test_the_bits_of_xla(dtype, monkeypatch):
 def test_a_mark_that_no_value_can_be():
     records = records_of("uint8", (4, 3, 3, 1))
     for invalid in (-9999.0, 0.5, 256):
-        assert (Moments((3, 3, 1), "uint8", invalid=invalid).init().update(records).count == 4).all()
+        assert (
+            Moments((3, 3, 1), "uint8", invalid=invalid).init().update(records).count == 4
+        ).all()
 
 
 def test_records_that_are_not_contiguous():
