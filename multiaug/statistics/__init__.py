@@ -35,6 +35,7 @@ from ._ritz import RayleighRitz as RayleighRitz
 from ._seen import ChunkId as ChunkId
 from ._seen import Seen as Seen
 from ._spectrum import Spectrum as Spectrum
+from ._state import REGISTRY as REGISTRY
 from ._state import Accumulator as Accumulator
 from ._state import State as State
 from ._state import Statistic as Statistic
