@@ -52,7 +52,7 @@ class Piece(NamedTuple):
     """Neighbouring blocks, as many as lay together in memory.
 
     Args:
-        chunks: their ids; (round, block) under augmentation in several rounds.
+        chunks: their ids; (copy, block) under augmentation in several copies.
         starts: of each block, where its first record stands in the whole pass.
         position: of its records in the whole pass, before any is left out; int64 (n,).
         parts: label -> (n, H, W, C).
@@ -76,7 +76,7 @@ class Records:
     Args:
         source: the records.
         pipeline: applied to them; None leaves them as they are.
-        rounds: how often each record is seen, each time augmented anew.
+        copies: how often each record is seen, each time augmented anew.
         seed: of the augmentation.
         invalid: what is done about NaN and infinity that the spec does not declare.
     """
@@ -85,17 +85,17 @@ class Records:
         self,
         source: ChunkedSource,
         pipeline: Pipeline | None,
-        rounds: int,
+        copies: int,
         seed: int,
         invalid: InvalidPolicy,
     ) -> None:
-        self.source, self.pipeline, self.rounds = source, pipeline, rounds
+        self.source, self.pipeline = source, pipeline
         self._seed, self._invalid = seed, invalid
-        self.n = len(source) * rounds
+        self.n = len(source) * copies
         blocks = list(source.blocks)
         self.chunks: list[ChunkId] = [
-            block if rounds == 1 else (number, *np.atleast_1d(block).tolist())
-            for number in range(rounds)
+            block if copies == 1 else (number, *np.atleast_1d(block).tolist())
+            for number in range(copies)
             for block in blocks
         ]
         self._blocks = blocks
@@ -247,10 +247,10 @@ def holes(target: Target, part: NDArray) -> NDArray | None:
     return found if found.any() else None
 
 
-def check_rounds(rounds: int, pipeline: Pipeline | None) -> None:
-    """Refuse rounds that would all see the same records."""
-    if rounds > 1 and pipeline is None:
+def check_copies(copies: int, pipeline: Pipeline | None) -> None:
+    """Refuse copies that would all be the same."""
+    if copies > 1 and pipeline is None:
         raise ParameterError(
-            f"`fit.rounds` must be 1 without a pipeline, got {rounds}: every round would see the "
-            "same records. Pass pipeline=.."
+            f"`fit.copies` must be 1 without a pipeline, got {copies}: every copy would be the "
+            "same. Pass pipeline=.."
         )

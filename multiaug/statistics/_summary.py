@@ -20,8 +20,10 @@ def summarise(statistics: Statistics) -> str:
     lines = [f"Statistics of {info.get('records', '?')} records{where}"]
     if info.get("skipped"):
         lines.append(f"  {info['skipped']} records left out for NaN or infinity")
-    if info.get("rounds", 1) > 1:
-        lines.append(f"  after augmentation, {info['rounds']} rounds")
+    # Files of older releases have another word for it.
+    copies = info.get("copies", info.get("rounds", 1))
+    if copies > 1:
+        lines.append(f"  after augmentation, {copies} copies of each")
     for label, group in statistics.items():
         shape = " x ".join(map(str, group.record_shape))
         lines.append(f"{label}: {group.role}, {group.dtype}, {shape}")

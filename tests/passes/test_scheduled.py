@@ -98,7 +98,7 @@ def test_what_a_lost_scheduler_has_made_is_kept(name, short_leaves, tmp_path):
 def test_threads_and_the_bar(capsys):
     records = pictures(104, dtype="float32")
     whole = ma.fit(source_of(records, 8), ma.ZCA(), progress=False)
-    found = ma.fit(source_of(records, 8), ma.ZCA(), scheduler=ThreadRunner(2))
+    found = ma.fit(source_of(records, 8), ma.ZCA(), scheduler=ThreadRunner(2), progress=True)
     assert_same(found, whole)
     assert "104/104" in capsys.readouterr().err
 
