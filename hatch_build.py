@@ -24,7 +24,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 FOLDER = Path("multiaug", "_native")
 LIBRARY = FOLDER / "libmultiaug.so"
-SOURCES = ("warp", "pointwise", "stages")  # once per instruction set
+SOURCES = ("warp", "pointwise", "stages", "moments")  # once per instruction set
 ONCE = ("dispatch", "ffi", "pool", "records")
 FLAGS = [
     *("-O3", "-g0", "-fPIC", "-std=gnu11", "-Wall", "-Wextra", "-Wno-psabi"),

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from ..errors import warn
 
-_ABI = 17
+_ABI = 18
 _LIBRARY = Path(__file__).parent / "libmultiaug.so"
 
 
@@ -65,6 +65,7 @@ def library() -> ctypes.CDLL | None:
         "fill": [pointer],
         "finish": [pointer, size],
         "means": [pointer],
+        "moments": [pointer],
         "noise": [pointer],
         "pointwise": [pointer],
         "scatter": [pointer, size, pointer, pointer, size],

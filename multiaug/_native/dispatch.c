@@ -1,4 +1,5 @@
 /* The formulation for the instruction set of this machine. */
+#include "moments.h"
 #include "warp.h"
 
 #include <string.h>
@@ -11,9 +12,9 @@
 #endif
 
 /* Changes whenever a structure of warp.h does, or a function. */
-int multiaug_abi(void) { return 17; }
+int multiaug_abi(void) { return 18; }
 
-/* Bytes of a structure of warp.h, which Python declares once more; -1 for no such name. */
+/* Bytes of a structure of warp.h or moments.h, which Python declares once more; -1 for no such name. */
 int64_t multiaug_sizeof(const char *name)
 {
 #define SIZE(T)                                                                                  \
@@ -32,6 +33,7 @@ int64_t multiaug_sizeof(const char *name)
     SIZE(Fill)
     SIZE(Noise)
     SIZE(Means)
+    SIZE(Columns)
 #undef SIZE
     return -1;
 }
@@ -188,3 +190,4 @@ FORMULATIONS(blend, Blend)
 FORMULATIONS(fill, Fill)
 FORMULATIONS(noise, Noise)
 FORMULATIONS(means, Means)
+FORMULATIONS(moments, Columns)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -34,6 +33,7 @@ from ..store import (
     refuse_inside,
 )
 from ..typing import NDArray
+from ._bar import Bar
 from ._inspect import inspect_source
 from ._mixing import refuse_mixing
 from ._results import spec_of_results
@@ -163,7 +163,7 @@ def _fill(
     done = writer.begin(overwrite=overwrite)
     todo = [number for number in range(writer.block_count) if number not in done]
     workers = min(3, max(1, len(todo)))
-    with _bar(writer.contents.records, progress) as bar:
+    with Bar(progress, "export", writer.contents.records) as bar:
         bar.update(sum(high - low for low, high in map(writer.rows, done)))
         for number, entry in as_runner(scheduler, workers).run(write_block, task, todo):
             writer.finish_block(entry)
@@ -258,10 +258,3 @@ class _Task:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_shuffled": None}  # larger than all the rest, and soon made anew
-
-
-def _bar(total: int, progress: bool | None) -> Any:
-    from tqdm import tqdm
-
-    shown = sys.stderr.isatty() if progress is None else progress
-    return tqdm(total=total, unit="record", disable=not shown)

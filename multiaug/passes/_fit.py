@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,27 +12,31 @@ from typing import Any
 from .._arguments import FLAG, PATH, SEED, checked, one_of, optional, real, whole
 from .._forks import refuse_forked_child
 from .._machine import bytes_text, parse_memory
+from ..errors import old_arguments
 from ..files import sha256_of
 from ..pipeline import PIPELINE_KIND, Pipeline
 from ..statistics import GroupStatistics, Item, Moments, MomentsState, Statistic, Statistics
 from ..store import Source, chunked
 from ..typing import NDArray
+from ._bar import Bar
 from ._checkpoint import Checkpoint
 from ._inspect import inspect_source
 from ._mixing import refuse_mixing
 from ._plan import Plan, Solver, make_plan
-from ._records import InvalidPolicy, Records, check_rounds
-from ._run import FitRun, fill_values
+from ._records import InvalidPolicy, Records, check_copies
+from ._rows import fill_values
+from ._run import FitRun
 from ._runner import as_runner
 from ._scheduled import ScheduledRun
 
 
+@old_arguments(rounds="copies")
 @checked(
-    progress=FLAG,
+    progress=optional(FLAG),
     solver=one_of("auto", "primal", "dual", "lowrank"),
     invalid=one_of("raise", "skip", "mask"),
     pipeline=optional(PIPELINE_KIND),
-    rounds=whole(1),
+    copies=whole(1),
     seed=SEED,
     checkpoint=optional(PATH),
     checkpoint_every=real(0, 1e9),
@@ -41,12 +44,12 @@ from ._scheduled import ScheduledRun
 def fit(
     source: Source,
     *statistics: Statistic,
-    progress: bool = True,
+    progress: bool | None = None,
     memory: int | str = "4GB",
     solver: Solver = "auto",
     invalid: InvalidPolicy = "raise",
     pipeline: Pipeline | None = None,
-    rounds: int = 1,
+    copies: int = 1,
     seed: int = 0,
     checkpoint: str | os.PathLike[str] | None = None,
     checkpoint_every: float = 60.0,
@@ -65,7 +68,7 @@ def fit(
         source: the records; see `multiaug.open_source`.
         statistics: what to gather: `multiaug.Moments`, `multiaug.ZCA`, `multiaug.Stationary`, or
             those of `multiaug.statistics`.
-        progress: show a bar with the rate and the time left.
+        progress: show a bar with the rate and the time left; by default on terminals.
         memory: what may be used: bytes, or text such as ``"4GB"``. A fit that needs more is
             refused before the data are read.
         solver: how ZCA gathers what it needs: ``primal`` (covariance, d x d), ``dual`` (Gram
@@ -76,8 +79,8 @@ def fit(
             pass of its own, where there are no data; it lowers the variance by their share.
             Moments leave declared pixels without data out, whatever is said here.
         pipeline: gather statistics of augmented records.
-        rounds: how often each record is augmented and seen.
-        seed: of the augmentation; record i of round r draws from
+        copies: how often each record is augmented and seen.
+        seed: of the augmentation; copy r of record i draws from
             ``fold_in(fold_in(fold_in(key(seed), r), i), 0)``.
         checkpoint: a folder that keeps how far the pass has come. A fit that was killed
             continues from there when it is called again, to the same bits. It stays, so that
@@ -112,16 +115,16 @@ def fit(
         (192, 192)
     """
     refuse_forked_child("`fit`")
-    check_rounds(rounds, pipeline)
+    check_copies(copies, pipeline)
     refuse_mixing(pipeline, "fit")
     source = chunked(source, "fit.source")
     budget = parse_memory(memory, "fit.memory")
     if check:
         inspect_source(source, pipeline)
-    records = Records(source, pipeline, rounds, seed, invalid)
+    records = Records(source, pipeline, copies, seed, invalid)
     plan = make_plan(records, statistics, budget, solver)
     fingerprint = source.fingerprint  # asked for once: some sources read all their files for it
-    identity = _identity(fingerprint, pipeline, rounds, seed)
+    identity = _identity(fingerprint, pipeline, copies, seed)
     make = FitRun if scheduler is None else partial(ScheduledRun, as_runner(scheduler))
     means = None
     if invalid == "mask":
@@ -135,14 +138,14 @@ def fit(
         "statistics": [[t.target.label, t.name, t.statistic.to_dict()] for t in plan.tasks],
     }
     book = Checkpoint(checkpoint, settings, checkpoint_every)
-    with book.held(), _bar(progress) as (tick, set_total):
-        run = make(records, plan, means, invalid == "skip", book, identity, tick)
-        set_total(run.total)
+    with book.held(), Bar(progress, "fit") as bar:
+        run = make(records, plan, means, invalid == "skip", book, identity, bar.update)
+        bar.set_total(run.total)
         results = run.run()
     info = {
         "source": fingerprint,
         "records": records.n,
-        "rounds": rounds,
+        "copies": copies,
         "skipped": run.dropped,
         "solvers": plan.solvers,
         "projected": bytes_text(plan.projected),
@@ -170,12 +173,12 @@ def _grouped(plan: Plan, results: list[Any]) -> dict[str, GroupStatistics]:
     return groups
 
 
-def _identity(fingerprint: str, pipeline: Pipeline | None, rounds: int, seed: int) -> str:
+def _identity(fingerprint: str, pipeline: Pipeline | None, copies: int, seed: int) -> str:
     """By which the records of a pass are known: of the source, or augmented from it."""
     if pipeline is None:
         return fingerprint
     described = json.dumps(pipeline.to_dict(), sort_keys=True)
-    return sha256_of(fingerprint, described, f"{rounds} {seed}")
+    return sha256_of(fingerprint, described, f"{copies} {seed}")
 
 
 def _means(
@@ -185,20 +188,24 @@ def _means(
     identity: str,
     checkpoint: str | os.PathLike[str] | None,
     every: float,
-    progress: bool,
+    progress: bool | None,
     make: Callable[..., FitRun],
 ) -> dict[str, NDArray] | None:
     """What fills pixels without data, from a pass of its own; None where nothing needs it."""
-    wanted = [t.target for t in plan.tasks if t.whitens and t.target.group.invalid is not None]
+    wanted = [
+        task.target
+        for task in plan.tasks
+        if not task.statistic.takes_holes and task.target.group.invalid is not None
+    ]
     if not wanted:
         return None
     entries = tuple(dict.fromkeys(target.entry for target in wanted))
     moments = make_plan(records, [Moments(entries=entries, per="pixel")], budget, "auto")
     folder = None if checkpoint is None else Path(checkpoint) / "means"
     book = Checkpoint(folder, {"source": identity, "entries": list(entries)}, every)
-    with book.held(), _bar(progress, "means") as (tick, set_total):
-        run = make(records, moments, None, False, book, identity, tick)
-        set_total(run.total)
+    with book.held(), Bar(progress, "means") as bar:
+        run = make(records, moments, None, False, book, identity, bar.update)
+        bar.set_total(run.total)
         found = {task.target.label: item for task, _, item in run.run()}
     held = {target.label: found[target.label] for target in wanted}
     return {
@@ -206,31 +213,3 @@ def _means(
         for target in wanted
         if isinstance(item := held[target.label], MomentsState)
     }
-
-
-def _bar(
-    shown: bool, name: str = "fit"
-) -> AbstractContextManager[tuple[Callable[[int], Any], Callable[[int], Any]]]:
-    """A progress bar: how to advance it, and how to say where it ends."""
-    if not shown:
-        return nullcontext((lambda count: None, lambda count: None))
-    return _Bar(name)
-
-
-class _Bar(AbstractContextManager[tuple[Callable[[int], Any], Callable[[int], Any]]]):
-    """A tqdm bar whose end is known later."""
-
-    def __init__(self, name: str) -> None:
-        from tqdm.auto import tqdm
-
-        self._bar = tqdm(desc=name, unit=" records", unit_scale=True, smoothing=0.1)
-
-    def __enter__(self) -> tuple[Callable[[int], Any], Callable[[int], Any]]:
-        return self._bar.update, self._set_total
-
-    def _set_total(self, total: int) -> None:
-        self._bar.total = total
-        self._bar.refresh()
-
-    def __exit__(self, *error: object) -> None:
-        self._bar.close()

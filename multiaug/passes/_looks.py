@@ -4,17 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..statistics import (
-    CovarianceState,
-    DualBasis,
-    GramState,
-    Item,
-    LowRankState,
-    RayleighRitz,
-    SecondLook,
-    State,
-)
-from ._plan import Task, row_bytes
+import numpy as np
+
+from ..statistics import Item, SecondLook, State, held_dtype
+from ._plan import Task
 from ._records import Target
 
 # Every step of a second look goes through all eigenvectors: few records at once are slow.
@@ -24,18 +17,16 @@ _LOOK_BYTES = 2**27
 
 def blocks_at_once(targets: Sequence[Target], rows_per_block: int) -> int:
     """Blocks that a second look takes at once."""
-    widest = max(row_bytes(target) for target in targets)
+    widest = max(t.size * np.dtype(held_dtype(t.dtype)).itemsize for t in targets)
     return max(1, min(_LOOK_ROWS, _LOOK_BYTES // widest) // rows_per_block)
 
 
 def look_of(task: Task, state: State) -> State | SecondLook:
-    """The second look that a state asks for, or the state."""
-    if isinstance(state, GramState):
-        assert task.request is not None
-        return DualBasis(state, task.request.center, task.components)
-    if isinstance(state, LowRankState) and task.request is not None:
-        return RayleighRitz(state, task.request.center)
-    return state
+    """The second look that a task asks for, or the state."""
+    if task.look is None:
+        return state
+    look: SecondLook = task.look(state)
+    return look
 
 
 def results_of(
@@ -48,6 +39,5 @@ def results_of(
             results.append((task, "zca", item.spectrum()))
             continue
         results.append((task, task.name, item))
-        if isinstance(item, CovarianceState) and task.request is not None:
-            results.append((task, "zca", item.spectrum(task.request.center)))
+        results += [(task, name, find(item)) for name, find in task.derived.items()]
     return results

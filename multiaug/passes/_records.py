@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from ..spec import ChannelGroup, EntrySpec, is_sound
 from ..statistics import ChunkId
 from ..store import Block, ChunkedSource
 from ..typing import NDArray
+from ._joined import joined, runs_of
 
 InvalidPolicy = Literal["raise", "skip", "mask"]
 
@@ -47,19 +49,25 @@ class Target:
 
 
 class Piece(NamedTuple):
-    """One block.
+    """Neighbouring blocks, as many as lay together in memory.
 
     Args:
-        chunk: its id; (round, block) under augmentation in several rounds.
+        chunks: their ids; (copy, block) under augmentation in several copies.
+        starts: of each block, where its first record stands in the whole pass.
         position: of its records in the whole pass, before any is left out; int64 (n,).
         parts: label -> (n, H, W, C).
         dropped: how many records were left out for NaN or infinity.
     """
 
-    chunk: ChunkId
+    chunks: Sequence[ChunkId]
+    starts: Sequence[int]
     position: NDArray
     parts: dict[str, NDArray]
     dropped: int
+
+    def chunk_of(self, position: int) -> ChunkId:
+        """The block of a record."""
+        return self.chunks[bisect_right(self.starts, position) - 1]
 
 
 class Records:
@@ -68,7 +76,7 @@ class Records:
     Args:
         source: the records.
         pipeline: applied to them; None leaves them as they are.
-        rounds: how often each record is seen, each time augmented anew.
+        copies: how often each record is seen, each time augmented anew.
         seed: of the augmentation.
         invalid: what is done about NaN and infinity that the spec does not declare.
     """
@@ -77,17 +85,17 @@ class Records:
         self,
         source: ChunkedSource,
         pipeline: Pipeline | None,
-        rounds: int,
+        copies: int,
         seed: int,
         invalid: InvalidPolicy,
     ) -> None:
-        self.source, self.pipeline, self.rounds = source, pipeline, rounds
+        self.source, self.pipeline = source, pipeline
         self._seed, self._invalid = seed, invalid
-        self.n = len(source) * rounds
+        self.n = len(source) * copies
         blocks = list(source.blocks)
         self.chunks: list[ChunkId] = [
-            block if rounds == 1 else (number, *np.atleast_1d(block).tolist())
-            for number in range(rounds)
+            block if copies == 1 else (number, *np.atleast_1d(block).tolist())
+            for number in range(copies)
             for block in blocks
         ]
         self._blocks = blocks
@@ -110,24 +118,49 @@ class Records:
                 found.append(Target(label, name, adapted, part.shape[1:], dtype, frames))
         return found
 
-    def read(self, positions: Iterable[int], targets: Sequence[Target]) -> Iterator[Piece]:
+    def read(self, groups: Iterable[Sequence[int]], targets: Sequence[Target]) -> Iterator[Piece]:
         """Read blocks by their place in ``chunks``, some of them ahead of the consumer.
+
+        Args:
+            groups: blocks that may come together in one piece; a piece ends where one of these
+                does. Augmented blocks come one by one, of one length: each is a program of its own.
+            targets: the channels.
 
         Raises:
             RecordError: NaN or infinity, with the chunk and the record, unless they are skipped.
         """
         count = len(self._blocks)
-        for number, run in groupby(positions, lambda position: position // count):
-            asked = list(run)
-            scan = self.source.scan([self._blocks[position % count] for position in asked])
+        cut = [list(part) for group in groups for _, part in groupby(group, lambda p: p // count)]
+        for number, spans in groupby(cut, lambda part: part[0] // count):
+            asked = list(spans)
+            scan = self.source.scan([self._blocks[p % count] for part in asked for p in part])
+            most = [1] * sum(map(len, asked)) if self.pipeline else [len(part) for part in asked]
+            following = (self.chunks[p] for part in asked for p in part)
             with closing(scan):  # type: ignore[type-var]
-                for position, block in zip(asked, scan, strict=True):
-                    yield self._piece(block, number, self.chunks[position], targets)
-                    del block  # its memory is used again when nobody holds it
+                for blocks in runs_of(scan, most):
+                    together = joined(blocks)
+                    for run in [blocks] if together is not None else [[b] for b in blocks]:
+                        yield self._piece(
+                            run[0] if together is None else together,
+                            number,
+                            list(islice(following, len(run))),
+                            [int(block.index[0]) for block in run if len(block.index)],
+                            targets,
+                        )
+                    del blocks, together, run  # their memory is used again when nobody holds it
 
-    def _piece(self, block: Block, number: int, chunk: ChunkId, targets: Sequence[Target]) -> Piece:
+    def _piece(
+        self,
+        block: Block,
+        number: int,
+        chunks: Sequence[ChunkId],
+        starts: Sequence[int],
+        targets: Sequence[Target],
+    ) -> Piece:
         arrays = dict(block)
-        keep = self._sound(block, targets)
+        before = number * len(self.source)
+        piece = Piece(chunks, [start + before for start in starts], np.zeros(0, np.int64), {}, 0)
+        keep = self._sound(block, piece, before, targets)
         dropped = int((~keep).sum())
         index = block.index
         if dropped:
@@ -140,9 +173,9 @@ class Records:
             array = _as_images(self.source.spec.entries[target.entry], arrays[target.entry])
             part = np.ascontiguousarray(array[..., target.group.channel_slice()])
             if len(index):
-                _check_part(target, part, chunk)
+                _check_part(target, part, chunks[0])
             parts[target.label] = part
-        return Piece(chunk, index + number * len(self.source), parts, dropped)
+        return piece._replace(position=index + before, parts=parts, dropped=dropped)
 
     def _augment(
         self, arrays: Mapping[str, NDArray], index: NDArray, number: int
@@ -153,7 +186,7 @@ class Records:
         done = self.pipeline.batch(keys, arrays, check=False)
         return {name: np.asarray(array) for name, array in done.items()}
 
-    def _sound(self, block: Block, targets: Sequence[Target]) -> NDArray:
+    def _sound(self, block: Block, piece: Piece, before: int, targets: Sequence[Target]) -> NDArray:
         """Records without NaN or infinity that the spec does not declare."""
         keep = np.ones(len(block.index), bool)
         for name in {target.entry for target in targets}:
@@ -165,9 +198,11 @@ class Records:
                 continue
             if self._invalid != "skip":
                 at = np.unravel_index(int(np.argmax(bad)), bad.shape)
+                record = int(block.index[at[0]])
+                chunk = piece.chunk_of(record + before)
                 raise RecordError(
-                    f"fit: found {array[at]} in {name!r}, chunk {block.id}, record "
-                    f"{block.index[at[0]]}, position {tuple(int(i) for i in at[1:])}, expected "
+                    f"fit: found {array[at]} in {name!r}, chunk {chunk}, record "
+                    f"{record}, position {tuple(int(i) for i in at[1:])}, expected "
                     'finite numbers. Repair the record, declare "invalid": "nan" if it means '
                     "no data, or leave such records out: invalid='skip'."
                 )
@@ -212,10 +247,10 @@ def holes(target: Target, part: NDArray) -> NDArray | None:
     return found if found.any() else None
 
 
-def check_rounds(rounds: int, pipeline: Pipeline | None) -> None:
-    """Refuse rounds that would all see the same records."""
-    if rounds > 1 and pipeline is None:
+def check_copies(copies: int, pipeline: Pipeline | None) -> None:
+    """Refuse copies that would all be the same."""
+    if copies > 1 and pipeline is None:
         raise ParameterError(
-            f"`fit.rounds` must be 1 without a pipeline, got {rounds}: every round would see the "
-            "same records. Pass pipeline=.."
+            f"`fit.copies` must be 1 without a pipeline, got {copies}: every copy would be the "
+            "same. Pass pipeline=.."
         )

@@ -10,17 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from itertools import islice
 from typing import Any
 
 import numpy as np
 
-from ..errors import NotFittedError, RecordError
+from ..errors import NotFittedError
 from ..statistics import (
     Accumulator,
     Item,
-    MomentsState,
-    PairBlocks,
     SecondLook,
     Seen,
     State,
@@ -28,8 +25,10 @@ from ..statistics import (
 from ..typing import NDArray
 from ._checkpoint import Checkpoint
 from ._looks import blocks_at_once, look_of, results_of
+from ._pairing import Pairing
 from ._plan import Plan, Task
-from ._records import Piece, Records, Target, holes
+from ._records import Piece, Records
+from ._rows import Rows
 
 # A leaf has as many records, or fewer where they are large.
 _FLUSH_ROWS = 8192
@@ -66,9 +65,10 @@ class FitRun:
     ) -> None:
         self._records, self._plan = records, plan
         self._targets = list({task.target.label: task.target for task in plan.tasks}.values())
-        self._means, self._skip = means, skip
+        self._rows = Rows(means, skip, places)
         self._checkpoint, self._source, self._tick = checkpoint, source, tick
-        self._pairs = any(task.name == "gram" for task in plan.tasks)
+        self._pairing = Pairing(plan.tasks, self._rows)
+        self._pairs = any(task.statistic.takes_pairs for task in plan.tasks)
         self._free = all(task.statistic.order_free for task in plan.tasks)
         self._leaf_rows = self._rows_of_leaf()
         self._groups = self._make_groups()
@@ -76,11 +76,9 @@ class FitRun:
         self._leaves = self._make_leaves()
         self._done, self._looked, self.dropped = 0, 0, 0
         self._pieces: Iterator[Piece] = iter(())
-        self._places: dict[str, NDArray] = places or {}
-        self._held: dict[str, tuple[int, int, NDArray, list[NDArray]]] = {}
-        self._pair_of: dict[str, tuple[int, int, int, int]] = {}
         if self._pairs and skip and places is None:
-            self._place_all()
+            grams = [task for task in plan.tasks if task.statistic.takes_pairs]
+            self._rows.place_all(records, self._targets, grams)
         self._load()
 
     def _load(self) -> None:
@@ -99,19 +97,19 @@ class FitRun:
         else:
             self._totals = list(items)
             self._begin_all()
-        self._tick(sum(self._rows(step) for step in self._steps[: self._done]))
+        self._tick(sum(self._count(step) for step in self._steps[: self._done]))
         self._tick(min(self._looked * self._records.rows_per_block, self._records.n))
 
     @property
     def total(self) -> int:
         """Records that will be read, counting every time."""
         again = self._records.n if self.looks_again else 0
-        return sum(self._rows(step) for step in self._steps) + again
+        return sum(self._count(step) for step in self._steps) + again
 
     @property
     def looks_again(self) -> bool:
-        """Eigenvectors need the records once more."""
-        return any(task.name in ("gram", "lowrank") and task.request for task in self._plan.tasks)
+        """Something needs the records once more, such as eigenvectors."""
+        return any(task.look is not None for task in self._plan.tasks)
 
     def run(self) -> list[tuple[Task, str, Item]]:
         """Do everything; the results with their names."""
@@ -130,12 +128,11 @@ class FitRun:
         stride = blocks_at_once(self._targets, self._records.rows_per_block)
         for start in range(begun, count, stride):
             parts: list[list[tuple[NDArray, NDArray]]] = [[] for _ in self._items]
-            for piece in self._records.read(
-                range(start, min(start + stride, count)), self._targets
-            ):
+            blocks = range(start, min(start + stride, count))
+            for piece in self._records.read([blocks], self._targets):
                 for task, item, held in zip(self._plan.tasks, self._items, parts, strict=True):
                     if isinstance(item, SecondLook):
-                        held.append(self._rows_of(task, piece))
+                        held.append(self._rows.of(task, piece))
                 self._tick(len(piece.position))
             for item, held in zip(self._items, parts, strict=True):
                 full = [part for part in held if len(part[0])]
@@ -149,29 +146,53 @@ class FitRun:
 
     def _gather(self) -> None:
         """Do all the steps that are not done."""
-        with self._reading(self._steps[self._done :]):
+        with self._reading(self._done, len(self._steps)):
             while self._done < len(self._steps):
-                step = self._steps[self._done]
-                self._do(step)
-                self._done += 1
-                if self._checkpoint.is_due and self._may_stop(step):
+                self._done += self._do(self._done)
+                if self._checkpoint.is_due and self._may_stop(self._steps[self._done - 1]):
                     self._save()
 
     @contextmanager
-    def _reading(self, steps: Sequence[Step]) -> Iterator[None]:
+    def _reading(self, first: int, end: int) -> Iterator[None]:
         """One scan of all blocks that steps will read, so that a source can read ahead."""
-        groups = (self._groups[i if j is None else j] for i, j in steps)
-        pieces = self._records.read((i for group in groups for i in group), self._targets)
+        pieces = self._records.read(self._groups_of(first, end), self._targets)
         with closing(pieces):  # type: ignore[type-var]
             self._pieces = pieces
             yield
 
-    def _do(self, step: Step) -> None:
-        group, other = step
+    def _groups_of(self, first: int, end: int) -> Iterator[list[int]]:
+        """Blocks that may come together: those of a group of pairs, else what is left of a leaf."""
+        if self._pairs:
+            for i, j in self._steps[first:end]:
+                yield self._groups[i if j is None else j]
+            return
+        for low, high in self._leaves:
+            if max(low, first) < min(high, end):
+                yield list(range(max(low, first), min(high, end)))
+
+    def _do(self, first: int) -> int:
+        """Do the next step, or as many as come in one piece; returns how many."""
+        group, other = self._steps[first]
+        if not self._pairs:
+            return self._take_piece(first)
         if other is None:
             self._read_group(group)
         else:
             self._pair(group, other)
+        return 1
+
+    def _take_piece(self, first: int) -> int:
+        """Feed every accumulator from the next piece; returns of how many blocks."""
+        piece = next(self._pieces)
+        self.dropped += piece.dropped
+        for task, accumulator in zip(self._plan.tasks, self._accumulators, strict=True):
+            accumulator.add(self._rows.of(task, piece)[0])
+        self._tick(len(piece.position))
+        if self._flushes(first + len(piece.chunks) - 1):
+            for i in range(len(self._plan.tasks)):
+                if not self._goes_on(i):
+                    self._flush_one(i)
+        return len(piece.chunks)
 
     def _begin_all(self) -> None:
         tasks = range(len(self._plan.tasks))
@@ -186,7 +207,7 @@ class FitRun:
 
     def _goes_on(self, number: int) -> bool:
         task = self._plan.tasks[number]
-        return task.statistic.order_free or task.name == "gram"
+        return task.statistic.order_free or task.statistic.takes_pairs
 
     def _flush(self) -> None:
         """Bring the totals up to date."""
@@ -202,7 +223,7 @@ class FitRun:
             self._accumulators[number] = self._begin(number)
 
     def _rows_of_leaf(self) -> int:
-        if any(task.name == "lowrank" for task in self._plan.tasks):
+        if any(task.statistic.merges_slowly for task in self._plan.tasks):
             return _FLUSH_ROWS  # each merge of sketches costs as much as hundreds of records
         record = sum(target.size * 4 for target in self._targets)
         return max(1, min(_FLUSH_ROWS, _FLUSH_BYTES // record))
@@ -227,7 +248,7 @@ class FitRun:
         # A group stays in memory while the later ones pass by.
         return [(i, j) for i in range(count) for j in (None, *range(i + 1, count))]
 
-    def _rows(self, step: Step) -> int:
+    def _count(self, step: Step) -> int:
         group = self._groups[step[0] if step[1] is None else step[1]]
         last = len(self._records.chunks) - 1
         rows = len(group) * self._records.rows_per_block
@@ -247,108 +268,28 @@ class FitRun:
         return self._pairs or first * rows // leaf != (last + 1) * rows // leaf
 
     def _read_group(self, number: int) -> None:
-        """Feed every accumulator from the blocks of a group."""
-        group = self._groups[number]
-        parts: dict[str, list[tuple[NDArray, NDArray]]] = {}
-        for piece in islice(self._pieces, len(group)):
-            self.dropped += piece.dropped
-            for task, accumulator in zip(self._plan.tasks, self._accumulators, strict=True):
-                rows, positions = self._rows_of(task, piece)
-                if isinstance(accumulator, PairBlocks):
-                    parts.setdefault(task.target.label, []).append((rows, positions))
-                else:
-                    accumulator.add(rows)
-            self._tick(len(piece.position))
-        for i, task in enumerate(self._plan.tasks):
-            accumulator = self._accumulators[i]
-            if isinstance(accumulator, PairBlocks):
-                self._hold(number, task, accumulator, parts[task.target.label])
-                index, rows, tiles = self._held[task.target.label][1:]
-                self._pair_of[task.target.label] = index, len(rows), index, len(rows)
-                if len(rows):
-                    accumulator.add_within(tiles, rows, index)
-            elif not self._goes_on(i) and self._flushes(number):
+        """Feed every accumulator from the blocks of a group, which then waits for its pairs."""
+        self._pairing.add_group(number, self._pieces_of(number, counting=True), self._accumulators)
+        for i in range(len(self._plan.tasks)):
+            if not self._goes_on(i):
                 self._flush_one(i)
-
-    def _hold(
-        self,
-        number: int,
-        task: Task,
-        accumulator: PairBlocks,
-        parts: list[tuple[NDArray, NDArray]],
-    ) -> None:
-        """Keep a group in memory for its pairs."""
-        self._held.pop(task.target.label, None)
-        rows, index = _joined(parts)
-        self._held[task.target.label] = number, index, rows, accumulator.prepare(rows)
 
     def _pair(self, number: int, other: int) -> None:
         """Pair a group with a later one."""
-        if any(held[0] != number for held in self._held.values()) or not self._held:
-            self._restore_group(number)
-        parts: dict[str, list[tuple[NDArray, NDArray]]] = {}
-        for piece in islice(self._pieces, len(self._groups[other])):
-            for task in self._plan.tasks:
-                if task.name == "gram":
-                    parts.setdefault(task.target.label, []).append(self._rows_of(task, piece))
+        if not self._pairing.holds(number):
+            pieces = self._records.read([self._groups[number]], self._targets)
+            self._pairing.restore(number, pieces, self._accumulators)
+        self._pairing.add_pair(self._pieces_of(other), self._accumulators)
+
+    def _pieces_of(self, number: int, *, counting: bool = False) -> Iterator[Piece]:
+        """The next pieces: those of a group, whose lost records are counted the first time."""
+        left = len(self._groups[number])
+        while left:
+            piece = next(self._pieces)
+            left -= len(piece.chunks)
+            self.dropped += piece.dropped if counting else 0
+            yield piece
             self._tick(len(piece.position))
-        for task, accumulator in zip(self._plan.tasks, self._accumulators, strict=True):
-            if isinstance(accumulator, PairBlocks):
-                _, index, rows, tiles = self._held[task.target.label]
-                others, other_index = _joined(parts.pop(task.target.label))
-                self._pair_of[task.target.label] = index, len(rows), other_index, len(others)
-                if len(rows) and len(others):
-                    more = accumulator.prepare(others)
-                    accumulator.add_between(tiles, index, len(rows), more, other_index, len(others))
-
-    def _restore_group(self, number: int) -> None:
-        """Read a group again whose own pairs are done: after a restart."""
-        parts: dict[str, list[tuple[NDArray, NDArray]]] = {}
-        for piece in self._records.read(self._groups[number], self._targets):
-            for task in self._plan.tasks:
-                if task.name == "gram":
-                    parts.setdefault(task.target.label, []).append(self._rows_of(task, piece))
-        for task, accumulator in zip(self._plan.tasks, self._accumulators, strict=True):
-            if isinstance(accumulator, PairBlocks):
-                self._hold(number, task, accumulator, parts[task.target.label])
-
-    def _rows_of(self, task: Task, piece: Piece) -> tuple[NDArray, NDArray]:
-        """A piece's rows for one task, and their positions among all that it takes."""
-        rows, positions = piece.parts[task.target.label], piece.position
-        empty = holes(task.target, rows) if task.whitens else None
-        if empty is not None:
-            if self._means is not None:
-                rows = np.where(empty, self._means[task.target.label], rows)
-            elif self._skip:
-                keep = ~empty.reshape(len(rows), -1).any(1)
-                rows, positions = rows[keep], positions[keep]
-            else:
-                self._refuse_holes(task, piece, empty)
-        places = self._places.get(task.target.label)
-        return rows, positions if places is None else places[positions]
-
-    def _refuse_holes(self, task: Task, piece: Piece, empty: NDArray) -> None:
-        at = np.unravel_index(int(np.argmax(empty)), empty.shape)
-        raise RecordError(
-            f"fit: {task.statistic.owner} of {task.target.label!r} must have every pixel, but "
-            f"there are no data at chunk {piece.chunk}, record {piece.position[at[0]]}, position "
-            f"{tuple(int(i) for i in at[1:])}. Pass invalid='mask' to put the mean there, or "
-            "invalid='skip' to leave such records out."
-        )
-
-    def _place_all(self) -> None:
-        """Where each record stands among those that are kept; pairs need it in advance."""
-        kept: dict[str, NDArray] = {}
-        grams = [task for task in self._plan.tasks if task.name == "gram"]
-        for task in grams:
-            kept[task.target.label] = np.zeros(self._records.n, bool)
-        for piece in self._records.read(range(len(self._records.chunks)), self._targets):
-            for task in grams:
-                kept[task.target.label][self._rows_of(task, piece)[1]] = True
-        for task in grams:
-            found = kept[task.target.label]
-            self._places[task.target.label] = np.cumsum(found) - 1
-            task.statistic = replace(task.statistic, records=int(found.sum()))  # type: ignore[call-arg]
 
     def _states(self) -> list[State]:
         chunks = [
@@ -368,7 +309,7 @@ class FitRun:
     def _ended(self) -> Iterator[tuple[Task, State]]:
         """The states of the first pass, each of them to be used up before the next."""
         states = self._states()
-        self._held.clear()
+        self._pairing.clear()
         self._accumulators.clear()
         self._totals.clear()
         for task in self._plan.tasks:
@@ -381,27 +322,6 @@ class FitRun:
             yield task, state
 
 
-def _joined(parts: list[tuple[NDArray, NDArray]]) -> tuple[NDArray, int]:
-    """Rows of several blocks, and the position of the first."""
-    positions = np.concatenate([p for _, p in parts])
-    rows = parts[0][0] if len(parts) == 1 else np.concatenate([r for r, _ in parts])
-    if len(positions) and not np.array_equal(positions, positions[0] + np.arange(len(positions))):
-        raise RecordError("fit: the blocks of the source must hold neighbouring records.")
-    return rows, int(positions[0]) if len(positions) else 0
-
-
 def about(state: Any, shift: NDArray | None) -> Any:
     """An empty state whose sums will be about a shift."""
     return state if shift is None else replace(state, shift=shift)
-
-
-def fill_values(target: Target, moments: MomentsState) -> NDArray:
-    """What stands for pixels without data: the mean, rounded to the dtype."""
-    mean = moments.mean()
-    channels = moments.channel_mean()
-    mean = np.where(np.isnan(mean), np.nan_to_num(channels), mean)
-    dtype = np.dtype(target.dtype) if target.dtype != "bfloat16" else np.dtype(np.float32)
-    if dtype.kind in "biu":
-        mean = np.rint(mean)
-    found: NDArray = mean.astype(dtype)
-    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -41,12 +42,18 @@ class ScheduledRun(FitRun):
         """What others must know; pairs of floats are all about what the first records say."""
         shifts = [_shift_of_pairs(state) for state in self._totals]
         share = Share(
-            self._records, self._plan, self._means, self._skip, self._places, self._done, shifts
+            self._records,
+            self._plan,
+            self._rows.means,
+            self._rows.skip,
+            self._rows.places,
+            self._done,
+            shifts,
         )
         wanted = [
             number
             for number, task in enumerate(self._plan.tasks)
-            if task.name == "gram" and shifts[number] is None and not task.statistic.exact
+            if task.statistic.takes_pairs and shifts[number] is None and not task.statistic.exact
         ]
         if wanted:
             found = LeafRun(share).find_shifts(wanted)
@@ -65,7 +72,7 @@ class ScheduledRun(FitRun):
                 self._totals[number] = self._totals[number].merge(item)
         self.dropped += part.dropped
         end = self._leaves[part.end - 1][1]
-        self._tick(sum(self._rows(step) for step in self._steps[self._done : end]))
+        self._tick(sum(self._count(step) for step in self._steps[self._done : end]))
         self._done = end
 
     def _flush(self) -> None:
@@ -100,7 +107,9 @@ class LeafRun(FitRun):
     def find_shifts(self, wanted: Sequence[int]) -> list[NDArray | None]:
         """Read groups until it is known what the sums of these tasks are about."""
         shifts: list[NDArray | None] = []
-        with self._reading([(group, None) for group in range(len(self._groups))]):
+        pieces = self._records.read(self._groups, self._targets)
+        with closing(pieces):  # type: ignore[type-var]
+            self._pieces = pieces
             for group in range(len(self._groups)):
                 self._read_group(group)
                 self._flush()
@@ -113,11 +122,12 @@ class LeafRun(FitRun):
         """Make leaves [first, end): a part for each, or one of all where no cut changes a bit."""
         parts, begun = [], first
         start = max(self._leaves[first][0], self._done)
-        with self._reading(self._steps[start : self._leaves[end - 1][1]]):
+        with self._reading(start, self._leaves[end - 1][1]):
             for leaf in range(first, end):
                 low, high = self._leaves[leaf]
-                for step in self._steps[max(low, self._done) : high]:
-                    self._do(step)
+                step = max(low, self._done)
+                while step < high:
+                    step += self._do(step)
                 if self._pairs or not self._free or leaf == end - 1:
                     parts.append(self._part(begun, leaf + 1))
                     begun = leaf + 1
@@ -129,7 +139,7 @@ class LeafRun(FitRun):
         for number, task in enumerate(self._plan.tasks):
             accumulator = self._accumulators[number]
             if isinstance(accumulator, PairBlocks):
-                pair = self._pair_of[task.target.label]
+                pair = self._pairing.last[task.target.label]
                 items.append(accumulator.take_part(*pair) if pair[1] and pair[3] else None)
                 continue
             self._flush_one(number)

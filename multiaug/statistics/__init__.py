@@ -25,6 +25,8 @@ from ._lowrank import LowRank as LowRank
 from ._lowrank import LowRankState as LowRankState
 from ._moments import Moments as Moments
 from ._moments import MomentsState as MomentsState
+from ._needs import Needs as Needs
+from ._needs import Subject as Subject
 from ._numbers import held_dtype as held_dtype
 from ._numbers import kind_of as kind_of
 from ._pairs import PairBlocks as PairBlocks
@@ -33,6 +35,7 @@ from ._ritz import RayleighRitz as RayleighRitz
 from ._seen import ChunkId as ChunkId
 from ._seen import Seen as Seen
 from ._spectrum import Spectrum as Spectrum
+from ._state import REGISTRY as REGISTRY
 from ._state import Accumulator as Accumulator
 from ._state import State as State
 from ._state import Statistic as Statistic

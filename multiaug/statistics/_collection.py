@@ -17,7 +17,7 @@ from ._file import only_statistics, read_group, write_group
 from ._look import LOOKS, SecondLook
 from ._moments import MomentsState
 from ._spectrum import Centre, Spectrum
-from ._state import REGISTRY, State
+from ._state import State, statistic_class
 from ._summary import summarise
 
 Item: TypeAlias = State | Spectrum
@@ -272,9 +272,9 @@ def restore_item(document: Mapping[str, Any], arrays: Mapping[str, NDArray]) -> 
     if kind == "spectrum":
         return Spectrum.restore(attributes, arrays)
     if kind in LOOKS:
-        statistic = REGISTRY[document["of"]].from_dict(document["statistic"])
+        statistic = statistic_class(document["of"]).from_dict(document["statistic"])
         return LOOKS[kind].restore(statistic, attributes, arrays)
-    return REGISTRY[kind].from_dict(document["statistic"]).restore(attributes, arrays)
+    return statistic_class(kind).from_dict(document["statistic"]).restore(attributes, arrays)
 
 
 def from_document(

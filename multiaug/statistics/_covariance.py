@@ -24,6 +24,9 @@ from ._state import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ._collection import GroupStatistics
     from ._products import Layout
     from ._state import Accumulator
 
@@ -85,6 +88,15 @@ class Covariance(Statistic):
     def exact(self) -> bool:
         """Its states have the same bits in any order."""
         return super().exact or self.deterministic
+
+    @staticmethod
+    def bytes_of(d: int) -> int:
+        """What sums and products of d numbers, and eigenvalues of those, take."""
+        return 40 * d * d
+
+    def held_bytes(self) -> int:
+        """See `bytes_of`."""
+        return self.bytes_of(self.size)
 
     def init(self) -> CovarianceState:
         """The state of no records."""
@@ -186,6 +198,10 @@ class CovarianceState(State):
         """``sum``, ``gram`` and, of floats, ``shift``; see the class."""
         found = {"sum": self.sum, "gram": self.gram}
         return found if self.shift is None else {**found, "shift": self.shift}
+
+    def summary(self, group: GroupStatistics) -> Iterable[str]:
+        """How many records, and how they were summed."""
+        return [f"covariance: {self.n} records, {'exact' if self.statistic.exact else 'float64'}"]
 
     def centred(self) -> CovarianceState:
         """Of floats: the same about the mean, which older files have at some distance."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import NotFittedError, ParameterError
 from ..typing import ArrayLike, NDArray
+from ._needs import Needs, Subject
 from ._numbers import kind_of
 from ._pairs import PairBlocks
 from ._spectrum import Centre, check_centre, eigh, refuse_constant
@@ -62,6 +63,7 @@ class Gram(Statistic):
     shift: float | None = None
 
     name: ClassVar[str] = "gram"
+    takes_pairs: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -70,6 +72,17 @@ class Gram(Statistic):
             raise ParameterError(
                 f"`Gram.records` must be the number of records, got {self.records!r}."
             )
+
+    def needs(self, subject: Subject) -> Needs:
+        """Not by itself.
+
+        Raises:
+            ParameterError: always; ZCA asks for it.
+        """
+        raise ParameterError(
+            "`fit` gathers pairs of records for multiaug.ZCA() with solver='dual', got Gram. Pass "
+            "that, or update a Gram state by hand."
+        )
 
     def init(self) -> GramState:
         """The state of no pairs."""

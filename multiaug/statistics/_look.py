@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from ..typing import NDArray
 from ._spectrum import Spectrum
-from ._state import Statistic
+from ._state import Statistic, refuse_namesake
 
 LOOKS: dict[str, type[SecondLook]] = {}
 """Second looks by the name that checkpoints use."""
@@ -28,6 +28,7 @@ class SecondLook(ABC):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        refuse_namesake(cls, cls.name, LOOKS, "second look")
         LOOKS[cls.name] = cls
 
     @abstractmethod

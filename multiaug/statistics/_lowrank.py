@@ -65,6 +65,7 @@ class LowRank(Statistic):
     components: int = field(default=256)
 
     name: ClassVar[str] = "lowrank"
+    merges_slowly: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -80,6 +81,15 @@ class LowRank(Statistic):
     def order_free(self) -> bool:
         """Never: the last bits depend on the order."""
         return False
+
+    @staticmethod
+    def bytes_of(d: int, components: int) -> int:
+        """Two sketches, both stacked with a block of records, and the sketch of that."""
+        return 4 * d * (10 * components + 2 * BLOCK)
+
+    def held_bytes(self) -> int:
+        """See `bytes_of`."""
+        return self.bytes_of(self.size, self.components)
 
     def init(self) -> LowRankState:
         """The state of no records."""

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from ._moments import MomentsState
 
 _BUFFER_BYTES = 16 * 2**20
+# Of XLA's blocks, whose temporaries are some ten times as large: the C library would have the
+# system clear memory for each of those that are larger than 32 MB.
+_EXACT_BYTES = 2 * 2**20
 # Channels are summed in rows of about as many numbers: a row of three would be too short.
 _FOLD = 8192
 _CARRY = 2**32
@@ -46,7 +49,15 @@ def limits_of(dtype: str) -> tuple[Any, Any]:
     return np.dtype(dtype).type(info.min), np.dtype(dtype).type(info.max)
 
 
-def _row_length(size: int, channels: int) -> int:
+def mark_of(invalid: Invalid, dtype: str) -> int | None:
+    """The integer that stands for no data; None where no value of the dtype does."""
+    if invalid is None or invalid == "nan" or not float(invalid).is_integer():
+        return None
+    low, high = (int(end) for end in limits_of(dtype))
+    return int(invalid) if low <= invalid <= high else None
+
+
+def row_length(size: int, channels: int) -> int:
     """The longest piece of a record, of whole pixels, that is no longer than `_FOLD` numbers."""
     pixels = size // channels
     most = max(1, _FOLD // channels)
@@ -56,15 +67,15 @@ def _row_length(size: int, channels: int) -> int:
 class _Moments(Buffered):
     """What both accumulators share: rows of records, or of pieces of them, and extremes."""
 
-    def __init__(self, state: MomentsState, *, buffers: int) -> None:
+    def __init__(self, state: MomentsState, block_bytes: int) -> None:
         statistic = state.statistic
         dtype, d = statistic.kind_name, statistic.size
         self._channels = channel_count(statistic.shape) if statistic.by_channel else 0
-        width = _row_length(d, self._channels) if self._channels else d
+        width = row_length(d, self._channels) if self._channels else d
         held = held_dtype(dtype)
-        fitting = max(1, _BUFFER_BYTES // (width * np.dtype(held).itemsize))
+        fitting = max(1, block_bytes // (width * np.dtype(held).itemsize))
         rows = min(BLOCK_ROWS, 1 << (fitting.bit_length() - 1))
-        super().__init__(rows, width, held, 0, buffers=buffers)
+        super().__init__(rows, width, held, 0, buffers=1)
         self._statistic, self._state, self._n = statistic, state, state.n
         self._ends = [state.low.copy(), state.high.copy()]
 
@@ -84,17 +95,17 @@ class _Moments(Buffered):
 
 
 class ExactMoments(_Moments):
-    """Integers of up to 16 bits: blocks on the device, their sums on the host. Exact."""
+    """Integers of up to 16 bits, where there is no native code: blocks in XLA, exact as well."""
 
     def __init__(self, state: MomentsState) -> None:
-        super().__init__(state, buffers=0)
+        super().__init__(state, _EXACT_BYTES)
         self._sums = [a.copy() for a in (state.count, state.sum, state.square)]
 
     def step(self, rows: NDArray, count: int) -> None:
         """Sum one block."""
-        invalid, dtype = self._statistic.invalid, self._statistic.kind_name
-        number = None if invalid is None else float(invalid)
-        found = _moments(rows, np.int32(count), dtype=dtype, number=number)
+        dtype = self._statistic.kind_name
+        mark = mark_of(self._statistic.invalid, dtype)
+        found = _moments(rows, np.int32(count), dtype=dtype, number=mark)
         sums, squares, valid, low, high = jax.tree.map(np.asarray, found)
         total = sum(
             part.astype(np.int64) * weight
@@ -131,7 +142,7 @@ class CentredMoments(_Moments):
     """Floats and wide integers: every block about its own mean, in float64, on the host."""
 
     def __init__(self, state: MomentsState) -> None:
-        super().__init__(state, buffers=1)
+        super().__init__(state, _BUFFER_BYTES)
         self._sums = state.centred()
 
     def step(self, rows: NDArray, count: int) -> None:
@@ -185,7 +196,7 @@ def _valid(rows: NDArray, invalid: Invalid) -> NDArray | None:
 
 @partial(jax.jit, static_argnames=("dtype", "number"))
 def _moments(
-    rows: Array, count: Array, *, dtype: str, number: float | None
+    rows: Array, count: Array, *, dtype: str, number: int | None
 ) -> tuple[tuple[Array, ...], tuple[Array, ...], Array, Array, Array]:
     """Sums and products of the parts of each column, its valid count and its extremes.
 

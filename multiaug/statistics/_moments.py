@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
 from .._arguments import check_argument, one_of
-from ..errors import NotFittedError
+from .._machine import bytes_text
+from ..errors import NotFittedError, warn
 from ..typing import NDArray
 from ._centred import Sums, folded, joined
 from ._moment_blocks import (
@@ -19,8 +20,14 @@ from ._moment_blocks import (
     add_carried,
     limits_of,
 )
+from ._moments_native import NativeMoments, native_is_available
+from ._needs import Needs, Subject
 from ._numbers import integer_shift, is_exact
 from ._state import Accumulator, State, Statistic, channel_count
+from ._summary import moments_lines
+
+if TYPE_CHECKING:
+    from ._collection import GroupStatistics
 
 # Records of more numbers are summed by channel: each pixel costs about a hundred bytes.
 MOST_BY_PIXEL = 2**20
@@ -51,6 +58,7 @@ class Moments(Statistic):
     invalid: Invalid = None
 
     name: ClassVar[str] = "moments"
+    takes_holes: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -78,6 +86,30 @@ class Moments(Statistic):
         """How many means there are: of the pixels, or of the channels."""
         return channel_count(self.shape) if self.by_channel else self.size
 
+    def suits(self, role: str, *, named: bool) -> bool:
+        """All but labels, which are names, and their mean is none."""
+        return role != "label"
+
+    def of_frames(self) -> Moments | None:
+        """Moments of channels; pixels are those of a frame."""
+        return None if self.per == "pixel" else replace(self, per="channel")
+
+    def needs(self, subject: Subject) -> Needs:
+        """Sums of every pixel, or of the channels where those would be too many."""
+        bound = replace(self.bound(subject), invalid=subject.invalid)
+        if self.per is None and bound.by_channel:
+            warn(
+                f"fit: moments of {subject.label!r} are gathered by channel, because "
+                f"{subject.size:,} numbers a record would need "
+                f"{bytes_text(_bytes_of(subject.size))} by pixel. Say Moments(per='channel') if "
+                "that is right, or Moments(per='pixel')."
+            )
+        return Needs(bound, bound.held_bytes())
+
+    def held_bytes(self) -> int:
+        """What is added to, what is added, and blocks of rows."""
+        return _bytes_of(self.cells)
+
     def init(self) -> MomentsState:
         """The state of no records."""
         cells, number = self.cells, np.int64 if self.exact else np.float64
@@ -93,7 +125,9 @@ class Moments(Statistic):
 
     def accumulator(self, state: MomentsState) -> Accumulator:
         """Something that takes many batches, beginning from a state."""
-        return ExactMoments(state) if self.exact else CentredMoments(state)
+        if not self.exact:
+            return CentredMoments(state)
+        return NativeMoments(state) if native_is_available() else ExactMoments(state)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -199,6 +233,10 @@ class MomentsState(State):
         found = {name: getattr(self, name) for name in names}
         return found if self.shift is None else {**found, "shift": self.shift}
 
+    def summary(self, group: GroupStatistics) -> Iterable[str]:
+        """A table of the channels."""
+        return moments_lines(self, group)
+
     def centred(self) -> Sums:
         """The sums of floats, to be joined with others."""
         shift = np.zeros(self.statistic.cells) if self.shift is None else self.shift
@@ -264,6 +302,10 @@ class MomentsState(State):
 
     def _by_channel(self, flat: NDArray) -> NDArray:
         return flat.reshape(-1, self._channel_count)
+
+
+def _bytes_of(cells: int) -> int:
+    return 120 * cells + 2**25
 
 
 def _variance(sums: Sums) -> NDArray:

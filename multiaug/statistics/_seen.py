@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from ..errors import ParameterError
 
 ChunkId: TypeAlias = int | tuple[int, ...]
-"""A block's id in its source; with rounds of augmentation (round, block)."""
+"""A block's id in its source; with copies by augmentation (copy, block)."""
 
 
 @dataclass(frozen=True)

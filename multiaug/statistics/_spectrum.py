@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import NotFittedError, ParameterError
 from ..typing import NDArray
+from ._summary import spectrum_lines
 
 Centre = Literal["pixel", "channel"]
 
@@ -100,6 +101,10 @@ class Spectrum:
     def arrays(self) -> dict[str, NDArray]:
         """``mean``, ``eigenvalues`` and ``vectors``."""
         return {"mean": self.mean, "eigenvalues": self.eigenvalues, "vectors": self.vectors}
+
+    def summary(self, group: Any) -> Iterable[str]:
+        """Lines that `print` shows of it."""
+        return spectrum_lines(self)
 
     def attributes(self) -> dict[str, Any]:
         """The rest, JSON-ready."""

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
 from .._arguments import NUMBERS, check_argument, shown
 from .._machine import native
-from ..errors import ParameterError, RecordError
+from ..errors import ParameterError, RecordError, StoreError
 from ..typing import ArrayLike, NDArray
+from ._needs import Needs, Subject
 from ._numbers import first_bad, held_dtype, integer_shift, is_exact, kind_of
 from ._seen import ChunkId, Seen
 
+if TYPE_CHECKING:
+    from ._collection import GroupStatistics
+
 S = TypeVar("S", bound="State")
+T = TypeVar("T", bound="Statistic")
 
 _LARGEST = 1e12
+_RESERVED = ("spectrum",)  # kinds in files that are no statistics
 
 REGISTRY: dict[str, type[Statistic]] = {}
 """Statistics by the name that files use."""
@@ -40,10 +46,18 @@ class Statistic(ABC):
     entries: tuple[str, ...] | None = None
 
     name: ClassVar[str] = ""
+    """By which results and files know it."""
+    takes_holes: ClassVar[bool] = False
+    """It leaves pixels without data out by itself; for others `fit` refuses them or fills them."""
+    takes_pairs: ClassVar[bool] = False
+    """It is made of pairs of blocks, by `PairBlocks`."""
+    merges_slowly: ClassVar[bool] = False
+    """Adding two states up takes as long as hundreds of records."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if cls.name:
+            refuse_namesake(cls, cls.name, REGISTRY, "statistic")
             REGISTRY[cls.name] = cls
 
     def __post_init__(self) -> None:
@@ -114,6 +128,36 @@ class Statistic(ABC):
     def order_free(self) -> bool:
         """Not even the cutting into batches changes a bit."""
         return self.exact
+
+    def suits(self, role: str, *, named: bool) -> bool:
+        """Whether `fit` gathers it for channels of a role.
+
+        Args:
+            role: of the channels.
+            named: ``entries`` says which entries it is for.
+        """
+        return role == "intensity" or (named and role != "label")
+
+    def of_frames(self: T) -> T | None:
+        """What is gathered of the frames of clips, all together; None where that means nothing."""
+        return None
+
+    def needs(self, subject: Subject) -> Needs:
+        """What `fit` gathers for it, and what that takes.
+
+        Raises:
+            ParameterError: it cannot be gathered of this.
+        """
+        bound = self.bound(subject)
+        return Needs(bound, bound.held_bytes())
+
+    def bound(self: T, subject: Subject) -> T:
+        """The same for the shape and dtype of these channels."""
+        return replace(self, record_shape=subject.record_shape, dtype=subject.dtype, entries=None)
+
+    def held_bytes(self) -> int:
+        """What a fit of it holds: what is added to, what is added, and what adds."""
+        return 3 * sum(array.nbytes for array in self.init().arrays().values())
 
     @abstractmethod
     def init(self) -> State:
@@ -236,8 +280,45 @@ class State(ABC):
             NotFittedError: too few records.
         """
 
+    def summary(self, group: GroupStatistics) -> Iterable[str]:
+        """Lines that `print` shows of it."""
+        return [f"{self.statistic.name}: {self.n} records"]
+
     def _flat(self, array: NDArray) -> NDArray:
         return array.reshape(self.statistic.shape)
+
+
+def refuse_namesake(cls: type, name: str, registry: Mapping[str, type], kind: str) -> None:
+    """Refuse a name that another class has; the same class defined again takes its own.
+
+    Raises:
+        ParameterError: another class has it.
+    """
+    earlier = registry.get(name)
+    here = f"{cls.__module__}.{cls.__qualname__}"
+    if name in _RESERVED:
+        there = "one of multiaug's own"
+    elif earlier is None or (there := f"{earlier.__module__}.{earlier.__qualname__}") == here:
+        return
+    raise ParameterError(
+        f"The {kind} {here} has the name {name!r}, which is taken by {there}, and files tell them "
+        "apart by their names. Give it another name."
+    )
+
+
+def statistic_class(name: str) -> type[Statistic]:
+    """The statistic of a name that a file uses.
+
+    Raises:
+        StoreError: there is none.
+    """
+    found = REGISTRY.get(name)
+    if found is None:
+        raise StoreError(
+            f"The file holds the statistic {name!r}, and none of that name is known, only "
+            f"{', '.join(sorted(REGISTRY))}. Import the module that defines it first."
+        )
+    return found
 
 
 def _text(state: Any) -> str:

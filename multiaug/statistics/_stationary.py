@@ -53,6 +53,14 @@ class Stationary(Statistic):
         height, width, *rest = self.shape
         return height, width, rest[0] if rest else 1
 
+    def suits(self, role: str, *, named: bool) -> bool:
+        """Only intensities are whitened."""
+        return role == "intensity"
+
+    def held_bytes(self) -> int:
+        """Cross spectra, and fields of a block of pictures."""
+        return 40 * self.size * self.picture[2] + 2**27
+
     @property
     def order_free(self) -> bool:
         """Never: the last bits depend on the order."""

@@ -7,13 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._covariance import CovarianceState
-from ._moments import MomentsState
-from ._spectrum import Spectrum
-from ._state import State
-
 if TYPE_CHECKING:
     from ._collection import GroupStatistics, Statistics
+    from ._moments import MomentsState
+    from ._spectrum import Spectrum
 
 
 def summarise(statistics: Statistics) -> str:
@@ -23,30 +20,22 @@ def summarise(statistics: Statistics) -> str:
     lines = [f"Statistics of {info.get('records', '?')} records{where}"]
     if info.get("skipped"):
         lines.append(f"  {info['skipped']} records left out for NaN or infinity")
-    if info.get("rounds", 1) > 1:
-        lines.append(f"  after augmentation, {info['rounds']} rounds")
+    # Files of older releases have another word for it.
+    copies = info.get("copies", info.get("rounds", 1))
+    if copies > 1:
+        lines.append(f"  after augmentation, {copies} copies of each")
     for label, group in statistics.items():
         shape = " x ".join(map(str, group.record_shape))
         lines.append(f"{label}: {group.role}, {group.dtype}, {shape}")
         for item in group.values():
-            lines += [f"  {line}" for line in _lines(item, group)]
+            lines += [f"  {line}" for line in item.summary(group)]
     for label, reason in dict(info.get("solvers", {})).items():
         lines.append(f"solver of {label}: {reason}")
     return "\n".join(lines)
 
 
-def _lines(item: Any, group: GroupStatistics) -> Iterator[str]:
-    if isinstance(item, MomentsState):
-        yield from _moments(item, group)
-    elif isinstance(item, Spectrum):
-        yield from _spectrum(item)
-    elif isinstance(item, CovarianceState):
-        yield f"covariance: {item.n} records, {'exact' if item.statistic.exact else 'float64'}"
-    elif isinstance(item, State):
-        yield f"{item.statistic.name}: {item.n} records"
-
-
-def _moments(state: MomentsState, group: GroupStatistics) -> Iterator[str]:
+def moments_lines(state: MomentsState, group: GroupStatistics) -> Iterator[str]:
+    """A table of the channels."""
     if not state.n:
         yield "moments: no records"
         return
@@ -67,7 +56,8 @@ def _moments(state: MomentsState, group: GroupStatistics) -> Iterator[str]:
             return
 
 
-def _spectrum(spectrum: Spectrum) -> Iterator[str]:
+def spectrum_lines(spectrum: Spectrum) -> Iterator[str]:
+    """What the components hold of the variance."""
     values = spectrum.eigenvalues
     share = np.cumsum(values) / spectrum.total if spectrum.total > 0 else np.zeros(len(values))
     yield (

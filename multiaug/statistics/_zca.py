@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 
 from ..errors import ParameterError, old_arguments, old_attribute
 from ..typing import NDArray
+from ._needs import Needs, Subject
+from ._solver import solve
 from ._spectrum import Centre, check_centre
 from ._state import Accumulator, State, Statistic
 
@@ -47,6 +49,18 @@ class ZCA(Statistic):
             raise ParameterError(
                 f"`ZCA.components` must be a whole number >= 1 or None, got {self.components!r}."
             )
+
+    def suits(self, role: str, *, named: bool) -> bool:
+        """Only intensities are whitened."""
+        return role == "intensity"
+
+    def needs(self, subject: Subject) -> Needs:
+        """What the solver gathers: the first that fits, or the one that was asked for.
+
+        Raises:
+            ParameterError: none fits.
+        """
+        return solve(self, subject)
 
     def init(self) -> State:
         """Not by itself: the solver has a state, the request has none."""

@@ -97,13 +97,15 @@ def _blocks(
     for future in futures:
         future.result()
     first = group[0][1]
+    index = np.arange(first, group[-1][2], dtype=np.int64)
     blocks = [
         Block(
             number,
-            np.arange(start, stop, dtype=np.int64),
+            index[start - first : stop - first],
             {n: a[start - first : stop - first] for n, a in arrays.items()},
+            ready=ready,
         )
-        for number, start, stop in reversed(group)
+        for ready, (number, start, stop) in enumerate(reversed(group))
     ]
     del arrays, futures  # the consumer alone decides how long the memory is in use
     while blocks:

@@ -53,11 +53,16 @@ class Block(Mapping[str, NDArray]):
         index: int64 (n,), the positions of the records in the source.
         arrays: name -> (n, ...), read-only where they are views of the user's own arrays; copied
             into this machine's byte order where they have the other one.
+        ready: how many of the blocks that follow in a scan are in memory already, behind this
+            one, so that nobody waits who takes them together.
     """
 
-    def __init__(self, id: BlockId, index: NDArray, arrays: Mapping[str, NDArray]) -> None:
+    def __init__(
+        self, id: BlockId, index: NDArray, arrays: Mapping[str, NDArray], *, ready: int = 0
+    ) -> None:
         self.id = id
         self.index = index
+        self.ready = ready
         self._arrays: dict[str, NDArray] = {name: native(array) for name, array in arrays.items()}
 
     def __getitem__(self, name: str) -> NDArray:

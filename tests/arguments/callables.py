@@ -329,7 +329,7 @@ def _data() -> Iterator[Case]:
         "ma.fit",
         lambda statistic, **rest: ma.fit(rest.pop("source"), statistic, **rest),
         {"source": SOURCE, "statistic": ma.Moments(), "progress": False, "memory": "1GB"}
-        | {"solver": "auto", "invalid": "raise", "pipeline": None, "rounds": 1, "seed": 0}
+        | {"solver": "auto", "invalid": "raise", "pipeline": None, "copies": 1, "seed": 0}
         | {"checkpoint": None, "checkpoint_every": 60.0, "scheduler": None},
     )
     yield Case(

@@ -51,10 +51,11 @@ FITS = {
 
 @pytest.mark.parametrize("name", FITS)
 def test_a_fit_that_was_cut_short_continues(name, tmp_path, monkeypatch):
-    from multiaug.passes import _plan, _run
+    from multiaug.passes import _run
+    from multiaug.statistics import _solver
 
     monkeypatch.setattr(_run, "_FLUSH_ROWS", 48 if name == "lowrank" else 16)
-    monkeypatch.setattr(_plan, "_pair_rows", lambda *_: 24)
+    monkeypatch.setattr(_solver, "pair_rows", lambda *_: 24)
     dtype, statistics, kwargs = FITS[name]
     records = pictures(96, dtype=dtype)
     kwargs = {**kwargs, "progress": False, "checkpoint_every": 0}

@@ -87,11 +87,11 @@ def test_dual_has_the_spectrum_of_the_covariance(dtype, centre):
 
 
 def test_pairs_are_read_in_several_groups(monkeypatch):
-    from multiaug.passes import _plan
+    from multiaug.statistics import _solver
 
     records = pictures(50, 8, 8)
     whole = ma.fit(source_of(records, 5), ma.ZCA(), solver="dual", progress=False)
-    monkeypatch.setattr(_plan, "_pair_rows", lambda *_: 12)
+    monkeypatch.setattr(_solver, "pair_rows", lambda *_: 12)
     parts = ma.fit(source_of(records, 5), ma.Moments(), ma.ZCA(), solver="dual", progress=False)
     np.testing.assert_array_equal(
         whole["image"]["zca"].eigenvalues, parts["image"]["zca"].eigenvalues
@@ -222,7 +222,7 @@ def test_after_augmentation():
     pipeline = ma.Pipeline([ma.Flip("x", p=1.0), ma.Brightness(0.2)], SPEC)
     source = source_of(records)
     stats = ma.fit(
-        source, ma.Moments(), ma.ZCA(), pipeline=pipeline, rounds=2, seed=3, progress=False
+        source, ma.Moments(), ma.ZCA(), pipeline=pipeline, copies=2, seed=3, progress=False
     )
     seen = []
     for r in range(2):
@@ -236,9 +236,9 @@ def test_after_augmentation():
     np.testing.assert_allclose(
         stats["image"]["covariance"].covariance(), covariance(seen), atol=1e-9
     )
-    assert stats.info["rounds"] == 2
+    assert stats.info["copies"] == 2
     assert ma.Pipeline.from_dict(json.loads(json.dumps(stats.info["pipeline"]))).spec == SPEC
-    assert "2 rounds" in str(stats)
+    assert "2 copies" in str(stats)
 
 
 def test_merging_two_data_sets():
@@ -270,7 +270,7 @@ def test_merging_two_data_sets():
         ((ma.Moments(),), {"memory": "lots"}, "text such as '4GB'"),
         ((ma.Moments(),), {"solver": "magic"}, "'auto', 'primal', 'dual' or 'lowrank'"),
         ((ma.Moments(),), {"invalid": "ignore"}, "'raise', 'skip' or 'mask'"),
-        ((ma.Moments(),), {"rounds": 2}, "must be 1 without a pipeline"),
+        ((ma.Moments(),), {"copies": 2}, "must be 1 without a pipeline"),
     ],
 )
 def test_settings_that_mean_nothing(args, kwargs, match):

@@ -8,7 +8,8 @@ import pytest
 
 import multiaug as ma
 from multiaug.errors import ParameterError
-from multiaug.passes import ThreadRunner, _parts, _plan, _run
+from multiaug.passes import ThreadRunner, _parts, _run
+from multiaug.statistics import _solver
 from multiaug.store import ArraySource
 from tests.passes.test_checkpoint import FITS, CutError, stop_after
 from tests.passes.test_fit import NAN, assert_same, source_of
@@ -44,7 +45,7 @@ class Shuffled:
 def short_leaves(monkeypatch):
     def shorten(name):
         monkeypatch.setattr(_run, "_FLUSH_ROWS", 48 if name == "lowrank" else 16)
-        monkeypatch.setattr(_plan, "_pair_rows", lambda *_: 24)
+        monkeypatch.setattr(_solver, "pair_rows", lambda *_: 24)
         monkeypatch.setattr(_parts, "_TASK_SECONDS", 1e-9)
 
     return shorten
@@ -98,7 +99,7 @@ def test_what_a_lost_scheduler_has_made_is_kept(name, short_leaves, tmp_path):
 def test_threads_and_the_bar(capsys):
     records = pictures(104, dtype="float32")
     whole = ma.fit(source_of(records, 8), ma.ZCA(), progress=False)
-    found = ma.fit(source_of(records, 8), ma.ZCA(), scheduler=ThreadRunner(2))
+    found = ma.fit(source_of(records, 8), ma.ZCA(), scheduler=ThreadRunner(2), progress=True)
     assert_same(found, whole)
     assert "104/104" in capsys.readouterr().err
 

@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "typing": set(),
     "files": _LEAVES,
     "spec": _GROUND,
-    "statistics": _GROUND,
+    "statistics": _GROUND | {"_native"},
     "checks": _SPEC,
     "store": _CHECKS,
     "geometry": _SPEC,

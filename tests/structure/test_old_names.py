@@ -45,6 +45,18 @@ def test_arguments_of_export(tmp_path):
                 write(source, tmp_path / "a", overwrite=True, **{old: value})
 
 
+def test_rounds_of_a_fit_are_copies(tmp_path):
+    spec = ma.DataSpec("images", [ma.EntrySpec.of_role("image", "intensity", channels=1)])
+    source = ma.open_source({"image": np.zeros((4, 3, 3), np.uint8)}, spec)
+    pipeline = ma.Pipeline([ma.Flip("x")], spec)
+    with pytest.warns(RenamedWarning, match=r"`fit\(rounds=..\)` is `fit\(copies=..\)` now"):
+        stats = ma.fit(source, ma.Moments(), pipeline=pipeline, rounds=2, progress=False)
+    assert stats["image"].moments.n == 8
+    stats.info["rounds"] = stats.info.pop("copies")  # as older releases saved it
+    stats.save(tmp_path / "stats")
+    assert "2 copies of each" in str(ma.load_statistics(tmp_path / "stats"))
+
+
 @pytest.mark.parametrize(("module", "old", "place", "new"), MOVED)
 def test_what_was_renamed_is_found_by_its_old_name(module, old, place, new):
     held = importlib.import_module(f"multiaug.{module}")
