@@ -231,6 +231,15 @@ class Deriving(Transform):
         """The entries that it puts new ones in the place of."""
         return frozenset()
 
+    @property
+    def moves_rows_of(self) -> frozenset[str]:
+        """Scalars of which it moves or takes away whole rows, whatever these hold.
+
+        JAX has no 64 bits: ids of them are given to `derive` as words of 32 bits, with one more
+        axis, where others are refused if they do not fit. `absent_row` is right for both.
+        """
+        return frozenset()
+
     def sample(self, key: Any, frame: Frame) -> Params:
         """Nothing is drawn."""
         return {}

@@ -15,6 +15,7 @@ import numpy as np
 from ...typing import Array, NDArray
 from ._indexed import IndexedBatch
 from ._outputs import LATER, check_out, empty, on_devices, reclaimed, sharing_devices, view_of
+from ._wide import is_wide
 
 
 class WorkingBatch:
@@ -37,14 +38,13 @@ class WorkingBatch:
         """An entry to be looked at."""
         array = self.arrays[name]
         if isinstance(array, IndexedBatch):
-            memory = self.new(name, array.shape, jax.dtypes.canonicalize_dtype(array.dtype))
+            memory = self.new(name, array.shape, array.dtype)
             memory[...] = array.gathered()
             return memory
         if name in self._ours:
             return array if isinstance(array, np.ndarray) else self._own_view(name)
         found: NDArray = np.asarray(array)
-        # What JAX computes with in 32 bits is in 32 bits here, too.
-        return found.astype(jax.dtypes.canonicalize_dtype(found.dtype), copy=False)
+        return found
 
     def writable(self, name: str) -> NDArray:
         """An entry to be changed in place; what is the caller's is copied first."""
@@ -60,7 +60,9 @@ class WorkingBatch:
     def new(self, name: str, shape: tuple[int, ...], dtype: Any) -> NDArray:
         """Memory that takes the place of an entry, or makes a new one; it holds anything."""
         old, kind = self._out.get(name), (tuple(shape), np.dtype(dtype))
-        if isinstance(old, jax.Array) and (old.shape, old.dtype) != kind:
+        if is_wide(dtype):
+            self._out.pop(name, None)  # such results are NumPy's, which are not used again
+        elif isinstance(old, jax.Array) and (old.shape, old.dtype) != kind:
             # Of a stage before the last one, perhaps: `results` looks at what is left over.
             self._unlike.add(name)
         elif old is not None or self._is_missing(name):
@@ -98,6 +100,8 @@ class WorkingBatch:
     def results(self, scalars: Collection[str], *, single: bool = False) -> dict[str, Array]:
         """The entries as arrays of JAX, none of which is the caller's; but for scalars.
 
+        New scalars of 64 bits, which JAX would shorten, are arrays of NumPy.
+
         Args:
             scalars: names of entries that are given back as they are.
             single: the only record loses its leading axis.
@@ -117,7 +121,11 @@ class WorkingBatch:
             # In NumPy: JAX would compile it for every shape.
             rows = {n: self.read(n)[0] for n in self.arrays if n not in scalars}
             return {n: a[0] for n, a in self.arrays.items()} | jax.device_put(rows)  # type: ignore[no-any-return]
-        made = {n: self.arrays[n] for n in self._ours if isinstance(self.arrays[n], np.ndarray)}
+        made = {
+            n: a
+            for n, a in self.arrays.items()
+            if n in self._ours and isinstance(a, np.ndarray) and not is_wide(a.dtype)
+        }
         if not made:
             return self.arrays
         return {**self.arrays, **on_devices(made, sharing_devices(len(next(iter(made.values())))))}
