@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..errors import ParameterError, RecordError
-from ..spec import DataSpec, EntrySpec
+from ..spec import DataSpec, EntrySpec, absent_row
 from ..typing import Array, NDArray
 from ._base import Frame, transform
 from ._checked import flag, whole
@@ -33,8 +33,9 @@ class OneHot(Deriving):
 
     Of a label map (H, W) it makes a map (H, W, classes) of role ``probability``, with its frames
     where it has ``time``; of scalar ids (...) a scalar (..., classes). The ignore value of a label
-    map becomes all zeros. Ids outside of the classes are refused where values are checked, and all
-    zeros where they are not.
+    map becomes all zeros, and so do rows of a table of ids that are not there (-1, or the largest
+    number of unsigned ones; see ``capacity`` in the spec). Other ids outside of the classes are
+    refused where values are checked, and all zeros where they are not.
 
     Args:
         entry: the label map, or the scalar.
@@ -133,6 +134,8 @@ class OneHot(Deriving):
         ignore = entry.groups[0].ignore
         if ignore is not None:
             outside &= ids != ignore
+        if entry.of is not None or entry.groups[0].capacity is not None:
+            outside &= ids != absent_row(ids.dtype)
         if outside.any():
             found = sorted({int(i) for i in ids[outside].ravel()[:10_000]})
             others = " and others" if len(found) > 1 else ""

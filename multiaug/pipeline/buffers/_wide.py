@@ -15,7 +15,7 @@ from ...typing import NDArray
 
 def is_wide(dtype: Any) -> bool:
     """JAX would shorten arrays of a dtype."""
-    return np.dtype(dtype) != jax.dtypes.canonicalize_dtype(dtype)
+    return bool(np.dtype(dtype) != jax.dtypes.canonicalize_dtype(dtype))
 
 
 def wide_in(batch: Mapping[str, Any]) -> dict[str, np.dtype[Any]]:
