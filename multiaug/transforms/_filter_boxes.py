@@ -13,8 +13,8 @@ from ..spec import DataSpec, EntrySpec, absent_row
 from ..typing import Array, NDArray
 from ._base import Frame, transform
 from ._checked import number, probability
+from ._entry_names import entry_name
 from ._mixup import kept_names
-from ._onehot import entry_name
 from ._settings import Setting, setting
 from ._stage_bases import Deriving, NewArray
 

@@ -14,17 +14,11 @@ from ..spec import DataSpec, EntrySpec, absent_row
 from ..typing import Array, NDArray
 from ._base import Frame, transform
 from ._checked import flag, whole
+from ._entry_names import entry_name, refuse_taken
 from ._settings import setting
 from ._stage_bases import Deriving, NewArray
 
 SUFFIX = "_onehot"
-
-
-def entry_name(value: Any, field_name: str) -> str:
-    """The name of one entry."""
-    if not isinstance(value, str):
-        raise ParameterError(f"`{field_name}` must be the name of an entry, got {value!r}.")
-    return value
 
 
 @transform
@@ -160,11 +154,9 @@ class OneHot(Deriving):
                 f"`OneHot.entry` must name a label map or a scalar, got {self.entry!r}, {role}. "
                 f"The spec has {sorted(spec.entries)}."
             )
-        if not self.replace and self.result in spec.entries:
-            raise ParameterError(
-                f"`OneHot` makes the entry {self.result!r}, which the spec has already. "
-                "Say replace=True, or rename the entry of the spec."
-            )
+        if not self.replace:
+            remedy = "Say replace=True, or rename the entry of the spec."
+            refuse_taken("OneHot", self.result, spec, remedy)
         return entry
 
     def _made_of(self, entry: EntrySpec) -> EntrySpec:

@@ -10,6 +10,7 @@ from ..errors import ParameterError
 from ..spec import DataSpec, EntrySpec
 from ..typing import Array, NDArray, SpatialShape
 from ._base import Frame, Params, Transform
+from ._entry_names import refuse_taken
 
 # The name of the channel of a mask of what was covered: the spec of later stages tells it by that.
 _MASK_CHANNEL = ("covered",)
@@ -45,11 +46,7 @@ class Occluding(Transform):
         """
         if self.mask is None:
             return spec
-        if self.mask in spec.entries:
-            raise ParameterError(
-                f"`{self.owner}.mask` makes the entry {self.mask!r}, which the spec has already. "
-                "Give it another name."
-            )
+        refuse_taken(f"{self.owner}.mask", self.mask, spec, "Give it another name.")
         made = EntrySpec.of_role(self.mask, "label", channels=_MASK_CHANNEL, dtype="bool")
         entries = [*spec.entries.values(), made]
         return DataSpec(spec.name, entries, spec.camera, spec.description)
