@@ -195,8 +195,8 @@ def _fill_part(
         fill: Any = np.asarray(fill_number(step, group, images.dtype), np.float32)
         fill_boxes(images, boxes, channels, np.asarray(cast(fill, images.dtype)))
     for record, where in absent.items():
-        mark: Any = constant(np.nan if group.invalid == "nan" else group.invalid, images.dtype)
-        np.copyto(images[record, ..., channels], mark, where=where)
+        mark: Any = np.nan if group.invalid == "nan" else group.invalid
+        np.copyto(images[record, ..., channels], constant(mark, images.dtype), where=where)
 
 
 def _absent(
