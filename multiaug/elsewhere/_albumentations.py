@@ -16,6 +16,7 @@ from . import (
     _albumentations_occlusion,
     _albumentations_values,
 )
+from ._albumentations_boxes import filters_of
 from ._call import Call
 from ._rules import Counterpart, counterpart, counterparts
 from ._translation import (
@@ -203,7 +204,7 @@ def refuse_name(library: str, name: str, path: str) -> NoReturn:
 
 def _container(call: Call, p: float, path: str) -> list[Transform]:
     if call.name in ("Compose", "ReplayCompose"):
-        _targets(call)
+        _targets(call, path, p)
     configs = call.take("transforms")
     if not isinstance(configs, list | tuple):
         call.refuse("transforms", configs, "A list is meant.")
@@ -249,14 +250,20 @@ def _some_of(call: Call, children: list[list[Transform]], p: float) -> list[Tran
     return with_chance([SomeOf(ones, n)], p)
 
 
-def _targets(call: Call) -> None:
-    """What a Compose says of boxes, keypoints and further arrays: here the spec does."""
-    for key, what in (("bbox_params", "boxes"), ("keypoint_params", "keypoints")):
-        if call.take(key, None):
-            call.differs(
-                f"{key} is not read: the spec says what {what} are; none is dropped here, and "
-                "`_visible` says what is still in view."
-            )
+def _targets(call: Call, path: str, p: float) -> None:
+    """What a Compose says of boxes, keypoints and further arrays: mostly the spec does here."""
+    if boxes := call.take("bbox_params", None):
+        if path == "$":
+            call.context.last += filters_of(call, boxes)
+            if p < 1 and call.context.last:
+                call.differs("boxes are filtered in the records, too, on which it does not run.")
+        else:
+            call.differs("bbox_params inside of another container is not read, as it is there.")
+    if call.take("keypoint_params", None):
+        call.differs(
+            "keypoint_params is not read: the spec says what keypoints are; none is dropped here, "
+            "and `_visible` says what is still in view."
+        )
     if targets := call.take("additional_targets", None):
         call.differs(f"additional_targets {sorted(targets)} are not read: the spec has roles.")
     mask = call.take("mask_interpolation", None)

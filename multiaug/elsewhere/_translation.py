@@ -40,6 +40,7 @@ class Context:
         skip: names of transforms to leave out.
         major: the first number of the library's version.
         scaled: values have been brought to 0 .. 1.
+        last: transforms that stand behind all others.
         differences: sentences so far.
         skipped: names that were left out.
     """
@@ -50,6 +51,7 @@ class Context:
     skip: frozenset[str]
     major: int = 2
     scaled: bool = False
+    last: list[Transform] = field(default_factory=list)
     differences: list[str] = field(default_factory=list)
     skipped: set[str] = field(default_factory=set)
 
@@ -105,7 +107,8 @@ class Context:
                 "All: neighbouring geometry is one resample, and integers are rounded once, in the "
                 f"end; {self.library} resamples, and rounds or cuts to whole levels, in each."
             )
-        return Translation(Pipeline(transforms, self.spec), tuple(self.differences))
+        pipeline = Pipeline([*transforms, *self.last], self.spec)
+        return Translation(pipeline, tuple(self.differences))
 
 
 def with_chance(transforms: list[Transform], p: float) -> list[Transform]:

@@ -443,8 +443,9 @@ class Loader(Doors):
     ) -> tuple[Prefetcher[tuple[int, dict[str, Any] | None]], Losses]:
         """Begin to read an epoch from a position on."""
         epoch = self._order.epoch(number)
-        limit = int(self._skip_limit * epoch.total / self.shard[1])
-        losses = Losses(self._on_corrupt == "skip", limit)
+        total = epoch.total / self.shard[1]
+        limit = int(self._skip_limit * total + 1e-6)  # 0.29 of 100 are 29
+        losses = Losses(self._on_corrupt == "skip", limit, max(1, int(total)))
         return self._maker.batches(epoch, first, losses, part, parts), losses
 
     def _length(self, number: int) -> int:

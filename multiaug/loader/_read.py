@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -49,6 +50,7 @@ class Losses:
     Args:
         allowed: whether they may be left out.
         limit: more than as many are an error.
+        total: how many records there are in this epoch.
         records: how many were left out in this epoch.
         missing: how many of them batches lack, where these are cut from groups: each of several
             readers may read a group, and hands out other records of it.
@@ -56,6 +58,7 @@ class Losses:
 
     allowed: bool
     limit: int
+    total: int
     records: int = 0
     missing: int | None = None
     first: CorruptChunkError | None = None
@@ -64,6 +67,11 @@ class Losses:
     def skipped(self) -> int:
         """How many records the batches lack that this reader has made."""
         return self.records if self.missing is None else self.missing
+
+    def _enough(self) -> float:
+        """A share of the epoch's records, in whole percent, that allows as many as were met."""
+        share = math.ceil(100 * self.records / self.total)
+        return min(1.0, share / 100)
 
     def add(self, records: int, error: CorruptChunkError) -> None:
         """Count records that are left out.
@@ -79,7 +87,9 @@ class Losses:
         if self.records > self.limit:
             raise StoreError(
                 f"{self.records} records of this epoch are in chunks that cannot be decoded, more "
-                f"than the {self.limit} that skip_limit allows. The first was: {self.first}"
+                f"than the {self.limit} that `Loader.skip_limit`, a share of them, allows. Mend "
+                f"the files, or allow more: skip_limit={self._enough():g} or above. The first was: "
+                f"{self.first}"
             ) from error
 
 

@@ -351,7 +351,7 @@ class Pipeline:
                 given; or transforms that do not fit the shape.
         """
         refuse_forked_child("A Pipeline")
-        record = blank_record(self.spec, checked_frame(shape)) if like is None else like
+        record = blank_record("warmup", self.spec, checked_frame(shape)) if like is None else like
         check_structure(self.spec, record, batch=False)
         blank = {n: np.zeros((size, *np.shape(a)), a.dtype) for n, a in record.items()}
         self.batch(jax.random.split(jax.random.key(0), size), blank, check=False)
@@ -373,7 +373,7 @@ class Pipeline:
             ParameterError: as `warmup`.
         """
         frame = checked_frame(shape)
-        record = blank_record(self.spec, frame) if like is None else like
+        record = blank_record("explain", self.spec, frame) if like is None else like
         frame = check_structure(self.spec, record, batch=False)
         check_frames(self.transforms, self.spec, frame)
         return explain(self.traits, self.spec, frame, record)

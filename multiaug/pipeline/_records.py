@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import jax
 import numpy as np
 
 from .._arguments import RECORD, check_argument
@@ -18,6 +17,7 @@ from ._tables import filled_up
 from .backends._dispatch import is_traced
 from .backends._mixed import run_mixed
 from .buffers._indexed import in_native_order
+from .buffers._wide import concatenated
 from .checks._inspect import inspect_first, kind_of
 from .checks._values import on_host
 from .program._draws import key_data, on_cpu
@@ -202,4 +202,4 @@ def _by_size(
                 "record. Bring it to the size of the reference image first."
             )
     back = np.argsort([i for some in groups.values() for i in some], kind="stable")
-    return {name: jax.numpy.concatenate([part[name] for part in parts])[back] for name in parts[0]}
+    return {name: concatenated([part[name] for part in parts])[back] for name in parts[0]}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ..errors import ParameterError
+from ..pipeline import Pipeline, Views
 from ..spec import DataSpec, EntrySpec
-from ..transforms import Frame, Grey
+from ..transforms import Frame, Normalize, missing_colours
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -64,11 +65,29 @@ def need_colours(owner: str, spec: DataSpec) -> None:
     Raises:
         ParameterError: there are none.
     """
-    need_image(owner, spec)
-    try:
-        Grey().check(Frame((1, 1), spec))
-    except ParameterError as error:
-        raise ParameterError(f"`recipes.{owner}` changes colours. {error}") from None
+    images = [entry.name for entry in need_image(owner, spec)]
+    missing = missing_colours(spec, images)
+    if missing is not None:
+        raise ParameterError(f"`recipes.{owner}` changes colours, and must find {missing}")
+
+
+def refuse_numbers(owner: str, made: Pipeline | Views) -> None:
+    """Refuse a mean or a deviation of another number of channels, in the words of the recipe.
+
+    Raises:
+        ParameterError: naming the setting and the entry.
+    """
+    for pipeline in made.pipelines.values() if isinstance(made, Views) else (made,):
+        for one in pipeline.transforms:
+            if not isinstance(one, Normalize):
+                continue
+            try:
+                one.check(Frame((1, 1), pipeline.spec))
+            except ParameterError as error:
+                raise ParameterError(
+                    f"`recipes.{owner}` normalises images. {error} Give the recipe `mean` and "
+                    "`std` of your channels, or one number for all."
+                ) from None
 
 
 def need_labels(owner: str, spec: DataSpec, why: str) -> list[EntrySpec]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any, TypeVar
 
 from .._arguments import checked
 from ..spec import SPEC_KIND
+from ._needs import refuse_numbers
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -65,9 +67,16 @@ def recipe(
             function.__name__, group, title, source, tuple(transforms.split()), tuple(differs)
         )
         _TABLE.append(row)
-        made = checked(spec=SPEC_KIND)(function)
+
+        @wraps(function)
+        def make(*args: Any, **settings: Any) -> Any:
+            made = function(*args, **settings)
+            refuse_numbers(row.name, made)
+            return made
+
+        made = checked(spec=SPEC_KIND)(make)
         made.__doc__ = f"{(function.__doc__ or '').rstrip()}\n\n{_sections(row)}"
-        return made
+        return made  # type: ignore[return-value]
 
     return decorate
 

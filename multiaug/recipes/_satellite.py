@@ -10,9 +10,10 @@ from ..transforms import (
     Elastic,
     Erase,
     Flip,
-    Maybe,
     Normalize,
+    OneOf,
     RandomResizedCrop,
+    Resize,
     Rot90,
     Rotate,
     Sharpness,
@@ -129,12 +130,12 @@ def torchgeo_l8biome(
     "satellite",
     "torchgeo's MMFlood",
     "torchgeo 0.10.1 `datamodules/mmflood.py:63`",
-    "RandomResizedCrop Normalize Flip Rot90 Elastic",
+    "RandomResizedCrop Resize Normalize Flip Rot90 Elastic",
     differs=[
         "The elastic warp is a spline through random points, where kornia blurs noise with a "
         "deviation of 50 pixels: both move pixels by about half a percent of the side.",
-        "The crop runs where the image has the size of the result already; images of other sizes "
-        "are all cropped.",
+        "Where the crop does not run, images of other sizes than the result are resized as a "
+        "whole; `same_size=False` crops all of them.",
         _RANGE,
     ],
 )
@@ -157,7 +158,7 @@ def torchgeo_mmflood(
     Args:
         spec: with an image of any number of channels.
         size: (height, width) of the result; square, for quarter turns.
-        crop: the probability of the crop, where images have the size of the result.
+        crop: the probability of the crop; other images are resized as a whole.
         scale: of its area.
         flip: the probability of each mirror image.
         turn: the probability of quarter turns.
@@ -165,12 +166,14 @@ def torchgeo_mmflood(
         p_elastic: the probability that they do.
         mean: of the channels, in units of the range; None leaves values as they are.
         std: likewise.
-        same_size: images have the size of the result already; False crops all of them.
+        same_size: images have the size of the result already, so that resizing changes nothing;
+            False crops all of them.
     """
     need_image("torchgeo_mmflood", spec)
     cut: Transform = RandomResizedCrop(size, scale, antialias=False)
-    if same_size:
-        cut = Maybe(cut, crop)
+    if same_size and crop < 1:
+        whole = Resize(size, antialias=False)
+        cut = OneOf([cut, whole], (crop, 1 - crop)) if crop > 0 else whole
     return Pipeline(
         [
             cut,

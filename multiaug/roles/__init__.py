@@ -31,6 +31,7 @@ from ._registry import register_role as register_role
 from ._scalar import Scalar as Scalar
 from ._verbs import Verbs as Verbs
 from ._verbs import blended as blended
+from ._verbs import has_data as has_data
 
 for _role in (
     Intensity,

@@ -11,7 +11,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from ..sampling import cast, constant
+from ..sampling import cast, constant, library_of
 from ..spec import ChannelGroup
 from ..typing import Array, NDArray
 
@@ -42,6 +42,8 @@ class Verbs:
     ) -> Array:
         """Values (h, w, c) with what is covered replaced by `covered_value`, or by the fill.
 
+        Values that are no data stay no data.
+
         Args:
             values: of one record, in their dtype.
             covered: bool, broadcastable to the values.
@@ -51,7 +53,8 @@ class Verbs:
         value: Any = self.covered_value(group, np.dtype(values.dtype))
         if value is None:
             value = cast(jnp.asarray(fill, jnp.float32), np.dtype(values.dtype))
-        return jnp.where(covered, value, values)
+        there = has_data(values, group)
+        return jnp.where(covered if there is None else covered & there, value, values)
 
     def refuses_mixing(self, group: ChannelGroup) -> str | None:
         """Why values of two records cannot be mixed, with the remedy; None where they can."""
@@ -86,6 +89,20 @@ class Verbs:
             return mixed
         mark = jnp.nan if group.invalid == "nan" else constant(group.invalid, sources.dtype)  # type: ignore[arg-type]
         return jnp.where(absent.any(0), jnp.asarray(mark).astype(jnp.float32), mixed)
+
+
+def has_data(values: Any, group: ChannelGroup) -> Any:
+    """Bool of the shape of values, of NumPy or JAX: they are data; None where all are.
+
+    Args:
+        values: in their dtype.
+        group: the channel group.
+    """
+    if group.invalid is None:
+        return None
+    if group.invalid == "nan":
+        return ~library_of(values).isnan(values)
+    return values != constant(group.invalid, np.dtype(values.dtype))
 
 
 def blended(sum_: Array, one: Array, other: Array, weight: Array) -> Array:

@@ -183,6 +183,11 @@ def _remedy(entry: EntrySpec, shape: tuple[int, ...], batch: bool) -> str:
             text += '. If its first axis counts frames, declare "time": true in the spec'
         return text
     if batch and _matches(entry, shape):
+        if entry.kind == "spatial" and entry.channels is None:
+            return (
+                '; add a last axis of channels, as array[..., None], or declare "channels": 1 in '
+                "the spec. If it is one record, add a leading axis of length 1"
+            )
         return "; it looks like one record: add a leading axis of length 1"
     channels, rows = entry.channels, entry.groups[0].capacity
     if entry.kind == "points" and len(own) == 2 and rows is not None and own[0] > rows:
@@ -202,7 +207,13 @@ def _remedy_of_frames(entry: EntrySpec, shape: tuple[int, ...]) -> str:
     """What to do with a record's array that has not the frames which the spec declares."""
     still = replace(entry, time=None)
     if _matches(still, shape):
-        return '; it has no axis of frames: add one in front, or leave "time" out of the spec'
+        text = '; it has no axis of frames: add one in front, or leave "time" out of the spec'
+        if entry.channels is None:
+            text += (
+                ". If it is that of channels which it lacks, add a last axis of channels, as "
+                'array[..., None], or declare "channels": 1'
+            )
+        return text
     if isinstance(entry.time, int) and _matches(still, shape[1:]):
         return f'; it has {shape[0]} frames: declare "time": true for any number of them'
     return ""

@@ -125,6 +125,7 @@ from ._references import HistogramMatching as HistogramMatching
 from ._resize_to import LetterBox as LetterBox
 from ._resize_to import ResizeLongest as ResizeLongest
 from ._resize_to import ResizeShortest as ResizeShortest
+from ._rgb import missing_colours as missing_colours
 from ._safe_rotate import SafeRotate as SafeRotate
 from ._scaled_crop import RandomScaledCrop as RandomScaledCrop
 from ._sensor import JPEG as JPEG

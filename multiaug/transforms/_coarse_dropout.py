@@ -27,7 +27,7 @@ class CoarseDropout(Occluding):
 
     A hole is a rectangle of h x w pixels of the reference frame, h and w drawn evenly, and lies
     wholly inside of it, at every place as likely as at any other; holes may overlap. What a
-    covered pixel becomes is said by its role, as of `Erase`.
+    covered pixel becomes is said by its role, as of `Erase`; no data stay no data.
 
     Args:
         count: how many holes, at most 64; a pair (lo, hi) draws the number.

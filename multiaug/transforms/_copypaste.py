@@ -16,8 +16,8 @@ from ..typing import Array, Key, SpatialShape
 from ._affine import unit_uniform
 from ._base import Frame, Params, static, transform
 from ._checked import probability
+from ._entry_names import entry_name
 from ._mixup import kept_names, partners_of
-from ._onehot import entry_name
 from ._random import hashed, keyed, keyed_on_host
 from ._settings import Setting, setting
 from ._stage_bases import Mixing

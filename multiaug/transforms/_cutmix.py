@@ -15,8 +15,8 @@ from ._affine import uniform, uniform_index, unit_uniform
 from ._base import Frame, Params, static, transform
 from ._checked import number, pair, probability
 from ._copypaste import check_instances, counted_on
+from ._entry_names import entry_name
 from ._mixup import beta, kept_names, partners_of
-from ._onehot import entry_name
 from ._rectangles import boxes_of_rectangles, in_rectangles
 from ._settings import Ranged, Setting, setting
 from ._stage_bases import Mixing

@@ -43,7 +43,7 @@ class ChannelDropout(_Whole):
     """Cover some channels of intensity, everywhere in the image.
 
     Of every image on its own, ``count`` of its intensity channels are chosen evenly. Channels of
-    other roles, and images of one channel, are left alone.
+    other roles, and images of one channel, are left alone; so are values without data.
 
     Args:
         count: how many channels; a pair (lo, hi) draws the number, for each image.
@@ -156,7 +156,7 @@ class ModalityDropout(_Whole):
     Every group of entries is dropped with its probability, independently of the others, and all
     of its entries together. What their values become is said by their roles, as of `Erase`:
     intensity becomes the fill, labels their ignore value, depth, positions and normals become
-    invalid; keypoints and boxes keep their places and are not visible.
+    invalid; keypoints and boxes keep their places and are not visible. Values without data stay so.
 
     Args:
         groups: names of entries, or groups of them, such as ``["rgb", ["depth", "normals"]]``.

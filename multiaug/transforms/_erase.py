@@ -25,7 +25,8 @@ class Erase(Occluding):
     """Cover random rectangles, in the same place of every entry.
 
     Covered intensity becomes ``fill``, labels their ignore value, a density or a probability 0;
-    depth, positions, directions, orientations and flow become invalid. ``<name>_valid`` of covered
+    depth, positions, directions, orientations and flow become invalid. Values without data stay
+    so, whatever the fill. ``<name>_valid`` of covered
     pixels, and ``<name>_visible`` of keypoints and boxes whose centre is covered, become False
     (the share of a box 0). A rectangle lies wholly inside the frame, and its area is kept: ratios
     that do not fit are brought to the nearest one that does. A pixel is covered when its centre is.

@@ -13,8 +13,8 @@ from ..spec import DataSpec, EntrySpec, absent_row
 from ..typing import Array, NDArray
 from ._base import Frame, transform
 from ._checked import number, probability
+from ._entry_names import entry_name
 from ._mixup import kept_names
-from ._onehot import entry_name
 from ._settings import Setting, setting
 from ._stage_bases import Deriving, NewArray
 
@@ -28,9 +28,9 @@ class FilterBoxes(Deriving):
 
     A row that is taken away is one that is not there: NaN, of labels -1, or the largest number of
     unsigned ones; ``<name>_valid`` is False and ``<name>_visible`` 0. The others keep their rows,
-    so that tables stay in step. A row stays where both sides are at least ``min_size``, the area is
-    at least ``min_area``, and the share of it that is still visible, by all that came before, at
-    least ``min_visible``.
+    so that tables stay in step, and their values, of 64 bits, too. A row stays where both sides are
+    at least ``min_size``, the area is at least ``min_area``, and the share of it that is still
+    visible, by all that came before, at least ``min_visible``.
 
     Args:
         entry: the table of boxes.
@@ -67,6 +67,11 @@ class FilterBoxes(Deriving):
         """The same."""
         known = {f"{self.entry}{suffix}" for suffix in ("", _VALID, _VISIBLE)}
         return frozenset({*known, *self.labels, *(f"{name}{_VALID}" for name in self.labels)})
+
+    @property
+    def moves_rows_of(self) -> frozenset[str]:
+        """The labels."""
+        return frozenset(self.labels)
 
     def check(self, frame: Frame) -> None:
         """The tables must be there, and all that describe the boxes must be named."""

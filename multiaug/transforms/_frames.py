@@ -91,7 +91,8 @@ class Crop(Geometric):
             what = f"box {self.box}" if self.box is not None else f"size {h} x {w}"
             raise ParameterError(
                 f"`Crop` must fit into the picture of {height} x {width}, got {what}. "
-                "Pass pad=True to fill the rest by the entries' border rule."
+                f"Give a smaller {what.split()[0]}, or larger images, as Resize before it makes "
+                "them. Pass pad=True to fill the rest by the entries' border rule."
             )
 
     def out_shape(self, shape: SpatialShape) -> SpatialShape:

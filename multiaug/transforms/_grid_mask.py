@@ -35,7 +35,7 @@ class GridMask(Occluding):
     The grid has squares at a distance d from each other, with sides r d; it is turned by an angle
     and shifted at random. A position (x, y) is covered where ``frac(u) < r`` and ``frac(v) < r``,
     ``u = (x cos a - y sin a) / d + s`` and ``v = (x sin a + y cos a) / d + t``, s and t from
-    U[0, 1). What a covered pixel becomes is said by its role, as of `Erase`.
+    U[0, 1). What a covered pixel becomes is said by its role, as of `Erase`; no data stay no data.
 
     Args:
         unit: (lo, hi) of d: pixels where they are ints, fractions of the frame's shorter side

@@ -14,7 +14,7 @@ from ..typing import Array
 from ._base import Frame, transform
 from ._checked import choice, number
 from ._cloud_motion import AXES
-from ._onehot import entry_name
+from ._entry_names import entry_name, refuse_taken
 from ._point_values import groups_of_role, is_valid
 from ._settings import setting
 from ._stage_bases import Deriving
@@ -87,11 +87,7 @@ class HHA(Deriving):
             raise ParameterError(
                 f"`HHA.normals` must have the frames of {self.points!r}, got {self.normals!r}."
             )
-        if self.result in spec.entries:
-            raise ParameterError(
-                f"`HHA` makes the entry {self.result!r}, which the spec has already. Rename the "
-                "entry of the spec."
-            )
+        refuse_taken("HHA", self.result, spec)
         made = EntrySpec.of_role(
             self.result,
             "intensity",

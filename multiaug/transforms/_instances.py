@@ -15,8 +15,8 @@ from ..spec import DataSpec, EntrySpec
 from ..typing import Array, NDArray
 from ._base import transform
 from ._checked import whole
+from ._entry_names import entry_name
 from ._label_maps import OfLabels
-from ._onehot import entry_name
 from ._settings import setting
 
 

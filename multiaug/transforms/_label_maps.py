@@ -17,7 +17,7 @@ from ..spec import DataSpec, EntrySpec
 from ..typing import Array, NDArray
 from ._base import Frame, transform
 from ._checked import whole
-from ._onehot import entry_name
+from ._entry_names import entry_name, refuse_taken
 from ._settings import Setting, setting
 from ._stage_bases import Deriving, NewArray
 
@@ -58,11 +58,8 @@ class OfLabels(Deriving):
         source = self.source(spec)
         made = self.made_of(source)
         for new in made:
-            if new.name in spec.entries and new.name not in self.replaces:
-                raise ParameterError(
-                    f"`{self.owner}` makes the entry {new.name!r}, which the spec has already. "
-                    "Rename the entry of the spec."
-                )
+            if new.name not in self.replaces:
+                refuse_taken(self.owner, new.name, spec)
         entries: list[EntrySpec] = []
         for entry in spec.entries.values():
             if entry.name not in self.replaces:

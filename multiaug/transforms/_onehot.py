@@ -10,21 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..errors import ParameterError, RecordError
-from ..spec import DataSpec, EntrySpec
+from ..spec import DataSpec, EntrySpec, absent_row
 from ..typing import Array, NDArray
 from ._base import Frame, transform
 from ._checked import flag, whole
+from ._entry_names import entry_name, refuse_taken
 from ._settings import setting
 from ._stage_bases import Deriving, NewArray
 
 SUFFIX = "_onehot"
-
-
-def entry_name(value: Any, field_name: str) -> str:
-    """The name of one entry."""
-    if not isinstance(value, str):
-        raise ParameterError(f"`{field_name}` must be the name of an entry, got {value!r}.")
-    return value
 
 
 @transform
@@ -33,8 +27,9 @@ class OneHot(Deriving):
 
     Of a label map (H, W) it makes a map (H, W, classes) of role ``probability``, with its frames
     where it has ``time``; of scalar ids (...) a scalar (..., classes). The ignore value of a label
-    map becomes all zeros. Ids outside of the classes are refused where values are checked, and all
-    zeros where they are not.
+    map becomes all zeros, and so do rows of a table of ids that are not there (-1, or the largest
+    number of unsigned ones; see ``capacity`` in the spec). Other ids outside of the classes are
+    refused where values are checked, and all zeros where they are not.
 
     Args:
         entry: the label map, or the scalar.
@@ -133,6 +128,8 @@ class OneHot(Deriving):
         ignore = entry.groups[0].ignore
         if ignore is not None:
             outside &= ids != ignore
+        if entry.of is not None or entry.groups[0].capacity is not None:
+            outside &= ids != absent_row(ids.dtype)
         if outside.any():
             found = sorted({int(i) for i in ids[outside].ravel()[:10_000]})
             others = " and others" if len(found) > 1 else ""
@@ -157,11 +154,9 @@ class OneHot(Deriving):
                 f"`OneHot.entry` must name a label map or a scalar, got {self.entry!r}, {role}. "
                 f"The spec has {sorted(spec.entries)}."
             )
-        if not self.replace and self.result in spec.entries:
-            raise ParameterError(
-                f"`OneHot` makes the entry {self.result!r}, which the spec has already. "
-                "Say replace=True, or rename the entry of the spec."
-            )
+        if not self.replace:
+            remedy = "Say replace=True, or rename the entry of the spec."
+            refuse_taken("OneHot", self.result, spec, remedy)
         return entry
 
     def _made_of(self, entry: EntrySpec) -> EntrySpec:

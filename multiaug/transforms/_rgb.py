@@ -40,14 +40,27 @@ def check_rgb(transform: Photometric, frame: Frame) -> None:
         ParameterError: no group has them, or an entry that the transform names has none.
     """
     wanted = transform.entries or [n for n in frame.spec.entries if transform.touches(n)]
-    without = [name for name in wanted if not _has_colours(frame.spec, name)]
-    if without if transform.entries else len(without) == len(wanted):
-        found = {name: _names(frame.spec, name) for name in without}
-        raise ParameterError(
-            f"`{transform.owner}` must find channels that the spec names r, g and b (or red, green "
-            f"and blue), got {_shown(found)}. Declare their order in the spec, such as "
-            '"channels": ["r", "g", "b"].'
-        )
+    missing = missing_colours(frame.spec, wanted, every=transform.entries is not None)
+    if missing is not None:
+        raise ParameterError(f"`{transform.owner}` must find {missing}")
+
+
+def missing_colours(spec: DataSpec, names: Sequence[str], *, every: bool = False) -> str | None:
+    """What is expected of entries without colours, what was found, and the remedy; or None.
+
+    Args:
+        spec: of the records.
+        names: of the entries that are to be changed.
+        every: each of them must have colours, where one of them is enough otherwise.
+    """
+    without = [name for name in names if not _has_colours(spec, name)]
+    if not (without if every else len(without) == len(names)):
+        return None
+    found = {name: _names(spec, name) for name in without}
+    return (
+        f"channels that the spec names r, g and b (or red, green and blue), got {_shown(found)}. "
+        'Declare their order in the spec, such as "channels": ["r", "g", "b"].'
+    )
 
 
 def _has_colours(spec: DataSpec, name: str) -> bool:

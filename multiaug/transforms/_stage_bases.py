@@ -10,6 +10,7 @@ from ..errors import ParameterError
 from ..spec import DataSpec, EntrySpec
 from ..typing import Array, NDArray, SpatialShape
 from ._base import Frame, Params, Transform
+from ._entry_names import refuse_taken
 
 # The name of the channel of a mask of what was covered: the spec of later stages tells it by that.
 _MASK_CHANNEL = ("covered",)
@@ -45,11 +46,7 @@ class Occluding(Transform):
         """
         if self.mask is None:
             return spec
-        if self.mask in spec.entries:
-            raise ParameterError(
-                f"`{self.owner}.mask` makes the entry {self.mask!r}, which the spec has already. "
-                "Give it another name."
-            )
+        refuse_taken(f"{self.owner}.mask", self.mask, spec, "Give it another name.")
         made = EntrySpec.of_role(self.mask, "label", channels=_MASK_CHANNEL, dtype="bool")
         entries = [*spec.entries.values(), made]
         return DataSpec(spec.name, entries, spec.camera, spec.description)
@@ -229,6 +226,15 @@ class Deriving(Transform):
     @property
     def replaces(self) -> frozenset[str]:
         """The entries that it puts new ones in the place of."""
+        return frozenset()
+
+    @property
+    def moves_rows_of(self) -> frozenset[str]:
+        """Scalars of which it moves or takes away whole rows, whatever these hold.
+
+        JAX has no 64 bits: ids of them are given to `derive` as words of 32 bits, with one more
+        axis, where others are refused if they do not fit. `absent_row` is right for both.
+        """
         return frozenset()
 
     def sample(self, key: Any, frame: Frame) -> Params:

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
@@ -180,3 +181,62 @@ def test_transforms_are_left_out_by_name():
     # What was left out is no choice of a OneOf.
     one = node("OneOf", 0.4, transforms=[node("RandomFog", 0.5), node("InvertImg", 0.1)])
     assert made(one, skip="RandomFog") == plain([ma.OneOf([ma.Invert()], p=0.4)])
+
+
+BOXES = ma.DataSpec.from_dict(
+    {
+        "name": "boxes",
+        "entries": {
+            "image": {"role": "intensity", "dtype": "uint8", "channels": 3},
+            "boxes": {"role": "boxes", "dtype": "float32", "capacity": 4},
+            "classes": {"role": "scalar", "dtype": "int64", "of": "boxes", "capacity": 4},
+        },
+    }
+)
+
+
+def with_boxes(*transforms, **params):
+    bbox_params = {"format": "pascal_voc", "label_fields": ["classes"], **params}
+    return compose(*transforms, bbox_params=bbox_params)
+
+
+def test_thresholds_of_boxes_become_a_filter_at_the_end():
+    crop = node("Crop", x_min=0, y_min=0, x_max=16, y_max=32)
+    document = with_boxes(crop, min_area=9, min_visibility=0.6, min_width=2, min_height=2)
+    translation = ma.from_albumentations(document, BOXES)
+    expected = ma.FilterBoxes("boxes", "classes", min_size=2, min_area=9, min_visible=0.6)
+    assert translation.pipeline.transforms[-1] == expected
+    # Whole; an eighth of it in view; a side of 1; none in view.
+    boxes = np.float32([[0, 0, 12, 20], [14, 2, 30, 6], [2, 2, 15, 3], [17, 0, 30, 9]])
+    record = {"image": np.zeros((32, 32, 3), np.uint8), "boxes": boxes}
+    record["classes"] = np.arange(4)
+    out = translation.pipeline(jax.random.key(0), record)
+    assert np.asarray(out["classes"]).tolist() == [0, -1, -1, -1]
+    assert "rows of NaN" in str(translation)
+    assert "behind every geometry" in str(translation)
+    # Without thresholds albumentations drops what is out of view.
+    out = ma.from_albumentations(with_boxes(crop), BOXES).pipeline(jax.random.key(0), record)
+    assert np.asarray(out["classes"]).tolist() == [0, 1, 2, -1]
+
+
+def test_what_differs_of_boxes_is_said():
+    document = with_boxes(format="yolo", clip=True, label_fields=["names"], min_area=4)
+    text = str(ma.from_albumentations(document, BOXES))
+    for words in (
+        "format 'yolo' is not read: 'boxes' are pixels in the columns",
+        "clip is not read",
+        "label_fields names are no scalars of the boxes",
+        "classes go with their boxes",
+    ):
+        assert words in text
+    for params, words in (
+        ({"min_width": 4}, r"min_width=4.*min_height is 0.*`FilterBoxes.min_size` is one"),
+        ({"max_accept_ratio": 3}, r"max_accept_ratio=3 cannot be translated"),
+        ({"bbox_type": "obb"}, r"bbox_type='obb' cannot be translated"),
+        ({"min_visibility": 40}, r"min_visibility=40.* A share from 0 to 1"),
+        ({"min_side": 4}, r"unknown settings \['min_side'\]"),
+    ):
+        with pytest.raises(ma.ParameterError, match=words):
+            ma.from_albumentations(with_boxes(**params), BOXES)
+        skipped = ma.from_albumentations(with_boxes(**params), BOXES, skip="bbox_params")
+        assert skipped.pipeline.transforms == ()

@@ -110,3 +110,33 @@ def test_what_the_spec_leaves_open_is_asked_for():
     assert pipeline.explain((8, 8), like=like).resamples == {"image": 1, "mask": 1}
     with pytest.raises(ParameterError, match="shape"):
         pipeline.explain((0, 8), like=like)
+
+
+@pytest.mark.parametrize("name", ma.shipped_specs())
+def test_every_shipped_spec_is_explained(name):
+    spec = ma.load_spec(name)
+    found = ma.Pipeline([ma.Flip("x")], spec).explain((16, 24))
+    images = {n for n, e in spec.entries.items() if e.kind == "spatial" and not e.optional}
+    assert set(found.resamples) == images
+
+
+def test_scalars_and_tables_are_blank_without_a_record():
+    entries = {
+        "image": {"role": "intensity", "dtype": "uint8", "channels": 3},
+        "boxes": {"role": "boxes", "dtype": "float32", "capacity": 4},
+        "classes": {"role": "scalar", "dtype": "int64", "of": "boxes"},
+        "label": {"role": "scalar", "dtype": "int32"},
+        "weight": {"role": "scalar"},
+    }
+    spec = ma.DataSpec.from_dict({"name": "scalars", "entries": entries})
+    transforms = [ma.Flip("x"), ma.FilterBoxes(labels="classes"), ma.OneHot("label", 3)]
+    pipeline = ma.Pipeline(transforms, spec)
+    found = pipeline.explain((16, 24))
+    assert found.resamples == {"image": 1}
+    assert [stage.kind for stage in found.stages] == ["warp", "derive", "derive"]
+    assert any(e.entry == "boxes" for e in found.entries)
+    pipeline.warmup((16, 24))
+    open_rows = {**entries, "boxes": {"role": "boxes", "dtype": "float32"}}
+    pipeline = ma.Pipeline([], ma.DataSpec.from_dict({"name": "open", "entries": open_rows}))
+    with pytest.raises(ParameterError, match=r"`explain` must know the number of rows .* 'boxes'"):
+        pipeline.explain((16, 24))

@@ -157,7 +157,7 @@ CASES: dict[str, Case] = {
         batch=True,
     ),
     "torchgeo_l8biome": Case(BANDS, {"size": 32}, (32, 32), floats=True),
-    "torchgeo_mmflood": Case(BANDS, {"size": 32, "same_size": False}, (32, 32), floats=True),
+    "torchgeo_mmflood": Case(BANDS, {"size": 32}, (32, 32), floats=True),
     "torchgeo_levircd": Case(DATES, {"size": 32}, (32, 32), by_day=True),
     "kaggle_pneumothorax": Case(RGB, {"size": 32, "resize": 40}, (32, 32), floats=True),
     "carvana": Case(RGB),

@@ -265,3 +265,57 @@ def test_amounts_of_medical_images_are_deviations():
 def test_colours_may_stand_among_other_channels():
     spec = spec_of(image={"role": "intensity", "channels": ["nir", "r", "g", "b"]})
     assert ma.recipes.mmseg(spec, max_share=None).transforms
+
+
+def with_bands(spec, count):
+    """A spec whose images have other channels, without names."""
+    document = spec.to_dict()
+    for entry in document["entries"].values():
+        groups = entry["channels"] if isinstance(entry.get("channels"), list) else []
+        for group in [entry, *(g for g in groups if isinstance(g, dict))]:
+            if group.get("role") == "intensity":
+                group["channels"] = count
+                group.pop("fill", None)
+    return ma.DataSpec.from_dict(document)
+
+
+def without(spec, role):
+    """A spec without the entries that have a role; None where nothing is left."""
+    kept = [e for e in spec.entries.values() if all(g.role != role for g in e.groups)]
+    names = {entry.name for entry in kept}
+    kept = [entry for entry in kept if entry.of is None or entry.of in names]
+    return ma.DataSpec(spec.name, kept) if any(e.kind == "spatial" for e in kept) else None
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_does_not_fit_is_refused_in_the_words_of_the_recipe(name):
+    case = CASES[name]
+    roles = sorted({g.role for entry in case.spec.entries.values() for g in entry.groups})
+    specs = [with_bands(case.spec, 13), *(without(case.spec, role) for role in roles)]
+    refused = []
+    for spec in filter(None, specs):
+        try:
+            Case(spec, case.options).build(name)
+        except ma.ParameterError as error:
+            refused.append(str(error))
+    made_of = {row.name: row.transforms for row in ma.recipes.table()}[name]
+    for text in refused:
+        assert text.startswith(f"`recipes.{name}` "), text
+        assert re.search(r"Declare|Give|leave|Leave", text), text
+        others = set(re.findall(r"`([A-Z]\w+)[.`]", text)) - set(made_of)
+        assert not others, text
+    if name in ("torchgeo_landcoverai", "cmx"):
+        assert any("'image'" in text for text in refused)
+
+
+def test_mmflood_takes_images_of_any_size():
+    case = CASES["torchgeo_mmflood"]
+    record = record_for(case.spec, sides=(40, 33))
+    whole = ma.recipes.torchgeo_mmflood(case.spec, 32, crop=0, flip=0, turn=0, p_elastic=0)
+    mask = np.asarray(whole(KEYS[0], record)["mask"])
+    assert mask.shape == (32, 32)
+    assert set(mask.ravel()) == set(record["mask"].ravel())  # nothing is cut off
+    assert ma.recipes.torchgeo_mmflood(case.spec, 32).sample(KEYS[0], (40, 33)).out_shape == (
+        32,
+        32,
+    )

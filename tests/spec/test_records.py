@@ -199,3 +199,18 @@ def test_keys_are_no_scalars():
     bad = {"a": jax.random.key(0), "m": np.zeros((2, 2), np.uint8)}
     with pytest.raises(RecordError, match="a: found dtype key"):
         check_structure(spec, bad, batch=False)
+
+
+@pytest.mark.parametrize("time", [None, True])
+def test_a_missing_axis_of_channels_is_named(time):
+    entry = {"role": "density", "dtype": "float32"} | ({"time": True} if time else {})
+    spec = DataSpec.from_dict({"name": "counts", "entries": {"count": entry}})
+    shape = (4, 2, 8, 10) if time else (4, 8, 10)
+    words = (
+        r'count: .* add a last axis of channels, as array\[\.\.\., None\], or declare "channels": 1'
+    )
+    with pytest.raises(RecordError, match=words):
+        check_structure(spec, {"count": np.zeros(shape, np.float32)}, batch=True)
+    check_structure(spec, {"count": np.zeros((*shape, 1), np.float32)}, batch=True)
+    single = DataSpec.from_dict({"name": "counts", "entries": {"count": entry | {"channels": 1}}})
+    check_structure(single, {"count": np.zeros(shape, np.float32)}, batch=True)

@@ -156,3 +156,44 @@ def test_refusals():
     few = ma.Pipeline([ma.BoxesFromMasks("things", 2)], SPEC)
     with pytest.raises(RecordError, match="at most 2 instances"):
         few.batch(KEYS, BATCH)
+
+
+@pytest.mark.parametrize(("dtype", "none"), [("int32", -1), ("int64", -1), ("uint8", 255)])
+def test_rows_that_are_not_there_are_of_no_class(dtype, none):
+    entries = {
+        "image": {"role": "intensity", "dtype": "uint8", "channels": 1},
+        "boxes": {"role": "boxes", "dtype": "float32", "capacity": 3},
+        "classes": {"role": "scalar", "dtype": dtype, "of": "boxes", "capacity": 3},
+    }
+    spec = ma.DataSpec.from_dict({"name": "ragged", "entries": entries})
+    record = {
+        "image": np.zeros((8, 8, 1), np.uint8),
+        "boxes": np.float32([[0, 0, 4, 4], [1, 1, 5, 5]]),
+        "classes": np.array([2, 0], dtype),
+    }
+    onehot = ma.OneHot("classes", 4)
+    out = ma.Pipeline([onehot], spec)(jax.random.key(0), record)
+    assert np.asarray(out["classes"]).tolist() == [2, 0, none]
+    expected = [[0, 0, 1, 0], [1, 0, 0, 0], [0, 0, 0, 0]]
+    assert np.asarray(out["classes_onehot"]).tolist() == expected
+    ids = jax.numpy.array([[2, 0, none]], "int32" if dtype == "int64" else dtype)
+    traced = onehot.derive(spec, {"classes": ids})["classes_onehot"]
+    assert np.asarray(traced).tolist() == [expected]
+    with pytest.raises(RecordError, match=r"`OneHot` of 'classes' must find ids 0 to 3, got 7"):
+        ma.Pipeline([onehot], spec)(
+            jax.random.key(0), record | {"classes": np.array([7, 0], dtype)}
+        )
+
+
+@pytest.mark.parametrize(
+    ("transform", "owner", "name"),
+    [
+        (ma.Edges("mask"), "Edges", "mask_edges"),
+        (ma.OneHot("mask", 256), "OneHot", "mask_onehot"),
+        (ma.Erase(mask="image", entries=["image"]), "Erase.mask", "image"),
+    ],
+)
+def test_names_that_are_taken(transform, owner, name):
+    again = [transform] if owner == "Erase.mask" else [transform, transform]
+    with pytest.raises(ParameterError, match=rf"`{owner}` makes the entry '{name}', which the sp"):
+        ma.Pipeline(again, SPEC).sample(KEYS[0], SHAPE)

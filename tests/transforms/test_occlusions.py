@@ -203,7 +203,8 @@ def test_fills():
         mean = given["image"][i].astype(np.float64).mean((0, 1))
         assert (abs(done["image"][i][inside] - mean) <= 0.5001).all()
         mean = np.nanmean(given["bands"][i].astype(np.float64), (0, 1))
-        np.testing.assert_allclose(done["bands"][i][inside], np.tile(mean, (inside.sum(), 1)), 1e-6)
+        filled = np.where(np.isnan(given["bands"][i]), np.nan, mean)[inside]
+        np.testing.assert_allclose(done["bands"][i][inside], filled, 1e-6)
         for name in given:
             np.testing.assert_array_equal(noisy[name][i][~inside], given[name][i][~inside])
     uniform = noisy["bands"][(noisy["bands"] != given["bands"]) & ~np.isnan(noisy["bands"])]
@@ -220,7 +221,9 @@ def test_channels_and_entries_that_are_not_there():
     for name, mark in (("image", 128), ("bands", 0.5)):
         for i, chosen in enumerate(params[name]):
             assert chosen.sum() == 1
-            assert (done[name][i][..., chosen] == mark).all()
+            kept = np.isnan(given[name][i][..., chosen])  # no data, which stay so
+            expected = np.where(kept, np.nan, mark)
+            np.testing.assert_array_equal(done[name][i][..., chosen], expected)
             np.testing.assert_array_equal(done[name][i][..., ~chosen], given[name][i][..., ~chosen])
     np.testing.assert_array_equal(done["depth"], given["depth"])
     groups = ["image", ["depth", "mask"], "points"]
@@ -286,3 +289,41 @@ def test_what_is_refused(make, text):
 
 def at_work(transform):
     return ma.Pipeline([transform], SPEC).sample(KEYS[0], SIZE)
+
+
+NO_DATA = ma.DataSpec.from_dict(
+    {
+        "name": "holes",
+        "entries": {
+            "image": {"role": "intensity", "dtype": "uint8", "channels": 3, "invalid": 0},
+            "bands": {"role": "intensity", "dtype": "float32", "channels": 3, "invalid": "nan"},
+        },
+    }
+)
+WHOLE = {"fill": 1.0}, {"fill": "mean"}, {"fill": "noise"}
+OCCLUSIONS = [
+    *(ma.ChannelDropout(2, **fill) for fill in WHOLE),
+    ma.ModalityDropout(["image", "bands"], 1.0, keep_one=False, fill=1.0),
+    ma.Erase((0.5, 0.6), fill=1.0),
+    ma.CoarseDropout(2, height=(4, 6), width=(4, 6), fill="noise"),
+    ma.GridMask((4, 5), fill=1.0),
+]
+
+
+@pytest.mark.parametrize("transform", OCCLUSIONS, ids=lambda t: f"{t.owner}-{t.fill}")
+def test_values_without_data_stay_without(transform):
+    rng = np.random.default_rng(4)
+    absent = rng.random((2, 12, 16, 3)) < 0.3
+    given = {
+        "image": np.where(absent, 0, rng.integers(1, 200, absent.shape)).astype(np.uint8),
+        "bands": np.where(absent, np.nan, rng.random(absent.shape)).astype(np.float32),
+    }
+    pipeline = ma.Pipeline([transform], NO_DATA)
+    runs = [pipeline.batch]
+    if transform.owner in ("ChannelDropout", "ModalityDropout") and transform.fill == 1.0:
+        runs.append(jax.jit(pipeline.batch))
+    for run in runs:
+        out = {n: np.asarray(a) for n, a in run(KEYS[:2], given).items()}
+        np.testing.assert_array_equal(out["image"] == 0, absent)
+        np.testing.assert_array_equal(np.isnan(out["bands"]), absent)
+        assert (out["image"] != given["image"]).any()

@@ -492,7 +492,10 @@ def test_truncated(tmp_path):
     source = ma.open_source(tmp_path, DataSpec("alone", [IMAGE]))
     with pytest.raises(CorruptChunkError, match=r"1.png cannot be read"):
         source.read([1])
-    loader = ma.Loader(source, batch_size=3, on_corrupt="skip", skip_limit=0.5)
+    remedy = r"more than the 0 that `Loader.skip_limit`.* Mend .*: skip_limit=0.34 or above"
+    with pytest.raises(ma.StoreError, match=remedy):
+        list(ma.Loader(source, batch_size=3, on_corrupt="skip"))
+    loader = ma.Loader(source, batch_size=3, on_corrupt="skip", skip_limit=0.34)
     assert sum(len(batch["index"]) for batch in loader) == 2
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from ...roles import SPATIAL_ROLES, Verbs
-from ...sampling import cast
+from ...roles import SPATIAL_ROLES, Verbs, has_data
+from ...sampling import cast, constant
 from ...spec import ChannelGroup, DataSpec, EntrySpec
 from ...transforms import Deriving, Mixing, Occluding, Step, Transform
 from ...typing import NDArray, SpatialShape
@@ -182,6 +182,7 @@ def _fill_part(
     role, channels = SPATIAL_ROLES[group.role], slice(part.start, part.stop)
     assert isinstance(role, Verbs)
     value = role.covered_value(group, images.dtype)
+    absent = _absent(group, images, channels, boxes, value)
     if value is not None:
         fill_boxes(images, boxes, channels, value)
     elif step.transform.fill == "noise":  # type: ignore[attr-defined]
@@ -193,6 +194,25 @@ def _fill_part(
     else:
         fill: Any = np.asarray(fill_number(step, group, images.dtype), np.float32)
         fill_boxes(images, boxes, channels, np.asarray(cast(fill, images.dtype)))
+    for record, where in absent.items():
+        mark: Any = np.nan if group.invalid == "nan" else group.invalid
+        np.copyto(images[record, ..., channels], constant(mark, images.dtype), where=where)
+
+
+def _absent(
+    group: ChannelGroup, images: NDArray, channels: slice, boxes: NDArray, value: NDArray | None
+) -> dict[int, NDArray]:
+    """Of records that are covered: where channels have no data, unless that is what comes there."""
+    mark = group.invalid
+    same = value is not None and (np.isnan(value) if mark == "nan" else value == mark)
+    if mark is None or same:
+        return {}
+    found = {}
+    for record in np.unique(boxes[:, 0]).tolist():
+        where = ~has_data(images[record, ..., channels], group)
+        if where.any():
+            found[record] = where
+    return found
 
 
 def _cover_rows(

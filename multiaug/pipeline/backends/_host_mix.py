@@ -64,7 +64,8 @@ def mix_on_host(stage: Stage, drawn: Any, batch: WorkingBatch) -> None:
 
 def _mix_scalars(name: str, batch: WorkingBatch, partners: NDArray, weights: NDArray) -> None:
     given = batch.read(name)
-    values = given.astype(np.float32)
+    # float32 would move times of float64 by minutes.
+    values = given if given.dtype == np.float64 else given.astype(np.float32)
     mixed = values
     for k in range(partners.shape[1]):
         share = weights[:, k].reshape(-1, *[1] * (given.ndim - 1))

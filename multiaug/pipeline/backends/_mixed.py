@@ -78,7 +78,7 @@ def run_mixed(
                     check=check,
                 )  # fmt: skip
                 for name, table in planned.tables.items():
-                    row = target.view(name)[number]
+                    row = target.view(name)[number, ...]
                     found = np.asarray(table)[place]
                     row[...] = found[: len(row)] if found.ndim else found
     _run(list(bounds.values()))

@@ -16,11 +16,13 @@ from ...spec import DataSpec, EntrySpec
 from ...transforms import Deriving, Geometric, Mixing, Transform
 from ...typing import Array, SpatialShape
 from ..buffers._indexed import gathered
+from ..buffers._wide import lengthened, shortened, wide_in
 from ..buffers._working import WorkingBatch
 from ..program._alter import alter
 from ..program._draws import Draws, draw, on_cpu
 from ..program._fitted import untouched
 from ..program._geometry import steps_of
+from ..program._join import joins
 from ..program._mix import mix, stays
 from ..program._occlude import occlude
 from ..program._overrides import DERIVED, one_more_axis
@@ -312,7 +314,10 @@ def _by_xla(stage: Stage, draws: Draws, state: Batch) -> Batch:
         return {}
     flat = {n for n, a in used.items() if n in entries and _lacks_channels(entries[n], a)}
     used = {n: a[..., None] if n in flat else a for n, a in used.items()}
-    done = function(stage.transforms, draws.params.values, used, **static)
+    wide = wide_in(used)
+    moved = {n for n in wide if any(joins(m, stage.spec, n) for m in mixings(stage))}
+    used = shortened(stage.transforms[0].owner, used, moved)
+    done = lengthened(function(stage.transforms, draws.params.values, used, **static), wide, moved)
     return {n: a[..., 0] if n in flat else a for n, a in done.items()}
 
 
@@ -359,6 +364,7 @@ def alter_batch(stage: Stage, values: Any, state: Batch, *, back: bool = False) 
     entries = stage.spec.entries
     wanted = {*entries, *(f"{n}_valid" for n, e in entries.items() if e.kind == "spatial")}
     used = gathered({n: a for n, a in state.items() if n in wanted})
+    used = {n: a for n, a in used.items() if n not in wide_in(used)}  # they would be shortened
     flat = {n for n, a in used.items() if n in entries and _lacks_channels(entries[n], a)}
     used = {n: a[..., None] if n in flat else a for n, a in used.items()}
     done = _alter(stage.transforms, values, used, spec=stage.spec, back=back)
@@ -385,7 +391,9 @@ def _derive_batch(stage: Stage, state: Batch) -> Batch:
     for transform in stage.transforms:
         assert isinstance(transform, Deriving)
         used = gathered({n: a for n, a in done.items() if n in transform.sources})
-        done |= _derive(transform, used, spec=stage.spec)
+        wide, moved = wide_in(used), transform.moves_rows_of
+        used = shortened(transform.owner, used, moved)
+        done |= lengthened(_derive(transform, used, spec=stage.spec), wide, moved)
     return {n: a for n, a in done.items() if state.get(n) is not a}
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from ...typing import Array, NDArray
 from ._indexed import IndexedBatch
 from ._outputs import LATER, check_out, empty, on_devices, reclaimed, sharing_devices, view_of
+from ._wide import is_wide
 
 
 class WorkingBatch:
@@ -37,14 +38,13 @@ class WorkingBatch:
         """An entry to be looked at."""
         array = self.arrays[name]
         if isinstance(array, IndexedBatch):
-            memory = self.new(name, array.shape, jax.dtypes.canonicalize_dtype(array.dtype))
+            memory = self.new(name, array.shape, array.dtype)
             memory[...] = array.gathered()
             return memory
         if name in self._ours:
             return array if isinstance(array, np.ndarray) else self._own_view(name)
         found: NDArray = np.asarray(array)
-        # What JAX computes with in 32 bits is in 32 bits here, too.
-        return found.astype(jax.dtypes.canonicalize_dtype(found.dtype), copy=False)
+        return found
 
     def writable(self, name: str) -> NDArray:
         """An entry to be changed in place; what is the caller's is copied first."""
@@ -62,7 +62,9 @@ class WorkingBatch:
         old, kind = self._out.get(name), (tuple(shape), np.dtype(dtype))
         # What has another size is of a stage before the last one, perhaps: `results` looks at it.
         alike = not isinstance(old, jax.Array) or (old.shape, old.dtype) == kind
-        if alike and (old is not None or self._is_missing(name)):
+        if is_wide(dtype):
+            self._out.pop(name, None)  # such results are NumPy's, which are not used again
+        elif alike and (old is not None or self._is_missing(name)):
             self._out.pop(name, None)
             array = reclaimed(name, old, kind)
             if array is not None:
@@ -97,6 +99,8 @@ class WorkingBatch:
     def results(self, scalars: Collection[str], *, single: bool = False) -> dict[str, Array]:
         """The entries as arrays of JAX, none of which is the caller's; but for scalars.
 
+        New scalars of 64 bits, which JAX would shorten, are arrays of NumPy.
+
         Args:
             scalars: names of entries that are given back as they are.
             single: the only record loses its leading axis.
@@ -117,7 +121,11 @@ class WorkingBatch:
             # In NumPy: JAX would compile it for every shape.
             rows = {n: self.read(n)[0] for n in self.arrays if n not in scalars}
             return {n: a[0] for n, a in self.arrays.items()} | jax.device_put(rows)  # type: ignore[no-any-return]
-        made = {n: self.arrays[n] for n in self._ours if isinstance(self.arrays[n], np.ndarray)}
+        made = {
+            n: a
+            for n, a in self.arrays.items()
+            if n in self._ours and isinstance(a, np.ndarray) and not is_wide(a.dtype)
+        }
         if not made:
             return self.arrays
         return {**self.arrays, **on_devices(made, sharing_devices(len(next(iter(made.values())))))}

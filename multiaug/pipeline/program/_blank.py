@@ -12,17 +12,39 @@ from ...typing import SpatialShape
 _MATRICES = {"intrinsics": (3, 3), "extrinsics": (4, 4)}
 
 
-def blank_record(spec: DataSpec, shape: SpatialShape) -> dict[str, jax.ShapeDtypeStruct]:
+def blank_record(
+    owner: str, spec: DataSpec, shape: SpatialShape
+) -> dict[str, jax.ShapeDtypeStruct]:
     """Shapes and dtypes of a record, as far as its spec declares them; optional entries left out.
+
+    A scalar is one number, or one for each row of the table that it describes: what else it may be
+    changes nothing of how images are made.
+
+    Args:
+        owner: the method that asks, for errors.
+        spec: of the record.
+        shape: (H, W) of its images.
 
     Raises:
         ParameterError: the spec leaves them open.
     """
-    given = [e for e in spec.entries.values() if not e.optional and e.kind != "value"]
-    return {entry.name: _blank(entry, shape) for entry in given}
+    given = [entry for entry in spec.entries.values() if not entry.optional]
+    return {
+        e.name: _scalar(spec, e) if e.kind == "value" else _blank(owner, e, shape) for e in given
+    }
 
 
-def _blank(entry: EntrySpec, shape: SpatialShape) -> jax.ShapeDtypeStruct:
+def _scalar(spec: DataSpec, entry: EntrySpec) -> jax.ShapeDtypeStruct:
+    of = spec.entries.get(entry.of or "")
+    rows = entry.groups[0].capacity
+    if rows is None and of is not None and of.kind == "points":
+        rows = of.groups[0].capacity
+    return jax.ShapeDtypeStruct(
+        () if rows is None else (rows,), jnp.dtype(entry.dtype or "float32")
+    )
+
+
+def _blank(owner: str, entry: EntrySpec, shape: SpatialShape) -> jax.ShapeDtypeStruct:
     missing = "dtype" if entry.dtype is None else None
     if entry.kind == "spatial" and entry.channels is None:
         missing = "number of channels"
@@ -32,8 +54,8 @@ def _blank(entry: EntrySpec, shape: SpatialShape) -> jax.ShapeDtypeStruct:
         missing = "number of frames"
     if missing:
         raise ParameterError(
-            f"`warmup` must know the {missing} of the entry {entry.name!r}, got a spec that leaves "
-            "it open. Pass a record as `like`."
+            f"`{owner}` must know the {missing} of the entry {entry.name!r}, got a spec that "
+            "leaves it open. Pass a record as `like`."
         )
     size: tuple[int | None, ...]
     if entry.kind == "points":

@@ -12,6 +12,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from ...roles import has_data
 from ...sampling import cast, constant, library_of
 from ...spec import ChannelGroup
 from ...transforms import Occluding, Step, hashed, keyed, keyed_on_host
@@ -101,7 +102,7 @@ def channel_means(part: Any, group: ChannelGroup) -> Any:
     """(c,) float32: the mean of the valid values (h, w, c) of every channel; 0 of none."""
     lib = library_of(part)
     values = part.reshape(-1, part.shape[2])
-    valid = _valid(lib, values, group)
+    valid = has_data(values, group)
     values = values.astype(np.float32)
     if valid is not None:
         values = lib.where(valid, values, np.float32(0))
@@ -127,14 +128,6 @@ def off_mark(fill: Any, group: ChannelGroup, dtype: np.dtype[Any]) -> Any:
 
 def _mark(group: ChannelGroup, dtype: np.dtype[Any]) -> Any:
     return constant(group.invalid, dtype) if isinstance(group.invalid, float | int) else None
-
-
-def _valid(lib: Any, values: Any, group: ChannelGroup) -> Any:
-    if group.invalid is None:
-        return None
-    if group.invalid == "nan":
-        return ~lib.isnan(values)
-    return values != constant(group.invalid, np.dtype(values.dtype))
 
 
 def _sum_by_halves(lib: Any, values: Any) -> Any:
