@@ -74,7 +74,7 @@ def recipe(
             refuse_numbers(row.name, made)
             return made
 
-        made = checked(spec=SPEC_KIND)(make)
+        made: Any = checked(spec=SPEC_KIND)(make)
         made.__doc__ = f"{(function.__doc__ or '').rstrip()}\n\n{_sections(row)}"
         return made  # type: ignore[no-any-return]
 
