@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from .._arguments import checked
 from ..spec import SPEC_KIND
@@ -74,9 +74,9 @@ def recipe(
             refuse_numbers(row.name, made)
             return made
 
-        made = checked(spec=SPEC_KIND)(make)
+        made: Any = checked(spec=SPEC_KIND)(make)
         made.__doc__ = f"{(function.__doc__ or '').rstrip()}\n\n{_sections(row)}"
-        return made  # type: ignore[return-value]
+        return cast(F, made)
 
     return decorate
 

@@ -81,18 +81,6 @@ def test_rows_of_several_records_keep_their_values(shape):
     np.testing.assert_array_equal(out["number"], record_of()["number"])
 
 
-def test_float64_is_blended_in_float64():
-    spec = spec_of()
-    entries = [e for n, e in spec.entries.items() if n in ("image", "time")]
-    pipeline = ma.Pipeline([ma.MixUp()], ma.DataSpec("times", entries))
-    record = {n: a for n, a in record_of().items() if n in ("image", "time")}
-    out = pipeline.batch(KEYS, record)["time"]
-    assert out.dtype == np.float64
-    assert (out >= TIMES.min()).all()
-    assert (out <= TIMES.max()).all()
-    assert (out % 2**-10 != 0).any() or (out == TIMES).all()  # float32 has steps of 128 there
-
-
 def test_records_of_several_sizes_keep_them():
     image = {"image": {"role": "intensity", "dtype": "uint8", "channels": 1}}
     table = {"points": {"role": "keypoints", "dtype": "float32", "mirror_pairs": [[0, 1]]}}

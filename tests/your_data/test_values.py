@@ -430,3 +430,28 @@ def test_scalars_belong_to_tables(of):
     document["entries"]["ids"]["of"] = of
     with pytest.raises(ma.SpecError, match=r'ids.of: found .* the table .*"kp"'):
         ma.DataSpec.from_dict(document)
+
+
+@pytest.mark.row(
+    "ids, times and labels of 64 bits (role `scalar`; label maps have up to 32)",
+)
+def test_scalars_of_64_bits(tmp_path):
+    entries = {
+        "image": {"role": "intensity", "dtype": "uint8", "channels": 1},
+        "boxes": {"role": "boxes", "dtype": "float32"},
+        "ids": {"role": "scalar", "dtype": "int64", "of": "boxes"},
+        "time": {"role": "scalar", "dtype": "float64"},
+    }
+    spec = ma.DataSpec.from_dict({"name": "ids", "entries": entries})
+    record = {
+        "image": np.zeros((2, 8, 8, 1), np.uint8),
+        "boxes": np.tile(np.float32([[0, 0, 4, 4], [1, 1, 2, 2]]), (2, 1, 1)),
+        "ids": 2**40 + np.arange(4).reshape(2, 2),
+        "time": np.float64([1.7e9 + 0.25, 1.7e9 + 0.5]),
+    }
+    pipeline = ma.Pipeline([ma.FilterBoxes(labels="ids", min_size=2)], spec)
+    ma.export(ma.open_source(record, spec=spec), pipeline, tmp_path / "out.zarr", seed=1)
+    found = ma.open_source(tmp_path / "out.zarr").read([0, 1])
+    np.testing.assert_array_equal(found["ids"], [[2**40, -1], [2**40 + 2, -1]])
+    np.testing.assert_array_equal(found["time"], record["time"])
+    assert (found["ids"].dtype, found["time"].dtype) == (np.int64, np.float64)

@@ -64,14 +64,15 @@ def mix_on_host(stage: Stage, drawn: Any, batch: WorkingBatch) -> None:
 
 def _mix_scalars(name: str, batch: WorkingBatch, partners: NDArray, weights: NDArray) -> None:
     given = batch.read(name)
-    # float32 would move times of float64 by minutes.
-    values = given if given.dtype == np.float64 else given.astype(np.float32)
+    values = given.astype(np.float32)
     mixed = values
     for k in range(partners.shape[1]):
         share = weights[:, k].reshape(-1, *[1] * (given.ndim - 1))
         step = share * (values[partners[:, k]] - values)
         mixed = np.where(share > 0, mixed + step, mixed)
-    batch.new(name, given.shape, given.dtype)[...] = mixed
+    # As in JAX: shares of classes need no more than 32 bits.
+    dtype = np.float32 if given.dtype == np.float64 else given.dtype
+    batch.new(name, given.shape, dtype)[...] = mixed
 
 
 def _join(

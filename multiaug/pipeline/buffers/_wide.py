@@ -63,7 +63,7 @@ def lengthened(
         if name in moved:
             words = np.ascontiguousarray(np.asarray(done[name]))
             found[name] = words.view(dtype)[..., 0]
-        elif done[name].dtype.kind == dtype.kind:
+        elif dtype.kind in "iu" and done[name].dtype.kind == dtype.kind:
             found[name] = np.asarray(done[name]).astype(dtype)
     return found
 
