@@ -107,6 +107,18 @@ def test_a_loader_keeps_them(filtering):
     np.testing.assert_array_equal(batch["ids"][:, :2], IDS[:, :2])
 
 
+def test_ids_of_a_trace_that_do_not_fit_are_refused(filtering):
+    record = record_of()
+
+    def run(image):
+        return filtering.batch(KEYS, record | {"image": image})["ids"]
+
+    with pytest.raises(RecordError, match=rf"`FilterBoxes` .*'ids'.* got {2**40}\. Number them"):
+        jax.eval_shape(run, record["image"])
+    record["ids"] = IDS - 2**40
+    assert jax.eval_shape(run, record["image"]).shape == (2, 12)
+
+
 @transform
 class Doubled(Deriving):
     """Twice the number, in JAX."""

@@ -12,6 +12,7 @@ import multiaug as ma
 from multiaug.transforms import Container
 from tests.nightly import NIGHTLY
 from tests.recipes.cases import (
+    BANDS,
     CASES,
     CLASSES,
     CLOUD,
@@ -309,13 +310,8 @@ def test_what_does_not_fit_is_refused_in_the_words_of_the_recipe(name):
 
 
 def test_mmflood_takes_images_of_any_size():
-    case = CASES["torchgeo_mmflood"]
-    record = record_for(case.spec, sides=(40, 33))
-    whole = ma.recipes.torchgeo_mmflood(case.spec, 32, crop=0, flip=0, turn=0, p_elastic=0)
-    mask = np.asarray(whole(KEYS[0], record)["mask"])
-    assert mask.shape == (32, 32)
-    assert set(mask.ravel()) == set(record["mask"].ravel())  # nothing is cut off
-    assert ma.recipes.torchgeo_mmflood(case.spec, 32).sample(KEYS[0], (40, 33)).out_shape == (
-        32,
-        32,
-    )
+    for crop, made_of in ((0, ma.Resize), (0.8, ma.OneOf), (1, ma.RandomResizedCrop)):
+        made = ma.recipes.torchgeo_mmflood(BANDS, 32, crop=crop)
+        assert isinstance(made.transforms[0], made_of)
+        assert made.transforms[0].out_shape((40, 33)) == (32, 32)
+    assert ma.recipes.torchgeo_mmflood(BANDS, 32).sample(KEYS[0], (40, 33)).out_shape == (32, 32)

@@ -316,6 +316,8 @@ def _by_xla(stage: Stage, draws: Draws, state: Batch) -> Batch:
     used = {n: a[..., None] if n in flat else a for n, a in used.items()}
     wide = wide_in(used)
     moved = {n for n in wide if any(joins(m, stage.spec, n) for m in mixings(stage))}
+    if is_traced(draws.leaves, used):
+        wide, moved = {}, set()
     used = shortened(stage.transforms[0].owner, used, moved)
     done = lengthened(function(stage.transforms, draws.params.values, used, **static), wide, moved)
     return {n: a[..., 0] if n in flat else a for n, a in done.items()}
@@ -392,6 +394,8 @@ def _derive_batch(stage: Stage, state: Batch) -> Batch:
         assert isinstance(transform, Deriving)
         used = gathered({n: a for n, a in done.items() if n in transform.sources})
         wide, moved = wide_in(used), transform.moves_rows_of
+        if is_traced(used):  # results are traced, too: nothing can be put together again
+            wide, moved = {}, frozenset()
         used = shortened(transform.owner, used, moved)
         done |= lengthened(_derive(transform, used, spec=stage.spec), wide, moved)
     return {n: a for n, a in done.items() if state.get(n) is not a}
