@@ -8,7 +8,8 @@ reader that hands records on can do that. Processor time is the primary figure: 
 whoever has more threads when the machine is shared.
 
 Writes ``reading.md`` and ``reading.json`` to ``--out``. Peers that are not installed are left out:
-``pip install dask xbatcher tensorstore torch``.
+``pip install dask xbatcher tensorstore torch grain obstore``, and with Python 3.12 or later
+``insitubatch`` and a zarr of 3.3 or later, whose fused pipeline has rows of its own.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ import zarr
 from zarr.codecs import BloscCodec, ZstdCodec
 
 import multiaug as ma
+from benchmarks.object_store import BUCKET, serving
 
 BATCH = 64
 CODECS = {
@@ -166,6 +168,8 @@ def full_passes(path: Path) -> Iterator[tuple[str, Turn]]:
 
     yield "zarr slices", slices
     yield "zarr slices, 2 threads", slices_in_threads
+    yield from optional(_fused_full, path, count)
+    yield from optional(_insitubatch, path, False)
     yield from optional(_dask_full, path, count)
     yield from optional(_xbatcher_full, path, count)
     yield from optional(_tensorstore_full, path, count)
@@ -198,6 +202,9 @@ def shuffled_epochs(path: Path, window: int | None) -> Iterator[tuple[str, Turn]
         return some
 
     yield "zarr oindex, sorted", oindex
+    yield from optional(_fused_shuffled, path, order[:some])
+    yield from optional(_insitubatch, path, True)
+    yield from optional(_grain_shuffled, path, order[:some])
     yield from optional(_dask_shuffled, path, order[:some])
     yield from optional(_tensorstore_shuffled, path, order[:some])
     yield from optional(_torch_shuffled, path, order[:some], 0)
@@ -210,6 +217,91 @@ def optional(make: Any, *arguments: Any) -> Iterator[tuple[str, Turn]]:
         yield from make(*arguments)
     except ImportError as error:
         print(f"left out: {error.name}", file=sys.stderr)
+
+
+_FUSED = {"codec_pipeline.path": "zarr.core.codec_pipeline.FusedCodecPipeline"}
+
+
+def _fused(path: Path) -> list[Any]:
+    """Arrays that zarr-python reads by its newer, synchronous pipeline (3.3 and later)."""
+    from zarr.core.codec_pipeline import FusedCodecPipeline  # noqa: F401
+
+    with zarr.config.set(_FUSED):
+        group = zarr.open_group(path, mode="r")
+        return [group["image"], group["mask"]]
+
+
+def _fused_full(path: Path, count: int) -> Iterator[tuple[str, Turn]]:
+    arrays = _fused(path)
+
+    def slices() -> int:
+        with zarr.config.set(_FUSED):
+            for start in range(0, count, BATCH):
+                for array in arrays:
+                    array[start : start + BATCH]
+        return count
+
+    def slices_in_threads() -> int:
+        with zarr.config.set(_FUSED), ThreadPoolExecutor(2) as executor:
+            list(executor.map(
+                lambda start: [array[start : start + BATCH] for array in arrays],
+                range(0, count, BATCH),
+            ))  # fmt: skip
+        return count
+
+    yield "zarr slices, fused pipeline", slices
+    yield "zarr slices, fused pipeline, 2 threads", slices_in_threads
+
+
+def _fused_shuffled(path: Path, order: np.ndarray) -> Iterator[tuple[str, Turn]]:
+    arrays = _fused(path)
+
+    def turn() -> int:
+        with zarr.config.set(_FUSED):
+            for start in range(0, len(order), BATCH):
+                rows = np.sort(order[start : start + BATCH])
+                for array in arrays:
+                    array.oindex[rows]
+        return len(order)
+
+    yield "zarr oindex, sorted, fused pipeline", turn
+
+
+def _insitubatch(path: Path, shuffle: bool) -> Iterator[tuple[str, Turn]]:
+    """As its documents have it; the cache does not hold more than what a pass needs."""
+    import insitubatch
+
+    return _insitubatch_of(insitubatch.obstore_store(f"file://{path.resolve()}"), shuffle)
+
+
+def _insitubatch_of(store: Any, shuffle: bool) -> Iterator[tuple[str, Turn]]:
+    import insitubatch
+
+    geometries = insitubatch.open_geometries(store, variables=["image", "mask"])
+    split = insitubatch.split_by_chunk(geometries["image"], fractions=(1.0, 0.0, 0.0))
+    data = insitubatch.InSituDataset(
+        store, split, geometries=geometries, batch_size=BATCH, shuffle=shuffle
+    )
+    epochs = itertools.count()
+
+    def turn() -> int:
+        data.set_epoch(next(epochs))
+        view = data.train if shuffle else data.all
+        return sum(len(batch.sample_indices) for batch in view)
+
+    yield "insitubatch", turn
+
+
+def _grain_shuffled(path: Path, order: np.ndarray) -> Iterator[tuple[str, Turn]]:
+    import grain
+
+    data = grain.MapDataset.source(_Rows(path, order)).batch(BATCH)
+
+    def turn() -> int:
+        options = grain.ReadOptions(num_threads=2, prefetch_buffer_size=2)
+        return sum(len(batch[0]) for batch in data.to_iter_dataset(options))
+
+    yield "grain, 2 threads", turn
 
 
 def _dask_full(path: Path, count: int) -> Iterator[tuple[str, Turn]]:
@@ -397,6 +489,112 @@ def _processor_time() -> float:
     return total
 
 
+# Of the store on "another machine": seconds, and bytes a second.
+_LATENCY, _RATE = 0.02, 80e6
+
+
+def far(root: Path, stores: dict[str, Path], rounds: int) -> dict[str, Any]:
+    """Shuffled epochs from an object store with latency; what its wire carries is 1."""
+    tables = {}
+    with serving(root, latency=_LATENCY, rate=_RATE) as address:
+        for name, path in stores.items():
+            size = sum(one for _, one in _chunks_of(path))
+            turns = dict(_far_turns(address, path))
+            times: dict[str, list[float]] = {label: [] for label in turns}
+            for _ in range(rounds):
+                for label, turn in turns.items():
+                    started = time.perf_counter()
+                    turn()
+                    times[label].append(size / (time.perf_counter() - started))
+            tables[name] = {label: statistics.median(found) for label, found in times.items()}
+    return {"latency_s": _LATENCY, "rate": _RATE, "stores": tables}
+
+
+def _chunks_of(path: Path) -> list[tuple[str, int]]:
+    """Key and size of every stored chunk."""
+    return sorted(
+        (file.relative_to(path).as_posix(), file.stat().st_size)
+        for entry in ("image", "mask")
+        for file in (path / entry / "c").rglob("*")
+        if file.is_file()
+    )
+
+
+def _client(address: str, prefix: str) -> Any:
+    import obstore
+
+    return obstore.store.S3Store(
+        BUCKET, prefix=prefix, region="us-east-1", endpoint=address, skip_signature=True,
+        virtual_hosted_style_request=False, client_options={"allow_http": True},
+    )  # fmt: skip
+
+
+def _far_turns(address: str, path: Path) -> Iterator[tuple[str, Turn]]:
+    keys, wire = [key for key, _ in _chunks_of(path)], _client(address, path.name)
+
+    def plain() -> int:
+        with ThreadPoolExecutor(32) as executor:
+            list(executor.map(lambda key: wire.get(key).bytes(), keys))
+        return len(keys)
+
+    yield "32 requests in flight, not decoded", plain
+    store = zarr.storage.ObjectStore(_client(address, path.name), read_only=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        loader = ma.Loader(ma.open_source(store, spec()), batch_size=BATCH, memory="1GiB")
+
+    def ours() -> int:
+        return sum(len(batch["index"]) for batch in loader)
+
+    yield "multiaug Loader", ours
+    yield from optional(_insitubatch_far, address, path)
+    yield from optional(_tensorstore_far, address, path)
+
+
+def _insitubatch_far(address: str, path: Path) -> Iterator[tuple[str, Turn]]:
+    """A data set for each epoch: what it keeps of the one before would not be read again."""
+    import insitubatch  # noqa: F401
+
+    def turn() -> int:
+        store = zarr.storage.ObjectStore(_client(address, path.name), read_only=True)
+        ((_, epoch),) = _insitubatch_of(store, True)
+        return epoch()
+
+    yield "insitubatch", turn
+
+
+def _tensorstore_far(address: str, path: Path) -> Iterator[tuple[str, Turn]]:
+    """Rows of a random order, many requests at a time."""
+    import tensorstore as ts
+
+    arrays = [
+        ts.open({
+            "driver": "zarr3",
+            "kvstore": {
+                "driver": "s3", "bucket": BUCKET, "endpoint": address, "aws_region": "us-east-1",
+                "aws_credentials": {"type": "anonymous"}, "path": f"{path.name}/{name}/",
+            },
+        }).result() for name in ("image", "mask")
+    ]  # fmt: skip
+    count = arrays[0].shape[0]
+    chunk = arrays[0].chunk_layout.read_chunk.shape[0]
+    draw = np.random.default_rng(0)
+
+    def turn() -> int:
+        waiting: list[Any] = []
+        # In blocks of chunks, as its users do where a chunk holds several records.
+        for first in draw.permutation(-(-count // chunk)):
+            rows = slice(first * chunk, min((first + 1) * chunk, count))
+            waiting += [array[rows].read() for array in arrays]
+            while len(waiting) > 64:
+                waiting.pop(0).result()
+        for future in waiting:
+            future.result()
+        return count
+
+    yield "tensorstore, whole chunks, 64 in flight", turn
+
+
 def long_stores(root: Path, records: int) -> dict[str, Path]:
     """For whole epochs: a short one is mostly its beginning and its end."""
     folder = root / "long"
@@ -535,6 +733,17 @@ def markdown(document: dict[str, Any]) -> str:
             f"{row['both_ms']:.1f}, processor {row['cpu_ms']:.1f}; {row['ratio']:.2f} times "
             f"max(read, compute, CPU / cores). Others used {row['others']:.2f} cores meanwhile"
         )
+    found = document.get("far")
+    if found:
+        lines += [
+            "", f"## A store with {1e3 * found['latency_s']:.0f} ms of latency and "
+            f"{found['rate'] / 1e6:.0f} MB/s, shuffled epochs, MB/s of stored bytes", "",
+        ]  # fmt: skip
+        for name, table in found["stores"].items():
+            best = table["32 requests in flight, not decoded"]
+            lines += [f"- {name}: " + "; ".join(
+                f"{label} {rate / 1e6:.1f} ({rate / best:.2f})" for label, rate in table.items()
+            )]  # fmt: skip
     row = document["memory"]
     lines += [] if row is None else [
         "", "## Memory", "",
@@ -553,7 +762,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, help="keep the stores here, for the next run")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     parser.add_argument("--stores", nargs="*", help="only these, such as zstd-c16")
-    parser.add_argument("--parts", nargs="*", help="only tables, end_to_end, memory")
+    parser.add_argument("--parts", nargs="*", help="only tables, end_to_end, memory, far")
     found = parser.parse_args(argv)
     if found.quick:
         found.records, found.rounds = min(found.records, 256), 3
@@ -580,7 +789,11 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(chosen: dict[str, Path], root: Path, args: argparse.Namespace) -> dict[str, Any]:
     tables = {}
-    long = {} if args.parts == ["tables"] else long_stores(root, 4 * args.records)
+    long = (
+        {}
+        if set(args.parts or ["memory"]) <= {"tables", "far"}
+        else long_stores(root, 4 * args.records)
+    )
     wanted = args.parts or ["tables", "end_to_end", "memory"]
     for name, path in chosen.items() if "tables" in wanted else ():
         codec, chunk = name.split("-c")
@@ -606,6 +819,7 @@ def run(chosen: dict[str, Path], root: Path, args: argparse.Namespace) -> dict[s
         "memory": memory(long["zstd-c16"], root, 4 * args.records * 224 * 224 * 4)
         if "memory" in wanted
         else None,
+        "far": far(root, chosen, min(args.rounds, 5)) if "far" in wanted else None,
     }
 
 
