@@ -179,7 +179,7 @@ if _TYPE_CHECKING:
     from . import preview as preview
 
 # Reachable as attributes, imported when somebody asks: most programs need none of them.
-_ON_DEMAND = ("keras", "preview")
+_ON_DEMAND = ("keras", "preview", "testing")
 
 _old_name = _old_names(__name__, {"materialize": "export"})
 

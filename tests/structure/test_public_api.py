@@ -102,3 +102,9 @@ def test_import_is_lazy(fresh_python):
     loaded = fresh_python(code + "print(*set(sys.modules) - before)").split()
     assert "multiaug" in loaded
     assert sorted(set(loaded) & set(LAZY)) == []
+
+
+@pytest.mark.parametrize("name", ["keras", "preview", "testing"])
+def test_what_few_need_is_an_attribute_as_well(name):
+    assert getattr(multiaug, name) is importlib.import_module(f"multiaug.{name}")
+    assert name in dir(multiaug)
