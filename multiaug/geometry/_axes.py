@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-import jax
 import jax.numpy as jnp
 
+from .._pytrees import register_dataclass
 from ..typing import Array
 from ._segment import Jacobian
 
 
-@jax.tree_util.register_dataclass
+@register_dataclass
 @dataclass(frozen=True)
 class StretchedAxes:
     """A dense segment: x goes to x' and y to y' along lines through given knots.

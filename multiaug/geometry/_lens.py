@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-import jax
 import jax.numpy as jnp
 
+from .._pytrees import register_dataclass
 from ..typing import Array
 from ._map import invert_jacobian
 from ._segment import Jacobian, with_jacobian
@@ -16,7 +16,7 @@ from ._segment import Jacobian, with_jacobian
 _HALVINGS, _NEWTON_STEPS = 12, 3
 
 
-@jax.tree_util.register_dataclass
+@register_dataclass
 @dataclass(frozen=True)
 class Lens:
     """A dense segment: ``p = p' (1 + k1 r^2 + k2 r^4)`` is read at p', r = |p'| / radius.

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 
+from .._pytrees import register_dataclass
 from ..typing import Array, SpatialShape
 from ._displacement import displacement, undisplace
 from ._length import shape_leaves, shapes_of_leaves
@@ -23,7 +24,7 @@ FAR, LOST = 1e12, 1e9
 _HORIZON = 1e-5
 
 
-@jax.tree_util.register_dataclass
+@register_dataclass
 @dataclass(frozen=True)
 class Projective:
     """A matrix segment: ``p' ~ forward p`` and ``p ~ backward p'`` on centred coordinates.

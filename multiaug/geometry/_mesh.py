@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 
+from .._pytrees import register_dataclass
 from ..typing import Array
 from ._map import invert_jacobian
 from ._segment import Jacobian
 
 
-@jax.tree_util.register_dataclass
+@register_dataclass
 @dataclass(frozen=True)
 class Mesh:
     """A dense segment: affine on each of the triangles into which a grid of cells is cut.

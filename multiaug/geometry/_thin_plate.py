@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from typing import ClassVar
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from .._pytrees import register_dataclass
 from ..typing import Array, NDArray, SpatialShape
 from ._displacement import Gradient
 from ._map import invert_jacobian
@@ -22,7 +22,7 @@ _CONTRACTIONS, _NEWTON_STEPS = 3, 4
 _LOOK, _REACH = 48, 1.0
 
 
-@jax.tree_util.register_dataclass
+@register_dataclass
 @dataclass(frozen=True)
 class ThinPlate:
     """A dense segment: the backward map is ``p' + d(p')``, d a thin-plate spline.

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._arguments import check_argument, real
+from .._pytrees import register_dataclass
 from ..errors import ParameterError, old_arguments, old_attribute
 from ..geometry import Map
 from ..spec import DataSpec
@@ -393,7 +394,7 @@ def transform(cls: type[T]) -> type[T]:
             checks(self)
 
     cls.__post_init__ = check_fields  # type: ignore[attr-defined]
-    made = jax.tree_util.register_dataclass(dataclass(frozen=True, repr=False)(cls))
+    made = register_dataclass(dataclass(frozen=True, repr=False)(cls))
     has_chance = _has_chance(made)
     ruled += [item for item in fields(made) if "rule" in item.metadata]  # type: ignore[arg-type]
     if old := old_settings(made):

@@ -11,6 +11,7 @@ from jax import export
 import multiaug as ma
 from multiaug._native import compiled_is_available
 from multiaug.testing import compilations, make_record
+from multiaug.transforms import _base as base
 from tests.nightly import by_night
 
 SHAPE = (20, 24)
@@ -368,3 +369,35 @@ def test_gradients_are_finite_at_holes_and_zeros():
     for name, gradient in of_record.items():
         assert np.isfinite(gradient).all(), name
         assert np.any(gradient != 0), name
+
+
+def test_transforms_of_several_classes_are_told_apart(monkeypatch):
+    """Structures of two dataclasses with equal settings are equal in JAX: one ran for the other."""
+    monkeypatch.setattr(base, "REGISTRY", dict(base.REGISTRY))
+    spec = ma.DataSpec("gray", [ma.EntrySpec.of_role("image", "intensity", channels=1)])
+    image = {"image": np.random.default_rng(0).random((8, 8, 1), np.float32)}
+
+    class Half(ma.transforms.Photometric):
+        """Halve values."""
+
+        entries: tuple[str, ...] | None = ma.transforms.static(None)
+
+        def sample(self, key, frame):
+            return {}
+
+        def apply(self, params, values, target):
+            return values / 2
+
+    class Twice(Half):
+        """Double values."""
+
+        def apply(self, params, values, target):
+            return values * 2
+
+    run = jax.jit(lambda pipeline, record: pipeline(jax.random.key(0), record)["image"])
+    made = [ma.transforms.transform(cls)() for cls in (Half, Twice)]
+    assert jax.tree.structure(made[0]) != jax.tree.structure(made[1])
+    for _ in range(2):
+        for one, factor in zip(made, (0.5, 2), strict=True):
+            found = run(ma.Pipeline([one], spec), image)
+            np.testing.assert_array_equal(found, image["image"] * np.float32(factor))

@@ -18,7 +18,7 @@ Modules = dict[str, tuple[Path, "list[Import]"]]
 
 # Unit (a sub-package, or a module at the root; "" is the root itself) -> what it may import.
 # Each set adds its own level to the one before.
-_LEAVES = {"_arguments", "_forks", "_machine", "_version", "errors", "typing"}
+_LEAVES = {"_arguments", "_forks", "_machine", "_pytrees", "_version", "errors", "typing"}
 _GROUND = _LEAVES | {"files"}
 _SPEC = _GROUND | {"spec"}
 _CHECKS = _SPEC | {"checks"}
@@ -35,6 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_forks": {"errors"},
     "_machine": {"errors"},
     "_native": {"errors"},
+    "_pytrees": set(),
     "_version": set(),
     "errors": set(),
     "typing": set(),

@@ -63,7 +63,7 @@ def doors(tmp_path):
         "shapes": loader.shapes,
         "fit": lambda: ma.fit(source, ma.Moments(), progress=False),
         "update": lambda: (
-            ma.statistics.Moments(record_shape=(16, 16, 3), dtype="uint8").init().update(IMAGE)
+            ma.statistics.Covariance(record_shape=(16, 16, 3), dtype="uint8").init().update(IMAGE)
         ),
         "export": lambda: ma.export(source, pipeline, tmp_path / "a", progress=False),
         "sheet": lambda: preview.statistics_sheet(statistics, records=IMAGE),
