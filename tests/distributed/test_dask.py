@@ -12,6 +12,7 @@ import multiaug as ma
 from multiaug.distributed import DaskRunner
 from multiaug.errors import ParameterError, RecordError, StoreError
 from multiaug.passes import as_runner
+from tests.nightly import by_night
 from tests.passes.test_fit import SPEC as PICTURES
 from tests.passes.test_fit import assert_same
 
@@ -96,6 +97,7 @@ def test_a_fit_has_the_bits_of_one_process(floats, client):
     assert_same(fit(floats, client), fit(floats))
 
 
+@by_night
 def test_a_worker_that_dies_during_a_fit(floats, client):
     killer = Killer(DaskRunner(client), client)
     found = fit(floats, killer)
@@ -118,6 +120,7 @@ class Lost:
                     self.cluster.close()
 
 
+@by_night
 def test_a_lost_scheduler_costs_what_came_after_the_last_checkpoint(floats, tmp_path):
     settings = {"checkpoint": tmp_path / "checkpoint", "checkpoint_every": 0}
     cluster = start(1)

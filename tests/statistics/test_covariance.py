@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from multiaug.errors import NotFittedError, ParameterError, RecordError
 from multiaug.statistics import Covariance
+from tests.nightly import by_night
 from tests.statistics.pictures import covariance, pictures, rows
 
 INTEGERS = ("bool", "int8", "uint8", "int16", "uint16")
@@ -75,6 +76,7 @@ print(len(jax.devices()), *sorted(set(map(digest, states))))
 """
 
 
+@by_night
 def test_one_or_two_devices(fresh_python):
     # By night 20,000 x 3,072, the size of a CIFAR-10 batch file in each of five orders.
     code = SEVERAL_DEVICES.format(n=20_000 if NIGHTLY else 9_000, d=3_072 if NIGHTLY else 96)
