@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ...errors import RecordError, StoreError
@@ -32,8 +32,8 @@ class Format(Protocol):
     def zarr_version(self) -> int:
         """Of the group: 2 or 3."""
 
-    def create(self, group: zarr.Group, contents: Contents) -> Sequence[str]:
-        """Make all arrays, empty, and their metadata; returns their paths inside the group.
+    def create(self, group: zarr.Group, contents: Contents) -> None:
+        """Make all arrays, empty, and their metadata.
 
         Raises:
             ParameterError: the format has no place for an entry.
@@ -48,7 +48,7 @@ class Plain:
 
     zarr_version = 3
 
-    def create(self, group: zarr.Group, contents: Contents) -> Sequence[str]:
+    def create(self, group: zarr.Group, contents: Contents) -> None:
         """See `Format`."""
         for name, entry in contents.structure.items():
             create_array(
@@ -60,7 +60,6 @@ class Plain:
                 dtype=entry.dtype,
                 axes=axis_names(name, entry, contents.spec),
             )
-        return list(contents.structure)
 
     def parts(self, name: str, values: NDArray, contents: Contents) -> Iterable[Part]:
         """See `Format`."""

@@ -98,18 +98,16 @@ class _Ome:
             )
         return self.levels
 
-    def create(self, group: zarr.Group, contents: Contents) -> Sequence[str]:
+    def create(self, group: zarr.Group, contents: Contents) -> None:
         """See `Format`."""
         spec = contents.spec
         labels = [n for n in contents.structure if _is_label(spec, n)]
         if labels:
             put(group.create_group("labels"), self.version, {"labels": labels})
-        paths: list[str] = []
         for name, entry in contents.structure.items():
             count = self.levels_of(name, contents)
             if not count:
                 self._array(group, name, entry.shape, entry.dtype, contents, None)
-                paths.append(name)
                 continue
             place = _place(spec, name)
             held = group.create_group(place) if place else group
@@ -120,14 +118,12 @@ class _Ome:
                 sides = (side // factor for side in entry.shape[:2])
                 shape = (*entry.shape[2:], *sides)
                 self._array(held, str(number), shape, entry.dtype, contents, names)
-                paths.append(f"{place}/{number}".lstrip("/"))
             mean = _is_mean(spec.entries[name], entry)
             centred = [(factor - 1) / 2 if mean else 0.0 for factor in factors]
             document: dict[str, Any] = {"multiscales": multiscales_of(name, axes, centred, factors)}
             if name in labels:
                 document["image-label"] = {"source": {"image": "../../"}}
             put(held, self.version, document)
-        return paths
 
     def parts(self, name: str, values: NDArray, contents: Contents) -> Iterable[Part]:
         """See `Format`."""
