@@ -23,6 +23,7 @@ from ._make import BatchMaker
 from ._order import Order, Shuffle
 from ._prefetch import Prefetcher
 from ._read import Losses
+from ._report import report_of
 from ._schedule import Schedule
 from ._settings import check_count, check_draws, check_shard, check_weights, digest
 from ._standing import Standing, Ticket, Turn
@@ -389,6 +390,9 @@ class Loader(Doors):
             f"Loader({self.source!r}, batch_size={self.batch_size}, shard={self.shard}, "
             f"window={self.window}, epoch={self.epoch})"
         )
+
+    def _repr_html_(self) -> str:
+        return report_of(self).html()
 
     def _batches(self) -> Iterator[dict[str, Any]]:
         """The generator behind one loop; its end is the end of the threads."""

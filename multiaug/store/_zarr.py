@@ -21,6 +21,7 @@ from ._marker import read_marker
 from ._objects import FileObjects, Objects, StoreObjects
 from ._plausible import inspect_source
 from ._reader import OnMissing
+from ._report import ReportedSource
 from ._scan import Pools, scan_in_threads
 from ._source import Block, BlockId, Structure, check_blocks, check_indices, check_out
 from ._structure import check_arrays, check_entries, common_length
@@ -42,7 +43,7 @@ _BLOCK_BYTES = 64 * 2**20
 
 
 @register_source
-class ZarrSource:
+class ZarrSource(ReportedSource):
     """Records in a zarr group, version 2 or 3, sharded or not.
 
     The arrays that the spec declares are read; others in the group are left alone and can be

@@ -18,7 +18,7 @@ Modules = dict[str, tuple[Path, "list[Import]"]]
 
 # Unit (a sub-package, or a module at the root; "" is the root itself) -> what it may import.
 # Each set adds its own level to the one before.
-_LEAVES = {"_arguments", "_forks", "_machine", "_pytrees", "_version", "errors", "typing"}
+_LEAVES = {"_arguments", "_forks", "_machine", "_pytrees", "_tables", "_version", "errors", "typing"}
 _GROUND = _LEAVES | {"files"}
 _SPEC = _GROUND | {"spec"}
 _CHECKS = _SPEC | {"checks"}
@@ -36,6 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_machine": {"errors"},
     "_native": {"errors"},
     "_pytrees": set(),
+    "_tables": set(),
     "_version": set(),
     "errors": set(),
     "typing": set(),
@@ -65,7 +66,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 
 WITHOUT_JAX = {
-    "_arguments", "_forks", "_machine", "_native", "_version", "checks", "errors", "files", "spec",
+    "_arguments", "_forks", "_machine", "_native", "_tables", "_version", "checks", "errors", "files", "spec",
     "store",
 }  # fmt: skip
 JAX_FOR_TYPES_ONLY = {"typing"}

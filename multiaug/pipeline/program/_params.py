@@ -12,6 +12,7 @@ import numpy as np
 
 from ...errors import ParameterError
 from ...typing import Array, NDArray, SpatialShape
+from .._report import params_report
 
 SCHEMA = "multiaug.params/1"
 _DTYPES = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
@@ -37,6 +38,9 @@ class RecordParams:
     key: Array
     in_shape: SpatialShape = field(metadata={"static": True})
     out_shape: SpatialShape = field(metadata={"static": True})
+
+    def _repr_html_(self) -> str:
+        return params_report(self.values, self.in_shape, self.out_shape).html()
 
     @property
     def batched(self) -> bool:
