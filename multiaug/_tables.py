@@ -124,7 +124,7 @@ def shape_text(shape: Sequence[int | str]) -> str:
 
 
 class Reported:
-    """What objects inherit that describe themselves: ``print`` and notebooks show their `Report`."""
+    """For objects that describe themselves: ``print`` and notebooks show their `Report`."""
 
     def _report(self) -> Report:
         raise NotImplementedError

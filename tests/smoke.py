@@ -1,6 +1,6 @@
 """The least that an installation must do, for environments with nothing but multiaug in them.
 
-    python tests/smoke.py
+python tests/smoke.py
 """
 
 import tempfile

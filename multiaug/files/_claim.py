@@ -22,7 +22,8 @@ try:
     import fcntl
 except ImportError as missing:  # Windows, whose Python has neither these locks nor `os.preadv`
     raise ImportError(
-        "multiaug runs on Linux and macOS; on Windows, install it in the Windows Subsystem for Linux."
+        "multiaug runs on Linux and macOS. On Windows, install it in the Windows Subsystem for "
+        "Linux."
     ) from missing
 
 _SCHEMA = "multiaug.lock/1"

@@ -415,7 +415,7 @@ class Pipeline:
 
     def __repr__(self) -> str:
         """Python that makes it, with ``from multiaug import *``."""
-        lines = "".join(f"        {transform!r},\n" for transform in self.transforms)
+        lines = "".join(f"        {one.as_python(8)},\n" for one in self.transforms)
         listed = f"[\n{lines}    ]" if lines else "[]"
         return f"Pipeline(\n    {listed},\n    {self.spec!r},\n)"
 

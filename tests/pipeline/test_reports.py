@@ -48,7 +48,8 @@ def test_a_printed_spec_is_a_table_of_its_groups():
     assert lines[0] == "Spec 'rgbxyz': 3 entries"
     columns = lines[1]
     intensity, position = lines[2], lines[3]
-    assert intensity.startswith("rgbxyz") and not position[: columns.index("role")].strip()
+    assert intensity.startswith("rgbxyz")
+    assert not position[: columns.index("role")].strip()
     at = columns.index("no data")
     assert intensity[at : at + 3].strip() == ""
     assert position[at : at + 3] == "nan"

@@ -18,7 +18,9 @@ Modules = dict[str, tuple[Path, "list[Import]"]]
 
 # Unit (a sub-package, or a module at the root; "" is the root itself) -> what it may import.
 # Each set adds its own level to the one before.
-_LEAVES = {"_arguments", "_forks", "_machine", "_pytrees", "_tables", "_version", "errors", "typing"}
+_LEAVES = {
+    "_arguments", "_forks", "_machine", "_pytrees", "_tables", "_version", "errors", "typing",
+}  # fmt: skip
 _GROUND = _LEAVES | {"files"}
 _SPEC = _GROUND | {"spec"}
 _CHECKS = _SPEC | {"checks"}
@@ -66,8 +68,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 
 WITHOUT_JAX = {
-    "_arguments", "_forks", "_machine", "_native", "_tables", "_version", "checks", "errors", "files", "spec",
-    "store",
+    "_arguments", "_forks", "_machine", "_native", "_tables", "_version", "checks", "errors",
+    "files", "spec", "store",
 }  # fmt: skip
 JAX_FOR_TYPES_ONLY = {"typing"}
 WITH_ZARR = {"files", "statistics", "store"}
