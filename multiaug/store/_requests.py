@@ -118,7 +118,7 @@ class Requests:
         while self._waiting and not self._closed:
             requests, job = self._waiting[0]
             size, count = sum(request.size for request in requests), len(requests)
-            if self._tasks or self._held:
+            if self._travelling or self._held:  # else one that never fits would wait for ever
                 many = self._travelling + count > MOST_REQUESTS
                 if many or self._held + size > self._memory:
                     return
