@@ -15,7 +15,7 @@ from .._forks import refuse_forked_child
 from .._machine import core_count, parse_memory
 from ..checks import say
 from ..errors import ParameterError
-from ..store import Source, chunked
+from ..store import Source, chunked, requests_of
 from ._budget import budget_of
 from ._doors import Doors
 from ._groups import Groups
@@ -84,7 +84,8 @@ class Loader(Doors):
             draws them among the records of the batch: less memory and no waiting for a group where
             batches are small, but batches of another size, or of another number of hosts, are
             mixed otherwise.
-        threads: that read and decode; by default one per core, or 16 for remote sources.
+        threads: that read and decode; by default one per core. What is asked of a zarr store on
+            another machine does not wait in them; of other remote sources it does, by default in 16.
         on_corrupt: ``skip`` leaves out records of chunks that cannot be decoded: their batches
             become shorter, and ``skipped`` counts them.
         skip_limit: the share of an epoch's records that may be skipped; more is an error.
@@ -162,7 +163,8 @@ class Loader(Doors):
         self._chunked = chunked(source, "Loader.source")
         draws = check_draws(indices, len(source))
         weight = check_weights(weights, len(source), draws)
-        self._threads = threads or (_REMOTE_THREADS if self._chunked.remote else core_count())
+        waits = self._chunked.remote and requests_of(self._chunked) is None
+        self._threads = threads or (_REMOTE_THREADS if waits else core_count())
         # Single records need no window: any order of them is as good as any other.
         chunk = self._chunked.chunk
         self._rows = shuffle == "full" or (shuffle == "block" and chunk == 1)

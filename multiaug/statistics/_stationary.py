@@ -15,7 +15,11 @@ from ._blocks import Buffered
 from ._numbers import integer_shift, is_exact
 from ._state import Accumulator, State, Statistic, as_rows, check_shift, refuse_large
 
-_BUFFER_BYTES = 16 * 2**20
+# Of a block, as float32. Its temporaries in XLA are some ten times as large, and the C library has
+# the system clear memory for each of those that are larger than 32 MB: twice the time.
+_BUFFER_BYTES = 2 * 2**20
+# Sums of a block are added up in float64, which takes as long as a few large images.
+_LEAST_ROWS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +161,7 @@ class _Blocks(Buffered):
         statistic = state.statistic
         dtype = statistic.kind_name if is_exact(statistic.kind_name) else "float32"
         d = statistic.size
-        rows = max(1, min(256, _BUFFER_BYTES // (4 * d)))
+        rows = max(_LEAST_ROWS, min(256, _BUFFER_BYTES // (4 * d)))
         super().__init__(rows, d, dtype, 0)
         self._state, self._n = state, state.n
         self._sum, self._cross = state.sum.copy(), state.cross.copy()

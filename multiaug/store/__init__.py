@@ -27,6 +27,10 @@ from ._pool import BufferPool as BufferPool
 from ._pool import aligned as aligned
 from ._ragged import padded as padded
 from ._record_source import RecordSource as RecordSource
+from ._requests import MOST_REQUESTS as MOST_REQUESTS
+from ._requests import Fetching as Fetching
+from ._requests import Requests as Requests
+from ._requests import chunks_of_a_job as chunks_of_a_job
 from ._rows import RowSource as RowSource
 from ._source import Block as Block
 from ._source import BlockId as BlockId
@@ -37,6 +41,7 @@ from ._source import Structure as Structure
 from ._stream import RecordStream as RecordStream
 from ._value_maps import ValueMaps as ValueMaps
 from ._zarr import ZarrSource as ZarrSource
+from ._zarr import requests_of as requests_of
 from .writing import BlockWriter as BlockWriter
 from .writing import Contents as Contents
 from .writing import FolderPlace as FolderPlace

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import random
 import socket
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -17,6 +19,7 @@ import numpy as np
 from ..errors import MultiaugError, StoreError
 from ..typing import NDArray
 from ._pool import scratch
+from ._requests import Part, take_supply
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
@@ -129,15 +132,25 @@ class StoreObjects:
 
     def whole(self, key: str, place: NDArray | None = None) -> NDArray | None:
         """See `Objects`."""
-        return self._get(key, None)
+        return self._get(key, 0, None)
 
     def part(self, key: str, start: int, size: int, place: NDArray | None = None) -> NDArray | None:
         """See `Objects`."""
-        from zarr.abc.store import RangeByteRequest, SuffixByteRequest
+        return self._get(key, start, size)
 
-        return self._get(
-            key, SuffixByteRequest(-start) if start < 0 else RangeByteRequest(start, start + size)
-        )
+    async def fetch(self, key: str, start: int, size: int | None) -> tuple[Part, NDArray | None]:
+        """Bytes for a thread that will ask for the same; on zarr's event loop.
+
+        Args:
+            key: of the object.
+            start: the first byte.
+            size: how many; None takes all.
+        """
+        for number in range(_TRIES - 1):
+            with _passing(foreign=True):
+                return self._part(key, start, size), await self._ask(key, start, size)
+            await asyncio.sleep(_wait(number))
+        return self._part(key, start, size), await self._ask(key, start, size)
 
     def size(self, key: str) -> int | None:
         """See `Objects`."""
@@ -148,12 +161,23 @@ class StoreObjects:
     def forget(self, key: str) -> None:
         """See `Objects`; nothing is held open."""
 
-    def _get(self, key: str, part: Any) -> NDArray | None:
-        from zarr.core.buffer import default_buffer_prototype
+    def _get(self, key: str, start: int, size: int | None) -> NDArray | None:
         from zarr.core.sync import sync
 
-        prototype = default_buffer_prototype()
-        found = self._do(key, lambda: sync(self._store.get(key, prototype, byte_range=part)))
+        here, found = take_supply(self._part(key, start, size))
+        return found if here else self._do(key, lambda: sync(self._ask(key, start, size)))
+
+    def _part(self, key: str, start: int, size: int | None) -> Part:
+        return id(self), key, start, size
+
+    async def _ask(self, key: str, start: int, size: int | None) -> NDArray | None:
+        from zarr.abc.store import RangeByteRequest, SuffixByteRequest
+        from zarr.core.buffer import default_buffer_prototype
+
+        part: Any = None
+        if size is not None:
+            part = SuffixByteRequest(-start) if start < 0 else RangeByteRequest(start, start + size)
+        found = await self._store.get(key, default_buffer_prototype(), byte_range=part)
         return None if found is None else np.asarray(found.as_numpy_array()).view(np.uint8)
 
     def _do(self, key: str, attempt: Callable[[], _T]) -> _T | None:
@@ -180,19 +204,30 @@ def patiently(attempt: Callable[[], _T], *, foreign: bool = False) -> _T:
             errors are of any kind; see `may_pass`.
     """
     for number in range(_TRIES - 1):
-        try:
+        with _passing(foreign=foreign):
             return attempt()
-        except (TimeoutError, ConnectionError):
-            pass
-        except OSError as error:
-            if error.errno not in _TRANSIENT and not (foreign and may_pass(error)):
-                raise
-        except Exception as error:
-            if not (foreign and may_pass(error)):
-                raise
-        # Random, so that many readers of a server that fails do not come back together.
-        time.sleep(_FIRST_WAIT * 2**number * (0.5 + random.random()))
+        time.sleep(_wait(number))
     return attempt()
+
+
+@contextmanager
+def _passing(*, foreign: bool) -> Iterator[None]:
+    """Swallow an error that may pass; see `patiently`."""
+    try:
+        yield
+    except (TimeoutError, ConnectionError):
+        pass
+    except OSError as error:
+        if error.errno not in _TRANSIENT and not (foreign and may_pass(error)):
+            raise
+    except Exception as error:
+        if not (foreign and may_pass(error)):
+            raise
+
+
+def _wait(number: int) -> float:
+    """Seconds; random, so that many readers of a server that fails do not come back together."""
+    return _FIRST_WAIT * 2**number * (0.5 + random.random())
 
 
 def may_pass(error: BaseException) -> bool:

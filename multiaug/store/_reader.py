@@ -19,8 +19,9 @@ from ..errors import CorruptChunkError, MissingChunkError, StoreError
 from ..typing import NDArray
 from ._codecs import DamageError, read_chain
 from ._layout import Layout, MissingChunk
-from ._objects import FileObjects, Objects, patiently, read_at
+from ._objects import FileObjects, Objects, StoreObjects, patiently, read_at
 from ._pool import scratch
+from ._requests import Part, Request
 from ._seek import ChunkPlaces
 from ._shards import OpenFile
 
@@ -90,6 +91,7 @@ class ArrayReader:
         self.keeps_chunks = False
         self._keeping = threading.Lock()
         self._kept: tuple[int, NDArray] | None = None
+        self._largest = 0  # of the stored chunks that have come, in bytes
 
     @property
     def direct(self) -> bool:
@@ -187,6 +189,38 @@ class ArrayReader:
             if got != size:
                 # Something is wrong with the chunk; reading all of it says what.
                 out[place] = self._chunk(chunk, inside + 1)[inside]
+
+    @property
+    def can_be_fetched(self) -> bool:
+        """Whether requests may be made before the rows are read: far chunks that are known here."""
+        return isinstance(self._objects, StoreObjects) and self._chain is not None
+
+    def requests(self, rows: NDArray) -> list[Request]:
+        """What will be asked of the store for rows.
+
+        Of chunks that are kept for the rows that come next, nothing.
+
+        Args:
+            rows: int64 (n,), positions.
+        """
+        if self.keeps_chunks or not all(self.shape):
+            return []
+        size = self._largest or self.chunk_bytes
+        places = product(np.unique(rows // self.chunks[0]).tolist(), *self._grid)
+        return [Request(size, partial(self._fetch, place)) for place in places]
+
+    async def _fetch(self, position: tuple[int, ...]) -> tuple[Part, NDArray | None] | None:
+        assert isinstance(self._objects, StoreObjects)
+        key, span = self._places.key(position), (0, None)
+        if self._sharding is not None:
+            shard = await self._places.shard_soon(key)
+            found = None if shard is None else shard.span(self._places.inner(position))
+            if found is None:
+                return None
+            span = found
+        part, stored = await self._objects.fetch(key, *span)
+        self._largest = max(self._largest, 0 if stored is None else stored.size)
+        return part, stored
 
     def missing(self, start: int, stop: int) -> MissingChunk | None:
         """The first chunk with any of the rows [start, stop) that is not in the store."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable
+from math import prod
 from typing import Generic, TypeVar
 
 from ._codecs import DamageError, Sharding
@@ -17,6 +19,8 @@ _V = TypeVar("_V")
 
 _OPEN_SHARDS = 16
 _OPEN_FILES = 64
+# Shards of another machine whose indices are kept, and what these take at most.
+_FAR_SHARDS, _INDEX_BYTES = 1024, 8 * 2**20
 
 
 class Recent(Generic[_K, _V]):
@@ -72,7 +76,17 @@ class ChunkPlaces:
     ) -> None:
         self._layout, self._objects, self._sharding = layout, objects, sharding
         self._chunk_bytes = chunk_bytes
-        self._shards: Recent[str, OpenShard] = Recent(_OPEN_SHARDS)
+        self._counts: tuple[int, ...] = ()
+        shards = _OPEN_SHARDS
+        if sharding is not None:
+            self._counts = tuple(
+                shard // inner for shard, inner in zip(sharding.shard, layout.chunks, strict=True)
+            )
+            if objects.remote:  # two requests for an index, and no file that stays open
+                shards = max(shards, min(_FAR_SHARDS, _INDEX_BYTES // (16 * prod(self._counts))))
+        self._shards: Recent[str, OpenShard] = Recent(shards)
+        # Indices that are on their way; they belong to the thread of zarr's event loop.
+        self._coming: dict[str, asyncio.Future[OpenShard | None]] = {}
         self._files: Recent[tuple[int, ...], OpenFile] = Recent(_OPEN_FILES)
 
     def key(self, position: tuple[int, ...]) -> str:
@@ -106,15 +120,24 @@ class ChunkPlaces:
         found = self._shards.get(key)
         if found is not None:
             return found
-        counts = tuple(
-            shard // inner
-            for shard, inner in zip(self._sharding.shard, self._layout.chunks, strict=True)
-        )
         path = self._objects.root / key if isinstance(self._objects, FileObjects) else None
-        found = open_shard(self._objects, key, path, counts, self._sharding)
+        found = open_shard(self._objects, key, path, self._counts, self._sharding)
         if found is not None:
             self._shards.put(key, found)
         return found
+
+    async def shard_soon(self, key: str) -> OpenShard | None:
+        """As `shard`, on zarr's event loop; who asks for what is on its way waits for it."""
+        found = self._shards.get(key)
+        if found is not None:
+            return found
+        coming = self._coming.get(key)
+        if coming is None:
+            # In a thread, which may wait for the loop.
+            coming = asyncio.ensure_future(asyncio.to_thread(self.shard, key))
+            self._coming[key] = coming
+            coming.add_done_callback(lambda _: self._coming.pop(key, None))
+        return await asyncio.shield(coming)
 
     def file(self, position: tuple[int, ...]) -> OpenFile | None:
         """The file of a chunk whose values stand in it as they are; None if it is not whole."""

@@ -11,6 +11,7 @@ from ._layout import Layout, MissingChunk
 from ._objects import Objects
 from ._packing import Packing, packing_of
 from ._reader import ArrayReader, OnMissing
+from ._requests import Request
 
 if TYPE_CHECKING:
     import zarr
@@ -87,6 +88,15 @@ class UnpackingReader:
         stored = np.empty(out.shape, self._reader.dtype)
         self._reader.take(rows, stored)
         self.packing.unpack(stored, out, rows, self._where)
+
+    @property
+    def can_be_fetched(self) -> bool:
+        """See `ArrayReader`."""
+        return self._reader.can_be_fetched
+
+    def requests(self, rows: NDArray) -> list[Request]:
+        """See `ArrayReader.requests`."""
+        return self._reader.requests(rows)
 
     def missing(self, start: int, stop: int) -> MissingChunk | None:
         """See `ArrayReader.missing`."""

@@ -22,6 +22,7 @@ from ._objects import FileObjects, Objects, StoreObjects
 from ._plausible import inspect_source
 from ._reader import OnMissing
 from ._report import ReportedSource
+from ._requests import Request, RequestsFor
 from ._scan import Pools, scan_in_threads
 from ._source import Block, BlockId, Structure, check_blocks, check_indices, check_out
 from ._structure import check_arrays, check_entries, common_length
@@ -195,8 +196,9 @@ class ZarrSource(ReportedSource):
         numbers = check_blocks(blocks, len(self.blocks))
         spans = [(n, n * self._block, min((n + 1) * self._block, self._length)) for n in numbers]
         return scan_in_threads(
-            spans, self.structure, self._chunk, self.read_range, self._pools, remote=self.remote
-        )
+            spans, self.structure, self._chunk, self.read_range, self._pools,
+            remote=self.remote, requests=requests_of(self),
+        )  # fmt: skip
 
     def read_range(self, start: int, stop: int, out: Mapping[str, NDArray]) -> None:
         """Read neighbouring records into arrays that are there already.
@@ -318,6 +320,24 @@ class ZarrSource(ReportedSource):
                 f"{self._marker.records} by the completion marker. The store was changed after "
                 "it was written: write it again."
             )
+
+
+def requests_of(source: object) -> RequestsFor | None:
+    """What is asked of a store for rows of a source, before they are read.
+
+    None where threads read all by themselves: of files, of chunks that zarr-python decodes, and of
+    other kinds of sources.
+    """
+    if not isinstance(source, ZarrSource) or not source.remote:
+        return None
+    readers = list(source._readers.values())
+    if not all(reader.can_be_fetched for reader in readers):
+        return None
+
+    def requests(rows: NDArray) -> list[Request]:
+        return [request for reader in readers for request in reader.requests(rows)]
+
+    return requests
 
 
 def _reopen(path: Any, spec: DataSpec | None, on_missing: OnMissing) -> ZarrSource:
