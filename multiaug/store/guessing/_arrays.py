@@ -25,7 +25,7 @@ def guess_arrays(data: object, arrays: Mapping[str, Any]) -> tuple[DataSpec, tup
     count = len(next(iter(arrays.values())))
     index = np.unique(np.linspace(0, count - 1, _LOOKED_AT).round().astype(int))
     samples = {name: [np.asarray(array[int(i)]) for i in index] for name, array in arrays.items()}
-    return _spec_of(Path(str(data)).stem, samples, {n: f"{count} records" for n in arrays})
+    return _spec_of(Path(str(data)).stem, samples, dict.fromkeys(arrays, f"{count} records"))
 
 
 def guess_npy(root: Path, files: Sequence[Path]) -> Guessed:

@@ -98,7 +98,7 @@ def _of_zarr(candidate: Candidate) -> Guess:
         group.attrs.asdict()
     ):
         return Guess(candidate.data, None)
-    arrays = {name: array for name, array in group.arrays()}
+    arrays = dict(group.arrays())
     spec, notes = guess_arrays(candidate.data, arrays)
     return Guess(candidate.data, spec, {}, notes)
 
