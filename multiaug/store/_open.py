@@ -46,6 +46,7 @@ def open_source(
     mapping from entry name to array                   `ArraySource` (``block``)
     one array (N, H, W, C), or a list of images        the same, for a spec with one entry
     .npy file, folder of them, mapping to files        `NpySource` (``channels``, ``block``)
+    folders of .npy files with one record each         `NpyRecordSource` (``folders``)
     folder of .pcd files, or one                       `CloudSource` (``intrinsics``)
     folder of .ply files, or one                       `PlySource` (``shape``, ``intrinsics``)
     folder of pictures                                 `PictureSource` (``size``, ``classes``,

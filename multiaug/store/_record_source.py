@@ -135,6 +135,8 @@ class RecordSource(ReportedSource, ABC):
                 name: self._like_first(name, found.get(name), row, of_one_size=False)
                 for name in self.structure
             }
+            # Decoders may hand out what cannot be written to.
+            record = {n: a if a.flags.writeable else a.copy() for n, a in record.items()}
             self._maps.apply({name: array[np.newaxis] for name, array in record.items()})
             records.append(record)
         return records
