@@ -42,6 +42,7 @@ from ._stream import RecordStream as RecordStream
 from ._value_maps import ValueMaps as ValueMaps
 from ._zarr import ZarrSource as ZarrSource
 from ._zarr import requests_of as requests_of
+from .codecs import register_codec as register_codec
 from .guessing import Guess as Guess
 from .guessing import guess_spec as guess_spec
 from .writing import BlockWriter as BlockWriter

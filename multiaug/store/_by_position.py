@@ -45,8 +45,7 @@ class RecordReader(AbstractContextManager["RecordReader"]):
         elif len(ends) >= _FAR_READS:
             ends = ends[np.linspace(0, len(ends) - 1, _FAR_READS - 1).astype(int)]
         futures = [
-            self._fetching.submit(part, _read, self._source, part)
-            for part in np.split(index, ends)
+            self._fetching.submit(part, _read, self._source, part) for part in np.split(index, ends)
         ]
         parts = [future.result() for future in futures]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -17,13 +17,13 @@ import numpy as np
 from .._machine import core_count
 from ..errors import CorruptChunkError, MissingChunkError, StoreError
 from ..typing import NDArray
-from ._codecs import DamageError, read_chain
 from ._layout import Layout, MissingChunk
 from ._objects import FileObjects, Objects, StoreObjects, patiently, read_at
 from ._pool import scratch
 from ._requests import Part, Request
 from ._seek import ChunkPlaces
 from ._shards import OpenFile
+from .codecs import DamageError, read_chain
 
 if TYPE_CHECKING:
     import zarr

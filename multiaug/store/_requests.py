@@ -176,9 +176,7 @@ class Fetching:
         self._executor, self._requests_for = executor, requests
         self._requests = None if requests is None else Requests(executor.submit, memory)
 
-    def submit(
-        self, rows: NDArray, function: Callable[..., Any], *arguments: Any
-    ) -> Future[Any]:
+    def submit(self, rows: NDArray, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """Call a function in a thread.
 
         Args:

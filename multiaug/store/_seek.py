@@ -9,10 +9,10 @@ from collections.abc import Hashable
 from math import prod
 from typing import Generic, TypeVar
 
-from ._codecs import DamageError, Sharding
 from ._layout import Layout
 from ._objects import FileObjects, Objects
 from ._shards import OpenFile, OpenShard, open_shard
+from .codecs import DamageError, Sharding
 
 _K = TypeVar("_K", bound=Hashable)
 _V = TypeVar("_V")

@@ -12,8 +12,8 @@ import numpy as np
 
 from ..errors import StoreError
 from ..typing import NDArray
-from ._codecs import DamageError, Sharding, strip_crc32c
 from ._objects import Objects
+from .codecs import DamageError, Sharding, strip_crc32c
 
 if TYPE_CHECKING:
     import zarr
