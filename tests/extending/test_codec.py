@@ -9,8 +9,8 @@ from zarr.abc.codec import BytesBytesCodec
 from zarr.registry import register_codec as register_with_zarr
 
 import multiaug as ma
-from multiaug.store.codecs import _step as registry
 from multiaug.store.codecs import DamageError, register_codec
+from multiaug.store.codecs import _step as registry
 
 IMAGES = np.random.default_rng(0).integers(0, 255, (7, 6, 5, 3)).astype(np.uint8)
 

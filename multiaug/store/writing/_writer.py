@@ -126,8 +126,11 @@ class BlockWriter:
         if self.place.begin(overwrite=overwrite):
             different = self._difference(self.place.found())
             if different is None:
-                return set(self.place.done(self.block_count))
-            if not overwrite:
+                done = set(self.place.done(self.block_count))
+                if done:
+                    return done
+                # Arrays may be missing, where not all of it appears at once.
+            elif not overwrite:
                 raise StoreError(
                     f"{self.place.dest}: there is an unfinished store of something else: "
                     f"{different}. Finish it as it was begun, remove it, or pass overwrite=True."
