@@ -85,7 +85,8 @@ class Loader(Doors):
             batches are small, but batches of another size, or of another number of hosts, are
             mixed otherwise.
         threads: that read and decode; by default one per core. What is asked of a zarr store on
-            another machine does not wait in them; of other remote sources it does, by default in 16.
+            another machine does not wait in them; of other remote sources it does, in 16 by
+            default.
         on_corrupt: ``skip`` leaves out records of chunks that cannot be decoded: their batches
             become shorter, and ``skipped`` counts them.
         skip_limit: the share of an epoch's records that may be skipped; more is an error.

@@ -9,8 +9,7 @@ import random
 import socket
 import stat
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -147,8 +146,11 @@ class StoreObjects:
             size: how many; None takes all.
         """
         for number in range(_TRIES - 1):
-            with _passing(foreign=True):
+            try:
                 return self._part(key, start, size), await self._ask(key, start, size)
+            except Exception as error:
+                if not _passes(error, foreign=True):
+                    raise
             await asyncio.sleep(_wait(number))
         return self._part(key, start, size), await self._ask(key, start, size)
 
@@ -204,30 +206,28 @@ def patiently(attempt: Callable[[], _T], *, foreign: bool = False) -> _T:
             errors are of any kind; see `may_pass`.
     """
     for number in range(_TRIES - 1):
-        with _passing(foreign=foreign):
+        try:
             return attempt()
+        except Exception as error:
+            if not _passes(error, foreign=foreign):
+                raise
         time.sleep(_wait(number))
     return attempt()
 
 
-@contextmanager
-def _passing(*, foreign: bool) -> Iterator[None]:
-    """Swallow an error that may pass; see `patiently`."""
-    try:
-        yield
-    except (TimeoutError, ConnectionError):
-        pass
-    except OSError as error:
-        if error.errno not in _TRANSIENT and not (foreign and may_pass(error)):
-            raise
-    except Exception as error:
-        if not (foreign and may_pass(error)):
-            raise
+def _passes(error: Exception, *, foreign: bool) -> bool:
+    """Whether an error may pass; see `patiently`."""
+    if isinstance(error, TimeoutError | ConnectionError):
+        return True
+    if isinstance(error, OSError) and error.errno in _TRANSIENT:
+        return True
+    return foreign and may_pass(error)
 
 
 def _wait(number: int) -> float:
     """Seconds; random, so that many readers of a server that fails do not come back together."""
-    return _FIRST_WAIT * 2**number * (0.5 + random.random())
+    wait: float = _FIRST_WAIT * 2**number * (0.5 + random.random())
+    return wait
 
 
 def may_pass(error: BaseException) -> bool:

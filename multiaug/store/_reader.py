@@ -211,7 +211,8 @@ class ArrayReader:
 
     async def _fetch(self, position: tuple[int, ...]) -> tuple[Part, NDArray | None] | None:
         assert isinstance(self._objects, StoreObjects)
-        key, span = self._places.key(position), (0, None)
+        key = self._places.key(position)
+        span: tuple[int, int | None] = (0, None)
         if self._sharding is not None:
             shard = await self._places.shard_soon(key)
             found = None if shard is None else shard.span(self._places.inner(position))

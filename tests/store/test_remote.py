@@ -169,7 +169,7 @@ def test_a_server_that_refuses(far):
         raise PermissionError("not yours")
 
     store.server.fail = fail
-    with pytest.raises(StoreError, match="not yours. Check the address and the rights"):
+    with pytest.raises(StoreError, match=r"not yours\. Check the address and the rights"):
         epoch(source)
 
 

@@ -46,7 +46,7 @@ def inspect(
     from .._inspection import inspect_entries, inspect_storage
 
     if spec is not None and spec.endswith(".json") and not Path(spec).exists():
-        spec, spec_out = None, Path(spec)
+        spec_out, spec = Path(spec), None
     run = run_settings(source, spec, opens=opens)
     guessed: tuple[str, ...] = ()
     path = run.source or ""

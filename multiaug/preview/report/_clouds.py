@@ -20,14 +20,14 @@ class Cloud(NamedTuple):
 
     Args:
         name: of the entry, and what was done to it.
-        count: how many points.
+        size: how many points.
         points: base64 of int16 (n, 3), within -32767 .. 32767 for the cube around both clouds.
         colours: base64 of uint8 (n, 3).
         label: what is seen, for those who do not see it.
     """
 
     name: str
-    count: int
+    size: int
     points: str
     colours: str
     label: str

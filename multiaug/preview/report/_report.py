@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -141,7 +142,8 @@ def report(
         first = {name: array[np.newaxis] for name, array in records[0].items()}
         inspect_first(next(iter(named.values())), source.spec, first, origin=repr(source))
     page = _Page(source.spec, records, index, seed, draws, bands)
-    singles, wholes = [], []
+    singles: list[Any] = []
+    wholes: list[Any] = []
     for title, one in named.items():
         prefix = f"{title}: " if len(named) > 1 else ""
         singles += [

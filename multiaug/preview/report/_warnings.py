@@ -110,7 +110,7 @@ def _at_ends(values: NDArray, bounds: Sequence[float]) -> float:
     return float(np.mean((values <= bounds[0]) | (values >= bounds[1])))
 
 
-def _bounds(dtype: np.dtype) -> tuple[float, float] | None:  # type: ignore[type-arg]
+def _bounds(dtype: np.dtype) -> tuple[float, float] | None:
     if dtype.kind in "iu":
         info = np.iinfo(dtype)
         return float(info.min), float(info.max)

@@ -45,9 +45,9 @@ def guess_images(root: Path) -> Guessed:
     settings: dict[str, Any] = {}
     if not by_role and len(unnamed) == 1 and not folder.loose:
         # One folder that holds all the rest, as archives have it.
-        inner, settings, notes = guess_images(root / unnamed[0])
+        inner, settings, said = guess_images(root / unnamed[0])
         if not settings:
-            return inner, settings, notes
+            return inner, settings, said
         raise StoreError(
             f"{shown(str(root))} holds one folder of data. Open that: "
             f"{shown(str(root / unnamed[0]))}."
@@ -144,7 +144,7 @@ def _where(root: Path, files: Sequence[Path]) -> str:
 def _annotations(folder: Folder) -> Path | None:
     """A COCO file, or the folder of VOC's or YOLO's files, where there is one of the usual name."""
     for name in folder.folders:
-        kinds = folder.others.get(name, {})
+        kinds: dict[str, Any] = dict(folder.others.get(name, {}))
         if name.lower() in _ANNOTATIONS and {".xml", ".txt", ".json"} & set(kinds):
             inside = sorted((folder.root / name).rglob("*.json"))
             if inside:
