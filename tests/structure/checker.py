@@ -60,11 +60,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "distributed": _TOP,
     "keras": _TOP,
     "preview": _TOP,
-    "cli": _TOP | {"distributed", "keras", "preview"},
-    "testing": _TOP | {"distributed", "keras", "preview", "cli"},
+    "command": _TOP | {"distributed", "keras", "preview", "studio", "compare"},
+    "testing": _TOP | {"distributed", "keras", "preview"},
     # The root's export list, and `python -m multiaug`.
-    "": _PASSES | {"distributed", "elsewhere", "keras", "preview", "recipes", "cli"},
-    "__main__": {"", "cli"},
+    "": _PASSES | {"distributed", "elsewhere", "keras", "preview", "recipes"},
+    "__main__": {"", "command"},
 }
 
 WITHOUT_JAX = {

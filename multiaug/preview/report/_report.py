@@ -126,8 +126,9 @@ def report(
         ...     found = report(
         ...         source, ma.Pipeline([ma.Flip("x")], spec), Path(folder) / "report.html", draws=3
         ...     )
-        >>> found[0]
-        'Flip: the image hardly changes in 3 of 3 draws, by 0.00% of the range in the middle one.'
+        >>> print(found[0])
+        The whole pipeline, record 0: the image hardly changes in 3 of 3 draws, by 0.00% of the
+        range in the middle one.
     """
     index = list(range(min(4, len(source)))) if indices is None else [int(i) for i in indices]
     if not index:
