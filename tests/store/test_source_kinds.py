@@ -180,7 +180,8 @@ def parquet(tmp_path):
 
 MAKERS = {
     arrays: "arrays", frames: "frames", list_of_frames: "frames", npy: "npy",
-    npy_of_each_record: "npy-records", npy_of_four_axes: "npy", zarr_store: "zarr", ome: "ome-zarr", folder_of_images: "images",
+    npy_of_each_record: "npy-records", npy_of_four_axes: "npy", zarr_store: "zarr",
+    ome: "ome-zarr", folder_of_images: "images",
     pcd: "pcd", ply: "ply", hdf5: "hdf5", tiff_pages: "tiff", tiff_of_imagej: "tiff",
     geotiff: "tiff", boxes_of_coco: "annotated", dataset: "xarray", netcdf: "xarray",
     tar_shards: "webdataset", parquet: "parquet",
