@@ -13,13 +13,13 @@ from .._tables import Lines, Report
 from ..errors import NotFittedError, ParameterError, StoreError, old_arguments
 from ..files import staged_directory, writing
 from ..typing import NDArray
-from ._covariance import CovarianceState
 from ._file import only_statistics, read_group, write_group
 from ._look import LOOKS, SecondLook
-from ._moments import MomentsState
-from ._spectrum import Centre, Spectrum
 from ._state import State, statistic_class
 from ._summary import summarise
+from .covariance._covariance import CovarianceState
+from .moments._moments import MomentsState
+from .whitening._spectrum import Centre, Spectrum
 
 Item: TypeAlias = State | Spectrum
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from .._machine import core_count
 from ..typing import NDArray
-from ._requests import Fetching, chunks_of_a_job
 from ._source import ChunkedSource
-from ._zarr import requests_of
+from .zarr._requests import Fetching, chunks_of_a_job
+from .zarr._zarr import requests_of
 
 _FAR_READS = 16
 

@@ -16,9 +16,9 @@ from ..spec import SPEC_KIND
 from ..typing import NDArray
 from ._arrays import ArraySource
 from ._candidate import Candidate
-from ._folder import PICTURES, tells_images
 from ._kinds import SourceTraits, register_source
 from ._ragged import refuse_objects
+from .folder._folder import PICTURES, tells_images
 
 if TYPE_CHECKING:
     from ..spec import DataSpec

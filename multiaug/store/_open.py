@@ -12,11 +12,11 @@ from ..errors import ParameterError, StoreError
 from ..spec import SPEC_KIND, DataSpec
 from . import kinds as kinds  # registers those of the package
 from ._candidate import Candidate
-from ._folder import PICTURES
-from ._group import DESTINATION_KIND, is_address
 from ._kinds import KINDS, known_kinds, recognised, settings_of
-from ._picture import shown
 from ._source import ChunkedSource
+from .decode._picture import shown
+from .folder._folder import PICTURES
+from .zarr._group import DESTINATION_KIND, is_address
 
 _DATA = Kind(
     "a path, a list of paths, a zarr store, a mapping from entry name to array or path, or an "

@@ -11,8 +11,8 @@ import numpy as np
 from .._machine import core_count
 from ..typing import NDArray
 from ._pool import BufferPool
-from ._requests import MOST_REQUESTS, Fetching, RequestsFor, chunks_of_a_job
 from ._source import Block, Structure
+from .zarr._requests import MOST_REQUESTS, Fetching, RequestsFor, chunks_of_a_job
 
 ReadRange = Callable[[int, int, Mapping[str, NDArray]], None]
 

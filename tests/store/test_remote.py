@@ -14,7 +14,7 @@ import zarr
 import multiaug as ma
 from multiaug.errors import CorruptChunkError, MissingChunkError, StoreError
 from multiaug.store import Fetching, ZarrSource, open_source, write_zarr
-from multiaug.store._requests import Request
+from multiaug.store.zarr._requests import Request
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import numpy as np
 from ..._arguments import shown
 from ...errors import StoreError
 from ...spec import DataSpec
-from .._clouds import fit_camera
-from .._pcd import read_pcd
+from ..clouds._clouds import fit_camera
+from ..clouds._pcd import read_pcd
 from ._entry import Document, entry_name
 
 Guessed = tuple[DataSpec, dict[str, Any], tuple[str, ...]]

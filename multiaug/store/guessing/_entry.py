@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...typing import NDArray
-from .._folder_names import plain, role_of
+from ..folder._folder_names import plain, role_of
 
 Document = dict[str, Any]
 

@@ -12,8 +12,8 @@ from ..._arguments import PATH, checked, shown
 from ...errors import StoreError
 from ...spec import DataSpec
 from .._candidate import Candidate
-from .._folder import PICTURES
 from .._open import open_source
+from ..folder._folder import PICTURES
 from ._arrays import guess_arrays, guess_npy
 from ._clouds import guess_clouds
 from ._images import guess_images

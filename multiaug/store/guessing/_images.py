@@ -12,11 +12,11 @@ from ..._arguments import shown
 from ...errors import MultiaugError, StoreError
 from ...spec import DataSpec
 from ...typing import NDArray
-from .._annotations import read_annotations
-from .._decode import read_picture
-from .._folder import Folder, look_into
-from .._folder_names import is_left_out, is_split, plain, role_of, split_word
-from .._picture import size_of
+from ..decode._decode import read_picture
+from ..decode._picture import size_of
+from ..folder._annotations import read_annotations
+from ..folder._folder import Folder, look_into
+from ..folder._folder_names import is_left_out, is_split, plain, role_of, split_word
 from ._entry import Document, entry_name, guess_entry
 
 Guessed = tuple[DataSpec, dict[str, Any], tuple[str, ...]]

@@ -13,9 +13,9 @@ from ...files import sha256_of
 from ...spec import SPEC_KIND
 from ...typing import NDArray
 from .._kinds import SourceTraits, register_source
-from .._picture import shown
 from .._rows import RowSource
 from .._source import Structure
+from ..decode._picture import shown
 
 if TYPE_CHECKING:
     from ...spec import DataSpec

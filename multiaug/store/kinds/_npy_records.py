@@ -15,11 +15,11 @@ from ...files import sha256_file, sha256_of
 from ...spec import SPEC_KIND
 from ...typing import NDArray
 from .._candidate import Candidate
-from .._folder import PICTURES, some
 from .._kinds import SourceTraits, register_source
-from .._picture import shown
 from .._ragged import refuse_objects
 from .._record_source import RecordSource
+from ..decode._picture import shown
+from ..folder._folder import PICTURES, some
 
 if TYPE_CHECKING:
     from ...spec import DataSpec

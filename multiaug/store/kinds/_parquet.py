@@ -17,11 +17,11 @@ from ...files import sha256_of
 from ...spec import SPEC_KIND
 from ...typing import NDArray, SpatialShape
 from .._candidate import files_of
-from .._fit_images import ImageFitter
-from .._folder_names import entries_of
 from .._kinds import SourceTraits, register_source
-from .._picture import MOST_PIXELS, EncodedImage, shown
 from .._stream import RecordStream
+from ..decode._picture import MOST_PIXELS, EncodedImage, shown
+from ..folder._fit_images import ImageFitter
+from ..folder._folder_names import entries_of
 
 if TYPE_CHECKING:
     from ...spec import DataSpec, EntrySpec

@@ -16,13 +16,13 @@ from ...files import sha256_of
 from ...spec import SPEC_KIND, DataSpec
 from ...typing import NDArray
 from .._candidate import Candidate
-from .._fit_images import is_label
-from .._geotiff import Georeference
 from .._kinds import SourceTraits, register_source
 from .._packing import Packing
-from .._picture import MOST_PIXELS, shown
 from .._rows import RowSource
-from .._tiff_stack import Pages, TiffStack
+from ..decode._geotiff import Georeference
+from ..decode._picture import MOST_PIXELS, shown
+from ..decode._tiff_stack import Pages, TiffStack
+from ..folder._fit_images import is_label
 
 if TYPE_CHECKING:
     from ...spec import EntrySpec

@@ -18,10 +18,10 @@ from ...spec import SPEC_KIND
 from ...typing import NDArray
 from .._kinds import SourceTraits, register_source
 from .._packing import attributes_packing
-from .._picture import shown
 from .._rows import RowSource
 from .._source import Structure
 from .._structure import axis_named
+from ..decode._picture import shown
 
 if TYPE_CHECKING:
     from ...spec import DataSpec, EntrySpec

@@ -28,8 +28,8 @@ from ...files import (
     staged_directory,
     writing,
 )
-from .._group import Destination, is_store, only_stores
-from .._objects import FileObjects, Objects, StoreObjects, patiently
+from ..zarr._group import Destination, is_store, only_stores
+from ..zarr._objects import FileObjects, Objects, StoreObjects, patiently
 
 if TYPE_CHECKING:
     import zarr

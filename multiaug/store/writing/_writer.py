@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from ...errors import StoreError
 from ...files import array_bytes, claimed, sha256_of
 from ...typing import NDArray
-from .._group import Destination, is_store
-from .._layout import Layout
-from .._marker import Marker
+from ..zarr._group import Destination, is_store
+from ..zarr._layout import Layout
+from ..zarr._marker import Marker
 from ._contents import Contents
 from ._formats import Format, Plain, check_name
 from ._places import FolderPlace, Place, StorePlace
