@@ -13,7 +13,7 @@ import numpy as np
 
 from ..._arguments import checked
 from ...errors import ParameterError, RecordError, StoreError
-from ...files import sha256_array, sha256_of
+from ...files import sha256_array, sha256_of, sha256_sample
 from ...spec import SPEC_KIND
 from ...typing import NDArray
 from .._kinds import SourceTraits, register_source
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from ...spec import DataSpec, EntrySpec
 
 _DIMS = ("record", "height", "width", "channel")
-_EDGE = 2**16
+# Records of an object that is read piece by piece that are looked at.
+_SPREAD = 64
 _TOLD: set[str] = set()
 
 
@@ -112,22 +113,19 @@ class XarraySource(RowSource):
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of names, shapes and dtypes, and of the values; of files only of some of them."""
+        """SHA-256 of names, shapes, dtypes and values; of what is large and on a disk, of some."""
         parts: list[bytes | str] = [
             f"multiaug.xarray/1 {[(n, v.dims, v.shape, str(v.dtype)) for n, v in self._named()]}",
             repr(self._packings),
         ]
         if self._path is not None:
-            size = self._path.stat().st_size
-            with self._path.open("rb") as opened:
-                parts += [str(size), opened.read(_EDGE)]
-                opened.seek(max(0, size - _EDGE))
-                parts.append(opened.read(_EDGE))
+            parts.append(sha256_sample(self._path))
         else:
             for name, variable in self._named():
                 count = len(self)
-                ends = {*range(min(count, 8)), *range(max(0, count - 8), count)}
-                read = range(count) if getattr(variable, "_in_memory", False) else sorted(ends)
+                spread = {i * (count - 1) // (_SPREAD - 1) for i in range(_SPREAD)}
+                whole = count <= _SPREAD or getattr(variable, "_in_memory", False)
+                read = range(count) if whole else sorted(spread)
                 parts += [sha256_array(self.rows(name, i, i + 1)) for i in read]
         return sha256_of(*parts, *self._maps.identity)
 
