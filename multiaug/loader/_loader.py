@@ -14,7 +14,7 @@ from .._arguments import FLAG, NUMBERS, SEED, checked, instance, one_of, optiona
 from .._forks import refuse_forked_child
 from .._machine import core_count, parse_memory
 from ..checks import say
-from ..errors import ParameterError
+from ..errors import ParameterError, warn
 from ..store import Source, chunked, requests_of
 from ._budget import budget_of
 from ._doors import Doors
@@ -287,7 +287,9 @@ class Loader(Doors):
 
         Args:
             batches: how many the latest loop has handed out. It is known where this process reads;
-                where workers of a DataLoader do, within an epoch only who counts them knows.
+                where workers of a DataLoader do, within an epoch only who counts them knows. A batch
+                of which every record was skipped (``on_corrupt="skip"``) is not handed out, and
+                counts all the same: where records were skipped, a warning says so.
 
         Raises:
             ParameterError: workers of a DataLoader are in the middle of an epoch, or left one, and
@@ -296,6 +298,13 @@ class Loader(Doors):
         epoch, position = self._standing.epoch, self._standing.position
         if batches is not None:
             position = self._position_after(batches)
+            if self.skipped:
+                warn(
+                    f"Loader.state(batches={batches}): {self.skipped} records were skipped, and a "
+                    "batch of which all were is not handed out but counts here. Where this process "
+                    "reads, leave `batches` out; else repair the store, or the stream goes on some "
+                    "batches early."
+                )
         if position is None:
             raise ParameterError(
                 f"Workers of a DataLoader have begun epoch {epoch} and not ended it, and only "

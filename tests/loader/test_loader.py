@@ -478,6 +478,15 @@ class TestDamage:
             source, batch_size=8, shuffle=shuffle, on_corrupt="skip", threads=1)]  # fmt: skip
         assert again == [stream([b]) for b in batches]
 
+    def test_counted_batches_are_not_exact_where_records_were_skipped(self, source):
+        loader = wide(source, batch_size=2, shuffle=None, on_corrupt="skip")
+        loop = iter(loader)
+        for _ in range(5):  # records 0 to 7, and 12, 13: two batches are not handed out
+            next(loop)
+        assert loader.state()["position"] == 14
+        with pytest.warns(ma.MultiaugWarning, match="4 records were skipped, and a batch of which"):
+            assert loader.state(batches=5)["position"] == 10
+
     def test_too_much(self, source):
         with pytest.raises(StoreError, match=r"[34] records of this epoch .* more than the 2"):
             list(wide(source, batch_size=8, on_corrupt="skip", skip_limit=0.005))
