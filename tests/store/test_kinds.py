@@ -290,7 +290,7 @@ class TestXarray:
             monkeypatch.setattr("multiaug.store.kinds._xarray._PIECE", 64)
 
         def fingerprint(changed):
-            values = np.zeros((128, 4, 5), np.uint8)
+            values = np.zeros((128, 4, 5), np.int16)
             values[changed] = 1
             data = xarray.Dataset({"image": (("t", "y", "x"), values)})
             if kind == "netcdf":

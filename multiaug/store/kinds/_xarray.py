@@ -31,6 +31,7 @@ _DIMS = ("record", "height", "width", "channel")
 # ones so many records, or pieces of a file, spread over all of them.
 _SMALL_BYTES = 64 * 2**20
 _SAMPLED = 64
+_BLOCK_BYTES = 2**24
 _PIECE = 2**16
 _TOLD: set[str] = set()
 
@@ -138,8 +139,11 @@ class XarraySource(RowSource):
         else:
             for name, variable in self._named():
                 whole = getattr(variable, "_in_memory", False) or variable.nbytes <= _SMALL_BYTES
-                read = range(len(self)) if whole else _spread(len(self))
-                parts += [sha256_array(self.rows(name, i, i + 1)) for i in read]
+                count, step = len(self), 1
+                if whole:  # many at a time: a read of dask takes a millisecond
+                    step = max(1, _BLOCK_BYTES * count // max(1, variable.nbytes))
+                starts = range(0, count, step) if whole else _spread(count)
+                parts += [sha256_array(self.rows(name, i, min(i + step, count))) for i in starts]
         return sha256_of(*parts, *self._maps.identity)
 
     def rows(self, name: str, start: int, stop: int) -> NDArray:
