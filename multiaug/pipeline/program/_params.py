@@ -50,19 +50,20 @@ class RecordParams:
     def to_dict(self) -> dict[str, Any]:
         """The params as JSON-ready data; `from_dict` makes the same of it to the bit.
 
-        >>> import json, jax, numpy as np
-        >>> import multiaug as ma
-        >>> pipeline = ma.Pipeline([ma.Rotate(30)], ma.load_spec("rgb-segmentation"))
-        >>> params = pipeline.sample(jax.random.key(0), (32, 32))
-        >>> back = ma.RecordParams.from_dict(json.loads(json.dumps(params.to_dict())))
-        >>> bool(back.values[0]["degrees"] == params.values[0]["degrees"])
-        True
-
         An array is ``{"dtype", "shape", "data"}`` with its elements in C order; floats are
         written in full, those that JSON has no numbers for as ``"nan"``, ``"inf"``, ``"-inf"``.
 
         Raises:
             ParameterError: the params are being traced, or hold what is no array.
+
+        Example:
+            >>> import json, jax, numpy as np
+            >>> import multiaug as ma
+            >>> pipeline = ma.Pipeline([ma.Rotate(30)], ma.load_spec("rgb-segmentation"))
+            >>> params = pipeline.sample(jax.random.key(0), (32, 32))
+            >>> back = ma.RecordParams.from_dict(json.loads(json.dumps(params.to_dict())))
+            >>> bool(back.values[0]["degrees"] == params.values[0]["degrees"])
+            True
         """
         return {
             "schema": SCHEMA,

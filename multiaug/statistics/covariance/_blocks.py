@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from ..._forks import refuse_forked_child
+from ..._machine import aligned_bytes
 from ...errors import ParameterError, RecordError
 from ...typing import NDArray
 from .._state import Accumulator, as_rows
@@ -171,9 +172,7 @@ def _add_tiles(gram: NDArray, tiles: Any, weight: int = 1) -> None:
 def aligned(shape: tuple[int, ...], dtype: Any) -> NDArray:
     """Memory that XLA reads in place: beginning at a multiple of 64 bytes."""
     size = math.prod(shape) * np.dtype(dtype).itemsize
-    raw: NDArray = np.empty(size + 64, np.uint8)
-    offset = -raw.ctypes.data % 64
-    found: NDArray = raw[offset : offset + size].view(dtype).reshape(shape)
+    found: NDArray = aligned_bytes(size, 64).view(dtype).reshape(shape)
     return found
 
 
