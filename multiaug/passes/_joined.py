@@ -1,14 +1,11 @@
-"""Neighbouring blocks that lie behind one another in memory, taken as one without a copy."""
+"""Neighbouring blocks that were read together, taken as one without a copy."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
 from ..errors import RecordError
 from ..store import Block
-from ..typing import NDArray
 
 
 def runs_of(scan: Iterator[Block], most: Sequence[int]) -> Iterator[list[Block]]:
@@ -41,40 +38,12 @@ def _next(scan: Iterator[Block]) -> Block:
 
 
 def joined(blocks: Sequence[Block]) -> Block | None:
-    """One block of all records; None where they do not lie behind one another."""
-    first = blocks[0]
+    """One block of all records; None where they were not read together."""
+    first, run = blocks[0], blocks[0].run
     if len(blocks) == 1:
         return first
-    index = np.concatenate([block.index for block in blocks])
-    if not np.array_equal(index, index[0] + np.arange(len(index))):
+    if run is None or any(block.run is not run for block in blocks):
         return None
-    arrays = {}
-    for name in first:
-        found = _joined([block[name] for block in blocks])
-        if found is None:
-            return None
-        arrays[name] = found
-    return Block(first.id, index, arrays)
-
-
-def _joined(parts: Sequence[NDArray]) -> NDArray | None:
-    """The rows of all parts, as a view of the array that all of them are views of."""
-    first, whole = parts[0], parts[0].base
-    if not isinstance(whole, np.ndarray) or not whole.flags.c_contiguous or not first.nbytes:
-        return None
-    if (whole.dtype, whole.shape[1:]) != (first.dtype, first.shape[1:]):
-        return None
-    row = first.nbytes // len(first)
-    start = following = _address(first)
-    for part in parts:
-        like_first = part.dtype == first.dtype and part.shape[1:] == first.shape[1:]
-        if part.base is not whole or not like_first or _address(part) != following:
-            return None
-        following += len(part) * row
-    offset = (start - _address(whole)) // row
-    found: NDArray = whole[offset : offset + (following - start) // row]
-    return found
-
-
-def _address(array: NDArray) -> int:
-    return int(array.__array_interface__["data"][0])
+    start = int(first.index[0] - run.index[0])
+    rows = slice(start, start + sum(len(block.index) for block in blocks))
+    return Block(first.id, run.index[rows], {n: array[rows] for n, array in run.arrays.items()})

@@ -11,7 +11,7 @@ import numpy as np
 from .._machine import core_count
 from ..typing import NDArray
 from ._pool import BufferPool
-from ._source import Block, Structure
+from ._source import Block, Run, Structure
 from .zarr._requests import MOST_REQUESTS, Fetching, RequestsFor, chunks_of_a_job
 
 ReadRange = Callable[[int, int, Mapping[str, NDArray]], None]
@@ -108,18 +108,20 @@ def _blocks(
 ) -> Iterator[Block]:
     for future in futures:
         future.result()
-    first = group[0][1]
-    index = np.arange(first, group[-1][2], dtype=np.int64)
+    first, last = group[0][1], group[-1][2]
+    index = np.arange(first, last, dtype=np.int64)
+    run = Run(index, {n: a[: last - first] for n, a in arrays.items()})
     blocks = [
         Block(
             number,
             index[start - first : stop - first],
             {n: a[start - first : stop - first] for n, a in arrays.items()},
             ready=ready,
+            run=run,
         )
         for ready, (number, start, stop) in enumerate(reversed(group))
     ]
-    del arrays, futures  # the consumer alone decides how long the memory is in use
+    del arrays, futures, run  # the consumer alone decides how long the memory is in use
     while blocks:
         yield blocks.pop()
 

@@ -45,6 +45,19 @@ class Structure:
         return math.prod(self.shape) * self.dtype.itemsize
 
 
+@dataclass(frozen=True, eq=False)
+class Run:
+    """Neighbouring blocks that were read together.
+
+    Args:
+        index: int64 (n,), the positions of all their records.
+        arrays: name -> (n, ...), of which those of the blocks are views.
+    """
+
+    index: NDArray
+    arrays: Mapping[str, NDArray]
+
+
 class Block(Mapping[str, NDArray]):
     """Neighbouring records that are read together: entry name -> array with leading n.
 
@@ -55,14 +68,22 @@ class Block(Mapping[str, NDArray]):
             into this machine's byte order where they have the other one.
         ready: how many of the blocks that follow in a scan are in memory already, behind this
             one, so that nobody waits who takes them together.
+        run: the blocks that it was read together with, in this machine's byte order.
     """
 
     def __init__(
-        self, id: BlockId, index: NDArray, arrays: Mapping[str, NDArray], *, ready: int = 0
+        self,
+        id: BlockId,
+        index: NDArray,
+        arrays: Mapping[str, NDArray],
+        *,
+        ready: int = 0,
+        run: Run | None = None,
     ) -> None:
         self.id = id
         self.index = index
         self.ready = ready
+        self.run = run
         self._arrays: dict[str, NDArray] = {name: native(array) for name, array in arrays.items()}
 
     def __getitem__(self, name: str) -> NDArray:
