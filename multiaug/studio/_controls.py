@@ -81,7 +81,7 @@ def _described(cls: Any, spec: DataSpec, shape: tuple[int, int]) -> dict[str, An
     return {
         "name": cls.__name__,
         "group": _group(cls),
-        "about": documents.split("\n\n", 1)[0].replace("\n", " "),
+        "about": documents.split("\n\n", 1)[0].replace("\n", " ").replace("`", ""),
         "settings": settings,
         "start": start,
     }
@@ -107,9 +107,7 @@ def _about_settings(documents: str) -> dict[str, str]:
     return {name: re.sub(r"\s+", " ", text).replace("`", "") for name, text in found}
 
 
-def _start(
-    owner: str, name: str, info: SettingInfo, spec: DataSpec, shape: tuple[int, int]
-) -> Any:
+def _start(owner: str, name: str, info: SettingInfo, spec: DataSpec, shape: tuple[int, int]) -> Any:
     """The value of a setting in a transform that was just added."""
     if f"{owner}.{name}" in _STARTS:
         return _STARTS[f"{owner}.{name}"]
@@ -139,11 +137,14 @@ def _control(name: str, info: SettingInfo, value: Any, spec: DataSpec) -> dict[s
         return base | {"kind": "choice", "options": list(spec.entries)}
     if isinstance(example, bool):
         return base | {"kind": "switch"}
-    if example is None and re.match(r"(float|int)\b", info.annotation):
+    if example is None and re.match(r"(Setting\[)?(float|int)\b", info.annotation):
         # It is off until somebody gives it a number.
         example = max(info.low, 0.0) if math.isfinite(info.low) else 1.0
-        example = int(example) if info.annotation.startswith("int") else float(example)
-    integer = _is_whole(example) and "float" not in info.annotation and "Range" not in _kind(info)
+        whole = "float" not in info.annotation
+        example = int(example) if whole else float(example)
+    integer = (
+        _is_whole(example) and "float" not in info.annotation and "Range" not in info.annotation
+    )
     limits = {"low": _finite(info.low), "high": _finite(info.high)}
     if _is_pair(example) or (isinstance(example, list) and example and all(map(_is_pair, example))):
         kind = "range" if _is_pair(example) else "ranges"
@@ -153,10 +154,6 @@ def _control(name: str, info: SettingInfo, value: Any, spec: DataSpec) -> dict[s
     if isinstance(example, int | float):
         return base | limits | {"kind": "number", **_span(name, info, example, integer=integer)}
     return base | {"kind": "text" if isinstance(example, str) else "json"}
-
-
-def _kind(info: SettingInfo) -> str:
-    return info.annotation
 
 
 def _is_ordered(info: SettingInfo) -> bool:

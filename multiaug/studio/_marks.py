@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import numpy as np
 
 from ..preview import render
-from ..spec import DataSpec, EntrySpec
+from ..spec import ChannelGroup, DataSpec, EntrySpec
 from ..typing import NDArray
 
 _MARK = (255, 64, 160)  # of boxes and points; in no ramp of ours
@@ -28,15 +29,22 @@ def outline_labels(image: NDArray, spec: DataSpec, record: Mapping[str, NDArray]
         edges[:, :-1] |= across
         edges[1:] |= down
         edges[:-1] |= down
-        colours = render(labels, entry.groups[0])
+        bytes_ = labels.dtype == np.uint8
+        group = entry.groups[0]
+        colours = label_table(group)[labels] if bytes_ else render(labels, group)
         # Label 0 is black, which cannot be seen on dark images: its side of an edge is white.
         colours = np.where((labels == 0)[..., None], np.uint8(255), colours)
         image[edges] = colours[edges]
 
 
-def draw_tables(
-    image: NDArray, spec: DataSpec, record: Mapping[str, NDArray], name: str
-) -> None:
+@lru_cache(maxsize=32)
+def label_table(group: ChannelGroup) -> NDArray:
+    """Colours (256, 3) of the labels of a byte."""
+    colours: NDArray = render(np.arange(256, dtype=np.uint8)[None], group)[0]
+    return colours
+
+
+def draw_tables(image: NDArray, spec: DataSpec, record: Mapping[str, NDArray], name: str) -> None:
     """Draw the boxes and points that count the pixels of an image."""
     from PIL import Image, ImageDraw
 

@@ -14,13 +14,13 @@ import numpy as np
 
 from ..errors import MultiaugError, ParameterError
 from ..pipeline import Pipeline, first_mixing, record_keys
-from ..preview import record_limits, render, render_record
-from ..spec import DataSpec, EntrySpec
+from ..preview import record_limits, render_record
+from ..spec import ChannelGroup, DataSpec, EntrySpec
 from ..store import Source
 from ..transforms import Transform, from_config
 from ..typing import NDArray
 from ._lifted import Runner
-from ._marks import draw_tables, outline_labels
+from ._marks import draw_tables, label_table, outline_labels
 
 _MOST_DRAWS = 8
 _PARTNERS = 4
@@ -63,6 +63,11 @@ class Records:
 
     def __len__(self) -> int:
         return len(self._source)
+
+    def close(self) -> None:
+        """Wait for what is being rendered, and do nothing more."""
+        with self._lock:
+            self._runner.close()
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -206,9 +211,7 @@ class Records:
         return [{n: np.asarray(a)[i] for n, a in batch.items()} for i in range(len(places))]
 
 
-def _explained(
-    error: Exception, configs: Sequence[Any], place: int | None = None
-) -> StudioError:
+def _explained(error: Exception, configs: Sequence[Any], place: int | None = None) -> StudioError:
     """An error of the library with the transform and the setting that it names."""
     text = str(error).removeprefix("settings: ")
     named = re.search(r"`(\w+)\.(\w+)`", text) or re.search(r"`(\w+)()`", text)
@@ -283,25 +286,36 @@ def _encoded(
     spec: DataSpec, record: Mapping[str, NDArray], limits: Limits, *, outlines: bool
 ) -> dict[str, Any]:
     """Panel name -> image, as the page shows it."""
-    known = {n: a for n, a in record.items() if n in spec.entries}
-    own = dict(limits)
-    panels = render_record(spec, known, own)
+    known = {n: np.asarray(a) for n, a in record.items() if n in spec.entries}
+    quick = {n: a for n, a in known.items() if is_quick(spec.entries[n], a)}
+    slow = {n: a for n, a in known.items() if n not in quick}
+    panels = dict(render_record(spec, slow, limits))
     reference = spec.reference(known)
     found = {}
-    for name, image in panels.items():
-        entry = entry_of(name, spec)
-        image = np.array(image)
-        if outlines and entry.name == reference:
-            outline_labels(image, spec, known)
-        draw_tables(image, spec, known, entry.name)
-        flat = entry.role == "label"
-        found[name] = {
-            "src": encode(image, exact=flat),
-            "width": image.shape[1],
-            "height": image.shape[0],
-            "role": entry.role,
-        }
+    for entry in spec.entries.values():
+        names = [n for n in panels if entry_of(n, spec) is entry]
+        for name in [entry.name] if entry.name in quick else names:
+            if entry.role == "label" and entry.name in quick:
+                source, (height, width) = encode_labels(known[entry.name], entry.groups[0])
+            else:
+                image = np.array(quick[name] if name in quick else panels[name])
+                if outlines and entry.name == reference:
+                    outline_labels(image, spec, known)
+                draw_tables(image, spec, known, entry.name)
+                source, (height, width) = encode(image), image.shape[:2]
+            found[name] = {"src": source, "width": width, "height": height, "role": entry.role}
     return found
+
+
+def is_quick(entry: EntrySpec, array: NDArray) -> bool:
+    """Bytes that are shown as they are: labels by a table of colours, images in colour."""
+    if array.dtype != np.uint8 or entry.time is not None or len(entry.groups) != 1:
+        return False
+    if entry.role == "label":
+        return entry.kind == "spatial"
+    group = entry.groups[0]
+    plain = group.invalid is None and (group.range is None or tuple(group.range) == (0, 255))
+    return entry.role == "intensity" and plain and array.ndim == 3 and array.shape[-1] == 3
 
 
 def entry_of(panel: str, spec: DataSpec) -> EntrySpec:
@@ -313,14 +327,26 @@ def entry_of(panel: str, spec: DataSpec) -> EntrySpec:
     )
 
 
-def encode(image: NDArray, *, exact: bool) -> str:
-    """An image as a data URL: PNG where colours are labels, else JPEG, which is smaller, faster."""
+def encode(image: NDArray) -> str:
+    """An image as a data URL: JPEG, which is small and made in milliseconds."""
     from PIL import Image
 
     file = io.BytesIO()
-    if exact:
-        Image.fromarray(image).save(file, "PNG", compress_level=1)
-    else:
-        Image.fromarray(image).save(file, "JPEG", quality=92, subsampling=0)
-    kind = "png" if exact else "jpeg"
+    Image.fromarray(image).save(file, "JPEG", quality=92, subsampling=0)
+    return _data_url("jpeg", file)
+
+
+def encode_labels(labels: NDArray, group: ChannelGroup) -> tuple[str, tuple[int, int]]:
+    """Labels of a byte as a data URL with exact colours, and their (height, width)."""
+    from PIL import Image
+
+    flat = labels[..., 0] if labels.ndim == 3 else labels
+    image = Image.fromarray(flat, "L")
+    image.putpalette(label_table(group).tobytes())
+    file = io.BytesIO()
+    image.save(file, "PNG", compress_level=1)
+    return _data_url("png", file), (flat.shape[0], flat.shape[1])
+
+
+def _data_url(kind: str, file: io.BytesIO) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(file.getbuffer()).decode('ascii')}"

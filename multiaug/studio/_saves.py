@@ -19,7 +19,7 @@ _ENDING = ".json"
 _LARGEST = 16 * 2**20
 
 
-class Conflict(Exception):
+class ConflictError(Exception):
     """What is saved is not what the page has seen last."""
 
 
@@ -33,7 +33,9 @@ class Saves:
     def __init__(self, folder: str | os.PathLike[str] | None) -> None:
         self.folder = None if folder is None else Path(folder).resolve()
         if self.folder is not None and not self.folder.is_dir():
-            raise StoreError(f"{folder}: there is no such folder. Make it before the studio starts.")
+            raise StoreError(
+                f"{folder}: there is no such folder. Make it before the studio starts."
+            )
         self._lock = threading.Lock()
 
     def names(self) -> list[str]:
@@ -74,7 +76,7 @@ class Saves:
             The tag of what is saved now.
 
         Raises:
-            Conflict: something else is saved there.
+            ConflictError: something else is saved there.
             StoreError: no folder, a name that is none, or the disk refuses.
         """
         path = self._path(name)
@@ -86,15 +88,17 @@ class Saves:
                 there = None
             if there is not None and there != tag:
                 if tag is None:
-                    raise Conflict(
+                    raise ConflictError(
                         f"{path.name} exists already. Load it first, or save under another name."
                     )
-                raise Conflict(
+                raise ConflictError(
                     f"{path.name} was changed by somebody else since you loaded it. Load it again, "
                     "or save under another name."
                 )
             if there is None and tag is not None:
-                raise Conflict(f"{path.name} was removed meanwhile. Save once more to write it anew.")
+                raise ConflictError(
+                    f"{path.name} was removed meanwhile. Save once more to write it anew."
+                )
             if there is None:
                 _create(path, content)
             else:
@@ -109,8 +113,8 @@ class Saves:
             )
         if not _NAME.fullmatch(name) or name.endswith((".", " ")):
             raise StoreError(
-                f"{name[:80]!r} is no name of a pipeline. Use up to 64 letters, digits, spaces, dots, "
-                "dashes and underscores, the first a letter or a digit."
+                f"{name[:80]!r} is no name of a pipeline. Use up to 64 letters, digits, spaces, "
+                "dots, dashes and underscores, the first a letter or a digit."
             )
         return self.folder / f"{name}{_ENDING}"
 
@@ -136,7 +140,7 @@ def _create(path: Path, content: bytes) -> None:
         replace_file(staged, content)
         os.link(staged, path)
     except FileExistsError as error:
-        raise Conflict(f"{path.name} exists already. Save under another name.") from error
+        raise ConflictError(f"{path.name} exists already. Save under another name.") from error
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error.strerror}.") from error
     finally:

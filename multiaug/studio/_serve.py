@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import threading
 import webbrowser
@@ -26,18 +27,20 @@ class Studio:
 
     Args:
         server: of the page.
+        records: that it shows.
 
     Attributes:
         url: the address to open, with its token.
     """
 
-    def __init__(self, server: StudioServer) -> None:
-        self._server = server
+    def __init__(self, server: StudioServer, records: Records) -> None:
+        self._server, self._records = server, records
         self.url = server.url
 
     def close(self) -> None:
         """Stop serving and free the port."""
         self._server.close()
+        self._records.close()
 
     def __enter__(self) -> Studio:
         return self
@@ -97,8 +100,7 @@ def serve(
         ...     studio.url.startswith("http://127.0.0.1:")
         True
     """
-    import PIL.Image as _  # before anybody waits for an image
-
+    importlib.import_module("PIL.Image")  # before anybody waits for an image
     opened = source if isinstance(source, Source) else open_source(source, spec)
     if pipeline is not None and not isinstance(pipeline, Pipeline):
         raise ParameterError(
@@ -107,14 +109,15 @@ def serve(
     used = opened.spec if pipeline is None else pipeline.spec
     if not len(opened):
         raise ParameterError("`serve.source` holds no record.")
-    routes = routes_of(Records(opened, used), Saves(save_to), pipeline)
+    records = Records(opened, used)
+    routes = routes_of(records, Saves(save_to), pipeline)
     try:
         server = StudioServer(routes, port)
     except OSError as error:
         raise StoreError(
             f"Port {port} cannot be used: {error.strerror}. Choose another, or 0 for any."
         ) from error
-    studio = Studio(server)
+    studio = Studio(server, records)
     server.start()
     if open_browser:
         webbrowser.open(studio.url)

@@ -23,7 +23,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from ..errors import MultiaugError
 from ._records import StudioError
-from ._saves import Conflict
+from ._saves import ConflictError
 
 Answer = tuple[HTTPStatus, Any]
 Route = Callable[[str, Any], Answer]
@@ -100,16 +100,16 @@ class _Handler(BaseHTTPRequestHandler):
     server_version, sys_version = "multiaug", ""
     timeout = 60
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         self._answer()
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         self._answer()
 
-    def do_PUT(self) -> None:  # noqa: N802
+    def do_PUT(self) -> None:
         self._answer()
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: Any) -> None:
         """Nothing: the address of the first request has the token in it."""
 
     def _answer(self) -> None:
@@ -155,9 +155,10 @@ class _Handler(BaseHTTPRequestHandler):
         own = {f"http://{host}" for host in server.hosts}
         if (origin is not None or self.command != "GET") and origin not in own:
             return HTTPStatus.FORBIDDEN, "The studio answers to its own page alone."
-        if self.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
-            if self.command != "GET" or urlsplit(self.path).path != "/":
-                return HTTPStatus.FORBIDDEN, "The studio answers to its own page alone."
+        # Browsers say where a request comes from; a link elsewhere may lead to the page itself.
+        near = self.headers.get("Sec-Fetch-Site", "none") in ("same-origin", "none")
+        if not near and (self.command != "GET" or urlsplit(self.path).path != "/"):
+            return HTTPStatus.FORBIDDEN, "The studio answers to its own page alone."
         return None
 
     def _has_cookie(self, server: StudioServer) -> bool:
@@ -188,7 +189,7 @@ class _Handler(BaseHTTPRequestHandler):
                 status, content = route(unquote(rest), json.loads(body) if body else None)
             except StudioError as error:
                 status, content = HTTPStatus.UNPROCESSABLE_ENTITY, {"error": error.as_json()}
-            except Conflict as error:
+            except ConflictError as error:
                 status, content = HTTPStatus.CONFLICT, {"error": str(error)}
             except (MultiaugError, ValueError) as error:
                 status, content = HTTPStatus.BAD_REQUEST, {"error": str(error)}

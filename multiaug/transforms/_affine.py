@@ -54,7 +54,9 @@ def uniform(u: Array, limits: Range) -> Array:
 def log_uniform(u: Array, limits: Range) -> Array:
     """A number whose logarithm is uniform, from U[0, 1); exactly lo when the two are equal."""
     lo, hi = limits
-    return jnp.clip(lo * jnp.exp(u * math.log(hi / lo)), lo, hi)
+    # In float64 where the limits are numbers; where they are arguments of a compiled function, not.
+    log = jnp.log(hi / lo) if isinstance(hi, jax.Array | np.generic) else math.log(hi / lo)
+    return jnp.clip(lo * jnp.exp(u * log), lo, hi)
 
 
 def uniform_index(u: Array, count: int | Array) -> Array:
