@@ -54,9 +54,12 @@ def uniform(u: Array, limits: Range) -> Array:
 def log_uniform(u: Array, limits: Range) -> Array:
     """A number whose logarithm is uniform, from U[0, 1); exactly lo when the two are equal."""
     lo, hi = limits
-    # In float64 where the limits are numbers; where they are arguments of a compiled function, not.
-    log = jnp.log(hi / lo) if isinstance(hi, jax.Array | np.generic) else math.log(hi / lo)
-    return jnp.clip(lo * jnp.exp(u * log), lo, hi)
+    return jnp.clip(lo * jnp.exp(u * logarithm(hi / lo)), lo, hi)
+
+
+def logarithm(number: Any) -> Any:
+    """Of a setting: in float64 where it is a number, and not an argument of a compiled function."""
+    return jnp.log(number) if isinstance(number, jax.Array | np.generic) else math.log(number)
 
 
 def uniform_index(u: Array, count: int | Array) -> Array:

@@ -57,10 +57,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "distributed": _TOP,
     "keras": _TOP,
     "preview": _TOP,
+    "studio": _TOP | {"preview"},
     "cli": _TOP | {"distributed", "keras", "preview"},
     "testing": _TOP | {"distributed", "keras", "preview", "cli"},
     # The root's export list, and `python -m multiaug`.
-    "": _PASSES | {"distributed", "elsewhere", "keras", "preview", "recipes", "cli"},
+    "": _PASSES | {"distributed", "elsewhere", "keras", "preview", "recipes", "cli", "studio"},
     "__main__": {"", "cli"},
 }
 
