@@ -145,6 +145,8 @@ def _control(name: str, info: SettingInfo, value: Any, spec: DataSpec) -> dict[s
     integer = (
         _is_whole(example) and "float" not in info.annotation and "Range" not in info.annotation
     )
+    if isinstance(example, int | float | list) and not _is_within(example, info):
+        info = info._replace(low=-math.inf, high=math.inf)  # they are of another unit of it
     limits = {"low": _finite(info.low), "high": _finite(info.high)}
     if _is_pair(example) or (isinstance(example, list) and example and all(map(_is_pair, example))):
         kind = "range" if _is_pair(example) else "ranges"
@@ -154,6 +156,13 @@ def _control(name: str, info: SettingInfo, value: Any, spec: DataSpec) -> dict[s
     if isinstance(example, int | float):
         return base | limits | {"kind": "number", **_span(name, info, example, integer=integer)}
     return base | {"kind": "text" if isinstance(example, str) else "json"}
+
+
+def _is_within(value: Any, info: SettingInfo) -> bool:
+    """Numbers lie between the limits of their setting."""
+    if isinstance(value, list):
+        return all(_is_within(part, info) for part in value)
+    return not isinstance(value, int | float) or info.low <= value <= info.high
 
 
 def _is_ordered(info: SettingInfo) -> bool:

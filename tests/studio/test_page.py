@@ -79,7 +79,7 @@ def test_save_reload_and_two_tabs(tab, opened):
     assert "exists already" in two.text_content("#dialog-body .problem")
     two.keyboard.press("Escape")
     two.keyboard.press("o")
-    two.click("text=turned")
+    two.get_by_role("button", name="turned", exact=True).click()
     assert shows(two, shown) == turned
 
     one.reload()
