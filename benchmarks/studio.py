@@ -53,7 +53,8 @@ def in_browser(url: str, path: str, moves: int) -> list[float]:
         page.goto(url)
         page.wait_for_selector("body[data-renders]", timeout=120_000)
         page.locator("#list .name").first.click()
-        slider = page.locator('#list input[type="range"]').first
+        # Of a size every value makes images of another shape: no slider of those.
+        slider = page.locator('#list .setting:not([data-setting="size"]) input[type="range"]').first
         for number in range(moves + 1):
             if number < 2:
                 time.sleep(4)  # what is compiled, or tried, behind the first images

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import fields
-from functools import cache
+from functools import cache, partialmethod
 from typing import Any, TypeVar
 
 import jax
@@ -21,7 +21,8 @@ import numpy as np
 
 from ..errors import MultiaugError
 from ..pipeline import Pipeline
-from ..transforms import Container, Transform
+from ..transforms import Container, Geometric, Transform
+from ..typing import SpatialShape
 
 R = TypeVar("R")
 
@@ -148,8 +149,10 @@ def _raised_by(error: BaseException) -> type | None:
 
 def _lifted(value: Any, kept: Mapping[type, int]) -> Any:
     if isinstance(value, tuple):
-        made = tuple(_lifted(one, kept) for one in value)
-        return value if all(a is b for a, b in zip(made, value, strict=True)) else made
+        made = [_lifted(one, kept) for one in value]
+        if all(a is b for a, b in zip(made, value, strict=True)):
+            return value
+        return type(value)(*made) if hasattr(value, "_fields") else tuple(made)
     if not isinstance(value, Transform):
         return value
     level = kept.get(type(value), _EVERYTHING)
@@ -160,16 +163,22 @@ def _lifted(value: Any, kept: Mapping[type, int]) -> Any:
         and _is_number(getattr(value, name))
         and (level < _RANGES or isinstance(getattr(value, name), tuple))
     )
-    new = {name: _as_leaves(getattr(value, name)) for name in names}
-    for item in fields(value):  # type: ignore[arg-type]
-        old = getattr(value, item.name)
-        inner = old if item.name in names else _lifted(old, kept)
-        if inner is not old:
-            new[item.name] = inner
+    items = {item.name: getattr(value, item.name) for item in fields(value) if item.init}  # type: ignore[arg-type]
+    new = {name: _as_leaves(items[name]) for name in names}
+    if isinstance(value, Container) and not any(map(_holds_transforms, items.values())):
+        # It makes its children of its settings: these are leaves, in the place of the settings.
+        new = {} if level == _NOTHING else {"lifted_children": _lifted(value.children, kept)}
+        names = names if new else ()
+    else:
+        for name, old in items.items():
+            inner = old if name in names else _lifted(old, kept)
+            if inner is not old:
+                new[name] = inner
     if not new:
         return value
     new_one: Transform = copy.copy(value)
-    object.__setattr__(new_one, "__class__", _variant(type(value), names))
+    made_here = "lifted_children" in new
+    object.__setattr__(new_one, "__class__", _variant(_class_of(value), names, made_here))
     for name, leaves in new.items():
         object.__setattr__(new_one, name, leaves)
     return new_one
@@ -200,14 +209,38 @@ def _as_leaves(value: Any) -> Any:
     return np.float32(value)
 
 
+def _class_of(value: Any) -> Any:
+    return type(value)
+
+
+def _holds_transforms(value: Any) -> bool:
+    return isinstance(value, Transform) or (
+        isinstance(value, tuple) and any(map(_holds_transforms, value))
+    )
+
+
 @cache
-def _variant(cls: Any, names: tuple[str, ...]) -> Any:
-    """A class of the same name and behaviour, some of whose settings are leaves."""
-    made: Any = type(cls.__name__, (cls,), {"__module__": cls.__module__, "lifted_from": cls})
+def _variant(cls: Any, names: tuple[str, ...], makes_children: bool) -> Any:
+    """A class of the same name and behaviour, some of whose settings are leaves.
+
+    Args:
+        cls: the class.
+        names: of those settings.
+        makes_children: they are no part of it; its children, which are made of them, are.
+    """
     items = [item for item in fields(cls) if item.init]
     static = tuple(i.name for i in items if i.metadata.get("static") and i.name not in names)
-    leaves = tuple(i.name for i in items if i.name not in static)
+    if makes_children:
+        leaves: tuple[str, ...] = ("lifted_children",)
+    else:
+        leaves = tuple(i.name for i in items if i.name not in static)
     kept = tuple(i.name for i in fields(cls) if not i.init)
+    own: dict[str, Any] = {"__module__": cls.__module__, "lifted_from": cls}
+    if makes_children:
+        own["children"] = property(lambda self: self.lifted_children)
+    if issubclass(cls, Geometric) and cls.min_scale is not Geometric.min_scale:
+        own |= {"min_scale": _no_scale, "given_scale": partialmethod(_given_scale, cls)}
+    made: Any = type(cls.__name__, (cls,), own)
 
     def flatten(value: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         # What is made of the settings stays beside them.
@@ -224,3 +257,16 @@ def _variant(cls: Any, names: tuple[str, ...]) -> Any:
 
     jax.tree_util.register_pytree_node(made, flatten, unflatten)
     return made
+
+
+# How far a transform shrinks at most has to be known before anything is compiled. It is said as for
+# matrices that are given, which are arguments, too: outside, and rounded down to a power of two.
+
+
+def _no_scale(self: Any, shape: SpatialShape) -> tuple[float, float]:
+    return 1.0, 1.0
+
+
+def _given_scale(self: Any, cls: Any, shape: SpatialShape) -> float:
+    least = min(1.0, *(float(scale) for scale in cls.min_scale(self, shape)))
+    return least * float(cls.given_scale(self, shape))

@@ -142,7 +142,7 @@ def test_every_transform_is_offered_with_controls_within_its_limits():
         try:
             ma.transforms.from_config(config)
             made += 1
-        except ma.ParameterError:
+        except ma.MultiaugError:
             assert one["name"] in NOT_AT_ONCE
     assert made == len(described) - len(NOT_AT_ONCE)
 

@@ -59,8 +59,8 @@ def test_other_sites_may_link_to_the_page_and_fetch_nothing(opened):
 @pytest.mark.parametrize(
     "path",
     [
-        "/../_server.py", "/%2e%2e/_server.py", "/page/../../_server.py", "//etc/passwd", "/etc/passwd",
-        "/..%2f_server.py", "/index.html/..", "/.", "/api/../index.html",
+        "/../_server.py", "/%2e%2e/_server.py", "/page/../../_server.py", "//etc/passwd",
+        "/etc/passwd", "/..%2f_server.py", "/index.html/..", "/.", "/api/../index.html",
     ],
 )  # fmt: skip
 def test_only_files_of_the_page_are_served(opened, path):
