@@ -177,8 +177,8 @@ def _lifted(value: Any, kept: Mapping[type, int]) -> Any:
     if not new:
         return value
     new_one: Transform = copy.copy(value)
-    made_here = "lifted_children" in new
-    object.__setattr__(new_one, "__class__", _variant(_class_of(value), names, made_here))
+    made_here, kind = "lifted_children" in new, _class_of(value)
+    object.__setattr__(new_one, "__class__", _variant(kind, names, made_here))
     for name, leaves in new.items():
         object.__setattr__(new_one, name, leaves)
     return new_one

@@ -59,7 +59,8 @@ def log_uniform(u: Array, limits: Range) -> Array:
 
 def logarithm(number: Any) -> Any:
     """Of a setting: in float64 where it is a number, and not an argument of a compiled function."""
-    return jnp.log(number) if isinstance(number, jax.Array | np.float32) else math.log(number)
+    is_argument = isinstance(number, jax.Array | np.float32)
+    return jnp.log(number) if is_argument else math.log(number)
 
 
 def uniform_index(u: Array, count: int | Array) -> Array:
