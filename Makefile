@@ -14,7 +14,7 @@ PINS ?=
 INSTALL := $(BIN)/python -m pip install --quiet --no-input --no-compile --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test nightly sanitize lint types check floors format bench clean
+.PHONY: help demo test nightly sanitize lint types docs check floors format bench clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
@@ -50,7 +50,11 @@ format: $(VENV)/.installed-dev  ## format the code and sort its imports
 types: $(VENV)/.installed-dev  ## check types, strictly
 	@$(BIN)/mypy
 
-check: lint types test  ## lint, types and test
+docs: $(VENV)/.installed-dev  ## build the site into site/, with warnings as errors
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+	@echo "docs: site/index.html"
+
+check: lint types docs test  ## lint, types, docs and test
 
 # Other libraries by the dozen, so an environment of its own. ARGS="--quick", "--rows a-*-224",
 # "--list"; benchmarks/README.md has the rest.
@@ -60,7 +64,7 @@ bench:  ## measure speed and memory beside other libraries (hours; ARGS="--quick
 	@$(BENCH_VENV)/bin/python -m benchmarks.run $(ARGS)
 
 clean:  ## remove the environment and everything generated
-	rm -rf $(VENV) .venv-floors $(BENCH_VENV) benchmarks/results out dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-floors $(BENCH_VENV) benchmarks/results out site dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The first interpreter that is new enough, not too new, and can make an environment: Debian

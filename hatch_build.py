@@ -2,6 +2,7 @@
 
 Without a compiler on the machine, the build asks for `ziglang`, which brings one from the package
 index. Where nothing compiles, the package is complete all the same: JAX does the work, slower.
+``MULTIAUG_PURE=1`` builds that on purpose: the wheel for machines that no other wheel is made for.
 """
 
 from __future__ import annotations
@@ -40,20 +41,33 @@ class CompileHook(BuildHookInterface):  # type: ignore[type-arg]
 
     def dependencies(self) -> list[str]:
         """What the build needs besides hatchling: a compiler, if the machine has none."""
-        return [] if self.target_name != "wheel" or system_compiler() else ["ziglang>=0.13"]
+        needed = self.target_name == "wheel" and not pure_wanted()
+        return ["ziglang>=0.13"] if needed and not system_compiler() else []
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile, and mark the wheel as one for this platform."""
         if self.target_name != "wheel":
+            return
+        if pure_wanted():
+            # The folder may hold a library of an earlier build, which git and so hatch ignore.
             return
         if not compile_library(Path(self.root)):
             self.app.display_warning("multiaug: not compiled; batches will run in JAX, slower.")
             return
         build_data["artifacts"].append(f"/{LIBRARY.as_posix()}")
         build_data["pure_python"] = False
-        build_data["tag"] = "py3-none-" + sysconfig.get_platform().translate(
-            str.maketrans("-.", "__")
-        )
+        build_data["tag"] = f"py3-none-{platform_tag()}"
+
+
+def pure_wanted() -> bool:
+    """Whether a wheel without compiled code was asked for."""
+    return os.environ.get("MULTIAUG_PURE", "0") not in ("", "0")
+
+
+def platform_tag() -> str:
+    """The platform as wheels name it. A Python for two processors compiles for one of them here."""
+    found = sysconfig.get_platform().replace("universal2", platform.machine())
+    return found.translate(str.maketrans("-.", "__"))
 
 
 def system_compiler() -> list[str] | None:

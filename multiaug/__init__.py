@@ -63,6 +63,7 @@ from .store import SequentialSource as SequentialSource
 from .store import Source as Source
 from .store import SourceTraits as SourceTraits
 from .store import ZarrSource as ZarrSource
+from .store import guess_spec as guess_spec
 from .store import open_source as open_source
 from .store import register_source as register_source
 from .store import write_zarr as write_zarr

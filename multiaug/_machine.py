@@ -63,3 +63,10 @@ def bytes_text(count: float) -> str:
         if count >= 0.95 * scale:
             return f"{count / scale:.3g} {unit}"
     return f"{count / 1e3:.3g} kB"
+
+
+def aligned_bytes(size: int, alignment: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Memory whose address is a multiple, with whatever stands in it."""
+    raw = np.empty(size + alignment, np.uint8)
+    start = -raw.ctypes.data % alignment
+    return raw[start : start + size]

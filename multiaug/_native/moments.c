@@ -1,4 +1,4 @@
-/* Sums, squares and extremes of the columns of integers, exact: see `statistics/_moments_native.py`.
+/* Sums, squares and extremes of the columns of integers, exact: see `statistics/moments/_moments_native.py`.
  *
  * Strips of columns go down all rows, so that what is summed stays in the cache; a few rows at a
  * time, so that it is not fetched for each of them. Bytes are summed as they are, from 0 to 255, and

@@ -61,7 +61,8 @@ def replace_file(path: str | os.PathLike[str], content: bytes | bytearray | memo
     except OSError as error:
         raise StoreError(f"{target} cannot be written: {_reason(error)}.") from error
     finally:
-        staged.unlink(missing_ok=True)
+        with suppress(OSError):  # the error that led here says more
+            staged.unlink(missing_ok=True)
     _flush_folder(target.parent)
     return target
 

@@ -7,7 +7,6 @@ however that ends, so a lock of the dead is never in the way; what stands in it 
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import socket
@@ -18,6 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import StoreError
+
+try:
+    import fcntl
+except ImportError as missing:  # Windows, whose Python has neither these locks nor `os.preadv`
+    raise ImportError(
+        "multiaug runs on Linux and macOS. On Windows, install it in the Windows Subsystem for "
+        "Linux."
+    ) from missing
 
 _SCHEMA = "multiaug.lock/1"
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}

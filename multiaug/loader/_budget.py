@@ -6,9 +6,11 @@ import logging
 import math
 from dataclasses import replace
 
+import numpy as np
+
 from .._machine import core_count
 from ..pipeline import Pipeline
-from ..store import ChunkedSource, Source
+from ..store import MOST_REQUESTS, ChunkedSource, Source, requests_of
 from ._memory import Budget, Needs, divide, divide_for_rows, warn_of_narrow_window
 from ._order import Shuffle
 from ._views import Maker, pipelines_of
@@ -20,6 +22,8 @@ _AUGMENTERS = 2
 _SMALL_BATCH = 1 << 20
 # Groups that are made before they are asked for: while one waits, another one is computed.
 GROUPS_AHEAD = 1
+# The share of the memory, 1 / n, for what has come from a far store and is not decoded.
+_TRAVELLING = 8
 
 _LOG = logging.getLogger("multiaug.loader")
 
@@ -74,6 +78,14 @@ def budget_of(
     lengths = {total // streams, -(-total // streams)}  # of streams
     group = 0 if mix_among is None else min(mix_among, max(lengths))
     unit = group or batch_size
+    requests = requests_of(chunked)
+    # Chunks of a far store that are asked for before they are decoded. What is stored takes less
+    # than what it decodes to, as a rule; so much of the memory, at most, waits for a thread.
+    far, travelling = 0, 0
+    if requests is not None:
+        each = len(requests(np.arange(min(chunk, len(source)))))
+        far = -(-MOST_REQUESTS // max(1, each))
+        travelling = max(chunk * record, min(memory // _TRAVELLING, far * chunk * record))
     needs = Needs(
         records=total / chunks,
         record=record,
@@ -84,18 +96,20 @@ def budget_of(
         prefetch=prefetch,
         augmenters=most_augmenters(pipeline, prefetch, unit * record),
         groups=_group_bytes(group, lengths, batch_size // local, local, record, result),
+        travelling=travelling,
     )
     if rows:
-        return replace(divide_for_rows(memory, needs), group=group)
+        budget = divide_for_rows(memory, needs, ahead=far)
+        return replace(budget, group=group, travelling=travelling)
     sequential = shuffle is None
-    ahead = 2 * max(threads, math.ceil(unit / needs.records))
+    ahead = max(2 * max(threads, math.ceil(unit / needs.records)), far)
     budget = divide(
         memory, needs, window=1 if sequential else window, streams=local, most=most, ahead=ahead
     )
     if not sequential:
         warn_of_narrow_window(budget.window * local, batch_size, most * local)
         _LOG.info("window of %d chunks, %d bytes", budget.window, budget.total)
-    return replace(budget, group=group)
+    return replace(budget, group=group, travelling=travelling)
 
 
 def _group_bytes(

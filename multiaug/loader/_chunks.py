@@ -10,6 +10,7 @@ from __future__ import annotations
 import array
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from queue import SimpleQueue
@@ -19,10 +20,10 @@ import numpy as np
 
 from .._native import library
 from ..errors import CorruptChunkError
-from ..store import ChunkedSource, aligned
+from ..store import ChunkedSource, Requests, aligned, requests_of
 from ..typing import NDArray
 from ._read import Losses, Plan, Pools, RawBatch, without
-from ._workers import Workers
+from ._workers import Job, Workers
 
 # Number of a batch, place in the chunk and in the batch, for one record after the other: int64. A
 # list of Python's would take as much memory as small records do.
@@ -31,6 +32,8 @@ Moves: TypeAlias = "array.array[int]"
 Expected = Callable[[int], int]
 # A chunk that was read, and why it could not be.
 Outcomes = SimpleQueue[tuple[int, BaseException | None]]
+# Has a job done that reads a chunk.
+Put = Callable[[int, Job], None]
 
 
 class ChunkReader:
@@ -41,10 +44,15 @@ class ChunkReader:
         batch_size: records of a batch, as of `Pools`.
         threads: that read.
         most: batches that are begun at a time.
+        travelling: bytes of a far store that are asked for before they are decoded.
     """
 
-    def __init__(self, source: ChunkedSource, batch_size: int, threads: int, most: int) -> None:
+    def __init__(
+        self, source: ChunkedSource, batch_size: int, threads: int, most: int, travelling: int
+    ) -> None:
         self.source = source
+        self.requests = requests_of(source)
+        self._travelling = travelling
         self.pools = Pools(source, batch_size)
         self.most = most
         self._threads = threads
@@ -58,14 +66,32 @@ class ChunkReader:
             expected: how many records of each chunk they have.
             losses: keeps count of what cannot be decoded.
         """
-        with Workers(self._threads, "multiaug-read") as workers:
-            run = _Run(self, plans, expected, workers)
+        with Workers(self._threads, "multiaug-read") as workers, self._asking(workers) as put:
+            run = _Run(self, plans, expected, put)
             while (batch := self._first(run)) is not None:
                 raw = batch.wait(losses, self.source.chunk)
                 run.drop()
                 del batch
                 yield raw
                 del raw
+
+    @contextmanager
+    def _asking(self, workers: Workers) -> Iterator[Put]:
+        """What has a chunk read, by its position: at once, or when what is stored has come."""
+        if self.requests is None:
+            yield lambda _, job: workers.put(job)
+            return
+        asked, rows = self.requests, np.arange(self.source.chunk)
+        requests = Requests(workers.put, self._travelling)
+
+        def put(chunk: int, job: Job) -> None:
+            first = chunk * self.source.chunk
+            requests.put(asked(first + rows[: len(self.source) - first]), job)
+
+        try:
+            yield put
+        finally:
+            requests.close()
 
     def _first(self, run: _Run) -> _Batch | None:
         """The batch that comes next, whose chunks are being read; None after the last one."""
@@ -215,14 +241,14 @@ class _Run:
         reader: of their chunks.
         plans: of all batches.
         expected: how many records of each chunk they have.
-        workers: that read.
+        put: has a chunk read.
     """
 
     def __init__(
-        self, reader: ChunkReader, plans: Iterator[Plan], expected: Expected, workers: Workers
+        self, reader: ChunkReader, plans: Iterator[Plan], expected: Expected, put: Put
     ) -> None:
         self._reader, self._plans, self._expected = reader, plans, expected
-        self._workers = workers
+        self._put = put
         self.begun: deque[_Batch] = deque()
         self._count = 0  # of all that were ever begun
         self._targets = _Targets(reader.most, len(reader.source.structure))
@@ -277,7 +303,7 @@ class _Run:
             batch = self._targets.batches[number]
             assert batch is not None  # it is not handed out before it has these records
             outcomes.append(batch.outcomes)
-        self._workers.put(partial(self._reader.load, chunk, moves, self._targets, outcomes))
+        self._put(chunk, partial(self._reader.load, chunk, moves, self._targets, outcomes))
 
     def drop(self) -> None:
         """The first batch has been filled."""

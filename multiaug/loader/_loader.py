@@ -15,7 +15,7 @@ from .._forks import refuse_forked_child
 from .._machine import core_count, parse_memory
 from ..checks import say
 from ..errors import ParameterError
-from ..store import Source, chunked
+from ..store import Source, chunked, requests_of
 from ._budget import budget_of
 from ._doors import Doors
 from ._groups import Groups
@@ -23,6 +23,7 @@ from ._make import BatchMaker
 from ._order import Order, Shuffle
 from ._prefetch import Prefetcher
 from ._read import Losses
+from ._report import report_of
 from ._schedule import Schedule
 from ._settings import check_count, check_draws, check_shard, check_weights, digest
 from ._standing import Standing, Ticket, Turn
@@ -83,7 +84,9 @@ class Loader(Doors):
             draws them among the records of the batch: less memory and no waiting for a group where
             batches are small, but batches of another size, or of another number of hosts, are
             mixed otherwise.
-        threads: that read and decode; by default one per core, or 16 for remote sources.
+        threads: that read and decode; by default one per core. What is asked of a zarr store on
+            another machine does not wait in them; of other remote sources it does, in 16 by
+            default.
         on_corrupt: ``skip`` leaves out records of chunks that cannot be decoded: their batches
             become shorter, and ``skipped`` counts them.
         skip_limit: the share of an epoch's records that may be skipped; more is an error.
@@ -161,7 +164,8 @@ class Loader(Doors):
         self._chunked = chunked(source, "Loader.source")
         draws = check_draws(indices, len(source))
         weight = check_weights(weights, len(source), draws)
-        self._threads = threads or (_REMOTE_THREADS if self._chunked.remote else core_count())
+        waits = self._chunked.remote and requests_of(self._chunked) is None
+        self._threads = threads or (_REMOTE_THREADS if waits else core_count())
         # Single records need no window: any order of them is as good as any other.
         chunk = self._chunked.chunk
         self._rows = shuffle == "full" or (shuffle == "block" and chunk == 1)
@@ -284,10 +288,12 @@ class Loader(Doors):
         Args:
             batches: how many the latest loop has handed out. It is known where this process reads;
                 where workers of a DataLoader do, within an epoch only who counts them knows.
+                Batches of which every record was skipped are not handed out, nor counted.
 
         Raises:
             ParameterError: workers of a DataLoader are in the middle of an epoch, or left one, and
-                ``batches`` is not given; the loop has no such batch.
+                ``batches`` is not given; the loop has no such batch; or workers skipped every
+                record of one before it, and what came in its place is not known.
         """
         epoch, position = self._standing.epoch, self._standing.position
         if batches is not None:
@@ -316,12 +322,21 @@ class Loader(Doors):
         standing = self._standing
         begun_at = standing.begun_at
         steps = self._schedule.steps(self._order.epoch(standing.epoch), begun_at)
-        if not standing.started or batches > steps:
+        most = steps - standing.empty if standing.started else 0
+        if batches > most:
             raise ParameterError(
-                f"`Loader.state.batches` is {batches}, but the latest loop has "
-                f"{steps if standing.started else 0} batches."
+                f"`Loader.state.batches` is {batches}, but the latest loop has {most} batches."
             )
-        return begun_at + batches * self._schedule.share
+        step = standing.step_after(batches, steps)
+        if step is None:
+            raise ParameterError(
+                f"`Loader.state.batches` is {batches}, but a worker of a DataLoader skipped every "
+                f"record of batch {standing.first_empty} of this loop, counted from 0, so later "
+                "ones came in another order and it is not known where the loop stands. Mend the "
+                "chunk, go on from a state before it, or let this process read: "
+                "DataLoader(..., num_workers=0)."
+            )
+        return begun_at + step * self._schedule.share
 
     def _identity(self) -> dict[str, Any]:
         """What must be the same for a state to mean the same."""
@@ -390,6 +405,9 @@ class Loader(Doors):
             f"window={self.window}, epoch={self.epoch})"
         )
 
+    def _repr_html_(self) -> str:
+        return report_of(self).html()
+
     def _batches(self) -> Iterator[dict[str, Any]]:
         """The generator behind one loop; its end is the end of the threads."""
         self.close()
@@ -405,7 +423,9 @@ class Loader(Doors):
                 if self._maker.to_say:
                     to_say, self._maker.to_say = self._maker.to_say, []
                     say(to_say, origin=repr(self.source))
-                if batch is not None:
+                if batch is None:
+                    standing.leave_out(step)
+                else:
                     yield batch
                 del batch
         # More than the last batch of this host: another one may have had a record more.
@@ -431,7 +451,7 @@ class Loader(Doors):
         try:
             with prefetcher:
                 for step, batch in prefetcher:
-                    self._standing.make(ticket, step)
+                    self._standing.make(ticket, step, empty=batch is None)
                     if batch is not None:
                         yield step, batch
                     del batch

@@ -235,10 +235,14 @@ class BatchMaker:
             seeks = getattr(source, "row_access", False) and record >= _LARGE_RECORD
             rows = order.shuffle == "full"
             if rows or (seeks and room and order.shuffle is not None):
-                ahead = self._prefetch if rows else min(1, self._prefetch)
-                self._reader = RowReader(source, size, self._threads, ahead)
+                ahead = self._budget.batches - 1 if rows else min(1, self._prefetch)
+                self._reader = RowReader(
+                    source, size, self._threads, ahead, self._budget.travelling
+                )
             else:
-                self._reader = ChunkReader(source, size, self._threads, self._budget.batches)
+                self._reader = ChunkReader(
+                    source, size, self._threads, self._budget.batches, self._budget.travelling
+                )
         return self._reader
 
 

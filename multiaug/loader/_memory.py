@@ -34,6 +34,7 @@ class Needs:
         augmenters: batches that are augmented at a time.
         groups: bytes of groups, where batches are cut from them, but for those that are being
             read; else 0.
+        travelling: bytes of a far store that are on their way, or wait to be decoded; else 0.
     """
 
     records: float
@@ -45,6 +46,7 @@ class Needs:
     prefetch: int
     augmenters: int
     groups: int = 0
+    travelling: int = 0
 
     @property
     def named(self) -> str:
@@ -77,12 +79,13 @@ class Needs:
         """Bytes of everything but the batches that are being filled: whatever the window is."""
         # Ready ones, one in the making, one in use, and the one that the caller has just left.
         live = self.prefetch + 3
+        reading = self.threads * self.decoder + self.travelling
         if not self.result:
-            return live * self.batch + self.groups + self.threads * self.decoder
+            return live * self.batch + self.groups + reading
         # One that was just filled, one that is ready, and a copy where records are left out.
         raw = self.augmenters + 3
         made = live * self.result + self.groups
-        return raw * self.batch + made + self.threads * self.decoder
+        return raw * self.batch + made + reading
 
 
 @dataclass(frozen=True)
@@ -94,12 +97,14 @@ class Budget:
         batches: that are being filled at a time.
         total: bytes of everything.
         group: records of a group, where batches are cut from groups; else 0.
+        travelling: bytes of a far store that are on their way, or wait to be decoded; else 0.
     """
 
     window: int
     batches: int
     total: int
     group: int = 0
+    travelling: int = 0
 
 
 def held(window: int, needs: Needs, *, streams: int, most: int) -> int:
@@ -176,8 +181,13 @@ def divide(
     return Budget(window, batches, batches * needs.begun + needs.fixed)
 
 
-def divide_for_rows(memory: int, needs: Needs) -> Budget:
+def divide_for_rows(memory: int, needs: Needs, ahead: int) -> Budget:
     """The division where single records are read: there is no window.
+
+    Args:
+        memory: bytes, the contract.
+        needs: what is held.
+        ahead: records that are read before they are asked for, where memory holds them.
 
     Raises:
         ParameterError: it is too little.
@@ -189,7 +199,9 @@ def divide_for_rows(memory: int, needs: Needs) -> Budget:
             f"`memory` is {memory:,} bytes, but {needs.named} and decoders take {total:,}. "
             f"{needs.remedy}"
         )
-    return Budget(1, batches, total)
+    further = max(0, -(-ahead // needs.batch_size) - needs.prefetch)
+    further = min(further, (memory - total) // max(1, needs.batch))
+    return Budget(1, batches + further, total + further * needs.batch)
 
 
 def warn_of_narrow_window(window: int, batch_size: int, most: int) -> None:

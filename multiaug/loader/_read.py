@@ -12,7 +12,14 @@ from typing import Any
 import numpy as np
 
 from ..errors import CorruptChunkError, StoreError
-from ..store import BufferPool, ChunkedSource, aligned
+from ..store import (
+    BufferPool,
+    ChunkedSource,
+    Fetching,
+    aligned,
+    chunks_of_a_job,
+    requests_of,
+)
 from ..typing import NDArray
 
 
@@ -138,10 +145,15 @@ class RowReader:
         batch_size: records of a batch, as of `Pools`.
         threads: that read.
         ahead: batches that are read before they are asked for.
+        travelling: bytes of a far store that are asked for before they are decoded.
     """
 
-    def __init__(self, source: ChunkedSource, batch_size: int, threads: int, ahead: int) -> None:
+    def __init__(
+        self, source: ChunkedSource, batch_size: int, threads: int, ahead: int, travelling: int
+    ) -> None:
         self._source = source
+        self._requests = requests_of(source)
+        self._travelling = travelling
         self._threads = threads
         self._ahead = ahead
         self._pools = Pools(source, batch_size)
@@ -155,10 +167,11 @@ class RowReader:
         """
         waiting: deque[tuple[Plan, dict[str, NDArray], list[Future[list[int]]]]] = deque()
         with ThreadPoolExecutor(self._threads, thread_name_prefix="multiaug-read") as executor:
+            fetching = Fetching(executor, self._requests, self._travelling)
             try:
                 while True:
                     while len(waiting) <= self._ahead and (plan := next(plans, None)) is not None:
-                        waiting.append(self._start(executor, plan, losses))
+                        waiting.append(self._start(fetching, plan, losses))
                     if not waiting:
                         return
                     plan, arrays, futures = waiting.popleft()
@@ -169,20 +182,24 @@ class RowReader:
                     yield raw
                     del raw
             finally:
+                fetching.close()
                 executor.shutdown(wait=True, cancel_futures=True)
 
     def _start(
-        self, executor: ThreadPoolExecutor, plan: Plan, losses: Losses
+        self, executor: Fetching, plan: Plan, losses: Losses
     ) -> tuple[Plan, dict[str, NDArray], list[Future[list[int]]]]:
         count = len(plan.index)
         arrays = self._pools.lend(count)
         step = max(1, -(-count // self._threads))
+        if self._requests is not None and count:
+            step = min(step, chunks_of_a_job(len(self._requests(plan.index[:1]))))
         futures = [
             executor.submit(
-                self._read_rows, plan.index, low, min(low + step, count), arrays, losses
+                plan.index[low : low + step], self._read_rows,
+                plan.index, low, min(low + step, count), arrays, losses,
             )
             for low in range(0, count, step)
-        ]
+        ]  # fmt: skip
         return plan, arrays, futures
 
     def _read_rows(

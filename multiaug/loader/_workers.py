@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 
-Job = Callable[[], None]
+Job = Callable[[], object]
 
 
 class Workers:

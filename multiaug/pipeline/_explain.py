@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from .._tables import Lines, Report
 from ..sampling import compiled_is_available, custom_call_refused
 from ..spec import DataSpec
 from ..transforms import Container, Occluding, Photometric, Transform
@@ -124,6 +125,10 @@ class Explanation:
 
     def __str__(self) -> str:
         return "\n".join(self._lines())
+
+    def _repr_html_(self) -> str:
+        title, *lines = self._lines()
+        return Report(title, (Lines(tuple(lines)),)).html()
 
     def _lines(self) -> Iterator[str]:
         yield f"A record on {self.platform}, in {len(self.stages)} stage(s)"

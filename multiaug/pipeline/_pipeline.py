@@ -13,6 +13,7 @@ import numpy as np
 
 from .._arguments import FLAG, RECORD, check_argument, checked, instance, optional, whole
 from .._forks import refuse_forked_child
+from .._tables import Report
 from ..errors import ParameterError
 from ..spec import SPEC_KIND, DataSpec, check_structure
 from ..transforms import Transform, as_transforms, from_config, to_config
@@ -21,6 +22,7 @@ from ._explain import Explanation, explain
 from ._one_run import OneRun
 from ._programs import Programs, check_before, given_params
 from ._records import batch_of_records
+from ._report import report_of
 from ._tables import filled_up
 from .backends._dispatch import is_traced
 from .backends._fast_path import FastPaths, Repeat, signature_of
@@ -413,9 +415,15 @@ class Pipeline:
 
     def __repr__(self) -> str:
         """Python that makes it, with ``from multiaug import *``."""
-        lines = "".join(f"        {transform!r},\n" for transform in self.transforms)
+        lines = "".join(f"        {one.as_python(8)},\n" for one in self.transforms)
         listed = f"[\n{lines}    ]" if lines else "[]"
         return f"Pipeline(\n    {listed},\n    {self.spec!r},\n)"
+
+    def _report(self) -> Report:
+        return report_of(self.transforms, self.spec, repr(self))
+
+    def _repr_html_(self) -> str:
+        return self._report().html()
 
     def __getstate__(self) -> dict[str, Any]:
         # What else has been found out holds addresses.

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._arguments import RECORD, TEXT, check_argument, optional, shown, whole
+from .._tables import Report, Table
 from ..errors import ParameterError
 from ..spec import DataSpec
 from ..transforms import from_config, to_config
@@ -62,6 +63,11 @@ class Views:
 
     views: Mapping[str, tuple[Pipeline, int]]
     _tags: Any = field(init=False, repr=False)
+
+    def _repr_html_(self) -> str:
+        rows = tuple((name, f"{count}") for name, (_, count) in self.views.items())
+        nested = tuple(pipeline._report() for pipeline, _ in self.views.values())
+        return Report("Views of a record", (Table(("name", "views"), rows),), "", nested).html()
 
     def __post_init__(self) -> None:
         if not isinstance(self.views, Mapping) or not self.views:

@@ -8,3 +8,4 @@ from ._render import render_record as render_record
 from ._sheet import contact_sheet as contact_sheet
 from ._show import show as show
 from ._statistics import statistics_sheet as statistics_sheet
+from .report import report as report

@@ -74,7 +74,7 @@ def show(
             f"`show.pipeline` must be a Pipeline, Views or None, got {type(pipeline).__name__}."
         )
     index = np.arange(min(4, len(source))) if indices is None else np.asarray(indices)
-    records = _read(source, index)
+    records = read_records(source, index)
     if check:
         first = next(iter(pipeline.pipelines.values())) if isinstance(pipeline, Views) else pipeline
         one_size = len({_shapes(record) for record in records}) == 1
@@ -85,7 +85,7 @@ def show(
     if pipeline is not None:
         keys = record_keys(seed, 0, index, np.zeros(len(index), np.int64))
         stages += _augmented(pipeline, keys, records, check=check)
-    drawn = [(head, _panels(of, made, spec, records, bands)) for head, of, made in stages]
+    drawn = [(head, panels_of(of, made, spec, records, bands)) for head, of, made in stages]
     columns = [name for _, panels in drawn for name in panels[0]]
     if not columns:
         raise ParameterError(f"`show` found no picture to draw in {source!r}.")
@@ -102,7 +102,7 @@ def show(
 _Records = list[dict[str, NDArray]]
 
 
-def _read(source: Source, index: NDArray) -> _Records:
+def read_records(source: Source, index: NDArray) -> _Records:
     """The records; where a source can hold images of several sizes, each of its own."""
     if hasattr(source, "read_records"):
         found: _Records = source.read_records(index)
@@ -153,7 +153,7 @@ def _augmented(
     ]
 
 
-def _panels(
+def panels_of(
     spec: DataSpec,
     made: _Records,
     spec_before: DataSpec,

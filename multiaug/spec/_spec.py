@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from .._arguments import TEXT, Kind, check_argument, checked, instance, is_iterable, optional
+from .._tables import Report, Reported
 from ..errors import SpecError
 from ._document import (
     SCHEMA_VERSION,
@@ -35,7 +36,7 @@ _ENTRIES = Kind(
 
 
 @dataclass(frozen=True, eq=False, init=False, repr=False)
-class DataSpec:
+class DataSpec(Reported):
     """Names the entries of a record and says what the values of each mean.
 
     >>> spec = DataSpec("pictures", [EntrySpec.of_role("image", "intensity", channels=3)])
@@ -155,6 +156,11 @@ class DataSpec:
         from ._text import as_python  # which reads the shipped ones, and so imports this
 
         return as_python(self)
+
+    def _report(self) -> Report:
+        from ._text import report_of
+
+        return report_of(self)
 
     def __hash__(self) -> int:
         return self._hash

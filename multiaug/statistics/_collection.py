@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from .._arguments import PATH, TEXT, checked, optional
+from .._tables import Lines, Report
 from ..errors import NotFittedError, ParameterError, StoreError, old_arguments
 from ..files import staged_directory, writing
 from ..typing import NDArray
-from ._covariance import CovarianceState
 from ._file import only_statistics, read_group, write_group
 from ._look import LOOKS, SecondLook
-from ._moments import MomentsState
-from ._spectrum import Centre, Spectrum
 from ._state import State, statistic_class
 from ._summary import summarise
+from .covariance._covariance import CovarianceState
+from .moments._moments import MomentsState
+from .whitening._spectrum import Centre, Spectrum
 
 Item: TypeAlias = State | Spectrum
 
@@ -143,6 +144,10 @@ class Statistics(Mapping[str, GroupStatistics]):
 
     def __str__(self) -> str:
         return summarise(self)
+
+    def _repr_html_(self) -> str:
+        title, *lines = summarise(self).splitlines()
+        return Report(title, (Lines(tuple(lines)),)).html()
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Statistics):

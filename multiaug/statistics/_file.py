@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import StoreError
 from ..files import ATTRIBUTE, create_array, sha256_array, sha256_of
 from ..typing import NDArray
-from ._blocks import aligned
+from .covariance._blocks import aligned
 
 if TYPE_CHECKING:
     import zarr

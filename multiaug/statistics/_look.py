@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ..typing import NDArray
-from ._spectrum import Spectrum
 from ._state import Statistic, refuse_namesake
+from .whitening._spectrum import Spectrum
 
 LOOKS: dict[str, type[SecondLook]] = {}
 """Second looks by the name that checkpoints use."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from ._numbers import held_dtype
+from .sums._numbers import held_dtype
 
 if TYPE_CHECKING:
     from ._state import Statistic

@@ -15,8 +15,8 @@ from .._machine import native
 from ..errors import ParameterError, RecordError, StoreError
 from ..typing import ArrayLike, NDArray
 from ._needs import Needs, Subject
-from ._numbers import first_bad, held_dtype, integer_shift, is_exact, kind_of
 from ._seen import ChunkId, Seen
+from .sums._numbers import first_bad, held_dtype, integer_shift, is_exact, kind_of
 
 if TYPE_CHECKING:
     from ._collection import GroupStatistics

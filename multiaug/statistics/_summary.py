@@ -9,8 +9,8 @@ import numpy as np
 
 if TYPE_CHECKING:
     from ._collection import GroupStatistics, Statistics
-    from ._moments import MomentsState
-    from ._spectrum import Spectrum
+    from .moments._moments import MomentsState
+    from .whitening._spectrum import Spectrum
 
 
 def summarise(statistics: Statistics) -> str:

@@ -19,6 +19,7 @@ from ._kinds import SourceTraits, register_source
 from ._mapped import MappedFiles
 from ._plausible import inspect_source
 from ._ragged import as_records
+from ._report import ReportedSource
 from ._source import Block, BlockId, Structure, check_blocks, check_indices, check_out
 from ._structure import check_entries, common_length
 from ._value_maps import ValueMaps
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @register_source
-class ArraySource:
+class ArraySource(ReportedSource):
     """Records in NumPy arrays (or memory maps), one array per entry with a leading N.
 
     Args:

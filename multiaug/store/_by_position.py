@@ -7,8 +7,11 @@ from contextlib import AbstractContextManager
 
 import numpy as np
 
+from .._machine import core_count
 from ..typing import NDArray
 from ._source import ChunkedSource
+from .zarr._requests import Fetching, chunks_of_a_job
+from .zarr._zarr import requests_of
 
 _FAR_READS = 16
 
@@ -22,9 +25,12 @@ class RecordReader(AbstractContextManager["RecordReader"]):
 
     def __init__(self, source: ChunkedSource) -> None:
         self._source = source
+        self._requests_for = requests_of(source)
         self._threads: ThreadPoolExecutor | None = None
         if source.remote:
-            self._threads = ThreadPoolExecutor(_FAR_READS, thread_name_prefix="multiaug-far")
+            count = _FAR_READS if self._requests_for is None else core_count()
+            self._threads = ThreadPoolExecutor(count, thread_name_prefix="multiaug-far")
+            self._fetching = Fetching(self._threads, self._requests_for)
 
     def read(self, index: NDArray) -> dict[str, NDArray]:
         """Records by position; neighbours in one go, of far sources in several at a time."""
@@ -33,15 +39,20 @@ class RecordReader(AbstractContextManager["RecordReader"]):
         # Cut at the chunks of the source, so that no two threads fetch the same.
         chunks = index // self._source.chunk
         ends = np.flatnonzero(np.diff(chunks)) + 1
-        if len(ends) >= _FAR_READS:
+        if self._requests_for is not None:
+            each = len(self._requests_for(index[: 1 if not len(ends) else ends[0]]))
+            ends = ends[:: chunks_of_a_job(each)]
+        elif len(ends) >= _FAR_READS:
             ends = ends[np.linspace(0, len(ends) - 1, _FAR_READS - 1).astype(int)]
-        parts = list(
-            self._threads.map(lambda part: _read(self._source, part), np.split(index, ends))
-        )
+        futures = [
+            self._fetching.submit(part, _read, self._source, part) for part in np.split(index, ends)
+        ]
+        parts = [future.result() for future in futures]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def __exit__(self, *error: object) -> None:
         if self._threads is not None:
+            self._fetching.close()
             self._threads.shutdown(wait=True, cancel_futures=True)
 
 

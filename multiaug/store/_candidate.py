@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import StoreError
-from ._folder_names import is_split
-from ._group import is_address, is_store, looks_like_zarr, open_group
-from ._picture import shown
+from .decode._picture import shown
+from .folder._folder_names import is_split
+from .zarr._group import is_address, is_store, looks_like_zarr, open_group
 
 if TYPE_CHECKING:
     import zarr

@@ -12,11 +12,11 @@ from ..errors import ParameterError, StoreError
 from ..spec import SPEC_KIND, DataSpec
 from . import kinds as kinds  # registers those of the package
 from ._candidate import Candidate
-from ._folder import PICTURES
-from ._group import DESTINATION_KIND, is_address
 from ._kinds import KINDS, known_kinds, recognised, settings_of
-from ._picture import shown
 from ._source import ChunkedSource
+from .decode._picture import shown
+from .folder._folder import PICTURES
+from .zarr._group import DESTINATION_KIND, is_address
 
 _DATA = Kind(
     "a path, a list of paths, a zarr store, a mapping from entry name to array or path, or an "
@@ -46,6 +46,7 @@ def open_source(
     mapping from entry name to array                   `ArraySource` (``block``)
     one array (N, H, W, C), or a list of images        the same, for a spec with one entry
     .npy file, folder of them, mapping to files        `NpySource` (``channels``, ``block``)
+    folders of .npy files with one record each         `NpyRecordSource` (``folders``)
     folder of .pcd files, or one                       `CloudSource` (``intrinsics``)
     folder of .ply files, or one                       `PlySource` (``shape``, ``intrinsics``)
     folder of pictures                                 `PictureSource` (``size``, ``classes``,

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .._machine import aligned_bytes
 from ..typing import NDArray
 
 # A page: what the kernel hands out at once, and a multiple of what XLA and SIMD ask for.
@@ -18,9 +19,7 @@ _ALIGNMENT = 4096
 
 def aligned(size: int) -> NDArray:
     """Bytes (size,) that begin on a page, all of them in memory already."""
-    raw: NDArray = np.empty(size + _ALIGNMENT, np.uint8)
-    offset = -raw.ctypes.data % _ALIGNMENT
-    buffer: NDArray = raw[offset : offset + size]
+    buffer = aligned_bytes(size, _ALIGNMENT)
     buffer[::_ALIGNMENT] = 0  # page faults now, not in the middle of an epoch
     return buffer
 

@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import RecordError, StoreError
 from ..typing import NDArray
 from ._plausible import inspect_source
+from ._report import ReportedSource
 from ._scan import Pools, scan_in_threads
 from ._source import Block, BlockId, Structure, check_blocks, check_indices, check_out
 from ._structure import check_entries
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 _BLOCK = 16
 
 
-class RecordSource(ABC):
+class RecordSource(ReportedSource, ABC):
     """Records that are read one by one, all of one shape: a base for sources of files.
 
     A class of your own has `read_record` and `fingerprint`, and gets all of `ChunkedSource`. What
@@ -134,6 +135,8 @@ class RecordSource(ABC):
                 name: self._like_first(name, found.get(name), row, of_one_size=False)
                 for name in self.structure
             }
+            # Decoders may hand out what cannot be written to.
+            record = {n: a if a.flags.writeable else a.copy() for n, a in record.items()}
             self._maps.apply({name: array[np.newaxis] for name, array in record.items()})
             records.append(record)
         return records

@@ -12,6 +12,7 @@ from .._machine import native
 from ..typing import NDArray
 from ._packing import Packing
 from ._plausible import inspect_source
+from ._report import ReportedSource
 from ._scan import Pools, scan_in_threads
 from ._source import Block, BlockId, Structure, check_blocks, check_indices, check_out
 from ._structure import check_entries, common_length
@@ -26,7 +27,7 @@ _BLOCK = 64
 _BLOCK_BYTES = 64 * 2**20
 
 
-class RowSource(ABC):
+class RowSource(ReportedSource, ABC):
     """Records that are rows of arrays, one array for each entry: a base for files of arrays.
 
     A class of your own has `rows` and `fingerprint`, and gets all of `ChunkedSource`. Labels are

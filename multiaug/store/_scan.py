@@ -12,6 +12,7 @@ from .._machine import core_count
 from ..typing import NDArray
 from ._pool import BufferPool
 from ._source import Block, Structure
+from .zarr._requests import MOST_REQUESTS, Fetching, RequestsFor, chunks_of_a_job
 
 ReadRange = Callable[[int, int, Mapping[str, NDArray]], None]
 
@@ -35,6 +36,7 @@ def scan_in_threads(
     pools: Pools,
     *,
     remote: bool = False,
+    requests: RequestsFor | None = None,
 ) -> Iterator[Block]:
     """Yield blocks in order while later ones are being read.
 
@@ -45,6 +47,7 @@ def scan_in_threads(
         read_range: reads neighbouring records into arrays.
         pools: memory of earlier scans of the same source; what this one leaves is put there.
         remote: reading waits for another machine, so many chunks are asked for at a time.
+        requests: what is asked of it for records; None has threads wait for it.
     """
     if not spans:
         return
@@ -53,10 +56,15 @@ def scan_in_threads(
     longest = max(group[-1][2] - group[0][1] for group in groups)
     rows = -(-longest // chunk) * chunk  # room for the last chunk's unused rows
     threads, depth = core_count(), _DEPTH
+    reads = each = 0
+    if requests is not None:
+        each = len(requests(np.arange(min(chunk, spans[0][2]))))  # for a chunk
+        reads = -(-MOST_REQUESTS // max(1, each))
+    elif remote:
+        reads = threads = max(threads, _FAR_READS)
     if remote:
-        threads = max(threads, _FAR_READS)
         most = _KEPT_BYTES // max(1, rows * record) - 1
-        depth = max(depth, min(most, -(-_FAR_READS * chunk // rows)))
+        depth = max(depth, min(most, -(-reads * chunk // rows)))
     own = pools.get(rows) or {
         n: BufferPool(rows * s.nbytes, depth + 1) for n, s in structure.items()
     }
@@ -64,27 +72,31 @@ def scan_in_threads(
         pools.clear()
         pools[rows] = own
 
-    def start(executor: ThreadPoolExecutor, group: Sequence[Span]) -> _Started:
+    def start(executor: Fetching, group: Sequence[Span]) -> _Started:
         first, last = group[0][1], group[-1][2]
         room = -(-(last - first) // chunk) * chunk
         arrays = {n: own[n].lend((room, *s.shape), s.dtype) for n, s in structure.items()}
+        # Requests are made for a few chunks at a time, so that these are decoded when they come.
+        parts = threads if requests is None else -(-room // (chunk * chunks_of_a_job(each)))
         futures = [
-            executor.submit(_read, read_range, low, high, low - first, arrays)
-            for low, high in _cut(first, last, chunk, threads)
+            executor.submit(np.arange(low, high), _read, read_range, low, high, low - first, arrays)
+            for low, high in _cut(first, last, chunk, parts)
         ]
         return group, arrays, futures
 
     with ThreadPoolExecutor(threads, thread_name_prefix="multiaug-scan") as executor:
+        fetching = Fetching(executor, requests)
         waiting: deque[_Started] = deque()
         todo = iter(groups)
         try:
             while True:
                 while len(waiting) < depth and (following := next(todo, None)) is not None:
-                    waiting.append(start(executor, following))
+                    waiting.append(start(fetching, following))
                 if not waiting:
                     return
                 yield from _blocks(*waiting.popleft())
         finally:
+            fetching.close()
             executor.shutdown(wait=True, cancel_futures=True)
 
 

@@ -10,6 +10,7 @@ from .._machine import native
 from ..errors import StoreError
 from ..typing import NDArray
 from ._ragged import as_records
+from ._report import ReportedSource
 from ._structure import check_entries
 from ._value_maps import ValueMaps
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _BY_POSITION = ("read", "scan", "blocks", "read_range", "structure", "chunk")
 
 
-class RecordStream(ABC):
+class RecordStream(ReportedSource, ABC):
     """Records in the order of an archive or a table: a base for sequential sources.
 
     A class of your own has `records` and `fingerprint`, and is a `SequentialSource`. Labels are

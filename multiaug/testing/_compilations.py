@@ -8,6 +8,9 @@ from contextlib import contextmanager
 
 import jax
 
+# Of what only a check runs, once: to compile it is all that takes long.
+QUICKLY = {"xla_backend_optimization_level": 0}
+
 _SIGNS = ("Compiling ", "Finished tracing ")
 
 

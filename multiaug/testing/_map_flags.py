@@ -11,6 +11,7 @@ import numpy as np
 from ..geometry import Projective, centre
 from ..transforms import Geometric
 from ..typing import Array, NDArray, SpatialShape
+from ._compilations import QUICKLY
 
 # Pixels that a position may be off by rounding.
 _OFF = 1e-2
@@ -72,7 +73,7 @@ def check_map_flags(transform: Geometric, drawn: Any, count: int, shape: Spatial
         middle = jnp.stack(warp.pull(*jnp.zeros((2, 1, 1)))[2], -1)
         return jnp.stack(full, -1), jnp.stack(rows) if rows else jnp.zeros((0, 2, 3)), middle
 
-    found = jax.jit(jax.vmap(look, axis_size=count))(drawn)
+    found = jax.jit(jax.vmap(look, axis_size=count), compiler_options=QUICKLY)(drawn)
     fields, rows, middle = (np.asarray(array, np.float64) for array in found)
     square = (*fields.shape[:3], 2, 2)
     maps = _Maps(

@@ -31,13 +31,13 @@ from ..transforms import (
 )
 from ..typing import Batch, Key, NDArray, SpatialShape
 from ._agreement import close, same
-from ._compilations import compilations
+from ._compilations import QUICKLY, compilations
 from ._contents import make_record
 from ._map_flags import check_map_flags
 from ._value_flags import check_value_flags
 
 _COUNT = 3
-# As many as are drawn at once.
+# What flags claim is tried on as many draws, at least.
 _DRAWS = 32
 # A map and its inverse, in pixels.
 _ROUND_TRIP = 0.01
@@ -89,14 +89,13 @@ def check_transform(
     keys = jax.random.split(jax.random.key(seed), len(next(iter(batch.values()))))
     before = {name: np.array(array) for name, array in batch.items()}
     params = _draws(pipeline, keys, shape, batch)
-    again = {name: array[np.arange(_DRAWS) % len(keys)] for name, array in batch.items()}
-    more_keys = jax.random.split(jax.random.key(seed), _DRAWS)
-    many = pipeline.sample(more_keys, shape, record=again).values[0]
-    if isinstance(transform, Geometric):
-        _maps(transform, params, shape)
-        check_map_flags(transform, many, _DRAWS, shape)
-    elif isinstance(transform, Photometric):
-        check_value_flags(transform, spec, many, _DRAWS, shape, seed)
+    if isinstance(transform, Geometric | Photometric):
+        many, count = _many_draws(pipeline, shape, batch, len(keys), seed)
+        if isinstance(transform, Geometric):
+            _maps(transform, params, shape)
+            check_map_flags(transform, many, count, shape)
+        else:
+            check_value_flags(transform, spec, many, count, shape, seed)
     out = pipeline.apply(params, batch)
     _same_again(pipeline, keys, params, batch, out)
     if _mixes(transform):
@@ -166,6 +165,19 @@ def _draws(pipeline: Pipeline, keys: Key, shape: SpatialShape, batch: Batch) -> 
     return params
 
 
+def _many_draws(
+    pipeline: Pipeline, shape: SpatialShape, batch: Batch, size: int, seed: int
+) -> tuple[Any, int]:
+    """Draws with a leading axis, and how many: a batch at a time, for which nothing compiles."""
+    calls = -(-_DRAWS // size)
+    keys = jax.random.split(jax.random.key(seed), calls * size)
+    parts = [
+        pipeline.sample(keys[i * size : (i + 1) * size], shape, record=batch).values[0]
+        for i in range(calls)
+    ]
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts), calls * size
+
+
 def _same_again(
     pipeline: Pipeline, keys: Key, params: RecordParams, batch: Batch, out: Batch
 ) -> None:
@@ -227,7 +239,7 @@ def _maps(transform: Geometric, params: RecordParams, shape: SpatialShape) -> No
         return jnp.hypot(back_x - x, back_y - y)
 
     over = jax.vmap(there_and_back, axis_size=len(params.key))
-    far = float(np.max(jax.jit(over)(params.values[0])))
+    far = float(np.max(jax.jit(over, compiler_options=QUICKLY)(params.values[0])))
     ((before, after),) = frames
     assert (before, after) == (shape, transform.out_shape(shape)), (
         f"the map is from {before} to {after}; out_shape says {transform.out_shape(shape)}"

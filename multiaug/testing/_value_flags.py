@@ -13,6 +13,7 @@ from ..errors import ParameterError
 from ..spec import DataSpec
 from ..transforms import Photometric, Target
 from ..typing import Array, NDArray, SpatialShape
+from ._compilations import QUICKLY
 
 _LEVELS = (0.0, 255.0)
 # Of the extent of the range.
@@ -59,7 +60,7 @@ def check_value_flags(
 
     def changed(values: Array, target: Target = target) -> Array:
         done = over(lambda params, values: transform.apply(params, values, target))
-        result: Array = jax.jit(done)(drawn, values)
+        result: Array = jax.jit(done, compiler_options=QUICKLY)(drawn, values)
         return result
 
     out = changed(values)
@@ -94,7 +95,7 @@ def _described(
             done = operation.apply(done, target.mean)
         return done
 
-    apart = _apart(jax.jit(over(step_by_step))(drawn, values), out)
+    apart = _apart(jax.jit(over(step_by_step), compiler_options=QUICKLY)(drawn, values), out)
     assert apart < _CLOSE, (
         f"`{transform.owner}.operations` do not do what `apply` does: on values from 0 to 255 the "
         f"results are {apart * _LEVELS[1]:.3g} apart. Leave `apply` out, and it follows from them"
@@ -161,7 +162,7 @@ def _out_range(transform: Photometric, out: NDArray) -> None:
 def _inverse(transform: Photometric, drawn: Any, target: Target, values: Array, out: Array) -> None:
     try:
         undo = jax.vmap(lambda params, v: transform.invert(params, v, target))
-        back = jax.jit(undo)(drawn, out)
+        back = jax.jit(undo, compiler_options=QUICKLY)(drawn, out)
     except ParameterError:
         return  # it says that values were lost
     apart = _apart(back, jnp.broadcast_to(values, out.shape))

@@ -29,6 +29,8 @@ Params = Mapping[str, Any]
 
 T = TypeVar("T", bound="Transform")
 
+_WIDTH = 88
+
 REGISTRY: dict[str, type[Transform]] = {}
 """Transforms by the name that JSON pipelines use."""
 
@@ -123,6 +125,19 @@ class Transform(ABC):
     def __repr__(self) -> str:
         """The call that makes it, without what is left at its default."""
         return f"{self.owner}({', '.join(_arguments(self))})"
+
+    def as_python(self, indent: int = 0) -> str:
+        """The same call, broken into lines where it is longer than a line of code.
+
+        Args:
+            indent: how far the first line stands to the right; those below stand there, too.
+        """
+        text = repr(self)
+        if indent + len(text) <= _WIDTH:
+            return text
+        inner = indent + 4
+        lines = "".join(f"{' ' * inner}{item},\n" for item in _arguments(self, inner))
+        return f"{self.owner}(\n{lines}{' ' * indent})"
 
     def check(self, frame: Frame) -> None:
         """Refuse, eagerly, a frame or a spec that this transform cannot work on.
@@ -420,14 +435,19 @@ def _defined_at(cls: type) -> str:
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
-def _arguments(transform_: Transform) -> Iterator[str]:
-    """The settings that differ from their defaults, as Python."""
+def _arguments(transform_: Transform, indent: int | None = None) -> Iterator[str]:
+    """The settings that differ from their defaults, as Python; in lines, given an indent."""
     for item in settings_of(transform_):
         value = getattr(transform_, item.name)
         default, plain = item.default, not isinstance(value, np.ndarray | jax.Array)
         if value is default or (plain and type(value) is type(default) and value == default):
             continue
-        yield f"{item.name}={_as_python(value)}"
+        if indent is not None and _has_transforms(value):
+            inner = indent + 4
+            lines = "".join(f"{' ' * inner}{part.as_python(inner)},\n" for part in value)
+            yield f"{item.name}=[\n{lines}{' ' * indent}]"
+        else:
+            yield f"{item.name}={_as_python(value)}"
 
 
 def _as_python(value: Any) -> str:
@@ -436,9 +456,13 @@ def _as_python(value: Any) -> str:
         return f"load_statistics({where})"
     if isinstance(value, np.ndarray | jax.Array) and not isinstance(value, jax.core.Tracer):
         return repr(np.asarray(value).tolist())
-    if isinstance(value, tuple) and any(isinstance(part, Transform) for part in value):
+    if _has_transforms(value):
         return f"[{', '.join(map(repr, value))}]"
     return repr(value)
+
+
+def _has_transforms(value: Any) -> bool:
+    return isinstance(value, tuple) and any(isinstance(part, Transform) for part in value)
 
 
 def old_settings(cls: Any) -> dict[str, str]:

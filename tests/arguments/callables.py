@@ -294,6 +294,7 @@ def _root() -> Iterator[Case]:
 
 
 def _data() -> Iterator[Case]:
+    yield Case("ma.guess_spec", ma.guess_spec, {"path": "nowhere"}, refused=True)
     yield Case("ma.open_source", ma.open_source, {"data": {"image": IMAGES}, "spec": SPEC})
     traits = {"name": "raw", "what": "dumps", "suffixes": (".raw",), "folders": True}
     yield Case("ma.SourceTraits", ma.SourceTraits, traits)

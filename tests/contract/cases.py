@@ -148,6 +148,10 @@ BY_NIGHT = {
     # Geometry, cameras and occlusions that are made of the same as others of the day.
     *("BandMisregistration", "CameraRotate", "CoarseDropout", "ColorJitter", "D4", "JPEG"),
     *("Perspective", "RandAugment", "RandomResizedCrop"),
+    # Beside Rotate, Scale, Affine, Transpose and Flip; Crop; ChannelShuffle and Brightness;
+    # Erase; GaussianNoise and ShotNoise; SomeOf and OneOf.
+    *("Rot90", "Shear", "Translate", "RandomScaledCrop", "ChannelShift", "GridMask"),
+    *("SaltAndPepper", "Shuffle"),
     *(
         "AugMix",
         "AutoAugment",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -82,7 +83,16 @@ def test_the_contact_sheet_is_a_picture(done):
         assert sheet.height > 3 * 256
 
 
-def test_bad_arguments(tmp_path):
-    result = run(tmp_path, "--records", "0")
-    assert result.returncode == 2
-    assert "must be at least 1" in result.stderr
+def test_bad_arguments(monkeypatch, capsys):
+    monkeypatch.syspath_prepend(EXAMPLE)
+    monkeypatch.setattr(sys, "argv", ["main.py", "--records", "0"])
+    before = set(sys.modules)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(EXAMPLE / "main.py"), run_name="__main__")
+    finally:
+        # Other examples have modules of the same names.
+        for name in {path.stem for path in EXAMPLE.glob("*.py")} - before:
+            sys.modules.pop(name, None)
+    assert ended.value.code == 2
+    assert "must be at least 1" in capsys.readouterr().err

@@ -108,7 +108,7 @@ def outcome(path: Path, read) -> str:
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch):
-    monkeypatch.setattr("multiaug.store._reader._FIRST_WAIT", 0)
+    monkeypatch.setattr("multiaug.store.zarr._reader._FIRST_WAIT", 0)
 
 
 def by_range(source, out) -> None:
@@ -200,7 +200,7 @@ def test_an_unknown_codec(tmp_path):
 
 def test_an_error_that_passes(tmp_path, monkeypatch):
     """Reading is repeated when the network fails, and when a chunk was being replaced."""
-    from multiaug.store import _objects
+    from multiaug.store.zarr import _objects
 
     write(tmp_path / "a", "plain", "zstd")
     read, calls = _objects._read_file, []

@@ -23,6 +23,7 @@ import multiaug as ma
 MOMENTS = 40 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 3
 SPEC = ma.load_spec("rgb-segmentation")
 COUNT, SIDE = 96, 64
+PIPELINE = ma.Pipeline([ma.Rotate(30), ma.Brightness(0.2)], SPEC)
 
 pytestmark = [
     pytest.mark.cpu,
@@ -58,19 +59,17 @@ def source(tmp_path_factory):
 
 
 def batch_of(source) -> Callable[[Path], object]:
-    pipeline = ma.Pipeline([ma.Rotate(30), ma.Brightness(0.2)], SPEC)
     keys = jax.random.split(jax.random.key(0), COUNT)
     image = source.read(np.arange(COUNT))["image"]
 
     def job(_folder: Path) -> object:
-        return np.array(pipeline.batch(keys, {"image": image.copy()})["image"])
+        return np.array(PIPELINE.batch(keys, {"image": image.copy()})["image"])
 
     return job
 
 
 def loop_of(source) -> Callable[[Path], object]:
-    pipeline = ma.Pipeline([ma.Rotate(30)], SPEC)
-    loader = ma.Loader(source, pipeline, batch_size=8, window=12)
+    loader = ma.Loader(source, PIPELINE, batch_size=8, window=12)
 
     def job(_folder: Path) -> object:
         # Whatever was begun before: this epoch.
@@ -88,11 +87,9 @@ def fit_of(source) -> Callable[[Path], object]:
 
 
 def export_of(source) -> Callable[[Path], object]:
-    pipeline = ma.Pipeline([ma.Rotate(30)], SPEC)
-
     def job(folder: Path) -> object:
         shutil.rmtree(folder / "out.zarr", ignore_errors=True)
-        done = ma.export(source, pipeline, folder / "out.zarr", shard_bytes="200kB", progress=False)
+        done = ma.export(source, PIPELINE, folder / "out.zarr", shard_bytes="200kB", progress=False)
         return ma.open_source(done).read(np.arange(COUNT))["image"]
 
     return job

@@ -52,7 +52,7 @@ FITS = {
 @pytest.mark.parametrize("name", FITS)
 def test_a_fit_that_was_cut_short_continues(name, tmp_path, monkeypatch):
     from multiaug.passes import _run
-    from multiaug.statistics import _solver
+    from multiaug.statistics.whitening import _solver
 
     monkeypatch.setattr(_run, "_FLUSH_ROWS", 48 if name == "lowrank" else 16)
     monkeypatch.setattr(_solver, "pair_rows", lambda *_: 24)

@@ -87,7 +87,7 @@ def test_dual_has_the_spectrum_of_the_covariance(dtype, centre):
 
 
 def test_pairs_are_read_in_several_groups(monkeypatch):
-    from multiaug.statistics import _solver
+    from multiaug.statistics.whitening import _solver
 
     records = pictures(50, 8, 8)
     whole = ma.fit(source_of(records, 5), ma.ZCA(), solver="dual", progress=False)

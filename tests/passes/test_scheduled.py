@@ -9,7 +9,7 @@ import pytest
 import multiaug as ma
 from multiaug.errors import ParameterError
 from multiaug.passes import ThreadRunner, _parts, _run
-from multiaug.statistics import _solver
+from multiaug.statistics.whitening import _solver
 from multiaug.store import ArraySource
 from tests.passes.test_checkpoint import FITS, CutError, stop_after
 from tests.passes.test_fit import NAN, assert_same, source_of

@@ -72,3 +72,12 @@ def test_statistics_that_are_saved(tmp_path):
     stats = ma.load_statistics(tmp_path / "stats.zarr")
     standardize = ma.Standardize(stats)
     assert eval(repr(standardize), vars(ma)) == standardize
+
+
+def test_long_containers_are_broken_into_lines_that_still_make_them():
+    inner = ma.OneOf([ma.Scale((0.8, 1.25)), ma.Translate(0.1), ma.Perspective(0.125, p=0.25)])
+    pipeline = ma.Pipeline([ma.Maybe([inner, ma.Flip("y")], p=0.25)], ma.load_spec("rgbd"))
+    text = repr(pipeline)
+    assert max(map(len, text.splitlines())) <= 88
+    assert eval(text, vars(ma)).to_dict() == pipeline.to_dict()
+    assert ma.Flip("y").as_python() == repr(ma.Flip("y"))

@@ -200,11 +200,9 @@ def test_mirrors_of_several_stages_cancel():
     ids = np.arange(COUNT * 5).reshape(COUNT, 5)
     batch = {n: a for n, a in batch_of().items() if n in ("image", "points")} | {"ids": ids}
     flip = ma.Flip(p=1.0)
-    twice = ma.Pipeline([flip, ma.Contrast(0.1), flip], spec).batch(KEYS, batch)
-    assert not np.asarray(twice["points_mirrored"]).any()
-    np.testing.assert_array_equal(twice["ids"], ids)
-    thrice = ma.Pipeline([flip, ma.Contrast(0.1), flip, flip, flip], spec).batch(KEYS, batch)
-    assert not np.asarray(thrice["points_mirrored"]).any()
+    often = ma.Pipeline([flip, ma.Contrast(0.1), flip, flip, flip], spec).batch(KEYS, batch)
+    assert not np.asarray(often["points_mirrored"]).any()
+    np.testing.assert_array_equal(often["ids"], ids)
     once = ma.Pipeline([ma.Contrast(0.1), flip], spec).batch(KEYS, batch)
     np.testing.assert_array_equal(once["ids"], ids[:, [1, 0, 2, 3, 4]])
 

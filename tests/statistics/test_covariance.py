@@ -89,7 +89,7 @@ def test_one_or_two_devices(fresh_python):
 
 @pytest.mark.parametrize("dtype", INTEGERS)
 def test_blas_and_xla_find_the_same_bits(dtype, monkeypatch):
-    from multiaug.statistics import _covariance
+    from multiaug.statistics.covariance import _covariance
 
     records = pictures(5300, 2, 3, dtype=dtype)
     found = []
@@ -104,8 +104,8 @@ def test_blas_and_xla_find_the_same_bits(dtype, monkeypatch):
 
 
 def test_blocks_of_any_length_take_one_compiled_step(monkeypatch):
-    from multiaug.statistics import _covariance
-    from multiaug.statistics._products import add_blocks
+    from multiaug.statistics.covariance import _covariance
+    from multiaug.statistics.sums._products import add_blocks
 
     monkeypatch.setattr(_covariance, "on_host", lambda: False)
     before = add_blocks._cache_size()

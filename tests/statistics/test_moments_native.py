@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from multiaug._native import library
-from multiaug.statistics import Moments, _moments
+from multiaug.statistics import Moments
+from multiaug.statistics.moments import _moments
 
 DTYPES = ["bool", "uint8", "int8", "uint16", "int16"]
 needs_library = pytest.mark.skipif(library() is None, reason="there is no compiled library")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from multiaug.errors import CorruptChunkError, RecordError, StoreError
 from multiaug.spec import load_spec
 from multiaug.store import CloudSource, open_source
-from multiaug.store._pcd import unpack_lzf
+from multiaug.store.clouds._pcd import unpack_lzf
 
 H, W = 12, 16
 K = np.array([[20.0, 0, 7.5], [0, 21.0, 5.0], [0, 0, 1]])

@@ -20,8 +20,8 @@ from zarr.codecs import (
 )
 
 from multiaug.errors import CorruptChunkError, MissingChunkError
-from multiaug.store._objects import FileObjects, StoreObjects
-from multiaug.store._reader import ArrayReader
+from multiaug.store.zarr._objects import FileObjects, StoreObjects
+from multiaug.store.zarr._reader import ArrayReader
 
 SHAPE = (11, 5, 3)
 DTYPES = ["u1", "b1", "i2", "u2", "f2", "i4", "f4", "i8", "f8", "c8"]

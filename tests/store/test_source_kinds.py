@@ -40,6 +40,14 @@ def npy(tmp_path):
     return tmp_path, BOTH, {}, {"image": images(), "mask": masks()}
 
 
+def npy_of_each_record(tmp_path):
+    for name, array in (("image", images()), ("mask", masks())):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for i, record in enumerate(array):
+            np.save(tmp_path / "data" / name / f"{i:02}.npy", record)
+    return tmp_path / "data", BOTH, {}, {"image": images(), "mask": masks()}
+
+
 def npy_of_four_axes(tmp_path):
     np.save(tmp_path / "clip.npy", images())
     return tmp_path / "clip.npy", spec_of(image=RGB), {}, {"image": images()}
@@ -172,7 +180,8 @@ def parquet(tmp_path):
 
 MAKERS = {
     arrays: "arrays", frames: "frames", list_of_frames: "frames", npy: "npy",
-    npy_of_four_axes: "npy", zarr_store: "zarr", ome: "ome-zarr", folder_of_images: "images",
+    npy_of_each_record: "npy-records", npy_of_four_axes: "npy", zarr_store: "zarr",
+    ome: "ome-zarr", folder_of_images: "images",
     pcd: "pcd", ply: "ply", hdf5: "hdf5", tiff_pages: "tiff", tiff_of_imagej: "tiff",
     geotiff: "tiff", boxes_of_coco: "annotated", dataset: "xarray", netcdf: "xarray",
     tar_shards: "webdataset", parquet: "parquet",

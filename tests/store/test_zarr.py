@@ -223,7 +223,7 @@ def test_a_chunk_that_may_not_be_read(tmp_path, spec, records, monkeypatch):
     def refuse(*_arguments, **_settings):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("multiaug.store._objects._read_file", refuse)
+    monkeypatch.setattr("multiaug.store.zarr._objects._read_file", refuse)
     message = "image/c/0/0/0/0 cannot be read: .*Permission denied"
     with pytest.raises(StoreError, match=message) as caught:
         source.read([0])
@@ -432,7 +432,7 @@ class TestBlocks:
         check_reads(open_source(tmp_path / "a", spec), arrays)
 
     def test_a_common_length_too_large_for_memory(self, tmp_path, spec, records, monkeypatch):
-        monkeypatch.setattr("multiaug.store._zarr._BLOCK_BYTES", 4000)
+        monkeypatch.setattr("multiaug.store.zarr._zarr._BLOCK_BYTES", 4000)
         arrays = records(20)
         group = zarr.open_group(tmp_path / "a", mode="w")
         for (name, array), chunk in zip(arrays.items(), [4, 3, 7, 5], strict=True):

@@ -18,7 +18,9 @@ Modules = dict[str, tuple[Path, "list[Import]"]]
 
 # Unit (a sub-package, or a module at the root; "" is the root itself) -> what it may import.
 # Each set adds its own level to the one before.
-_LEAVES = {"_arguments", "_forks", "_machine", "_pytrees", "_version", "errors", "typing"}
+_LEAVES = {
+    "_arguments", "_forks", "_machine", "_pytrees", "_tables", "_version", "errors", "typing",
+}  # fmt: skip
 _GROUND = _LEAVES | {"files"}
 _SPEC = _GROUND | {"spec"}
 _CHECKS = _SPEC | {"checks"}
@@ -36,6 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_machine": {"errors"},
     "_native": {"errors"},
     "_pytrees": set(),
+    "_tables": set(),
     "_version": set(),
     "errors": set(),
     "typing": set(),
@@ -58,16 +61,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "keras": _TOP,
     "preview": _TOP,
     "studio": _TOP | {"preview"},
-    "cli": _TOP | {"distributed", "keras", "preview"},
-    "testing": _TOP | {"distributed", "keras", "preview", "cli"},
+    "command": _TOP | {"distributed", "keras", "preview", "studio", "compare"},
+    "testing": _TOP | {"distributed", "keras", "preview"},
     # The root's export list, and `python -m multiaug`.
-    "": _PASSES | {"distributed", "elsewhere", "keras", "preview", "recipes", "cli", "studio"},
-    "__main__": {"", "cli"},
+    "": _PASSES | {"distributed", "elsewhere", "keras", "preview", "recipes", "studio"},
+    "__main__": {"", "command"},
 }
 
 WITHOUT_JAX = {
-    "_arguments", "_forks", "_machine", "_native", "_version", "checks", "errors", "files", "spec",
-    "store",
+    "_arguments", "_forks", "_machine", "_native", "_tables", "_version", "checks", "errors",
+    "files", "spec", "store",
 }  # fmt: skip
 JAX_FOR_TYPES_ONLY = {"typing"}
 WITH_ZARR = {"files", "statistics", "store"}

@@ -368,7 +368,7 @@ def test_codecs_of_tiff(tmp_path, monkeypatch):
     Image.fromarray(colours).save(tmp_path / "a.tif", compression="tiff_lzw")
     np.testing.assert_array_equal(read(tmp_path, spec)["image"], colours)
     # Where Pillow has other numbers, or none, it is the package that is named.
-    monkeypatch.setattr("multiaug.store._decode_tiff._by_pillow", lambda *_: None)
+    monkeypatch.setattr("multiaug.store.decode._decode_tiff._by_pillow", lambda *_: None)
     monkeypatch.setattr(
         "tifffile.TiffPageSeries.asarray", lambda *_: (_ for _ in ()).throw(KeyError("imagecodecs"))
     )

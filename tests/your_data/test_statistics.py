@@ -31,7 +31,7 @@ def test_floats_of_any_order():
 
 @pytest.mark.row("records of more than 2^20 numbers")
 def test_large_records_by_channel(monkeypatch):
-    monkeypatch.setattr("multiaug.statistics._moments.MOST_BY_PIXEL", 40)
+    monkeypatch.setattr("multiaug.statistics.moments._moments.MOST_BY_PIXEL", 40)
     records = np.ones((8, 4, 4, 3), np.float32)
     with pytest.warns(MultiaugWarning, match=r"by channel, because 48 numbers"):
         stats = fit(records, ma.Moments())

@@ -440,7 +440,7 @@ class Far(WrapperStore):
 
 @pytest.fixture
 def far(monkeypatch) -> Far:
-    monkeypatch.setattr("multiaug.store._objects._FIRST_WAIT", 0.0)
+    monkeypatch.setattr("multiaug.store.zarr._objects._FIRST_WAIT", 0.0)
     inner = MemoryStore()
     made = zarr.open_group(inner, mode="w")
     settings = {"chunks": (1, 8, 8, 3), "config": {"write_empty_chunks": True}}

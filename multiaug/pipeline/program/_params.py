@@ -12,6 +12,7 @@ import numpy as np
 
 from ...errors import ParameterError
 from ...typing import Array, NDArray, SpatialShape
+from .._report import params_report
 
 SCHEMA = "multiaug.params/1"
 _DTYPES = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
@@ -38,6 +39,9 @@ class RecordParams:
     in_shape: SpatialShape = field(metadata={"static": True})
     out_shape: SpatialShape = field(metadata={"static": True})
 
+    def _repr_html_(self) -> str:
+        return params_report(self.values, self.in_shape, self.out_shape).html()
+
     @property
     def batched(self) -> bool:
         """True when the params are those of a batch."""
@@ -46,19 +50,20 @@ class RecordParams:
     def to_dict(self) -> dict[str, Any]:
         """The params as JSON-ready data; `from_dict` makes the same of it to the bit.
 
-        >>> import json, jax, numpy as np
-        >>> import multiaug as ma
-        >>> pipeline = ma.Pipeline([ma.Rotate(30)], ma.load_spec("rgb-segmentation"))
-        >>> params = pipeline.sample(jax.random.key(0), (32, 32))
-        >>> back = ma.RecordParams.from_dict(json.loads(json.dumps(params.to_dict())))
-        >>> bool(back.values[0]["degrees"] == params.values[0]["degrees"])
-        True
-
         An array is ``{"dtype", "shape", "data"}`` with its elements in C order; floats are
         written in full, those that JSON has no numbers for as ``"nan"``, ``"inf"``, ``"-inf"``.
 
         Raises:
             ParameterError: the params are being traced, or hold what is no array.
+
+        Example:
+            >>> import json, jax, numpy as np
+            >>> import multiaug as ma
+            >>> pipeline = ma.Pipeline([ma.Rotate(30)], ma.load_spec("rgb-segmentation"))
+            >>> params = pipeline.sample(jax.random.key(0), (32, 32))
+            >>> back = ma.RecordParams.from_dict(json.loads(json.dumps(params.to_dict())))
+            >>> bool(back.values[0]["degrees"] == params.values[0]["degrees"])
+            True
         """
         return {
             "schema": SCHEMA,

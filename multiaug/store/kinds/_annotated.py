@@ -16,13 +16,13 @@ from ...errors import ParameterError, RecordError, StoreError
 from ...files import sha256_of
 from ...spec import SPEC_KIND, DataSpec
 from ...typing import NDArray
-from .._annotations import Annotations, Table, read_annotations
 from .._candidate import Candidate
-from .._folder import some
 from .._kinds import SourceTraits, register_source
-from .._picture import MOST_PIXELS, shown
-from .._pictures import PictureSource
 from .._ragged import padded
+from ..decode._picture import MOST_PIXELS, shown
+from ..folder._annotations import Annotations, Table, read_annotations
+from ..folder._folder import some
+from ..folder._pictures import PictureSource
 
 if TYPE_CHECKING:
     from ...spec import EntrySpec

@@ -11,10 +11,10 @@ from ..._arguments import checked
 from ...errors import ParameterError
 from ...spec import SPEC_KIND
 from ...typing import SpatialShape
-from .._clouds import CloudSource
 from .._kinds import SourceTraits, register_source
-from .._pcd import Cloud
-from .._ply import read_ply
+from ..clouds._clouds import CloudSource
+from ..clouds._pcd import Cloud
+from ..clouds._ply import read_ply
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

@@ -13,10 +13,10 @@ from ..._arguments import checked, one_of, optional, whole
 from ...errors import ParameterError
 from ...files import create_array
 from ...typing import NDArray
-from .._group import DESTINATION_KIND, Destination
-from .._ome import is_label
-from .._ome_metadata import OME_VERSIONS, ZARR_FORMAT, axes_of, multiscales_of, put
 from .._source import Structure
+from ..ome._ome import is_label
+from ..ome._ome_metadata import OME_VERSIONS, ZARR_FORMAT, axes_of, multiscales_of, put
+from ..zarr._group import DESTINATION_KIND, Destination
 from ._contents import Contents
 from ._formats import Part
 from ._writer import Writer, open_writer

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from ...errors import StoreError
 from ...files import (
     ATTRIBUTE,
     MayReplace,
+    claimed,
     discard,
     put_in_place,
     refuse_existing,
@@ -26,14 +28,18 @@ from ...files import (
     staged_directory,
     writing,
 )
-from .._group import Destination, is_store, only_stores
-from .._objects import FileObjects, Objects, StoreObjects, patiently
+from ..zarr._group import Destination, is_store, only_stores
+from ..zarr._objects import FileObjects, Objects, StoreObjects, patiently
 
 if TYPE_CHECKING:
     import zarr
     from zarr.abc.store import Store
 
 _LOG = ".multiaug-log"
+# Of the root of a store; in the order in which they may go.
+_ROOTS = (".zattrs", ".zgroup", "zarr.json")
+# What zarr's store of a folder leaves of these when it is killed.
+_HALF_WRITTEN = re.compile(r"\.?z[a-z]+\.[0-9a-f]{32}\.partial")
 _T = TypeVar("_T")
 Entry = Mapping[str, Any]
 
@@ -109,8 +115,10 @@ class FolderPlace:
     def begin(self, *, overwrite: bool) -> bool:
         """See `Place`."""
         self._may_replace = only_stores if overwrite else None
-        with writing(self.dest):
+        # The claim of the partial store takes away the lock that a killed process has left.
+        with claimed(self.partial), writing(self.dest):
             remove_remains(self.dest)
+            remove_remains(self.partial)
         refuse_existing(self.dest, self._may_replace)
         if not os.path.lexists(self.partial):
             return False
@@ -237,7 +245,7 @@ class StorePlace:
 
     def begin(self, *, overwrite: bool) -> bool:
         """See `Place`."""
-        if self.do(lambda: bool(_sync(self.dest.is_empty("")))):
+        if self.do(lambda: bool(_sync(_is_bare(self.dest)))):
             return False
         found = self.found()
         if _incomplete(found):
@@ -269,8 +277,19 @@ class StorePlace:
             return None
 
     def clear(self) -> None:
-        """See `Place`."""
-        self.do(lambda: _sync(self.dest.clear()))
+        """See `Place`.
+
+        First it is marked as unfinished, and the mark goes last: whenever this is cut short,
+        readers refuse what is left, and the next writer knows whose it was.
+        """
+        import zarr
+
+        found = self.found()
+        if isinstance(found, Mapping):
+            unfinished = {**found, "complete": False}
+            group = self.do(lambda: zarr.open_group(self.dest, mode="r+"))
+            self.do(lambda: group.attrs.__setitem__(ATTRIBUTE, unfinished))
+        self.do(lambda: _sync(_clear(self.dest)))
 
     def create(self, fill: Callable[[zarr.Group], None], zarr_version: int) -> None:
         """See `Place`."""
@@ -381,6 +400,38 @@ def _flush(path: Path) -> int:
 
 def _size(path: Path) -> int | None:
     return path.stat().st_size if path.is_file() else None
+
+
+async def _is_bare(store: Store) -> bool:
+    """Whether there is nothing, or a group that holds nothing: what a kill in `create` leaves."""
+    async for key in store.list():
+        if key not in _ROOTS and not _HALF_WRITTEN.fullmatch(key):
+            return False
+    attributes = json.loads(await _text_of(store, ".zattrs") or "{}")
+    group = json.loads(await _text_of(store, "zarr.json") or "{}")
+    return not attributes and not group.get("attributes")
+
+
+async def _clear(store: Store) -> None:
+    """Remove all, the metadata of the root last, and of these the one with the marker."""
+    names = [name async for name in store.list_dir("")]
+    for name in names:
+        if name in _ROOTS:
+            continue
+        if await store.exists(name):
+            await store.delete(name)
+        else:
+            await store.delete_dir(name)
+    for name in _ROOTS:
+        if name in names:
+            await store.delete(name)
+
+
+async def _text_of(store: Store, key: str) -> str | None:
+    from zarr.core.buffer import default_buffer_prototype
+
+    found = await store.get(key, default_buffer_prototype())
+    return None if found is None else found.to_bytes().decode(errors="replace")
 
 
 def _sync(work: Any) -> Any:

@@ -15,10 +15,10 @@ from ...errors import ParameterError, RecordError, StoreError
 from ...files import array_bytes, create_array, writing
 from ...spec import SPEC_KIND
 from ...typing import NDArray
-from .._group import DESTINATION_KIND, Destination, is_store
-from .._marker import Marker
 from .._source import Structure
 from .._structure import check_entries, common_length
+from ..zarr._group import DESTINATION_KIND, Destination, is_store
+from ..zarr._marker import Marker
 from ._contents import chunk_records
 from ._formats import axis_names, check_name
 from ._places import staged_group
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from ...spec import DataSpec
-    from .._objects import Objects
+    from ..zarr._objects import Objects
 
 
 @checked(

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from ...errors import StoreError
 from ...files import array_bytes, claimed, sha256_of
 from ...typing import NDArray
-from .._group import Destination, is_store
-from .._layout import Layout
-from .._marker import Marker
+from ..zarr._group import Destination, is_store
+from ..zarr._layout import Layout
+from ..zarr._marker import Marker
 from ._contents import Contents
 from ._formats import Format, Plain, check_name
 from ._places import FolderPlace, Place, StorePlace
@@ -126,8 +126,11 @@ class BlockWriter:
         if self.place.begin(overwrite=overwrite):
             different = self._difference(self.place.found())
             if different is None:
-                return set(self.place.done(self.block_count))
-            if not overwrite:
+                done = set(self.place.done(self.block_count))
+                if done:
+                    return done
+                # Arrays may be missing, where not all of it appears at once.
+            elif not overwrite:
                 raise StoreError(
                     f"{self.place.dest}: there is an unfinished store of something else: "
                     f"{different}. Finish it as it was begun, remove it, or pass overwrite=True."

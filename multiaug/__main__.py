@@ -1,0 +1,8 @@
+"""`python -m multiaug` is the command `multiaug`."""
+
+import sys
+
+from .command import main
+
+if __name__ == "__main__":
+    sys.exit(main())

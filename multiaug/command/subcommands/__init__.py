@@ -1,0 +1,1 @@
+"""The subcommands: each file here has a function `register` that adds its own."""

@@ -1,0 +1,3 @@
+"""A page that shows what a pipeline does to some data: one HTML file that needs nothing else."""
+
+from ._report import report as report

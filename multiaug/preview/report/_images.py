@@ -1,0 +1,157 @@
+"""Images of the page: panels of a record as data URIs, with masks as outlines on images."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ...spec import DataSpec
+from ...typing import NDArray
+from .._colours import label_colours
+from .._render import Bands
+from .._show import panels_of
+
+Record = dict[str, NDArray]
+SIDE = 256  # pixels: images are shown no larger
+_SMALL = 12_000  # bytes: a PNG of so many is kept, as it is exact
+_WORDS = {
+    "label": "labels, one colour each",
+    "depth": "depth, near is bright",
+    "direction": "directions as colours",
+    "position": "points, X Y Z as red green blue",
+    "flow": "flow, direction as hue and length as saturation",
+    "orientation": "angles as hue",
+    "density": "density, more is bright",
+    "intensity": "image",
+}
+
+
+class Panel(NamedTuple):
+    """One image of the page.
+
+    Args:
+        name: above it.
+        uri: the image itself.
+        alt: what it shows, for those who do not see it.
+        width: in pixels.
+        height: in pixels.
+    """
+
+    name: str
+    uri: str
+    alt: str
+    width: int
+    height: int
+
+
+def panels(
+    spec: DataSpec,
+    made: Sequence[Record],
+    spec_before: DataSpec,
+    before: Sequence[Record],
+    what: str,
+    bands: Bands | None = None,
+) -> list[list[Panel]]:
+    """The images of some records, all within the limits of the records as they were.
+
+    Args:
+        spec: of the records that are drawn.
+        made: what is drawn.
+        spec_before: of the records as they were.
+        before: the records as they were.
+        what: was done to them, for those who do not see the images.
+        bands: as in `render`.
+    """
+    drawn = panels_of(spec, list(made), spec_before, list(before), bands)
+    return [
+        [_panel(name, image, spec, record, what) for name, image in images.items()]
+        for images, record in zip(drawn, made, strict=True)
+    ]
+
+
+def _panel(name: str, image: NDArray, spec: DataSpec, record: Record, what: str) -> Panel:
+    entry = max(
+        (n for n in spec.entries if name == n or name.startswith((f"{n} ", f"{n}["))), key=len
+    )
+    groups = spec.entries[entry].groups
+    role = groups[0].role if len(groups) == 1 else name.rpartition(" ")[2]
+    said = _WORDS.get(role, role)
+    if role == "intensity":
+        outlined = [
+            mask.name
+            for mask in spec.entries.values()
+            if mask.name in record and _outline(image, name, entry, spec, record, mask.name)
+        ]
+        if outlined:
+            said += f" with the outlines of {', '.join(outlined)}"
+    small = _at_most(image, SIDE)
+    height, width = small.shape[:2]
+    return Panel(name, data_uri(small), f"{name}: {said}; {what}", width, height)
+
+
+def _outline(
+    image: NDArray, name: str, entry: str, spec: DataSpec, record: Record, mask: str
+) -> bool:
+    """Draw the borders between labels over an image, in the colour of the label inside."""
+    of = spec.entries[mask]
+    if of.kind != "spatial" or [g.role for g in of.groups] != ["label"]:
+        return False
+    labels = np.asarray(record[mask])
+    if of.time is not None:
+        if spec.entries[entry].time is None:
+            return False
+        labels = labels[int(name[name.index("[") + 1 : name.index("]")])]
+    labels = labels[..., 0] if labels.ndim == 3 else labels
+    if labels.dtype.kind not in "bui":
+        return False
+    height, width = image.shape[:2]
+    rows, columns = (
+        np.minimum((np.arange(n) + 0.5) * m / n, m - 1).astype(int)
+        for n, m in zip((height, width), labels.shape, strict=True)
+    )
+    shown = labels[np.ix_(rows, columns)].astype(np.int64)
+    edge = np.zeros(shown.shape, bool)
+    for axis in (0, 1):
+        differs = np.diff(shown, axis=axis) != 0
+        for side in ((0, 1), (1, 0)):  # both sides of a border, so that it is two pixels wide
+            pads = [(0, 0), (0, 0)]
+            pads[axis] = side
+            edge |= np.pad(differs, pads)
+    if edge.mean() > 0.3:  # borders everywhere would hide the image
+        return False
+    colours = label_colours(shown, of.groups[0].ignore)
+    # Label 0 is black elsewhere; a light line shows its borders on dark images, too.
+    image[edge] = np.where((shown == 0)[..., None], [250, 250, 250], colours)[edge]
+    return True
+
+
+def _at_most(image: NDArray, side: int) -> NDArray:
+    """The image at a size for the page."""
+    longest = max(image.shape[:2])
+    if longest <= side:
+        return image
+    from PIL import Image
+
+    scale = side / longest
+    size = [max(1, round(n * scale)) for n in image.shape[1::-1]]
+    shrunk: NDArray = np.asarray(Image.fromarray(image).resize((size[0], size[1])))
+    return shrunk
+
+
+def data_uri(image: NDArray) -> str:
+    """The image in the address itself: exact where that is small, else as a good JPEG."""
+    from PIL import Image
+
+    opened = Image.fromarray(np.ascontiguousarray(image))
+    exact = io.BytesIO()
+    opened.save(exact, "PNG", optimize=True)
+    if exact.tell() <= _SMALL:
+        return "data:image/png;base64," + base64.b64encode(exact.getvalue()).decode()
+    lossy = io.BytesIO()
+    opened.save(lossy, "JPEG", quality=86, subsampling=0, optimize=True)
+    kind, best = ("jpeg", lossy) if lossy.tell() < exact.tell() else ("png", exact)
+    return f"data:image/{kind};base64," + base64.b64encode(best.getvalue()).decode()

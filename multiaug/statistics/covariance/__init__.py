@@ -1,0 +1,1 @@
+"""Covariances in three forms: of pixels, of pairs of records, and a sketch."""

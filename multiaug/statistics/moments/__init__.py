@@ -1,0 +1,1 @@
+"""Count, mean, variance and extremes."""

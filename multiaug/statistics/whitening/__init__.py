@@ -1,0 +1,1 @@
+"""From a covariance to whitened records."""

@@ -1,0 +1,1 @@
+"""Organised point clouds."""

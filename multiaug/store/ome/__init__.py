@@ -1,0 +1,1 @@
+"""OME-NGFF, the format of microscopy."""
