@@ -30,7 +30,7 @@ PIPELINES = {
     "Scale": [ma.Scale((0.8, 1.25))],
     "GaussianBlur": [ma.GaussianBlur((0.1, 2.0))],
     "ColorJitter": [ma.ColorJitter(0.4, 0.4, 0.4, 0.1)],
-    "Elastic": [ma.Elastic(0.03)],
+    "Elastic": [ma.Elastic(0.02)],
 }
 
 

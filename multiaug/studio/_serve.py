@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import threading
 import webbrowser
@@ -88,7 +87,6 @@ def serve(
     Raises:
         ParameterError: no source, or no pipeline for its records.
         StoreError: the source cannot be opened, no such folder, or the port is taken.
-        ImportError: Pillow is not installed; it comes with ``multiaug[studio]``.
 
     Example:
         >>> import numpy as np
@@ -100,7 +98,6 @@ def serve(
         ...     studio.url.startswith("http://127.0.0.1:")
         True
     """
-    importlib.import_module("PIL.Image")  # before anybody waits for an image
     opened = source if isinstance(source, Source) else open_source(source, spec)
     if pipeline is not None and not isinstance(pipeline, Pipeline):
         raise ParameterError(

@@ -59,8 +59,7 @@ def log_uniform(u: Array, limits: Range) -> Array:
 
 def logarithm(number: Any) -> Any:
     """Of a setting: in float64 where it is a number, and not an argument of a compiled function."""
-    is_argument = isinstance(number, jax.Array | np.float32)
-    return jnp.log(number) if is_argument else math.log(number)
+    return math.log(number) if isinstance(number, int | float) else jnp.log(number)
 
 
 def uniform_index(u: Array, count: int | Array) -> Array:

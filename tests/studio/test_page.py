@@ -78,6 +78,7 @@ def test_save_reload_and_two_tabs(tab, opened):
     two.wait_for_selector("#dialog-body .problem:not([hidden])")
     assert "exists already" in two.text_content("#dialog-body .problem")
     two.keyboard.press("Escape")
+    two.wait_for_selector("dialog:not([open])", state="attached")
     two.keyboard.press("o")
     two.get_by_role("button", name="turned", exact=True).click()
     assert shows(two, shown) == turned
