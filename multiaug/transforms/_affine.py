@@ -54,7 +54,12 @@ def uniform(u: Array, limits: Range) -> Array:
 def log_uniform(u: Array, limits: Range) -> Array:
     """A number whose logarithm is uniform, from U[0, 1); exactly lo when the two are equal."""
     lo, hi = limits
-    return jnp.clip(lo * jnp.exp(u * math.log(hi / lo)), lo, hi)
+    return jnp.clip(lo * jnp.exp(u * logarithm(hi / lo)), lo, hi)
+
+
+def logarithm(number: Any) -> Any:
+    """Of a setting: in float64 where it is a number, and not an argument of a compiled function."""
+    return math.log(number) if isinstance(number, int | float) else jnp.log(number)
 
 
 def uniform_index(u: Array, count: int | Array) -> Array:

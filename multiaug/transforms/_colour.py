@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from ..errors import ParameterError
@@ -106,7 +107,7 @@ class HueSaturation(OfColours):
             target.extent,
             1.0 if self.clip else float("inf"),
             target.valid,
-            lossy=self.clip or (self.saturation, self.value) != ((0, 0), (0, 0)),
+            lossy=self.clip or not (_is_nothing(self.saturation) and _is_nothing(self.value)),
         )
 
 
@@ -277,3 +278,8 @@ class Grey(Clipping):
         assert target.channels is not None
         weights = 1 / target.channels if self.weights == "mean" else jnp.array(self.weights)
         return BlendWithGrey(weights, 1.0, target.valid)
+
+
+def _is_nothing(limits: Any) -> bool:
+    """Always 0; False where nobody knows, as they are arguments of a compiled function."""
+    return not isinstance(limits[0], jax.Array) and limits == (0, 0)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import jax.numpy as jnp
 
 from ..typing import Array, Key, NDArray, SpatialShape
-from ._affine import uniform, uniform_index, unit_uniform
+from ._affine import logarithm, uniform, uniform_index, unit_uniform
 from ._base import Frame, Params, static, transform
 from ._checked import names, pair
 from ._covering import Fill, counts, fill_of, mask_name, seed_of
@@ -82,7 +81,7 @@ class Erase(Occluding):
         u, *others = unit_uniform(key, 1 + 4 * hi)
         area, ratio, left, top = jnp.stack(others).reshape(4, hi)
         area = height * width * uniform(area, self.scale)
-        log_lo, log_hi = (math.log(r) for r in self.ratio)
+        log_lo, log_hi = (logarithm(r) for r in self.ratio)
         wanted = jnp.exp(uniform(ratio, (log_lo, log_hi)))
         # Neither side may be longer than the frame's.
         fitting = jnp.clip(wanted, area / height**2, width**2 / area)

@@ -482,6 +482,11 @@ def _others() -> Iterator[Case]:
         {"statistics": STATISTICS, "label": None, "records": None, "path": None},
     )
     yield Case(
+        "studio.serve",
+        lambda **arguments: ma.studio.serve(**arguments, open_browser=False, wait=False).close(),
+        {"source": SOURCE, "pipeline": PIPELINE, "spec": SPEC, "port": 0, "save_to": None},
+    )
+    yield Case(
         "testing.make_record", testing.make_record, {"spec": SPEC, "shape": (6, 6), "seed": 0}
     )
     yield Case("transforms.from_config", transforms.from_config, {"config": {"type": "D4"}})
