@@ -29,7 +29,7 @@ def make_source(path: Path, records: int) -> ma.Source:
     draw = np.random.default_rng(0)
     image = draw.integers(0, 256, (64, 224, 224, 3), np.uint8) // 16
     batch = {"image": image, "mask": image[..., 0]}
-    ma.write_zarr(path, (batch for _ in range(records // 64)), spec, chunk=16)
+    ma.write_zarr((batch for _ in range(records // 64)), spec, path, chunk=16)
     return ma.open_source(path)
 
 
@@ -64,7 +64,7 @@ def make_floats(path: Path, records: int) -> ma.Source:
     )
     draw = np.random.default_rng(0)
     batch = {"image": draw.normal(100, 30, (2048, 32, 32, 3)).astype(np.float32)}
-    ma.write_zarr(path, (batch for _ in range(records // 2048)), spec, chunk=256)
+    ma.write_zarr((batch for _ in range(records // 2048)), spec, path, chunk=256)
     return ma.open_source(path)
 
 

@@ -704,7 +704,7 @@ def memory(path: Path, root: Path, size: int) -> dict[str, int]:
     small = root / "small"
     if not small.exists():
         source = ma.open_source(path, spec())
-        ma.write_zarr(small, [source.read(range(16))], spec(), chunk=16)
+        ma.write_zarr([source.read(range(16))], spec(), small, chunk=16)
     done = subprocess.run(
         [sys.executable, "-c", _MEMORY, str(path), str(small), str(allowed)],
         capture_output=True, text=True, check=False,

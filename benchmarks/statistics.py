@@ -336,7 +336,7 @@ def large(sizes: Sizes) -> list[Row]:
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCHMARK_DATA")) as folder:
         data = Path(folder, "data.zarr")
         batches = ({"image": fields(min(256, n - i), side, i)} for i in range(0, n, 256))
-        ma.write_zarr(data, batches, spec(), chunk=16)
+        ma.write_zarr(batches, spec(), data, chunk=16)
         for components in (None, n - 1):
             stats = Path(folder, f"stats-{components}.zarr")
             name = f"{n} pictures of {side} x {side} x 3, {components or 'n / 8'} components"

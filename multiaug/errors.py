@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import inspect
 import os
 import sys
 import warnings
@@ -125,6 +126,37 @@ def old_names(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
         return getattr(importlib.import_module(place), new)
 
     return find
+
+
+def old_order(*names: str, known_by: Callable[[Any], bool]) -> Callable[[F], F]:
+    """Decorate a function whose arguments have changed their order.
+
+    Args:
+        names: of the arguments that have, as they were given before.
+        known_by: whether the first argument that is given is the one that was first before.
+
+    Returns:
+        The decorator. What it makes takes either order, and warns of the old one.
+    """
+
+    def decorate(function: F) -> F:
+        order = ", ".join(list(inspect.signature(function).parameters)[: len(names)])
+
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if args and len(args) <= len(names) and known_by(args[0]):
+                warn(
+                    f"`{function.__qualname__}({order})` is the order of arguments now; the old "
+                    "one goes with the next release.",
+                    RenamedWarning,
+                )
+                kwargs |= dict(zip(names, args, strict=False))
+                args = ()
+            return function(*args, **kwargs)
+
+        return call  # type: ignore[return-value]
+
+    return decorate
 
 
 def old_arguments(**names: str) -> Callable[[F], F]:

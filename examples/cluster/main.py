@@ -31,7 +31,7 @@ def make_source(path: Path, records: int) -> Path:
             image = np.where(mask[..., None], 255 - ramp, ramp).astype(np.uint8)
             yield {"image": image, "mask": mask.astype(np.uint8)}
 
-    return ma.write_zarr(path, batches(), spec, chunk=16, overwrite=True)
+    return ma.write_zarr(batches(), spec, path, chunk=16, overwrite=True)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -145,7 +145,7 @@ def step_sheet(
 
 def step_write(path: Path, spec: ma.DataSpec, batches: list[Arrays]) -> None:
     """Store the augmented records, and see that they can be read."""
-    write_zarr(path, batches, spec, chunk=CHUNK, overwrite=True)
+    write_zarr(batches, spec, path, chunk=CHUNK, overwrite=True)
     again = open_source(path)
     last = again.read([len(again) - 1])
     for name, array in last.items():

@@ -61,4 +61,4 @@ def write_windows(dest: Path, scene: Scene, places: list[Place], spec: DataSpec)
         for x, y in places:
             yield {name: array[None] for name, array in cut(scene, x, y).items()}
 
-    return write_zarr(dest, batches(), spec, chunk=CHUNK, overwrite=True)
+    return write_zarr(batches(), spec, dest, chunk=CHUNK, overwrite=True)

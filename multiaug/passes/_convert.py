@@ -108,7 +108,7 @@ def convert(
         )
         if check:
             batches = _inspected(batches, spec.as_read())
-        return write_zarr(dest, batches, spec.as_read(), chunk=chunk, overwrite=overwrite)
+        return write_zarr(batches, spec.as_read(), dest, chunk=chunk, overwrite=overwrite)
     return export(
         source,
         None,

@@ -349,7 +349,7 @@ def _data() -> Iterator[Case]:
     yield Case(
         "ma.write_zarr",
         in_folder(ma.write_zarr),
-        {"dest": DEST, "batches": [RECORDS], "spec": SPEC, "chunk": 2} | {"overwrite": False},
+        {"batches": [RECORDS], "spec": SPEC, "dest": DEST, "chunk": 2} | {"overwrite": False},
     )
     yield Case(
         "ma.write_ome",

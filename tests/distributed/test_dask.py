@@ -45,7 +45,7 @@ def client():
 
 @pytest.fixture
 def source(tmp_path):
-    return ma.open_source(ma.write_zarr(tmp_path / "in.zarr", [arrays()], SPEC, chunk=4))
+    return ma.open_source(ma.write_zarr([arrays()], SPEC, tmp_path / "in.zarr", chunk=4))
 
 
 def export(source, dest, scheduler=None) -> Path:
@@ -87,7 +87,7 @@ def floats(tmp_path_factory):
     """Enough records for several leaves, whose sums depend on the order."""
     records = np.random.default_rng(0).normal(100, 30, (40_000, 4, 4, 3)).astype(np.float32)
     path = tmp_path_factory.mktemp("floats") / "in.zarr"
-    return ma.open_source(ma.write_zarr(path, [{"image": records}], PICTURES, chunk=1024))
+    return ma.open_source(ma.write_zarr([{"image": records}], PICTURES, path, chunk=1024))
 
 
 def fit(source, scheduler=None, **settings):

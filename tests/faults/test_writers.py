@@ -120,7 +120,7 @@ def converted(dest, number):
 
 def streamed(dest, number):
     batches = ({"image": np.full((5, 4, 4, 3), number, np.uint8)} for _ in range(2))
-    ma.write_zarr(dest, batches, RGB, chunk=4, overwrite=True)
+    ma.write_zarr(batches, RGB, dest, chunk=4, overwrite=True)
 
 
 def ome(dest, number):

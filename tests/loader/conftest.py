@@ -41,7 +41,7 @@ def stores(tmp_path_factory, spec):
     def make(count: int, chunk: int):
         path = Path(root, f"{count}-{chunk}")
         if not path.exists():
-            write_zarr(path, [arrays(count)], spec, chunk=chunk)
+            write_zarr([arrays(count)], spec, path, chunk=chunk)
         return open_source(path)
 
     return make

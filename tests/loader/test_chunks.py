@@ -211,7 +211,7 @@ def test_nothing_is_written_behind_records_of_no_bytes(tmp_path, monkeypatch, em
     spec, count = DataSpec.from_dict({"name": "empty", "entries": entries}), 24
     image = np.arange(count, dtype=np.uint8).reshape(count, 1, 1, 1)
     arrays = {"image": image, "table": np.zeros((count, *empty), np.int64)}
-    source = ma.open_source(ma.write_zarr(tmp_path / "empty.zarr", [arrays], spec, chunk=6))
+    source = ma.open_source(ma.write_zarr([arrays], spec, tmp_path / "empty.zarr", chunk=6))
     batches = list(make_loader(source, batch_size=4, window=2))
     found = np.concatenate([np.ravel(batch["image"]) for batch in batches])
     assert sorted(found.tolist()) == list(range(count))

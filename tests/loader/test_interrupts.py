@@ -55,7 +55,7 @@ def source(tmp_path_factory):
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (COUNT, SIDE, SIDE, 3), np.uint8)
     folder = tmp_path_factory.mktemp("interrupts")
-    return ma.open_source(ma.write_zarr(folder / "in.zarr", [{"image": image}], SPEC, chunk=8))
+    return ma.open_source(ma.write_zarr([{"image": image}], SPEC, folder / "in.zarr", chunk=8))
 
 
 def batch_of(source) -> Callable[[Path], object]:

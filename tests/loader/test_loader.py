@@ -455,7 +455,7 @@ class TestDamage:
 
     @pytest.fixture
     def source(self, tmp_path, spec):
-        path = ma.write_zarr(tmp_path / "a.zarr", [arrays(400)], spec, chunk=4)
+        path = ma.write_zarr([arrays(400)], spec, tmp_path / "a.zarr", chunk=4)
         (path / "mask" / "c" / "2" / "0" / "0").write_bytes(b"gone")
         return ma.open_source(path)
 

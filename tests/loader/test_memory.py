@@ -39,9 +39,9 @@ def test_an_epoch_stays_within_the_memory_given(tmp_path, fresh_python, augmente
     picture = draw.integers(0, 256, (32, 96, 96, 3), np.uint8)
     for name, batches in (("small", 1), ("large", 48)):
         ma.write_zarr(
-            tmp_path / name,
             ({"image": picture, "mask": picture[..., 0]} for _ in range(batches)),
             spec,
+            tmp_path / name,
             chunk=8,
         )
     memory = 48 * 32 * 96 * 96 * 4 // 4

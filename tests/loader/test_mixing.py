@@ -337,7 +337,7 @@ def test_nothing_further_is_read(batch):
 
 @pytest.mark.parametrize("shuffle", ["block", pytest.param("full", marks=by_night)])
 def test_damaged_records_are_left_out_of_their_groups(tmp_path, shuffle):
-    path = ma.write_zarr(tmp_path / "a.zarr", [arrays()], SPEC, chunk=4)
+    path = ma.write_zarr([arrays()], SPEC, tmp_path / "a.zarr", chunk=4)
     (path / "mask" / "c" / "2" / "0" / "0").write_bytes(b"gone")
     settings = {"on_corrupt": "skip", "skip_limit": 0.1, "shuffle": shuffle}
     source = ma.open_source(path)

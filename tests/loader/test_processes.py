@@ -47,7 +47,7 @@ def test_two_processes_share_an_epoch(tmp_path):
 
     image = np.broadcast_to(np.arange(43, dtype=np.uint8)[:, None, None, None], (43, 4, 4, 3))
     spec = ma.load_spec("rgb-segmentation")
-    store = ma.write_zarr(tmp_path / "in.zarr", [{"image": image}], spec, chunk=3)
+    store = ma.write_zarr([{"image": image}], spec, tmp_path / "in.zarr", chunk=3)
     with socket.socket() as free:
         free.bind(("localhost", 0))
         address = f"localhost:{free.getsockname()[1]}"

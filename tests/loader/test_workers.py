@@ -128,7 +128,7 @@ def test_a_count_that_cannot_be(unchanged):
 
 
 def test_errors_name_the_chunk_and_the_next_epoch_is_the_next(tmp_path, spec):
-    path = ma.write_zarr(tmp_path / "a.zarr", [arrays(COUNT)], spec, chunk=4)
+    path = ma.write_zarr([arrays(COUNT)], spec, tmp_path / "a.zarr", chunk=4)
     chunk = path / "mask" / "c" / "2" / "0" / "0"
     whole = chunk.read_bytes()
     chunk.write_bytes(b"gone")

@@ -115,7 +115,7 @@ def test_kill_at_random_moments(solver, tmp_path, monkeypatch):
 
     monkeypatch.setattr(_looks, "_LOOK_ROWS", 8)
     records = pictures(2400 if NIGHTLY else 480)
-    store = ma.write_zarr(tmp_path / "data.zarr", [{"image": records}], SPEC, chunk=8)
+    store = ma.write_zarr([{"image": records}], SPEC, tmp_path / "data.zarr", chunk=8)
     source = ma.open_source(store)
     request = ma.ZCA(components=60)
     whole = ma.fit(source, ma.Moments(), request, solver=solver, progress=False)

@@ -117,7 +117,7 @@ def test_damage_is_found(copy, name):
 def test_a_data_set_is_not_statistics(tmp_path):
     from tests.passes.test_fit import SPEC
 
-    path = ma.write_zarr(tmp_path / "data.zarr", [{"image": pictures(4)}], SPEC)
+    path = ma.write_zarr([{"image": pictures(4)}], SPEC, tmp_path / "data.zarr")
     with pytest.raises(StoreError, match=r"schema is 'multiaug\.store/1'"):
         ma.load_statistics(path)
 

@@ -168,7 +168,7 @@ def test_bad_settings(tmp_path, written):
     assert not (tmp_path / "other").exists()
     with pytest.raises(StoreError, match="there is no level 7"):
         ma.open_source(written, level=7)
-    plain = ma.write_zarr(tmp_path / "plain.zarr", [arrays()], SPEC)
+    plain = ma.write_zarr([arrays()], SPEC, tmp_path / "plain.zarr")
     with pytest.raises(ParameterError, match="has no `level`"):
         ma.open_source(plain, level=1)
     gray = ma.DataSpec.from_dict(

@@ -19,7 +19,7 @@ from multiaug.store.zarr._requests import Request
 
 @pytest.fixture
 def folder(tmp_path, spec, records):
-    return write_zarr(tmp_path / "a.zarr", [records(20)], spec, chunk=2)
+    return write_zarr([records(20)], spec, tmp_path / "a.zarr", chunk=2)
 
 
 def fill(store, folder) -> None:
@@ -119,7 +119,7 @@ def test_waiting_is_shared(folder, records):
 def far(request, tmp_path, spec, records):
     """A far store whose chunks are two records, single ones, or parts of shards."""
     length = 1 if request.param == "rows" else 2
-    folder = write_zarr(tmp_path / "b.zarr", [records(20)], spec, chunk=length)
+    folder = write_zarr([records(20)], spec, tmp_path / "b.zarr", chunk=length)
     if request.param == "shards":
         source, folder = open_source(folder), tmp_path / "c.zarr"
         ma.export(source, None, folder, chunk=length, shard_bytes=5_000, check=False)

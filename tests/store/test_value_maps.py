@@ -70,7 +70,7 @@ def test_records_that_are_written_are_mapped_once(tmp_path):
     np.testing.assert_array_equal(written.read([2])["mask"][0], RIGHT)
     assert written.spec == SPEC.as_read()
     with pytest.raises(ParameterError, match=r"maps `values` as a source reads them"):
-        ma.write_zarr(tmp_path / "w.zarr", [], SPEC)
+        ma.write_zarr([], SPEC, tmp_path / "w.zarr")
     source = ma.open_source({n: np.stack([r[n] for r in records(3)]) for n in SPEC.entries}, SPEC)
     path = ma.export(source, ma.Pipeline([ma.Flip("x", p=1)], SPEC), tmp_path / "flipped.zarr")
     np.testing.assert_array_equal(ma.open_source(path).read([0])["mask"][0], RIGHT[:, ::-1])

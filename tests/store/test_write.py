@@ -37,7 +37,7 @@ def names(folder: Path) -> list[str]:
 @pytest.mark.parametrize("chunk", [1, 4, 16])
 def test_round_trip(tmp_path, spec, records, lengths, chunk):
     arrays = records(11)
-    path = write_zarr(tmp_path / "a.zarr", cut(arrays, *lengths), spec, chunk=chunk)
+    path = write_zarr(cut(arrays, *lengths), spec, tmp_path / "a.zarr", chunk=chunk)
     source = open_source(path)
     assert len(source) == 11
     assert source.spec == spec
@@ -49,7 +49,7 @@ def test_the_store_does_not_depend_on_how_the_batches_were_cut(tmp_path, spec, r
     stores = []
     for number, lengths in enumerate([[11], [5, 6], [1] * 11]):
         path = tmp_path / str(number)
-        write_zarr(path, cut(records(11), *lengths), spec, chunk=4)
+        write_zarr(cut(records(11), *lengths), spec, path, chunk=4)
         files = sorted(file for file in path.rglob("*") if file.is_file())
         stores.append({str(file.relative_to(path)): file.read_bytes() for file in files})
     assert stores[0] == stores[1] == stores[2]
@@ -58,7 +58,7 @@ def test_the_store_does_not_depend_on_how_the_batches_were_cut(tmp_path, spec, r
 
 def test_the_marker(tmp_path, spec, records):
     arrays = records(5)
-    path = write_zarr(tmp_path / "a.zarr", [arrays], spec, chunk=2)
+    path = write_zarr([arrays], spec, tmp_path / "a.zarr", chunk=2)
     marker = json.loads((path / "zarr.json").read_text())["attributes"]["multiaug"]
     assert marker["schema"] == "multiaug.store/1"
     assert marker["complete"] is True
@@ -71,13 +71,13 @@ def test_the_marker(tmp_path, spec, records):
 
 def test_chunks_of_zeros_are_written_and_records_are_not_split(tmp_path, spec):
     zeros = {"image": np.zeros((4, 6, 8, 3), np.uint8), "depth": np.zeros((4, 6, 8), np.float32)}
-    path = write_zarr(tmp_path / "a.zarr", [zeros], spec, chunk=2)
+    path = write_zarr([zeros], spec, tmp_path / "a.zarr", chunk=2)
     assert names(path / "image" / "c") == ["0", "1"]
     assert zarr.open_group(path, mode="r")["image"].chunks == (2, 6, 8, 3)
 
 
 def test_a_damaged_byte_is_noticed_whatever_the_compression(tmp_path, spec, records):
-    path = write_zarr(tmp_path / "a.zarr", [records(4)], spec, chunk=4)
+    path = write_zarr([records(4)], spec, tmp_path / "a.zarr", chunk=4)
     chunk = path / "image" / "c" / "0" / "0" / "0" / "0"
     content = bytearray(chunk.read_bytes())
     content[len(content) // 2] ^= 16
@@ -96,12 +96,12 @@ def test_a_buffer_that_is_used_again(tmp_path, spec, records):
                 buffer[name][0] = array[row]
             yield buffer
 
-    same(open_source(write_zarr(tmp_path / "a", batches(), spec, chunk=4)).read(range(6)), arrays)
+    same(open_source(write_zarr(batches(), spec, tmp_path / "a", chunk=4)).read(range(6)), arrays)
 
 
 def test_what_a_pipeline_adds_is_written_and_left_alone_by_sources(tmp_path, spec, records):
     arrays = records(5) | {"depth_valid": np.ones((5, 6, 8), bool)}
-    path = write_zarr(tmp_path / "a.zarr", [arrays], spec)
+    path = write_zarr([arrays], spec, tmp_path / "a.zarr")
     source = ZarrSource(path)
     assert set(source.read([0])) == set(records(5))
     assert source.group["depth_valid"][:].all()
@@ -110,16 +110,16 @@ def test_what_a_pipeline_adds_is_written_and_left_alone_by_sources(tmp_path, spe
 def test_byte_order_becomes_native(tmp_path, spec, records):
     arrays = records(5)
     swapped = arrays | {"depth": arrays["depth"].astype(">f4")}
-    path = write_zarr(tmp_path / "a.zarr", [swapped], spec)
+    path = write_zarr([swapped], spec, tmp_path / "a.zarr")
     same(open_source(path).read(range(5)), arrays)
 
 
 def test_an_existing_destination(tmp_path, spec, records):
-    path = write_zarr(tmp_path / "a.zarr", [records(3)], spec)
+    path = write_zarr([records(3)], spec, tmp_path / "a.zarr")
     with pytest.raises(StoreError, match=r"a\.zarr already exists"):
-        write_zarr(path, [records(5)], spec)
+        write_zarr([records(5)], spec, path)
     assert len(open_source(path)) == 3
-    write_zarr(path, [records(5)], spec, overwrite=True)
+    write_zarr([records(5)], spec, path, overwrite=True)
     assert len(open_source(path)) == 5
     assert names(tmp_path) == ["a.zarr"]
 
@@ -129,7 +129,7 @@ def test_overwrite_does_not_remove_what_is_no_store(tmp_path, spec, records):
     precious.mkdir()
     (precious / "chapter1.tex").write_text("words")
     with pytest.raises(StoreError, match="thesis is not a zarr store"):
-        write_zarr(precious, [records(3)], spec, overwrite=True)
+        write_zarr([records(3)], spec, precious, overwrite=True)
     assert names(precious) == ["chapter1.tex"]
 
 
@@ -137,7 +137,7 @@ def test_overwrite_does_not_remove_what_is_no_store(tmp_path, spec, records):
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_an_interrupted_write_leaves_nothing(tmp_path, spec, records, error, overwrite):
     if overwrite:
-        write_zarr(tmp_path / "a.zarr", [records(3)], spec)
+        write_zarr([records(3)], spec, tmp_path / "a.zarr")
     before = names(tmp_path)
 
     def batches():
@@ -145,7 +145,7 @@ def test_an_interrupted_write_leaves_nothing(tmp_path, spec, records, error, ove
         raise error
 
     with pytest.raises(error):
-        write_zarr(tmp_path / "a.zarr", batches(), spec, overwrite=overwrite)
+        write_zarr(batches(), spec, tmp_path / "a.zarr", overwrite=overwrite)
     assert names(tmp_path) == before
     if overwrite:
         assert len(open_source(tmp_path / "a.zarr")) == 3
@@ -158,12 +158,12 @@ def test_a_folder_of_a_killed_write_is_refused(tmp_path, spec, records):
         with pytest.raises(StoreError, match=r"not complete.*Write it again"):
             open_source(staged, spec)
 
-    write_zarr(tmp_path / "a.zarr", batches(), spec)
+    write_zarr(batches(), spec, tmp_path / "a.zarr")
 
 
 def refused(tmp_path, spec, batches, error, message, **settings):
     with pytest.raises(error, match=message):
-        write_zarr(tmp_path / "a.zarr", batches, spec, **settings)
+        write_zarr(batches, spec, tmp_path / "a.zarr", **settings)
     assert names(tmp_path) == []
 
 
@@ -235,5 +235,5 @@ def test_names_that_are_no_names(tmp_path, spec, records, name):
 
 def test_tables_without_rows(tmp_path, spec, records):
     arrays = records(3) | {"boxes": np.zeros((3, 0, 4), np.float32)}
-    path = write_zarr(tmp_path / "a.zarr", [arrays], spec)
+    path = write_zarr([arrays], spec, tmp_path / "a.zarr")
     assert zarr.open_group(path, mode="r")["boxes"].shape == (3, 0, 4)

@@ -131,7 +131,7 @@ def test_shards_of_an_unusual_kind(tmp_path, spec, records):
 
 def test_transposed_shards(tmp_path, spec, records):
     arrays = records(4)
-    path = write_zarr(tmp_path / "a", [arrays], spec)
+    path = write_zarr([arrays], spec, tmp_path / "a")
     group = zarr.open_group(path, mode="a")
     del group.attrs["multiaug"], group["depth"]
     shape = arrays["depth"].shape
@@ -173,7 +173,7 @@ def test_a_missing_chunk(foreign, spec, records, version):
 
 @pytest.mark.parametrize("on_missing", ["raise", "fill"])
 def test_a_store_of_ours_is_never_filled(tmp_path, spec, records, on_missing):
-    path = write_zarr(tmp_path / "a.zarr", [records(10)], spec, chunk=4)
+    path = write_zarr([records(10)], spec, tmp_path / "a.zarr", chunk=4)
     shutil.rmtree(path / "image" / "c" / "1")
     source = open_source(path, on_missing=on_missing)
     with pytest.raises(MissingChunkError, match=r"rows 4 to 7\. The store was complete"):
@@ -183,7 +183,7 @@ def test_a_store_of_ours_is_never_filled(tmp_path, spec, records, on_missing):
 
 @pytest.mark.parametrize("content", [b"", b"\x00" * 9])
 def test_a_truncated_chunk(tmp_path, spec, records, content):
-    path = write_zarr(tmp_path / "a.zarr", [records(10)], spec, chunk=4)
+    path = write_zarr([records(10)], spec, tmp_path / "a.zarr", chunk=4)
     (path / "image" / "c" / "1" / "0" / "0" / "0").write_bytes(content)
     source = open_source(path)
     with pytest.raises(CorruptChunkError, match=r"a.zarr: chunk image/c/1/0/0/0 cannot be decoded"):
@@ -218,7 +218,7 @@ def test_a_folder_in_the_place_of_a_chunk(foreign, spec, records):
 
 
 def test_a_chunk_that_may_not_be_read(tmp_path, spec, records, monkeypatch):
-    source = open_source(write_zarr(tmp_path / "a.zarr", [records(3)], spec))
+    source = open_source(write_zarr([records(3)], spec, tmp_path / "a.zarr"))
 
     def refuse(*_arguments, **_settings):
         raise PermissionError(13, "Permission denied")
@@ -353,7 +353,7 @@ class TestMarker:
 
     @pytest.fixture
     def path(self, tmp_path, spec, records):
-        return write_zarr(tmp_path / "a.zarr", [records(10)], spec, chunk=4)
+        return write_zarr([records(10)], spec, tmp_path / "a.zarr", chunk=4)
 
     def change(self, path, **changes):
         document = json.loads((path / "zarr.json").read_text())
@@ -399,7 +399,7 @@ class TestFingerprint:
     """It differs when the data differ, and only then."""
 
     def test_it_is_stable(self, tmp_path, spec, records):
-        paths = [write_zarr(tmp_path / name, [records(10)], spec, chunk=4) for name in "ab"]
+        paths = [write_zarr([records(10)], spec, tmp_path / name, chunk=4) for name in "ab"]
         first, second = (open_source(path).fingerprint for path in paths)
         assert first == second
         assert len(first) == 64
@@ -410,9 +410,9 @@ class TestFingerprint:
         arrays = records(10)
         other = arrays | {"mask": arrays["mask"] + 1}
         paths = [
-            write_zarr(tmp_path / "a", [arrays], spec, chunk=4),
-            write_zarr(tmp_path / "b", [other], spec, chunk=4),
-            write_zarr(tmp_path / "c", [arrays], spec, chunk=5),
+            write_zarr([arrays], spec, tmp_path / "a", chunk=4),
+            write_zarr([other], spec, tmp_path / "b", chunk=4),
+            write_zarr([arrays], spec, tmp_path / "c", chunk=5),
         ]
         assert len({open_source(path).fingerprint for path in paths}) == 3
 
@@ -442,7 +442,7 @@ class TestBlocks:
 
 
 def test_a_source_goes_to_another_process(tmp_path, spec, records):
-    path = write_zarr(tmp_path / "a.zarr", [records(10)], spec, chunk=4)
+    path = write_zarr([records(10)], spec, tmp_path / "a.zarr", chunk=4)
     source = pickle.loads(pickle.dumps(open_source(path)))
     check_reads(source, records(10))
 

@@ -45,6 +45,16 @@ def test_arguments_of_export(tmp_path):
                 write(source, tmp_path / "a", overwrite=True, **{old: value})
 
 
+@pytest.mark.parametrize("given", [3, 2])
+def test_the_old_order_of_write_zarr(tmp_path, given):
+    spec = ma.DataSpec("images", [ma.EntrySpec.of_role("image", "intensity", channels=1)])
+    old = (tmp_path / "a", [{"image": np.zeros((4, 3, 3), np.uint8)}], spec)
+    more = {} if given == 3 else {"spec": spec}
+    with pytest.warns(RenamedWarning, match=r"`write_zarr\(batches, spec, dest\)` is the order"):
+        ma.write_zarr(*old[:given], **more)
+    assert len(ma.open_source(tmp_path / "a")) == 4
+
+
 def test_rounds_of_a_fit_are_copies(tmp_path):
     spec = ma.DataSpec("images", [ma.EntrySpec.of_role("image", "intensity", channels=1)])
     source = ma.open_source({"image": np.zeros((4, 3, 3), np.uint8)}, spec)

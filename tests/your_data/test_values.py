@@ -365,7 +365,7 @@ def test_tables_without_rows(tmp_path):
     source, pipeline = ma.open_source(arrays, spec), ma.Pipeline([ma.Flip("x")], spec)
     stores = [
         ma.export(source, pipeline, tmp_path / "a.zarr", progress=False),
-        ma.write_zarr(tmp_path / "c.zarr", [arrays], spec),
+        ma.write_zarr([arrays], spec, tmp_path / "c.zarr"),
     ]
     for here in (source, *map(ma.open_source, stores)):
         here.check(deep=True)

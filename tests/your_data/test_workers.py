@@ -86,7 +86,7 @@ def test_a_forked_child_refuses_at_once(doors):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 @pytest.mark.row("sources that are read there")
 def test_what_needs_no_jax_runs_in_a_forked_child(tmp_path):
-    source = ma.open_source(ma.write_zarr(tmp_path / "a.zarr", [{"image": IMAGE}], SPEC))
+    source = ma.open_source(ma.write_zarr([{"image": IMAGE}], SPEC, tmp_path / "a.zarr"))
     source.read([0])
     assert in_a_child(lambda: source.read([0])) == "ran"
     assert in_a_child(lambda: list(source.scan())) == "ran"

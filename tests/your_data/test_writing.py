@@ -312,6 +312,6 @@ def test_a_shuffled_export_sorts_once(tmp_path, monkeypatch):
 def test_the_marker_of_a_stream(tmp_path):
     """An array that a source does not read is written, too, and listed with its digest."""
     batches = [{"image": PICTURES, "image_valid": np.ones((40, 8, 8), bool)}]
-    path = write_zarr(tmp_path / "a.zarr", batches, RGB)
+    path = write_zarr(batches, RGB, tmp_path / "a.zarr")
     marker = json.loads((path / "zarr.json").read_text())["attributes"]["multiaug"]
     assert set(marker["sha256"]) == {"image", "image_valid"} == set(zarr.open_group(path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..._arguments import FLAG, Kind, checked, is_iterable, optional, shown, whole
-from ...errors import ParameterError, RecordError, StoreError
+from ...errors import ParameterError, RecordError, StoreError, old_order
 from ...files import array_bytes, create_array, writing
 from ...spec import SPEC_KIND
 from ...typing import NDArray
@@ -32,17 +33,21 @@ if TYPE_CHECKING:
     from ..zarr._objects import Objects
 
 
+@old_order(
+    "dest", "batches", "spec",
+    known_by=lambda first: isinstance(first, str | os.PathLike) or is_store(first),
+)  # fmt: skip
 @checked(
-    dest=DESTINATION_KIND,
     batches=Kind("batches, one mapping from entry name to array each", is_iterable),
     spec=SPEC_KIND,
+    dest=DESTINATION_KIND,
     chunk=optional(whole(1)),
     overwrite=FLAG,
 )
 def write_zarr(
-    dest: Destination,
     batches: Iterable[Mapping[str, ArrayLike]],
     spec: DataSpec,
+    dest: Destination,
     *,
     chunk: int | None = None,
     overwrite: bool = False,
@@ -57,12 +62,12 @@ def write_zarr(
     is complete, how many records it holds, by which spec, and the SHA-256 of every array.
 
     Args:
-        dest: the folder to make, or an open, writable store of zarr's.
         batches: mappings from entry name to (n, ...) array, of any number and any n. All
             batches hold the same names, dtypes and shapes after the first axis. Arrays that the
             spec does not declare (such as the ``<name>_valid`` that a pipeline adds) are written
             as well; sources do not read them.
         spec: what the entries are; it is stored with them.
+        dest: the folder to make, or an open, writable store of zarr's.
         chunk: records per chunk; by default as `multiaug.export` has it: one if it has 100 kB or
             more, else as many as make 256 kB.
         overwrite: replace a zarr store at ``dest``, once the new one is complete. Anything
