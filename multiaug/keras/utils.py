@@ -19,17 +19,6 @@ _RESAMPLING = ("nearest", "bilinear", "bicubic", "hamming", "box", "lanczos")
 _EXTENSIONS = ("jpg", "jpeg", "bmp", "png", "ppm", "tif", "tiff")
 
 
-def _pillow() -> Any:
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise ImportError(
-            "Could not import PIL.Image. Reading and writing pictures requires Pillow: "
-            "pip install 'multiaug[preview]'."
-        ) from error
-    return Image
-
-
 def validate_filename(filename: str, white_list_formats: tuple[str, ...]) -> bool:
     """Whether a path is that of a file with one of some endings, in any case."""
     return filename.lower().endswith(tuple(white_list_formats)) and Path(filename).is_file()
@@ -65,9 +54,9 @@ def array_to_img(
 
     Raises:
         ParameterError: another rank, layout or number of channels.
-        ImportError: Pillow is not installed.
     """
-    image = _pillow()
+    from PIL import Image
+
     array = np.array(x, dtype="float32" if dtype is None else dtype)
     if array.ndim != 3:
         raise ParameterError(
@@ -86,10 +75,10 @@ def array_to_img(
         top = array.max()
         array = array / top * 255 if top != 0 else array
     if array.shape[2] > 1:
-        return image.fromarray(np.ascontiguousarray(array.astype("uint8")))
+        return Image.fromarray(np.ascontiguousarray(array.astype("uint8")))
     grey = np.ascontiguousarray(array[:, :, 0])
     # Mode I: whole numbers of 32 bits.
-    return image.fromarray(grey.astype("int32" if grey.size and grey.max() > 255 else "uint8"))
+    return Image.fromarray(grey.astype("int32" if grey.size and grey.max() > 255 else "uint8"))
 
 
 @checked(img=NUMBERS, dtype=DTYPE)
@@ -168,17 +157,17 @@ def load_img(
 
     Raises:
         ParameterError: another colour mode or interpolation.
-        ImportError: Pillow is not installed.
         OSError: no file, or no picture.
     """
     if grayscale is True:
         warn('grayscale is deprecated. Please use color_mode = "grayscale"', UserWarning)
         color_mode = "grayscale"
-    image = _pillow()
+    from PIL import Image
+
     held = (
         path if isinstance(path, io.BytesIO) else io.BytesIO(Path(os.fsdecode(path)).read_bytes())
     )
-    img = image.open(held)
+    img: Image.Image = Image.open(held)
     if color_mode == "grayscale":
         if img.mode not in ("L", "I;16", "I"):
             img = img.convert("L")
@@ -189,17 +178,17 @@ def load_img(
             f'color_mode must be "grayscale", "rgb", or "rgba", got {color_mode!r}.'
         )
     if target_size is not None and img.size != (target_size[1], target_size[0]):
-        return _resized(image, img, target_size, interpolation, keep_aspect_ratio)
+        return _resized(Image, img, target_size, interpolation, keep_aspect_ratio)
     return img
 
 
-def _resized(image: Any, img: Any, size: Any, interpolation: str, keep_aspect_ratio: bool) -> Any:
+def _resized(module: Any, img: Any, size: Any, interpolation: str, keep_aspect_ratio: bool) -> Any:
     if interpolation not in _RESAMPLING:
         raise ParameterError(
             f"Invalid interpolation method {interpolation} specified. Supported methods are "
             f"{', '.join(_RESAMPLING)}"
         )
-    resample = getattr(image.Resampling, interpolation.upper())
+    resample = getattr(module.Resampling, interpolation.upper())
     height, width = int(size[0]), int(size[1])
     if not keep_aspect_ratio:
         return img.resize((width, height), resample)

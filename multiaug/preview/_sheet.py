@@ -78,7 +78,6 @@ def contact_sheet(
     Raises:
         ParameterError: rows, titles, labels and groups do not go together, or a picture is not
             uint8 (H, W, 3).
-        ImportError: Pillow is not installed; it comes with ``multiaug[preview]``.
         StoreError: the file cannot be written.
 
     Example:

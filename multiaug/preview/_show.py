@@ -53,7 +53,6 @@ def show(
     Raises:
         ParameterError: no source or pipeline, no such record or bands.
         RecordError: the records are not what the spec says.
-        ImportError: Pillow is not installed; it comes with ``multiaug[preview]``.
 
     Example:
         >>> import numpy as np

@@ -63,7 +63,6 @@ def statistics_sheet(
     Raises:
         ParameterError: no such group.
         NotFittedError: the group has neither moments nor ZCA.
-        ImportError: Pillow is not installed; it comes with ``multiaug[preview]``.
     """
     labels = list(statistics)
     label = labels[0] if label is None else label

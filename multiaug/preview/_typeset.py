@@ -35,20 +35,11 @@ def key_data(text: str) -> list[str]:
 
 
 class Typesetter:
-    """A page that is measured first and started when its size is known.
-
-    Raises:
-        ImportError: Pillow is not installed.
-    """
+    """A page that is measured first and started when its size is known."""
 
     def __init__(self) -> None:
-        try:
-            from PIL import Image, ImageDraw, ImageFont
-        except ImportError as error:
-            raise ImportError(
-                "Contact sheets need Pillow, which is not installed. Install it with: "
-                "pip install 'multiaug[preview]'"
-            ) from error
+        from PIL import Image, ImageDraw, ImageFont
+
         self._image = Image
         self._draw_on = ImageDraw.Draw
         # Pillow's own font: no sheet depends on what is installed on the machine.

@@ -1,7 +1,6 @@
 """Contact sheets: what is where, and what is refused."""
 
 import io
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -95,9 +94,3 @@ def test_a_folder_that_does_not_exist(tmp_path: Path) -> None:
 def test_what_does_not_go_together_is_refused(rows: Any, settings: Any, message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         contact_sheet(rows, **settings)
-
-
-def test_without_pillow_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(ImportError, match=r"multiaug\[preview\]"):
-        contact_sheet([[RED]])

@@ -287,7 +287,9 @@ class TestXarray:
         pytest.importorskip("scipy" if kind == "netcdf" else "dask")
         if not small:  # 64 of 128 records, or 64 pieces of a file
             monkeypatch.setattr("multiaug.store.kinds._xarray._SMALL_BYTES", 0)
-            monkeypatch.setattr("multiaug.store.kinds._xarray._PIECE", 64)
+            monkeypatch.setattr("multiaug.files._digest._WHOLE", 0)
+            monkeypatch.setattr("multiaug.files._digest._PIECES", 64)
+            monkeypatch.setattr("multiaug.files._digest._PIECE", 64)
 
         def fingerprint(changed):
             values = np.zeros((128, 4, 5), np.int16)

@@ -113,7 +113,6 @@ def report(
     Raises:
         ParameterError: no such record or bands.
         RecordError: the records are not what the spec says.
-        ImportError: Pillow or Jinja2 is not installed; they come with ``multiaug[preview]``.
 
     Example:
         >>> import tempfile
@@ -234,12 +233,8 @@ class _Page:
 def _write(
     path: Path, source: Source, page: _Page, singles: list[Section], wholes: list[Section]
 ) -> None:
-    try:
-        import jinja2
-    except ImportError as error:
-        raise ImportError(
-            "A report needs Jinja2, which is not installed: pip install 'multiaug[preview]'."
-        ) from error
+    import jinja2
+
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE), autoescape=True, trim_blocks=True,
         lstrip_blocks=True, undefined=jinja2.StrictUndefined,

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..._arguments import checked
 from ...errors import ParameterError, RecordError, StoreError
-from ...files import sha256_array, sha256_of
+from ...files import sha256_array, sha256_of, sha256_sample
 from ...spec import SPEC_KIND
 from ...typing import NDArray
 from .._kinds import SourceTraits, register_source
@@ -28,11 +28,10 @@ if TYPE_CHECKING:
 
 _DIMS = ("record", "height", "width", "channel")
 # Of data that are not in memory: read whole for the fingerprint up to so many bytes, and of larger
-# ones so many records, or pieces of a file, spread over all of them.
+# ones so many records, spread over all of them.
 _SMALL_BYTES = 64 * 2**20
 _SAMPLED = 64
 _BLOCK_BYTES = 2**24
-_PIECE = 2**16
 _TOLD: set[str] = set()
 
 
@@ -120,22 +119,15 @@ class XarraySource(RowSource):
         """SHA-256 of names, shapes and dtypes, and of the values.
 
         Of objects of xarray all values count that are in memory, or take 64 MB at most; of larger
-        ones those of 64 records, spread evenly from the first to the last one. Of files all bytes
-        count up to 64 MB, of larger ones the size and 64 pieces of 64 KB, spread in the same way.
+        ones those of 64 records, spread evenly from the first to the last one. Of files what
+        `sha256_sample` takes: all bytes up to 64 MiB, of larger ones 256 pieces.
         """
         parts: list[bytes | str] = [
-            f"multiaug.xarray/2 {[(n, v.dims, v.shape, str(v.dtype)) for n, v in self._named()]}",
+            f"multiaug.xarray/3 {[(n, v.dims, v.shape, str(v.dtype)) for n, v in self._named()]}",
             repr(self._packings),
         ]
         if self._path is not None:
-            size = self._path.stat().st_size
-            with self._path.open("rb") as opened:
-                whole = size <= _SMALL_BYTES
-                starts = range(0, size, _PIECE) if whole else _spread(size - _PIECE + 1)
-                parts.append(str(size))
-                for start in starts:
-                    opened.seek(start)
-                    parts.append(opened.read(_PIECE))
+            parts.append(sha256_sample(self._path))
         else:
             for name, variable in self._named():
                 whole = getattr(variable, "_in_memory", False) or variable.nbytes <= _SMALL_BYTES
