@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import posixpath
 import re
 from pathlib import Path
@@ -10,7 +11,49 @@ from typing import Any
 
 _DOCS = Path(__file__).parent
 
+_FETCHED = re.compile(
+    r'<(?:script|img|iframe|source)\b[^>]*\bsrc="(?:https?:)?//[^>]*>'
+    r'|<link\b[^>]*\brel="(?:stylesheet|preconnect|icon)"[^>]*\bhref="(?:https?:)?//[^>]*>'
+)
+_PYTHON = re.compile(r"^```python\n(.*?)^```\n", re.DOTALL | re.MULTILINE)
+_RELATIVE = re.compile(r"(\]\()((?!https?:|#)[^)#\s]+)((?:#[^)]*)?\))")
 _LINK = re.compile(r"(\]\()(\.\./[^)#\s]+)((?:#[^)]*)?\))")
+
+
+def on_files(files: Any, *, config: Any) -> Any:
+    """Every tutorial is there as a notebook, made of the same page."""
+    from mkdocs.structure.files import File  # tests read the tables without it
+
+    for file in list(files.documentation_pages()):
+        if file.src_uri.startswith("tutorials/") and file.name != "index":
+            text = json.dumps(notebook(file.content_string, config), indent=1)
+            uri = file.src_uri.removesuffix(".md") + ".ipynb"
+            files.append(File.generated(config, uri, content=text))
+    return files
+
+
+def notebook(markdown: str, config: Any) -> dict[str, Any]:
+    """A tutorial as a notebook: blocks of Python are cells, and links are absolute."""
+
+    def absolute(match: re.Match[str]) -> str:
+        target = posixpath.normpath(posixpath.join("docs/tutorials", match[2]))
+        if not target.startswith("docs/"):
+            return f"{match[1]}{config.repo_url}/blob/main/{target}{match[3]}"
+        page = re.sub(r"\.md$", ".html", target.removeprefix("docs/"))
+        return f"{match[1]}{config.site_url}{page}{match[3]}"
+
+    cells: list[dict[str, Any]] = []
+    for index, part in enumerate(_PYTHON.split(markdown)):
+        kind = "code" if index % 2 else "markdown"
+        text = part.strip() if kind == "code" else _RELATIVE.sub(absolute, part).strip()
+        if not text:
+            continue
+        cell = {"cell_type": kind, "id": f"cell-{len(cells)}", "metadata": {}}
+        cell["source"] = text.splitlines(keepends=True)
+        cells.append(cell | ({"execution_count": None, "outputs": []} if index % 2 else {}))
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
+    return {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
 
 
 def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> str:
@@ -24,14 +67,26 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> st
         return f"{match[1]}{config.repo_url}/blob/main/{target}{match[3]}"
 
     markdown = _LINK.sub(outside, markdown)
+    if here == "tutorials" and page.file.name != "index":
+        download = f"[Download this page as a notebook]({page.file.name}.ipynb)"
+        markdown = re.sub(r"\A(# .+\n)", rf"\1\n{download}\n", markdown)
     if page.file.src_uri == "reference/roles.md":
         markdown = markdown.replace("<!-- roles -->", roles())
     if page.file.src_uri == "reference/transforms.md":
         markdown = markdown.replace("<!-- settings -->", settings())
     if page.file.src_uri == "reference/tables.md":
+        page.meta["hide"] = ["toc"]  # the tables are wide
         markdown = markdown.replace("<!-- touched -->", touched())
         markdown = markdown.replace("<!-- peers -->", peers())
     return markdown
+
+
+def on_post_page(output: str, *, page: Any, config: Any) -> str:
+    """Pages fetch nothing: neither what the theme asks the forge for, nor anything else."""
+    output = output.replace(' data-md-component="source"', "")  # stars and releases
+    if match := _FETCHED.search(output):
+        raise ValueError(f"{page.file.src_uri} fetches from the network: {match[0]}")
+    return output
 
 
 def roles() -> str:

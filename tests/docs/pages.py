@@ -39,6 +39,13 @@ PRINTED = {
     "policies.md": ("{'image': 2}",),
 }
 
+# Pictures that pages draw, and show as they were drawn: the file, and that in docs/images.
+PICTURES = {
+    "tutorials/from-image-data-generator.md": ("flow.png", "tutorial-flow.jpg"),
+    "tutorials/images-and-masks.md": ("sheet.png", "tutorial-sheet.jpg"),
+    "tutorials/multispectral.md": ("series.png", "tutorial-series.jpg"),
+}
+
 # Pages whose libraries want JAX's usual rules of promotion, where the tests have strict ones.
 USUAL_PROMOTION = {"how-to/keras.md"}
 
@@ -96,4 +103,12 @@ def recipes_example():
     specification.loader.exec_module(module)
     sys.path[:] = before
     sys.modules.pop("scene", None)
+    return module
+
+
+def load_hooks():
+    """docs/hooks.py as a module: what the site is made with."""
+    specification = importlib.util.spec_from_file_location("hooks_of_the_docs", DOCS / "hooks.py")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
     return module

@@ -9,7 +9,9 @@ import warnings
 from pathlib import Path
 
 import jax
+import numpy as np
 import pytest
+from PIL import Image
 
 import multiaug as ma
 from multiaug.roles import SPATIAL_ROLES, TABLE_ROLES, _registry
@@ -70,7 +72,14 @@ def run(page: Path) -> dict:
 def test_pages(page, folder, capsys):
     run(page)
     printed = capsys.readouterr().out
-    assert all(text in printed for text in pages.PRINTED.get(pages.name_of(page), ()))
+    name = pages.name_of(page)
+    assert all(text in printed for text in pages.PRINTED.get(name, ()))
+    if name in pages.PICTURES:
+        drawn, shown = pages.PICTURES[name]
+        assert f"/images/{shown})" in page.read_text("utf-8")
+        levels = [np.asarray(Image.open(path).convert("RGB"), np.float32)
+                  for path in (drawn, pages.DOCS / "images" / shown)]  # fmt: skip
+        assert np.abs(levels[0] - levels[1]).mean() < 4  # of 255, which JPEG takes
 
 
 def test_readme(folder):

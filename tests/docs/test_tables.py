@@ -1,7 +1,6 @@
 """The tables of transforms, roles and peers have a row for each transform, and no other."""
 
 import csv
-import importlib.util
 import inspect
 import re
 
@@ -9,7 +8,7 @@ import pytest
 
 import multiaug as ma
 from multiaug.elsewhere import counterparts
-from tests.docs.pages import DOCS
+from tests.docs.pages import DOCS, load_hooks
 
 TRANSFORMS = {
     name
@@ -22,11 +21,7 @@ TRANSFORMS = {
 
 @pytest.fixture(scope="module")
 def hooks():
-    """What the site is made with."""
-    specification = importlib.util.spec_from_file_location("hooks_of_the_docs", DOCS / "hooks.py")
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
+    return load_hooks()
 
 
 def rows_of(table: str) -> dict[str, list[str]]:
