@@ -70,6 +70,8 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Any) -> st
     if here == "tutorials" and page.file.name != "index":
         download = f"[Download this page as a notebook]({page.file.name}.ipynb)"
         markdown = re.sub(r"\A(# .+\n)", rf"\1\n{download}\n", markdown)
+    if page.file.src_uri == "catalogue.md":  # sheets are wider than pages: a click shows them whole
+        markdown = re.sub(r"^(!\[[^\]]*\](\([^)]*\)))$", r"[\1]\2", markdown, flags=re.MULTILINE)
     if page.file.src_uri == "reference/roles.md":
         markdown = markdown.replace("<!-- roles -->", roles())
     if page.file.src_uri == "reference/transforms.md":

@@ -1,4 +1,4 @@
-"""Tutorials as notebooks: the code of the page, in order, and links that lead out of a notebook."""
+"""What the site makes of pages: notebooks of tutorials, and nothing that is fetched."""
 
 import re
 from types import SimpleNamespace
@@ -37,3 +37,20 @@ def test_links_and_cells():
         "cell_type": "code", "id": "", "metadata": {}, "source": [], "execution_count": None,
         "outputs": [],
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        '<script src="https://unpkg.com/a"></script>',
+        '<img alt="a" src="//a.b/c.png">',
+        '<link rel="stylesheet" href="https://a.b/c.css">',
+    ],
+)
+def test_a_page_that_fetches_fails_the_build(tag):
+    page = SimpleNamespace(file=SimpleNamespace(src_uri="a.md"))
+    own = '<script src="../a.js"></script><link rel="canonical" href="https://a.b">'
+    hooks = load_hooks()
+    assert hooks.on_post_page(own, page=page, config=CONFIG) == own
+    with pytest.raises(ValueError, match=r"a\.md fetches from the network"):
+        hooks.on_post_page(own + tag, page=page, config=CONFIG)
