@@ -1,11 +1,12 @@
 """Draw every transform on one record of all roles: the sheets of docs/catalogue.md.
 
-    python examples/catalogue.py --out out/catalogue             # all of them: a minute or two
+    python examples/catalogue.py --out out/catalogue             # all of them: five minutes
     python examples/catalogue.py --out out/catalogue Rotate CLAHE CutMix
 
 The record is made of the stereo scene that scikit-image ships: colours, a label map of depth bands,
 depth, normals, points, boxes, keypoints and the camera. Settings are strong, so that one sees what
-they do; keys are fixed. Nothing is downloaded.
+they do, and two weaker ones stand before them (catalogue_settings.py); keys are fixed.
+Nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import argparse
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,9 @@ from PIL import Image
 
 import multiaug as ma
 
+sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent / "stereo"))
+from catalogue_settings import DUSK, WEAKER
 from scene import IGNORE, depth_bands, lift, load_scene
 
 SIDES = (100, 148)  # of a record, in pixels
@@ -32,6 +35,7 @@ OTHERS = ((100, 40), (160, 250), (20, 250))  # row and column of windows of what
 SMALLER = 5, 3  # steps of pixels in the scene: of the record, and of what is mixed in
 NEAR = 2.75  # metres: what is nearer within a box is the object
 MARK = (255, 64, 160)  # of boxes and points
+BLANK = np.full((*SIDES, 3), 250, np.uint8)
 
 SPEC = ma.DataSpec.from_dict(
     {
@@ -64,10 +68,6 @@ SPEC = ma.DataSpec.from_dict(
 GEOMETRY = ("image", "mask", "depth", "normals", "points")
 VALUES = ("image", "luma", "mask", "depth")
 MIXED = ("image", "objects", "depth")
-# A reference: an evening sky, from dark blue down to orange.
-DUSK = np.uint8(
-    np.linspace([20, 30, 90], [240, 140, 60], 24)[:, None] + np.linspace(-15, 15, 24)[None, :, None]
-)
 
 
 @dataclass(frozen=True)
@@ -79,17 +79,29 @@ class Shown:
         seed: of the key.
         entries: of the record that it gets; None for all.
         before: what runs ahead of it.
+        panel: what the weaker settings are shown on; None for the first of the sheet, or for what
+            is made.
     """
 
     transform: ma.Transform
     seed: int = 0
     entries: tuple[str, ...] | None = None
     before: tuple[ma.Transform, ...] = ()
+    panel: str | None = None
 
     @property
     def name(self) -> str:
         """Of the transform."""
         return type(self.transform).__name__
+
+    def weaker(self) -> list[Shown]:
+        """The least and the middle setting, or two other draws; none of what has neither."""
+        if self.name not in WEAKER:
+            return []
+        settings = WEAKER[self.name]
+        if settings is None:
+            return [replace(self, seed=self.seed + extra) for extra in (10, 20)]
+        return [replace(self, transform=transform) for transform in settings]
 
 
 @dataclass(frozen=True)
@@ -101,17 +113,25 @@ class Stage:
         panels: the columns; the last may be "made", an entry that the transform makes.
         shown: its rows.
         entries: of the record that its transforms get, but where one says otherwise; None for all.
+        fewer: those that weaker settings are shown on; None for the same.
     """
 
     title: str
     panels: tuple[str, ...]
     shown: tuple[Shown, ...]
     entries: tuple[str, ...] | None = None
+    fewer: tuple[str, ...] | None = None
 
     @property
     def file(self) -> str:
         """Name of the sheet."""
         return f"catalogue-{self.title.split(' ')[0].rstrip(',').lower()}.jpg"
+
+    def reduced(self, shown: Shown) -> Shown:
+        """On fewer entries, which takes less time to compile."""
+        if self.fewer is None or shown.entries is not None:
+            return shown
+        return replace(shown, entries=self.fewer)
 
 
 _NO_TABLES = tuple(name for name in SPEC.entries if name not in ("boxes", "keypoints"))
@@ -145,6 +165,7 @@ def stages(statistics: ma.Statistics) -> tuple[Stage, ...]:
                 Shown(ma.ThinPlateSpline(0.07)),
                 Shown(ma.PiecewiseAffine(0.049)),
             ),
+            fewer=("image", "mask", "boxes", "keypoints"),
         ),
         Stage(
             "Frames",
@@ -164,6 +185,7 @@ def stages(statistics: ma.Statistics) -> tuple[Stage, ...]:
                 Shown(ma.LabelCrop(56, (0,), entry="mask")),
                 Shown(ma.BoxSafeCrop((90, 120))),
             ),
+            fewer=("image", "mask", "boxes", "keypoints"),
         ),
         Stage(
             "Cameras, clouds and depth",
@@ -172,9 +194,12 @@ def stages(statistics: ma.Statistics) -> tuple[Stage, ...]:
                 Shown(ma.CameraRotate((8, 8), (-12, -12), (10, 10))),
                 Shown(ma.CanonicalCamera((100, 148), 150.0)),
                 Shown(ma.CameraMotion((0.15, 0.15)), entries=_NO_TABLES),
-                Shown(ma.CanonicalDepth(250.0)),
-                Shown(ma.CloudMotion((40, 40), scale=(1.2, 1.2), drop=(0.3, 0.3))),
-                Shown(ma.DepthNoise(strength=(8, 8))),
+                Shown(ma.CanonicalDepth(250.0), panel="depth"),
+                Shown(
+                    ma.CloudMotion((40, 40), scale=(1.2, 1.2), drop=(0.3, 0.3)),
+                    panel="points",
+                ),
+                Shown(ma.DepthNoise(strength=(8, 8)), panel="depth"),
                 Shown(ma.EncodeDepth("depth", "inverse", near=2.0, far=5.0)),
             ),
         ),
@@ -201,13 +226,14 @@ def stages(statistics: ma.Statistics) -> tuple[Stage, ...]:
                 Shown(ma.Normalize(0.5, 0.25)),
             ),
             VALUES,
+            ("image", "luma"),
         ),
         Stage(
             "Statistics of the record, or of a data set",
             VALUES,
             (
                 Shown(ma.NormalizeRecord()),
-                Shown(ma.RescaleIntensity((0.2, 0.6), entries="luma")),
+                Shown(ma.RescaleIntensity((0.2, 0.6), entries="luma"), panel="luma"),
                 Shown(ma.AutoContrast((0.1, 0.1))),
                 Shown(ma.Equalize()),
                 Shown(ma.CLAHE((4, 4))),
@@ -217,6 +243,7 @@ def stages(statistics: ma.Statistics) -> tuple[Stage, ...]:
                 Shown(ma.Whiten(statistics, statistic="stationary")),
             ),
             VALUES,
+            ("image", "luma"),
         ),
         Stage(
             "Fields over the frame",
@@ -228,6 +255,7 @@ def stages(statistics: ma.Statistics) -> tuple[Stage, ...]:
                 Shown(ma.RandomShadow((0.8, 0.8), (0.2, 0.2))),
             ),
             VALUES,
+            ("image", "luma"),
         ),
         Stage(
             "Stencils, noise and sensors",
@@ -249,6 +277,7 @@ def stages(statistics: ma.Statistics) -> tuple[Stage, ...]:
                 Shown(ma.DeadLines((6, 6))),
             ),
             VALUES,
+            ("image", "luma"),
         ),
         Stage(
             "Occlusion",
@@ -293,7 +322,7 @@ def stages(statistics: ma.Statistics) -> tuple[Stage, ...]:
             (
                 Shown(ma.OneHot("mask", 8)),
                 Shown(ma.Regions("mask", [[0, 1], [2, 3, 4]])),
-                Shown(ma.Edges("mask", 2)),
+                Shown(ma.Edges("mask", 4)),
                 Shown(ma.DistanceMap("mask", [1])),
                 Shown(ma.Scales("mask", (2, 4))),
                 Shown(ma.RelabelInstances("objects"), before=(ma.Crop(box=(75, 0, 148, 100)),)),
@@ -391,11 +420,13 @@ class Done:
         spec: of the result.
         record: the result.
         touched: the roles whose values changed, and the entries that are new, in words.
+        weaker: the same by weaker settings, or in other draws.
     """
 
     spec: ma.DataSpec
     record: Mapping[str, np.ndarray]
     touched: str
+    weaker: tuple[Done, ...] = ()
 
 
 def run(
@@ -435,9 +466,12 @@ def _same(before: np.ndarray, after: np.ndarray) -> bool:
 
 
 def pictures(
-    stage: Stage, spec: ma.DataSpec, record: Mapping[str, np.ndarray], first: Mapping[str, Any]
+    panels: Sequence[str],
+    spec: ma.DataSpec,
+    record: Mapping[str, np.ndarray],
+    first: Mapping[str, Any],
 ) -> list[np.ndarray]:
-    """The panels of a row, in the colours of the record as it was."""
+    """Panels of a row, in the colours of the record as it was."""
     limits = ma.preview.record_limits(SPEC, first)
     # What became numbers for networks has limits of its own.
     kept = {
@@ -450,11 +484,8 @@ def pictures(
     drawn = ma.preview.render_record(spec, record, kept)
     if "image" in drawn:
         mark(drawn["image"], record)
-    blank = np.full((*SIDES, 3), 250, np.uint8)
     made = [name for name in drawn if name not in SPEC.entries]
-    return [
-        drawn.get(made[-1] if name == "made" and made else name, blank) for name in stage.panels
-    ]
+    return [drawn.get(made[-1] if name == "made" and made else name, BLANK) for name in panels]
 
 
 def mark(picture: np.ndarray, record: Mapping[str, np.ndarray]) -> None:
@@ -474,22 +505,53 @@ def mark(picture: np.ndarray, record: Mapping[str, np.ndarray]) -> None:
 
 
 def label_of(shown: Shown) -> str:
-    """The name, and the settings below it, as far as there is place."""
-    settings = repr(shown.transform).removeprefix(shown.name)[1:-1]
-    lines = textwrap.wrap(settings, 34, max_lines=2, placeholder=" ..", break_long_words=False)
-    return "\n".join([shown.name, *lines])
+    """The name, and below it the settings of each column, a line each."""
+    if not WEAKER.get(shown.name):
+        settings = repr(shown.transform).removeprefix(shown.name)[1:-1]
+        lines = textwrap.wrap(settings, 34, max_lines=2, placeholder=" ..", break_long_words=False)
+        return "\n".join([shown.name, *lines, *["left: two other draws"] * (shown.name in WEAKER)])
+    several = [one.transform for one in (*shown.weaker(), shown)]
+    names = [
+        setting.name
+        for setting in fields(several[0])
+        if len({repr(getattr(one, setting.name)) for one in several}) > 1
+    ]
+    lines = [
+        f"{which}: {', '.join(f'{name} {short(getattr(one, name))}' for name in names)}"
+        for which, one in zip(("least", "middle", "greatest"), several, strict=True)
+    ]
+    return "\n".join([shown.name, *(f"{x[:33]} .." if len(x) > 36 else x for x in lines)])
+
+
+def short(value: Any) -> str:
+    """A setting in a few characters: a range of one number is that number."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, tuple | list):
+        parts = list(dict.fromkeys(short(part) for part in value))
+        return parts[0] if len(parts) == 1 else f"({', '.join(short(part) for part in value)})"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def draw(stage: Stage, done: Mapping[str, Done], first: Mapping[str, np.ndarray]) -> np.ndarray:
-    """A sheet: the record as it is, and what each transform makes of it."""
-    rows = [pictures(stage, SPEC, first, first)]
+    """A sheet: the record as it is, and what each transform makes of it, in three settings."""
+    rows = [[BLANK, BLANK, *pictures(stage.panels, SPEC, first, first)]]
     labels = ["as it is"]
     for shown in stage.shown:
         if shown.name in done:
             result = done[shown.name]
-            rows.append(pictures(stage, result.spec, result.record, first))
+            panel = shown.panel or ("made" if "made" in stage.panels else stage.panels[0])
+            weaker = [pictures([panel], one.spec, one.record, first)[0] for one in result.weaker]
+            greatest = pictures(stage.panels, result.spec, result.record, first)
+            rows.append([*(weaker or [BLANK, BLANK]), *greatest])
             labels.append(label_of(shown))
-    return ma.preview.contact_sheet(rows, stage.panels, labels=labels, title=stage.title)
+    return ma.preview.contact_sheet(
+        rows,
+        ["", "", *stage.panels],
+        labels=labels,
+        groups=[("least", 1), ("middle", 1), ("greatest", len(stage.panels))],
+        title=stage.title,
+    )
 
 
 def markdown(parts: Sequence[Stage], done: Mapping[str, Done]) -> str:
@@ -528,7 +590,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     done = {}
     for stage in stages(fitted(scene)):
         chosen = [s for s in stage.shown if s.name in options.names or not options.names]
-        done.update({shown.name: run(shown, records, stage.entries) for shown in chosen})
+        for shown in chosen:
+            weaker = [run(stage.reduced(one), records, stage.entries) for one in shown.weaker()]
+            done[shown.name] = replace(run(shown, records, stage.entries), weaker=tuple(weaker))
         if chosen:
             sheet = draw(stage, done, records[0])
             Image.fromarray(sheet).save(

@@ -146,7 +146,7 @@ def _read(config: Any, context: Context, path: str) -> list[Transform] | None:
         if found == "Lambda":
             raise ParameterError(
                 f"albumentations' Lambda at {path} is a function, which documents do not hold. "
-                "Write a transform of your own, as docs/extending.md says."
+                "Write a transform of your own, as docs/how-to/own-transform.md says."
             )
         raise ParameterError(
             f"A transform of an albumentations document has {_CLASS!r}, and {path} is "
@@ -198,7 +198,8 @@ def refuse_name(library: str, name: str, path: str) -> NoReturn:
     also = f" Translated are {listed(near)}, among others." if near else ""
     raise ParameterError(
         f"{of(library)} {name} at {path} has no counterpart here.{also} Leave it out with "
-        f"`skip=({name!r},)`, or write a transform of your own, as docs/extending.md says."
+        f"`skip=({name!r},)`, or write a transform of your own, as "
+        "docs/how-to/own-transform.md says."
     )
 
 

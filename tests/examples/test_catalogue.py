@@ -28,6 +28,7 @@ def example():
     yield module
     sys.path[:] = before
     sys.modules.pop("scene", None)
+    sys.modules.pop("catalogue_settings", None)
     sys.modules.pop(specification.name)
 
 
@@ -54,6 +55,20 @@ def test_every_transform_is_shown_once(stages):
     assert set(shown) == exported
 
 
+def test_every_transform_has_weaker_settings_or_none_on_purpose(example, stages):
+    settings = sys.modules["catalogue_settings"]
+    shown = {one.name: one for stage in stages for one in stage.shown}
+    assert set(settings.WEAKER) | settings.ALONE == set(shown)
+    assert not set(settings.WEAKER) & settings.ALONE
+    for name, one in shown.items():
+        weaker = one.weaker()
+        assert len(weaker) == (2 if name in settings.WEAKER else 0)
+        drawn = {(repr(each.transform), each.seed) for each in (one, *weaker)}
+        assert len(drawn) == len(weaker) + 1
+        assert {each.name for each in weaker} <= {name}
+        assert max(len(line) for line in example.label_of(one).splitlines()) <= 36
+
+
 def test_the_docs_have_a_line_for_each(example, stages):
     text = (DOCS / "catalogue.md").read_text(encoding="utf-8")
     for stage in stages:
@@ -64,7 +79,7 @@ def test_the_docs_have_a_line_for_each(example, stages):
 
 def test_the_sheets_are_there_and_small(stages):
     sheets = [DOCS / "images" / stage.file for stage in stages]
-    assert sum(sheet.stat().st_size for sheet in sheets) < 2_500_000
+    assert sum(sheet.stat().st_size for sheet in sheets) < 3_500_000
     for sheet, stage in zip(sheets, stages, strict=True):
         with Image.open(sheet) as image:
             assert image.height > 100 * (len(stage.shown) + 1)
