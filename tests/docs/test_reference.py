@@ -26,6 +26,7 @@ WHOLE = (
     "multiaug.statistics",
     "multiaug.store",
     "multiaug.store.codecs",
+    "multiaug.studio",
     "multiaug.testing",
     "multiaug.transforms",
     "multiaug.transforms.converters",
