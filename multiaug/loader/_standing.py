@@ -24,7 +24,8 @@ _WIDTH = 10
 _KEPT = 16  # epochs of workers; several loops may run at a time
 _UNKNOWN = -1
 _LOOK = 0.002  # seconds between looks at what other workers have made
-_SENDING = 0.02  # seconds in which a batch that was made is sent
+# Seconds in which a batch that was made is sent: most are at once, few where the machine is busy.
+_SENDING, _SENDING_SLOWLY = 0.02, 1.0
 _LONGEST = 60.0  # seconds; another worker may have been killed
 _PATIENCE = 5.0  # seconds; a worker may have been killed while it held the lock
 
@@ -222,6 +223,7 @@ class Standing:
 
         The last one of an epoch waits until all others are on their way: they do not wait for
         anybody, since PyTorch has asked for them before. So it is the last one to be received.
+        Where the other side tells what it has received, that is waited for, too.
 
         Args:
             ticket: of the batch.
@@ -234,7 +236,7 @@ class Standing:
             while self._misses_others(own, ticket) and time.monotonic() < until:
                 time.sleep(_LOOK)
             if own[_WORKERS] > 1:
-                time.sleep(_SENDING)
+                self._wait_for_sending(own, ticket)
         with self._held():
             if own[_LOOP] == ticket.turn.loop:
                 own[_MADE] += 1
@@ -243,6 +245,13 @@ class Standing:
                 self._numbers[_EMPTY] += 1
                 self._numbers[_FIRST_EMPTY] = step if first < 0 else min(step, first)
                 own[_RECEIVED] += 1  # nobody will
+
+    def _wait_for_sending(self, own: NDArray, ticket: Ticket) -> None:
+        began = time.monotonic()
+        while own[_RECEIVED] < ticket.steps - 1 and own[_LOOP] == ticket.turn.loop:
+            if time.monotonic() - began > (_SENDING_SLOWLY if own[_RECEIVED] else _SENDING):
+                return
+            time.sleep(_LOOK)
 
     def _misses_others(self, own: NDArray, ticket: Ticket) -> bool:
         working = own[_MADE] < ticket.steps - 1 and own[_ENDED] < own[_WORKERS] - 1

@@ -149,6 +149,23 @@ class TestStanding:
         last.join()
         assert order == [0, 1, 2]
 
+    def test_the_last_batch_waits_for_slow_pipes(self, standing):
+        """What was made may still be on its way where the machine is busy."""
+        turn = standing.join(1, 0, 2)
+        standing.join(1, 0, 2)
+        standing.reader = threading.get_ident()
+        for step in range(2):
+            standing.make(ticket(turn, 3), step)
+        standing.receive(ticket(turn, 3), 0)
+        last = threading.Thread(target=standing.make, args=(ticket(turn, 3), 2))
+        last.start()
+        last.join(0.2)
+        assert last.is_alive()
+        standing.receive(ticket(turn, 3), 1)
+        last.join()
+        standing.receive(ticket(turn, 3), 2)
+        assert standing.position == 20
+
     def test_a_thread_that_fetches_early_tells_nothing(self, standing):
         turn = standing.join(1, 0, 1)
         thread = threading.Thread(target=received, args=(ticket(turn, 1, standing.name), 0))
