@@ -1,0 +1,4 @@
+"""Which pipeline helps: differences between trainings, and whether they are more than noise."""
+
+from ._interval import Difference as Difference
+from ._interval import paired_difference as paired_difference
