@@ -75,18 +75,13 @@ def paired_difference(
     """
     values = np.asarray(differences, np.float64)
     mean, spread = float(values.mean()), float(values.std(ddof=1))
-    half = _half(spread, values.size, test_share, confidence)
-    needed = next(
-        (
-            number
-            for number in range(2, _MOST_TRAININGS + 1)
-            if abs(mean) > _half(spread, number, test_share, confidence)
-        ),
-        None,
-    )
+    half = float(_half(spread, np.array(values.size), test_share, confidence))
+    numbers = np.arange(2, _MOST_TRAININGS + 1)
+    enough = numbers[abs(mean) > _half(spread, numbers, test_share, confidence)]
+    needed = int(enough[0]) if enough.size else None
     return Difference(mean, mean - half, mean + half, confidence, values.size, needed)
 
 
-def _half(spread: float, number: int, test_share: float, confidence: float) -> float:
-    quantile = float(student.ppf(0.5 + confidence / 2, number - 1))
-    return quantile * spread * float(np.sqrt(1 / number + test_share))
+def _half(spread: float, numbers: np.ndarray, test_share: float, confidence: float) -> np.ndarray:
+    quantiles = student.ppf(0.5 + confidence / 2, numbers - 1)
+    return np.asarray(quantiles * spread * np.sqrt(1 / numbers + test_share))

@@ -18,7 +18,7 @@ def test_without_shared_records_it_is_the_paired_t_interval() -> None:
 def test_false_alarms_of_correlated_folds_are_as_rare_as_promised(folds: int) -> None:
     # Nadeau and Bengio's model: differences correlate by test / (test + train) = 1 / folds.
     generator = np.random.default_rng(folds)
-    correlation, pairs, runs = 1 / folds, 6, 1500
+    correlation, pairs, runs = 1 / folds, 6, 1000
     common = generator.normal(0, np.sqrt(correlation), (runs, 1))
     values = common + generator.normal(0, np.sqrt(1 - correlation), (runs, pairs))
     corrected = [not paired_difference(one, 1 / (folds - 1)).is_noise for one in values]
@@ -36,5 +36,7 @@ def test_sentences_say_who_is_better_and_when_nobody_can_tell() -> None:
     assert "within the noise of these 4 pairs" in level.sentence("a", "none")
     assert "would not tell" in level.sentence("a", "none")
     close = paired_difference(np.array([0.05, 0.2, 0.01]), 0.01)
-    assert close.is_noise and close.needed is not None and close.needed > 3
+    assert close.is_noise
+    assert close.needed is not None
+    assert close.needed > 3
     assert f"about {close.needed - 3} pairs more" in close.sentence("a", "none")

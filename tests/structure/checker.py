@@ -60,6 +60,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "distributed": _TOP,
     "keras": _TOP,
     "preview": _TOP,
+    "compare": _TOP,
     "command": _TOP | {"distributed", "keras", "preview", "studio", "compare"},
     "testing": _TOP | {"distributed", "keras", "preview"},
     # The root's export list, and `python -m multiaug`.
