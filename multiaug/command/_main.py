@@ -26,8 +26,30 @@ app = typer.Typer(
 )
 
 
+def _print_versions(wanted: bool) -> None:
+    if wanted:
+        import platform
+
+        import jax
+
+        from .._version import __version__
+
+        machine = f"{platform.system()} {platform.machine()}"
+        print(
+            f"multiaug {__version__}, jax {jax.__version__}, Python {platform.python_version()}, "
+            f"{machine}"
+        )
+        raise typer.Exit
+
+
 @app.callback()
 def _whole(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_versions, is_eager=True, help="Print versions and end."
+        ),
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Augment data that is more than an RGB image.

@@ -15,3 +15,4 @@ from ._digest import array_bytes as array_bytes
 from ._digest import sha256_array as sha256_array
 from ._digest import sha256_file as sha256_file
 from ._digest import sha256_of as sha256_of
+from ._digest import sha256_sample as sha256_sample

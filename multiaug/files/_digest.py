@@ -64,3 +64,37 @@ def sha256_file(path: str | os.PathLike[str]) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+# A file of up to so many bytes is read whole: a tenth of a second. Of a larger one a quarter of
+# that, in pieces that are spread over it evenly.
+_WHOLE = 64 * 2**20
+_PIECES, _PIECE = 256, 2**16
+
+
+def sha256_sample(path: str | os.PathLike[str]) -> str:
+    """Return the SHA-256 of a file's size and content, of large files of parts of it.
+
+    Files of up to 64 MiB are read whole. Of larger ones 256 pieces of 64 KiB are, from the first
+    bytes to the last: a change of the size, or one that touches more than a 256th of the file in
+    one place, is seen for certain.
+
+    Args:
+        path: the file.
+
+    Raises:
+        StoreError: the file cannot be read.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            digest = hashlib.sha256(str(size).encode())
+            if size <= _WHOLE:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+                return digest.hexdigest()
+            for i in range(_PIECES):
+                file.seek(i * (size - _PIECE) // (_PIECES - 1))
+                digest.update(file.read(_PIECE))
+            return digest.hexdigest()
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror or error}.") from error

@@ -288,10 +288,12 @@ class Loader(Doors):
         Args:
             batches: how many the latest loop has handed out. It is known where this process reads;
                 where workers of a DataLoader do, within an epoch only who counts them knows.
+                Batches of which every record was skipped are not handed out, nor counted.
 
         Raises:
             ParameterError: workers of a DataLoader are in the middle of an epoch, or left one, and
-                ``batches`` is not given; the loop has no such batch.
+                ``batches`` is not given; the loop has no such batch; or workers skipped every
+                record of one before it, and what came in its place is not known.
         """
         epoch, position = self._standing.epoch, self._standing.position
         if batches is not None:
@@ -320,12 +322,21 @@ class Loader(Doors):
         standing = self._standing
         begun_at = standing.begun_at
         steps = self._schedule.steps(self._order.epoch(standing.epoch), begun_at)
-        if not standing.started or batches > steps:
+        most = steps - standing.empty if standing.started else 0
+        if batches > most:
             raise ParameterError(
-                f"`Loader.state.batches` is {batches}, but the latest loop has "
-                f"{steps if standing.started else 0} batches."
+                f"`Loader.state.batches` is {batches}, but the latest loop has {most} batches."
             )
-        return begun_at + batches * self._schedule.share
+        step = standing.step_after(batches, steps)
+        if step is None:
+            raise ParameterError(
+                f"`Loader.state.batches` is {batches}, but a worker of a DataLoader skipped every "
+                f"record of batch {standing.first_empty} of this loop, counted from 0, so later "
+                "ones came in another order and it is not known where the loop stands. Mend the "
+                "chunk, go on from a state before it, or let this process read: "
+                "DataLoader(..., num_workers=0)."
+            )
+        return begun_at + step * self._schedule.share
 
     def _identity(self) -> dict[str, Any]:
         """What must be the same for a state to mean the same."""
@@ -412,7 +423,9 @@ class Loader(Doors):
                 if self._maker.to_say:
                     to_say, self._maker.to_say = self._maker.to_say, []
                     say(to_say, origin=repr(self.source))
-                if batch is not None:
+                if batch is None:
+                    standing.leave_out(step)
+                else:
                     yield batch
                 del batch
         # More than the last batch of this host: another one may have had a record more.
@@ -438,7 +451,7 @@ class Loader(Doors):
         try:
             with prefetcher:
                 for step, batch in prefetcher:
-                    self._standing.make(ticket, step)
+                    self._standing.make(ticket, step, empty=batch is None)
                     if batch is not None:
                         yield step, batch
                     del batch

@@ -15,8 +15,8 @@ import numpy as np
 
 from ..typing import NDArray
 
-_EPOCH, _POSITION, _STARTED, _SKIPPED, _FROM, _LOOPS, _LATEST = range(7)
-_HEAD = 7
+_EPOCH, _POSITION, _STARTED, _SKIPPED, _FROM, _LOOPS, _LATEST, _EMPTY, _FIRST_EMPTY = range(9)
+_HEAD = 9
 # Of an epoch that workers read: what they all know it by, how far they are, how many batches they
 # have made, and how many of these have been received.
 _SEED, _TURN, _NUMBER, _FIRST, _WORKERS, _BEGUN, _ENDED, _MADE, _RECEIVED, _LOOP = range(10)
@@ -85,6 +85,8 @@ class Standing:
         self._lock: Any = threading.Lock()
         self._shared: Any = None
         self.name = ""
+        # Steps of the latest loop of this process that handed out nothing, ascending.
+        self._empty: list[int] = []
         self.reader: int | None = None
         """The thread that asks a DataLoader for batches; another one only fetches them early."""
         self.set(epoch, position, started=started)
@@ -101,6 +103,7 @@ class Standing:
         return self._shared, self._lock, self.name
 
     def __setstate__(self, state: tuple[Any, Any, str]) -> None:
+        self._empty = []
         self._take(*state)
 
     def _take(self, held: Any, lock: Any, name: str) -> None:
@@ -133,9 +136,42 @@ class Standing:
         """Records that were left out of the epoch."""
         return int(self._numbers[_SKIPPED])
 
+    @property
+    def empty(self) -> int:
+        """Batches of the latest loop, as far as it was read, whose records were all left out."""
+        return int(self._numbers[_EMPTY])
+
+    def step_after(self, batches: int, steps: int) -> int | None:
+        """The step of the latest loop that comes after so many batches were handed out.
+
+        Where one had no records that workers of a DataLoader read, that worker sent its next one
+        in its place: order and steps have nothing more to do with each other until all are here.
+
+        Args:
+            batches: how many, at most ``steps`` less `empty`.
+            steps: of the loop.
+
+        Returns:
+            None where it is not known.
+        """
+        if batches + self.empty == steps:
+            return steps
+        if self._numbers[_LATEST]:
+            return None if 0 <= self.first_empty < batches else batches
+        step = batches
+        for empty in self._empty:
+            step += empty <= step
+        return step
+
+    @property
+    def first_empty(self) -> int:
+        """The first step whose records were all left out; -1 where there is none."""
+        return int(self._numbers[_FIRST_EMPTY])
+
     def set(self, epoch: int, position: int, *, started: bool) -> None:
         """Stand somewhere else."""
         with self._held():
+            self._forget_empty()
             self._numbers[:_LOOPS] = epoch, position, started, 0, position
             self._numbers[_LATEST] = 0
 
@@ -143,6 +179,15 @@ class Standing:
         """Say how far this process has read, unless another loop has gone on."""
         if self._numbers[_EPOCH] == epoch:
             self._numbers[[_POSITION, _SKIPPED]] = position, skipped
+
+    def leave_out(self, step: int) -> None:
+        """This process hands out nothing at a step: all its records were left out."""
+        self._empty.append(step)
+        self._numbers[[_EMPTY, _FIRST_EMPTY]] = len(self._empty), self._empty[0]
+
+    def _forget_empty(self) -> None:
+        self._empty = []
+        self._numbers[[_EMPTY, _FIRST_EMPTY]] = 0, -1
 
     def begin(self) -> tuple[int, int]:
         """Begin what comes next, in this process: the number of the epoch, and a position."""
@@ -172,7 +217,7 @@ class Standing:
             table[row, _BEGUN] += 1
             return Turn(row, *table[row, [_NUMBER, _FIRST, _LOOP]].tolist())
 
-    def make(self, ticket: Ticket, step: int) -> None:
+    def make(self, ticket: Ticket, step: int, *, empty: bool = False) -> None:
         """A worker has made a batch, and sends it when this returns.
 
         The last one of an epoch waits until all others are on their way: they do not wait for
@@ -181,6 +226,7 @@ class Standing:
         Args:
             ticket: of the batch.
             step: its number in the loop, from 0.
+            empty: all its records were left out, so it is not sent.
         """
         own = self._table[ticket.turn.row]
         if step == ticket.steps - 1:
@@ -192,6 +238,11 @@ class Standing:
         with self._held():
             if own[_LOOP] == ticket.turn.loop:
                 own[_MADE] += 1
+            if empty and self._numbers[_LATEST] == ticket.turn.loop:
+                first = self.first_empty
+                self._numbers[_EMPTY] += 1
+                self._numbers[_FIRST_EMPTY] = step if first < 0 else min(step, first)
+                own[_RECEIVED] += 1  # nobody will
 
     def _misses_others(self, own: NDArray, ticket: Ticket) -> bool:
         working = own[_MADE] < ticket.steps - 1 and own[_ENDED] < own[_WORKERS] - 1
@@ -235,6 +286,7 @@ class Standing:
         return table
 
     def _next(self) -> tuple[int, int]:
+        self._forget_empty()
         if self._numbers[_STARTED]:
             self._numbers[_EPOCH] += 1
             self._numbers[_POSITION] = 0

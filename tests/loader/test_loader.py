@@ -6,6 +6,7 @@ import pickle
 import threading
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import hypothesis
 import jax
@@ -477,6 +478,31 @@ class TestDamage:
         again = [stream([b]) for b in wide(
             source, batch_size=8, shuffle=shuffle, on_corrupt="skip", threads=1)]  # fmt: skip
         assert again == [stream([b]) for b in batches]
+
+    @pytest.mark.parametrize("workers", [0, 2])
+    def test_batches_that_are_skipped_whole_are_not_counted(self, source, workers):
+        """A state after n batches that were handed out is where the next one begins."""
+        settings = {"batch_size": 2, "shuffle": None, "on_corrupt": "skip", "skip_limit": 0.2}
+        loader = wide(source, **settings, indices=range(20))  # records 8 to 11 are lost
+        expected = [[i, i + 1] for i in range(0, 20, 2) if not 8 <= i < 12]
+        if workers:
+            turns = [loader.ticket(loader._standing.join(0, 0, workers)) for _ in range(workers)]
+            with ThreadPoolExecutor(workers) as threads:  # the last batch waits for all others
+                shares = threads.map(lambda i: [*loader.share_of(i, 2, turns[i])], range(workers))
+            assert sum(len(share) for share in shares) == 8
+        else:
+            assert [batch["index"].tolist() for batch in loader] == expected
+        other = wide(source, **settings, indices=range(20))
+        for count in range(1, 9):
+            if workers and 4 < count < 8:
+                with pytest.raises(ma.ParameterError, match=r"every record of batch 4 .*Mend"):
+                    loader.state(batches=count)
+                continue
+            other.restore(loader.state(batches=count))
+            rest = [batch["index"].tolist() for batch in other]
+            assert rest == (expected[count:] or expected)  # after the last one the next epoch
+        with pytest.raises(ma.ParameterError, match="latest loop has 8 batches"):
+            loader.state(batches=9)
 
     def test_too_much(self, source):
         with pytest.raises(StoreError, match=r"[34] records of this epoch .* more than the 2"):

@@ -249,7 +249,7 @@ def test_amounts_of_medical_images_are_deviations():
         (noise,) = re.findall(r"GaussianNoise\(std=\(0.0, ([^)]*)\)", printed)
         assert float(noise) == pytest.approx(0.1 * deviation)
         stronger = repr(ma.recipes.nnunet_da5(spec, 32))
-        ends = re.findall(r"BrightnessGradient\(amount=\(([^,]*), ([^)]*)\)", stronger)
+        ends = re.findall(r"BrightnessGradient\(\s*amount=\(([^,]*), ([^)]*)\)", stronger)
         found = np.array(ends, float)
         np.testing.assert_allclose(
             found, [[deviation, 4 * deviation], [-4 * deviation, -deviation]]

@@ -278,6 +278,32 @@ class TestXarray:
         other = ma.open_source(xarray.DataArray(values, dims=("t", "y", "x")), spec_of(image=GREY))
         assert other.fingerprint != before
 
+    @pytest.mark.parametrize("small", [True, False])
+    @pytest.mark.parametrize("kind", ["dask", "netcdf"])
+    def test_a_record_in_the_middle(self, tmp_path, monkeypatch, kind, small):
+        """Seen wherever it is where all is read; of larger data three neighbours are enough."""
+        import xarray
+
+        pytest.importorskip("scipy" if kind == "netcdf" else "dask")
+        if not small:  # 64 of 128 records, or 64 pieces of a file
+            monkeypatch.setattr("multiaug.store.kinds._xarray._SMALL_BYTES", 0)
+            monkeypatch.setattr("multiaug.store.kinds._xarray._PIECE", 64)
+
+        def fingerprint(changed):
+            values = np.zeros((128, 4, 5), np.int16)
+            values[changed] = 1
+            data = xarray.Dataset({"image": (("t", "y", "x"), values)})
+            if kind == "netcdf":
+                data.to_netcdf(tmp_path / "a.nc")
+                return ma.open_source(tmp_path / "a.nc", spec_of(image=GREY)).fingerprint
+            return ma.open_source(data.chunk({"t": 16}), spec_of(image=GREY)).fingerprint
+
+        length = 1 if small else 3 if kind == "dask" else 16
+        before = fingerprint(slice(0))
+        assert fingerprint(slice(0)) == before
+        found = {fingerprint(slice(at, at + length)) for at in (0, 51, 64, 128 - length)}
+        assert len(found | {before}) == 5
+
     def test_dimensions(self, capsys):
         import xarray
 

@@ -77,7 +77,7 @@ def _rows(statistics: Any) -> Any:
         if "moments" not in group:
             continue
         state = group.moments
-        means, deviations = state.channel_mean.ravel(), state.channel_std.ravel()
+        means, deviations = state.channel_mean().ravel(), state.channel_std().ravel()
         for i, (mean, deviation) in enumerate(zip(means, deviations, strict=True)):
             name = group.names[i] if len(group.names) == len(means) else str(i)
             yield group.entry, name, float(mean), float(deviation)

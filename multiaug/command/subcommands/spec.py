@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Optional
 
 import typer
 
@@ -71,9 +71,7 @@ def show(name: NameOrPath, json_: options.Json = False) -> None:
     if json_:
         print_json(spec.to_dict())
         return
-    rows = [row for entry in spec.entries.values() for row in _rows(entry)]
-    columns = ["entry", "role", "channels", "dtype", "no data, ignore", "range", "between pixels"]
-    show_table(f"{spec.name}: {spec.description}", columns, rows)
+    say(str(spec))
 
 
 @app.command()
@@ -100,19 +98,3 @@ def draft(
     else:
         out.write_text(text + "\n", encoding="utf-8")
         say(f"The spec is in {out}.")
-
-
-def _rows(entry: Any) -> Any:
-    for i, group in enumerate(entry.groups):
-        marks = [f"no data {group.invalid}"] * (group.invalid is not None)
-        marks += [f"ignore {group.ignore}"] * (group.ignore is not None)
-        optional = " (optional)" if entry.optional else ""
-        yield [
-            entry.name + optional if i == 0 else "",
-            group.role,
-            ", ".join(group.names) or ("any" if group.count is None else str(group.count)),
-            (entry.dtype or "any") if i == 0 else "",
-            ", ".join(marks),
-            " to ".join(f"{bound:g}" for bound in group.range) if group.range else "",
-            group.interpolation,
-        ]

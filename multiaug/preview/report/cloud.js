@@ -27,7 +27,7 @@
         const v = cp * y - sp * w;
         const d = cp * w + sp * y + 3.2 / zoom;
         if (d < 0.1) continue;
-        const f = (height * 1.15) / d;
+        const f = (height * 1.5) / d;
         const column = Math.round(width / 2 + f * u);
         const line = Math.round(height / 2 + f * v);
         const size = zoom > 2 ? 3 : 2;
@@ -49,7 +49,7 @@
   for (const pair of document.querySelectorAll(".clouds")) {
     const canvases = [...pair.querySelectorAll("canvas")];
     const views = canvases.map(view);
-    let state = { yaw: 0.5, pitch: -0.25, zoom: 1 };
+    let state = { yaw: 0.45, pitch: -0.25, zoom: 1.5 };
     let waiting = false;
     const show = () => {
       if (waiting) return;

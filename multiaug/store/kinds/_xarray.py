@@ -27,7 +27,12 @@ if TYPE_CHECKING:
     from ...spec import DataSpec, EntrySpec
 
 _DIMS = ("record", "height", "width", "channel")
-_EDGE = 2**16
+# Of data that are not in memory: read whole for the fingerprint up to so many bytes, and of larger
+# ones so many records, or pieces of a file, spread over all of them.
+_SMALL_BYTES = 64 * 2**20
+_SAMPLED = 64
+_BLOCK_BYTES = 2**24
+_PIECE = 2**16
 _TOLD: set[str] = set()
 
 
@@ -112,23 +117,33 @@ class XarraySource(RowSource):
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of names, shapes and dtypes, and of the values; of files only of some of them."""
+        """SHA-256 of names, shapes and dtypes, and of the values.
+
+        Of objects of xarray all values count that are in memory, or take 64 MB at most; of larger
+        ones those of 64 records, spread evenly from the first to the last one. Of files all bytes
+        count up to 64 MB, of larger ones the size and 64 pieces of 64 KB, spread in the same way.
+        """
         parts: list[bytes | str] = [
-            f"multiaug.xarray/1 {[(n, v.dims, v.shape, str(v.dtype)) for n, v in self._named()]}",
+            f"multiaug.xarray/2 {[(n, v.dims, v.shape, str(v.dtype)) for n, v in self._named()]}",
             repr(self._packings),
         ]
         if self._path is not None:
             size = self._path.stat().st_size
             with self._path.open("rb") as opened:
-                parts += [str(size), opened.read(_EDGE)]
-                opened.seek(max(0, size - _EDGE))
-                parts.append(opened.read(_EDGE))
+                whole = size <= _SMALL_BYTES
+                starts = range(0, size, _PIECE) if whole else _spread(size - _PIECE + 1)
+                parts.append(str(size))
+                for start in starts:
+                    opened.seek(start)
+                    parts.append(opened.read(_PIECE))
         else:
             for name, variable in self._named():
-                count = len(self)
-                ends = {*range(min(count, 8)), *range(max(0, count - 8), count)}
-                read = range(count) if getattr(variable, "_in_memory", False) else sorted(ends)
-                parts += [sha256_array(self.rows(name, i, i + 1)) for i in read]
+                whole = getattr(variable, "_in_memory", False) or variable.nbytes <= _SMALL_BYTES
+                count, step = len(self), 1
+                if whole:  # many at a time: a read of dask takes a millisecond
+                    step = max(1, _BLOCK_BYTES * count // max(1, variable.nbytes))
+                starts = range(0, count, step) if whole else _spread(count)
+                parts += [sha256_array(self.rows(name, i, min(i + step, count))) for i in starts]
         return sha256_of(*parts, *self._maps.identity)
 
     def rows(self, name: str, start: int, stop: int) -> NDArray:
@@ -146,6 +161,11 @@ class XarraySource(RowSource):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopen, self._arguments
+
+
+def _spread(count: int) -> list[int]:
+    """A few positions below a number, from the first to the last one."""
+    return sorted({i * (count - 1) // (_SAMPLED - 1) for i in range(_SAMPLED)})
 
 
 def _reopen(data: Any, spec: DataSpec, dims: Mapping[str, str] | None) -> XarraySource:
