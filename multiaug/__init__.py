@@ -176,11 +176,12 @@ from .transforms import TrivialAugment as TrivialAugment
 from .transforms import Whiten as Whiten
 
 if _TYPE_CHECKING:
+    from . import compare as compare
     from . import keras as keras
     from . import preview as preview
 
 # Reachable as attributes, imported when somebody asks: most programs need none of them.
-_ON_DEMAND = ("keras", "preview", "testing")
+_ON_DEMAND = ("compare", "keras", "preview", "testing")
 
 _old_name = _old_names(__name__, {"materialize": "export"})
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student
 
 _MOST_TRAININGS = 1000
 
@@ -38,12 +37,14 @@ class Difference:
 
     def sentence(self, name: str, baseline: str) -> str:
         """What the interval says, for people."""
+        if self.low == self.mean == self.high == 0:
+            return f"{name} and {baseline} gave the same scores in all {self.trainings} pairs."
         if not self.is_noise:
             better, worse, sign = (name, baseline, 1) if self.mean > 0 else (baseline, name, -1)
             low, high = sorted((sign * self.low, sign * self.high))
             return (
                 f"{better} beats {worse} by {abs(self.mean):.3f} "
-                f"({self.confidence:.0%} interval {low:.3f} to {high:.3f})."
+                f"({percent(self.confidence)} interval {low:.3f} to {high:.3f})."
             )
         more = (
             "more trainings on these records would not tell"
@@ -53,13 +54,17 @@ class Difference:
         )
         return (
             f"{name} and {baseline}: the difference of {self.mean:+.3f} is within the noise of "
-            f"these {self.trainings} pairs of trainings ({self.confidence:.0%} interval "
+            f"these {self.trainings} pairs of trainings ({percent(self.confidence)} interval "
             f"{self.low:.3f} to {self.high:.3f}); {more}."
         )
 
 
 def paired_difference(
-    differences: np.ndarray, test_share: float, confidence: float = 0.95
+    differences: np.ndarray,
+    test_share: float,
+    confidence: float = 0.95,
+    *,
+    extendable: bool = True,
 ) -> Difference:
     """The corrected resampled t-interval of paired differences.
 
@@ -72,16 +77,28 @@ def paired_difference(
         differences: (n,), one for each fold and seed; at least 2.
         test_share: records of validation for each record of training.
         confidence: of the interval.
+        extendable: more pairs could be had from the same records.
     """
     values = np.asarray(differences, np.float64)
     mean, spread = float(values.mean()), float(values.std(ddof=1))
     half = float(_half(spread, np.array(values.size), test_share, confidence))
     numbers = np.arange(2, _MOST_TRAININGS + 1)
     enough = numbers[abs(mean) > _half(spread, numbers, test_share, confidence)]
-    needed = int(enough[0]) if enough.size else None
+    needed = int(enough[0]) if enough.size and extendable else None
     return Difference(mean, mean - half, mean + half, confidence, values.size, needed)
 
 
 def _half(spread: float, numbers: np.ndarray, test_share: float, confidence: float) -> np.ndarray:
+    from scipy.stats import t as student  # takes a while to import
+
     quantiles = student.ppf(0.5 + confidence / 2, numbers - 1)
     return np.asarray(quantiles * spread * np.sqrt(1 / numbers + test_share))
+
+
+def percent(share: float) -> str:
+    """A share for people.
+
+    >>> percent(0.95), percent(1 - 0.05 / 3)
+    ('95%', '98.3%')
+    """
+    return f"{100 * share:.3g}%"

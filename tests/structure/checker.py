@@ -64,7 +64,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "command": _TOP | {"distributed", "keras", "preview", "studio", "compare"},
     "testing": _TOP | {"distributed", "keras", "preview"},
     # The root's export list, and `python -m multiaug`.
-    "": _PASSES | {"distributed", "elsewhere", "keras", "preview", "recipes"},
+    "": _PASSES | {"compare", "distributed", "elsewhere", "keras", "preview", "recipes"},
     "__main__": {"", "command"},
 }
 

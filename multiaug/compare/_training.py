@@ -1,0 +1,166 @@
+"""A short training, and what the trained network predicts; both compiled once for all trainings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..typing import Array, NDArray
+from ._network import Kind, Weights, init_weights, scores_of
+
+_WARM_UP = 0.1  # the share of the steps in which the rate rises
+_DECAY = 1e-2
+_BETAS, _EPSILON = (0.9, 0.999), 1e-8
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """Trains networks of one architecture on batches of one shape.
+
+    Args:
+        kind: what is predicted.
+        size: (height, width) of the images.
+        channels: of the images.
+        classes: how many there are.
+        batch_size: images in a batch.
+        width: of the network, see `init_weights`.
+        steps: of a training.
+        learning_rate: the highest; it rises to it, then falls to 0 as a half cosine.
+    """
+
+    kind: Kind
+    size: tuple[int, int]
+    channels: int
+    classes: int
+    batch_size: int
+    width: int
+    steps: int
+    learning_rate: float
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Of a batch."""
+        return (self.batch_size, *self.size, self.channels)
+
+    @property
+    def target_shape(self) -> tuple[int, ...]:
+        """Of the shares of classes of a batch."""
+        frame = self.size if self.kind == "segmentation" else ()
+        return (self.batch_size, *frame, self.classes)
+
+    def compile(self) -> None:
+        """Compile what every training runs, before the first is timed."""
+        assert self._step
+        assert self._predict
+
+    @cached_property
+    def parameters(self) -> int:
+        """How many numbers are learned."""
+        return sum(math.prod(leaf.shape) for leaf in self._shapes.values())
+
+    def train(
+        self, seed: int, batches: Iterator[tuple[NDArray, NDArray]], emphasis: NDArray
+    ) -> Weights:
+        """Train a network from its first weights.
+
+        Args:
+            seed: of the first weights.
+            batches: images and shares of classes; as many are taken as there are steps.
+            emphasis: float32 (classes,), how much an example of each class counts.
+
+        Returns:
+            The weights.
+        """
+        weights = self._first(seed)
+        state: Any = (weights, *(jax.tree.map(np.zeros_like, weights) for _ in range(2)))
+        for number in range(self.steps):
+            images, shares = next(batches)
+            rates = np.array([self._rate(number), *(1 - b ** (number + 1) for b in _BETAS)])
+            state = self._step(state, images, shares, emphasis, rates.astype(np.float32))
+        trained: Weights = jax.block_until_ready(state[0])
+        return trained
+
+    def predict(self, weights: Weights, images: NDArray) -> NDArray:
+        """The most likely class of each pixel, or of each image, int32 (n, ...)."""
+        found = []
+        for start in range(0, len(images), self.batch_size):
+            batch = images[start : start + self.batch_size]
+            missing = self.batch_size - len(batch)
+            # One shape is compiled: what fills it up is thrown away.
+            full = np.concatenate([batch, np.zeros((missing, *batch.shape[1:]), batch.dtype)])
+            found.append(np.asarray(self._predict(weights, full))[: len(batch)])
+        return np.concatenate(found)
+
+    def _rate(self, number: int) -> float:
+        warm = max(1, round(_WARM_UP * self.steps))
+        if number < warm:
+            return self.learning_rate * (number + 1) / warm
+        return (
+            self.learning_rate
+            * 0.5
+            * (1 + math.cos(math.pi * (number - warm) / max(1, self.steps - warm)))
+        )
+
+    def _first(self, seed: int) -> dict[str, NDArray]:
+        return init_weights(seed, self.channels, self.classes, self.width, self.kind)
+
+    @cached_property
+    def _shapes(self) -> dict[str, Any]:
+        return {n: jax.ShapeDtypeStruct(w.shape, w.dtype) for n, w in self._first(0).items()}
+
+    @cached_property
+    def _step(self) -> Any:
+        images, shares = (
+            jax.ShapeDtypeStruct(shape, np.dtype(np.float32))
+            for shape in (self.image_shape, self.target_shape)
+        )
+        emphasis = jax.ShapeDtypeStruct((self.classes,), np.dtype(np.float32))
+        rates = jax.ShapeDtypeStruct((3,), np.dtype(np.float32))
+
+        def step(state: Any, images: Array, shares: Array, emphasis: Array, rates: Array) -> Any:
+            weights, first, second = state
+            slopes = jax.grad(_loss)(weights, images, shares, emphasis, self.kind)
+            return _adam(weights, first, second, slopes, rates)
+
+        shapes = (self._shapes, self._shapes, self._shapes)
+        jitted = jax.jit(step, donate_argnums=0)
+        return jitted.lower(shapes, images, shares, emphasis, rates).compile()
+
+    @cached_property
+    def _predict(self) -> Any:
+        images = jax.ShapeDtypeStruct(self.image_shape, np.dtype(np.float32))
+
+        def predict(weights: Weights, images: Array) -> Array:
+            return jnp.argmax(scores_of(weights, images, self.kind), axis=-1)
+
+        return jax.jit(predict).lower(self._shapes, images).compile()
+
+
+def _loss(weights: Weights, images: Array, shares: Array, emphasis: Array, kind: Kind) -> Array:
+    """Cross entropy with shares of classes; where they are all 0 nothing is learned."""
+    logs = jax.nn.log_softmax(scores_of(weights, images, kind))
+    counted = shares * emphasis.reshape((1,) * (shares.ndim - 1) + (-1,))
+    loss: Array = -(counted * logs).sum() / jnp.maximum(counted.sum(), 1e-6)
+    return loss
+
+
+def _adam(
+    weights: Weights, first: Weights, second: Weights, slopes: Weights, rates: Array
+) -> tuple[Weights, Weights, Weights]:
+    """A step of I. Loshchilov and F. Hutter, "Decoupled Weight Decay Regularization", ICLR 2019."""
+    rate, left_of_first, left_of_second = rates[0], rates[1], rates[2]
+    first = jax.tree.map(lambda m, g: _BETAS[0] * m + (1 - _BETAS[0]) * g, first, slopes)
+    second = jax.tree.map(lambda v, g: _BETAS[1] * v + (1 - _BETAS[1]) * g * g, second, slopes)
+
+    def moved(w: Array, m: Array, v: Array) -> Array:
+        direction = (m / left_of_first) / (jnp.sqrt(v / left_of_second) + _EPSILON)
+        return w - rate * (direction + _DECAY * w)
+
+    return jax.tree.map(moved, weights, first, second), first, second
