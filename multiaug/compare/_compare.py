@@ -39,7 +39,7 @@ from ._validation import check_frame, for_validation, frame_of, with_size
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-_SIDE = 96  # of the longer side that the network sees, by default
+_SIDE = 64  # of the longer side that the network sees, by default
 
 _PIPELINES = Kind(
     "a mapping from name to Pipeline, at least one",
@@ -98,7 +98,7 @@ def compare(
     validation: Pipeline | None = None,
     folds: int = 3,
     seeds: int = 2,
-    steps: int = 120,
+    steps: int = 250,
     batch_size: int = 8,
     size: int | tuple[int, int] | None = None,
     width: int = 16,
@@ -144,7 +144,7 @@ def compare(
         steps: of each training.
         batch_size: records in a step.
         size: (height, width) that the network sees, made a multiple of 8; an int n is (n, n). By
-            default the first record's, reduced until the longer side is 96 pixels at most.
+            default the first record's, reduced until the longer side is 64 pixels at most.
         width: channels of the network at half the resolution; 16 makes some 100,000 weights.
         learning_rate: of Adam, at its highest.
         records: the most that are used; of more than these some are drawn.

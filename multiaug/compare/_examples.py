@@ -194,7 +194,7 @@ def shares_of(
     """
     mixed = batch.get(f"{task.target}_onehot")
     if mixed is None:
-        chosen = as_places(labels, ids)[..., None] == np.arange(len(ids))
+        chosen: NDArray = as_places(labels, ids)[..., None] == np.arange(len(ids))
         return chosen.astype(np.float32)
     array = np.asarray(mixed).astype(np.float32)
     if ids.max() >= array.shape[-1]:

@@ -188,8 +188,8 @@ def _legend(found: Comparison, height: int) -> Sequence[str]:
         _text(
             _NAMES_LEFT,
             height - 20,
-            f"Right: pairs of trainings, and the {percent(wide)} interval of their mean, corrected for "
-            "shared records; an arrow where it goes on.",
+            f"Right: pairs of trainings, and the {percent(wide)} interval of their mean, corrected "
+            "for shared records; an arrow where it goes on.",
             12.5,
             _SOFT,
         ),
