@@ -253,7 +253,7 @@ def compare(
         shape,
         int(steps),
         experiment.batch_size,
-        experiment.trainer(plain.channels).parameters,
+        experiment.trainer(plain.channels).architecture.parameters,
         int(seed),
         (*notes, *said_of),
     )

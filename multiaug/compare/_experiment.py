@@ -15,7 +15,7 @@ from ._examples import IGNORED, Scaling, images_of, labels_of, shares_of
 from ._progress import Progress
 from ._records import Finished, Records
 from ._scores import confusion, score_of
-from ._training import Trainer
+from ._training import Architecture, Trainer, compiled
 
 if TYPE_CHECKING:
     from ._task import LearningTask
@@ -73,8 +73,8 @@ class Experiment:
         shape = (len(candidates), self.folds, len(self.divisions))
         scores = np.full(shape, np.nan)
         trainers = {n: self.trainer(c.finished.channels) for n, c in candidates.items()}
-        for trainer in set(trainers.values()):
-            trainer.compile()
+        for trainer in trainers.values():
+            compiled(trainer.architecture)  # or the first training would seem to last longer
         for seed in range(len(self.divisions)):
             for fold in range(self.folds):
                 for place, (name, candidate) in enumerate(candidates.items()):
@@ -84,23 +84,11 @@ class Experiment:
         return scores
 
     def trainer(self, channels: int) -> Trainer:
-        """Of networks for images of so many channels; equal ones are one and the same."""
-        if channels not in self._trainers:
-            self._trainers[channels] = Trainer(
-                self.task.kind,
-                self.size,
-                channels,
-                len(self.ids),
-                self.batch_size,
-                self.width,
-                self.steps,
-                self.learning_rate,
-            )
-        return self._trainers[channels]
-
-    @cached_property
-    def _trainers(self) -> dict[int, Trainer]:
-        return {}
+        """Of networks for images of so many channels."""
+        architecture = Architecture(
+            self.task.kind, self.size, channels, len(self.ids), self.batch_size, self.width
+        )
+        return Trainer(architecture, self.steps, self.learning_rate)
 
     @cached_property
     def chance(self) -> float:

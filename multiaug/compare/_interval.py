@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._arguments import FLAG, NUMBERS, Kind, checked, real
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 _MOST_TRAININGS = 1000
+
+
+def _are_pairs(value: Any) -> bool:
+    return NUMBERS.accepts(value) and np.ndim(value) == 1 and np.size(value) > 1
 
 
 @dataclass(frozen=True)
@@ -59,8 +69,14 @@ class Difference:
         )
 
 
+@checked(
+    differences=Kind("two numbers at least, in one row", _are_pairs),
+    test_share=real(0, 1000),
+    confidence=real(0.5, 0.9999),
+    extendable=FLAG,
+)
 def paired_difference(
-    differences: np.ndarray,
+    differences: ArrayLike,
     test_share: float,
     confidence: float = 0.95,
     *,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,9 +20,8 @@ _DECAY = 1e-2
 _BETAS, _EPSILON = (0.9, 0.999), 1e-8
 
 
-@dataclass(frozen=True)
-class Trainer:
-    """Trains networks of one architecture on batches of one shape.
+class Architecture(NamedTuple):
+    """What is compiled for.
 
     Args:
         kind: what is predicted.
@@ -31,8 +30,6 @@ class Trainer:
         classes: how many there are.
         batch_size: images in a batch.
         width: of the network, see `init_weights`.
-        steps: of a training.
-        learning_rate: the highest; it rises to it, then falls to 0 as a half cosine.
     """
 
     kind: Kind
@@ -41,29 +38,30 @@ class Trainer:
     classes: int
     batch_size: int
     width: int
-    steps: int
-    learning_rate: float
+
+    def init(self, seed: int) -> dict[str, NDArray]:
+        """The first weights."""
+        return init_weights(seed, self.channels, self.classes, self.width, self.kind)
 
     @property
-    def image_shape(self) -> tuple[int, ...]:
-        """Of a batch."""
-        return (self.batch_size, *self.size, self.channels)
-
-    @property
-    def target_shape(self) -> tuple[int, ...]:
-        """Of the shares of classes of a batch."""
-        frame = self.size if self.kind == "segmentation" else ()
-        return (self.batch_size, *frame, self.classes)
-
-    def compile(self) -> None:
-        """Compile what every training runs, before the first is timed."""
-        assert self._step
-        assert self._predict
-
-    @cached_property
     def parameters(self) -> int:
         """How many numbers are learned."""
-        return sum(math.prod(leaf.shape) for leaf in self._shapes.values())
+        return sum(weight.size for weight in self.init(0).values())
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """Trains networks of one architecture.
+
+    Args:
+        architecture: of the networks.
+        steps: of a training.
+        learning_rate: the highest; it rises to it, then falls to 0 as a half cosine.
+    """
+
+    architecture: Architecture
+    steps: int
+    learning_rate: float
 
     def train(
         self, seed: int, batches: Iterator[tuple[NDArray, NDArray]], emphasis: NDArray
@@ -78,69 +76,66 @@ class Trainer:
         Returns:
             The weights.
         """
-        weights = self._first(seed)
+        step, _ = compiled(self.architecture)
+        weights = self.architecture.init(seed)
         state: Any = (weights, *(jax.tree.map(np.zeros_like, weights) for _ in range(2)))
         for number in range(self.steps):
             images, shares = next(batches)
-            rates = np.array([self._rate(number), *(1 - b ** (number + 1) for b in _BETAS)])
-            state = self._step(state, images, shares, emphasis, rates.astype(np.float32))
+            rates = np.array([self.rate(number), *(1 - b ** (number + 1) for b in _BETAS)])
+            state = step(state, images, shares, emphasis, rates.astype(np.float32))
         trained: Weights = jax.block_until_ready(state[0])
         return trained
 
     def predict(self, weights: Weights, images: NDArray) -> NDArray:
         """The most likely class of each pixel, or of each image, int32 (n, ...)."""
-        found = []
-        for start in range(0, len(images), self.batch_size):
-            batch = images[start : start + self.batch_size]
-            missing = self.batch_size - len(batch)
+        _, predict = compiled(self.architecture)
+        size, found = self.architecture.batch_size, []
+        for start in range(0, len(images), size):
+            batch = images[start : start + size]
             # One shape is compiled: what fills it up is thrown away.
-            full = np.concatenate([batch, np.zeros((missing, *batch.shape[1:]), batch.dtype)])
-            found.append(np.asarray(self._predict(weights, full))[: len(batch)])
+            filling = np.zeros((size - len(batch), *batch.shape[1:]), batch.dtype)
+            found.append(
+                np.asarray(predict(weights, np.concatenate([batch, filling])))[: len(batch)]
+            )
         return np.concatenate(found)
 
-    def _rate(self, number: int) -> float:
+    def rate(self, number: int) -> float:
+        """The learning rate of a step, counted from 0."""
         warm = max(1, round(_WARM_UP * self.steps))
         if number < warm:
             return self.learning_rate * (number + 1) / warm
-        return (
-            self.learning_rate
-            * 0.5
-            * (1 + math.cos(math.pi * (number - warm) / max(1, self.steps - warm)))
+        share = (number - warm) / max(1, self.steps - warm)
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
+
+
+@lru_cache(maxsize=8)
+def compiled(of: Architecture) -> tuple[Any, Any]:
+    """A step of training, and a prediction, for all networks of an architecture."""
+    weights = {n: jax.ShapeDtypeStruct(w.shape, w.dtype) for n, w in of.init(0).items()}
+    frame = of.size if of.kind == "segmentation" else ()
+    images, shares, emphasis, rates = (
+        jax.ShapeDtypeStruct(shape, np.dtype(np.float32))
+        for shape in (
+            (of.batch_size, *of.size, of.channels),
+            (of.batch_size, *frame, of.classes),
+            (of.classes,),
+            (3,),
         )
+    )
 
-    def _first(self, seed: int) -> dict[str, NDArray]:
-        return init_weights(seed, self.channels, self.classes, self.width, self.kind)
+    def step(state: Any, images: Array, shares: Array, emphasis: Array, rates: Array) -> Any:
+        weights, first, second = state
+        slopes = jax.grad(_loss)(weights, images, shares, emphasis, of.kind)
+        return _adam(weights, first, second, slopes, rates)
 
-    @cached_property
-    def _shapes(self) -> dict[str, Any]:
-        return {n: jax.ShapeDtypeStruct(w.shape, w.dtype) for n, w in self._first(0).items()}
+    def predict(weights: Weights, images: Array) -> Array:
+        return jnp.argmax(scores_of(weights, images, of.kind), axis=-1)
 
-    @cached_property
-    def _step(self) -> Any:
-        images, shares = (
-            jax.ShapeDtypeStruct(shape, np.dtype(np.float32))
-            for shape in (self.image_shape, self.target_shape)
-        )
-        emphasis = jax.ShapeDtypeStruct((self.classes,), np.dtype(np.float32))
-        rates = jax.ShapeDtypeStruct((3,), np.dtype(np.float32))
-
-        def step(state: Any, images: Array, shares: Array, emphasis: Array, rates: Array) -> Any:
-            weights, first, second = state
-            slopes = jax.grad(_loss)(weights, images, shares, emphasis, self.kind)
-            return _adam(weights, first, second, slopes, rates)
-
-        shapes = (self._shapes, self._shapes, self._shapes)
-        jitted = jax.jit(step, donate_argnums=0)
-        return jitted.lower(shapes, images, shares, emphasis, rates).compile()
-
-    @cached_property
-    def _predict(self) -> Any:
-        images = jax.ShapeDtypeStruct(self.image_shape, np.dtype(np.float32))
-
-        def predict(weights: Weights, images: Array) -> Array:
-            return jnp.argmax(scores_of(weights, images, self.kind), axis=-1)
-
-        return jax.jit(predict).lower(self._shapes, images).compile()
+    stepping = jax.jit(step, donate_argnums=0)
+    return (
+        stepping.lower((weights, weights, weights), images, shares, emphasis, rates).compile(),
+        jax.jit(predict).lower(weights, images).compile(),
+    )
 
 
 def _loss(weights: Weights, images: Array, shares: Array, emphasis: Array, kind: Kind) -> Array:

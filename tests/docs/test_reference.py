@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
-WHOLE = ("multiaug", "multiaug.keras", "multiaug.preview", "multiaug.recipes")
+WHOLE = ("multiaug", "multiaug.compare", "multiaug.keras", "multiaug.preview", "multiaug.recipes")
 LISTED = Counter(
     name
     for page in (DOCS / "reference").glob("*.md")
