@@ -132,7 +132,7 @@ class Experiment:
     def _batches(
         self, candidate: Candidate, scaling: Scaling, train: NDArray, seed: int
     ) -> Generator[tuple[NDArray, NDArray]]:
-        """Images and shares of classes, epoch after epoch."""
+        """Images and shares of classes, as many as there are steps."""
         spec = candidate.pipeline.out_spec
         loader = self.records.loader(
             candidate.pipeline,
@@ -142,15 +142,16 @@ class Experiment:
             seed=seed,
             # Of blocks the window depends on the pipeline, and with it the order.
             shuffle="full",
+            # One epoch that is long enough: short ones would end in batches that are not full.
+            copies=-(-self.steps * self.batch_size // len(train)),
             drop_last=True,
         )
         with loader:
-            while True:
-                for batch in loader:
-                    images = images_of(self.task, spec, batch, self.size)
-                    labels = labels_of(self.task, batch, self.size)
-                    shares = shares_of(self.task, batch, labels, self.ids)
-                    yield scaling.apply(images, candidate.finished.marked), shares
+            for batch in loader:
+                images = images_of(self.task, spec, batch, self.size)
+                labels = labels_of(self.task, batch, self.size)
+                shares = shares_of(self.task, batch, labels, self.ids)
+                yield scaling.apply(images, candidate.finished.marked), shares
 
     def _emphasis(self, train: NDArray) -> NDArray:
         """How much each class counts: of label maps rare ones more, or they were never named."""

@@ -60,7 +60,7 @@ def notes_of(
                 f"{name} makes {shape[0]} x {shape[1]} pixels, and validation has {seen[0]} x "
                 f"{seen[1]}; both are brought to {experiment.size[0]} x {experiment.size[1]}. If "
                 "it crops, things are larger in training than in validation: give "
-                "validation=Pipeline([Crop(.., position='center')], spec), of the same size."
+                "validation=Pipeline([Crop(.., position='centre')], spec), of the same size."
             )
 
 

@@ -62,10 +62,10 @@ def check_frame(frame: Pipeline, record: Mapping[str, Any]) -> None:
     """
     shape = frame_of(frame.spec, record)
     for transform in frame.transforms:
-        if isinstance(transform, Mixing | Container) or not _draws_nothing(transform, frame, shape):
+        if not _draws_the_same(transform, frame, shape):
             raise ParameterError(
                 f"`compare.validation` must not draw anything, and {transform!r} does. Take what "
-                'is the same for every record, such as Crop(256, position="center").'
+                'is the same for every record, such as Crop(256, position="centre").'
             )
         shape = transform.out_shape(shape)
 
@@ -84,14 +84,21 @@ def _is_alike(transform: Transform, pipeline: Pipeline, shape: SpatialShape) -> 
 
 
 def _draws_nothing(transform: Transform, pipeline: Pipeline, shape: SpatialShape) -> bool:
-    """Whether all keys draw the same params."""
+    """Whether it has no params at all."""
     if transform.reads or transform.chance < 1:
         return False
     frame = Frame(shape, pipeline.spec)
+    drawn = jax.eval_shape(lambda key: dict(transform.sample(key, frame)), jax.random.key(0))
+    return not jax.tree.leaves(drawn)
+
+
+def _draws_the_same(transform: Transform, pipeline: Pipeline, shape: SpatialShape) -> bool:
+    """Whether it draws nothing, or, as a central crop does, for all keys the same."""
+    if isinstance(transform, Mixing | Container) or transform.reads or transform.chance < 1:
+        return False
+    if _draws_nothing(transform, pipeline, shape):
+        return True
+    frame = Frame(shape, pipeline.spec)
     keys = jax.random.split(jax.random.key(0), _KEYS)
-    drawn = [jax.tree.leaves(dict(transform.sample(key, frame))) for key in keys]
-    return all(
-        np.array_equal(np.asarray(a), np.asarray(b), equal_nan=True)
-        for other in drawn[1:]
-        for a, b in zip(drawn[0], other, strict=True)
-    )
+    drawn = jax.vmap(lambda key: dict(transform.sample(key, frame)))(keys)
+    return all((np.asarray(leaf) == np.asarray(leaf)[:1]).all() for leaf in jax.tree.leaves(drawn))

@@ -2,15 +2,18 @@
 
 import json
 import xml.etree.ElementTree as ET
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
 import multiaug as ma
-from multiaug.compare import compare
 from multiaug.compare import _experiment as experiment
+from multiaug.compare import compare
+from multiaug.compare._notes import notes_of
 from multiaug.compare._records import Records
+from tests.nightly import by_night
 
 SPEC = ma.load_spec("rgb-segmentation")
 SMALL = {"width": 4, "batch_size": 6, "progress": False}
@@ -38,15 +41,13 @@ def found():
         # Bright and dark change places in half of the records: nothing tells the label any more.
         "inverted": pipeline(ma.Invert(p=0.5)),
         "again": pipeline(),
-        # A change of nothing, so that the flips behind it are drawn by other numbers.
-        "flips": pipeline(ma.Flip("x")),
     }
-    return compare(SOURCE, pipelines, steps=40, **SMALL)
+    return compare(SOURCE, pipelines, steps=24, learning_rate=1e-2, **SMALL)
 
 
 def test_what_destroys_the_relation_of_image_and_label_is_worse(found):
-    assert found.names == ("none", "inverted", "again", "flips")
-    assert found.scores[0].mean() > 0.8
+    assert found.names == ("none", "inverted", "again")
+    assert found.scores[0].mean() > 0.7
     assert found.chance == pytest.approx(1 / 4)  # half right, half of the union
     assert not found.differences["inverted"].is_noise
     assert found.differences["inverted"].mean < -0.1
@@ -60,9 +61,9 @@ def test_the_same_pipeline_under_two_names_is_not_told_apart(found):
 
 
 def test_several_comparisons_widen_each_interval(found):
-    assert [d.confidence for d in found.differences.values()] == pytest.approx([1 - 0.05 / 3] * 3)
+    assert [d.confidence for d in found.differences.values()] == pytest.approx([1 - 0.05 / 2] * 2)
     assert any("Bonferroni" in note for note in found.notes)
-    assert "98.3% interval" in str(found)
+    assert "97.5% interval" in str(found)
 
 
 def test_it_says_that_records_were_taken_for_independent(found):
@@ -71,19 +72,19 @@ def test_it_says_that_records_were_taken_for_independent(found):
 
 def test_the_table_the_document_and_the_plot_hold_every_training(found, tmp_path):
     document = json.loads(json.dumps(found.to_dict()))
-    assert np.shape(list(document["scores"].values())) == found.scores.shape == (4, 3, 2)
+    assert np.shape(list(document["scores"].values())) == found.scores.shape == (3, 3, 2)
     assert document["differences"]["inverted"]["is_noise"] is False
     for text in ("inverted", "worse", "within the noise", "baseline"):
         assert text in str(found)
         assert text in found._repr_html_() or text == "baseline"
     drawn = ET.parse(found.plot(tmp_path / "plot.svg")).getroot()
     dots = [one for one in drawn.iter() if one.tag.endswith("circle") and one.get("r") == "4"]
-    assert len(dots) == 4 * 6 + 3 * 6
+    assert len(dots) == 3 * 6 + 2 * 6
     width, height = (float(drawn.get(side)) for side in ("width", "height"))
     assert all(0 < float(d.get("cx")) < width and 0 < float(d.get("cy")) < height for d in dots)
     text = (tmp_path / "plot.svg").read_text("utf-8")
     assert "http" not in text.replace("http://www.w3.org/2000/svg", "")
-    with pytest.raises(ma.ParameterError, match="must end with .svg"):
+    with pytest.raises(ma.ParameterError, match="must end with"):
         found.plot(tmp_path / "plot.png")
 
 
@@ -103,7 +104,8 @@ def test_the_same_seed_gives_the_same_scores_and_training_records_alone_are_fitt
     assert not np.array_equal(runs[0], runs[2])
     every = {image.astype(np.float32).tobytes() for image in SOURCE.read(range(18))["image"]}
     # Both pipelines of a fold are fitted to the same 12 records, and each record is left out once.
-    assert all(one == other and len(one) == 12 for one, other in zip(*[iter(fitted[:6])] * 2))
+    assert fitted[0:6:2] == fitted[1:6:2]
+    assert [len(one) for one in fitted[:6]] == [12] * 6
     assert [sum(image in one for one in fitted[:6:2]) for image in every] == [2] * 18
 
 
@@ -123,19 +125,33 @@ def test_groups_that_leave_one_division_are_said_and_seeds_averaged():
     assert found.differences["flips"].trainings == 3
     assert any("only one division into 3 folds" in note for note in found.notes)
     assert not any("independent" in note for note in found.notes)
-    assert any("Raise steps" in note for note in found.notes)
     pairs = (found.scores[1] - found.scores[0]).mean(1)
     assert found.differences["flips"].mean == pytest.approx(pairs.mean())
 
 
+def test_trainings_that_learned_nothing_are_said_to_say_nothing(found):
+    task = SimpleNamespace(unused=("depth",))
+    flat = SimpleNamespace(
+        chance=0.5, records=range(4), task=task, not_trained=[3], size=(16, 16)
+    )  # what `notes_of` reads of an experiment
+    scores = np.array([[[0.4, 0.7]], [[0.5, 0.45]]])
+    common = {"validation": None, "frame": (16, 16), "available": 9, "grouped": True}
+    notes = [*notes_of(flat, scores, {}, **common)]
+    for number, text in enumerate(("Raise steps", "4 of the 9", "did not see depth", "labels 3")):
+        assert text in notes[number]
+    assert len([*notes_of(flat, scores / 10 + 0.8, {}, **common)]) == 3
+    assert not any("Raise steps" in note for note in found.notes)
+
+
+@by_night
 def test_classes_of_records_are_predicted_and_mixes_learned():
     rng = np.random.default_rng(1)
     digit = rng.integers(0, 2, 24)
     image = (60 + 120 * digit)[:, None, None, None] + rng.normal(0, 20, (24, 16, 16, 1))
     spec = ma.load_spec("mnist")
     source = ma.open_source({"image": image.clip(0, 255).astype(np.uint8), "digit": digit}, spec)
-    mixed = ma.Pipeline([ma.OneHot("digit", 2), ma.MixUp()], spec)
-    found = compare(source, {"mixed": mixed}, steps=15, seeds=1, **SMALL)
+    mixed = ma.Pipeline([ma.OneHot("digit", 2), ma.MixUp(keep=["digit"])], spec)
+    found = compare(source, {"mixed": mixed}, steps=80, seeds=1, **SMALL)
     assert (found.metric, found.target, found.inputs) == ("accuracy", "digit", ("image",))
     assert found.scores.mean(1).min() > 0.85
 
@@ -145,7 +161,7 @@ def test_a_pipeline_that_crops_is_named_and_validation_can_crop_too():
     crops = pipeline(ma.Crop(8))
     found = compare(SOURCE, {"crops": crops}, **settings)
     assert any("crops makes 8 x 8 pixels" in note for note in found.notes)
-    middle = pipeline(ma.Crop(8, position="center"))
+    middle = pipeline(ma.Crop(8, position="centre"))
     found = compare(SOURCE, {"crops": crops}, validation=middle, **settings)
     assert not any("crops makes" in note for note in found.notes)
 
@@ -175,5 +191,40 @@ def test_pipelines_and_records_that_do_not_fit_are_refused():
     flat = ma.open_source({**arrays, "mask": np.zeros_like(arrays["mask"])}, SPEC)
     with pytest.raises(ma.RecordError, match="found 1 different labels"):
         compare(flat, {"flips": pipeline(ma.Flip("x"))})
-    with pytest.raises(ma.ParameterError, match="come out as float32|comes out as float32"):
+    with pytest.raises(ma.ParameterError, match="comes out as float32"):
         compare(SOURCE, {"hot": pipeline(ma.OneHot("mask", 2, replace=True))})
+
+
+def ramps(turned: bool, seed: int) -> dict[str, np.ndarray]:
+    """Ramps of brightness: digit 0 rises to the left, digit 1 to the upper right; or their mirror
+    images, of which that of 0 is more like 1 than like 0."""
+    rng = np.random.default_rng(seed)
+    digit = rng.integers(0, 2, 24)
+    angle = np.deg2rad(np.where(digit == 0, 180, 60) + rng.normal(0, 8, 24))[:, None, None]
+    y, x = np.mgrid[-8:8, -8:8]
+    ramp = 8 * (np.cos(angle) * x * (-1 if turned else 1) - np.sin(angle) * y)
+    image = 128 + ramp + rng.normal(0, 10, (24, 16, 16))
+    return {"image": image.clip(0, 255).astype(np.uint8)[..., None], "digit": digit}
+
+
+@by_night
+def test_flips_help_where_the_other_fold_holds_mirror_images():
+    spec = ma.load_spec("mnist")
+    both = [ramps(turned, seed) for seed, turned in enumerate((False, True))]
+    arrays = {name: np.concatenate([one[name] for one in both]) for name in ("image", "digit")}
+    source = ma.open_source(arrays, spec)
+    settings = SMALL | {"folds": 2, "seeds": 3, "steps": 80, "groups": np.arange(48) // 24}
+    found = compare(source, {"flips": ma.Pipeline([ma.Flip("x")], spec)}, **settings)
+    assert found.scores[1].mean() > 0.95
+    assert found.scores[0].mean() < 0.75
+
+
+@by_night
+@pytest.mark.parametrize("seed", range(3))
+def test_the_same_pipeline_drawn_by_other_numbers_is_within_the_noise(seed):
+    # A change of nothing, so that what stands behind it draws other numbers.
+    one = pipeline(ma.Flip("x"), ma.Rotate(20), ma.Brightness(0.2))
+    other = pipeline(ma.Brightness((0, 0)), *one.transforms)
+    found = compare(SOURCE, {"one": one, "other": other}, baseline="one", seed=seed, **SMALL)
+    assert not np.array_equal(found.scores[0], found.scores[1])
+    assert found.differences["other"].is_noise
