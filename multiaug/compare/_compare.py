@@ -28,7 +28,7 @@ from ..typing import NDArray
 from ._comparison import Comparison, differences_of
 from ._examples import as_places, class_ids
 from ._experiment import Candidate, Experiment
-from ._folds import group_ids, make_folds
+from ._folds import group_ids, make_folds, same_division
 from ._network import MULTIPLE
 from ._notes import notes_of
 from ._progress import Progress
@@ -202,9 +202,10 @@ def compare(
     ids = class_ids(task, plain.labels)
     numbers = _group_numbers(groups, rows, plain, len(opened))
     classes = plain.labels if task.kind == "classification" else None
-    divisions = tuple(
-        make_folds(int(folds), len(rows), numbers, classes, int(seed) * 1000 + one)
-        for one in range(int(seeds))
+    # One more than is needed: whether groups leave a choice shows with a single seed, too.
+    *divisions, another = (
+        make_folds(int(folds), len(rows), numbers, classes, [int(seed), one])
+        for one in range(int(seeds) + 1)
     )
     smallest = min(int((d != fold).sum()) for d in divisions for fold in range(int(folds)))
     experiment = Experiment(
@@ -213,7 +214,7 @@ def compare(
         shape,
         ids,
         as_places(plain.labels, ids),
-        divisions,
+        tuple(divisions),
         int(folds),
         int(steps),
         min(int(batch_size), smallest),
@@ -239,7 +240,8 @@ def compare(
         available=len(opened),
         grouped=groups is not None,
     )
-    differences, notes = differences_of(list(named), scores, divisions, float(confidence))
+    same = all(same_division(another, one) for one in divisions)
+    differences, notes = differences_of(list(named), scores, float(confidence), one_division=same)
     return Comparison(
         task.metric,
         tuple(named),

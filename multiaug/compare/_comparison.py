@@ -13,7 +13,6 @@ from .._tables import Report, Reported, Table
 from ..errors import ParameterError
 from ..files import replace_file
 from ..typing import NDArray, SpatialShape
-from ._folds import same_division
 from ._interval import Difference, paired_difference, percent
 from ._plot import draw
 
@@ -156,17 +155,17 @@ class Comparison(Reported):
 
 
 def differences_of(
-    names: Sequence[str], scores: NDArray, divisions: Sequence[NDArray], confidence: float
+    names: Sequence[str], scores: NDArray, confidence: float, *, one_division: bool
 ) -> tuple[dict[str, Difference], list[str]]:
     """How far each pipeline is from the first, and what was done to say so.
 
     Args:
         names: of the pipelines.
         scores: (pipelines, folds, seeds).
-        divisions: for each seed (n,), which fold each record is validated in.
         confidence: of all intervals together.
+        one_division: all seeds have the same folds, as would further ones.
     """
-    _, folds, seeds = scores.shape
+    folds = scores.shape[1]
     others = len(names) - 1
     # Bonferroni: intervals that each fail with one of `others` equal parts of what may fail.
     each = 1 - (1 - confidence) / others
@@ -178,17 +177,16 @@ def differences_of(
             "(Bonferroni)."
         )
     pairs = scores[1:] - scores[:1]
-    alike = seeds > 1 and all(same_division(divisions[0], one) for one in divisions[1:])
-    if alike:
+    if one_division:
         # Trainings on the same records are not a second look at other records.
         pairs = pairs.mean(2, keepdims=True)
         notes.append(
-            f"The groups leave only one division into {folds} folds, so seeds repeat the same "
-            f"records: they are averaged, and each interval is of {folds} pairs, which tell large "
+            f"The groups leave only one division into {folds} folds, which every seed repeats: "
+            f"seeds are averaged, and each interval is of {folds} pairs, which tell large "
             "differences alone. More groups would tell more."
         )
     found = {
-        name: paired_difference(values.ravel(), 1 / (folds - 1), each, extendable=not alike)
+        name: paired_difference(values.ravel(), 1 / (folds - 1), each, extendable=not one_division)
         for name, values in zip(names[1:], pairs, strict=True)
     }
     return found, notes

@@ -53,7 +53,7 @@ def group_ids(
 
 
 def make_folds(
-    folds: int, count: int, groups: NDArray | None, classes: NDArray | None, seed: int
+    folds: int, count: int, groups: NDArray | None, classes: NDArray | None, seed: int | list[int]
 ) -> NDArray:
     """(n,) integers: which fold each record is validated in.
 

@@ -28,7 +28,7 @@ class Progress(AbstractContextManager["Progress"]):
         if self._done == 0:
             self._start = time.perf_counter()
         if self._bar is not None:
-            self._bar.set_postfix_str(name)
+            self._bar.set_postfix_str(name, refresh=False)
 
     def end(self) -> None:
         """It has ended."""
@@ -40,7 +40,9 @@ class Progress(AbstractContextManager["Progress"]):
             if self._shown:
                 from tqdm.auto import tqdm
 
-                self._bar = tqdm(total=self._total, unit=" trainings", initial=1)
+                # A file of many lines is read by nobody.
+                often = 0.1 if sys.stderr.isatty() else 30
+                self._bar = tqdm(total=self._total, unit=" trainings", initial=1, mininterval=often)
         elif self._bar is not None:
             self._bar.update(1)
 
