@@ -98,8 +98,8 @@ def compare(
     validation: Pipeline | None = None,
     folds: int = 3,
     seeds: int = 2,
-    steps: int = 250,
-    batch_size: int = 8,
+    steps: int = 200,
+    batch_size: int = 16,
     size: int | tuple[int, int] | None = None,
     width: int = 16,
     learning_rate: float = 3e-3,
@@ -152,7 +152,7 @@ def compare(
         seed: another one makes other folds, weights and draws. The same makes the same scores,
             on the same machine.
         progress: say on stderr how long it takes, and how far it is; by default on terminals.
-        check: as in `Pipeline.batch`.
+        check: look first whether the records are what the spec says, as `Pipeline.batch` does.
 
     Returns:
         The scores and differences: ``print`` shows a table, ``plot`` draws them.
@@ -221,7 +221,6 @@ def compare(
         int(width),
         float(learning_rate),
         int(seed),
-        bool(check),
     )
     candidates = {
         name: Candidate(with_size(pipeline, shape), finished[name])
@@ -308,9 +307,11 @@ def _finish(
     found: dict[str, Finished] = {}
     known: list[tuple[Pipeline, Finished]] = []
     for name, pipeline in pipelines.items():
+        if check:
+            rows.inspect(pipeline)
         steps = for_validation(pipeline, validation, size, first)
         same = [done for other, done in known if _alike(other, steps)]
-        found[name] = same[0] if same else finish(rows, steps, task, size, check)
+        found[name] = same[0] if same else finish(rows, steps, task, size, check=check)
         if not same:
             known.append((steps, found[name]))
         if not np.array_equal(found[name].labels, known[0][1].labels):

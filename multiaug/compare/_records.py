@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import RecordError
 from ..loader import Loader
-from ..pipeline import Pipeline
+from ..pipeline import Pipeline, inspect_first
 from ..store import ArraySource, ChunkedSource
 from ..typing import NDArray, SpatialShape
 from ._examples import images_of, labels_of, marked_channels
@@ -54,7 +54,20 @@ class Records:
     def __len__(self) -> int:
         return len(self.positions)
 
-    def loader(self, pipeline: Pipeline, check: bool, **settings: Any) -> Loader:
+    def inspect(self, pipeline: Pipeline) -> None:
+        """Look whether the first records are what the spec says, as far as the pipeline minds.
+
+        Raises:
+            RecordError: with every finding that is wrong.
+        """
+        some = self.positions[:_BATCH]
+        try:
+            batch = self.source.read(some)
+        except RecordError:  # images of several sizes
+            batch = self.source.read(some[:1])
+        inspect_first(pipeline, self.source.spec, batch, origin=repr(self.source))
+
+    def loader(self, pipeline: Pipeline, *, check: bool, **settings: Any) -> Loader:
         """A loader of these records; ``indices`` are places among them."""
         chosen = self.positions[settings.pop("indices", slice(None))]
         return Loader(self.source, pipeline, indices=chosen, shard=(0, 1), check=check, **settings)
@@ -83,14 +96,14 @@ class Finished:
 
 
 def finish(
-    records: Records, pipeline: Pipeline, task: LearningTask, size: SpatialShape, check: bool
+    records: Records, pipeline: Pipeline, task: LearningTask, size: SpatialShape, *, check: bool
 ) -> Finished:
     """Read all records through a pipeline that draws nothing."""
     images, labels, scalars, marked = [], [], [], np.zeros(0, np.int64)
     spec = pipeline.out_spec
     names = [entry.name for entry in spec.entries.values() if entry.role == "scalar"]
     batch_size = min(_BATCH, len(records))
-    with records.loader(pipeline, check, batch_size=batch_size, shuffle=None) as loader:
+    with records.loader(pipeline, check=check, batch_size=batch_size, shuffle=None) as loader:
         for batch in loader:
             images.append(images_of(task, spec, batch, size))
             labels.append(labels_of(task, batch, size))

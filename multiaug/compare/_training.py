@@ -17,7 +17,8 @@ from ._network import Kind, Weights, init_weights, scores_of
 
 _WARM_UP = 0.1  # the share of the steps in which the rate rises
 _DECAY = 1e-2
-_BETAS, _EPSILON = (0.9, 0.999), 1e-8
+# A short training cannot average squares over a thousand steps.
+_BETAS, _EPSILON = (0.9, 0.99), 1e-8
 
 
 class Architecture(NamedTuple):

@@ -114,7 +114,7 @@ def test_all_pipelines_see_the_records_in_the_same_order():
     orders = []
     for one in (pipeline(), pipeline(ma.Rotate(30), ma.MixUp(keep=["mask"]))):
         settings = {"batch_size": 4, "seed": 3, "shuffle": "full", "indices": np.arange(12)}
-        with rows.loader(one, True, **settings) as loader:
+        with rows.loader(one, check=True, **settings) as loader:
             orders.append([np.asarray(batch["index"]).tolist() for batch in loader])
     assert orders[0] == orders[1]
 

@@ -98,7 +98,7 @@ def test_adam_is_that_of_torch():
     start, slopes = rng.normal(size=(3, 4)), rng.normal(size=(10, 3, 4))
     trainer = Trainer(Architecture("segmentation", (16, 16), 3, 2, 4, 4), 10, 1e-2)
     theirs = torch.nn.Parameter(torch.tensor(start))
-    optimizer = torch.optim.AdamW([theirs], lr=1.0, weight_decay=1e-2)
+    optimizer = torch.optim.AdamW([theirs], lr=1.0, betas=(0.9, 0.99), weight_decay=1e-2)
     ours = {"w": start.astype(np.float32)}
     first = second = {"w": np.zeros((3, 4), np.float32)}
     for number, slope in enumerate(slopes):
@@ -106,7 +106,7 @@ def test_adam_is_that_of_torch():
         optimizer.param_groups[0]["lr"] = rate
         theirs.grad = torch.tensor(slope)
         optimizer.step()
-        rates = np.float32([rate, 1 - 0.9 ** (number + 1), 1 - 0.999 ** (number + 1)])
+        rates = np.float32([rate, 1 - 0.9 ** (number + 1), 1 - 0.99 ** (number + 1)])
         gradient = {"w": slope.astype(np.float32)}
         ours, first, second = _adam(ours, first, second, gradient, rates)
     np.testing.assert_allclose(ours["w"], theirs.detach().numpy(), atol=1e-5)

@@ -49,12 +49,15 @@ def compare(
     ] = None,
     folds: Annotated[int, typer.Option(min=2, help="Of the cross validation.")] = 3,
     seeds: Annotated[int, typer.Option(min=1, help="How often it is repeated.")] = 2,
-    steps: Annotated[int, typer.Option(min=1, help="Of each training.")] = 250,
+    steps: Annotated[int, typer.Option(min=1, help="Of each training.")] = 200,
     size: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option(help="Height and width that the network sees; by default 64 at most."),
     ] = None,
     records: Annotated[int, typer.Option(min=4, help="The most that are used.")] = 512,
+    check: Annotated[
+        bool, typer.Option(help="Look first whether the records are what the spec says.")
+    ] = True,
     seed: options.Seed = None,
     opens: options.Open = None,
     json_: options.Json = False,
@@ -102,6 +105,7 @@ def compare(
         records=records,
         seed=run.seed,
         progress=True,
+        check=check,
     )
     out.mkdir(parents=True, exist_ok=True)
     plot = found.plot(out / "compare.svg")
