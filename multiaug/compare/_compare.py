@@ -177,18 +177,7 @@ def compare(
     refuse_forked_child("`compare`")
     opened = chunked(source, "compare.source")
     named = _with_baseline(dict(pipelines), baseline, validation, opened)
-    if len(named) < 2:
-        raise ParameterError(
-            f"`compare.pipelines` must be others than the baseline {baseline!r}, got it alone. "
-            "Name a pipeline to compare it with."
-        )
-    for name, pipeline in (*named.items(), *([] if validation is None else [("", validation)])):
-        if pipeline.spec.as_read().entries != opened.spec.as_read().entries:
-            owner = f"`compare.pipelines`: {name!r}" if name else "`compare.validation`"
-            raise ParameterError(
-                f"{owner} is of the spec {pipeline.spec.name!r}, which is not that of the records, "
-                f"{opened.spec.name!r}. Make it with that: Pipeline(transforms, source.spec)."
-            )
+    _check_specs(named, validation, opened)
     rows = Records.choose(opened, int(records), int(seed))
     first = _first_record(opened)
     by_entry = groups if isinstance(groups, str) else None
@@ -200,11 +189,11 @@ def compare(
     finished = _finish(rows, named, validation, task, shape, first, check=bool(check))
     plain = finished[baseline]
     ids = class_ids(task, plain.labels)
-    numbers = _group_numbers(groups, rows, plain, len(opened))
+    together = _group_numbers(groups, rows, plain, len(opened))
     classes = plain.labels if task.kind == "classification" else None
     # One more than is needed: whether groups leave a choice shows with a single seed, too.
     *divisions, another = (
-        make_folds(int(folds), len(rows), numbers, classes, [int(seed), one])
+        make_folds(int(folds), len(rows), together, classes, [int(seed), one])
         for one in range(int(seeds) + 1)
     )
     smallest = min(int((d != fold).sum()) for d in divisions for fold in range(int(folds)))
@@ -222,6 +211,7 @@ def compare(
         float(learning_rate),
         int(seed),
     )
+    experiment.check_folds()
     candidates = {
         name: Candidate(with_size(pipeline, shape), finished[name])
         for name, pipeline in named.items()
@@ -272,7 +262,27 @@ def _with_baseline(
             )
         transforms = () if validation is None else validation.transforms
         pipelines = {baseline: Pipeline(list(transforms), source.spec), **pipelines}
+    if len(pipelines) < 2:
+        raise ParameterError(
+            f"`compare.pipelines` must be others than the baseline {baseline!r}, got it alone. "
+            "Name a pipeline to compare it with."
+        )
     return {baseline: pipelines.pop(baseline), **pipelines}
+
+
+def _check_specs(
+    pipelines: Mapping[str, Pipeline], validation: Pipeline | None, source: Source
+) -> None:
+    """All are of the spec of the records, but for its name and what was mapped in reading."""
+    owned = {f"`compare.pipelines`: {name!r}": one for name, one in pipelines.items()}
+    if validation is not None:
+        owned["`compare.validation`"] = validation
+    for owner, pipeline in owned.items():
+        if pipeline.spec.as_read().entries != source.spec.as_read().entries:
+            raise ParameterError(
+                f"{owner} is of the spec {pipeline.spec.name!r}, which is not that of the records, "
+                f"{source.spec.name!r}. Make it with that: Pipeline(transforms, source.spec)."
+            )
 
 
 def _first_record(source: Any) -> dict[str, Any]:

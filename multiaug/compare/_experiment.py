@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..errors import RecordError
 from ..pipeline import Pipeline
 from ..typing import NDArray, SpatialShape
 from ._examples import IGNORED, Scaling, images_of, labels_of, shares_of
@@ -65,6 +66,25 @@ class Experiment:
     width: int
     learning_rate: float
     seed: int
+
+    def check_folds(self) -> None:
+        """Refuse folds without anything to learn from, or to be scored by.
+
+        Raises:
+            RecordError: all records of a fold, or all others, hold nothing but ignored labels.
+        """
+        for division in self.divisions:
+            for fold in range(self.folds):
+                for chosen, what in (
+                    (division == fold, "left out"),
+                    (division != fold, "trained on"),
+                ):
+                    if not self._counts(self.places[chosen]).any():
+                        raise RecordError(
+                            f"{self.task.target}: the {chosen.sum()} records that are {what} for a "
+                            "fold hold no labels but the ignored one. Lower folds, make other "
+                            "groups, or leave out records without labels."
+                        )
 
     def run(self, candidates: Mapping[str, Candidate], progress: Progress) -> NDArray:
         """Train and validate: scores (pipelines, folds, seeds)."""

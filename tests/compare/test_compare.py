@@ -16,7 +16,8 @@ from multiaug.compare._records import Records
 from tests.nightly import by_night
 
 SPEC = ma.load_spec("rgb-segmentation")
-SMALL = {"width": 4, "batch_size": 6, "progress": False}
+# The batches of the example in the docstring, for which a network is compiled once.
+SMALL = {"width": 4, "batch_size": 8, "progress": False}
 
 
 def blobs(count: int, seed: int) -> dict[str, np.ndarray]:
@@ -193,6 +194,15 @@ def test_pipelines_and_records_that_do_not_fit_are_refused():
     flat = ma.open_source({**arrays, "mask": np.zeros_like(arrays["mask"])}, SPEC)
     with pytest.raises(ma.RecordError, match="found 1 different labels"):
         compare(flat, {"flips": pipeline(ma.Flip("x"))})
+    bare = arrays["mask"].copy()
+    bare[:4] = 9
+    document = SPEC.to_dict()
+    document["entries"]["mask"]["ignore"] = 9
+    spec = ma.DataSpec.from_dict(document)
+    source = ma.open_source({**arrays, "mask": bare}, spec)
+    with pytest.raises(ma.RecordError, match="the 4 records that are left out for a fold hold no"):
+        flips = {"flips": ma.Pipeline([ma.Flip("x")], spec)}
+        compare(source, flips, folds=2, groups=np.arange(8) // 4)
     with pytest.raises(ma.ParameterError, match="comes out as float32"):
         compare(SOURCE, {"hot": pipeline(ma.OneHot("mask", 2, replace=True))})
 
