@@ -74,8 +74,8 @@ def _is_size(value: Any) -> bool:
         )
     ),
     validation=optional(instance(Pipeline, "a Pipeline")),
-    folds=whole(2, 1000),
-    seeds=whole(1, 1000),
+    folds=whole(2, 100),
+    seeds=whole(1, 100),
     steps=whole(1),
     batch_size=whole(1, 65536),
     size=optional(Kind("a size of 16 to 4096 pixels, or (height, width)", _is_size)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,11 +13,11 @@ from .._arguments import FLAG, NUMBERS, Kind, checked, real
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-_MOST_TRAININGS = 1000
+_MOST_TRAININGS = 10_000  # pairs, of one comparison or of one that would tell
 
 
 def _are_pairs(value: Any) -> bool:
-    return NUMBERS.accepts(value) and np.ndim(value) == 1 and np.size(value) > 1
+    return NUMBERS.accepts(value) and np.ndim(value) == 1 and 1 < np.size(value) <= _MOST_TRAININGS
 
 
 @dataclass(frozen=True)
@@ -105,10 +106,16 @@ def paired_difference(
 
 
 def _half(spread: float, numbers: np.ndarray, test_share: float, confidence: float) -> np.ndarray:
-    from scipy.special import stdtrit  # of Student's t; slow to import, scipy.stats slower
-
-    quantiles = stdtrit(numbers - 1, 0.5 + confidence / 2)
+    quantiles = _quantiles(confidence)[numbers - 2]
     return np.asarray(quantiles * spread * np.sqrt(1 / numbers + test_share))
+
+
+@lru_cache(maxsize=16)
+def _quantiles(confidence: float) -> np.ndarray:
+    """Of Student's t with 1, 2 .. degrees of freedom."""
+    from scipy.special import stdtrit  # slow to import; scipy.stats would be slower
+
+    return np.asarray(stdtrit(np.arange(1, _MOST_TRAININGS), 0.5 + confidence / 2))
 
 
 def percent(share: float) -> str:
