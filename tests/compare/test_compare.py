@@ -1,7 +1,9 @@
 """Comparisons whose answer is known, on blobs that a network of a few weights can learn."""
 
 import json
+import re
 import xml.etree.ElementTree as ET
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -205,6 +207,18 @@ def test_pipelines_and_records_that_do_not_fit_are_refused():
         compare(source, flips, folds=2, groups=np.arange(8) // 4)
     with pytest.raises(ma.ParameterError, match="comes out as float32"):
         compare(SOURCE, {"hot": pipeline(ma.OneHot("mask", 2, replace=True))})
+
+
+def test_the_code_of_the_page_runs(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    # Two pipelines and the baseline, 3 folds, 2 seeds; trainings are tried above.
+    monkeypatch.setattr(
+        experiment.Experiment, "run", lambda *_: np.random.default_rng(0).random((3, 3, 2))
+    )
+    page = Path(__file__).parents[2] / "docs" / "compare.md"
+    (code,) = re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.M)
+    exec(compile(code, str(page), "exec"), {"source": SOURCE})
+    assert Path("compare.svg").is_file()
 
 
 def ramps(turned: bool, seed: int) -> dict[str, np.ndarray]:
