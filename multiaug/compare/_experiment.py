@@ -108,6 +108,12 @@ class Experiment:
         )
         return Trainer(architecture, self.steps, self.learning_rate)
 
+    @property
+    def passes(self) -> float:
+        """How often a training sees each of its records."""
+        trained = len(self.records) * (self.folds - 1) / self.folds
+        return self.steps * self.batch_size / trained
+
     @cached_property
     def chance(self) -> float:
         """The mean score of naming the most frequent class of the training records always."""

@@ -36,6 +36,13 @@ def notes_of(
             f"No pipeline's networks are clearly better than always naming the most frequent class "
             f"({chance:.3f}): so short a training says nothing about pipelines. Raise steps."
         )
+    means = scores.mean((1, 2))
+    if (means[1:] < means[0]).any():
+        yield (
+            f"Trainings were short: {experiment.steps} steps, in which a record came "
+            f"{experiment.passes:.0f} times. That favours weak pipelines; before one that is "
+            "behind is given up, try more steps."
+        )
     if not grouped:
         yield (
             "Records were taken for independent. Where several show the same scene, person or "

@@ -137,14 +137,22 @@ def test_groups_that_leave_one_division_are_said_and_seeds_averaged(seeds):
 def test_trainings_that_learned_nothing_are_said_to_say_nothing(found):
     task = SimpleNamespace(unused=("depth",))
     flat = SimpleNamespace(
-        chance=0.5, records=range(4), task=task, not_trained=[3], size=(16, 16)
+        chance=0.5,
+        records=range(4),
+        task=task,
+        not_trained=[3],
+        size=(16, 16),
+        steps=9,
+        passes=2.25,
     )  # what `notes_of` reads of an experiment
     scores = np.array([[[0.4, 0.7]], [[0.5, 0.45]]])
     common = {"validation": None, "frame": (16, 16), "available": 9, "grouped": True}
     notes = [*notes_of(flat, scores, {}, **common)]
-    for number, text in enumerate(("Raise steps", "4 of the 9", "did not see depth", "labels 3")):
+    for number, text in enumerate(
+        ("Raise steps", "a record came 2 times", "4 of the 9", "did not see depth", "labels 3")
+    ):
         assert text in notes[number]
-    assert len([*notes_of(flat, scores / 10 + 0.8, {}, **common)]) == 3
+    assert len([*notes_of(flat, scores / 10 + 0.8, {}, **common)]) == 4
     assert not any("Raise steps" in note for note in found.notes)
 
 
