@@ -176,12 +176,13 @@ from .transforms import TrivialAugment as TrivialAugment
 from .transforms import Whiten as Whiten
 
 if _TYPE_CHECKING:
+    from . import compare as compare
     from . import keras as keras
     from . import preview as preview
     from . import studio as studio
 
 # Reachable as attributes, imported when somebody asks: most programs need none of them.
-_ON_DEMAND = ("keras", "preview", "studio", "testing")
+_ON_DEMAND = ("compare", "keras", "preview", "studio", "testing")
 
 _old_name = _old_names(__name__, {"materialize": "export"})
 

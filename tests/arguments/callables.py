@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 import multiaug as ma
-from multiaug import keras, preview, testing, transforms
+from multiaug import compare, keras, preview, testing, transforms
 from multiaug.distributed import DaskRunner
 from multiaug.spec import DataSpec, check_structure, check_values
 from multiaug.statistics import Covariance, Gram, LowRank
@@ -466,6 +466,29 @@ def _keras() -> Iterator[Case]:
     )
 
 
+def _compare() -> Iterator[Case]:
+    # There is nothing to predict in these records, which is said when all else was looked at:
+    # no wrong kind that is let through trains networks here.
+    yield Case(
+        "compare.compare",
+        compare.compare,
+        {"source": SOURCE, "pipelines": {"flips": PIPELINE}, "baseline": "none", "target": None}
+        | {"inputs": None, "groups": None, "validation": None, "folds": 2, "seeds": 1, "steps": 1}
+        | {"batch_size": 2, "size": 16, "width": 1, "learning_rate": 1e-3, "records": 4}
+        | {"confidence": 0.95, "seed": 0, "progress": False, "check": True},
+        refused=True,
+    )
+    pairs = {"differences": np.array([0.1, 0.2, 0.0]), "test_share": 0.5, "confidence": 0.95}
+    yield Case("paired_difference", compare.paired_difference, pairs | {"extendable": True})
+    scores = np.array([[[0.5], [0.6]], [[0.6], [0.7]]])
+    difference = compare.paired_difference([0.1, 0.1], 1.0)
+    found = compare.Comparison(
+        "accuracy", ("none", "flips"), scores, {"flips": difference}, 0.95, 0.5, "label",
+        ("image",), 4, (16, 16), 1, 2, 100, 0,
+    )  # fmt: skip
+    yield Case("Comparison.plot", found.plot, {"path": NOWHERE}, refused=True)
+
+
 def _others() -> Iterator[Case]:
     group = SPEC.entries["image"].groups[0]
     yield Case("preview.render", preview.render, {"values": IMAGES[0], "group": group})
@@ -501,6 +524,7 @@ def cases() -> list[Case]:
         *_data(),
         *_statistics(),
         *_keras(),
+        *_compare(),
         *_others(),
     ]
 

@@ -11,6 +11,8 @@ from PIL import Image
 
 import multiaug as ma
 from multiaug.command import main
+from multiaug.compare._experiment import Experiment
+from tests.nightly import NIGHTLY
 
 PIPELINE = """
 import multiaug as ma
@@ -143,3 +145,28 @@ def test_every_subcommand_has_help_with_an_example(run):
 
 def test_the_version(run):
     assert ma.__version__ in run("--version")[1]
+
+
+def test_compare_says_what_is_noise_and_draws_it(run, home, monkeypatch):
+    if not NIGHTLY:  # compiling a network takes seconds, and tests/compare does
+        monkeypatch.setattr(Experiment, "run", lambda self, *_: np.ones((2, self.folds, 1)) / 2)
+    short = ("--steps", "1", "--folds", "2", "--seeds", "1")
+    (home / "scenes.txt").write_text("a\na\nb\nb\nc\nc\n")
+    given = ("--pipeline", "mild=aug.py", "--groups", "scenes.txt", "--out", "compared")
+    code, out, err = run("compare", "data", *given, *short, "--json")
+    assert code == 0, err
+    found = json.loads(out)
+    assert list(found["scores"]) == ["none", "mild"]
+    assert Path(found["plot"]).read_text("utf-8").startswith("<svg")
+    assert "4 trainings" in err
+    code, out, _ = run("compare", "data", *given, *short)
+    assert code == 0
+    assert "mild and none" in out
+    assert "compare.svg" in out
+    assert run("compare", "data")[0] == 2
+    code, _, err = run("compare", "data", "--pipeline", "aug.py", "--set", "size=8")
+    assert code == 2
+    assert "none was named" in err
+    code, _, err = run("compare", "data", "--pipeline", "aug.py", "--folds", "5")
+    assert code == 1
+    assert "needs at least 10 records" in err

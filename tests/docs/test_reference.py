@@ -13,6 +13,7 @@ DOCS = ROOT / "docs"
 # What people import from: the package, its doors, and what additions of their own are built with.
 WHOLE = (
     "multiaug",
+    "multiaug.compare",
     "multiaug.distributed",
     "multiaug.elsewhere",
     "multiaug.errors",

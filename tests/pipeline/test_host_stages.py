@@ -184,3 +184,15 @@ def test_a_run_of_values_leaves_the_rest_alone():
     ]
     assert {e.reason for e in found.entries} == {""}
     assert found.resamples == {}
+
+
+def test_new_scalars_before_geometry_are_results_whose_memory_is_used_again():
+    pipeline = ma.Pipeline([ma.OneHot("class", 3), ma.Resize(16)], spec_of(("image", "class")))
+    classes = np.arange(COUNT) % 3
+    batch = {"image": batch_of(("image",))["image"], "class": classes}
+    out = pipeline.batch(KEYS, batch)
+    for _ in range(2):
+        assert isinstance(out["class_onehot"], jax.Array)
+        np.testing.assert_array_equal(out["class_onehot"], np.eye(3)[classes])
+        out = pipeline.batch(KEYS, batch, out=out)
+    assert out["class"] is classes

@@ -60,11 +60,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "distributed": _TOP,
     "keras": _TOP,
     "preview": _TOP,
+    "compare": _TOP,
     "studio": _TOP | {"preview"},
     "command": _TOP | {"distributed", "keras", "preview", "studio", "compare"},
     "testing": _TOP | {"distributed", "keras", "preview"},
     # The root's export list, and `python -m multiaug`.
-    "": _PASSES | {"distributed", "elsewhere", "keras", "preview", "recipes", "studio"},
+    "": _PASSES | {"compare", "distributed", "elsewhere", "keras", "preview", "recipes", "studio"},
     "__main__": {"", "command"},
 }
 

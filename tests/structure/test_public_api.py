@@ -117,7 +117,7 @@ def test_import_is_lazy_starts_no_backend_and_sets_nothing(fresh_python):
     assert any("none_of_that_name" in word for word in failed)
 
 
-@pytest.mark.parametrize("name", ["keras", "preview", "testing"])
+@pytest.mark.parametrize("name", ["compare", "keras", "preview", "testing"])
 def test_what_few_need_is_an_attribute_as_well(name):
     assert getattr(multiaug, name) is importlib.import_module(f"multiaug.{name}")
     assert name in dir(multiaug)

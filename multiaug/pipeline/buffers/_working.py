@@ -115,7 +115,9 @@ class WorkingBatch:
         for name in self.arrays.keys() - self._ours:
             array = self.arrays[name]
             computed = isinstance(array, jax.Array) and array is not self._given.get(name)
-            if name not in scalars and not computed:
+            # A scalar that a stage made is a new result, even if a later one handed it on.
+            handed_back = name in scalars and name in self._given
+            if not handed_back and not computed:
                 self.writable(name)
         if single:
             # In NumPy: JAX would compile it for every shape.
