@@ -20,9 +20,9 @@ from .._source import Structure
 from .._structure import check_entries, common_length
 from ..zarr._group import DESTINATION_KIND, Destination, is_store
 from ..zarr._marker import Marker
+from ._at_once import staged_group
 from ._contents import chunk_records
 from ._formats import axis_names, check_name
-from ._places import staged_group
 from ._writer import refuse_missing
 
 if TYPE_CHECKING:

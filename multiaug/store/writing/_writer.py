@@ -19,8 +19,10 @@ from ..zarr._group import Destination, is_store
 from ..zarr._layout import Layout
 from ..zarr._marker import Marker
 from ._contents import Contents
+from ._folder_place import FolderPlace
 from ._formats import Format, Plain, check_name
-from ._places import FolderPlace, Place, StorePlace
+from ._place import Place
+from ._store_place import StorePlace
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
