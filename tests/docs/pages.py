@@ -18,6 +18,7 @@ _BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 CANNOT_RUN = (
     ("how-to/from-torchvision.md", "from torchvision", "torchvision: the tests have stand-ins"),
     ("how-to/lightning.md", "import numpy", "pytorch_lightning is not among what tests install"),
+    ("compare.md", "import multiaug", "trains for minutes; tests/compare runs it, shortened"),
     ("studio.md", "import multiaug", "serves until Ctrl+C; tests/studio opens it in a browser"),
     ("how-to/ray.md", "import numpy", "ray is not among what tests install"),
 )

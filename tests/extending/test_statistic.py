@@ -35,7 +35,7 @@ class Histogram(Statistic):
 
     bins: int = 256
 
-    name: ClassVar[str] = "histogram"
+    name: ClassVar[str] = "tally"
 
     def suits(self, role, *, named):
         return role in ("intensity", "label")
@@ -100,14 +100,14 @@ def fit(source=None, bins=16, **settings):
 
 def test_it_is_fitted_saved_and_loaded(tmp_path):
     stats = ma.fit(ma.open_source(ARRAYS, SPEC), ma.Moments(), Histogram(), progress=False)
-    assert sorted(stats["image"]) == ["histogram", "moments"]
-    assert list(stats["mask"]) == ["histogram"]
+    assert sorted(stats["image"]) == ["moments", "tally"]
+    assert list(stats["mask"]) == ["tally"]
     stats.save(tmp_path / "stats")
     saved = ma.load_statistics(tmp_path / "stats")
     for found in (stats, saved):
-        counts = found["image"]["histogram"].counts
+        counts = found["image"]["tally"].counts
         np.testing.assert_array_equal(counts, counted(ARRAYS["image"], 256))
-        mask = found["mask"]["histogram"]
+        mask = found["mask"]["tally"]
         np.testing.assert_array_equal(mask.counts, counted(ARRAYS["mask"][..., None], 256))
         np.testing.assert_allclose(mask.finalize().sum(), 1)
         assert "histogram: 9 levels in 70 records" in str(found)
@@ -120,9 +120,9 @@ def test_it_goes_on_after_a_stop_and_on_a_cluster(tmp_path):
     with pytest.raises(CutError):
         fit(cut, **settings)
     left = stop_after(ArraySource(ARRAYS, SPEC, block=8), 5)  # of nine
-    np.testing.assert_array_equal(fit(left, **settings)["image"]["histogram"].counts, wanted)
+    np.testing.assert_array_equal(fit(left, **settings)["image"]["tally"].counts, wanted)
     found = fit(scheduler=Shuffled())
-    np.testing.assert_array_equal(found["image"]["histogram"].counts, wanted)
+    np.testing.assert_array_equal(found["image"]["tally"].counts, wanted)
     with pytest.raises(ParameterError, match="another fit: it differs in statistics"):
         fit(bins=8, **settings)
 
@@ -132,13 +132,13 @@ def test_it_is_merged():
         fit(ma.open_source({k: a[rows] for k, a in ARRAYS.items()}, SPEC))
         for rows in (slice(30), slice(30, None))
     ]
-    both = (parts[0] + parts[1])["image"]["histogram"]
+    both = (parts[0] + parts[1])["image"]["tally"]
     np.testing.assert_array_equal(both.counts, counted(ARRAYS["image"], 16))
     assert both.n == 70
 
 
 def test_memory_and_dtypes_are_its_own_affair():
-    with pytest.raises(ParameterError, match=r"fit needs .* for histogram of image"):
+    with pytest.raises(ParameterError, match=r"fit needs .* for tally of image"):
         fit(memory="200MB")
     floats = {name: array.astype(np.float32) for name, array in ARRAYS.items()}
     spec = SPEC.to_dict()
@@ -155,7 +155,7 @@ def test_namesakes_are_refused():
         class Mine(Histogram):
             name = "moments"
 
-    with pytest.raises(ParameterError, match="'histogram', which is taken by"):
+    with pytest.raises(ParameterError, match="'tally', which is taken by"):
 
         class Other(Histogram):
             """Has the name of its parent."""
@@ -165,11 +165,11 @@ def test_namesakes_are_refused():
         class Spectrum(Histogram):
             name = "spectrum"
 
-    assert REGISTRY["histogram"] is Histogram
+    assert REGISTRY["tally"] is Histogram
 
 
 def test_a_file_of_an_unknown_statistic(tmp_path, monkeypatch):
     fit().save(tmp_path / "stats")
-    monkeypatch.delitem(REGISTRY, "histogram")
-    with pytest.raises(StoreError, match=r"statistic 'histogram'.*Import the module"):
+    monkeypatch.delitem(REGISTRY, "tally")
+    with pytest.raises(StoreError, match=r"statistic 'tally'.*Import the module"):
         ma.load_statistics(tmp_path / "stats")

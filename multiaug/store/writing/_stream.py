@@ -91,7 +91,7 @@ def write_zarr(
         ... )
         >>> batches = ({"image": np.full((5, 8, 8, 1), i, np.uint8)} for i in range(4))
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     path = write_zarr(Path(folder, "gray.zarr"), batches, spec, chunk=8)
+        ...     path = write_zarr(batches, spec, Path(folder, "gray.zarr"), chunk=8)
         ...     len(open_source(path))
         20
     """
