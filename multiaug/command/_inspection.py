@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ..store import read_records
+
 _BINS = 12
 _MOST_LABELS = 256
 # Chunks much larger or smaller than these make a loader read slowly.
@@ -23,7 +25,7 @@ def inspect_entries(source: Any, count: int) -> dict[str, Any]:
         count: how many of them are looked at, spread over the source.
     """
     index = np.unique(np.linspace(0, len(source) - 1, min(count, len(source))).round().astype(int))
-    records = records_of(source, index)
+    records = read_records(source, index)
     entries = {name: _entry(source.spec.entries[name], records) for name in records[0]}
     return {
         "records": len(source),
@@ -33,15 +35,6 @@ def inspect_entries(source: Any, count: int) -> dict[str, Any]:
         "entries": entries,
         "findings": _findings(source, records),
     }
-
-
-def records_of(source: Any, index: Any) -> list[dict[str, Any]]:
-    """Records by position, each of its own size."""
-    if hasattr(source, "read_records"):
-        found: list[dict[str, Any]] = source.read_records(index)
-        return found
-    batch = source.read(index)
-    return [{name: array[i] for name, array in batch.items()} for i in range(len(index))]
 
 
 def _entry(entry: Any, records: list[dict[str, Any]]) -> dict[str, Any]:

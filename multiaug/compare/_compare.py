@@ -23,7 +23,7 @@ from .._arguments import (
 from .._forks import refuse_forked_child
 from ..errors import ParameterError
 from ..pipeline import Pipeline
-from ..store import Source, chunked
+from ..store import Source, chunked, read_records
 from ..typing import NDArray
 from ._comparison import Comparison, differences_of
 from ._examples import as_places, class_ids
@@ -179,7 +179,7 @@ def compare(
     named = _with_baseline(dict(pipelines), baseline, validation, opened)
     _check_specs(named, validation, opened)
     rows = Records.choose(opened, int(records), int(seed))
-    first = _first_record(opened)
+    (first,) = read_records(opened, [0])
     by_entry = groups if isinstance(groups, str) else None
     task = find_task(opened.spec, first, target, inputs, by_entry)
     if validation is not None:
@@ -283,13 +283,6 @@ def _check_specs(
                 f"{owner} is of the spec {pipeline.spec.name!r}, which is not that of the records, "
                 f"{source.spec.name!r}. Make it with that: Pipeline(transforms, source.spec)."
             )
-
-
-def _first_record(source: Any) -> dict[str, Any]:
-    if hasattr(source, "read_records"):
-        first: dict[str, Any] = source.read_records([0])[0]
-        return first
-    return {name: array[0] for name, array in source.read([0]).items()}
 
 
 def _sides(size: int | tuple[int, int] | None, frame: tuple[int, int]) -> tuple[int, int]:

@@ -116,10 +116,7 @@ def _without_time(entry: EntrySpec) -> EntrySpec:
 
 
 def _values(group: ChannelGroup, array: NDArray) -> NDArray:
-    values = array.astype(np.float32)
-    if isinstance(group.invalid, int | float):
-        return np.where((array == group.invalid).all(axis=-1, keepdims=True), np.nan, values)
-    return values
+    return np.where(group.has_data(array)[..., None], array.astype(np.float32), np.float32(np.nan))
 
 
 def labels_of(task: LearningTask, batch: Mapping[str, Any], size: tuple[int, int]) -> NDArray:

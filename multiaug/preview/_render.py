@@ -59,7 +59,7 @@ def render(
     if group.role == "intensity":
         return _render_intensity(values, group, limits, bands)
     picture = _as_picture(values)
-    known = _known(picture, group)
+    known = group.has_data(picture)
     if group.role == "label":
         return label_colours(picture[..., 0], group.ignore)
     shown = np.where(known[..., None], picture, np.nan).astype(np.float64)
@@ -94,7 +94,7 @@ def limits_of(
     arrays = [_as_picture(picture) for picture in pictures]
     if group.role == "intensity":
         return group.range or _stretched(arrays, group, bands)
-    valid = np.concatenate([array[_known(array, group)] for array in arrays]).astype(np.float64)
+    valid = np.concatenate([array[group.has_data(array)] for array in arrays]).astype(np.float64)
     if not len(valid):
         return 0.0, 1.0
     if group.role == "flow":
@@ -211,16 +211,6 @@ def _as_picture(values: ArrayLike) -> NDArray:
             "record out of a batch."
         )
     return array
-
-
-def _known(picture: NDArray, group: ChannelGroup) -> NDArray:
-    """Bool (H, W): pixels that hold data."""
-    known = np.ones(picture.shape[:2], bool)
-    if picture.dtype.kind not in "biu":
-        known &= np.isfinite(picture.astype(np.float32)).all(axis=-1)
-    if isinstance(group.invalid, int | float):
-        known &= (picture != group.invalid).any(axis=-1)
-    return known
 
 
 def _bands_of(values: ArrayLike, group: ChannelGroup, bands: Bands | None) -> Bands | None:

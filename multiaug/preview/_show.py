@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -11,15 +11,15 @@ import numpy as np
 
 from ..errors import ParameterError
 from ..pipeline import Pipeline, Views, first_mixing, inspect_first, record_keys
-from ..spec import DataSpec, EntrySpec
-from ..store import Source
+from ..spec import DataSpec
+from ..store import Source, read_records
 from ..typing import Key, NDArray
+from ._marks import draw_tables, entry_of
 from ._render import Bands, record_limits, render_record
 from ._sheet import contact_sheet
 
 # Pictures are shown at about this many pixels a side.
 _SIDE = 192
-_MARK = np.array([255, 64, 160], np.uint8)  # of boxes and points; in no ramp of ours
 
 
 def show(
@@ -101,14 +101,6 @@ def show(
 _Records = list[dict[str, NDArray]]
 
 
-def read_records(source: Source, index: NDArray) -> _Records:
-    """The records; where a source can hold images of several sizes, each of its own."""
-    if hasattr(source, "read_records"):
-        found: _Records = source.read_records(index)
-        return found
-    return _unstacked(source.read(index))
-
-
 def _stacked(records: _Records) -> dict[str, NDArray]:
     return {name: np.stack([record[name] for record in records]) for name in records[0]}
 
@@ -161,14 +153,8 @@ def panels_of(
 ) -> list[dict[str, NDArray]]:
     """Panel name -> picture, of every record; all stages within the limits of the first."""
     records = [{n: a for n, a in record.items() if n in spec.entries} for record in made]
-    # Standardised values, which are floats, have limits of their own, as what is new has.
-    alike = {
-        n
-        for n, a in records[0].items()
-        if n in before[0] and _alike(n, spec, spec_before, before[0][n], a)
-    }
-    entries = spec.entries.values()
-    spec = DataSpec(spec.name, [e if e.name in alike else _unranged(e) for e in entries])
+    alike = alike_entries(spec, records[0], spec_before, before[0])
+    spec = without_ranges(spec, alike)
     firsts = [
         {n: old[n] if n in alike else a for n, a in record.items()}
         for record, old in zip(records, before, strict=True)
@@ -178,23 +164,35 @@ def panels_of(
     for record in records:
         panels = render_record(spec, record, limits, bands)
         for name, picture in panels.items():
-            starts = {n: (f"{n} ", f"{n}[") for n in spec.entries}
-            entry = next(n for n in starts if name == n or name.startswith(starts[n]))
-            panels[name] = _marked(picture, spec, record, entry)
+            panels[name] = _marked(picture, spec, record, entry_of(name, spec).name)
         found.append(panels)
     return found
 
 
-def _alike(name: str, spec: DataSpec, before: DataSpec, old: NDArray, new: NDArray) -> bool:
-    """The values of an entry still mean the same."""
-    roles = [of.entries[name].role for of in (spec, before) if name in of.entries]
-    return old.dtype == new.dtype and len(set(roles)) == 1
+def alike_entries(
+    spec: DataSpec, made: Mapping[str, Any], spec_before: DataSpec, before: Mapping[str, Any]
+) -> set[str]:
+    """Entries whose values still mean what they meant, so that the limits of before show both.
+
+    Standardised values, which are floats, have limits of their own, as what is new has.
+    """
+    return {
+        name
+        for name in made.keys() & before.keys() & spec.entries.keys() & spec_before.entries.keys()
+        if made[name].dtype == before[name].dtype
+        and spec.entries[name].role == spec_before.entries[name].role
+    }
 
 
-def _unranged(entry: EntrySpec) -> EntrySpec:
-    """The entry without the range that its values had before they were standardised."""
-    groups = tuple(replace(group, range=None) for group in entry.groups)
-    return replace(entry, groups=groups)
+def without_ranges(spec: DataSpec, alike: Collection[str]) -> DataSpec:
+    """The spec without the ranges that values had before they were standardised."""
+    entries = [
+        entry
+        if entry.name in alike
+        else replace(entry, groups=tuple(replace(group, range=None) for group in entry.groups))
+        for entry in spec.entries.values()
+    ]
+    return DataSpec(spec.name, entries)
 
 
 def _marked(picture: NDArray, spec: DataSpec, record: Mapping[str, Any], name: str) -> NDArray:
@@ -207,40 +205,5 @@ def _marked(picture: NDArray, spec: DataSpec, record: Mapping[str, Any], name: s
     else:
         scale = max(1, _SIDE // max(height, width))
         large = picture.repeat(scale, 0).repeat(scale, 1)
-    for entry in spec.entries.values():
-        if entry.name in record and name == (entry.of or spec.reference(record)):
-            for x0, y0, x1, y1 in _frames(entry, np.asarray(record[entry.name], np.float64)):
-                _outline(large, *((v + 0.5) * scale for v in (x0, y0, x1, y1)))
+    draw_tables(large, spec, record, name, scale)
     return large
-
-
-def _frames(entry: EntrySpec, table: NDArray) -> NDArray:
-    """x0 y0 x1 y1 of boxes, and of small squares about points; none that are absent."""
-    if entry.role == "boxes":
-        frames = table.copy()
-        convention = entry.groups[0].convention
-        if convention == "coco":
-            frames[:, 2:] += frames[:, :2]
-        if convention in ("coco", "pascal"):
-            frames += [-0.5, -0.5, *((-0.5, -0.5) if convention == "coco" else (0.5, 0.5))]
-    elif entry.role == "keypoints":
-        frames = np.concatenate([table, table], axis=1)
-    else:
-        return np.zeros((0, 4))
-    known: NDArray = frames[np.isfinite(frames).all(axis=1)]
-    return known
-
-
-def _outline(picture: NDArray, x0: float, y0: float, x1: float, y1: float) -> None:
-    """Draw a frame two pixels wide; a point becomes a square of five."""
-    height, width = picture.shape[:2]
-    if x1 - x0 < 2 and y1 - y0 < 2:
-        x0, y0, x1, y1 = x0 - 2, y0 - 2, x1 + 2, y1 + 2
-    if x1 < 0 or y1 < 0 or x0 > width or y0 > height:
-        return
-    left, right = (int(np.clip(round(v), 0, width - 1)) for v in (x0, x1))
-    top, bottom = (int(np.clip(round(v), 0, height - 1)) for v in (y0, y1))
-    for y in (top, bottom - 1):
-        picture[max(0, y) : y + 2, left : right + 1] = _MARK
-    for x in (left, right - 1):
-        picture[top : bottom + 1, max(0, x) : x + 2] = _MARK

@@ -7,8 +7,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
+import numpy as np
+
 from .._arguments import shown
 from ..errors import ParameterError
+from ..typing import NDArray
 from ._dtypes import ALL_DTYPES, dtypes_for, holds
 from ._traits import ROLE_TRAITS, RoleTraits
 
@@ -76,6 +79,22 @@ class ChannelGroup:
             value = getattr(self, name)
             if isinstance(value, list | dict):  # which would make the spec unhashable
                 object.__setattr__(self, name, _tuples(value))
+
+    def has_data(self, values: NDArray) -> NDArray:
+        """Where pixels hold data: values are finite, and not all of them mark that there are none.
+
+        Args:
+            values: (..., C), the channels of the group alone.
+
+        Returns:
+            bool (...).
+        """
+        known: Any = np.ones(values.shape[:-1], bool)
+        if values.dtype.kind not in "biu":
+            known = np.isfinite(values).all(axis=-1)
+        if isinstance(self.invalid, int | float):
+            known &= (values != self.invalid).any(axis=-1)
+        return np.asarray(known)
 
     def for_dtype(self, dtype: str) -> ChannelGroup:
         """The group as it acts on an array of this dtype.

@@ -25,6 +25,7 @@ from ._source import ChunkedSource as ChunkedSource
 from ._source import SequentialSource as SequentialSource
 from ._source import Source as Source
 from ._source import Structure as Structure
+from ._source import read_records as read_records
 from ._stream import RecordStream as RecordStream
 from ._value_maps import ValueMaps as ValueMaps
 from .clouds._clouds import CloudSource as CloudSource

@@ -251,3 +251,20 @@ def check_out(
                 f"got {shown(array)}."
             )
     return dict(out)
+
+
+def read_records(source: Source, indices: ArrayLike) -> list[dict[str, NDArray]]:
+    """Read records one by one: each of its own size, where a source holds several.
+
+    Args:
+        source: what to read.
+        indices: integers (n,), positions of the records.
+
+    Returns:
+        Entry name -> array without a leading n, of each record.
+    """
+    if hasattr(source, "read_records"):
+        return [dict(record) for record in source.read_records(indices)]
+    batch = {name: np.asarray(array) for name, array in source.read(indices).items()}
+    count = np.size(indices)
+    return [{name: array[i] for name, array in batch.items()} for i in range(count)]

@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
-from typing import Any
+from typing import Any, cast
 
 from .. import transforms
 from ..spec import DataSpec
@@ -225,12 +225,8 @@ def as_json(value: Any) -> Any:
 
 def config_of(transform: Transform) -> dict[str, Any]:
     """A transform as the page has it: settings by their present names, chance and all."""
-    config = dict(to_config(transform))
-    was = {f.metadata["was"]: f.name for f in _fields(transform) if f.metadata.get("was")}
+    config, made = dict(to_config(transform)), cast(Any, transform)
+    was = {f.metadata["was"]: f.name for f in fields(made) if f.metadata.get("was")}
     settings: Mapping[str, Any] = {was.get(k, k): v for k, v in config.items() if k != "type"}
     chance = {"p": transform.chance} if "p" in type(transform).settings() else {}
     return {"type": config["type"], "settings": chance | dict(settings)}
-
-
-def _fields(transform: Any) -> Any:
-    return fields(transform)

@@ -177,8 +177,9 @@ def _lifted(value: Any, kept: Mapping[type, int]) -> Any:
     if not new:
         return value
     new_one: Transform = copy.copy(value)
-    made_here, kind = "lifted_children" in new, _class_of(value)
-    object.__setattr__(new_one, "__class__", _variant(kind, names, made_here))
+    kind: Any = type(value)
+    variant = _variant(kind, names, "lifted_children" in new)
+    object.__setattr__(new_one, "__class__", variant)
     for name, leaves in new.items():
         object.__setattr__(new_one, name, leaves)
     return new_one
@@ -207,10 +208,6 @@ def _as_leaves(value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple(_as_leaves(one) for one in value)
     return np.float32(value)
-
-
-def _class_of(value: Any) -> Any:
-    return type(value)
 
 
 def _holds_transforms(value: Any) -> bool:

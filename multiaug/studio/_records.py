@@ -8,19 +8,28 @@ import re
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from ..errors import MultiaugError, ParameterError
 from ..pipeline import Pipeline, first_mixing, record_keys
-from ..preview import record_limits, render_record
+from ..preview import (
+    alike_entries,
+    draw_tables,
+    entry_of,
+    outline_labels,
+    record_limits,
+    render,
+    render_record,
+    without_ranges,
+)
 from ..spec import ChannelGroup, DataSpec, EntrySpec
-from ..store import Source
+from ..store import Source, read_records
 from ..transforms import Transform, from_config
 from ..typing import NDArray
 from ._lifted import Runner
-from ._marks import draw_tables, label_table, outline_labels
 
 _MOST_DRAWS = 8
 _PARTNERS = 4
@@ -134,7 +143,10 @@ class Records:
                 "draws": [
                     {
                         "seed": seed + number,
-                        "images": _encoded(pipeline.out_spec, made, limits, outlines=outlines),
+                        "images": _encoded(
+                            *_limited(pipeline.out_spec, made, self.spec, records[0], limits),
+                            outlines=outlines,
+                        ),
                         "values": _values(pipeline.out_spec, made),
                         "drawn": [_shown(values) for values in params],
                     }
@@ -196,19 +208,13 @@ class Records:
         if index not in self._before:
             count = min(_PARTNERS, len(self))
             places = np.array([(index + i) % len(self) for i in range(count)])
-            records = self._records(places)
+            records = read_records(self._source, places)
             first = {n: a.shape for n, a in records[0].items()}
             alike = [r for r in records if {n: a.shape for n, a in r.items()} == first]
             if len(self._before) >= _PARTNERS:
                 self._before.pop(next(iter(self._before)))
             self._before[index] = alike, record_limits(self.spec, alike[0])
         return self._before[index]
-
-    def _records(self, places: NDArray) -> list[dict[str, NDArray]]:
-        if hasattr(self._source, "read_records"):
-            return [dict(record) for record in self._source.read_records(places)]
-        batch = self._source.read(places)
-        return [{n: np.asarray(a)[i] for n, a in batch.items()} for i in range(len(places))]
 
 
 def _explained(error: Exception, configs: Sequence[Any], place: int | None = None) -> StudioError:
@@ -282,6 +288,21 @@ def _values(spec: DataSpec, record: Mapping[str, NDArray]) -> dict[str, Any]:
     }
 
 
+def _limited(
+    spec: DataSpec,
+    made: Mapping[str, NDArray],
+    spec_before: DataSpec,
+    before: Mapping[str, NDArray],
+    limits: Limits,
+) -> tuple[DataSpec, Mapping[str, NDArray], Limits]:
+    """The spec, the record and the limits of its images: those of before where that is right."""
+    alike = alike_entries(spec, made, spec_before, before)
+    spec = without_ranges(spec, alike)
+    new = {n: a for n, a in made.items() if n in spec.entries and n not in alike}
+    same = {n: limit for n, limit in limits.items() if entry_of(n, spec_before).name in alike}
+    return spec, made, {**same, **record_limits(spec, new)}
+
+
 def _encoded(
     spec: DataSpec, record: Mapping[str, NDArray], limits: Limits, *, outlines: bool
 ) -> dict[str, Any]:
@@ -289,21 +310,24 @@ def _encoded(
     known = {n: np.asarray(a) for n, a in record.items() if n in spec.entries}
     quick = {n: a for n, a in known.items() if is_quick(spec.entries[n], a)}
     slow = {n: a for n, a in known.items() if n not in quick}
-    panels = dict(render_record(spec, slow, limits))
+    panels = {**quick, **render_record(spec, slow, limits)}
     reference = spec.reference(known)
     found = {}
-    for entry in spec.entries.values():
-        names = [n for n in panels if entry_of(n, spec) is entry]
-        for name in [entry.name] if entry.name in quick else names:
-            if entry.role == "label" and entry.name in quick:
-                source, (height, width) = encode_labels(known[entry.name], entry.groups[0])
-            else:
-                image = np.array(quick[name] if name in quick else panels[name])
-                if outlines and entry.name == reference:
-                    outline_labels(image, spec, known)
-                draw_tables(image, spec, known, entry.name)
-                source, (height, width) = encode(image), image.shape[:2]
-            found[name] = {"src": source, "width": width, "height": height, "role": entry.role}
+    # In the order of the spec, whichever way they are made.
+    order = {name: place for place, name in enumerate(spec.entries)}
+    for name in sorted(panels, key=lambda panel: order[entry_of(panel, spec).name]):
+        entry = entry_of(name, spec)
+        if entry.role == "label" and entry.name in quick:
+            source, (height, width) = encode_labels(known[entry.name], entry.groups[0])
+        else:
+            image = np.array(panels[name])
+            if outlines and entry.name == reference:
+                for mask in spec.entries.values():
+                    if mask.role == "label" and mask.name in known and mask.time is None:
+                        outline_labels(image, known[mask.name], mask.groups[0])
+            draw_tables(image, spec, known, entry.name)
+            source, (height, width) = encode(image), image.shape[:2]
+        found[name] = {"src": source, "width": width, "height": height, "role": entry.role}
     return found
 
 
@@ -318,15 +342,6 @@ def is_quick(entry: EntrySpec, array: NDArray) -> bool:
     return entry.role == "intensity" and plain and array.ndim == 3 and array.shape[-1] == 3
 
 
-def entry_of(panel: str, spec: DataSpec) -> EntrySpec:
-    """The entry that a panel of `render_record` shows."""
-    return next(
-        entry
-        for name, entry in spec.entries.items()
-        if panel == name or panel.startswith((f"{name} ", f"{name}["))
-    )
-
-
 def encode(image: NDArray) -> str:
     """An image as a data URL: JPEG, which is small and made in milliseconds."""
     from PIL import Image
@@ -336,13 +351,20 @@ def encode(image: NDArray) -> str:
     return _data_url("jpeg", file)
 
 
+@lru_cache(maxsize=32)
+def _label_table(group: ChannelGroup) -> NDArray:
+    """Colours (256, 3) of the labels of a byte."""
+    colours: NDArray = render(np.arange(256, dtype=np.uint8)[None], group)[0]
+    return colours
+
+
 def encode_labels(labels: NDArray, group: ChannelGroup) -> tuple[str, tuple[int, int]]:
     """Labels of a byte as a data URL with exact colours, and their (height, width)."""
     from PIL import Image
 
     flat = labels[..., 0] if labels.ndim == 3 else labels
     image = Image.fromarray(flat, "L")
-    image.putpalette(label_table(group).tobytes())
+    image.putpalette(_label_table(group).tobytes())
     file = io.BytesIO()
     image.save(file, "PNG", compress_level=1)
     return _data_url("png", file), (flat.shape[0], flat.shape[1])

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 import multiaug as ma
+from multiaug.preview._marks import frames_of
 from multiaug.studio._controls import config_of, describe_transforms
 from multiaug.studio._lifted import Runner
-from multiaug.studio._marks import corners
 from multiaug.studio._records import Records, StudioError
 from multiaug.testing import compilations
 from tests.studio.conftest import SPEC, records
@@ -93,6 +93,20 @@ def test_a_render_shows_the_record_of_a_loader_with_that_seed(source):
     shown.close()
 
 
+def test_values_that_mean_something_else_have_limits_of_their_own(source):
+    """Normalised bytes are floats about 0: within the range of before all would be black."""
+    shown = Records(source, SPEC)
+    configs = [config_of(ma.Normalize((0.5,) * 3, (0.25,) * 3))]
+    answer = shown.render(configs, index=0, seed=0, draws=1, outlines=False, before=True)
+    before, after = (
+        decoded(images["images"]["image"]).astype(float)
+        for images in (answer["before"], answer["draws"][0])
+    )
+    assert abs(before.mean() - after.mean()) < 8
+    assert after.std() > 0.8 * before.std()
+    shown.close()
+
+
 def test_outlines_stand_where_labels_change(source):
     shown = Records(source, SPEC)
     plain, outlined = (
@@ -159,4 +173,5 @@ def test_boxes_are_drawn_where_their_convention_says():
             }
         ).entries["boxes"]
         # Pixels 2 to 5 across and 3 to 7 down, counted from 0, edges between pixels.
-        np.testing.assert_allclose(corners(entry, np.array([row], float)), [[1.5, 2.5, 5.5, 7.5]])
+        (found,) = frames_of(entry, np.array([row], float))
+        np.testing.assert_allclose(found, [1.5, 2.5, 5.5, 7.5])

@@ -69,9 +69,7 @@ def _points(spec: DataSpec, record: Record, name: str) -> tuple[NDArray, NDArray
     group = next(g for g in entry.groups if g.role == "position")
     points = array[..., group.channel_slice()]
     colours = _colours(spec, record, points.shape[:2], name)
-    known = np.isfinite(points).all(-1)
-    if isinstance(group.invalid, int | float):
-        known &= (points != group.invalid).any(-1)
+    known = group.has_data(points)
     flat = points[known].astype(np.float64)
     chosen = np.random.default_rng(0).permutation(len(flat))[:_MOST_POINTS]
     return flat[chosen], colours[known][chosen]

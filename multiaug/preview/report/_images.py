@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...spec import DataSpec
+from ...spec import DataSpec, EntrySpec
 from ...typing import NDArray
-from .._colours import label_colours
+from .._marks import entry_of, outline_labels
 from .._render import Bands
 from .._show import panels_of
 
@@ -74,17 +74,15 @@ def panels(
 
 
 def _panel(name: str, image: NDArray, spec: DataSpec, record: Record, what: str) -> Panel:
-    entry = max(
-        (n for n in spec.entries if name == n or name.startswith((f"{n} ", f"{n}["))), key=len
-    )
-    groups = spec.entries[entry].groups
+    entry = entry_of(name, spec)
+    groups = entry.groups
     role = groups[0].role if len(groups) == 1 else name.rpartition(" ")[2]
     said = _WORDS.get(role, role)
     if role == "intensity":
         outlined = [
             mask.name
             for mask in spec.entries.values()
-            if mask.name in record and _outline(image, name, entry, spec, record, mask.name)
+            if mask.name in record and _outline(image, name, entry, record, mask)
         ]
         if outlined:
             said += f" with the outlines of {', '.join(outlined)}"
@@ -93,40 +91,16 @@ def _panel(name: str, image: NDArray, spec: DataSpec, record: Record, what: str)
     return Panel(name, data_uri(small), f"{name}: {said}; {what}", width, height)
 
 
-def _outline(
-    image: NDArray, name: str, entry: str, spec: DataSpec, record: Record, mask: str
-) -> bool:
-    """Draw the borders between labels over an image, in the colour of the label inside."""
-    of = spec.entries[mask]
-    if of.kind != "spatial" or [g.role for g in of.groups] != ["label"]:
+def _outline(image: NDArray, name: str, entry: EntrySpec, record: Record, mask: EntrySpec) -> bool:
+    """Draw the borders between the labels of a mask, of the same frame."""
+    if mask.kind != "spatial" or [g.role for g in mask.groups] != ["label"]:
         return False
-    labels = np.asarray(record[mask])
-    if of.time is not None:
-        if spec.entries[entry].time is None:
+    labels = np.asarray(record[mask.name])
+    if mask.time is not None:
+        if entry.time is None:
             return False
         labels = labels[int(name[name.index("[") + 1 : name.index("]")])]
-    labels = labels[..., 0] if labels.ndim == 3 else labels
-    if labels.dtype.kind not in "bui":
-        return False
-    height, width = image.shape[:2]
-    rows, columns = (
-        np.minimum((np.arange(n) + 0.5) * m / n, m - 1).astype(int)
-        for n, m in zip((height, width), labels.shape, strict=True)
-    )
-    shown = labels[np.ix_(rows, columns)].astype(np.int64)
-    edge = np.zeros(shown.shape, bool)
-    for axis in (0, 1):
-        differs = np.diff(shown, axis=axis) != 0
-        for side in ((0, 1), (1, 0)):  # both sides of a border, so that it is two pixels wide
-            pads = [(0, 0), (0, 0)]
-            pads[axis] = side
-            edge |= np.pad(differs, pads)
-    if edge.mean() > 0.3:  # borders everywhere would hide the image
-        return False
-    colours = label_colours(shown, of.groups[0].ignore)
-    # Label 0 is black elsewhere; a light line shows its borders on dark images, too.
-    image[edge] = np.where((shown == 0)[..., None], [250, 250, 250], colours)[edge]
-    return True
+    return outline_labels(image, labels, mask.groups[0])
 
 
 def _at_most(image: NDArray, side: int) -> NDArray:

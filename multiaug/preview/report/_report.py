@@ -15,10 +15,9 @@ from ...errors import MultiaugError, ParameterError
 from ...files import replace_file
 from ...pipeline import Pipeline, Views, inspect_first
 from ...spec import DataSpec
-from ...store import Source
+from ...store import Source, read_records
 from ...transforms import Transform
 from .._render import Bands
-from .._show import read_records
 from ._clouds import Cloud, clouds
 from ._draws import Draws, Record, alone, draw
 from ._figures import Histogram, Share, histograms, label_shares
