@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import AbstractContextManager
-from typing import Any
+
+from ..passes import Bar
 
 
 class Progress(AbstractContextManager["Progress"]):
@@ -20,7 +21,7 @@ class Progress(AbstractContextManager["Progress"]):
     def __init__(self, shown: bool | None, total: int, what: str) -> None:
         self._shown = sys.stderr.isatty() if shown is None else shown
         self._total, self._done, self._start = total, 0, time.perf_counter()
-        self._bar: Any = None
+        self._bar: Bar | None = None
         self._say(f"{total} trainings, each {what}; compiling the network.")
 
     def begin(self, name: str) -> None:
@@ -28,7 +29,7 @@ class Progress(AbstractContextManager["Progress"]):
         if self._done == 0:
             self._start = time.perf_counter()
         if self._bar is not None:
-            self._bar.set_postfix_str(name, refresh=False)
+            self._bar.describe(name)
 
     def end(self) -> None:
         """It has ended."""
@@ -37,12 +38,8 @@ class Progress(AbstractContextManager["Progress"]):
             spent = time.perf_counter() - self._start
             rest = duration(spent * (self._total - 1))
             self._say(f"The first training took {duration(spent)}; the others will take {rest}.")
-            if self._shown:
-                from tqdm.auto import tqdm
-
-                # A file of many lines is read by nobody.
-                often = 0.1 if sys.stderr.isatty() else 30
-                self._bar = tqdm(total=self._total, unit=" trainings", initial=1, mininterval=often)
+            self._bar = Bar(self._shown, "", self._total, unit="trainings")
+            self._bar.update(1)
         elif self._bar is not None:
             self._bar.update(1)
 
@@ -52,7 +49,7 @@ class Progress(AbstractContextManager["Progress"]):
 
     def __exit__(self, *error: object) -> None:
         if self._bar is not None:
-            self._bar.close()
+            self._bar.__exit__(*error)
 
 
 def duration(seconds: float) -> str:

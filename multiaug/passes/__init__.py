@@ -1,5 +1,6 @@
 """Passes over a source: fitting statistics, writing what a pipeline makes of it, converting."""
 
+from ._bar import Bar as Bar
 from ._convert import convert as convert
 from ._convert import map_batches as map_batches
 from ._export import export as export
