@@ -27,19 +27,24 @@ PipelineName = Annotated[
         "--pipeline",
         "-p",
         help="JSON file of a pipeline, name of a recipe (`mmseg`), Python file, or "
-        "`module:attribute`.",
+        "`module:attribute`; without it, a usual one that says what it is, where one is needed.",
     ),
 ]
 Settings = Annotated[
     Optional[list[str]],  # noqa: UP045
-    typer.Option("--set", metavar="NAME=JSON", help="Setting of the recipe, such as `size=256`."),
+    typer.Option(
+        "--set",
+        metavar="NAME=JSON",
+        help="Setting of the recipe, such as `size=256`: what it makes.",
+    ),
 ]
 Open = Annotated[
     Optional[list[str]],  # noqa: UP045
     typer.Option(
         "--open",
         metavar="NAME=JSON",
-        help="Setting of `open_source`, such as `size=[480,640]` or `classes=label`.",
+        help="Setting of `open_source`, how data are read: `size=[480,640]` resizes images of "
+        "several sizes, `classes=label` reads folders of classes.",
     ),
 ]
 Seed = Annotated[

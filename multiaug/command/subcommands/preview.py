@@ -23,7 +23,12 @@ def preview(
     pipeline: options.PipelineName = None,
     spec: options.Spec = None,
     sets: options.Settings = None,
-    out: options.Out = Path("preview"),
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", help="Folder for contact_sheet.png and report.html; both are replaced."
+        ),
+    ] = Path("preview"),
     records: Annotated[int, typer.Option(min=1, help="How many records are shown.")] = 4,
     seed: options.Seed = None,
     report: Annotated[
@@ -33,7 +38,7 @@ def preview(
     json_: options.Json = False,
     save: options.Save = False,
 ) -> None:
-    """Draw a contact sheet, and a page with each transform alone and the whole pipeline.
+    """Draw a contact sheet, and an HTML page with each transform alone and the whole pipeline.
 
     Example: `multiaug preview my-folder --pipeline mmseg --set size=256`
     """
