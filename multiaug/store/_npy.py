@@ -19,6 +19,7 @@ from ._candidate import Candidate
 from ._kinds import SourceTraits, register_source
 from ._ragged import refuse_objects
 from .folder._folder import PICTURES, tells_images
+from .folder._folder_names import role_of
 
 if TYPE_CHECKING:
     from ..spec import DataSpec
@@ -79,7 +80,7 @@ class NpySource(ArraySource):
         if candidate.entries:
             return not all(f.suffix.lower() in PICTURES for f in candidate.entries.values())
         if candidate.folder is not None and ".npy" in candidate.endings:
-            return not tells_images(candidate)
+            return not tells_images(candidate) and not holds_records(candidate)
         return len(candidate.files) == 1 and candidate.ends((".npy",))
 
     @property
@@ -99,6 +100,17 @@ def _reopen(path: Any, spec: DataSpec, channels: Channels, block: int) -> NpySou
     return NpySource(path, spec, channels=channels, block=block)
 
 
+def holds_records(candidate: Candidate) -> bool:
+    """Whether the .npy files of a folder are records, as far as names and the spec tell."""
+    spec, folder = candidate.spec, candidate.folder
+    if spec is None or folder is None or ".npy" not in candidate.endings:
+        return False
+    stems = [path.stem for path in folder.iterdir() if path.suffix == ".npy"]
+    required = [name for name, entry in spec.entries.items() if not entry.optional]
+    named = any(stem in spec.entries or role_of(stem) for stem in stems)
+    return len(required) == 1 and not named
+
+
 def _files(
     path: str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]], spec: DataSpec
 ) -> dict[str, Path]:
@@ -112,7 +124,8 @@ def _files(
         if missing:
             raise StoreError(
                 f"{root}: {missing[0]} is not there. Expected one .npy file per entry, named "
-                f"after it: {[f'{name}.npy' for name in spec.entries]}."
+                f"after it: {[f'{name}.npy' for name in spec.entries]}. If each file is a record, "
+                "open it with kind='npy-records'."
             )
         return present
     required = [name for name, entry in spec.entries.items() if not entry.optional]

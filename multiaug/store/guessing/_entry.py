@@ -29,6 +29,8 @@ _BY_NAME = {
 _ROLES = {plain(word): role for role, words in _BY_NAME.items() for word in words.split()}
 # The usual largest values of sensors that store fewer bits than their dtype has.
 _TOPS = (1.0, 255.0, 1023.0, 4095.0, 10000.0, 16383.0)
+# The usual label of no class, which transforms need for what comes from beyond an image.
+_SKIPPED = "and what comes from beyond an image is labelled 255, for losses to skip"
 _CHANNELS = {"direction": ["nx", "ny", "nz"], "position": ["x", "y", "z"], "flow": ["u", "v"]}
 
 
@@ -106,8 +108,8 @@ def _label(document: Document, samples: Sequence[NDArray]) -> tuple[Document, st
     if document["dtype"] == "bool":
         return document, ""
     if found and set(found) <= {0, 255} and 255 in found:
-        document["values"] = {"255": 1}
-        return document, "255 is class 1"
+        document |= {"values": {"255": 1}, "ignore": 255}
+        return document, f"255 is class 1, {_SKIPPED}"
     if 255 in found and document["dtype"] == "uint8":
         document["ignore"] = 255
         return document, "255 is ignored"
@@ -117,7 +119,10 @@ def _label(document: Document, samples: Sequence[NDArray]) -> tuple[Document, st
     if len(found) > _MOST_LABELS:
         return document, f"{len(found)} different labels, which is many for classes"
     listed = ", ".join(map(str, found[:12])) + (" .." if len(found) > 12 else "")
-    return document, f"labels {listed}"
+    if document["dtype"] != "uint8":
+        return document, f"labels {listed}"
+    document["ignore"] = 255
+    return document, f"labels {listed}, {_SKIPPED}"
 
 
 def entry_name(name: str) -> str:

@@ -16,6 +16,7 @@ from ...spec import SPEC_KIND
 from ...typing import NDArray
 from .._candidate import Candidate
 from .._kinds import SourceTraits, register_source
+from .._npy import holds_records
 from .._ragged import refuse_objects
 from .._record_source import RecordSource
 from ..decode._picture import shown
@@ -30,8 +31,9 @@ class NpyRecordSource(RecordSource):
     """Records in .npy files of one record each: ``image/a.npy`` with ``mask/a.npy``.
 
     Files of a record have one name in the folders of all entries. The records are in the order of
-    the names as text. One folder alone, with the files in it, is opened with
-    ``kind="npy-records"``, as such a folder is otherwise taken for one file for each entry.
+    the names as text. One folder alone, with the files in it, holds the records of a spec with one
+    required entry, unless a file has the name of an entry, or one that is usual for one, such as
+    ``images.npy``: it is one file for each entry then, and ``kind="npy-records"`` says otherwise.
 
     Args:
         root: the folder.
@@ -64,7 +66,9 @@ class NpyRecordSource(RecordSource):
 
     @classmethod
     def recognises(cls, candidate: Candidate) -> bool:
-        """A folder with .npy files below it, none in itself, and no images."""
+        """A folder with .npy files below it, none in itself, and no images; or of records alone."""
+        if holds_records(candidate):
+            return True
         below = candidate.endings_below
         inside = ".npy" in below and ".npy" not in candidate.endings
         return candidate.folder is not None and inside and not below.keys() & PICTURES
