@@ -71,12 +71,20 @@ def draw_tables(
         name: of the entry.
         scale: pixels of the image for each of the entry.
     """
-    for entry in spec.entries.values():
-        if entry.role not in ("boxes", "keypoints") or entry.name not in record:
-            continue
-        if name == (entry.of or spec.reference(record)):
-            for row in frames_of(entry, np.asarray(record[entry.name], np.float64)):
-                _frame(image, *((v + 0.5) * scale for v in row))
+    for entry in tables_on(spec, record, name):
+        for row in frames_of(entry, np.asarray(record[entry.name], np.float64)):
+            _frame(image, *((v + 0.5) * scale for v in row))
+
+
+def tables_on(spec: DataSpec, record: Mapping[str, Any], name: str) -> list[EntrySpec]:
+    """The boxes and points of a record that count the pixels of an entry."""
+    return [
+        entry
+        for entry in spec.entries.values()
+        if entry.role in ("boxes", "keypoints")
+        and entry.name in record
+        and name == (entry.of or spec.reference(record))
+    ]
 
 
 def frames_of(entry: EntrySpec, table: NDArray) -> Iterator[NDArray]:

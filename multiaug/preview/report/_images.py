@@ -11,7 +11,7 @@ import numpy as np
 
 from ...spec import DataSpec, EntrySpec
 from ...typing import NDArray
-from .._marks import entry_of, outline_labels
+from .._marks import entry_of, outline_labels, tables_on
 from .._render import Bands
 from .._show import panels_of
 
@@ -86,6 +86,8 @@ def _panel(name: str, image: NDArray, spec: DataSpec, record: Record, what: str)
         ]
         if outlined:
             said += f" with the outlines of {', '.join(outlined)}"
+    if tables := [table.name for table in tables_on(spec, record, entry.name)]:
+        said += f", marked: {', '.join(tables)}"
     small = _at_most(image, SIDE)
     height, width = small.shape[:2]
     return Panel(name, data_uri(small), f"{name}: {said}; {what}", width, height)
