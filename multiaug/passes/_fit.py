@@ -28,6 +28,7 @@ from ._rows import fill_values
 from ._run import FitRun
 from ._runner import as_runner
 from ._scheduled import ScheduledRun
+from ._threaded import ThreadedRun, suits_threads
 
 
 @old_arguments(rounds="copies")
@@ -125,7 +126,7 @@ def fit(
     plan = make_plan(records, statistics, budget, solver)
     fingerprint = source.fingerprint  # asked for once: some sources read all their files for it
     identity = _identity(fingerprint, pipeline, copies, seed)
-    make = FitRun if scheduler is None else partial(ScheduledRun, as_runner(scheduler))
+    make = partial(_run_of, scheduler, budget)
     means = None
     if invalid == "mask":
         means = _means(
@@ -153,6 +154,14 @@ def fit(
     if pipeline is not None:
         info |= {"pipeline": pipeline.to_dict(), "seed": seed}
     return Statistics(_grouped(plan, results), info)
+
+
+def _run_of(scheduler: Any, memory: int, records: Records, plan: Plan, *settings: Any) -> FitRun:
+    """Whoever gathers a plan: a cluster, threads side by side, or this thread."""
+    if scheduler is not None:
+        return ScheduledRun(as_runner(scheduler), records, plan, *settings)
+    kind = ThreadedRun if suits_threads(records, plan, memory) else FitRun
+    return kind(records, plan, *settings)
 
 
 def _grouped(plan: Plan, results: list[Any]) -> dict[str, GroupStatistics]:

@@ -62,7 +62,12 @@ class Part:
 
 
 def parts_in_order(
-    runner: Runner, work: Work, share: Share, first: int, count: int
+    runner: Runner,
+    work: Work,
+    share: Share,
+    first: int,
+    count: int,
+    task_seconds: float = _TASK_SECONDS,
 ) -> Iterator[Part]:
     """Have leaves made by a runner; what comes early waits for its turn.
 
@@ -72,8 +77,9 @@ def parts_in_order(
         share: see `Share`.
         first: the first leaf that is not done.
         count: of all leaves.
+        task_seconds: how long a task is to take.
     """
-    lengths = _Lengths(first, count)
+    lengths = _Lengths(first, count, task_seconds)
     waiting: dict[int, Part] = {}
     following = first
     with closing(runner.run(work, share, lengths.spans())) as results:  # type: ignore[type-var]
@@ -89,8 +95,9 @@ def parts_in_order(
 class _Lengths:
     """Cuts leaves into tasks that are long enough, by how long the earlier ones took."""
 
-    def __init__(self, first: int, count: int) -> None:
+    def __init__(self, first: int, count: int, task_seconds: float) -> None:
         self._first, self._count = first, count
+        self._task_seconds = task_seconds
         self._leaf_seconds = math.inf
 
     def took(self, span: Span, seconds: Any) -> None:
@@ -101,7 +108,7 @@ class _Lengths:
     def spans(self) -> Iterator[Span]:
         """The tasks, each cut when it is begun."""
         while self._first < self._count:
-            length = max(1, math.ceil(_TASK_SECONDS / self._leaf_seconds))
+            length = max(1, math.ceil(self._task_seconds / self._leaf_seconds))
             end = min(self._first + length, self._count)
             yield self._first, end
             self._first = end

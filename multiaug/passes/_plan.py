@@ -51,12 +51,14 @@ class Plan:
         tasks: in the order of the targets.
         solvers: label -> how it is whitened and why.
         projected: bytes.
+        gathered: bytes of them that the statistics take.
         block_rows: records of one side of a pair, where pairs are needed.
     """
 
     tasks: list[Task] = field(default_factory=list)
     solvers: dict[str, str] = field(default_factory=dict)
     projected: int = _BASE
+    gathered: int = 0
     block_rows: int = 0
 
 
@@ -142,6 +144,7 @@ def _plan_one(
     )
     needs = wanted.needs(subject)
     plan.projected += needs.nbytes
+    plan.gathered += needs.nbytes
     plan.block_rows = needs.block_rows or plan.block_rows
     if needs.reason:
         plan.solvers[target.label] = needs.reason

@@ -33,6 +33,7 @@ from ._rows import Rows
 # A leaf has as many records, or fewer where they are large.
 _FLUSH_ROWS = 8192
 _FLUSH_BYTES = 2**30
+_FREE_BYTES = 2**26
 
 Step = tuple[int, int | None]
 """(i, None) reads group i of blocks; (i, j) pairs it with group j."""
@@ -226,6 +227,8 @@ class FitRun:
         if any(task.statistic.merges_slowly for task in self._plan.tasks):
             return _FLUSH_ROWS  # each merge of sketches costs as much as hundreds of records
         record = sum(target.size * 4 for target in self._targets)
+        if self._free and not self._pairs:  # no bit depends on the cut: threads share small ones
+            return max(1, _FREE_BYTES // record)
         return max(1, min(_FLUSH_ROWS, _FLUSH_BYTES // record))
 
     def _make_leaves(self) -> list[tuple[int, int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
@@ -33,10 +33,13 @@ class ScheduledRun(FitRun):
         if first == len(self._leaves):
             return
         share = self._share()
-        for part in parts_in_order(self._runner, make_parts, share, first, len(self._leaves)):
+        for part in self._parts(share, first):
             self._add(part)
             if self._checkpoint.is_due:
                 self._save()
+
+    def _parts(self, share: Share, first: int) -> Iterator[Part]:
+        return parts_in_order(self._runner, make_parts, share, first, len(self._leaves))
 
     def _share(self) -> Share:
         """What others must know; pairs of floats are all about what the first records say."""

@@ -129,6 +129,11 @@ class Statistic(ABC):
         """Not even the cutting into batches changes a bit."""
         return self.exact
 
+    @property
+    def sums_in_threads(self) -> bool:
+        """Accumulators add up in the thread that calls them: several can have one each."""
+        return False
+
     def suits(self, role: str, *, named: bool) -> bool:
         """Whether `fit` gathers it for channels of a role.
 

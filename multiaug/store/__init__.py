@@ -7,6 +7,7 @@ from ._adapt import chunked as chunked
 from ._adapt import is_sequential as is_sequential
 from ._adapt import is_source as is_source
 from ._arrays import ArraySource as ArraySource
+from ._block_source import BlockSource as BlockSource
 from ._by_position import RecordReader as RecordReader
 from ._candidate import Candidate as Candidate
 from ._kinds import SourceTraits as SourceTraits

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import RecordError, StoreError
 from ..typing import NDArray
+from ._block_source import BlockSource
 from ._plausible import inspect_source
-from ._report import ReportedSource
-from ._scan import Pools, scan_in_threads
-from ._source import Block, BlockId, Structure, check_blocks, check_indices, check_out
+from ._source import Structure, check_indices, check_out
 from ._structure import check_entries
 from ._value_maps import ValueMaps
 
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 _BLOCK = 16
 
 
-class RecordSource(ReportedSource, ABC):
+class RecordSource(BlockSource):
     """Records that are read one by one, all of one shape: a base for sources of files.
 
     A class of your own has `read_record` and `fingerprint`, and gets all of `ChunkedSource`. What
@@ -44,14 +43,13 @@ class RecordSource(ReportedSource, ABC):
     """
 
     chunk = 1
-    remote = False
+    _block = _BLOCK
 
     def __init__(self, spec: DataSpec, names: list[str], where: str) -> None:
         self._spec = spec.as_read()
         self._maps = ValueMaps(spec)
-        self._names = names
+        self._names, self._length = names, len(names)
         self._where = where
-        self._pools: Pools = {}
         if not names:
             raise StoreError(f"{where}: there are no records in it. Expected at least one.")
         first = self.read_record(0)
@@ -66,33 +64,6 @@ class RecordSource(ReportedSource, ABC):
         Args:
             number: its position.
         """
-
-    @property
-    def spec(self) -> DataSpec:
-        """What the entries of the records are."""
-        return self._spec
-
-    @property
-    @abstractmethod
-    def fingerprint(self) -> str:
-        """Differs when the data set differs."""
-
-    @property
-    def blocks(self) -> range:
-        """Block i holds the records from 16 i."""
-        return range(-(-len(self) // _BLOCK))
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    def scan(self, blocks: Iterable[BlockId] | None = None) -> Iterator[Block]:
-        """Read blocks, all of them by default; files are read by several threads."""
-        count = len(self)
-        numbers = check_blocks(blocks, len(self.blocks))
-        spans = [(n, n * _BLOCK, min((n + 1) * _BLOCK, count)) for n in numbers]
-        return scan_in_threads(
-            spans, self.structure, 1, self.read_range, self._pools, remote=self.remote
-        )
 
     def read_range(self, start: int, stop: int, out: Mapping[str, NDArray]) -> None:
         """Read neighbouring records into arrays that are there already."""

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from abc import abstractmethod
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .._machine import native
 from ..typing import NDArray
+from ._block_source import BlockSource
 from ._packing import Packing
 from ._plausible import inspect_source
-from ._report import ReportedSource
-from ._scan import Pools, scan_in_threads
-from ._source import Block, BlockId, Structure, check_blocks, check_indices, check_out
+from ._source import Structure, check_indices, check_out
 from ._structure import check_entries, common_length
 from ._value_maps import ValueMaps
 
@@ -27,7 +26,7 @@ _BLOCK = 64
 _BLOCK_BYTES = 64 * 2**20
 
 
-class RowSource(ReportedSource, ABC):
+class RowSource(BlockSource):
     """Records that are rows of arrays, one array for each entry: a base for files of arrays.
 
     A class of your own has `rows` and `fingerprint`, and gets all of `ChunkedSource`. Labels are
@@ -44,8 +43,6 @@ class RowSource(ReportedSource, ABC):
         RecordError: an array is not what the spec says.
         StoreError: the arrays differ in length, or are empty.
     """
-
-    remote = False
 
     def __init__(
         self,
@@ -71,7 +68,6 @@ class RowSource(ReportedSource, ABC):
         record = max(1, sum(s.nbytes for s in self.structure.values()))
         most = max(1, min(_BLOCK, _BLOCK_BYTES // record) // self.chunk)
         self._block = most * self.chunk
-        self._pools: Pools = {}
 
     @abstractmethod
     def rows(self, name: str, start: int, stop: int) -> NDArray:
@@ -84,35 +80,9 @@ class RowSource(ReportedSource, ABC):
         """
 
     @property
-    def spec(self) -> DataSpec:
-        """What the entries of the records are."""
-        return self._spec
-
-    @property
-    @abstractmethod
-    def fingerprint(self) -> str:
-        """Differs when the data set differs."""
-
-    @property
-    def blocks(self) -> range:
-        """Block i holds the records from i times the block length."""
-        return range(-(-self._length // self._block))
-
-    @property
     def row_access(self) -> bool:
         """Whether single records are read without others."""
         return self.chunk == 1
-
-    def __len__(self) -> int:
-        return self._length
-
-    def scan(self, blocks: Iterable[BlockId] | None = None) -> Iterator[Block]:
-        """Read blocks, all of them by default, by several threads."""
-        numbers = check_blocks(blocks, len(self.blocks))
-        spans = [(n, n * self._block, min((n + 1) * self._block, self._length)) for n in numbers]
-        return scan_in_threads(
-            spans, self.structure, self.chunk, self.read_range, self._pools, remote=self.remote
-        )
 
     def read_range(self, start: int, stop: int, out: Mapping[str, NDArray]) -> None:
         """Read neighbouring records into arrays that are there already."""

@@ -19,6 +19,8 @@ ReadRange = Callable[[int, int, Mapping[str, NDArray]], None]
 # Small blocks are read together, up to this size: telling threads costs as much as a megabyte.
 _GROUP_BYTES = 16 * 2**20
 _DEPTH = 2  # groups that are being read
+# What a thread reads for itself at a time: most of it is still in its core's cache when it is used.
+_HERE_BYTES = 2**20
 _FAR_READS = 16  # chunks that are on their way from another machine
 # Memory that a source keeps between scans; more goes back to the system.
 _KEPT_BYTES = 128 * 2**20
@@ -98,6 +100,33 @@ def scan_in_threads(
         finally:
             fetching.close()
             executor.shutdown(wait=True, cancel_futures=True)
+
+
+def scan_here(
+    spans: Sequence[Span], structure: Mapping[str, Structure], chunk: int, read_range: ReadRange
+) -> Iterator[Block]:
+    """Yield blocks in order, each read by the thread that asks for it.
+
+    Args:
+        spans: the blocks.
+        structure: entry name -> shape of one record, and dtype.
+        chunk: records that are decoded together.
+        read_range: reads neighbouring records into arrays.
+    """
+    if not spans:
+        return
+    record = sum(s.nbytes for s in structure.values())
+    groups = list(_grouped(spans, _HERE_BYTES // max(1, record)))
+    rows = -(-max(group[-1][2] - group[0][1] for group in groups) // chunk) * chunk
+    pools = {n: BufferPool(rows * s.nbytes) for n, s in structure.items()}
+    for group in groups:
+        first, last = group[0][1], group[-1][2]
+        room = -(-(last - first) // chunk) * chunk
+        arrays = {n: pools[n].lend((room, *s.shape), s.dtype) for n, s in structure.items()}
+        read_range(first, last, arrays)
+        blocks = _blocks(group, arrays, ())
+        del arrays
+        yield from blocks
 
 
 _Started = tuple[Sequence[Span], dict[str, NDArray], list[Future[None]]]

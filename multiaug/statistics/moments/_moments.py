@@ -86,6 +86,11 @@ class Moments(Statistic):
         """How many means there are: of the pixels, or of the channels."""
         return channel_count(self.shape) if self.by_channel else self.size
 
+    @property
+    def sums_in_threads(self) -> bool:
+        """Where native code adds up; what XLA adds up has threads of its own."""
+        return self.exact and native_is_available()
+
     def suits(self, role: str, *, named: bool) -> bool:
         """All but labels, which are names, and their mean is none."""
         return role != "label"

@@ -107,7 +107,9 @@ class AnnotatedSource(PictureSource):
 
     def __getstate__(self) -> dict[str, Any]:
         # The other process reads the annotations itself.
-        return {name: value for name, value in self.__dict__.items() if name != "_annotations"}
+        return {
+            name: value for name, value in super().__getstate__().items() if name != "_annotations"
+        }
 
     def read_record(self, number: int) -> dict[str, NDArray]:
         """See `RecordSource.read_record`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,12 +14,11 @@ from ...errors import CorruptChunkError, StoreError, warn
 from ...files import sha256_of
 from ...spec import SPEC_KIND
 from ...typing import NDArray
+from .._block_source import BlockSource
 from .._candidate import Candidate
 from .._kinds import SourceTraits, register_source
 from .._plausible import inspect_source
-from .._report import ReportedSource
-from .._scan import Pools, scan_in_threads
-from .._source import Block, BlockId, Structure, check_blocks, check_indices, check_out
+from .._source import Structure, check_indices, check_out
 from .._structure import check_arrays, check_entries, common_length
 from .._value_maps import ValueMaps
 from ._group import DESTINATION_KIND, names_in, open_arrays, open_group
@@ -44,7 +43,7 @@ _BLOCK_BYTES = 64 * 2**20
 
 
 @register_source
-class ZarrSource(ReportedSource):
+class ZarrSource(BlockSource):
     """Records in a zarr group, version 2 or 3, sharded or not.
 
     The arrays that the spec declares are read; others in the group are left alone and can be
@@ -94,7 +93,7 @@ class ZarrSource(ReportedSource):
         self._check_length()
         check_arrays(self._spec, arrays, self._where)
         self._objects = _objects_of(self.group)
-        self._pools: Pools = {}
+        self.remote = self._objects.remote
         settings: Any = self._objects, self._where, self.on_missing
         self._readers = {
             n: open_reader(a, self._spec.entries[n], *settings, vouched=self._marker is not None)
@@ -102,14 +101,15 @@ class ZarrSource(ReportedSource):
         }
         if self._marker is None and not self.remote:
             self._say_what_is_missing()
+        self.structure = {n: Structure(r.shape[1:], r.dtype) for n, r in self._readers.items()}
         structures = {n: Structure(r.shape, r.dtype) for n, r in self._readers.items()}
         check_entries(self._spec, structures, self._where)
         layouts = {n: reader.layout for n, reader in self._readers.items()}
         sizes = {n: layout.record_bytes for n, layout in layouts.items()}
         self._block = _common({n: lay.stored[0] for n, lay in layouts.items()}, sizes, self._length)
-        self._chunk = _common({n: lay.chunks[0] for n, lay in layouts.items()}, sizes, self._length)
+        self.chunk = _common({n: lay.chunks[0] for n, lay in layouts.items()}, sizes, self._length)
         for reader in self._readers.values():
-            reader.keeps_chunks = self._chunk % reader.chunks[0] != 0
+            reader.keeps_chunks = self.chunk % reader.chunks[0] != 0
 
     @classmethod
     def recognises(cls, candidate: Candidate) -> bool:
@@ -127,26 +127,6 @@ class ZarrSource(ReportedSource):
         return (self._objects.root,) if isinstance(self._objects, FileObjects) else ()
 
     @property
-    def spec(self) -> DataSpec:
-        """What the entries of the records are."""
-        return self._spec
-
-    @property
-    def blocks(self) -> range:
-        """Block i holds the records from ``i`` times the block length."""
-        return range(-(-self._length // self._block))
-
-    @property
-    def chunk(self) -> int:
-        """How many records are decoded together."""
-        return self._chunk
-
-    @property
-    def remote(self) -> bool:
-        """Whether reading waits for something else than this machine's own disk."""
-        return self._objects.remote
-
-    @property
     def row_access(self) -> bool:
         """Whether single records are read without the rest of their chunks: nothing is packed."""
         return all(r.seekable or r.keeps_chunks for r in self._readers.values())
@@ -155,11 +135,6 @@ class ZarrSource(ReportedSource):
     def direct(self) -> dict[str, bool]:
         """Entry name -> whether its chunks are decoded here (True) or by zarr-python (False)."""
         return {name: reader.direct for name, reader in self._readers.items()}
-
-    @cached_property
-    def structure(self) -> dict[str, Structure]:
-        """Entry name -> shape of one record, and dtype."""
-        return {n: Structure(r.shape[1:], r.dtype) for n, r in self._readers.items()}
 
     @cached_property
     def fingerprint(self) -> str:
@@ -175,30 +150,6 @@ class ZarrSource(ReportedSource):
             if isinstance(reader, UnpackingReader):
                 parts.append(repr(reader.packing))
         return sha256_of(*parts, *self._maps.identity)
-
-    def __len__(self) -> int:
-        return self._length
-
-    def scan(self, blocks: Iterable[BlockId] | None = None) -> Iterator[Block]:
-        """Read blocks, all of them by default.
-
-        Chunks are decoded by several threads, one or two blocks ahead of the consumer. A
-        block's memory is used again once nothing refers to its arrays.
-
-        Args:
-            blocks: ids out of ``blocks``, in the order wanted.
-
-        Raises:
-            ParameterError: an id does not exist.
-            MissingChunkError: a chunk is not in the store and is not to be filled.
-            CorruptChunkError: a chunk cannot be decoded.
-        """
-        numbers = check_blocks(blocks, len(self.blocks))
-        spans = [(n, n * self._block, min((n + 1) * self._block, self._length)) for n in numbers]
-        return scan_in_threads(
-            spans, self.structure, self._chunk, self.read_range, self._pools,
-            remote=self.remote, requests=requests_of(self),
-        )  # fmt: skip
 
     def read_range(self, start: int, stop: int, out: Mapping[str, NDArray]) -> None:
         """Read neighbouring records into arrays that are there already.
@@ -237,6 +188,9 @@ class ZarrSource(ReportedSource):
             self._readers[name].take(rows, array)
         self._maps.apply(arrays)
         return arrays
+
+    def _requests(self) -> RequestsFor | None:
+        return requests_of(self)
 
     def check(self, *, deep: bool = False) -> None:
         """Look for damage in the whole store.
