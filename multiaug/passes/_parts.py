@@ -67,7 +67,7 @@ def parts_in_order(
     share: Share,
     first: int,
     count: int,
-    task_seconds: float = _TASK_SECONDS,
+    task_seconds: float | None = None,
 ) -> Iterator[Part]:
     """Have leaves made by a runner; what comes early waits for its turn.
 
@@ -77,7 +77,7 @@ def parts_in_order(
         share: see `Share`.
         first: the first leaf that is not done.
         count: of all leaves.
-        task_seconds: how long a task is to take.
+        task_seconds: how long a task is to take; by default so long that sending it costs little.
     """
     lengths = _Lengths(first, count, task_seconds)
     waiting: dict[int, Part] = {}
@@ -95,9 +95,9 @@ def parts_in_order(
 class _Lengths:
     """Cuts leaves into tasks that are long enough, by how long the earlier ones took."""
 
-    def __init__(self, first: int, count: int, task_seconds: float) -> None:
+    def __init__(self, first: int, count: int, task_seconds: float | None = None) -> None:
         self._first, self._count = first, count
-        self._task_seconds = task_seconds
+        self._task_seconds = task_seconds or _TASK_SECONDS
         self._leaf_seconds = math.inf
 
     def took(self, span: Span, seconds: Any) -> None:

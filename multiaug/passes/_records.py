@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from copy import copy
 from dataclasses import dataclass
 from itertools import groupby, islice
 from typing import Literal, NamedTuple
@@ -16,7 +15,7 @@ from ..errors import ParameterError, RecordError
 from ..pipeline import Pipeline, record_keys
 from ..spec import ChannelGroup, EntrySpec, is_sound
 from ..statistics import ChunkId
-from ..store import Block, BlockId, BlockSource, ChunkedSource
+from ..store import Block, BlockSource, ChunkedSource
 from ..typing import NDArray
 from ._joined import joined, runs_of
 
@@ -100,19 +99,8 @@ class Records:
             for block in blocks
         ]
         self._blocks = blocks
-        self._scan: Callable[[Iterable[BlockId]], Iterator[Block]] = source.scan
         self.rows_per_block = -(-len(source) // max(1, len(blocks)))
         self.first = self._augment(source.read([0]), np.zeros(1, np.int64), 0)
-
-    def read_here(self) -> Records:
-        """The same blocks, read by the threads that ask for them.
-
-        The source is a `multiaug.store.BlockSource`.
-        """
-        assert isinstance(self.source, BlockSource)
-        found = copy(self)
-        found._scan = self.source.scan_here
-        return found
 
     def targets(self) -> list[Target]:
         """The channel groups of all pictures that there are."""
@@ -145,7 +133,7 @@ class Records:
         cut = [list(part) for group in groups for _, part in groupby(group, lambda p: p // count)]
         for number, spans in groupby(cut, lambda part: part[0] // count):
             asked = list(spans)
-            scan = self._scan([self._blocks[p % count] for part in asked for p in part])
+            scan = self.source.scan([self._blocks[p % count] for part in asked for p in part])
             most = [1] * sum(map(len, asked)) if self.pipeline else [len(part) for part in asked]
             following = (self.chunks[p] for part in asked for p in part)
             with closing(scan):  # type: ignore[type-var]
@@ -160,6 +148,25 @@ class Records:
                             targets,
                         )
                     del blocks, together, run  # their memory is used again when nobody holds it
+
+    def read_here(
+        self, groups: Iterable[Sequence[int]], targets: Sequence[Target]
+    ) -> Iterator[Piece]:
+        """As `read`, none of them ahead and each in the thread that asks.
+
+        The source is a `multiaug.store.BlockSource`, and there is no pipeline, so that every
+        block is seen once.
+        """
+        source = self.source
+        assert isinstance(source, BlockSource)
+        for group in groups:
+            left = iter(group)
+            for count, block in source.read_here([self._blocks[place] for place in group]):
+                chunks = [self.chunks[place] for place in islice(left, count)]
+                first = int(block.index[0])
+                starts = range(first, first + count * self.rows_per_block, self.rows_per_block)
+                yield self._piece(block, 0, chunks, starts, targets)
+                del block  # its memory is used again when nobody holds it
 
     def _piece(
         self,

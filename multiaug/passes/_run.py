@@ -65,6 +65,7 @@ class FitRun:
         places: dict[str, NDArray] | None = None,
     ) -> None:
         self._records, self._plan = records, plan
+        self._read = records.read
         self._targets = list({task.target.label: task.target for task in plan.tasks}.values())
         self._rows = Rows(means, skip, places)
         self._checkpoint, self._source, self._tick = checkpoint, source, tick
@@ -98,14 +99,14 @@ class FitRun:
         else:
             self._totals = list(items)
             self._begin_all()
-        self._tick(sum(self._count(step) for step in self._steps[: self._done]))
+        self._tick(self._count_of(0, self._done))
         self._tick(min(self._looked * self._records.rows_per_block, self._records.n))
 
     @property
     def total(self) -> int:
         """Records that will be read, counting every time."""
         again = self._records.n if self.looks_again else 0
-        return sum(self._count(step) for step in self._steps) + again
+        return self._count_of(0, len(self._steps)) + again
 
     @property
     def looks_again(self) -> bool:
@@ -156,7 +157,7 @@ class FitRun:
     @contextmanager
     def _reading(self, first: int, end: int) -> Iterator[None]:
         """One scan of all blocks that steps will read, so that a source can read ahead."""
-        pieces = self._records.read(self._groups_of(first, end), self._targets)
+        pieces = self._read(self._groups_of(first, end), self._targets)
         with closing(pieces):  # type: ignore[type-var]
             self._pieces = pieces
             yield
@@ -227,21 +228,27 @@ class FitRun:
         if any(task.statistic.merges_slowly for task in self._plan.tasks):
             return _FLUSH_ROWS  # each merge of sketches costs as much as hundreds of records
         record = sum(target.size * 4 for target in self._targets)
-        if self._free and not self._pairs:  # no bit depends on the cut: threads share small ones
-            return max(1, _FREE_BYTES // record)
-        return max(1, min(_FLUSH_ROWS, _FLUSH_BYTES // record))
+        # Where no bit depends on the cut, leaves are small, so that threads have equal shares.
+        most = _FREE_BYTES if self._free and not self._pairs else _FLUSH_BYTES
+        return max(1, min(_FLUSH_ROWS, most // record))
 
     def _make_leaves(self) -> list[tuple[int, int]]:
         """Steps of each leaf, [first, end)."""
         count = len(self._steps)
-        ends = [i + 1 for i, (group, _) in enumerate(self._steps) if self._flushes(group)]
+        if self._pairs:
+            ends = list(range(1, count + 1))
+        else:  # as `_flushes` says of each
+            leaf = np.arange(count + 1) * self._records.rows_per_block // self._leaf_rows
+            ends = (np.flatnonzero(np.diff(leaf)) + 1).tolist()
         ends += [count] if ends[-1:] != [count] else []
         return list(zip([0, *ends[:-1]], ends, strict=True))
 
     def _make_groups(self) -> list[list[int]]:
         """Neighbouring blocks that are read together."""
         count, rows = len(self._records.chunks), self._records.rows_per_block
-        length = max(1, self._plan.block_rows // rows) if self._pairs else 1
+        if not self._pairs:
+            return [[i] for i in range(count)]
+        length = max(1, self._plan.block_rows // rows)
         return [list(range(i, min(i + length, count))) for i in range(0, count, length)]
 
     def _make_steps(self) -> list[Step]:
@@ -250,6 +257,12 @@ class FitRun:
             return [(i, None) for i in range(count)]
         # A group stays in memory while the later ones pass by.
         return [(i, j) for i in range(count) for j in (None, *range(i + 1, count))]
+
+    def _count_of(self, first: int, end: int) -> int:
+        """Records that steps [first, end) read."""
+        if self._pairs or first == end:
+            return sum(self._count(step) for step in self._steps[first:end])
+        return (end - 1 - first) * self._records.rows_per_block + self._count(self._steps[end - 1])
 
     def _count(self, step: Step) -> int:
         group = self._groups[step[0] if step[1] is None else step[1]]

@@ -75,7 +75,7 @@ class ScheduledRun(FitRun):
                 self._totals[number] = self._totals[number].merge(item)
         self.dropped += part.dropped
         end = self._leaves[part.end - 1][1]
-        self._tick(sum(self._count(step) for step in self._steps[self._done : end]))
+        self._tick(self._count_of(self._done, end))
         self._done = end
 
     def _flush(self) -> None:

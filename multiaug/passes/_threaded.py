@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from .._machine import core_count
@@ -53,13 +52,20 @@ class ThreadedRun(ScheduledRun):
         super().__init__(ThreadRunner(core_count()), *settings)
 
     def _parts(self, share: Share, first: int) -> Iterator[Part]:
-        apart = replace(share, records=self._records.read_here())
         count = len(self._leaves)
-        return parts_in_order(self._runner, _Maker(), apart, first, count, _TASK_SECONDS)
+        return parts_in_order(self._runner, _Maker(), share, first, count, _TASK_SECONDS)
+
+
+class _LeafRun(LeafRun):
+    """Reads in the thread that makes the leaves."""
+
+    def __init__(self, share: Share) -> None:
+        super().__init__(share)
+        self._read = share.records.read_here
 
 
 class _Maker:
-    """Makes leaves; every thread has one `LeafRun` for all of its tasks."""
+    """Makes leaves; every thread has one `_LeafRun` for all of its tasks."""
 
     def __init__(self) -> None:
         self._own = threading.local()
@@ -67,6 +73,6 @@ class _Maker:
     def __call__(self, share: Share, span: Span) -> tuple[list[Part], float]:
         start = time.perf_counter()
         if not hasattr(self._own, "run"):
-            self._own.run = LeafRun(share)
+            self._own.run = _LeafRun(share)
         parts: list[Part] = self._own.run.make(*span)
         return parts, time.perf_counter() - start

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..typing import NDArray
 from ._report import ReportedSource
-from ._scan import Pools, scan_here, scan_in_threads
+from ._scan import Pools, read_here, scan_in_threads
 from ._source import Block, BlockId, Structure, check_blocks
 
 if TYPE_CHECKING:
@@ -77,13 +77,19 @@ class BlockSource(ReportedSource, ABC):
             remote=self.remote, requests=self._requests(),
         )  # fmt: skip
 
-    def scan_here(self, blocks: Iterable[BlockId] | None = None) -> Iterator[Block]:
-        """Read blocks as `scan` does, but in the thread that asks, none of them ahead.
+    def read_here(self, blocks: Iterable[BlockId]) -> Iterator[tuple[int, Block]]:
+        """Read blocks in the thread that asks, none of them ahead.
 
-        For those who scan in several threads at a time: what was read is still in a core's own
-        cache when it is used, and the cores are busy without further threads.
+        For those who read in several threads at a time: what was read is still near a core when
+        it is used, and the cores are busy without further threads.
+
+        Args:
+            blocks: ids out of ``blocks``, in the order wanted.
+
+        Yields:
+            How many neighbouring blocks have been read, and all of them as one.
         """
-        return scan_here(self._spans(blocks), self.structure, self.chunk, self.read_range)
+        return read_here(self._spans(blocks), self.structure, self.chunk, self.read_range)
 
     def _spans(self, blocks: Iterable[BlockId] | None) -> list[Span]:
         numbers = check_blocks(blocks, len(self.blocks))

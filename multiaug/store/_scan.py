@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,7 +21,7 @@ ReadRange = Callable[[int, int, Mapping[str, NDArray]], None]
 _GROUP_BYTES = 16 * 2**20
 _DEPTH = 2  # groups that are being read
 # What a thread reads for itself at a time: most of it is still in its core's cache when it is used.
-_HERE_BYTES = 2**20
+_HERE_BYTES = 2**22
 _FAR_READS = 16  # chunks that are on their way from another machine
 # Memory that a source keeps between scans; more goes back to the system.
 _KEPT_BYTES = 128 * 2**20
@@ -102,10 +103,26 @@ def scan_in_threads(
             executor.shutdown(wait=True, cancel_futures=True)
 
 
-def scan_here(
+class _Here(threading.local):
+    """Memory that a thread reads into, one reading after the other."""
+
+    def __init__(self) -> None:
+        self._pools: dict[str, BufferPool] = {}
+
+    def of(self, sizes: Mapping[str, int]) -> dict[str, BufferPool]:
+        """Pools of buffers of at least these sizes, those of before where they are."""
+        if any(n not in self._pools or self._pools[n].size < size for n, size in sizes.items()):
+            self._pools = {n: BufferPool(size) for n, size in sizes.items()}
+        return self._pools
+
+
+_HERE = _Here()
+
+
+def read_here(
     spans: Sequence[Span], structure: Mapping[str, Structure], chunk: int, read_range: ReadRange
-) -> Iterator[Block]:
-    """Yield blocks in order, each read by the thread that asks for it.
+) -> Iterator[tuple[int, Block]]:
+    """Yield neighbouring blocks as one, with their number, read by the thread that asks.
 
     Args:
         spans: the blocks.
@@ -118,15 +135,17 @@ def scan_here(
     record = sum(s.nbytes for s in structure.values())
     groups = list(_grouped(spans, _HERE_BYTES // max(1, record)))
     rows = -(-max(group[-1][2] - group[0][1] for group in groups) // chunk) * chunk
-    pools = {n: BufferPool(rows * s.nbytes) for n, s in structure.items()}
+    pools = _HERE.of({n: rows * s.nbytes for n, s in structure.items()})
     for group in groups:
-        first, last = group[0][1], group[-1][2]
+        number, first, last = group[0][0], group[0][1], group[-1][2]
         room = -(-(last - first) // chunk) * chunk
         arrays = {n: pools[n].lend((room, *s.shape), s.dtype) for n, s in structure.items()}
         read_range(first, last, arrays)
-        blocks = _blocks(group, arrays, ())
-        del arrays
-        yield from blocks
+        index = np.arange(first, last, dtype=np.int64)
+        block = Block(number, index, {n: a[: last - first] for n, a in arrays.items()})
+        del arrays  # the consumer alone decides how long the memory is in use
+        yield len(group), block
+        del block
 
 
 _Started = tuple[Sequence[Span], dict[str, NDArray], list[Future[None]]]

@@ -104,13 +104,18 @@ def without_calls(monkeypatch):
 # --- jit ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", PIPELINES)
-def test_jit_gives_the_bits_of_an_eager_call(name):
+def test_jit_gives_the_bits_of_an_eager_call(fresh_python):
+    """As users compile, without the flag of the suite."""
+    here = "tests.pipeline.test_native_in_traces"
+    fresh_python(f"import {here} as t; t.compare_jit_with_eager_calls()", XLA_FLAGS="")
+
+
+def compare_jit_with_eager_calls():
     """Of more records than a block has, so that the last one is not full."""
-    pipeline = PIPELINES[name]
-    keys, batch = keys_of(35), batch_of(35, pipeline.spec, holes=pipeline.spec is RICH)
-    eager = {n: np.array(a) for n, a in pipeline.batch(keys, batch).items()}
-    assert_same(compiled(pipeline.batch, keys, batch), eager)
+    for pipeline in PIPELINES.values():
+        keys, batch = keys_of(35), batch_of(35, pipeline.spec, holes=pipeline.spec is RICH)
+        eager = {n: np.array(a) for n, a in pipeline.batch(keys, batch).items()}
+        assert_same(compiled(pipeline.batch, keys, batch), eager)
 
 
 @pytest.mark.parametrize("at_once", [True, False])
