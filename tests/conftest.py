@@ -11,13 +11,10 @@ from pathlib import Path
 from typing import Any
 
 # By day XLA's former emitters of loops: they compile in half the time, which most of the suite is,
-# and round a few last places differently. By night, and where bits are promised, those that users
-# have.
-# Read by XLA when it begins, and inherited by the processes of tests.
+# and round a few last places differently. By night those that users have. Read by XLA when it
+# begins, and inherited by the processes of tests.
 if os.environ.get("HYPOTHESIS_PROFILE") != "nightly":
-    os.environ["XLA_FLAGS"] = (
-        f"--xla_cpu_use_fusion_emitters=false {os.environ.get('XLA_FLAGS', '')}".strip()
-    )
+    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
 
 import hypothesis
 import jax

@@ -36,7 +36,8 @@ def store(path, records, **group):
     spec = ma.DataSpec.from_dict(
         {"name": "p", "entries": {"image": {"role": "intensity", "channels": 3, **group}}}
     )
-    ma.convert(ma.open_source({"image": records}, spec), path, chunk=8, shard_bytes=1, progress=False)
+    source = ma.open_source({"image": records}, spec)
+    ma.convert(source, path, chunk=8, shard_bytes=1, progress=False)
     return ma.open_source(path)
 
 
