@@ -4,9 +4,10 @@ Crops of photographs, 64 x 64 x 3 in chunks of 16 records, zstd with checksums (
 0.2). Beside a fit, turn by turn in one process: the read limit, two threads that decode files with
 numcodecs into memory that is used again, written here and sharing no code with the library; and
 the arithmetic limit, the same statistic fed from warm memory. Processor time is the primary figure
-where others use the machine. A process of its own for each shows what `multiaug.tune_malloc` would
-gain, and the peak of the resident set. At the end an export beside two threads that only hash: what
-of the machine is to be had, and how much of it the export uses.
+where others use the machine. ZCA stands beside itself on records in memory. A process of its own
+for each shows what `multiaug.tune_malloc` would gain, and the peak of the resident set. At the end
+an export beside two threads that only hash: what of the machine is to be had, and how much of it
+the export uses.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ import multiaug as ma
 from .memory import _resident
 
 CHUNK, SIDE = 16, 64
+_WHITENED = 16_384  # records that are whitened: their arithmetic takes a hundred times as long
 Row = dict[str, Any]
 
 
@@ -153,6 +155,35 @@ def limits(path: Path, records: int, turns: int) -> list[Row]:
     ]
 
 
+def whitening(path: Path, records: int, turns: int) -> list[Row]:
+    """Moments and ZCA of a store beside the same fit of the same records in memory."""
+    source = ma.open_source(path, spec())
+    count = min(records, _WHITENED)
+    held = ma.open_source({"image": source.read(np.arange(count))["image"]}, spec())
+    statistics = ma.Moments(), ma.ZCA(components=64)
+    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCHMARK_DATA")) as folder:
+        make_store(Path(folder, "part.zarr"), count)
+        stored = ma.open_source(Path(folder, "part.zarr"), spec())
+        found = in_turns(
+            {
+                "in memory": lambda: ma.fit(held, *statistics, progress=False, check=False),
+                "from zarr": lambda: ma.fit(stored, *statistics, progress=False, check=False),
+            },
+            turns,
+        )
+    limit = found["in memory"]
+    return [
+        {
+            "what": f"ZCA of {count:,} records, {name}",
+            "wall_s": float(np.median(times[:, 0])),
+            "cpu_s": float(np.median(times[:, 1])),
+            "in memory / this, wall": float(np.median(limit[:, 0] / times[:, 0])),
+            "in memory / this, cpu": float(np.median(limit[:, 1] / times[:, 1])),
+        }
+        for name, times in found.items()
+    ]
+
+
 def malloc(path: Path, records: int, turns: int) -> list[Row]:
     """Processes with freed memory kept by `tune_malloc`, and as they are."""
     found: dict[bool, list[Row]] = {False: [], True: []}
@@ -245,15 +276,16 @@ def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="0.2 GB, a minute")
     parser.add_argument("--turns", type=int, default=5)
-    parser.add_argument("--parts", nargs="+", default=["limits", "malloc", "exports"])
+    parser.add_argument("--parts", nargs="+", default=["limits", "whitening", "malloc", "exports"])
     args = parser.parse_args(argv)
     records = 163_840 // (10 if args.quick else 1)
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCHMARK_DATA")) as folder:
         path = Path(folder, "c16.zarr")
-        if {"limits", "malloc"} & set(args.parts):
+        if {"limits", "whitening", "malloc"} & set(args.parts):
             make_store(path, records)
         parts = {
             "limits": lambda: limits(path, records, args.turns),
+            "whitening": lambda: whitening(path, records, args.turns),
             "malloc": lambda: malloc(path, records, args.turns),
             "exports": lambda: exports(Path(folder), 512 if args.quick else 2048, args.turns),
         }
