@@ -26,19 +26,17 @@ _TASK_SECONDS = 0.05
 def suits_threads(records: Records, plan: Plan, memory: int) -> bool:
     """Whether threads gather all of a plan side by side.
 
-    Sums must have the same bits however they are cut, and each thread holds its own of them.
-    Other machines are waited for by more threads than there are cores, and augmentation and sums
-    of XLA have threads of their own.
+    Sums must have the same bits however they are cut; each thread holds its own of them, and a
+    block. Other machines are waited for by more threads than there are cores, and augmentation
+    and sums of XLA have threads of their own.
     """
-    source = records.source
-    return (
-        core_count() > 1
-        and records.pipeline is None
-        and isinstance(source, BlockSource)
-        and not source.remote
-        and all(t.statistic.order_free and t.statistic.sums_in_threads for t in plan.tasks)
-        and plan.projected + plan.gathered * (core_count() - 1) <= memory
-    )
+    source, cores = records.source, core_count()
+    if cores == 1 or records.pipeline or not isinstance(source, BlockSource) or source.remote:
+        return False
+    if not all(t.statistic.order_free and t.statistic.sums_in_threads for t in plan.tasks):
+        return False
+    block = records.rows_per_block * sum(s.nbytes for s in source.structure.values())
+    return plan.projected + (cores - 1) * plan.gathered + cores * block <= memory
 
 
 class ThreadedRun(ScheduledRun):
