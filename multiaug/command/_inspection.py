@@ -52,14 +52,12 @@ def _group(entry: Any, group: Any, arrays: list[Any]) -> dict[str, Any]:
     axis = entry.kind == "spatial" and arrays[0].ndim > 2 + (entry.time is not None)
     part = [array[..., group.channel_slice()] if axis else array for array in arrays]
     values = np.concatenate([array.ravel() for array in part])
-    invalid = ~np.isfinite(values) if values.dtype.kind == "f" else np.zeros(values.shape, bool)
-    if isinstance(group.invalid, int | float):
-        invalid |= values == group.invalid
-    known = values[~invalid]
+    sound = group.are_data(values)
+    known = values[sound]
     found: dict[str, Any] = {
         "role": group.role,
         "channels": list(group.names) or group.count,
-        "invalid_share": float(invalid.mean()) if len(values) else 0.0,
+        "invalid_share": float(1 - sound.mean()) if len(values) else 0.0,
     }
     if group.role == "label" and known.dtype.kind in "bui":
         labels, counts = np.unique(known, return_counts=True)

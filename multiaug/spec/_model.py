@@ -96,6 +96,22 @@ class ChannelGroup:
             known &= (values != self.invalid).any(axis=-1)
         return np.asarray(known)
 
+    def are_data(self, values: NDArray) -> NDArray:
+        """Which numbers are data, one by one: finite, and none that marks that there are none.
+
+        Args:
+            values: of channels of the group, of any shape.
+
+        Returns:
+            bool, of the same shape.
+        """
+        known: Any = np.ones(values.shape, bool)
+        if values.dtype.kind not in "biu":
+            known = np.isfinite(values)
+        if isinstance(self.invalid, int | float):
+            known &= values != self.invalid
+        return np.asarray(known)
+
     def for_dtype(self, dtype: str) -> ChannelGroup:
         """The group as it acts on an array of this dtype.
 

@@ -163,3 +163,18 @@ def test_scalars_mean_what_their_users_say():
 def test_every_bad_entry_is_named():
     record = {"rgbxyz": np.full((2, 4, 5, 6), INF, np.float32), "intrinsics": np.stack([K, 0 * K])}
     refuse(load_spec("rgbxyz"), record, "rgbxyz: .*\n.*intrinsics: .*record 1", batch=True)
+
+
+@pytest.mark.parametrize(
+    ("invalid", "values", "data"),
+    [
+        ("nan", np.array([0, np.nan, np.inf, -9], np.float32), [True, False, False, True]),
+        (-9, np.array([0, np.nan, np.inf, -9], np.float32), [True, False, False, False]),
+        (0, np.array([0, 1, 255], np.uint8), [False, True, True]),
+        (None, np.array([False, True]), [True, True]),
+        (None, jnp.array([1, jnp.nan], jnp.bfloat16), [True, False]),
+    ],
+)
+def test_which_numbers_are_data(invalid, values, data):
+    group = EntrySpec.of_role("a", "intensity", invalid=invalid).groups[0]
+    assert group.are_data(np.asarray(values)).tolist() == data

@@ -128,14 +128,7 @@ def draw(
 def _known(record: Record, pipeline: Pipeline, valid: str) -> NDArray:
     """Which pixels of the image have data to begin with."""
     entry = pipeline.spec.entries[valid.removesuffix("_valid")]
-    array = record[entry.name]
-    known = np.ones(array.shape, bool)
-    if array.dtype.kind == "f":
-        known &= np.isfinite(array)
-    mark = entry.groups[0].invalid
-    if isinstance(mark, int | float):
-        known &= array != mark
-    return known
+    return entry.groups[0].are_data(record[entry.name])
 
 
 def _alike(records: Sequence[Record]) -> bool:

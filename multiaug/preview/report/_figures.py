@@ -58,10 +58,7 @@ def values_of(record: Record, name: str, spec: DataSpec, group: ChannelGroup) ->
     if array.ndim > 2 + (entry.time is not None):
         array = array[..., group.channel_slice()]
     flat = array.ravel()
-    known = np.isfinite(flat) if flat.dtype.kind == "f" else np.ones(flat.shape, bool)
-    if isinstance(group.invalid, int | float):
-        known &= flat != group.invalid
-    found: NDArray = flat[known]
+    found: NDArray = flat[group.are_data(flat)]
     return found
 
 
