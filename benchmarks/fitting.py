@@ -160,14 +160,14 @@ def whitening(path: Path, records: int, turns: int) -> list[Row]:
     source = ma.open_source(path, spec())
     count = min(records, _WHITENED)
     held = ma.open_source({"image": source.read(np.arange(count))["image"]}, spec())
-    statistics = ma.Moments(), ma.ZCA(components=64)
+    wanted = ma.Moments(), ma.ZCA(components=64)
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCHMARK_DATA")) as folder:
         make_store(Path(folder, "part.zarr"), count)
         stored = ma.open_source(Path(folder, "part.zarr"), spec())
         found = in_turns(
             {
-                "in memory": lambda: ma.fit(held, *statistics, progress=False, check=False),
-                "from zarr": lambda: ma.fit(stored, *statistics, progress=False, check=False),
+                "in memory": lambda: ma.fit(held, *wanted, progress=False, check=False),
+                "from zarr": lambda: ma.fit(stored, *wanted, progress=False, check=False),
             },
             turns,
         )

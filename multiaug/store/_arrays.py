@@ -66,11 +66,6 @@ class ArraySource(ReportedSource):
         return isinstance(candidate.data, Mapping)
 
     @property
-    def spec(self) -> DataSpec:
-        """What the entries of the records are."""
-        return self._spec
-
-    @property
     def blocks(self) -> range:
         """Block i holds the records from ``i * block``."""
         return range(-(-self._length // self._block))

@@ -13,7 +13,6 @@ from ._scan import Pools, read_here, scan_in_threads
 from ._source import Block, BlockId, Structure, check_blocks
 
 if TYPE_CHECKING:
-    from ..spec import DataSpec
     from ._scan import Span
     from .zarr._requests import RequestsFor
 
@@ -27,14 +26,8 @@ class BlockSource(ReportedSource, ABC):
     remote: bool = False
     chunk: int
     structure: Mapping[str, Structure]
-    _spec: DataSpec
     _length: int  # in records
     _block: int  # the length of a block, in records
-
-    @property
-    def spec(self) -> DataSpec:
-        """What the entries of the records are."""
-        return self._spec
 
     @property
     @abstractmethod
@@ -71,6 +64,7 @@ class BlockSource(ReportedSource, ABC):
 
         Raises:
             ParameterError: an id does not exist.
+            StoreError: what `read_range` raises, such as CorruptChunkError, when it is met.
         """
         return scan_in_threads(
             self._spans(blocks), self.structure, self.chunk, self.read_range, self._pools,
@@ -87,7 +81,11 @@ class BlockSource(ReportedSource, ABC):
             blocks: ids out of ``blocks``, in the order wanted.
 
         Yields:
-            How many neighbouring blocks have been read, and all of them as one.
+            How many neighbouring blocks have been read, about 4 MB, and all of them as one.
+
+        Raises:
+            ParameterError: an id does not exist.
+            StoreError: what `read_range` raises, such as CorruptChunkError.
         """
         return read_here(self._spans(blocks), self.structure, self.chunk, self.read_range)
 

@@ -18,6 +18,13 @@ _COLUMNS = ("entry", "role", "shape", "dtype", "bytes of a record")
 class ReportedSource(Reported):
     """What all sources of this package inherit: ``print`` and notebooks show a table of entries."""
 
+    _spec: DataSpec
+
+    @property
+    def spec(self) -> DataSpec:
+        """What the entries of the records are."""
+        return self._spec
+
     def _report(self) -> Report:
         source: Any = self
         structure: Mapping[str, Structure] = getattr(self, "structure", {})

@@ -45,11 +45,6 @@ class RecordStream(ReportedSource, ABC):
         """
 
     @property
-    def spec(self) -> DataSpec:
-        """What the entries of the records are."""
-        return self._spec
-
-    @property
     @abstractmethod
     def fingerprint(self) -> str:
         """Differs when the data set differs."""

@@ -152,13 +152,7 @@ class ZarrSource(BlockSource):
         return sha256_of(*parts, *self._maps.identity)
 
     def read_range(self, start: int, stop: int, out: Mapping[str, NDArray]) -> None:
-        """Read neighbouring records into arrays that are there already.
-
-        Args:
-            start: position of the first record.
-            stop: the position after the last one.
-            out: entry name -> contiguous (n, ...) with n at least ``stop - start``. Rows past
-                ``stop`` are room for the decoder; what they hold afterwards means nothing.
+        """See `BlockSource.read_range`.
 
         Raises:
             MissingChunkError: a chunk is not in the store and is not to be filled.
