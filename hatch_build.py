@@ -26,7 +26,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 FOLDER = Path("multiaug", "_native")
 LIBRARY = FOLDER / "libmultiaug.so"
 SOURCES = ("warp", "pointwise", "stages", "moments")  # once per instruction set
-ONCE = ("dispatch", "ffi", "pool", "records")
+ONCE = ("chunks", "dispatch", "ffi", "pool", "records")
 FLAGS = [
     *("-O3", "-g0", "-fPIC", "-std=gnu11", "-Wall", "-Wextra", "-Wno-psabi"),
     "-Wno-maybe-uninitialized",  # rows are worked on by eights, whatever stands behind the last

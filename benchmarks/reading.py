@@ -474,6 +474,14 @@ def measure(turns: dict[str, Turn], rounds: int) -> dict[str, dict[str, float]]:
     }
 
 
+def _text(path: Path) -> str:
+    """What stands in a file; nothing where it is gone."""
+    try:
+        return path.read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 def _processor_time() -> float:
     """Of this process and of those that it has started and that still run, in seconds."""
     total = time.process_time()
@@ -482,10 +490,12 @@ def _processor_time() -> float:
     while waiting:
         folder = Path("/proc", str(waiting.pop()))
         for listed in folder.glob("task/*/children"):
-            for child in listed.read_text().split():
-                times = Path("/proc", child, "stat").read_text().rpartition(")")[2].split()
-                total += (int(times[11]) + int(times[12])) / tick
-                waiting.append(int(child))
+            # Threads and processes may end between two looks at them.
+            for child in _text(listed).split():
+                times = _text(Path("/proc", child, "stat")).rpartition(")")[2].split()
+                if times:
+                    total += (int(times[11]) + int(times[12])) / tick
+                    waiting.append(int(child))
     return total
 
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from ..errors import warn
 
-_ABI = 18
+_ABI = 19
 _LIBRARY = Path(__file__).parent / "libmultiaug.so"
 
 
@@ -73,6 +73,7 @@ def library() -> ctypes.CDLL | None:
     }.items():
         function = getattr(found, f"multiaug_{name}")
         function.argtypes, function.restype = arguments, None
+    found.multiaug_chunks.argtypes, found.multiaug_chunks.restype = [pointer], size
     return found
 
 

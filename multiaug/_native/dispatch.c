@@ -1,4 +1,5 @@
 /* The formulation for the instruction set of this machine. */
+#include "chunks.h"
 #include "moments.h"
 #include "warp.h"
 
@@ -12,9 +13,9 @@
 #endif
 
 /* Changes whenever a structure of warp.h does, or a function. */
-int multiaug_abi(void) { return 18; }
+int multiaug_abi(void) { return 19; }
 
-/* Bytes of a structure of warp.h or moments.h, which Python declares once more; -1 for no such name. */
+/* Bytes of a structure of warp.h, moments.h or chunks.h, which Python declares once more; -1 for no such name. */
 int64_t multiaug_sizeof(const char *name)
 {
 #define SIZE(T)                                                                                  \
@@ -34,6 +35,7 @@ int64_t multiaug_sizeof(const char *name)
     SIZE(Noise)
     SIZE(Means)
     SIZE(Columns)
+    SIZE(Chunks)
 #undef SIZE
     return -1;
 }

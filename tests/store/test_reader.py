@@ -69,9 +69,16 @@ def bits(array: np.ndarray) -> bytes:
 
 
 def check_same(array, root=None, *, direct=True, on_missing="raise") -> None:
-    """Ranges and rows in any order are, bit for bit, what zarr-python reads."""
+    """Ranges and rows in any order are, bit for bit, what zarr-python reads; in C and without."""
     ours = reader(array, root, on_missing)
     assert ours.direct is direct
+    check_values(ours, array)
+    if ours._many is not None:
+        ours._many = None
+        check_values(ours, array)
+
+
+def check_values(ours, array) -> None:
     expected = np.asarray(array[:])
     expected = expected.astype(expected.dtype.newbyteorder("="))
     count = len(expected)

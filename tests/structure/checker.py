@@ -46,7 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "spec": _GROUND,
     "statistics": _GROUND | {"_native"},
     "checks": _SPEC,
-    "store": _CHECKS,
+    "store": _CHECKS | {"_native"},
     "geometry": _SPEC,
     "sampling": _GEOMETRY | {"_native"},
     "roles": _SAMPLING,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...typing import NDArray
+from ._native_step import BLOSC, native_step
 from ._step import DamageError, Step, decode_into, register_codec
 
 
@@ -15,7 +16,9 @@ def blosc(config: Mapping[str, Any]) -> Step:
     """The header says all."""
     # The function below the codec, here and in the other files: the codec's checks of arrays take
     # as long as a small chunk.
-    from numcodecs.blosc import decompress
+    from numcodecs import blosc as library
+
+    decompress = library.decompress
 
     def decode(stored: NDArray, out: NDArray | None) -> NDArray:
         if stored.size < 16:
@@ -26,4 +29,4 @@ def blosc(config: Mapping[str, Any]) -> Step:
             raise DamageError(f"holds {stored.size} bytes, but its header says {written}")
         return decode_into(decompress, stored, out, size)
 
-    return decode
+    return native_step(decode, BLOSC, library, "blosc_decompress_ctx")

@@ -7,6 +7,7 @@ known here is left to zarr-python, which stays the reference: both give the same
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...typing import NDArray
+from ._native_step import PLAIN, NativeStep
 from ._step import DamageError, Step, step_of
 
 if TYPE_CHECKING:
@@ -38,6 +40,16 @@ class Chain:
     def plain(self) -> bool:
         """Whether stored values are what memory holds, so that reading is all there is to do."""
         return not self.steps and self.dtype.isnative
+
+    @property
+    def native(self) -> tuple[int, int] | None:
+        """The codec's number in chunks.h and where its functions are; None where C has no part."""
+        if self.plain:
+            return PLAIN, 0
+        step = self.steps[0] if len(self.steps) == 1 and self.dtype.isnative else None
+        if not isinstance(step, NativeStep):
+            return None
+        return step.codec, ctypes.addressof(step.functions)
 
     def decode(self, stored: NDArray, out: NDArray) -> None:
         """Decode a chunk.

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...typing import NDArray
+from ._native_step import ZSTD, native_step
 from ._step import DamageError, Step, decode_into, register_codec
 
 _MAGIC = 0xFD2FB528
@@ -17,7 +18,9 @@ _MAGIC = 0xFD2FB528
 @register_codec("zstd")
 def zstd(config: Mapping[str, Any]) -> Step:
     """The header of a frame mostly says its size."""
-    from numcodecs.zstd import decompress
+    from numcodecs import zstd as library
+
+    decompress = library.decompress
 
     def decode(stored: NDArray, out: NDArray | None) -> NDArray:
         size = _size(stored)
@@ -25,7 +28,8 @@ def zstd(config: Mapping[str, Any]) -> Step:
             return np.frombuffer(decompress(stored), np.uint8)
         return decode_into(decompress, stored, out, size)
 
-    return decode
+    functions = "ZSTD_createDCtx", "ZSTD_freeDCtx", "ZSTD_decompressDCtx"
+    return native_step(decode, ZSTD, library, *functions)
 
 
 def _size(stored: NDArray) -> int | None:

@@ -41,6 +41,10 @@ class Layout:
         objects: the store that it is in.
         vouch: missing chunks will be asked for, so the kind of shards must be known.
 
+    Attributes:
+        around: what stands in keys before and after the number of an object along the records,
+            where it is the first along all other axes; None for keys of another form.
+
     Raises:
         StoreError: the chunk grid is not regular, or the shards are of an unknown kind.
     """
@@ -62,7 +66,7 @@ class Layout:
         number = 10**9 + 7
         one = array.metadata.encode_chunk_key((number, *self._zeros))
         before, found, after = one.partition(str(number))
-        self._around = (self._prefix + before, after) if found else None
+        self.around = (self._prefix + before, after) if found else None
         self.index = ShardIndex.of(array, str(array.store_path)) if vouch else None
 
     @property
@@ -84,8 +88,8 @@ class Layout:
 
     def key(self, position: tuple[int, ...]) -> str:
         """Key of a stored object, inside the store: the array's name and the chunk's key."""
-        if self._around is not None and position[1:] == self._zeros:
-            return f"{self._around[0]}{position[0]}{self._around[1]}"
+        if self.around is not None and position[1:] == self._zeros:
+            return f"{self.around[0]}{position[0]}{self.around[1]}"
         return self._prefix + self.array.metadata.encode_chunk_key(position)
 
     def rows(self, position: tuple[int, ...]) -> tuple[int, int]:

@@ -20,6 +20,7 @@ from ...typing import NDArray
 from .._pool import scratch
 from ..codecs import DamageError, read_chain
 from ._layout import Layout, MissingChunk
+from ._many import ManyChunks
 from ._objects import FileObjects, Objects, StoreObjects, patiently, read_at
 from ._requests import Part, Request
 from ._seek import ChunkPlaces
@@ -85,6 +86,9 @@ class ArrayReader:
         self._in_place = exact and chain is not None and chain.order == "C"
         self.chunk_bytes = int(np.prod(self.chunks)) * self.dtype.itemsize
         self._places = ChunkPlaces(self.layout, objects, sharding, self.chunk_bytes)
+        self._many: ManyChunks | None = None
+        if self._in_place and chain is not None:
+            self._many = ManyChunks.of(objects, self.layout, chain, self._places, self.chunk_bytes)
         # Many threads wait for a network, but only as many decode as there are cores.
         self._permits: AbstractContextManager[Any] = _DECODING if objects.remote else nullcontext()
         # The last chunk of an array whose chunks are longer than what is read at once.
@@ -126,12 +130,18 @@ class ArrayReader:
         if not out.size:
             return  # tables without rows have no chunks
         length = self.chunks[0]
+        whole = range(0)  # chunks for which there is room
+        if self._in_place:
+            end = min(-(-stop // length), (start + len(out)) // length)
+            whole = range(-(-start // length), end)
+        if whole:
+            self._decode_chunks(np.arange(whole.start, end), out[whole.start * length - start :])
         for chunk in range(start // length, -(-stop // length)):
+            if chunk in whole:
+                continue
             first = chunk * length
             low, high = max(start, first), min(stop, first + length)
-            if self._in_place and first >= start and first - start + length <= len(out):
-                self._decode_chunk(chunk, out[first - start : first - start + length])
-            elif self._chain is None:
+            if self._chain is None:
                 self._read_with_zarr(low, high, out[low - start : high - start])
             else:
                 rows = self._chunk(chunk, high - first)
@@ -151,8 +161,7 @@ class ArrayReader:
             return
         length = self.chunks[0]
         if length == 1 and self._in_place:
-            for place, row in enumerate(rows.tolist()):
-                self._decode_chunk(row, out[place : place + 1])
+            self._decode_chunks(rows, out)
             return
         if self.seekable:
             self._seek(rows, out)
@@ -272,6 +281,19 @@ class ArrayReader:
             sizes = tuple(part.stop - part.start for part in region)
             rows[:, *region] = values[:, *(slice(size) for size in sizes)]
         return rows
+
+    def _decode_chunks(self, chunks: NDArray, out: NDArray) -> None:
+        """Decode chunks of whole rows to places one behind the other."""
+        length, many = self.chunks[0], self._many
+        place = 0
+        while place < len(chunks):
+            done = 0 if many is None else many.decode(chunks[place:], out[place * length :])
+            if not done:
+                many = None  # where one cannot be read that way, there may be more of the kind
+            place += done
+            if place < len(chunks):
+                self._decode_chunk(int(chunks[place]), out[place * length : (place + 1) * length])
+                place += 1
 
     def _decode_chunk(self, chunk: int, out: NDArray) -> None:
         self._decode((chunk, *self._zeros), out.reshape(-1).view(np.uint8))

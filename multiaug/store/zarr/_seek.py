@@ -9,6 +9,9 @@ from collections.abc import Hashable
 from math import prod
 from typing import Generic, TypeVar
 
+import numpy as np
+
+from ...typing import NDArray
 from ..codecs import DamageError, Sharding
 from ._layout import Layout
 from ._objects import FileObjects, Objects
@@ -125,6 +128,36 @@ class ChunkPlaces:
         if found is not None:
             self._shards.put(key, found)
         return found
+
+    @property
+    def sharded(self) -> bool:
+        """Whether objects hold more chunks than one."""
+        return self._sharding is not None
+
+    def spans(self, chunks: NDArray) -> tuple[NDArray, list[OpenShard]]:
+        """Where in files chunks are that hold whole records.
+
+        Args:
+            chunks: int64 (n,), numbers along the records.
+
+        Returns:
+            int64 (n, 3), an open file, the first byte and the size; -1 where no chunk is found.
+            And the shards, which are open for as long as they are held.
+        """
+        found = np.full((len(chunks), 3), -1, np.int64)
+        numbers, inside = np.divmod(chunks, self._counts[0])
+        zeros, shards = (0,) * (len(self._counts) - 1), []
+        for number in np.unique(numbers).tolist():
+            try:
+                shard = self.shard(self._layout.key((number, *zeros)))
+            except (DamageError, OSError):
+                continue  # those who read the chunk by itself say what is wrong
+            if shard is not None and shard.handle is not None:
+                shards.append(shard)
+                chosen = numbers == number
+                found[chosen, 0] = shard.handle
+                found[chosen, 1:] = shard.spans(inside[chosen])
+        return found, shards
 
     async def shard_soon(self, key: str) -> OpenShard | None:
         """As `shard`, on zarr's event loop; who asks for what is on its way waits for it."""

@@ -52,6 +52,18 @@ class OpenShard:
             )
         return start, length
 
+    def spans(self, numbers: NDArray) -> NDArray:
+        """Offsets and lengths of chunks that are the first along all axes but that of the records.
+
+        Args:
+            numbers: int64 (n,), their places along the records.
+
+        Returns:
+            int64 (n, 2); -1 for those that are absent. They may lie outside the shard.
+        """
+        first: NDArray = self._table.reshape(len(self._table), -1, 2)[:, 0]
+        return first[numbers].view(np.int64)
+
     def __del__(self) -> None:
         if getattr(self, "handle", None) is not None:
             os.close(self.handle)  # type: ignore[arg-type]
