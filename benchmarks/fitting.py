@@ -1,13 +1,13 @@
 """How near `fit` is to what reading and arithmetic take: ``python -m benchmarks.fitting``.
 
 Crops of photographs, 64 x 64 x 3 in chunks of 16 records, zstd with checksums (2 GB; ``--quick``:
-0.2). Beside a fit, turn by turn in one process: the read limit, two threads that decode files with
-numcodecs into memory that is used again, written here and sharing no code with the library; and
-the arithmetic limit, the same statistic fed from warm memory. Processor time is the primary figure
-where others use the machine. ZCA stands beside itself on records in memory. A process of its own
-for each shows what `multiaug.tune_malloc` would gain, and the peak of the resident set. At the end
-an export beside two threads that only hash: what of the machine is to be had, and how much of it
-the export uses.
+0.2). Beside a fit, turn by turn in one process: the decode limit, two threads that decode files in
+C into memory of one chunk each (`limit.py`); the read limit, two threads that do so from Python
+with numcodecs; neither shares code with the library; and the arithmetic limit, the same statistic
+fed from warm memory. Processor time is the primary figure where others use the machine. ZCA stands
+beside itself on records in memory. A process of its own for each shows what `multiaug.tune_malloc`
+would gain, and the peak of the resident set. At the end an export beside two threads that only
+hash: what of the machine is to be had, and how much of it the export uses.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ import numpy as np
 
 import multiaug as ma
 
+from .limit import DecodeLimit, Files
 from .memory import _resident
 
 CHUNK, SIDE = 16, 64
@@ -133,8 +134,10 @@ def limits(path: Path, records: int, turns: int) -> list[Row]:
     """Moments beside the read limit and the arithmetic limit."""
     source, statistic = ma.open_source(path, spec()), ma.Moments()
     rows = source.read(np.arange(min(1024, records)))["image"]
+    files = Files(f"{path}/image/c/", "/0/0/0", -(-records // CHUNK), CHUNK * SIDE * SIDE * 3)
     found = in_turns(
         {
+            "decode limit": DecodeLimit([files], "zstd", chunks=2),
             "read limit": lambda: read_limit(path, records),
             "arithmetic limit": lambda: arithmetic_limit(statistic, rows, records),
             "scan": lambda: [None for _ in source.scan()],
@@ -142,17 +145,23 @@ def limits(path: Path, records: int, turns: int) -> list[Row]:
         },
         turns,
     )
-    limit = np.maximum(found["read limit"], found["arithmetic limit"])
-    return [
-        {
+    slower = np.maximum(found["read limit"], found["arithmetic limit"])
+    rows_of_all = []
+    for name, times in found.items():
+        row: Row = {
             "what": name,
             "wall_s": float(np.median(times[:, 0])),
             "cpu_s": float(np.median(times[:, 1])),
-            "limit / this, wall": float(np.median(limit[:, 0] / times[:, 0])),
-            "limit / this, cpu": float(np.median(limit[:, 1] / times[:, 1])),
         }
-        for name, times in found.items()
-    ]
+        for of, limit in (
+            ("decode limit", found["decode limit"]),
+            ("slower of the others", slower),
+        ):
+            for column, kind in enumerate(("wall", "cpu")):
+                share = np.median(limit[:, column] / times[:, column])
+                row[f"{of} / this, {kind}"] = float(share)
+        rows_of_all.append(row)
+    return rows_of_all
 
 
 def whitening(path: Path, records: int, turns: int) -> list[Row]:

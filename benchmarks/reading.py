@@ -2,8 +2,8 @@
 
 Full passes and shuffled epochs over the same stores, turn by turn in one process, and the whole way
 with augmentation. The yardstick is what the machine can decode: two threads that read files into
-warm memory for all of the data with numcodecs, written here and sharing no code with the library. A
-second one decodes into memory for a single chunk, which never leaves the cache of the processor: no
+warm memory for all of the data in C (`limit.py`), sharing no code with the library. A second one
+decodes into memory for a single chunk, which never leaves the cache of the processor: no
 reader that hands records on can do that. Processor time is the primary figure: wall time favours
 whoever has more threads when the machine is shared.
 
@@ -36,6 +36,7 @@ import zarr
 from zarr.codecs import BloscCodec, ZstdCodec
 
 import multiaug as ma
+from benchmarks.limit import DecodeLimit, Files
 from benchmarks.object_store import BUCKET, serving
 
 BATCH = 64
@@ -80,60 +81,23 @@ def make_stores(
     return stores
 
 
-class Limit:
-    """The decode limit: two threads, no order, files into warm memory.
+def decode_limit(path: Path, codec: str, chunks: int | None = None) -> Turn:
+    """The decode limit of a store of `make_stores`, as a turn."""
+    group = zarr.open_group(path, mode="r")
+    arrays = []
+    for name in ("image", "mask"):
+        array: Any = group[name]
+        count = -(-array.shape[0] // array.chunks[0])
+        after = "/0" * (array.ndim - 1)
+        size = int(np.prod(array.chunks)) * array.dtype.itemsize
+        arrays.append(Files(f"{path / name / 'c'}/", after, count, size))
+    limit, records = DecodeLimit(arrays, codec, chunks), int(array.shape[0])
 
-    Args:
-        path: the store.
-        codec: its codec.
-        chunks: of memory; None is as many as there are, each with a place of its own.
-    """
+    def turn() -> int:
+        limit()
+        return records
 
-    def __init__(self, path: Path, codec: str, chunks: int | None = None) -> None:
-        import numcodecs
-
-        group = zarr.open_group(path, mode="r")
-        self.arrays = [(path / name / "c", group[name]) for name in ("image", "mask")]
-        self.decode: Any = {
-            "lz4": numcodecs.Blosc().decode, "zstd": numcodecs.Zstd().decode, "none": None,
-        }[codec]  # fmt: skip
-        count = chunks or -(-self.arrays[0][1].shape[0] // self.arrays[0][1].chunks[0])
-        self.places = [np.ones((count, *array.chunks), array.dtype) for _, array in self.arrays]
-        size = max(place[0].nbytes for place in self.places)
-        # On pages, as files are in the page cache: 16 bytes past that the kernel's copy takes a
-        # fifth longer, and where memory happens to begin would decide what the limit is.
-        self.scratch = [_on_pages(2 * size) for _ in range(2)]
-
-    def __call__(self) -> int:
-        count = -(-self.arrays[0][1].shape[0] // self.arrays[0][1].chunks[0])
-
-        def work(thread: int) -> None:
-            for chunk in range(thread, count, 2):
-                for (folder, array), places in zip(self.arrays, self.places, strict=True):
-                    key = "/".join([str(chunk), *["0"] * (array.ndim - 1)])
-                    self.read(f"{folder}/{key}", places[chunk % len(places)], thread)
-
-        with ThreadPoolExecutor(2) as executor:
-            list(executor.map(work, range(2)))
-        return int(self.arrays[0][1].shape[0])
-
-    def read(self, path: str, out: np.ndarray, thread: int) -> None:
-        handle = os.open(path, os.O_RDONLY)
-        flat = out.reshape(-1).view(np.uint8)
-        if self.decode is None:
-            os.preadv(handle, [flat], 0)
-        else:
-            size = os.fstat(handle).st_size
-            stored = self.scratch[thread][:size]
-            os.preadv(handle, [stored], 0)
-            self.decode(stored, flat)
-        os.close(handle)
-
-
-def _on_pages(size: int) -> np.ndarray:
-    memory = np.zeros(size + 4096, np.uint8)
-    start = -memory.ctypes.data % 4096
-    return memory[start : start + size]
+    return turn
 
 
 def spec() -> ma.DataSpec:
@@ -808,8 +772,8 @@ def run(chosen: dict[str, Path], root: Path, args: argparse.Namespace) -> dict[s
     for name, path in chosen.items() if "tables" in wanted else ():
         codec, chunk = name.split("-c")
         limit = {
-            "decode limit": Limit(path, codec),
-            "decode into two chunks": Limit(path, codec, chunks=2),
+            "decode limit": decode_limit(path, codec),
+            "decode into two chunks": decode_limit(path, codec, chunks=2),
         }
         tables[f"{name}: full pass"] = measure({**limit, **dict(full_passes(path))}, args.rounds)
         window = 16 if chunk == "16" else None

@@ -44,7 +44,7 @@ class ManyChunks:
     """Decodes chunks that hold whole records, for as long as all is well.
 
     Args:
-        native: the codec; see `Chain.native`.
+        chain: how they are stored; it must have a codec of C.
         places: where the chunks are.
         around: what stands in their paths before and after their numbers; None for shards.
         size: of a decoded chunk, in bytes.
@@ -52,12 +52,15 @@ class ManyChunks:
 
     def __init__(
         self,
-        native: tuple[int, int],
+        chain: Chain,
         places: ChunkPlaces,
         around: tuple[bytes, bytes] | None,
         size: int,
     ) -> None:
-        self._native, self._places, self._around, self._size = native, places, around, size
+        assert chain.native is not None
+        self._chain = chain  # it holds the functions
+        self._codec, self._functions = chain.native
+        self._places, self._around, self._size = places, around, size
 
     @classmethod
     def of(
@@ -72,16 +75,15 @@ class ManyChunks:
             places: where they are.
             size: of a decoded one, in bytes.
         """
-        native = chain.native
-        if library() is None or native is None or not isinstance(objects, FileObjects):
+        if library() is None or chain.native is None or not isinstance(objects, FileObjects):
             return None
         if places.sharded:
-            return cls(native, places, None, size)
+            return cls(chain, places, None, size)
         if rows.around is None:
             return None
         before, after = rows.around
         around = os.fsencode(f"{objects.root}/{before}"), os.fsencode(after)
-        return cls(native, places, around, size)
+        return cls(chain, places, around, size)
 
     def decode(self, chunks: NDArray, out: NDArray) -> int:
         """Decode chunks up to the first that is missing, damaged or unusual in any way.
@@ -104,7 +106,6 @@ class ManyChunks:
         before, after = self._around or (None, None)
         # Codecs do not make values longer than that; a chunk that is, is read by itself.
         room = self._size + self._size // 8 + 1024
-        codec, functions = self._native
         task = _Chunks(
             before=before,
             after=after,
@@ -114,8 +115,8 @@ class ManyChunks:
             out=out.ctypes.data,
             stored=scratch(room, "stored").ctypes.data,
             room=room,
-            functions=functions,
-            codec=codec,
+            functions=self._functions,
+            codec=self._codec,
         )
         done: int = found.multiaug_chunks(ctypes.addressof(task))
         del opened
