@@ -26,8 +26,8 @@ _TASK_SECONDS = 0.05
 def suits_threads(records: Records, plan: Plan, memory: int) -> bool:
     """Whether threads gather all of a plan side by side.
 
-    Sums must have the same bits however they are cut; each thread holds its own of them, and a
-    block. Other machines are waited for by more threads than there are cores, and augmentation
+    Sums must have the same bits however they are cut; each thread holds its own of them, and what
+    it reads. Other machines are waited for by more threads than there are cores, and augmentation
     and sums of XLA have threads of their own.
     """
     source, cores = records.source, core_count()
@@ -35,8 +35,8 @@ def suits_threads(records: Records, plan: Plan, memory: int) -> bool:
         return False
     if not all(t.statistic.order_free and t.statistic.sums_in_threads for t in plan.tasks):
         return False
-    block = records.rows_per_block * sum(s.nbytes for s in source.structure.values())
-    return plan.projected + (cores - 1) * plan.gathered + cores * block <= memory
+    more = (cores - 1) * plan.gathered + cores * source.bytes_here
+    return plan.projected + more <= memory
 
 
 class ThreadedRun(ScheduledRun):

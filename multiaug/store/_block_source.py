@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..typing import NDArray
 from ._report import ReportedSource
-from ._scan import Pools, read_here, scan_in_threads
+from ._scan import HERE_BYTES, Pools, read_here, scan_in_threads
 from ._source import Block, BlockId, Structure, check_blocks
 
 if TYPE_CHECKING:
@@ -81,13 +81,19 @@ class BlockSource(ReportedSource, ABC):
             blocks: ids out of ``blocks``, in the order wanted.
 
         Yields:
-            How many neighbouring blocks have been read, about 4 MB, and all of them as one.
+            How many neighbouring blocks have been read, about 8 MB, and all of them as one.
 
         Raises:
             ParameterError: an id does not exist.
             StoreError: what `read_range` raises, such as CorruptChunkError.
         """
         return read_here(self._spans(blocks), self.structure, self.chunk, self.read_range)
+
+    @property
+    def bytes_here(self) -> int:
+        """What a thread holds at most that reads with `read_here`."""
+        record = sum(s.nbytes for s in self.structure.values())
+        return min(max(self._block * record, HERE_BYTES), self._length * record)
 
     def _spans(self, blocks: Iterable[BlockId] | None) -> list[Span]:
         numbers = check_blocks(blocks, len(self.blocks))
