@@ -19,7 +19,8 @@ from .._kinds import SourceTraits, register_source
 from .._record_source import RecordSource
 from .._structure import refuse_frames
 from ..folder._folder import look_into, tells_images
-from ._pcd import Cloud, read_pcd
+from ._cloud_file import Cloud
+from ._pcd import read_pcd
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

@@ -6,35 +6,19 @@ References:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ...errors import CorruptChunkError, StoreError
 from ...typing import NDArray
+from ._cloud_file import MOST_POINTS, Cloud, content_of, header_lines, refuse_too_many
 
-_HEADER_BYTES = 64 * 1024
 _TYPES = {("F", 4), ("F", 8), *((kind, size) for kind in "IU" for size in (1, 2, 4, 8))}
-_MOST_POINTS = 2**27
 _PADDING = "\0"  # begins names that no field has
 
 
-@dataclass(frozen=True)
-class Cloud:
-    """A cloud as it is in the file.
-
-    Args:
-        fields: field name -> values (H, W); fields of several values are (H, W, count).
-        viewpoint: where the sensor was: x, y, z and a quaternion, w first; None where the file
-            says nothing, or the origin.
-    """
-
-    fields: dict[str, NDArray]
-    viewpoint: tuple[float, ...] | None = None
-
-
-def read_pcd(path: Path, most_points: int = _MOST_POINTS) -> Cloud:
+def read_pcd(path: Path, most_points: int = MOST_POINTS) -> Cloud:
     """Read an organised cloud.
 
     Args:
@@ -45,10 +29,7 @@ def read_pcd(path: Path, most_points: int = _MOST_POINTS) -> Cloud:
         StoreError: no .pcd, an unorganised cloud, or too many points.
         CorruptChunkError: header and data contradict each other.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise StoreError(f"{path} cannot be read: {error.strerror or error}.") from error
+    content = content_of(path)
     header, start = _header(path, content)
     fields = _fields(path, header)
     width, height = _number(path, header, "WIDTH"), _number(path, header, "HEIGHT")
@@ -58,10 +39,7 @@ def read_pcd(path: Path, most_points: int = _MOST_POINTS) -> Cloud:
             f"{path}: POINTS is {points}, expected WIDTH x HEIGHT = {width * height}. The header "
             "is damaged."
         )
-    if points > most_points:
-        raise StoreError(
-            f"{path} says that it has {points:,} points, more than the {most_points:,} allowed."
-        )
+    refuse_too_many(path, points, most_points)
     if height < 2:
         raise StoreError(
             f"{path}: HEIGHT is {height}: the cloud is not organised, so it has no pixels. "
@@ -91,13 +69,7 @@ def read_pcd(path: Path, most_points: int = _MOST_POINTS) -> Cloud:
 def _header(path: Path, content: bytes) -> tuple[dict[str, list[str]], int]:
     """Lines up to and with DATA, and where the data begin."""
     found: dict[str, list[str]] = {}
-    start = 0
-    while start < min(len(content), _HEADER_BYTES):
-        end = content.find(b"\n", start)
-        if end < 0:
-            break
-        line = content[start:end].decode("ascii", "replace").strip()
-        start = end + 1
+    for line, start in header_lines(content):
         if not line or line.startswith("#"):
             continue
         key, *values = line.split()

@@ -14,10 +14,8 @@ import numpy as np
 
 from ...errors import CorruptChunkError, StoreError
 from ...typing import NDArray, SpatialShape
-from ._pcd import Cloud
+from ._cloud_file import MOST_POINTS, Cloud, content_of, header_lines, refuse_too_many
 
-_HEADER_BYTES = 64 * 1024
-_MOST_POINTS = 2**27
 _TYPES = {
     "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "i2", "int16": "i2",
     "ushort": "u2", "uint16": "u2", "int": "i4", "int32": "i4", "uint": "u4", "uint32": "u4",
@@ -61,10 +59,7 @@ def read_ply(path: Path, shape: SpatialShape | None = None) -> Cloud:
         StoreError: no .ply, a cloud whose grid is not known, or too many points.
         CorruptChunkError: header and data contradict each other.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise StoreError(f"{path} cannot be read: {error.strerror or error}.") from error
+    content = content_of(path)
     order, elements, infos, start = _header(path, content)
     tables = _tables(path, content[start:], order, elements)
     vertices = tables.get("vertex")
@@ -109,13 +104,10 @@ class _Table(dict[str, NDArray]):
 def _header(path: Path, content: bytes) -> tuple[str, list[_Element], dict[str, int], int]:
     """Byte order, tables, what ``obj_info`` says, and where the data begin."""
     lines, start = [], 0
-    while start < min(len(content), _HEADER_BYTES):
-        end = content.find(b"\n", start)
-        if end < 0:
-            break
-        lines.append(content[start:end].decode("ascii", "replace").strip())
-        start = end + 1
-        if lines[-1] == "end_header" or lines[0] != "ply":
+    for line, behind in header_lines(content):
+        start = behind
+        lines.append(line)
+        if line == "end_header" or lines[0] != "ply":
             break
     if not lines or lines[0] != "ply" or lines[-1] != "end_header":
         raise StoreError(f"{path} is not a .ply file: it has no header from ply to end_header.")
@@ -137,11 +129,9 @@ def _header(path: Path, content: bytes) -> tuple[str, list[_Element], dict[str, 
             raise CorruptChunkError(
                 f"{path}: the line {line!r} of the header is none of .ply."
             ) from error
-    if any(element.count < 0 or element.count > _MOST_POINTS for element in elements):
-        raise StoreError(
-            f"{path} says that it has {max(e.count for e in elements):,} points, more than the "
-            f"{_MOST_POINTS:,} allowed."
-        )
+    if any(element.count < 0 for element in elements):
+        raise CorruptChunkError(f"{path}: a table of its header has fewer than no rows.")
+    refuse_too_many(path, max((element.count for element in elements), default=0), MOST_POINTS)
     return order, elements, infos, start
 
 

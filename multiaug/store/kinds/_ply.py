@@ -12,8 +12,8 @@ from ...errors import ParameterError
 from ...spec import SPEC_KIND
 from ...typing import SpatialShape
 from .._kinds import SourceTraits, register_source
+from ..clouds._cloud_file import Cloud
 from ..clouds._clouds import CloudSource
-from ..clouds._pcd import Cloud
 from ..clouds._ply import read_ply
 
 if TYPE_CHECKING:
