@@ -12,8 +12,6 @@ typedef struct Chunks {
     const int64_t (*places)[3];  /* (count, 3): the number; or the file, the first byte, the size */
     int64_t count, size;         /* bytes of a decoded chunk */
     char *out;                   /* (count, size) */
-    char *stored;                /* room for the bytes of one chunk as they are stored */
-    int64_t room;                /* bytes; larger chunks are not read */
     void (*const *functions)(void); /* of the library that decodes; see `codecs` in chunks.c */
     int32_t codec, unused;
 } Chunks;

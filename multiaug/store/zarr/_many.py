@@ -10,7 +10,6 @@ import numpy as np
 
 from ..._native import layout, library
 from ...typing import NDArray
-from .._pool import scratch
 from ._objects import FileObjects
 
 if TYPE_CHECKING:
@@ -32,8 +31,6 @@ class _Chunks(ctypes.Structure):
         ("count", ctypes.c_int64),
         ("size", ctypes.c_int64),
         ("out", ctypes.c_void_p),
-        ("stored", ctypes.c_void_p),
-        ("room", ctypes.c_int64),
         ("functions", ctypes.c_void_p),
         ("codec", ctypes.c_int32),
         ("unused", ctypes.c_int32),
@@ -104,8 +101,6 @@ class ManyChunks:
             table = np.zeros((len(chunks), 3), np.int64)
             table[:, 0] = chunks
         before, after = self._around or (None, None)
-        # Codecs do not make values longer than that; a chunk that is, is read by itself.
-        room = self._size + self._size // 8 + 1024
         task = _Chunks(
             before=before,
             after=after,
@@ -113,8 +108,6 @@ class ManyChunks:
             count=len(chunks),
             size=self._size,
             out=out.ctypes.data,
-            stored=scratch(room, "stored").ctypes.data,
-            room=room,
             functions=self._functions,
             codec=self._codec,
         )
