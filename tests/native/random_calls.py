@@ -9,11 +9,13 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numcodecs
 import numpy as np
 
 from multiaug import _native
@@ -36,7 +38,17 @@ from multiaug.sampling._displaced import SegmentArrays, SegmentStruct
 from multiaug.sampling._pointwise import sampled_into
 from multiaug.sampling._rules import NUMBERS as NUMBERS_OF_RULES
 from multiaug.sampling._rules import refusal
+from multiaug.store.codecs import Chain
+from multiaug.store.codecs._step import step_of
+from multiaug.store.zarr._many import _Chunks
 
+# As stores hold chunks, by the name of the codec.
+_ENCODED: dict[str, Callable[[np.ndarray], Any]] = {
+    "none": lambda row: row,
+    "zstd": numcodecs.Zstd(checksum=True).encode,
+    "lz4": numcodecs.LZ4().encode,
+    "blosc": numcodecs.Blosc("lz4").encode,
+}
 LEVELS = (0, 1, 2)  # instruction sets; those that the machine lacks are replaced
 OPERATIONS = (
     *("scale_shift", "scale_shift_by_channel", "scale_about_mean", "scale_about_means"),
@@ -81,7 +93,7 @@ class Calls:
     def run(self, count: int) -> Counter[str]:
         """At least so many calls."""
         kinds: list[Callable[[], None]] = [self.warp, self.warp, self.warp, self.run_pointwise]
-        kinds.append(self.scatter)
+        kinds += [self.scatter, self.chunks]
         while self.counts.total() < count:
             self.library.multiaug_allow(self.pick(LEVELS))
             kinds[self.random.integers(len(kinds))]()
@@ -386,6 +398,69 @@ class Calls:
             for k in range(len(sizes)):
                 np.testing.assert_array_equal(into[number][k][place], chunk[k][inside])
         self.counts["scatter"] += 1
+
+    def chunks(self) -> None:
+        """Chunks in files of their own, or in one that is open; one may be anything."""
+        count, size = int(self.pick([1, 2, 5])), self.side() * int(self.pick([1, 7, 64]))
+        rows = self.random.integers(0, self.pick([2, 256]), (count, size), np.uint8)
+        name = self.pick(list(_ENCODED))
+        stored = [np.frombuffer(_ENCODED[name](row), np.uint8).copy() for row in rows]
+        broken = int(self.random.integers(0, count + 1))
+        if broken < count:
+            stored[broken] = self.damaged(stored[broken])
+        with tempfile.TemporaryDirectory() as folder:
+            for number, content in enumerate(stored):
+                Path(folder, f"a{number}.z").write_bytes(content.tobytes())
+            whole = Path(folder, "whole")
+            whole.write_bytes(b"".join(content.tobytes() for content in stored))
+            file = os.open(whole, os.O_RDONLY)
+            ends = np.cumsum([0, *(content.size for content in stored)])
+            places = np.array([[file, ends[i], stored[i].size] for i in range(count)], np.int64)
+            apart = bool(self.pick([True, False]))
+            if apart:
+                places[:, 0] = np.arange(count)
+            out = np.zeros((count, size), np.uint8)
+            chain = Chain((), rows.dtype) if name == "none" else Chain((_steps(name),), rows.dtype)
+            codec, functions = chain.native
+            task = _Chunks(
+                before=f"{folder}/a".encode() if apart else None,
+                after=b".z" if apart else None,
+                places=places.ctypes.data,
+                count=count,
+                size=size,
+                out=out.ctypes.data,
+                functions=functions,
+                codec=codec,
+            )
+            done = self.library.multiaug_chunks(ctypes.addressof(task))
+            os.close(file)
+        # What is damaged may decode all the same: without checksums, bytes are bytes.
+        assert done in (broken, count)
+        whole_ones = [i for i in range(done) if i != broken]
+        np.testing.assert_array_equal(out[whole_ones], rows[whole_ones])
+        self.counts["chunks"] += 1
+
+    def damaged(self, stored: np.ndarray) -> np.ndarray:
+        """Cut, longer, with other bytes, or with another number in the header."""
+        kind = self.random.integers(4)
+        if kind == 0:
+            return stored[: self.random.integers(0, len(stored))]
+        if kind == 1:
+            return np.append(stored, np.zeros(self.pick([1, 100, 10_000]), np.uint8))
+        found = stored.copy()
+        if kind == 2 or len(found) < 20:
+            found[self.random.integers(0, len(found), 3)] ^= np.uint8(self.pick([1, 128, 255]))
+            return found
+        header = np.array([self.pick([0, 1, 2**31 - 1, 2**32 - 1])], np.uint32).view(np.uint8)
+        start = int(self.pick([0, 4, 8, 12]))
+        found[start : start + 4] = header
+        return found
+
+
+def _steps(name: str) -> Any:
+    found = step_of(name, {})
+    assert found is not None
+    return found
 
 
 if __name__ == "__main__":

@@ -9,4 +9,5 @@ from tests.native.random_calls import Calls
 @pytest.mark.cpu
 @pytest.mark.skipif(not compiled_is_available(), reason="nothing was compiled")
 def test_random_calls():
-    assert set(Calls(0).run(100)) == {"warp, alone", "warp, with helpers", "pointwise", "scatter"}
+    kinds = {"warp, alone", "warp, with helpers", "pointwise", "scatter", "chunks"}
+    assert set(Calls(0).run(100)) == kinds
