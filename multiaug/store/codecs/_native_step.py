@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 from dataclasses import dataclass
+from functools import cache
 from types import ModuleType
 
 from ...typing import NDArray
@@ -32,11 +34,16 @@ class NativeStep:
         return self.step(stored, out)
 
 
+@cache
+def _say_once(sentence: str) -> None:
+    logging.getLogger("multiaug").info(sentence)
+
+
 def native_step(step: Step, codec: int, module: ModuleType, *names: str) -> Step:
     """The step with functions of the library that a module of numcodecs is linked with.
 
     Where a build of numcodecs keeps them to itself, the step as it is: it gives the same bits, one
-    chunk at a time.
+    chunk at a time. The logger ``multiaug`` says so, as it is the slower way.
 
     Args:
         step: what calls the module.
@@ -47,6 +54,11 @@ def native_step(step: Step, codec: int, module: ModuleType, *names: str) -> Step
     try:
         library = ctypes.CDLL(str(module.__file__))  # it is loaded already; this only finds it
         found = [ctypes.cast(getattr(library, name), ctypes.c_void_p) for name in names]
-    except (AttributeError, OSError):
+    except (AttributeError, OSError) as error:
+        _say_once(
+            f"{module.__name__} does not hand over the functions of its library ({error}), so "
+            "Python decodes chunk by chunk, up to twice as slowly. The wheels of numcodecs on PyPI "
+            "do: pip install --force-reinstall numcodecs."
+        )
         return step
     return NativeStep(step, codec, (ctypes.c_void_p * len(names))(*found))
