@@ -24,7 +24,7 @@ T = TypeVar("T", bound=type[ctypes.Structure])
 
 
 def layout(name: str) -> Callable[[T], T]:
-    """Class decorator of a structure that warp.h declares under this name: sizes must agree."""
+    """Class decorator of a structure that a header declares under this name: sizes must agree."""
 
     def remember(structure: T) -> T:
         _LAYOUTS[name] = ctypes.sizeof(structure)

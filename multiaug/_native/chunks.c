@@ -1,8 +1,8 @@
 /* Chunks decoded one after the other, without the interpreter in between.
  *
  * Nothing is explained here: at the first chunk that is not what it should be work stops, and Python,
- * which has words for it, reads that one. The libraries that decode are those of numcodecs, which hands
- * their functions over. */
+ * which has words for it, reads that one. The libraries that decode are those of numcodecs, whose
+ * functions `store/codecs/_native_step.py` finds. */
 #include "chunks.h"
 
 #include <fcntl.h>

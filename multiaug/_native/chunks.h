@@ -12,8 +12,8 @@ typedef struct Chunks {
     const int64_t (*places)[3];  /* (count, 3): the number; or the file, the first byte, the size */
     int64_t count, size;         /* bytes of a decoded chunk */
     char *out;                   /* (count, size) */
-    void (*const *functions)(void); /* of the library that decodes; see `codecs` in chunks.c */
-    int32_t codec, unused;
+    void (*const *functions)(void); /* of the library that decodes, in the order of chunks.c */
+    int32_t codec, unused;          /* one of those above; what fills the structure up */
 } Chunks;
 
 #endif

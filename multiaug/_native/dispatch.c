@@ -12,10 +12,11 @@
 #include <xmmintrin.h>
 #endif
 
-/* Changes whenever a structure of warp.h does, or a function. */
+/* Changes whenever a structure does that Python declares, or a function. */
 int multiaug_abi(void) { return 19; }
 
-/* Bytes of a structure of warp.h, moments.h or chunks.h, which Python declares once more; -1 for no such name. */
+/* Bytes of a structure of warp.h, moments.h or chunks.h that Python declares once more; -1 for no
+ * such name. */
 int64_t multiaug_sizeof(const char *name)
 {
 #define SIZE(T)                                                                                  \

@@ -91,9 +91,10 @@ class BlockSource(ReportedSource, ABC):
 
     @property
     def bytes_here(self) -> int:
-        """What a thread holds at most that reads with `read_here`."""
+        """What a thread holds at most that reads with `read_here`, in bytes."""
         record = sum(s.nbytes for s in self.structure.values())
-        return min(max(self._block * record, HERE_BYTES), self._length * record)
+        rows = min(max(self._block, HERE_BYTES // max(1, record)), self._length)
+        return -(-rows // self.chunk) * self.chunk * record
 
     def _spans(self, blocks: Iterable[BlockId] | None) -> list[Span]:
         numbers = check_blocks(blocks, len(self.blocks))

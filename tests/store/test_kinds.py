@@ -546,6 +546,7 @@ class TestPly:
             (b"", "is not a .ply file"),
             (content.replace(b"double z", b"triple z"), "line 'property triple z'"),
             (content.replace(b"vertex 48", b"vertex 4800000000"), "more than the 134,217,728"),
+            (content.replace(b"vertex 48", b"vertex -48"), "fewer than no rows"),
         ):
             path.write_bytes(bad)
             with pytest.raises(StoreError, match=message):

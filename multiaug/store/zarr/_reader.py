@@ -6,7 +6,6 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from itertools import product
@@ -19,9 +18,10 @@ from ...errors import CorruptChunkError, MissingChunkError, StoreError
 from ...typing import NDArray
 from .._pool import scratch
 from ..codecs import DamageError, read_chain
+from ._by_zarr import RowsByZarr, unreadable
 from ._layout import Layout, MissingChunk
 from ._many import ManyChunks
-from ._objects import FileObjects, Objects, StoreObjects, patiently, read_at
+from ._objects import FileObjects, Objects, StoreObjects, read_at
 from ._requests import Part, Request
 from ._seek import ChunkPlaces
 from ._shards import OpenFile
@@ -86,6 +86,7 @@ class ArrayReader:
         self._in_place = exact and chain is not None and chain.order == "C"
         self.chunk_bytes = int(np.prod(self.chunks)) * self.dtype.itemsize
         self._places = ChunkPlaces(self.layout, objects, sharding, self.chunk_bytes)
+        self._by_zarr = RowsByZarr(array, self.layout, objects, where)
         self._many: ManyChunks | None = None
         if self._in_place and chain is not None:
             self._many = ManyChunks.of(objects, self.layout, chain, self._places, self.chunk_bytes)
@@ -314,7 +315,7 @@ class ArrayReader:
             except StoreError:
                 raise
             except OSError as error:
-                raise self._unreadable(self._places.key(position), error) from error
+                raise unreadable(self._where, self._places.key(position), error) from error
 
     def _try_to_decode(self, position: tuple[int, ...], out: NDArray) -> bool:
         assert self._chain is not None
@@ -362,6 +363,11 @@ class ArrayReader:
         value = self._array.fill_value
         out.view(self.dtype)[:] = 0 if value is None else value
 
+    def _read_with_zarr(self, start: int, stop: int, out: NDArray) -> None:
+        if self._on_missing == "raise" and (missing := self.missing(start, stop)) is not None:
+            self.refuse(missing)
+        self._by_zarr.read(start, stop, out)
+
     def _refuse_damage(self, position: tuple[int, ...], damage: DamageError) -> NoReturn:
         key = self._places.key(position)
         inner = "" if self._sharding is None else f"inner chunk {self._places.inner(position)} "
@@ -371,47 +377,3 @@ class ArrayReader:
             f"{self._where}: chunk {key} cannot be decoded: {inner}{damage}. It holds rows "
             f"{start} to {stop - 1}. Restore it from a copy, or write the store again."
         ) from damage
-
-    def _unreadable(self, key: str, error: Exception) -> StoreError:
-        return StoreError(f"{self._where}: chunk {key} cannot be read: {error}.")
-
-    def _read_with_zarr(self, start: int, stop: int, out: NDArray) -> None:
-        """Let zarr-python read rows, in memory that is there already."""
-        from zarr.core.buffer import default_buffer_prototype
-
-        if self._on_missing == "raise" and (missing := self.missing(start, stop)) is not None:
-            self.refuse(missing)
-        rows = (slice(start, stop), Ellipsis)
-        try:
-            if np.dtype(self._array.dtype).isnative and out.flags.c_contiguous and self.shape[1:]:
-                buffer = default_buffer_prototype().nd_buffer.from_numpy_array(out)
-                self._try_zarr(lambda: self._array.get_basic_selection(rows, out=buffer))
-            else:
-                out[:] = np.asarray(self._try_zarr(lambda: self._array.get_basic_selection(rows)))
-        except MemoryError:
-            raise
-        except Exception as error:
-            raise self._explain(start, stop, error) from error
-
-    def _try_zarr(self, attempt: Callable[[], Any]) -> Any:
-        return patiently(attempt, foreign=self._objects.remote)
-
-    def _explain(self, start: int, stop: int, error: Exception) -> StoreError:
-        """Find the object that fails; zarr's error of a whole slice does not name it."""
-        for position in self.layout.objects(start, stop):
-            try:
-                # By itself first: errors of a network are not those of codecs.
-                self._objects.whole(self.layout.key(position))
-                self._try_zarr(partial(self._array.get_block_selection, position))
-            except OSError as found:
-                return self._unreadable(self.layout.key(position), found)
-            except Exception as found:
-                return CorruptChunkError(
-                    f"{self._where}: chunk {self.layout.key(position)} cannot be decoded: "
-                    f"{type(found).__name__}: {found}. Restore it from a copy, or write the store "
-                    "again."
-                )
-        return StoreError(
-            f"{self._where}: rows {start} to {stop - 1} of {self._array.path!r} cannot be read: "
-            f"{error}."
-        )
