@@ -18,6 +18,7 @@ import zarr
 import multiaug as ma
 from multiaug.errors import CorruptChunkError, ParameterError, RecordError, StoreError
 from multiaug.passes import SerialRunner, ThreadRunner, as_runner
+from multiaug.passes._export import _Task
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEC = ma.DataSpec.from_dict(
@@ -266,6 +267,29 @@ class TestGoingOn:
             run(begun, **settings)
         assert begun.with_name("a.zarr.partial").exists()
         run(begun, **settings, overwrite=True)
+
+    def test_something_else_without_a_finished_block(self, begun):
+        """There is nothing to lose, so what a kill has left is replaced."""
+        partial = begun.with_name("a.zarr.partial")
+        (partial / ".multiaug-log").unlink()
+        run(begun, seed=1)
+        assert len(ma.open_source(begun)) == 40
+        assert not partial.exists()
+
+    @pytest.mark.parametrize(("first", "kept"), [(0, False), (20, True)])
+    def test_a_failure_leaves_nothing_but_finished_blocks(self, tmp_path, monkeypatch, first, kept):
+        made = _Task.make
+
+        def fail(self, start, stop):
+            if start >= first:
+                raise RecordError("a record is not like the others")
+            return made(self, start, stop)
+
+        monkeypatch.setattr(_Task, "make", fail)
+        with pytest.raises(RecordError, match="not like the others"):
+            run(tmp_path / "a.zarr", scheduler=SerialRunner())
+        assert (tmp_path / "a.zarr.partial").exists() is kept
+        assert not (tmp_path / "a.zarr").exists()
 
     def test_another_source(self, begun):
         other = arrays(20) | {"id": np.arange(20)}

@@ -42,6 +42,8 @@ class FolderPlace:
         dest: the folder that it becomes.
     """
 
+    held = True
+
     def __init__(self, dest: Path) -> None:
         self.dest = dest
         self.partial = dest.with_name(f"{dest.name}.partial")

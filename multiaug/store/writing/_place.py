@@ -22,6 +22,9 @@ Entry = Mapping[str, Any]
 class Place(Protocol):
     """Where a store grows. Goes through pickle: workers write blocks."""
 
+    held: bool
+    """Whether nobody else can write to it meanwhile."""
+
     @property
     def dest(self) -> Any:
         """The destination, as the user named it."""

@@ -33,6 +33,8 @@ class StorePlace:
         dest: the store, writable; for workers of a cluster it must go through pickle.
     """
 
+    held = False
+
     def __init__(self, dest: Store) -> None:
         self.dest = dest
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from ...errors import StoreError
@@ -21,7 +21,7 @@ from ..zarr._marker import Marker
 from ._contents import Contents
 from ._folder_place import FolderPlace
 from ._formats import Format, Plain, check_name
-from ._place import Place
+from ._place import Place, is_incomplete
 from ._store_place import StorePlace
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class BlockWriter:
                 if done:
                     return done
                 # Arrays may be missing, where not all of it appears at once.
-            elif not overwrite:
+            elif not overwrite and not self._is_bare():
                 raise StoreError(
                     f"{self.place.dest}: there is an unfinished store of something else: "
                     f"{different}. Finish it as it was begun, remove it, or pass overwrite=True."
@@ -140,6 +140,16 @@ class BlockWriter:
             self.place.clear()
         self.place.create(self._create, self._format.zarr_version)
         return set()
+
+    def abandon(self) -> None:
+        """After a failure: remove the unfinished store if no block of it is done."""
+        if self._is_bare():
+            self.place.clear()
+
+    def _is_bare(self) -> bool:
+        """Whether an unfinished store of ours is all that may be there, and it holds nothing."""
+        mine = self.place.held and is_incomplete(self.place.found())
+        return mine and not self.place.done(self.block_count)
 
     def write(self, block: int, arrays: Mapping[str, NDArray]) -> dict[str, Any]:
         """See `Writer`."""
@@ -241,7 +251,13 @@ def open_writer(
         yield BlockWriter(StorePlace(dest), contents, format)
     else:
         with claimed(dest) as target:
-            yield BlockWriter(FolderPlace(target), contents, format)
+            writer = BlockWriter(FolderPlace(target), contents, format)
+            try:
+                yield writer
+            except Exception:
+                with suppress(OSError, StoreError):  # what has failed is what is to be said
+                    writer.abandon()
+                raise
 
 
 def refuse_missing(array: zarr.Array[Any], objects: Any, records: int) -> None:
