@@ -113,7 +113,8 @@ document.addEventListener("keydown", (event) => {
   if (byId("dialog").open) return;
   const control = event.ctrlKey || event.metaKey;
   const key = event.key.toLowerCase();
-  const typing = event.target.matches("textarea, select, input:not([type=range]):not([type=checkbox])");
+  // A dialog that has just closed may hold the focus for a moment: nobody types there.
+  const typing = !event.target.closest("dialog") && event.target.matches("textarea, select, input:not([type=range]):not([type=checkbox])");
   let work = null;
   if (control && key === "s") work = save;
   else if (control && key === "z" && !typing) work = event.shiftKey ? forth : back;
